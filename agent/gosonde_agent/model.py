@@ -1,0 +1,133 @@
+"""What the agent knows, as plain values. Protobuf appears only in `wire`.
+
+Times are nanoseconds since the Unix epoch (`*_unix_nano`), durations nanoseconds (`*_ns`), addresses link-time
+virtual addresses, and every counter is a total since counting began.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessKey:
+    """Identity of a process image: what one exec started.
+
+    Attributes:
+        boot_id: /proc/sys/kernel/random/boot_id.
+        pid: As seen from the agent's pid namespace.
+        start_ticks: Clock ticks between boot and fork (/proc/PID/stat, field 22).
+        exec_epoch: Number of the exec among those the agent saw; 0 for an image that is older than the agent.
+    """
+
+    boot_id: str
+    pid: int
+    start_ticks: int
+    exec_epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A Go process, probed or refused.
+
+    Attributes:
+        counted_since_unix_nano: When counting began; `started_unix_nano` when the probes were there first.
+        counted_from_start: No creation and no exit of this process can have been missed.
+        ended_unix_nano: 0 while it runs.
+        refusal: Why it is not probed; empty when it is.
+    """
+
+    key: ProcessKey
+    exe: str
+    go_version: str
+    build_id: str
+    started_unix_nano: int
+    counted_since_unix_nano: int
+    counted_from_start: bool
+    ended_unix_nano: int = 0
+    refusal: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A `go` statement: where in the binary `build_id` its call of runtime.newproc returns to.
+
+    Attributes:
+        pc: Link-time address behind the call: g.gopc less the load bias.
+        function: The function that contains the statement; empty when the pc is in no function.
+        start_function: What the goroutine runs first, as seen at the first creation; empty when unknown.
+    """
+
+    build_id: str
+    pc: int
+    function: str
+    file: str
+    line: int
+    start_function: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SiteCount:
+    """Goroutines that one site of one process created, and how many of that site's exited."""
+
+    process: ProcessKey
+    site: Site
+    created: int
+    exited: int
+
+
+@dataclass(frozen=True, slots=True)
+class ParkCount:
+    """How often goroutines of a process parked for one reason (runtime.waitReason.String)."""
+
+    process: ProcessKey
+    wait_reason: str
+    parked: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """A stop of the world that has ended. `ordinal` counts the process's stops from 0."""
+
+    process: ProcessKey
+    ordinal: int
+    start_unix_nano: int
+    duration_ns: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class GcCycle:
+    """A GC cycle that reached mark termination. `start_unix_nano` is 0 when it began before counting did."""
+
+    process: ProcessKey
+    ordinal: int
+    start_unix_nano: int
+    end_unix_nano: int
+
+
+@dataclass(frozen=True, slots=True)
+class GcTotal:
+    """Totals of a process that stay exact when ring-buffer events are lost."""
+
+    process: ProcessKey
+    cycles: int
+    pauses: int
+    gc_pause_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What the agent knows of a set of processes at one moment.
+
+    Counters are totals; `pauses` and `gc_cycles` are those that happened since the previous observation of the same
+    reader. `losses` maps each loss counter of `gosonde_agent.losses` to its total since the agent started.
+    """
+
+    taken_unix_nano: int
+    processes: tuple[Process, ...] = ()
+    site_counts: tuple[SiteCount, ...] = ()
+    park_counts: tuple[ParkCount, ...] = ()
+    pauses: tuple[Pause, ...] = ()
+    gc_cycles: tuple[GcCycle, ...] = ()
+    gc_totals: tuple[GcTotal, ...] = ()
+    losses: Mapping[str, int] = field(default_factory=dict)

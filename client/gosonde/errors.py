@@ -1,0 +1,35 @@
+"""The base of every error that gosonde raises on purpose.
+
+Agent, collector and client derive their own errors from these. An error's class decides its exit code (here) and its
+gRPC status (`gosonde.serving`). A message says what failed, why, and what to do about it.
+"""
+
+
+class GosondeError(Exception):
+    """Something failed. Exit code 1."""
+
+    exit_code = 1
+
+
+class UsageError(GosondeError):
+    """The command or the configuration asks for something that makes no sense. Exit code 2."""
+
+    exit_code = 2
+
+
+class UnsupportedError(GosondeError):
+    """Not permitted or not supported here. The message says what is missing and how to get it. Exit code 3."""
+
+    exit_code = 3
+
+
+class InvalidInputError(GosondeError):
+    """Data that came from outside is malformed or too large. The message says what was wrong and where."""
+
+
+class NotFoundError(GosondeError):
+    """What was asked for is not there."""
+
+
+class UnavailableError(GosondeError):
+    """A server that is needed does not answer."""
