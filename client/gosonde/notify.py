@@ -1,0 +1,28 @@
+"""systemd's notification protocol: ready, reloading, stopping, and the watchdog."""
+
+import asyncio
+import os
+
+import sdnotify
+
+
+class Notifier:
+    """Tells the service manager how this service is; does nothing when none is listening."""
+
+    def __init__(self) -> None:
+        self._notifier = sdnotify.SystemdNotifier()
+
+    def ready(self, status: str) -> None:
+        """The service has started; `status` is what `systemctl status` shows."""
+        self._notifier.notify(f"READY=1\nSTATUS={status}")
+
+    def stopping(self) -> None:
+        """The service is shutting down."""
+        self._notifier.notify("STOPPING=1")
+
+    async def watchdog(self) -> None:
+        """Pets the watchdog at half its period for as long as the event loop runs; returns when there is none."""
+        period_usec = int(os.environ.get("WATCHDOG_USEC", "0"))
+        while period_usec:
+            self._notifier.notify("WATCHDOG=1")
+            await asyncio.sleep(period_usec / 2_000_000)
