@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from gosonde_pb.v1 import model_pb2 as gosonde_dot_v1_dot_model__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16gosonde/v1/agent.proto\x12\ngosonde.v1\x1a\x16gosonde/v1/model.proto\"$\n\x15GetObservationRequest\x12\x0b\n\x03pid\x18\x01 \x01(\r\"F\n\x16GetObservationResponse\x12,\n\x0bobservation\x18\x01 \x01(\x0b\x32\x17.gosonde.v1.Observation\"\x12\n\x10GetStatusRequest\"\xcb\x01\n\x11GetStatusResponse\x12\x10\n\x08\x61gent_id\x18\x01 \x01(\t\x12\x15\n\ragent_version\x18\x02 \x01(\t\x12\x0c\n\x04host\x18\x03 \x01(\t\x12\x19\n\x11started_unix_nano\x18\x04 \x01(\x03\x12\x11\n\tcollector\x18\x05 \x01(\t\x12\x1b\n\x13\x63ollector_connected\x18\x06 \x01(\x08\x12\x15\n\rlast_sequence\x18\x07 \x01(\x04\x12\x1d\n\x15\x61\x63knowledged_sequence\x18\x08 \x01(\x04\x32\xb1\x01\n\x0c\x41gentService\x12W\n\x0eGetObservation\x12!.gosonde.v1.GetObservationRequest\x1a\".gosonde.v1.GetObservationResponse\x12H\n\tGetStatus\x12\x1c.gosonde.v1.GetStatusRequest\x1a\x1d.gosonde.v1.GetStatusResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16gosonde/v1/agent.proto\x12\ngosonde.v1\x1a\x16gosonde/v1/model.proto\"$\n\x15GetObservationRequest\x12\x0b\n\x03pid\x18\x01 \x01(\r\"F\n\x16GetObservationResponse\x12,\n\x0bobservation\x18\x01 \x01(\x0b\x32\x17.gosonde.v1.Observation\"\x12\n\x10GetStatusRequest\"\xe4\x01\n\x11GetStatusResponse\x12\x10\n\x08\x61gent_id\x18\x01 \x01(\t\x12\x15\n\ragent_version\x18\x02 \x01(\t\x12\x0c\n\x04host\x18\x03 \x01(\t\x12\x19\n\x11started_unix_nano\x18\x04 \x01(\x03\x12\x11\n\tcollector\x18\x05 \x01(\t\x12\x1b\n\x13\x63ollector_connected\x18\x06 \x01(\x08\x12\x15\n\rlast_sequence\x18\x07 \x01(\x04\x12\x1d\n\x15\x61\x63knowledged_sequence\x18\x08 \x01(\x04\x12\x17\n\x0f\x63ollector_error\x18\t \x01(\t2\xb1\x01\n\x0c\x41gentService\x12W\n\x0eGetObservation\x12!.gosonde.v1.GetObservationRequest\x1a\".gosonde.v1.GetObservationResponse\x12H\n\tGetStatus\x12\x1c.gosonde.v1.GetStatusRequest\x1a\x1d.gosonde.v1.GetStatusResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,7 +39,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETSTATUSREQUEST']._serialized_start=172
   _globals['_GETSTATUSREQUEST']._serialized_end=190
   _globals['_GETSTATUSRESPONSE']._serialized_start=193
-  _globals['_GETSTATUSRESPONSE']._serialized_end=396
-  _globals['_AGENTSERVICE']._serialized_start=399
-  _globals['_AGENTSERVICE']._serialized_end=576
+  _globals['_GETSTATUSRESPONSE']._serialized_end=421
+  _globals['_AGENTSERVICE']._serialized_start=424
+  _globals['_AGENTSERVICE']._serialized_end=601
 # @@protoc_insertion_point(module_scope)

@@ -84,15 +84,18 @@ class GetStatusResponse(_message.Message):
     COLLECTOR_CONNECTED_FIELD_NUMBER: _builtins.int
     LAST_SEQUENCE_FIELD_NUMBER: _builtins.int
     ACKNOWLEDGED_SEQUENCE_FIELD_NUMBER: _builtins.int
+    COLLECTOR_ERROR_FIELD_NUMBER: _builtins.int
     agent_id: _builtins.str
     agent_version: _builtins.str
     host: _builtins.str
     started_unix_nano: _builtins.int
     collector: _builtins.str
-    """Address of the collector; empty when there is none."""
+    """Address of the collector in use or tried last; empty when there is none."""
     collector_connected: _builtins.bool
     last_sequence: _builtins.int
     acknowledged_sequence: _builtins.int
+    collector_error: _builtins.str
+    """Why there is no connection; empty when there is one."""
     def __init__(
         self,
         *,
@@ -104,10 +107,11 @@ class GetStatusResponse(_message.Message):
         collector_connected: _builtins.bool = ...,
         last_sequence: _builtins.int = ...,
         acknowledged_sequence: _builtins.int = ...,
+        collector_error: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledged_sequence", b"acknowledged_sequence", "agent_id", b"agent_id", "agent_version", b"agent_version", "collector", b"collector", "collector_connected", b"collector_connected", "host", b"host", "last_sequence", b"last_sequence", "started_unix_nano", b"started_unix_nano"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledged_sequence", b"acknowledged_sequence", "agent_id", b"agent_id", "agent_version", b"agent_version", "collector", b"collector", "collector_connected", b"collector_connected", "collector_error", b"collector_error", "host", b"host", "last_sequence", b"last_sequence", "started_unix_nano", b"started_unix_nano"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,198 @@
+"""The agent's configuration: one frozen value, checked when it is made. docs/agent.md describes each key."""
+
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from gosonde.errors import UnsupportedError, UsageError
+
+#: A configuration file larger than this is a mistake.
+MAX_FILE_BYTES = 1 << 20
+#: sockaddr_un.sun_path holds 108 bytes, the last of which is 0.
+MAX_SOCKET_PATH_BYTES = 107
+#: Largest pid that Linux hands out (PID_MAX_LIMIT).
+MAX_PID = 1 << 22
+
+LOG_LEVELS = ("debug", "info", "warning", "error")
+
+#: Keys that take effect on SIGHUP; every other one needs a restart.
+RELOADABLE = frozenset({"exe", "pid", "log_level"})
+
+_HOST_PORT = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+):(?P<port>[0-9]{1,5})")
+
+
+@dataclass(frozen=True, slots=True)
+class AgentConfig:
+    """What the operator asks of the agent.
+
+    Attributes:
+        collector: Where to send, "HOST:PORT" or "unix:PATH", in order of preference; none means local queries only.
+        listen: The query service's address, "unix:PATH".
+        state: Folder that holds what outlives a run.
+        interval_seconds: Time between two observations, 0.1 to 3600.
+        exe: Globs over the absolute path of the executable; none means every Go process.
+        pid: Processes to watch besides those that `exe` names; when only `pid` is given, nothing else is watched.
+        park: Count parks by wait reason. Parking is hot: the probe costs the target more than all others.
+        log_level: One of LOG_LEVELS.
+
+    Raises:
+        UsageError: A value has the wrong type or is out of range. The message starts with the key.
+    """
+
+    collector: tuple[str, ...] = ()
+    listen: str = "unix:/run/gosonde/agent.sock"
+    state: Path = Path("/var/lib/gosonde-agent")
+    interval_seconds: float = 1.0
+    exe: tuple[str, ...] = ()
+    pid: tuple[int, ...] = ()
+    park: bool = False
+    log_level: str = "info"
+
+    def __post_init__(self) -> None:
+        """Checks every value."""
+        for address in self.collector:
+            _check_collector(address)
+        _check_unix("listen", self.listen)
+        _check_interval(self.interval_seconds)
+        for glob in self.exe:
+            _check_glob(glob)
+        for pid in self.pid:
+            _check_pid(pid)
+        if self.log_level not in LOG_LEVELS:
+            raise UsageError(f"log_level: {self.log_level!r} is none of {', '.join(LOG_LEVELS)}")
+
+    def merged(self, flags: Mapping[str, object]) -> "AgentConfig":
+        """This configuration with the flags that were given; None and empty collections count as not given.
+
+        Raises:
+            UsageError: As the constructor, and for a name that is no key.
+        """
+        return replace(self, **_typed({key: value for key, value in flags.items() if value not in (None, (), [])}))
+
+
+def load(path: Path) -> AgentConfig:
+    """Reads a TOML file whose keys are AgentConfig's fields.
+
+    Raises:
+        UsageError: The file is missing, is not TOML, has an unknown key, or a key has a value that is not allowed.
+        UnsupportedError: The file may not be read by this user.
+    """
+    try:
+        return AgentConfig(**_typed(_read(path)))
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from error
+
+
+def reloaded(current: AgentConfig, fresh: AgentConfig) -> tuple[AgentConfig, tuple[str, ...]]:
+    """What SIGHUP makes of `current`: the reloadable keys of `fresh`, and the other keys, which need a restart."""
+    changed = {field.name for field in fields(current) if getattr(current, field.name) != getattr(fresh, field.name)}
+    taken = {key: getattr(fresh, key) for key in changed & RELOADABLE}
+    return replace(current, **taken), tuple(sorted(changed - RELOADABLE))
+
+
+def _read(path: Path) -> dict[str, object]:
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_FILE_BYTES + 1)
+    except PermissionError as error:
+        raise UnsupportedError(f"{path}: not permitted to read it; run as root or change its mode") from error
+    except OSError as error:
+        raise UsageError(f"cannot be read: {error.strerror}; give another file with --config") from error
+    if len(content) > MAX_FILE_BYTES:
+        raise UsageError(f"larger than {MAX_FILE_BYTES} bytes: not a configuration file")
+    try:
+        return tomllib.loads(content.decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise UsageError(f"not valid TOML: {error}") from error
+
+
+def _typed(values: Mapping[str, object]) -> dict[str, Any]:
+    """The values with their keys known and their types right; lists become tuples."""
+    if unknown := sorted(values.keys() - _CONVERT.keys()):
+        raise UsageError(f"{unknown[0]}: no such key; the keys are {', '.join(_CONVERT)}")
+    return {key: _CONVERT[key](key, value) for key, value in values.items()}
+
+
+def _strings(key: str, value: object) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
+        raise UsageError(f"{key}: {value!r} is not a list of strings")
+    return tuple(value)
+
+
+def _integers(key: str, value: object) -> tuple[int, ...]:
+    if not isinstance(value, list | tuple) or not all(type(item) is int for item in value):
+        raise UsageError(f"{key}: {value!r} is not a list of integers")
+    return tuple(value)
+
+
+def _string(key: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise UsageError(f"{key}: {value!r} is not a string")
+    return value
+
+
+def _path(key: str, value: object) -> Path:
+    text = str(value) if isinstance(value, Path) else _string(key, value)
+    if not text or "\0" in text:
+        raise UsageError(f"{key}: {text!r} is not a path")
+    return Path(text)
+
+
+def _number(key: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise UsageError(f"{key}: {value!r} is not a number")
+    return value
+
+
+def _boolean(key: str, value: object) -> bool:
+    if not isinstance(value, bool):
+        raise UsageError(f"{key}: {value!r} is not true or false")
+    return value
+
+
+#: Every key, and what makes a value of its type of what was given.
+_CONVERT: Mapping[str, Callable[[str, object], object]] = {
+    "collector": _strings,
+    "listen": _string,
+    "state": _path,
+    "interval_seconds": _number,
+    "exe": _strings,
+    "pid": _integers,
+    "park": _boolean,
+    "log_level": _string,
+}
+
+
+def _check_collector(address: str) -> None:
+    if address.startswith("unix:"):
+        _check_unix("collector", address)
+        return
+    match = _HOST_PORT.fullmatch(address)
+    if not match or not 1 <= int(match["port"]) <= 65535:
+        raise UsageError(f"collector: {address!r} is not HOST:PORT (port 1 to 65535, IPv6 in brackets) or unix:PATH")
+
+
+def _check_unix(key: str, address: str) -> None:
+    path = address.removeprefix("unix:")
+    if not address.startswith("unix:") or not path or "\0" in path:
+        raise UsageError(f"{key}: {address!r} is not unix:PATH")
+    if len(path.encode(errors="surrogateescape")) > MAX_SOCKET_PATH_BYTES:
+        raise UsageError(f"{key}: the socket's path is longer than {MAX_SOCKET_PATH_BYTES} bytes: {path}")
+
+
+def _check_interval(seconds: float) -> None:
+    if not 0.1 <= seconds <= 3600:
+        raise UsageError(f"interval_seconds: {seconds} is not allowed; give a number from 0.1 to 3600")
+
+
+def _check_glob(glob: str) -> None:
+    if not glob.startswith(("/", "*", "?", "[")):
+        raise UsageError(f"exe: {glob!r} can never match: executables have absolute paths; write '*/{glob}'")
+
+
+def _check_pid(pid: int) -> None:
+    if not 1 <= pid <= MAX_PID:
+        raise UsageError(f"pid: {pid} is not a process id (1 to {MAX_PID})")

@@ -1,0 +1,185 @@
+"""The agent's values as protobuf messages; `wire_decode` is the way back. Nothing else knows gosonde_pb's messages.
+
+Tables travel as columns, so that 10,000 rows cost a handful of list fills instead of 10,000 message objects.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from typing import Protocol
+
+from gosonde_pb.v1 import agent_pb2, ingest_pb2, model_pb2
+
+from gosonde_agent.model import GcCycle, GcTotal, Observation, ParkCount, Pause, Process, ProcessKey, Site, SiteCount
+from gosonde_agent.status import AgentStatus
+
+#: A longer text is cut and ends in "…", so that one row always fits into a batch.
+MAX_TEXT = 16_384
+
+#: Largest line number that the field holds.
+MAX_LINE = (1 << 32) - 1
+
+SiteId = tuple[str, int]
+
+
+class _Row(Protocol):
+    @property
+    def process(self) -> ProcessKey: ...
+
+
+def encode(observation: Observation, known: AbstractSet[SiteId] = frozenset()) -> model_pb2.Observation:
+    """The message for an observation. The names of sites (build id, pc) in `known` are left out.
+
+    Each site's build id must be that of its process, and every process that a row names must be in
+    `observation.processes`.
+
+    Raises:
+        ValueError: A row names a process that is not there, or a number does not fit its field.
+    """
+    message = model_pb2.Observation(taken_unix_nano=observation.taken_unix_nano, losses=observation.losses)
+    message.processes.extend([_process(process) for process in observation.processes])
+    index = {process.key: position for position, process in enumerate(observation.processes)}
+    _encode_names(message.site_names, observation.site_counts, known)
+    _encode_counts(message.site_counters, observation.site_counts, index)
+    _encode_parks(message.park_counters, observation.park_counts, index)
+    _encode_pauses(message.pauses, observation.pauses, index)
+    _encode_cycles(message.gc_cycles, observation.gc_cycles, index)
+    _encode_totals(message.gc_totals, observation.gc_totals, index)
+    return message
+
+
+def named_sites(message: model_pb2.Observation) -> Iterator[SiteId]:
+    """The (build id, pc) whose names the message carries."""
+    return zip(message.site_names.build_id, message.site_names.pc, strict=True)
+
+
+def hello(agent_id: str, agent_epoch: str, host: str, agent_version: str) -> ingest_pb2.StreamObservationsRequest:
+    """The first request of a stream."""
+    return ingest_pb2.StreamObservationsRequest(
+        hello=ingest_pb2.Hello(
+            agent_id=agent_id, agent_epoch=agent_epoch, host=_text(host), agent_version=agent_version
+        )
+    )
+
+
+def batch(sequence: int, observation: model_pb2.Observation) -> ingest_pb2.StreamObservationsRequest:
+    """A later request of a stream."""
+    return ingest_pb2.StreamObservationsRequest(batch=ingest_pb2.Batch(sequence=sequence, observation=observation))
+
+
+def answer(observation: Observation) -> agent_pb2.GetObservationResponse:
+    """What GetObservation answers, with every name.
+
+    Raises:
+        ValueError: As `encode`.
+    """
+    return agent_pb2.GetObservationResponse(observation=encode(observation))
+
+
+def encode_status(status: AgentStatus) -> agent_pb2.GetStatusResponse:
+    """What GetStatus answers."""
+    return agent_pb2.GetStatusResponse(
+        agent_id=status.agent_id,
+        agent_version=status.agent_version,
+        host=_text(status.host),
+        started_unix_nano=status.started_unix_nano,
+        collector=status.uplink.collector,
+        collector_connected=status.uplink.connected,
+        last_sequence=status.uplink.last_sequence,
+        acknowledged_sequence=status.uplink.acknowledged_sequence,
+        collector_error=_text(status.uplink.error),
+    )
+
+
+def _process(process: Process) -> model_pb2.Process:
+    return model_pb2.Process(
+        key=model_pb2.ProcessKey(
+            boot_id=process.key.boot_id,
+            pid=process.key.pid,
+            start_ticks=process.key.start_ticks,
+            exec_epoch=process.key.exec_epoch,
+        ),
+        exe=_text(process.exe),
+        go_version=_text(process.go_version),
+        build_id=_text(process.build_id),
+        started_unix_nano=process.started_unix_nano,
+        counted_since_unix_nano=process.counted_since_unix_nano,
+        counted_from_start=process.counted_from_start,
+        ended_unix_nano=process.ended_unix_nano,
+        level=model_pb2.LEVEL_REFUSED if process.refusal else model_pb2.LEVEL_FULL,
+        refusal=_text(process.refusal),
+    )
+
+
+def _text(text: str) -> str:
+    """The text as valid UTF-8 of bounded length: paths and symbol names come from programs that we do not trust."""
+    if len(text) > MAX_TEXT:
+        text = text[: MAX_TEXT - 1] + "…"
+    return text if text.isascii() else text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def _encode_names(names: model_pb2.SiteNames, rows: Sequence[SiteCount], known: AbstractSet[SiteId]) -> None:
+    fresh: dict[SiteId, Site] = {}
+    for row in rows:
+        site = row.site
+        identity = (site.build_id, site.pc)
+        if identity not in known:
+            fresh[identity] = site
+    sites = fresh.values()
+    names.build_id.extend([_text(site.build_id) for site in sites])
+    names.pc.extend([site.pc for site in sites])
+    names.function.extend([_text(site.function) for site in sites])
+    names.file.extend([_text(site.file) for site in sites])
+    names.line.extend([min(max(site.line, 0), MAX_LINE) for site in sites])
+    names.start_function.extend([_text(site.start_function) for site in sites])
+
+
+def _encode_counts(
+    counters: model_pb2.SiteCounters, rows: Sequence[SiteCount], index: Mapping[ProcessKey, int]
+) -> None:
+    counters.process.extend(_positions(rows, index))
+    counters.pc.extend([row.site.pc for row in rows])
+    counters.created.extend([row.created for row in rows])
+    counters.exited.extend([row.exited for row in rows])
+
+
+def _encode_parks(counters: model_pb2.ParkCounters, rows: Sequence[ParkCount], index: Mapping[ProcessKey, int]) -> None:
+    counters.process.extend(_positions(rows, index))
+    counters.wait_reason.extend([_text(row.wait_reason) for row in rows])
+    counters.parked.extend([row.parked for row in rows])
+
+
+def _encode_pauses(pauses: model_pb2.Pauses, rows: Sequence[Pause], index: Mapping[ProcessKey, int]) -> None:
+    pauses.process.extend(_positions(rows, index))
+    pauses.start_unix_nano.extend([row.start_unix_nano for row in rows])
+    pauses.duration_ns.extend([row.duration_ns for row in rows])
+    pauses.reason.extend([_text(row.reason) for row in rows])
+    pauses.ordinal.extend([row.ordinal for row in rows])
+
+
+def _encode_cycles(cycles: model_pb2.GcCycles, rows: Sequence[GcCycle], index: Mapping[ProcessKey, int]) -> None:
+    cycles.process.extend(_positions(rows, index))
+    cycles.ordinal.extend([row.ordinal for row in rows])
+    cycles.start_unix_nano.extend([row.start_unix_nano for row in rows])
+    cycles.end_unix_nano.extend([row.end_unix_nano for row in rows])
+
+
+def _encode_totals(totals: model_pb2.GcTotals, rows: Sequence[GcTotal], index: Mapping[ProcessKey, int]) -> None:
+    totals.process.extend(_positions(rows, index))
+    totals.cycles.extend([row.cycles for row in rows])
+    totals.pauses.extend([row.pauses for row in rows])
+    totals.gc_pause_ns.extend([row.gc_pause_ns for row in rows])
+
+
+def _positions(rows: Sequence[_Row], index: Mapping[ProcessKey, int]) -> list[int]:
+    """Each row's process as an index. Rows of one process usually follow each other and share the key object."""
+    positions: list[int] = []
+    last: ProcessKey | None = None
+    position = 0
+    for row in rows:
+        if row.process is not last:
+            last = row.process
+            if last not in index:
+                raise ValueError(f"a row names process {last.pid}, which the observation does not hold")
+            position = index[last]
+        positions.append(position)
+    return positions

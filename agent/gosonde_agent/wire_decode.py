@@ -1,0 +1,86 @@
+"""Protobuf messages as the agent's values: what `wire` wrote, read by someone else. Every column is checked."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from google.protobuf.message import Message
+from gosonde.errors import InvalidInputError
+from gosonde_pb.v1 import agent_pb2, model_pb2
+
+from gosonde_agent.model import GcCycle, GcTotal, Observation, ParkCount, Pause, Process, ProcessKey, Site, SiteCount
+from gosonde_agent.status import AgentStatus, UplinkStatus
+
+
+def decode(message: model_pb2.Observation) -> Observation:
+    """The observation that a message holds. A site that it does not name has empty texts and line 0.
+
+    Raises:
+        InvalidInputError: Columns of one table differ in length, or a row names a process that is not there.
+    """
+    processes = tuple(_process(process) for process in message.processes)
+    keys = [process.key for process in processes]
+    return Observation(
+        taken_unix_nano=message.taken_unix_nano,
+        processes=processes,
+        site_counts=tuple(_site_counts(message, processes)),
+        park_counts=tuple(ParkCount(*row) for row in _rows(message.park_counters, keys, ("wait_reason", "parked"))),
+        pauses=tuple(
+            Pause(*row) for row in _rows(message.pauses, keys, ("ordinal", "start_unix_nano", "duration_ns", "reason"))
+        ),
+        gc_cycles=tuple(
+            GcCycle(*row) for row in _rows(message.gc_cycles, keys, ("ordinal", "start_unix_nano", "end_unix_nano"))
+        ),
+        gc_totals=tuple(GcTotal(*row) for row in _rows(message.gc_totals, keys, ("cycles", "pauses", "gc_pause_ns"))),
+        losses=dict(message.losses),
+    )
+
+
+def decode_status(message: agent_pb2.GetStatusResponse) -> AgentStatus:
+    """The status that a message holds."""
+    uplink = UplinkStatus(
+        collector=message.collector,
+        connected=message.collector_connected,
+        last_sequence=message.last_sequence,
+        acknowledged_sequence=message.acknowledged_sequence,
+        error=message.collector_error,
+    )
+    return AgentStatus(message.agent_id, message.agent_version, message.host, message.started_unix_nano, uplink)
+
+
+def _process(message: model_pb2.Process) -> Process:
+    key = message.key
+    return Process(
+        key=ProcessKey(key.boot_id, key.pid, key.start_ticks, key.exec_epoch),
+        exe=message.exe,
+        go_version=message.go_version,
+        build_id=message.build_id,
+        started_unix_nano=message.started_unix_nano,
+        counted_since_unix_nano=message.counted_since_unix_nano,
+        counted_from_start=message.counted_from_start,
+        ended_unix_nano=message.ended_unix_nano,
+        refusal=message.refusal,
+    )
+
+
+def _site_counts(message: model_pb2.Observation, processes: Sequence[Process]) -> Iterator[SiteCount]:
+    names = _columns(message.site_names, ("build_id", "pc", "function", "file", "line", "start_function"))
+    sites = {(row[0], row[1]): Site(*row) for row in zip(*names, strict=True)}
+    for process, pc, created, exited in _rows(message.site_counters, processes, ("pc", "created", "exited")):
+        site = sites.get((process.build_id, pc)) or Site(process.build_id, pc, "", "", 0)
+        yield SiteCount(process.key, site, created, exited)
+
+
+def _rows(table: Message, processes: Sequence[Any], names: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+    """The rows of a table whose first column is an index into `processes`; the index becomes what it points to."""
+    positions, *columns = _columns(table, ("process", *names))
+    if positions and max(positions) >= len(processes):
+        raise InvalidInputError(f"{table.DESCRIPTOR.name}: process {max(positions)} of {len(processes)} does not exist")
+    return zip((processes[position] for position in positions), *columns, strict=True)
+
+
+def _columns(table: Message, names: Sequence[str]) -> list[Sequence[Any]]:
+    columns = [getattr(table, name) for name in names]
+    lengths = {name: len(column) for name, column in zip(names, columns, strict=True)}
+    if len(set(lengths.values())) > 1:
+        raise InvalidInputError(f"{table.DESCRIPTOR.name}: columns of different length: {lengths}")
+    return columns
