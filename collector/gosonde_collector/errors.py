@@ -1,0 +1,15 @@
+"""What the collector raises on purpose."""
+
+from gosonde.errors import GosondeError, InvalidInputError
+
+
+class BatchError(InvalidInputError):
+    """A batch, or the hello before it, breaks the protocol. The message says which column and which row."""
+
+
+class ProfileError(InvalidInputError):
+    """A pushed file is not a goroutine profile, is cut off, or is too large. The message says where."""
+
+
+class StoreError(GosondeError):
+    """The store cannot be opened, read or written."""

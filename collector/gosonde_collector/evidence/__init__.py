@@ -1,0 +1,1 @@
+"""Evidence that others bring: pprof goroutine profiles in all three formats."""

@@ -1,0 +1,51 @@
+"""A goroutine profile as plain values, whatever format it came in."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A place in the program. `function` is as the format writes it: text formats shorten type arguments to `[...]`."""
+
+    function: str
+    file: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class GoroutineGroup:
+    """Goroutines with the same stack.
+
+    Attributes:
+        count: How many, at least 1.
+        frames: Innermost first; empty when the format gives no symbols.
+        created_by: The `go` statement; only debug=2 names it, and not for the main goroutine.
+        state: Wait reason or status, such as "chan receive"; only debug=2 names it.
+        wait_minutes: The longest wait among them, in whole minutes; only debug=2 names it.
+    """
+
+    count: int
+    frames: tuple[Frame, ...]
+    created_by: Frame | None = None
+    state: str = ""
+    wait_minutes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class GoroutineProfile:
+    """What a goroutine profile says.
+
+    Attributes:
+        format: "proto", "debug=1" or "debug=2".
+        groups: In the order of the file.
+        taken_unix_nano: When it was taken; 0 when the file does not say (the text formats never do).
+    """
+
+    format: str
+    groups: tuple[GoroutineGroup, ...]
+    taken_unix_nano: int = 0
+
+    @property
+    def goroutines(self) -> int:
+        """How many goroutines the profile shows."""
+        return sum(group.count for group in self.groups)
