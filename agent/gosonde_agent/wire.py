@@ -3,7 +3,7 @@
 Tables travel as columns, so that 10,000 rows cost a handful of list fills instead of 10,000 message objects.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Protocol
 
@@ -18,7 +18,11 @@ MAX_TEXT = 16_384
 #: Largest line number that the field holds.
 MAX_LINE = (1 << 32) - 1
 
-SiteId = tuple[str, int]
+
+#: For annotations elsewhere.
+ObservationMessage = model_pb2.Observation
+Request = ingest_pb2.StreamObservationsRequest
+Response = ingest_pb2.StreamObservationsResponse
 
 
 class _Row(Protocol):
@@ -26,8 +30,8 @@ class _Row(Protocol):
     def process(self) -> ProcessKey: ...
 
 
-def encode(observation: Observation, known: AbstractSet[SiteId] = frozenset()) -> model_pb2.Observation:
-    """The message for an observation. The names of sites (build id, pc) in `known` are left out.
+def encode(observation: Observation, known: AbstractSet[Site] = frozenset()) -> model_pb2.Observation:
+    """The message for an observation. The names of sites in `known` are left out.
 
     Each site's build id must be that of its process, and every process that a row names must be in
     `observation.processes`.
@@ -47,23 +51,18 @@ def encode(observation: Observation, known: AbstractSet[SiteId] = frozenset()) -
     return message
 
 
-def named_sites(message: model_pb2.Observation) -> Iterator[SiteId]:
-    """The (build id, pc) whose names the message carries."""
-    return zip(message.site_names.build_id, message.site_names.pc, strict=True)
-
-
-def hello(agent_id: str, agent_epoch: str, host: str, agent_version: str) -> ingest_pb2.StreamObservationsRequest:
+def hello(agent_id: str, agent_epoch: str, host: str, agent_version: str) -> Request:
     """The first request of a stream."""
-    return ingest_pb2.StreamObservationsRequest(
+    return Request(
         hello=ingest_pb2.Hello(
             agent_id=agent_id, agent_epoch=agent_epoch, host=_text(host), agent_version=agent_version
         )
     )
 
 
-def batch(sequence: int, observation: model_pb2.Observation) -> ingest_pb2.StreamObservationsRequest:
+def batch(sequence: int, observation: model_pb2.Observation) -> Request:
     """A later request of a stream."""
-    return ingest_pb2.StreamObservationsRequest(batch=ingest_pb2.Batch(sequence=sequence, observation=observation))
+    return Request(batch=ingest_pb2.Batch(sequence=sequence, observation=observation))
 
 
 def answer(observation: Observation) -> agent_pb2.GetObservationResponse:
@@ -117,14 +116,8 @@ def _text(text: str) -> str:
     return text if text.isascii() else text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
-def _encode_names(names: model_pb2.SiteNames, rows: Sequence[SiteCount], known: AbstractSet[SiteId]) -> None:
-    fresh: dict[SiteId, Site] = {}
-    for row in rows:
-        site = row.site
-        identity = (site.build_id, site.pc)
-        if identity not in known:
-            fresh[identity] = site
-    sites = fresh.values()
+def _encode_names(names: model_pb2.SiteNames, rows: Sequence[SiteCount], known: AbstractSet[Site]) -> None:
+    sites = {row.site: None for row in rows if row.site not in known}
     names.build_id.extend([_text(site.build_id) for site in sites])
     names.pc.extend([site.pc for site in sites])
     names.function.extend([_text(site.function) for site in sites])

@@ -1,0 +1,194 @@
+"""Sends observations to the first collector that takes them, for as long as the agent runs.
+
+Nothing that goes wrong here reaches the rest of the agent: it is logged, shown in the status, and tried again.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+import grpc
+import grpc.aio
+import structlog
+from gosonde import __version__
+from gosonde.errors import GosondeError
+from gosonde_pb.v1.ingest_pb2_grpc import IngestServiceStub
+
+from gosonde_agent import wire
+from gosonde_agent.identity import Identity
+from gosonde_agent.model import Observation
+from gosonde_agent.spool import Spool, SpoolLimits
+from gosonde_agent.status import UplinkStatus
+from gosonde_agent.uplink_stream import Progress, Stream, StreamLimits
+
+log = structlog.get_logger(__name__)
+
+#: The same failure is logged at most this often.
+LOG_AGAIN_SECONDS = 60.0
+
+#: A local subchannel pool keeps gRPC from making a new channel wait for the backoff of an older one.
+CHANNEL_OPTIONS = (("grpc.use_local_subchannel_pool", 1), ("grpc.enable_retries", 0))
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Attributes:
+    first_backoff_seconds: Wait after every collector failed once; it doubles with each further round, with jitter.
+    last_backoff_seconds: Longest wait, and how long a stream must have lasted for the count of failures to restart.
+    flush_seconds: Time that the last batches get when the agent stops.
+    """
+
+    first_backoff_seconds: float = 0.5
+    last_backoff_seconds: float = 30.0
+    flush_seconds: float = 3.0
+
+
+SPOOL_LIMITS = SpoolLimits()
+STREAM_LIMITS = StreamLimits()
+PATIENCE = Patience()
+
+
+class Uplink:
+    """Holds what the collector lacks and sends it. With no collector it does nothing.
+
+    `offer` and `run` belong to the same event loop.
+    """
+
+    def __init__(
+        self,
+        collectors: Sequence[str],
+        identity: Identity,
+        interval_seconds: float,
+        *,
+        spool_limits: SpoolLimits = SPOOL_LIMITS,
+        stream_limits: StreamLimits = STREAM_LIMITS,
+        patience: Patience = PATIENCE,
+    ) -> None:
+        self._collectors = tuple(collectors)
+        self._hello = wire.hello(identity.agent_id, identity.agent_epoch, identity.host, __version__)
+        # Half the interval: an offer that comes a little early is not held back for a whole interval more.
+        self._pace_seconds = interval_seconds / 2
+        self._stream_limits = stream_limits
+        self._patience = patience
+        self._spool = Spool(spool_limits)
+        self._progress = Progress()
+        self._wake = asyncio.Event()
+        self._stopping = asyncio.Event()
+        self._failures = 0
+        self._turn = 0
+        self._connected = False
+        self._error = ""
+        self._logged: tuple[str, float] = ("", 0.0)
+
+    def offer(self, observation: Observation) -> None:
+        """Takes in all known processes, their newest totals (missing rows are unchanged), and the new events."""
+        if self._collectors:
+            self._spool.offer(observation)
+            self._wake.set()
+
+    def losses(self) -> dict[str, int]:
+        """What had to be dropped, by name, since the start."""
+        return self._spool.losses()
+
+    def status(self) -> UplinkStatus:
+        """How sending goes, now."""
+        return UplinkStatus(
+            collector=self._collector,
+            connected=self._connected,
+            last_sequence=self._progress.sent,
+            acknowledged_sequence=self._progress.acknowledged,
+            error=self._error,
+        )
+
+    async def run(self) -> None:
+        """Sends until it is cancelled; then flushes, for at most `flush_seconds`, and raises the cancellation on."""
+        work = asyncio.create_task(self._work())
+        try:
+            await asyncio.shield(work)
+        except asyncio.CancelledError:
+            await self._flush(work)
+            raise
+        finally:
+            work.cancel()
+
+    @property
+    def _collector(self) -> str:
+        return self._collectors[self._turn % len(self._collectors)] if self._collectors else ""
+
+    async def _work(self) -> None:
+        if not self._collectors:
+            await self._stopping.wait()
+        last_attempt = False
+        while not (last_attempt or (self._stopping.is_set() and self._spool.settled)):
+            last_attempt = self._stopping.is_set()
+            began = time.monotonic()
+            await self._attempt()
+            if not self._stopping.is_set():
+                await self._back_off(time.monotonic() - began)
+
+    async def _flush(self, work: asyncio.Task[None]) -> None:
+        self._stopping.set()
+        self._wake.set()
+        await asyncio.wait({work}, timeout=self._patience.flush_seconds)
+        work.cancel()
+        await asyncio.wait({work})
+        if self._collectors and not self._spool.settled:
+            log.warning("stopped with observations that no collector acknowledged", error=self._error)
+
+    async def _attempt(self) -> None:
+        """One stream to the collector whose turn it is, until it fails or all is flushed."""
+        try:
+            await self._deliver(self._collector)
+        except grpc.aio.AioRpcError as error:
+            self._report(f"{error.code().name}: {error.details()}")
+        except GosondeError as error:
+            self._report(str(error))
+        except Exception as error:
+            log.exception("uplink failed unexpectedly", collector=self._collector)
+            self._report(repr(error))
+        finally:
+            self._connected = False
+
+    async def _deliver(self, collector: str) -> None:
+        async with grpc.aio.insecure_channel(collector, options=CHANNEL_OPTIONS) as channel:
+            call = IngestServiceStub(channel).StreamObservations()
+            stream = Stream(
+                call=call,
+                spool=self._spool,
+                progress=self._progress,
+                wake=self._wake,
+                stopping=self._stopping,
+                limits=self._stream_limits,
+            )
+            try:
+                await stream.greet(self._hello)
+                self._connected, self._error = True, ""
+                log.info("connected to the collector", collector=collector)
+                await stream.deliver(self._pace_seconds)
+            finally:
+                call.cancel()
+
+    async def _back_off(self, lasted_seconds: float) -> None:
+        """Turns to the next collector; waits when each had its turn, longer from round to round."""
+        self._failures = 1 if lasted_seconds > self._patience.last_backoff_seconds else self._failures + 1
+        self._turn += 1
+        rounds, rest = divmod(self._failures, len(self._collectors))
+        if rest:
+            return
+        longest = min(
+            self._patience.last_backoff_seconds, self._patience.first_backoff_seconds * 2 ** min(rounds - 1, 16)
+        )
+        with suppress(TimeoutError):
+            async with asyncio.timeout(longest * random.uniform(0.5, 1)):  # noqa: S311
+                await self._stopping.wait()
+
+    def _report(self, error: str) -> None:
+        self._error = error
+        now = time.monotonic()
+        message = f"{self._collector}: {error}"
+        if message != self._logged[0] or now - self._logged[1] > LOG_AGAIN_SECONDS:
+            self._logged = (message, now)
+            log.warning("no connection to the collector; trying again", collector=self._collector, error=error)

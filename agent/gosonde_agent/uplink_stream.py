@@ -1,0 +1,195 @@
+"""One stream to one collector, from the hello to its end."""
+
+import asyncio
+import math
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+
+import grpc
+import grpc.aio
+from gosonde.errors import InvalidInputError, UnavailableError
+
+from gosonde_agent import batches, wire
+from gosonde_agent.model import Site
+from gosonde_agent.spool import Spool
+
+#: Beyond that many site names the stream starts to send names again instead of remembering more.
+MAX_KNOWN_SITES = 50_000
+
+#: Longest single sleep: an event loop cannot take an infinite one.
+MAX_WAIT_SECONDS = 3600.0
+
+Call = grpc.aio.StreamStreamCall[wire.Request, wire.Response]
+
+
+@dataclass(frozen=True, slots=True)
+class StreamLimits:
+    """Attributes:
+    window: Batches that may be unacknowledged at a time.
+    batch_rows: Rows after which a batch ends.
+    batch_bytes: Serialised size above which a batch is parted.
+    answer_seconds: Time in which the collector must answer the hello.
+    acknowledge_seconds: Time without any acknowledgement, while one is due, after which the stream counts as dead.
+    """
+
+    window: int = 4
+    batch_rows: int = 10_000
+    batch_bytes: int = batches.MAX_BATCH_BYTES
+    answer_seconds: float = 10.0
+    acknowledge_seconds: float = 60.0
+
+
+@dataclass(slots=True)
+class Progress:
+    """Numbers of the newest batch sent and acknowledged in this agent epoch, over all streams."""
+
+    sent: int = 0
+    acknowledged: int = 0
+
+
+class Stream:
+    """Sends what is new in the spool, with a window, and hands the acknowledgements to the spool.
+
+    `wake` is set by whoever changes something this stream may wait for: an offer, or `stopping`.
+    """
+
+    def __init__(
+        self,
+        *,
+        call: Call,
+        spool: Spool,
+        progress: Progress,
+        wake: asyncio.Event,
+        stopping: asyncio.Event,
+        limits: StreamLimits,
+    ) -> None:
+        self._call = call
+        self._spool = spool
+        self._progress = progress
+        self._wake = wake
+        self._stopping = stopping
+        self._limits = limits
+        self._known: set[Site] = set()
+        # Sequence and ticket of each unacknowledged batch; ticket 0 where more batches of the same ticket follow.
+        self._open: deque[tuple[int, int]] = deque()
+        self._last_progress = time.monotonic()
+        self._reader: asyncio.Task[None] | None = None
+
+    async def greet(self, hello: wire.Request) -> None:
+        """Sends the hello and waits for the answer.
+
+        The answer's number is not used: totals and ordinals make it harmless to send again what the collector has.
+
+        Raises:
+            UnavailableError: There was no answer in time.
+            grpc.aio.AioRpcError: The call failed.
+        """
+        async with _within(self._limits.answer_seconds, "no answer to the hello"):
+            await self._call.write(hello)
+            answer = await self._call.read()
+        if answer is grpc.aio.EOF:
+            raise UnavailableError("the collector ended the stream instead of answering the hello")
+
+    async def deliver(self, pace_seconds: float) -> None:
+        """Sends all that is held, then what is new, at least `pace_seconds` apart, until `stopping` is set.
+
+        Returns once everything is acknowledged after `stopping`.
+
+        Raises:
+            UnavailableError: The stream ended or the acknowledgements stopped coming.
+            InvalidInputError: The collector acknowledged what was never sent.
+            grpc.aio.AioRpcError: The call failed.
+        """
+        self._spool.rewind()
+        self._reader = asyncio.create_task(self._read())
+        self._reader.add_done_callback(lambda _: self._wake.set())
+        try:
+            await self._deliver(pace_seconds)
+            await self._finish(self._reader)
+        finally:
+            self._reader.cancel()
+            await asyncio.wait({self._reader})
+            _failure(self._reader)
+
+    async def _deliver(self, pace_seconds: float) -> None:
+        while not (self._stopping.is_set() and not self._spool.fresh):
+            while self._spool.fresh:
+                await self._send()
+            await self._until(self._stopping.is_set, pace_seconds)
+            await self._until(lambda: self._spool.fresh or self._stopping.is_set())
+
+    async def _finish(self, reader: asyncio.Task[None]) -> None:
+        await self._until(lambda: not self._open)
+        await self._call.done_writing()
+        await asyncio.wait({reader}, timeout=1)
+
+    async def _send(self) -> None:
+        ticket, observation = self._spool.take(self._limits.batch_rows)
+        if len(self._known) > MAX_KNOWN_SITES:
+            self._known.clear()
+        messages = list(batches.messages(observation, self._known, self._limits.batch_bytes))
+        for position, message in enumerate(messages, 1):
+            await self._until(lambda: len(self._open) < self._limits.window)
+            await self._write(message, ticket if position == len(messages) else 0)
+
+    async def _write(self, message: wire.ObservationMessage, ticket: int) -> None:
+        if not self._open:
+            self._last_progress = time.monotonic()
+        self._progress.sent += 1
+        self._open.append((self._progress.sent, ticket))
+        with suppress(asyncio.InvalidStateError):  # The stream has ended; the reader learns why.
+            async with _within(self._limits.acknowledge_seconds, "a batch could not be written"):
+                await self._call.write(wire.batch(self._progress.sent, message))
+
+    async def _read(self) -> None:
+        while True:
+            response = await self._call.read()
+            if not isinstance(response, wire.Response):
+                raise UnavailableError("the collector ended the stream")
+            self._acknowledge(response.acknowledged_sequence)
+            self._wake.set()
+
+    def _acknowledge(self, sequence: int) -> None:
+        if sequence > self._progress.sent:
+            raise InvalidInputError(
+                f"the collector acknowledged batch {sequence}, but only {self._progress.sent} were sent"
+            )
+        self._progress.acknowledged = max(self._progress.acknowledged, sequence)
+        while self._open and self._open[0][0] <= sequence:
+            self._last_progress = time.monotonic()
+            self._spool.acknowledge(self._open.popleft()[1])
+
+    async def _until(self, condition: Callable[[], bool], seconds: float = math.inf) -> None:
+        """Waits until the condition holds or the time is over; raises when the stream is found dead."""
+        deadline = time.monotonic() + seconds
+        while not condition() and (now := time.monotonic()) < deadline:
+            self._check(now)
+            patience = self._last_progress + self._limits.acknowledge_seconds if self._open else math.inf
+            self._wake.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(min(deadline - now, patience - now, MAX_WAIT_SECONDS)):
+                    await self._wake.wait()
+
+    def _check(self, now: float) -> None:
+        if self._reader and self._reader.done():
+            raise _failure(self._reader)
+        if self._open and now >= self._last_progress + self._limits.acknowledge_seconds:
+            raise UnavailableError(f"no acknowledgement for {self._limits.acknowledge_seconds:g} s")
+
+
+def _failure(reader: asyncio.Task[None]) -> BaseException:
+    """Why a reader that is done ended; it never returns."""
+    error = None if reader.cancelled() else reader.exception()
+    return error or UnavailableError("the stream was cancelled")
+
+
+@asynccontextmanager
+async def _within(seconds: float, failure: str) -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError as error:
+        raise UnavailableError(f"{failure} in {seconds:g} s") from error

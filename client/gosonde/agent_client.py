@@ -1,0 +1,79 @@
+"""A typed client of the agent on this host."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Self
+
+import grpc
+from gosonde_agent.model import Observation
+from gosonde_agent.status import AgentStatus
+from gosonde_agent.wire_decode import decode, decode_status
+from gosonde_pb.v1.agent_pb2 import GetObservationRequest, GetStatusRequest
+from gosonde_pb.v1.agent_pb2_grpc import AgentServiceStub
+
+from gosonde.errors import GosondeError, InvalidInputError, NotFoundError, UnavailableError, UnsupportedError
+
+DEFAULT_ADDRESS = "unix:/run/gosonde/agent.sock"
+
+#: An observation of a busy host can be larger than gRPC's 4 MiB.
+MAX_ANSWER_BYTES = 64 << 20
+
+ERRORS: dict[grpc.StatusCode, type[GosondeError]] = {
+    grpc.StatusCode.INVALID_ARGUMENT: InvalidInputError,
+    grpc.StatusCode.NOT_FOUND: NotFoundError,
+    grpc.StatusCode.FAILED_PRECONDITION: UnsupportedError,
+}
+
+
+class AgentClient:
+    """Asks the agent that listens on `address`; use it as a context manager.
+
+    Every method raises UnavailableError when no agent answers within `timeout_seconds`.
+    """
+
+    def __init__(self, address: str = DEFAULT_ADDRESS, timeout_seconds: float = 10.0) -> None:
+        self._address = address
+        self._timeout = timeout_seconds
+        options = (("grpc.max_receive_message_length", MAX_ANSWER_BYTES), ("grpc.use_local_subchannel_pool", 1))
+        self._channel = grpc.insecure_channel(address, options=options)
+        self._stub = AgentServiceStub(self._channel)
+
+    def __enter__(self) -> Self:
+        """Returns the client itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Closes the connection."""
+        self._channel.close()
+
+    def observation(self, pid: int | None = None) -> Observation:
+        """Everything that the agent knows now, of one process or of all.
+
+        Raises:
+            NotFoundError: The agent watches no process with that pid.
+            InvalidInputError: The answer is malformed.
+        """
+        with self._errors():
+            answer = self._stub.GetObservation(GetObservationRequest(pid=pid or 0), timeout=self._timeout)
+        return decode(answer.observation)
+
+    def status(self) -> AgentStatus:
+        """Who the agent is, and how its uplink goes."""
+        with self._errors():
+            return decode_status(self._stub.GetStatus(GetStatusRequest(), timeout=self._timeout))
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except grpc.RpcError as error:
+            raise self._translated(error) from error
+
+    def _translated(self, error: grpc.RpcError) -> GosondeError:
+        code, details = error.code(), error.details()
+        if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
+            return UnavailableError(f"no agent answers on {self._address} ({details}); is gosonde agent running?")
+        return ERRORS.get(code, GosondeError)(f"the agent on {self._address} answered {code.name}: {details}")
