@@ -1,0 +1,31 @@
+"""What can go wrong with one target or on this host. Each error costs one target, never the agent."""
+
+from gosonde.errors import GosondeError, InvalidInputError, NotFoundError, UnsupportedError
+
+
+class NotGoError(UnsupportedError):
+    """The file is no Go binary, or nothing in it says so."""
+
+
+class UnsupportedBinaryError(UnsupportedError):
+    """A Go binary that is not supported: too old, 32-bit, a foreign architecture, an unknown layout."""
+
+
+class MalformedBinaryError(InvalidInputError):
+    """The file contradicts itself: a length, an offset or a table that cannot be right."""
+
+
+class UnprovedProbePointError(UnsupportedError):
+    """No instruction of the function is proved to be a safe place for a probe."""
+
+
+class NoSuchProcessError(NotFoundError):
+    """There is no such process, or it has just ended."""
+
+
+class NotPermittedError(UnsupportedError):
+    """The kernel refuses: privileges are missing, or it is locked down."""
+
+
+class ProbeError(GosondeError):
+    """The kernel did not take a probe or a BPF program for another reason than missing privileges."""

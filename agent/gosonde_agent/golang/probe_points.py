@@ -1,0 +1,227 @@
+"""Where a uprobe may go: an instruction that the kernel handles cheaply, proved to run exactly once per call.
+
+The kernel writes a breakpoint over the byte it is given and checks nothing. A probe inside an instruction crashes the
+target; a probe on the stack check counts twice when the check calls morestack and the function is entered again; a
+probe behind an overwritten register reads garbage. So a point is used only with a proof, made from the code itself:
+
+- the whole function decodes without a gap, so the point is an instruction boundary;
+- the way from the entry to the point is straight, but for the branch of the stack check, whose target does nothing
+  except call morestack and start the function anew;
+- no jump in the function leads to the point or to anything before it;
+- no instruction on the way changes a register that the probe reads.
+"""
+
+import enum
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from gosonde_agent.errors import UnprovedProbePointError
+from gosonde_agent.golang.instructions import Instruction
+
+MAX_PATH = 24
+NOP5 = bytes((0x0F, 0x1F, 0x44, 0x00, 0x00))
+
+
+class Cost(enum.IntEnum):
+    """What the kernel does at a probe, cheapest first (arch/x86/kernel/uprobes.c)."""
+
+    #: A 5-byte nop becomes a call into a trampoline: no trap at all (Linux 6.18).
+    OPTIMIZED = 0
+    #: A trap; the instruction's effect is computed in the kernel: push, call, jump, 1-byte nop.
+    EMULATED = 1
+    #: Two traps: the instruction is run out of line with the trap flag set.
+    SINGLE_STEPPED = 2
+
+
+@dataclass(frozen=True, slots=True)
+class ProbePoint:
+    """An instruction that is proved to be a safe place for a probe.
+
+    Attributes:
+        probe: What is counted there, such as "created".
+        function: The function's full name.
+        vaddr: Link-time address.
+        offset: vaddr less the function's entry.
+        proof: Why it is right, a sentence each.
+    """
+
+    probe: str
+    function: str
+    vaddr: int
+    offset: int
+    instruction: str
+    cost: Cost
+    proof: tuple[str, ...]
+
+
+NameOf = Callable[[int], str | None]
+
+
+def cost_of(instruction: Instruction, *, has_optimized_nop: bool) -> Cost:
+    """The class of cost of a probe on an instruction, on a kernel with or without optimized nops."""
+    raw = instruction.raw
+    if raw == NOP5 and has_optimized_nop:
+        return Cost.OPTIMIZED
+    is_push = 0x50 <= raw[0] <= 0x57 or (raw[0] == 0x41 and len(raw) == 2 and 0x50 <= raw[1] <= 0x57)
+    is_relative = raw[0] in (0xE8, 0xE9, 0xEB)
+    return Cost.EMULATED if is_push or is_relative or raw == b"\x90" else Cost.SINGLE_STEPPED
+
+
+def entry_point(
+    probe: str,
+    function: str,
+    instructions: Sequence[Instruction],
+    registers: frozenset[str],
+    name_of: NameOf,
+    *,
+    has_optimized_nop: bool,
+) -> ProbePoint:
+    """The cheapest proved point near a function's entry where `registers` still hold the arguments.
+
+    Args:
+        instructions: The whole function, in order.
+        registers: Full names, such as "rax".
+        name_of: Full name of the function that begins at an address.
+
+    Raises:
+        UnprovedProbePointError: There is none.
+    """
+    path, checks = _straight_path(function, instructions, registers, name_of)
+    earliest = max((index + 1 for index in checks), default=0)
+    candidates = path[earliest:]
+    if not candidates:
+        raise UnprovedProbePointError(f"{function}: no instruction behind the stack check has the registers untouched")
+    best = min(candidates, key=lambda instruction: cost_of(instruction, has_optimized_nop=has_optimized_nop))
+    _refuse_jumps_to(function, instructions, best.address, name_of)
+    entry = instructions[0].address
+    before = [instruction.text for instruction in path[: path.index(best)]]
+    return ProbePoint(
+        probe,
+        function,
+        best.address,
+        best.address - entry,
+        best.text,
+        cost_of(best, has_optimized_nop=has_optimized_nop),
+        (
+            f"all {len(instructions)} instructions of the function decode without a gap",
+            f"straight path from the entry: {'; '.join(before) or 'it is the entry'}",
+            f"{len(checks)} stack check branch(es) on the path, to code that calls morestack and re-enters",
+            "no jump in the function leads to the point or to what is before it",
+            f"untouched on the path: {', '.join(sorted(registers)) or 'no register is needed'}",
+        ),
+    )
+
+
+def _straight_path(
+    function: str, instructions: Sequence[Instruction], registers: frozenset[str], name_of: NameOf
+) -> tuple[list[Instruction], list[int]]:
+    """(instructions that run one after the other from the entry with registers intact, indices of stack checks)."""
+    by_address = {instruction.address: index for index, instruction in enumerate(instructions)}
+    needs_check = any(_is_morestack(instruction, name_of) for instruction in instructions)
+    path: list[Instruction] = []
+    checks: list[int] = []
+    for index, instruction in enumerate(instructions[:MAX_PATH]):
+        path.append(instruction)
+        if instruction.flow == "branch":
+            if not _restarts(instructions, by_address.get(instruction.target or 0), name_of):
+                break
+            checks.append(index)
+        elif instruction.flow != "next" or instruction.writes & registers:
+            break
+    if needs_check and not checks:
+        raise UnprovedProbePointError(f"{function}: its stack check was not recognized")
+    return path, checks
+
+
+def _is_morestack(instruction: Instruction, name_of: NameOf) -> bool:
+    if instruction.flow != "call" or instruction.target is None:
+        return False
+    return (name_of(instruction.target) or "").startswith("runtime.morestack")
+
+
+def _restarts(instructions: Sequence[Instruction], index: int | None, name_of: NameOf) -> bool:
+    """Does the code at an index only save registers, call morestack, restore them and jump to the entry?"""
+    if index is None:
+        return False
+    called = False
+    for instruction in instructions[index : index + MAX_PATH]:
+        if instruction.flow == "jump":
+            return called and instruction.target == instructions[0].address
+        if _is_morestack(instruction, name_of) and not called:
+            called = True
+        elif instruction.flow != "next":
+            return False
+    return False
+
+
+def _refuse_jumps_to(function: str, instructions: Sequence[Instruction], point: int, name_of: NameOf) -> None:
+    entry = instructions[0].address
+    for index, instruction in enumerate(instructions):
+        if instruction.flow not in ("jump", "branch"):
+            continue
+        if instruction.target is None:
+            raise UnprovedProbePointError(f"{function}: the jump at {instruction.address:#x} is indirect")
+        is_restart = instruction.target == entry and _follows_morestack(instructions, index, name_of)
+        if entry <= instruction.target <= point and not is_restart:
+            raise UnprovedProbePointError(
+                f"{function}: the jump at {instruction.address:#x} leads back to {instruction.target:#x}"
+            )
+
+
+def _follows_morestack(instructions: Sequence[Instruction], index: int, name_of: NameOf) -> bool:
+    for instruction in reversed(instructions[max(index - MAX_PATH, 0) : index]):
+        if _is_morestack(instruction, name_of):
+            return True
+        if instruction.flow != "next":
+            return False
+    return False
+
+
+def last_call_point(
+    probe: str, function: str, instructions: Sequence[Instruction], callee: int, callee_name: str
+) -> ProbePoint:
+    """The last call of `callee`, proved to lie on every way from the function's entry to a return.
+
+    Raises:
+        UnprovedProbePointError: There is no such call, or a way around it.
+    """
+    calls = [i for i in instructions if i.flow == "call" and i.target == callee and i.raw[0] == 0xE8]
+    if not calls:
+        raise UnprovedProbePointError(f"{function}: it does not call {callee_name}")
+    call = calls[-1]
+    if _returns_without(instructions, call.address):
+        raise UnprovedProbePointError(f"{function}: a way to its return avoids the call of {callee_name}")
+    return ProbePoint(
+        probe,
+        function,
+        call.address,
+        call.address - instructions[0].address,
+        call.text,
+        Cost.EMULATED,
+        (
+            f"all {len(instructions)} instructions of the function decode without a gap",
+            f"the last of {len(calls)} call(s) of {callee_name}",
+            "every way from the entry to a return passes it",
+        ),
+    )
+
+
+def _returns_without(instructions: Sequence[Instruction], avoided: int) -> bool:
+    by_address = {instruction.address: instruction for instruction in instructions}
+    pending = [instructions[0].address]
+    seen = {avoided}
+    while pending:
+        address = pending.pop()
+        instruction = by_address.get(address)
+        if address in seen:
+            continue
+        seen.add(address)
+        if instruction is None or instruction.text.startswith("ret"):
+            return True
+        if instruction.flow in ("jump", "branch"):
+            if instruction.target is None:
+                return True
+            pending.append(instruction.target)
+        if instruction.flow not in ("jump", "end"):
+            pending.append(instruction.end)
+    return False

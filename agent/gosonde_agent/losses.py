@@ -1,0 +1,24 @@
+"""Everything that can be lost, by name: the one registry of loss counters, the same in C, agent, metrics and docs."""
+
+from collections.abc import Mapping
+
+#: Counted in the kernel, in the order of `enum loss` in probes/gosonde.h.
+KERNEL_LOSSES: Mapping[str, str] = {
+    "sites_full": "Creations and exits not counted because the table of go statements in the kernel was full.",
+    "events_full": "Events (exec, exit, pause, GC cycle) dropped because the ring buffer was full.",
+    "images_full": "Execs whose number was not kept because the table of process images in the kernel was full.",
+    "worlds_full": "Stops of the world not counted because the table of processes in the kernel was full.",
+    "parks_full": "Parks not counted because the table of wait reasons in the kernel was full.",
+    "gopc_unreadable": "Exits not counted because g.gopc could not be read.",
+}
+
+#: Counted in the agent.
+AGENT_LOSSES: Mapping[str, str] = {
+    "processes_unseen": "Go processes that ended before it could be learned what they were.",
+    "processes_refused": "Go processes that are not probed; `gosonde processes` says why.",
+    "pauses_unmeasured": "Processes whose stops of the world cannot be measured because no probe point is proved.",
+    "uplink_events_dropped": "Pauses and GC cycles dropped because the collector was away for too long.",
+    "uplink_processes_dropped": "Ended processes dropped because the collector was away for too long.",
+}
+
+LOSSES: Mapping[str, str] = {**KERNEL_LOSSES, **AGENT_LOSSES}

@@ -1,0 +1,82 @@
+"""Where facts about running processes come from: siblings behind one Protocol."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+from gosonde_agent.golang.binary import GoBinary
+from gosonde_agent.sources.records import Event
+
+
+class Image(NamedTuple):
+    """A process image as the kernel side names it: see struct image in probes/gosonde.h."""
+
+    tgid: int
+    epoch: int
+    binary: int
+
+
+class Origin(NamedTuple):
+    """What was seen at the first creation or exit of a site: runtime addresses, with the load bias."""
+
+    start_pc: int
+    ip: int
+    probe: int
+
+
+class SiteTotal(NamedTuple):
+    """Goroutines created and exited since the probes were attached. `pc` has the load bias."""
+
+    pc: int
+    created: int
+    exited: int
+
+
+class WorldTotal(NamedTuple):
+    """GC totals of an image since the probes were attached."""
+
+    cycles: int
+    pauses: int
+    gc_pause_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """Everything that was counted, by image."""
+
+    sites: Mapping[Image, Sequence[SiteTotal]] = field(default_factory=dict)
+    worlds: Mapping[Image, WorldTotal] = field(default_factory=dict)
+    parks: Mapping[Image, Mapping[int, int]] = field(default_factory=dict)
+    losses: Mapping[str, int] = field(default_factory=dict)
+
+
+class Source(Protocol):
+    """Attaches to binaries, counts, and reports what happens."""
+
+    def attach(self, number: int, binary: GoBinary, fd: int) -> None:
+        """Watches every process that runs the open file, now or later. `number` is what Image.binary will be."""
+        ...
+
+    def detach(self, number: int) -> None:
+        """Undoes `attach`."""
+        ...
+
+    def counters(self) -> Counters:
+        """All totals, now."""
+        ...
+
+    def origin(self, image: Image, pc: int) -> Origin | None:
+        """What is known of the first goroutine of a site."""
+        ...
+
+    def events(self) -> list[Event]:
+        """What happened since the last call, in order per CPU."""
+        ...
+
+    def forget(self, image: Image, pcs: Sequence[int]) -> None:
+        """Frees what is kept of an image that has ended."""
+        ...
+
+    def close(self) -> None:
+        """Detaches everything."""
+        ...

@@ -1,0 +1,43 @@
+"""The structs of probes/gosonde.h as numpy dtypes. A test compares them with the compiler's offsets."""
+
+import struct
+from typing import NamedTuple
+
+import numpy as np
+
+_IMAGE = [("tgid", "<u4"), ("epoch", "<u4"), ("binary", "<u4"), ("padding", "<u4")]
+IMAGE = np.dtype(_IMAGE)
+SITE_KEY = np.dtype([*_IMAGE, ("pc", "<u8")])
+SITE_COUNT = np.dtype([("created", "<u8"), ("exited", "<u8")])
+SITE_ORIGIN = np.dtype([("start_pc", "<u8"), ("ip", "<u8"), ("probe", "<u4"), ("padding", "<u4")])
+PARK_KEY = np.dtype([*_IMAGE, ("reason", "<u4"), ("padding_2", "<u4")])
+WORLD = np.dtype(
+    [
+        ("stopped_at", "<u8"),
+        ("cycle_started_at", "<u8"),
+        ("pauses", "<u8"),
+        ("cycles", "<u8"),
+        ("gc_pause_ns", "<u8"),
+        ("reason", "<u4"),
+        ("padding", "<u4"),
+    ]
+)
+
+EVENT = struct.Struct("<IIIIIIQQQQ")
+EVENT_EXEC, EVENT_EXIT, EVENT_PAUSE, EVENT_CYCLE = 1, 2, 3, 4
+PROBE_CREATED, PROBE_EXITED = 1, 2
+
+
+class Event(NamedTuple):
+    """struct event. Times are CLOCK_MONOTONIC nanoseconds."""
+
+    kind: int
+    tgid: int
+    epoch: int
+    binary: int
+    reason: int
+    padding: int
+    at: int
+    started_at: int
+    duration: int
+    ordinal: int

@@ -1,0 +1,161 @@
+"""The few calls of bpf(2) and perf_event_open(2) that bcc does not offer or does not report errors of."""
+
+import ctypes
+import errno
+import os
+import platform
+import struct
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from gosonde_agent.errors import NotPermittedError, ProbeError, UnsupportedBinaryError
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_NR_BPF = {"x86_64": 321, "aarch64": 280}
+_NR_PERF_EVENT_OPEN = {"x86_64": 298, "aarch64": 241}
+
+BPF_MAP_LOOKUP_ELEM = 1
+BPF_MAP_UPDATE_ELEM = 2
+BPF_MAP_DELETE_ELEM = 3
+BPF_MAP_LOOKUP_BATCH = 24
+BPF_LINK_CREATE = 28
+BPF_PERF_EVENT = 41
+
+PERF_ATTR_SIZE = 128
+PERF_FLAG_FD_CLOEXEC = 8
+UPROBE_PMU = Path("/sys/bus/event_source/devices/uprobe/type")
+BATCH = 4_096
+
+
+def _bpf(command: int, attributes: ctypes.Array[ctypes.c_char]) -> int:
+    result: int = _libc.syscall(_NR_BPF[platform.machine()], command, attributes, ctypes.sizeof(attributes))
+    return result
+
+
+def _attributes(layout: str, *values: int) -> ctypes.Array[ctypes.c_char]:
+    packed = struct.pack(layout, *values)
+    return ctypes.create_string_buffer(packed, 128)
+
+
+def refusal(what: str, number: int) -> NotPermittedError | ProbeError:
+    """The typed error for an errno, with what to do."""
+    if number in (errno.EPERM, errno.EACCES):
+        return NotPermittedError(
+            f"{what}: not permitted. Run as root, or with CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE and "
+            "CAP_DAC_READ_SEARCH (some kernels want CAP_SYS_ADMIN); `gosonde doctor` says what is missing"
+        )
+    return ProbeError(f"{what}: {os.strerror(number)} (errno {number})")
+
+
+def open_uprobe(path: str, file_offset: int) -> int:
+    """A perf event for an instruction of a file, in every process that runs it, now or later.
+
+    It goes away with its file descriptor, so nothing stays behind when the agent dies.
+
+    Raises:
+        NotPermittedError: Privileges are missing.
+        UnsupportedBinaryError: The kernel does not take a probe in this file.
+        ProbeError: Anything else.
+    """
+    try:
+        kind = int(UPROBE_PMU.read_text())
+    except OSError as error:
+        raise NotPermittedError(f"the kernel offers no uprobes through perf: {UPROBE_PMU}: {error.strerror}") from error
+    name = ctypes.create_string_buffer(os.fsencode(path))
+    attributes = ctypes.create_string_buffer(PERF_ATTR_SIZE)
+    # type, size; sample_period at 16; wakeup_events at 48; config1 = path at 56; config2 = offset at 64.
+    struct.pack_into("<II", attributes, 0, kind, PERF_ATTR_SIZE)
+    struct.pack_into("<Q", attributes, 16, 1)
+    struct.pack_into("<I", attributes, 48, 1)
+    struct.pack_into("<QQ", attributes, 56, ctypes.addressof(name), file_offset)
+    number = _NR_PERF_EVENT_OPEN[platform.machine()]
+    fd: int = _libc.syscall(number, attributes, -1, 0, -1, PERF_FLAG_FD_CLOEXEC)
+    if fd < 0:
+        code = ctypes.get_errno()
+        if code in (errno.EINVAL, errno.ENOTSUP, errno.EIO):
+            raise UnsupportedBinaryError(f"the kernel takes no probe at offset {file_offset:#x}: {os.strerror(code)}")
+        raise refusal(f"opening a uprobe at offset {file_offset:#x}", code)
+    return fd
+
+
+def link(program_fd: int, event_fd: int, cookie: int) -> int:
+    """Runs a BPF program at a perf event; bpf_get_attach_cookie() gives it `cookie`. Returns the link's descriptor."""
+    fd = _bpf(BPF_LINK_CREATE, _attributes("<IIIIQ", program_fd, event_fd, BPF_PERF_EVENT, 0, cookie))
+    if fd < 0:
+        raise refusal("attaching a BPF program to a uprobe", ctypes.get_errno())
+    os.set_inheritable(fd, False)
+    return fd
+
+
+def lookup(map_fd: int, key: bytes, value_size: int) -> bytes | None:
+    """One element of a BPF map, as bytes; None when it is not there."""
+    key_buffer, value = ctypes.create_string_buffer(key, len(key)), ctypes.create_string_buffer(value_size)
+    attributes = _attributes("<IIQQQ", map_fd, 0, ctypes.addressof(key_buffer), ctypes.addressof(value), 0)
+    if _bpf(BPF_MAP_LOOKUP_ELEM, attributes) < 0:
+        number = ctypes.get_errno()
+        if number == errno.ENOENT:
+            return None
+        raise refusal("reading a BPF map", number)
+    return value.raw
+
+
+def update(map_fd: int, key: bytes, value: bytes) -> None:
+    """Sets one element of a BPF map."""
+    key_buffer, value_buffer = ctypes.create_string_buffer(key, len(key)), ctypes.create_string_buffer(value, len(value))
+    attributes = _attributes(
+        "<IIQQQ", map_fd, 0, ctypes.addressof(key_buffer), ctypes.addressof(value_buffer), 0
+    )
+    if _bpf(BPF_MAP_UPDATE_ELEM, attributes) < 0:
+        raise refusal("updating a BPF map", ctypes.get_errno())
+
+
+def delete(map_fd: int, key: bytes) -> None:
+    """Removes one element of a BPF map; it may be gone already."""
+    buffer = ctypes.create_string_buffer(key, len(key))
+    if _bpf(BPF_MAP_DELETE_ELEM, _attributes("<IIQ", map_fd, 0, ctypes.addressof(buffer))) < 0:
+        number = ctypes.get_errno()
+        if number != errno.ENOENT:
+            raise refusal("deleting from a BPF map", number)
+
+
+def read_all(map_fd: int, key_size: int, value_size: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+    """Every element of a BPF hash map: (keys uint8[n, key_size], values uint8[n, value_size]), in no order.
+
+    `value_size` is that of all CPUs together for a per-CPU map. Elements that come or go meanwhile may be missing.
+    """
+    keys: list[npt.NDArray[np.uint8]] = []
+    values: list[npt.NDArray[np.uint8]] = []
+    size = BATCH
+    position = ctypes.create_string_buffer(8)
+    started = False
+    while True:
+        key_buffer = np.empty((size, key_size), np.uint8)
+        value_buffer = np.empty((size, value_size), np.uint8)
+        attributes = _attributes(
+            "<QQQQIIQQ",
+            ctypes.addressof(position) if started else 0,
+            ctypes.addressof(position),
+            key_buffer.ctypes.data,
+            value_buffer.ctypes.data,
+            size,
+            map_fd,
+            0,
+            0,
+        )
+        result = _bpf(BPF_MAP_LOOKUP_BATCH, attributes)
+        number = ctypes.get_errno() if result < 0 else 0
+        if number == errno.ENOSPC:  # a bucket that holds more than a batch
+            size *= 2
+            continue
+        if number == errno.EINTR:
+            continue
+        if number not in (0, errno.ENOENT):
+            raise refusal("reading a BPF map", number)
+        count = struct.unpack_from("<I", attributes, 32)[0]
+        keys.append(key_buffer[:count])
+        values.append(value_buffer[:count])
+        started = True
+        if number == errno.ENOENT:
+            return np.concatenate(keys), np.concatenate(values)

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What every concern needs. The agent joins gosonde.h and all .bpf.c files, this one first, into one source,
+ * because bcc rewrites map accesses only in the file it is given. Sizes come from the agent as macros.
+ */
+#include <uapi/linux/ptrace.h>
+
+#if defined(__TARGET_ARCH_arm64) || defined(__aarch64__)
+#define ARGUMENT_0(ctx) ((ctx)->regs[0])
+#define ARGUMENT_2(ctx) ((ctx)->regs[2])
+#define PROBE_ADDRESS(ctx) ((ctx)->pc)
+#else
+/* Go's register ABI: integer arguments in AX, BX, CX, ... (src/cmd/compile/abi-internal.md). */
+#define ARGUMENT_0(ctx) ((ctx)->ax)
+#define ARGUMENT_2(ctx) ((ctx)->cx)
+#define PROBE_ADDRESS(ctx) ((ctx)->ip)
+#endif
+
+BPF_ARRAY(losses, u64, LOSS_COUNT);
+BPF_RINGBUF_OUTPUT(events, EVENT_PAGES);
+
+/* Number of the newest exec; the agent sets where it begins. */
+BPF_ARRAY(last_epoch, u32, 1);
+
+/* tgid -> number of the exec that started its present image. Processes that are older than the agent have no entry. */
+BPF_F_TABLE("hash", u32, u32, images, MAX_IMAGES, BPF_F_NO_PREALLOC);
+
+static inline void lose(u32 what)
+{
+	u64 *count = losses.lookup(&what);
+
+	if (count)
+		__sync_fetch_and_add(count, 1);
+}
+
+/* Who runs: the process, which of its images, and the binary that the probe was attached to. */
+static inline struct image image_of(struct pt_regs *ctx)
+{
+	struct image image = {};
+	u32 *epoch;
+
+	image.tgid = bpf_get_current_pid_tgid() >> 32;
+	epoch = images.lookup(&image.tgid);
+	if (epoch)
+		image.epoch = *epoch;
+	image.binary = bpf_get_attach_cookie(ctx);
+	return image;
+}
+
+/* Waking the agent costs the target a system call's worth of time, so only what cannot wait does it. */
+static inline void emit(struct event *event, u64 flags)
+{
+	if (events.ringbuf_output(event, sizeof(*event), flags))
+		lose(LOSS_EVENTS_FULL);
+}

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Counts goroutines per (process image, go statement), here in the kernel: no event per goroutine, so there is no rate
+ * at which one is lost. The increments are atomic although the map is per CPU, because a uprobe program can be
+ * preempted by another one on the same CPU.
+ */
+
+BPF_F_TABLE("percpu_hash", struct site_key, struct site_count, sites, MAX_SITES, BPF_F_NO_PREALLOC);
+BPF_F_TABLE("hash", struct site_key, struct site_origin, origins, MAX_SITES, BPF_F_NO_PREALLOC);
+
+static inline struct site_count *new_site(struct pt_regs *ctx, struct site_key *key, u64 start_pc, u32 probe)
+{
+	struct site_count zero = {};
+	struct site_origin origin = {.start_pc = start_pc, .probe = probe};
+	struct site_count *count;
+
+	origin.ip = PROBE_ADDRESS(ctx);
+	origins.insert(key, &origin);
+	sites.insert(key, &zero);
+	count = sites.lookup(key);
+	if (!count)
+		lose(LOSS_SITES_FULL);
+	return count;
+}
+
+static inline struct site_key site_of(struct pt_regs *ctx, u64 pc)
+{
+	struct site_key key = {.image = image_of(ctx), .pc = pc};
+
+	return key;
+}
+
+/* runtime.newproc1(fn *funcval, callergp *g, callerpc uintptr, ...): callerpc becomes gopc. */
+int on_created(struct pt_regs *ctx)
+{
+	struct site_key key = site_of(ctx, ARGUMENT_2(ctx));
+	struct site_count *count = sites.lookup(&key);
+
+	if (!count) {
+		u64 start_pc = 0;
+
+		bpf_probe_read_user(&start_pc, sizeof(start_pc), (void *)ARGUMENT_0(ctx));
+		count = new_site(ctx, &key, start_pc, PROBE_CREATED);
+		if (!count)
+			return 0;
+	}
+	__sync_fetch_and_add(&count->created, 1);
+	return 0;
+}
+
+static inline int count_exit(struct pt_regs *ctx, u64 gopc_offset)
+{
+	char *g = (char *)ARGUMENT_0(ctx);
+	struct site_count *count;
+	struct site_key key;
+	u64 pc = 0;
+
+	if (bpf_probe_read_user(&pc, sizeof(pc), g + gopc_offset)) {
+		lose(LOSS_GOPC_UNREADABLE);
+		return 0;
+	}
+	key = site_of(ctx, pc);
+	count = sites.lookup(&key);
+	if (!count) {
+		u64 start_pc = 0;
+
+		/* g.startpc lies two words behind g.gopc (gopc, ancestors, startpc) in every version. */
+		bpf_probe_read_user(&start_pc, sizeof(start_pc), g + gopc_offset + 16);
+		count = new_site(ctx, &key, start_pc, PROBE_EXITED);
+		if (!count)
+			return 0;
+	}
+	__sync_fetch_and_add(&count->exited, 1);
+	return 0;
+}
+
+/*
+ * runtime.gdestroy(gp *g), before Go 1.22 runtime.goexit0(gp *g). A program cannot tell which binary it was hit in
+ * before the agent has seen the process, so there is one for each place that gopc has in g. Only those that are
+ * needed are loaded.
+ */
+#define EXIT_PROGRAM(offset)                              \
+	int on_exited_##offset(struct pt_regs *ctx)       \
+	{                                                 \
+		return count_exit(ctx, offset);           \
+	}
+
+EXIT_PROGRAM(280)
+EXIT_PROGRAM(288)
+EXIT_PROGRAM(296)

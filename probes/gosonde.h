@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What the probes and the agent share: types only, each without hidden padding. The agent decodes them with
+ * struct.Struct (gosonde_agent.sources.records); a test compares the two with the compiler's own offsets.
+ */
+#ifndef GOSONDE_H
+#define GOSONDE_H
+
+/*
+ * What one exec started, as one attachment of the probes sees it. Two paths may lead to the same file (overlayfs), so
+ * that probes sit in it twice and each hit runs both: the binary in the key keeps their counts apart.
+ */
+struct image {
+	u32 tgid;
+	u32 epoch;  /* number of the exec; 0 for an image that is older than the agent */
+	u32 binary; /* the agent's number of the binary: the probe's cookie */
+	u32 padding;
+};
+
+/* A go statement of a process image. */
+struct site_key {
+	struct image image;
+	u64 pc; /* g.gopc, as the process sees it (with its load bias) */
+};
+
+/* Totals since the probes were attached. */
+struct site_count {
+	u64 created;
+	u64 exited;
+};
+
+/* What was seen at the first creation or exit of a site. */
+struct site_origin {
+	u64 start_pc; /* g.startpc */
+	u64 ip;       /* address of the probe that was hit, with the load bias */
+	u32 probe;    /* enum probe */
+	u32 padding;
+};
+
+struct park_key {
+	struct image image;
+	u32 reason; /* runtime.waitReason */
+	u32 padding;
+};
+
+/* The stops of the world and GC cycles of a process image. Written by one thread at a time: the one that stopped it. */
+struct world {
+	u64 stopped_at;       /* CLOCK_MONOTONIC; 0 while the world runs */
+	u64 cycle_started_at; /* CLOCK_MONOTONIC; 0 when the cycle began before counting did */
+	u64 pauses;
+	u64 cycles;
+	u64 gc_pause_ns;
+	u32 reason; /* runtime.stwReason of the present stop */
+	u32 padding;
+};
+
+enum probe {
+	PROBE_CREATED = 1,
+	PROBE_EXITED = 2,
+};
+
+enum event_kind {
+	EVENT_EXEC = 1,
+	EVENT_EXIT = 2,
+	EVENT_PAUSE = 3,
+	EVENT_CYCLE = 4,
+};
+
+struct event {
+	u32 kind; /* enum event_kind */
+	u32 tgid;
+	u32 epoch;
+	u32 binary;     /* EVENT_PAUSE, EVENT_CYCLE: the probe's cookie */
+	u32 reason;     /* EVENT_PAUSE: runtime.stwReason */
+	u32 padding;
+	u64 at;         /* CLOCK_MONOTONIC: exec, exit, stop, begin of mark termination */
+	u64 started_at; /* EVENT_CYCLE: when the world stopped for sweep termination, or 0 */
+	u64 duration;   /* EVENT_PAUSE: ns */
+	u64 ordinal;    /* EVENT_PAUSE, EVENT_CYCLE: position among the image's own, from 0 */
+};
+
+/* Index into the losses array. gosonde_agent.losses has the same names. */
+enum loss {
+	LOSS_SITES_FULL = 0,
+	LOSS_EVENTS_FULL = 1,
+	LOSS_IMAGES_FULL = 2,
+	LOSS_WORLDS_FULL = 3,
+	LOSS_PARKS_FULL = 4,
+	LOSS_GOPC_UNREADABLE = 5,
+	LOSS_COUNT = 6,
+};
+
+#endif

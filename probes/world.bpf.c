@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Stops of the world and GC cycles. The totals live in a map and stay right when the ring buffer is full; each stop
+ * and each cycle is an event as well. Only one thread of a process can have stopped the world.
+ */
+
+#define STW_GC_MARK_TERMINATION 1
+#define STW_GC_SWEEP_TERMINATION 2
+
+BPF_F_TABLE("hash", struct image, struct world, worlds, MAX_IMAGES, BPF_F_NO_PREALLOC);
+
+static inline struct world *world_of(struct image *image)
+{
+	struct world *world = worlds.lookup(image);
+
+	if (!world) {
+		struct world zero = {};
+
+		worlds.insert(image, &zero);
+		world = worlds.lookup(image);
+		if (!world)
+			lose(LOSS_WORLDS_FULL);
+	}
+	return world;
+}
+
+static inline struct event event_of(u32 kind, struct image *image)
+{
+	struct event event = {.kind = kind, .tgid = image->tgid, .epoch = image->epoch, .binary = image->binary};
+
+	return event;
+}
+
+/* runtime.stopTheWorldWithSema(reason stwReason), a byte. */
+int on_stop(struct pt_regs *ctx)
+{
+	u64 now = bpf_ktime_get_ns();
+	struct image image = image_of(ctx);
+	struct world *world = world_of(&image);
+
+	if (!world)
+		return 0;
+	world->stopped_at = now;
+	world->reason = ARGUMENT_0(ctx) & 0xff;
+	if (world->reason == STW_GC_SWEEP_TERMINATION)
+		world->cycle_started_at = now;
+	return 0;
+}
+
+/* runtime.gcMarkTermination: the world is stopped, the cycle is about to end. */
+int on_mark_termination(struct pt_regs *ctx)
+{
+	struct image image = image_of(ctx);
+	struct world *world = world_of(&image);
+	struct event event = event_of(EVENT_CYCLE, &image);
+
+	if (!world)
+		return 0;
+	event.at = bpf_ktime_get_ns();
+	event.started_at = world->cycle_started_at;
+	event.ordinal = world->cycles;
+	world->cycles++;
+	world->cycle_started_at = 0;
+	emit(&event, BPF_RB_NO_WAKEUP);
+	return 0;
+}
+
+/* The last call of runtime.wakep in runtime.startTheWorldWithSema: the world runs. */
+int on_start(struct pt_regs *ctx)
+{
+	u64 now = bpf_ktime_get_ns();
+	struct image image = image_of(ctx);
+	struct world *world = worlds.lookup(&image);
+	struct event event = event_of(EVENT_PAUSE, &image);
+
+	if (!world || !world->stopped_at)
+		return 0;
+	event.at = world->stopped_at;
+	event.duration = now - world->stopped_at;
+	event.reason = world->reason;
+	event.ordinal = world->pauses;
+	world->stopped_at = 0;
+	world->pauses++;
+	if (world->reason == STW_GC_MARK_TERMINATION || world->reason == STW_GC_SWEEP_TERMINATION)
+		world->gc_pause_ns += event.duration;
+	emit(&event, BPF_RB_NO_WAKEUP);
+	return 0;
+}
