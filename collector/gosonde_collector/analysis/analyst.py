@@ -1,0 +1,87 @@
+"""Keeps the findings up to date: reads the store, judges each site, remembers what was found."""
+
+import time
+from collections.abc import Iterator
+from typing import Final
+
+from gosonde_collector.analysis import finding
+from gosonde_collector.analysis.finding import Finding, finding_id
+from gosonde_collector.analysis.growth import LOOKBACK_NS, MIN_GROWTH, SECOND, Growth, Steps, find_growth
+from gosonde_collector.analysis.witnesses import Witness, all_witnesses
+from gosonde_collector.model import ProcessFilter, Site
+from gosonde_collector.store.protocol import Store
+from gosonde_collector.store.records import Series
+
+#: A finding that only its numbers changed of is stored again after this time.
+SAVE_NS: Final = 60 * SECOND
+
+
+class Analyst:
+    """Judges when told to. One thread at a time."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._findings = {record.id: Finding.from_record(record) for record in store.findings()}
+        self._saved: dict[str, tuple[str, int]] = {}
+
+    def findings(self, which: ProcessFilter) -> list[Finding]:
+        """As of the last run: the unresolved first, the fastest first."""
+        chosen = [
+            found
+            for found in self._findings.values()
+            if which.host in {"", found.host} and which.pid in {0, found.process.pid}
+        ]
+        return sorted(
+            chosen, key=lambda found: (found.state == finding.RESOLVED, -found.growth_per_second, -found.live)
+        )
+
+    def run(self) -> None:
+        """Judges every site anew and stores what changed. Raises StoreError."""
+        growing = {finding_id(s.host, s.process.key, s.site): s for s in self._store.series(LOOKBACK_NS, MIN_GROWTH)}
+        updated = list(self._judged(growing))
+        updated += [self._revisited(found) for found in self._unseen({found.id for found in updated})]
+        self._findings.update({found.id: found for found in updated})
+        self._save(updated)
+
+    def forget(self, before_unix_nano: int) -> None:
+        """Drops findings that are resolved and did not grow since."""
+        old = [
+            f.id for f in self._findings.values() if f.state == finding.RESOLVED and f.grew_unix_nano < before_unix_nano
+        ]
+        for key in old:
+            del self._findings[key]
+            self._saved.pop(key, None)
+
+    def _judged(self, growing: dict[str, Series]) -> Iterator[Finding]:
+        for key, series in growing.items():
+            growth = find_growth(Steps(series.unix_nano, series.created, series.exited, series.until_unix_nano))
+            if growth:
+                yield finding.grown(series, growth, self._witnesses(series, growth), self._findings.get(key))
+
+    def _unseen(self, seen: set[str]) -> list[Finding]:
+        return [found for found in self._findings.values() if found.id not in seen and found.state != finding.RESOLVED]
+
+    def _revisited(self, found: Finding) -> Finding:
+        series = self._store.site_series(found.host, found.process, found.site.pc, LOOKBACK_NS)
+        if series is None:
+            return finding.resolved(found)
+        return finding.not_grown(found, series, self._witnesses(series, None))
+
+    def _witnesses(self, series: Series, growth: Growth | None) -> tuple[Witness, ...]:
+        key = series.process.key
+        snapshot = self._store.newest_snapshot(series.host, key)
+        return all_witnesses(series, growth, snapshot, self._sites(series) if snapshot else ())
+
+    def _sites(self, series: Series) -> list[Site]:
+        totals = self._store.sites(ProcessFilter(series.host, series.process.key.pid))
+        return [total.site for total in totals if total.process == series.process.key]
+
+    def _save(self, updated: list[Finding]) -> None:
+        now = time.time_ns()
+        due = [found for found in updated if self._is_due(found, now)]
+        self._store.save_findings([found.record(now) for found in due])
+        self._saved.update({found.id: (found.state, now) for found in due})
+
+    def _is_due(self, found: Finding, now: int) -> bool:
+        state, saved = self._saved.get(found.id, ("", 0))
+        return state != found.state or now - saved >= SAVE_NS

@@ -1,0 +1,135 @@
+"""Whether a site's live count grows without end, judged from many points in time, never from two.
+
+The rule stands in docs/adr/0012-growth.md.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+SECOND: Final = 1_000_000_000
+#: How long growth is looked for, shortest first, in seconds: fast leaks show in short windows, slow ones in long ones.
+WINDOWS: Final = (10, 30, 60, 120, 300, 900, 1_800)
+#: How far back the highest former count is looked for.
+LOOKBACK_NS: Final = 3_600 * SECOND
+#: Equal parts of a window.
+PARTS: Final = 8
+#: Parts in which the live count must rise.
+RISING_PARTS: Final = 7
+#: Goroutines by which a site must grow within a window.
+MIN_GROWTH: Final = 10
+#: A count that goes up and down by chance around N strays by about the root of N: that many times is no chance.
+CHANCE: Final = 3.0
+#: The mean rise of a part against its standard error: a walk without direction goes beyond that once in 3,000 times.
+DIRECTION: Final = 6.0
+#: The slope of the second half of a window against that of the first; below, the count levels off.
+LEVELLING: Final = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """Live goroutines of a site grow.
+
+    Attributes:
+        window_s: The longest window, in seconds, in which they do.
+        per_second: Theil-Sen slope over that window.
+        grown: By how many the line rises over it.
+        rising_parts: In how many of its PARTS the count rose.
+        created: Created within it.
+        exited: Exited within it.
+        since_unix_nano: When the count was last near its lowest.
+    """
+
+    window_s: int
+    per_second: float
+    grown: float
+    rising_parts: int
+    created: int
+    exited: int
+    since_unix_nano: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Steps:
+    """Totals as steps: element i holds from `unix_nano[i]` until the next, the last one until `until_unix_nano`.
+
+    All arrays have shape (n,), n >= 1, int64; `unix_nano` ascends.
+    """
+
+    unix_nano: NDArray[np.int64]
+    created: NDArray[np.int64]
+    exited: NDArray[np.int64]
+    until_unix_nano: int
+
+    def at(self, unix_nano: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Created and exited at each of the moments, which lie not before the first step."""
+        index = np.clip(np.searchsorted(self.unix_nano, unix_nano, side="right") - 1, 0, None)
+        return self.created[index], self.exited[index]
+
+    @property
+    def live(self) -> NDArray[np.int64]:
+        """Shape (n,)."""
+        return self.created - self.exited
+
+
+def find_growth(steps: Steps) -> Growth | None:
+    """The growth over the longest window that shows it; None when none does."""
+    found = (_in_window(steps, window) for window in reversed(WINDOWS))
+    return next((growth for growth in found if growth), None)
+
+
+def _in_window(steps: Steps, window_s: int) -> Growth | None:
+    start = steps.until_unix_nano - window_s * SECOND
+    if start < steps.unix_nano[0]:
+        return None
+    grid = np.linspace(start, steps.until_unix_nano, PARTS + 1).astype(np.int64)
+    created, exited = steps.at(grid)
+    live = created - exited
+    slope = theil_sen(live)
+    grown = slope * PARTS
+    rising = int(np.count_nonzero(np.diff(live) > 0))
+    by_chance = CHANCE * float(np.sqrt(max(int(live[0]), 0)))
+    if rising < RISING_PARTS or grown < max(MIN_GROWTH, by_chance):
+        return None
+    if _wanders(live) or _levels_off(live) or _was_here_before(steps, start, live):
+        return None
+    return Growth(
+        window_s,
+        slope * PARTS / window_s,
+        grown,
+        rising,
+        int(created[-1] - created[0]),
+        int(exited[-1] - exited[0]),
+        since(steps),
+    )
+
+
+def theil_sen(values: NDArray[np.int64]) -> float:
+    """Median of the slopes, per step, between all pairs of equally spaced values."""
+    first, second = np.triu_indices(len(values), k=1)
+    return float(np.median((values[second] - values[first]) / (second - first)))
+
+
+def _wanders(live: NDArray[np.int64]) -> bool:
+    rises = np.diff(live)
+    return bool(rises.mean() < DIRECTION * rises.std(ddof=1) / np.sqrt(len(rises)))
+
+
+def _levels_off(live: NDArray[np.int64]) -> bool:
+    half = PARTS // 2
+    return theil_sen(live[half:]) < LEVELLING * theil_sen(live[: half + 1])
+
+
+def _was_here_before(steps: Steps, start: int, live: NDArray[np.int64]) -> bool:
+    before = steps.live[steps.unix_nano <= start]
+    return bool(np.median(live[-3:]) <= before.max())
+
+
+def since(steps: Steps) -> int:
+    """When the live count was last within a fiftieth of its whole rise above its lowest."""
+    live = steps.live
+    lowest = int(live.min())
+    low = np.flatnonzero(live <= lowest + max(1.0, (int(live[-1]) - lowest) / 50))
+    return int(steps.unix_nano[low[-1]])

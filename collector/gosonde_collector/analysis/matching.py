@@ -1,0 +1,73 @@
+"""How many goroutines of a snapshot belong to a `go` statement.
+
+debug=2 names the statement. The other formats name only the function that runs first, and never the one that the
+compiler wraps around it, so that the answer is a range: at least, at most. See docs/adr/0011-start-functions.md.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from gosonde_collector.evidence.model import Frame, GoroutineProfile
+from gosonde_collector.model import Site
+
+TYPE_ARGUMENTS = re.compile(r"\[[^\[\]]*\]")
+#: A method value (`f := v.Method; go f()`) starts in a function of the compiler that tracebacks leave out.
+METHOD_VALUE = "-fm"
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """Between `least` and `most` goroutines of a snapshot were started by a site; `how` says in words why."""
+
+    least: int
+    most: int
+    how: str
+
+
+def plain_name(function: str) -> str:
+    """The name as every format can write it: type arguments shortened to `[...]`, method values without their mark."""
+    shortened, before = TYPE_ARGUMENTS.sub("\0", function), function
+    while shortened != before:
+        shortened, before = TYPE_ARGUMENTS.sub("\0", shortened), shortened
+    return shortened.replace("\0", "[...]").removesuffix(METHOD_VALUE)
+
+
+def count_goroutines(profile: GoroutineProfile, site: Site, others: Iterable[Site]) -> Count:
+    """How many goroutines of the profile `site` started; `others` are the known sites of the same process."""
+    if profile.format == "debug=2":
+        return _by_statement(profile, site, others)
+    return _by_start(profile, site, others)
+
+
+def _statement(site: Site) -> Frame:
+    return Frame(plain_name(site.function), site.file, site.line)
+
+
+def _by_statement(profile: GoroutineProfile, site: Site, others: Iterable[Site]) -> Count:
+    created = ((group.created_by, group.count) for group in profile.groups if group.created_by)
+    here = _statement(site)
+    count = sum(n for by, n in created if Frame(plain_name(by.function), by.file, by.line) == here)
+    sharing = sum(_statement(other) == here for other in others if other.pc != site.pc)
+    where = f"created by {site.function} at {site.file}:{site.line}"
+    if sharing:
+        return Count(0, count, f"{where}, a line with {sharing + 1} go statements")
+    return Count(count, count, where)
+
+
+def _by_start(profile: GoroutineProfile, site: Site, others: Iterable[Site]) -> Count:
+    starts: dict[str, int] = {}
+    for group in profile.groups:
+        if group.frames:
+            name = plain_name(group.frames[-1].function)
+            starts[name] = starts.get(name, 0) + group.count
+    total = sum(group.count for group in profile.groups)
+    start = plain_name(site.start_function)
+    taken = {plain_name(other.start_function) for other in others if other.pc != site.pc} - {""}
+    here = starts.get(start, 0) if start else 0
+    unclaimed = total - sum(starts.get(name, 0) for name in taken | {start})
+    if not start:
+        return Count(0, unclaimed, "whose start function is not known")
+    if start in taken:
+        return Count(0, here + unclaimed, f"starting in {start}, which several go statements start")
+    return Count(here, here + unclaimed, f"starting in {start}")

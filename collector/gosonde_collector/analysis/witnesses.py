@@ -1,0 +1,97 @@
+"""What each kind of evidence says of a site that grows."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from gosonde_collector.analysis.growth import PARTS, SECOND, Growth, Steps
+from gosonde_collector.analysis.matching import Count, count_goroutines
+from gosonde_collector.model import Site
+from gosonde_collector.store.records import Series, Snapshot
+
+AGREES, DISAGREES, SILENT = "agrees", "disagrees", "silent"
+#: A snapshot is older than the newest observation by no more than this, in nanoseconds.
+MAX_AGE_NS: Final = 600 * SECOND
+#: A snapshot's time and an observation's may differ by this much: two clocks, and the time until the next observation.
+TIMING_NS: Final = 3 * SECOND
+#: Two counts of the same goroutines agree when they differ by no more than this share, or this many.
+TOLERANCE: Final = 0.10
+TOLERANCE_MIN: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Witness:
+    """One kind of evidence: "events", "memory", "pprof" or "gctrace"; `detail` gives the numbers in a sentence."""
+
+    name: str
+    verdict: str
+    detail: str
+
+
+def all_witnesses(
+    series: Series, growth: Growth | None, snapshot: Snapshot | None, others: Iterable[Site]
+) -> tuple[Witness, ...]:
+    """The four witnesses of a site, in their fixed order."""
+    return (
+        events(series, growth),
+        Witness("memory", SILENT, "no goroutines of this process were read from memory"),
+        pprof(series, snapshot, others),
+        Witness("gctrace", SILENT, "no gctrace log of this process was given"),
+    )
+
+
+def events(series: Series, growth: Growth | None) -> Witness:
+    """The counters: they agree while they show growth."""
+    totals = f"{series.created[-1]} created and {series.exited[-1]} exited since counting began"
+    if not growth:
+        return Witness("events", DISAGREES, f"{totals}; the live count does not grow now")
+    recent = f"{growth.created} created and {growth.exited} exited in the last {growth.window_s} s"
+    rise = f"live up by {growth.grown:.0f}, rising in {growth.rising_parts} of {PARTS} parts"
+    return Witness("events", AGREES, f"{recent}: {rise}; {totals}")
+
+
+def pprof(series: Series, snapshot: Snapshot | None, others: Iterable[Site]) -> Witness:
+    """A goroutine profile against the live count at its time."""
+    if snapshot is None:
+        return Witness("pprof", SILENT, "no snapshot of this process was pushed")
+    age = series.until_unix_nano - snapshot.taken_unix_nano
+    if age > MAX_AGE_NS or snapshot.taken_unix_nano + TIMING_NS < series.unix_nano[0]:
+        return Witness("pprof", SILENT, f"the newest snapshot is {age / SECOND:.0f} s old: too old")
+    if -age > MAX_AGE_NS:
+        return Witness("pprof", SILENT, f"the newest snapshot is dated {-age / SECOND:.0f} s in the future")
+    shown = count_goroutines(snapshot.profile, series.site, others)
+    low, high = live_around(series, snapshot.taken_unix_nano)
+    return Witness("pprof", _compare(shown, low, high, series), _detail(shown, low, high, snapshot, age))
+
+
+def live_around(series: Series, unix_nano: int) -> tuple[int, int]:
+    """The lowest and the highest live count within TIMING_NS of a moment."""
+    steps = Steps(series.unix_nano, series.created, series.exited, series.until_unix_nano)
+    moments = np.linspace(unix_nano - TIMING_NS, unix_nano + TIMING_NS, 13).astype(np.int64)
+    created, exited = steps.at(moments)
+    live = created - exited
+    return max(int(live.min()), 0), max(int(live.max()), 0)
+
+
+def _compare(shown: Count, low: int, high: int, series: Series) -> str:
+    fewest = low - max(TOLERANCE_MIN, TOLERANCE * low)
+    most = high + max(TOLERANCE_MIN, TOLERANCE * high)
+    if shown.most < fewest:
+        return DISAGREES
+    if not series.process.counted_from_start:
+        # The snapshot also shows goroutines that are older than the counting.
+        return AGREES if shown.least >= fewest else SILENT
+    if shown.least > most:
+        return DISAGREES
+    return AGREES if shown.least >= fewest else SILENT
+
+
+def _detail(shown: Count, low: int, high: int, snapshot: Snapshot, age_ns: int) -> str:
+    number = str(shown.least) if shown.least == shown.most else f"{shown.least} to {shown.most}"
+    live = str(low) if low == high else f"{low} to {high}"
+    return (
+        f"the {snapshot.profile.format} snapshot, {max(age_ns, 0) / SECOND:.0f} s old, shows {number} goroutines "
+        f"{shown.how}; the events had {live} live then"
+    )

@@ -1,0 +1,1 @@
+"""From the agents' streams to the store: checked, committed, acknowledged."""

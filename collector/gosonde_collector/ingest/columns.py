@@ -1,0 +1,65 @@
+"""Repeated fields of messages into checked numpy columns."""
+
+from collections.abc import Collection, Sequence
+from itertools import islice
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gosonde_collector.errors import BatchError
+
+#: Rows of one column of a batch.
+MAX_ROWS: Final = 200_000
+#: Characters of one string.
+MAX_TEXT: Final = 8_192
+#: Totals and times stay below, so that differences of two fit into 64 bits with a sign (times: until the year 2116).
+MAX_VALUE: Final = (1 << 62) - 1
+
+
+def numbers(where: str, values: Collection[int], *, address: bool = False) -> NDArray[np.generic]:
+    """A column of 64-bit numbers, signed, or unsigned for addresses.
+
+    Raises:
+        BatchError: Too many rows, or a value outside of 0 to MAX_VALUE (addresses may have any value).
+    """
+    _bound(where, len(values))
+    if address:
+        return np.fromiter(values, np.uint64, len(values))
+    try:
+        column = np.fromiter(values, np.int64, len(values))
+    except OverflowError:
+        column = np.fromiter((min(value, MAX_VALUE + 1) for value in values), np.int64, len(values))
+    wrong = np.flatnonzero((column < 0) | (column > MAX_VALUE))
+    if wrong.size:
+        row = int(wrong[0])
+        value = next(islice(values, row, None))
+        raise BatchError(f"{where}[{row}] is {value}, outside of 0 to {MAX_VALUE}")
+    return column
+
+
+def strings(where: str, values: Sequence[str]) -> NDArray[np.generic]:
+    """A column of strings. Raises BatchError for too many rows or a string that is too long."""
+    _bound(where, len(values))
+    if values and len(max(values, key=len)) > MAX_TEXT:
+        row = next(row for row, value in enumerate(values) if len(value) > MAX_TEXT)
+        raise BatchError(f"{where}[{row}] is longer than {MAX_TEXT} characters")
+    return np.array(list(values), dtype=object)
+
+
+def text(where: str, value: str) -> str:
+    """The string; raises BatchError when it is too long."""
+    if len(value) > MAX_TEXT:
+        raise BatchError(f"{where} is longer than {MAX_TEXT} characters")
+    return value
+
+
+def equal_lengths(where: str, lengths: Sequence[int]) -> None:
+    """Raises BatchError unless all columns of a table are equally long."""
+    if len(set(lengths)) > 1:
+        raise BatchError(f"{where} has columns of different lengths: {', '.join(map(str, lengths))}")
+
+
+def _bound(where: str, rows: int) -> None:
+    if rows > MAX_ROWS:
+        raise BatchError(f"{where} has {rows} rows; a batch may have {MAX_ROWS}")

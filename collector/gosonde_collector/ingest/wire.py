@@ -1,0 +1,125 @@
+"""What agents send into plain values, every field checked. The only module of `ingest` that reads messages."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from gosonde_pb.v1 import ingest_pb2, model_pb2
+from numpy.typing import NDArray
+
+from gosonde_collector.errors import BatchError
+from gosonde_collector.ingest.columns import MAX_VALUE, equal_lengths, numbers, strings, text
+from gosonde_collector.model import Batch, Columns, Process, ProcessKey, Site, Stream
+
+MAX_PROCESSES = 10_000
+MAX_LOSSES = 1_000
+LEVELS = {model_pb2.LEVEL_FULL: "full", model_pb2.LEVEL_REFUSED: "refused"}
+
+Columnar = model_pb2.SiteCounters | model_pb2.ParkCounters | model_pb2.Pauses | model_pb2.GcCycles | model_pb2.GcTotals
+
+
+def decode_hello(request: ingest_pb2.StreamObservationsRequest) -> Stream:
+    """The stream that a first request opens.
+
+    Raises:
+        BatchError: It is no hello, or one without agent_id, agent_epoch or host.
+    """
+    if request.WhichOneof("message") != "hello":
+        raise BatchError("the first request of a stream must be a hello")
+    hello = request.hello
+    for name in ("agent_id", "agent_epoch", "host"):
+        if not getattr(hello, name):
+            raise BatchError(f"hello.{name} is empty")
+    return Stream(
+        text("hello.agent_id", hello.agent_id),
+        text("hello.agent_epoch", hello.agent_epoch),
+        text("hello.host", hello.host),
+        text("hello.agent_version", hello.agent_version),
+    )
+
+
+def decode_batch(stream: Stream, request: ingest_pb2.StreamObservationsRequest) -> Batch:
+    """The batch in a later request.
+
+    Raises:
+        BatchError: It is no batch, or any of its fields is out of range; says which column and row.
+    """
+    if request.WhichOneof("message") != "batch":
+        raise BatchError("every request of a stream after the first must be a batch")
+    sequence = request.batch.sequence
+    seen = request.batch.observation
+    if not 1 <= sequence <= MAX_VALUE:
+        raise BatchError(f"batch.sequence is {sequence}; sequences begin at 1")
+    if not 1 <= seen.taken_unix_nano <= MAX_VALUE:
+        raise BatchError(f"batch {sequence}: taken_unix_nano is {seen.taken_unix_nano}")
+    if len(seen.processes) > MAX_PROCESSES or len(seen.losses) > MAX_LOSSES:
+        raise BatchError(f"batch {sequence} has more than {MAX_PROCESSES} processes or {MAX_LOSSES} losses")
+    count = len(seen.processes)
+    return Batch(
+        stream,
+        sequence,
+        seen.taken_unix_nano,
+        tuple(_process(number, process) for number, process in enumerate(seen.processes)),
+        _sites(seen.site_names),
+        _columns("site_counters", seen.site_counters, count, ("pc", "created", "exited")),
+        _columns("park_counters", seen.park_counters, count, ("parked",), ("wait_reason",)),
+        _columns("pauses", seen.pauses, count, ("ordinal", "start_unix_nano", "duration_ns"), ("reason",)),
+        _columns("gc_cycles", seen.gc_cycles, count, ("ordinal", "start_unix_nano", "end_unix_nano")),
+        _columns("gc_totals", seen.gc_totals, count, ("cycles", "pauses", "gc_pause_ns")),
+        {text("losses", name): _number(f"losses[{name!r}]", total) for name, total in seen.losses.items()},
+    )
+
+
+def _process(number: int, process: model_pb2.Process) -> Process:
+    where = f"processes[{number}]"
+    if process.level not in LEVELS:
+        raise BatchError(f"{where}.level is {process.level}")
+    if not process.key.pid:
+        raise BatchError(f"{where}.key.pid is 0")
+    return Process(
+        ProcessKey(
+            text(f"{where}.key.boot_id", process.key.boot_id),
+            process.key.pid,
+            _number(f"{where}.key.start_ticks", process.key.start_ticks),
+            process.key.exec_epoch,
+        ),
+        text(f"{where}.exe", process.exe),
+        text(f"{where}.go_version", process.go_version),
+        text(f"{where}.build_id", process.build_id),
+        _number(f"{where}.started_unix_nano", process.started_unix_nano),
+        _number(f"{where}.counted_since_unix_nano", process.counted_since_unix_nano),
+        process.counted_from_start,
+        _number(f"{where}.ended_unix_nano", process.ended_unix_nano),
+        LEVELS[process.level],
+        text(f"{where}.refusal", process.refusal),
+    )
+
+
+def _number(where: str, value: int) -> int:
+    if not 0 <= value <= MAX_VALUE:
+        raise BatchError(f"{where} is {value}, outside of 0 to {MAX_VALUE}")
+    return value
+
+
+def _sites(names: model_pb2.SiteNames) -> tuple[Site, ...]:
+    columns = (names.build_id, names.pc, names.function, names.file, names.line, names.start_function)
+    equal_lengths("site_names", [len(column) for column in columns])
+    for name in ("build_id", "function", "file", "start_function"):
+        strings(f"site_names.{name}", getattr(names, name))
+    return tuple(map(Site, *columns))
+
+
+def _columns(
+    where: str, message: Columnar, processes: int, number_columns: Sequence[str], text_columns: Sequence[str] = ()
+) -> Columns:
+    columns: dict[str, NDArray[np.generic]] = {"process": numbers(f"{where}.process", message.process)}
+    for name in number_columns:
+        columns[name] = numbers(f"{where}.{name}", getattr(message, name), address=name == "pc")
+    for name in text_columns:
+        columns[name] = strings(f"{where}.{name}", getattr(message, name))
+    equal_lengths(where, [len(column) for column in columns.values()])
+    wrong = np.flatnonzero(columns["process"] >= np.int64(processes))
+    if wrong.size:
+        raise BatchError(
+            f"{where}.process[{wrong[0]}] is {columns['process'][wrong[0]]}, and the batch has {processes} processes"
+        )
+    return columns

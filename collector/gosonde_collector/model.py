@@ -1,0 +1,151 @@
+"""What the collector knows, as plain values. Protobuf appears only in `wire` modules.
+
+Times are nanoseconds since the Unix epoch (`*_unix_nano`) by the agent's clock, durations nanoseconds (`*_ns`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+#: Columns of equal length by name.
+Columns = Mapping[str, NDArray[np.generic]]
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessKey:
+    """Identity of a process image on its host: what one exec started."""
+
+    boot_id: str
+    pid: int
+    start_ticks: int
+    exec_epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A process image as its agent describes it.
+
+    Attributes:
+        counted_since_unix_nano: When counting began.
+        ended_unix_nano: 0 while it runs.
+        level: "full" or "refused".
+        refusal: Why it is refused; empty when it is not.
+    """
+
+    key: ProcessKey
+    exe: str
+    go_version: str
+    build_id: str
+    started_unix_nano: int
+    counted_since_unix_nano: int
+    counted_from_start: bool
+    ended_unix_nano: int
+    level: str
+    refusal: str
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A `go` statement. Empty strings and line 0 stand for what the agent did not say."""
+
+    build_id: str
+    pc: int
+    function: str = ""
+    file: str = ""
+    line: int = 0
+    start_function: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """One run of one agent."""
+
+    agent_id: str
+    agent_epoch: str
+    host: str
+    agent_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one agent saw at one moment; every column of row data has its batch's process numbers in "process".
+
+    Attributes:
+        site_counters: process, pc, created, exited.
+        park_counters: process, wait_reason, parked.
+        pauses: process, ordinal, start_unix_nano, duration_ns, reason.
+        gc_cycles: process, ordinal, start_unix_nano, end_unix_nano.
+        gc_totals: process, cycles, pauses, gc_pause_ns.
+        losses: Totals by name since the agent started.
+    """
+
+    stream: Stream
+    sequence: int
+    taken_unix_nano: int
+    processes: tuple[Process, ...]
+    sites: tuple[Site, ...]
+    site_counters: Columns
+    park_counters: Columns
+    pauses: Columns
+    gc_cycles: Columns
+    gc_totals: Columns
+    losses: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessFilter:
+    """Which processes are meant: empty fields match everything."""
+
+    host: str = ""
+    pid: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class KnownProcess:
+    """A process with what all its sites together have counted.
+
+    Attributes:
+        last_observed_unix_nano: When its agent last said anything at all.
+    """
+
+    host: str
+    process: Process
+    created: int
+    exited: int
+    last_observed_unix_nano: int
+
+
+@dataclass(frozen=True, slots=True)
+class SiteTotal:
+    """A site of a process with its latest totals."""
+
+    host: str
+    process: ProcessKey
+    exe: str
+    site: Site
+    created: int
+    exited: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """A stop of the world."""
+
+    start_unix_nano: int
+    duration_ns: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class GcCycle:
+    """A GC cycle. `cycle` counts from 1 since counting began; `start_unix_nano` is 0 for one that began before."""
+
+    host: str
+    process: ProcessKey
+    exe: str
+    cycle: int
+    start_unix_nano: int
+    end_unix_nano: int
+    pauses: tuple[Pause, ...]

@@ -1,0 +1,181 @@
+"""The embedded store: one DuckDB file, one process."""
+
+import threading
+import time
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib import resources
+from pathlib import Path
+from typing import Any, Final
+
+import duckdb
+
+from gosonde_collector.errors import StoreError
+from gosonde_collector.evidence.model import GoroutineProfile
+from gosonde_collector.model import Batch, GcCycle, KnownProcess, ProcessFilter, ProcessKey, SiteTotal, Stream
+from gosonde_collector.store import queries, rows
+from gosonde_collector.store.records import FindingRecord, Series, Snapshot
+from gosonde_collector.store.writes import Known, pending_tables
+
+SCHEMA_VERSION: Final = 1
+FILE_NAME: Final = "gosonde.duckdb"
+
+
+class DuckDBStore:
+    """Implements `protocol.Store`. A lock makes calls from several threads take turns."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self._connection = connection
+        self._lock = threading.Lock()
+        self._known = Known.load(connection)
+
+    def append(self, batches: Sequence[Batch]) -> None:
+        """See Store."""
+        try:
+            with self._transaction() as connection:
+                for table, columns in pending_tables(batches, self._known, time.time_ns()):
+                    insert(connection, table, columns)
+        except BaseException:
+            self._reload()
+            raise
+
+    def acknowledged(self, stream: Stream) -> int:
+        """See Store."""
+        return self._known.sequences.get((stream.agent_id, stream.agent_epoch), 0)
+
+    def processes(self, which: ProcessFilter) -> list[KnownProcess]:
+        """See Store."""
+        return [rows.known_process(row) for row in self._select(queries.PROCESSES, which.host, which.pid)]
+
+    def sites(self, which: ProcessFilter) -> list[SiteTotal]:
+        """See Store."""
+        return [rows.site_total(row) for row in self._select(queries.SITES, which.host, which.pid)]
+
+    def gc_cycles(self, which: ProcessFilter, limit: int) -> list[GcCycle]:
+        """See Store."""
+        return rows.gc_cycles(self._select(queries.GC_CYCLES, which.host, which.pid, limit))
+
+    def series(self, lookback_ns: int, min_growth: int) -> list[Series]:
+        """See Store."""
+        return self._series(queries.GROWN_STEPS, lookback_ns, min_growth)
+
+    def site_series(self, host: str, process: ProcessKey, pc: int, lookback_ns: int) -> Series | None:
+        """See Store."""
+        found = self._series(queries.SITE_STEPS, lookback_ns, host, *rows.key_values(process), pc)
+        return found[0] if found else None
+
+    def add_snapshot(self, host: str, process: ProcessKey, taken_unix_nano: int, profile: GoroutineProfile) -> str:
+        """See Store."""
+        snapshot_id = uuid.uuid4().hex
+        head = (snapshot_id, host, *rows.key_values(process), taken_unix_nano, time.time_ns(), profile.format)
+        places = ", ".join("?" * len(head))
+        with self._transaction() as connection:
+            connection.execute(f"INSERT INTO snapshots VALUES ({places})", head)  # noqa: S608
+            insert(connection, "snapshot_groups", rows.group_columns(snapshot_id, profile))
+        return snapshot_id
+
+    def newest_snapshot(self, host: str, process: ProcessKey) -> Snapshot | None:
+        """See Store."""
+        return rows.snapshot(self._select(queries.NEWEST_SNAPSHOT, host, *rows.key_values(process)))
+
+    def save_findings(self, findings: Sequence[FindingRecord]) -> None:
+        """See Store."""
+        if findings:
+            with self._transaction() as connection:
+                insert(connection, "findings", rows.finding_columns(findings))
+
+    def findings(self) -> list[FindingRecord]:
+        """See Store."""
+        return [FindingRecord(*row) for row in self._select(queries.FINDINGS)]
+
+    def expire(self, before_unix_nano: int) -> None:
+        """See Store."""
+        with self._transaction() as connection:
+            for statement in queries.EXPIRE:
+                connection.execute(statement, {"before": before_unix_nano})
+        self._reload()
+
+    def close(self) -> None:
+        """See Store."""
+        with self._lock:
+            self._connection.close()
+
+    def _series(self, query: str, *values: object) -> list[Series]:
+        with self._lock, _failures("read the store"):
+            steps = self._connection.execute(query, values).fetchnumpy()
+            processes = rows.running(self._connection.execute(queries.RUNNING).fetchall())
+        return rows.all_series(steps, processes, self._known.sites)
+
+    def _reload(self) -> None:
+        with self._lock, _failures("read the store"):
+            self._known = Known.load(self._connection)
+
+    def _select(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        with self._lock, _failures("read the store"):
+            return self._connection.execute(query, values).fetchall()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        with self._lock, _failures("write to the store"):
+            self._connection.begin()
+            try:
+                yield self._connection
+                self._connection.commit()
+            except BaseException:
+                self._connection.rollback()
+                raise
+
+
+def open_store(folder: Path) -> DuckDBStore:
+    """Opens the store in `folder`, which is made when it is not there.
+
+    Raises:
+        StoreError: The folder cannot be used, another process has the store open, or it was written by another
+            version of gosonde.
+    """
+    path = folder / FILE_NAME
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        connection = duckdb.connect(str(path), config={"threads": 2, "enable_external_access": False})
+    except OSError as error:
+        raise StoreError(f"cannot use the data folder {folder}: {error.strerror}; name another with --data") from error
+    except duckdb.IOException as error:
+        if "lock" in str(error):
+            raise StoreError(
+                f"the store {path} is open in another process: stop the other collector, or name another folder "
+                f"with --data (to read it, ask the running collector)"
+            ) from error
+        raise StoreError(f"cannot open the store {path}: {error}") from error
+    except duckdb.Error as error:
+        raise StoreError(f"cannot open the store {path}: {error}") from error
+    with _failures(f"prepare the store {path}"):
+        _prepare(connection)
+        return DuckDBStore(connection)
+
+
+def insert(connection: duckdb.DuckDBPyConnection, table: str, columns: Mapping[str, Any]) -> None:
+    """Appends equally long numpy columns, by name, to a table."""
+    connection.register("incoming", dict(columns))
+    try:
+        connection.execute(f"INSERT INTO {table} BY NAME SELECT * FROM incoming")  # noqa: S608
+    finally:
+        connection.unregister("incoming")
+
+
+def _prepare(connection: duckdb.DuckDBPyConnection) -> None:
+    schema = resources.files("gosonde_collector.store").joinpath("schema.sql").read_text()
+    connection.execute(schema)
+    versions = {version for (version,) in connection.execute("SELECT version FROM schema_version").fetchall()}
+    if not versions:
+        connection.execute("INSERT INTO schema_version VALUES (?)", [SCHEMA_VERSION])
+    elif versions != {SCHEMA_VERSION}:
+        raise StoreError(f"the store has schema version {max(versions)}, and this collector knows {SCHEMA_VERSION}")
+
+
+@contextmanager
+def _failures(what: str) -> Iterator[None]:
+    try:
+        yield
+    except duckdb.Error as error:
+        raise StoreError(f"cannot {what}: {error}") from error

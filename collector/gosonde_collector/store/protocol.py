@@ -1,0 +1,59 @@
+"""What the collector needs of a store. A clustered store implements the same."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from gosonde_collector.evidence.model import GoroutineProfile
+from gosonde_collector.model import (
+    Batch,
+    GcCycle,
+    KnownProcess,
+    ProcessFilter,
+    ProcessKey,
+    SiteTotal,
+    Stream,
+)
+from gosonde_collector.store.records import FindingRecord, Series, Snapshot
+
+
+class Store(Protocol):
+    """Every method blocks, may be called from one thread at a time, and raises StoreError when the store fails."""
+
+    def append(self, batches: Sequence[Batch]) -> None:
+        """Stores all batches or none, durably. A batch whose sequence its stream is already past is ignored."""
+
+    def acknowledged(self, stream: Stream) -> int:
+        """The highest sequence of the stream that is stored; 0 when there is none."""
+
+    def processes(self, which: ProcessFilter) -> list[KnownProcess]:
+        """Every process that is known, the refused and the ended too; the newest first."""
+
+    def sites(self, which: ProcessFilter) -> list[SiteTotal]:
+        """The latest totals of every site, those with the most live goroutines first."""
+
+    def gc_cycles(self, which: ProcessFilter, limit: int) -> list[GcCycle]:
+        """The newest `limit` cycles of each process, newest first."""
+
+    def series(self, lookback_ns: int, min_growth: int) -> list[Series]:
+        """The recent past of each site of a running process whose live count rose by `min_growth` within it."""
+
+    def site_series(self, host: str, process: ProcessKey, pc: int, lookback_ns: int) -> Series | None:
+        """The recent past of one site, whether it grew or not; None when its process is not known or has ended."""
+
+    def add_snapshot(self, host: str, process: ProcessKey, taken_unix_nano: int, profile: GoroutineProfile) -> str:
+        """Stores a goroutine profile of a process and returns its id."""
+
+    def newest_snapshot(self, host: str, process: ProcessKey) -> Snapshot | None:
+        """The snapshot of the process that was taken last."""
+
+    def save_findings(self, findings: Sequence[FindingRecord]) -> None:
+        """Stores a new version of each finding."""
+
+    def findings(self) -> list[FindingRecord]:
+        """The newest version of every finding."""
+
+    def expire(self, before_unix_nano: int) -> None:
+        """Deletes what is older, except the latest totals of processes that still run."""
+
+    def close(self) -> None:
+        """Closes the store; nothing may be called afterwards."""

@@ -1,0 +1,162 @@
+# ruff: noqa: S608 - these statements are put together from constants of this file alone; values are always bound
+"""The embedded store's questions, in SQL that ClickHouse understands with little change.
+
+`?` stand for values in the order of the method's arguments; an empty host or a pid of 0 matches everything.
+"""
+
+from typing import Final
+
+#: Totals never fall, so the highest is the latest whatever the order of arrival.
+TOTALS: Final = (
+    "SELECT process, pc, max(created) AS created, max(exited) AS exited FROM site_counters GROUP BY process, pc"
+)
+
+CHOSEN: Final = "SELECT * FROM known_processes WHERE ($1 = '' OR host = $1) AND ($2 = 0 OR pid = $2)"
+
+KEY: Final = "p.boot_id, p.pid, p.start_ticks, p.exec_epoch"
+
+DETAILS: Final = f"""{KEY}, p.exe, p.go_version, p.build_id, p.started_unix_nano, p.counted_since_unix_nano,
+    p.counted_from_start, p.ended_unix_nano, p.level, p.refusal"""
+
+PROCESSES: Final = f"""
+SELECT p.host, {DETAILS}, coalesce(t.created, 0), coalesce(t.exited, 0), p.last_taken_unix_nano
+FROM ({CHOSEN}) AS p
+LEFT JOIN (
+    SELECT process, sum(created)::BIGINT AS created, sum(exited)::BIGINT AS exited FROM ({TOTALS}) GROUP BY process
+) AS t ON t.process = p.process
+ORDER BY p.ended_unix_nano > 0, p.started_unix_nano DESC, p.pid
+"""
+
+SITES: Final = f"""
+SELECT p.host, {KEY}, p.exe, p.build_id, t.pc, coalesce(n.function, ''), coalesce(n.file, ''), coalesce(n.line, 0),
+    coalesce(n.start_function, ''), t.created, t.exited
+FROM ({TOTALS}) AS t
+JOIN ({CHOSEN}) AS p ON p.process = t.process
+LEFT JOIN known_sites AS n ON n.build_id = p.build_id AND n.pc = t.pc
+ORDER BY t.created - t.exited DESC, t.created DESC, p.host, p.pid, t.pc
+"""
+
+#: A pause belongs to a cycle when the two have a moment in common.
+GC_CYCLES: Final = f"""
+WITH chosen AS ({CHOSEN}),
+cycles AS (
+    SELECT process, ordinal, max(start_unix_nano) AS start_unix_nano, max(end_unix_nano) AS end_unix_nano
+    FROM gc_cycles GROUP BY process, ordinal
+    QUALIFY row_number() OVER (PARTITION BY process ORDER BY ordinal DESC) <= $3
+),
+stops AS (
+    SELECT process, ordinal, max(start_unix_nano) AS start_unix_nano, max(duration_ns) AS duration_ns,
+        max(reason) AS reason
+    FROM pauses GROUP BY process, ordinal
+)
+SELECT p.host, {KEY}, p.exe, c.ordinal, c.start_unix_nano, c.end_unix_nano,
+    s.start_unix_nano, s.duration_ns, s.reason
+FROM cycles AS c
+JOIN chosen AS p ON p.process = c.process
+LEFT JOIN stops AS s ON s.process = c.process AND s.start_unix_nano <= c.end_unix_nano
+    AND s.start_unix_nano + s.duration_ns >= CASE WHEN c.start_unix_nano = 0 THEN c.end_unix_nano
+        ELSE c.start_unix_nano END
+ORDER BY c.end_unix_nano DESC, p.host, p.pid, c.ordinal, s.start_unix_nano
+"""
+
+RUNNING: Final = f"""
+SELECT p.process, p.host, {DETAILS}, p.last_taken_unix_nano FROM known_processes AS p WHERE p.ended_unix_nano = 0
+"""
+
+#: Of each site: the rows of the period, and before them one base row: the latest before the period, or, for a site
+#: that had none, zero at the beginning of counting.
+_STEPS: Final = """
+WITH running AS (
+    SELECT *, last_taken_unix_nano - $1 AS since_unix_nano FROM known_processes WHERE ended_unix_nano = 0
+),
+recent AS (
+    SELECT p.process, c.pc, c.sequence, c.taken_unix_nano, c.created, c.exited
+    FROM running AS p JOIN site_counters AS c ON c.process = p.process AND c.taken_unix_nano >= p.since_unix_nano
+),
+chosen AS ({chosen}),
+base AS (
+    SELECT h.process, h.pc, coalesce(max(c.sequence), 0) AS sequence,
+        coalesce(max(c.taken_unix_nano), max(p.counted_since_unix_nano)) AS taken_unix_nano,
+        coalesce(max(c.created), 0) AS created, coalesce(max(c.exited), 0) AS exited
+    FROM chosen AS h JOIN running AS p ON p.process = h.process
+    LEFT JOIN site_counters AS c ON c.process = h.process AND c.pc = h.pc AND c.taken_unix_nano < p.since_unix_nano
+    GROUP BY h.process, h.pc
+)
+SELECT r.process, r.pc, r.sequence, r.taken_unix_nano, r.created, r.exited
+FROM recent AS r JOIN chosen AS h ON h.process = r.process AND h.pc = r.pc
+UNION ALL SELECT process, pc, sequence, taken_unix_nano, created, exited FROM base
+ORDER BY 1, 2, 3
+"""
+
+GROWN_STEPS: Final = _STEPS.format(
+    chosen="""
+    SELECT process, pc FROM recent GROUP BY process, pc
+    HAVING max(created) - max(exited) - min(created - exited) >= $2
+"""
+)
+
+SITE_STEPS: Final = _STEPS.format(
+    chosen="""
+    SELECT process, $7::UBIGINT AS pc FROM running
+    WHERE host = $2 AND boot_id = $3 AND pid = $4 AND start_ticks = $5 AND exec_epoch = $6
+"""
+)
+
+NEWEST_SNAPSHOT: Final = """
+SELECT s.snapshot_id, s.taken_unix_nano, s.format, g.goroutines, g.functions, g.files, g.lines,
+    g.created_function, g.created_file, g.created_line, g.state, g.wait_minutes
+FROM (
+    SELECT * FROM snapshots
+    WHERE host = ? AND boot_id = ? AND pid = ? AND start_ticks = ? AND exec_epoch = ?
+    ORDER BY taken_unix_nano DESC, stored_unix_nano DESC LIMIT 1
+) AS s
+JOIN snapshot_groups AS g ON g.snapshot_id = s.snapshot_id
+ORDER BY g.position
+"""
+
+FINDINGS: Final = """
+SELECT id, updated_unix_nano, document FROM findings
+QUALIFY row_number() OVER (PARTITION BY id ORDER BY updated_unix_nano DESC) = 1
+"""
+
+_OLD_RUNS: Final = "SELECT agent_id, agent_epoch FROM runs WHERE last_stored_unix_nano < $before"
+_OLD_PROCESSES: Final = """
+SELECT process FROM known_processes WHERE ended_unix_nano BETWEEN 1 AND $before OR last_stored_unix_nano < $before
+UNION SELECT process FROM processes EXCEPT SELECT process FROM known_processes
+"""
+
+
+def _superseded(table: str, key: str) -> str:
+    """Deletes old rows of totals, except the newest old one of each key: it still holds."""
+    same = " AND ".join(f"old.{column} = kept.{column}" for column in key.split(", "))
+    return f"""
+DELETE FROM {table} AS old USING (
+    SELECT {key}, max(sequence) AS sequence FROM {table} WHERE taken_unix_nano < $before GROUP BY {key}
+) AS kept WHERE {same} AND old.sequence < kept.sequence
+"""
+
+
+EXPIRE: Final = (
+    *(
+        f"DELETE FROM {table} WHERE process IN ({_OLD_PROCESSES})"
+        for table in ("site_counters", "park_counters", "gc_totals", "pauses", "gc_cycles", "processes")
+    ),
+    _superseded("site_counters", "process, pc"),
+    _superseded("park_counters", "process, wait_reason"),
+    _superseded("gc_totals", "process"),
+    _superseded("losses", "agent_id, agent_epoch, name"),
+    "DELETE FROM pauses WHERE taken_unix_nano < $before",
+    "DELETE FROM gc_cycles WHERE taken_unix_nano < $before",
+    """
+DELETE FROM snapshot_groups WHERE snapshot_id IN
+    (SELECT snapshot_id FROM snapshots WHERE stored_unix_nano < $before)
+""",
+    "DELETE FROM snapshots WHERE stored_unix_nano < $before",
+    """
+DELETE FROM findings AS old USING (SELECT id, max(updated_unix_nano) AS newest FROM findings GROUP BY id) AS kept
+WHERE old.id = kept.id AND (old.updated_unix_nano < kept.newest OR kept.newest < $before)
+""",
+    f"DELETE FROM losses WHERE (agent_id, agent_epoch) IN ({_OLD_RUNS})",
+    f"DELETE FROM batches WHERE (agent_id, agent_epoch) IN ({_OLD_RUNS})",
+    _superseded("batches", "agent_id, agent_epoch"),
+)

@@ -1,0 +1,53 @@
+"""What a store gives back beside the values of `model`."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gosonde_collector.evidence.model import GoroutineProfile
+from gosonde_collector.model import Process, Site
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Series:
+    """One site of one process over time: totals as steps, each valid from its time until the next.
+
+    Attributes:
+        unix_nano: When each total was seen; ascending, shape (n,), int64. The first is the base: the last one before
+            the period, or zero at the beginning of counting.
+        created: Shape (n,), int64, never falling.
+        exited: The same.
+        until_unix_nano: Up to when the last total is known to hold: the newest batch of the process's agent.
+    """
+
+    host: str
+    process: Process
+    site: Site
+    unix_nano: NDArray[np.int64]
+    created: NDArray[np.int64]
+    exited: NDArray[np.int64]
+    until_unix_nano: int
+
+    @property
+    def live(self) -> NDArray[np.int64]:
+        """Goroutines that live, relative to the beginning of counting: negative when older ones exited since."""
+        return self.created - self.exited
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A goroutine profile of a known process."""
+
+    id: str
+    taken_unix_nano: int
+    profile: GoroutineProfile
+
+
+@dataclass(frozen=True, slots=True)
+class FindingRecord:
+    """One version of a finding; `document` is JSON that only `analysis` reads."""
+
+    id: str
+    updated_unix_nano: int
+    document: str

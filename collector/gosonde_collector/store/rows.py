@@ -1,0 +1,128 @@
+"""Rows of the embedded store into plain values, and plain values into rows."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gosonde_collector.evidence.model import Frame, GoroutineGroup, GoroutineProfile
+from gosonde_collector.model import Columns, GcCycle, KnownProcess, Pause, Process, ProcessKey, Site, SiteTotal
+from gosonde_collector.store.records import FindingRecord, Series, Snapshot
+
+Row = tuple[Any, ...]
+
+
+def key_values(key: ProcessKey) -> tuple[str, int, int, int]:
+    """The columns of a process key, in the order of every table."""
+    return key.boot_id, key.pid, key.start_ticks, key.exec_epoch
+
+
+def process(values: Sequence[Any]) -> Process:
+    """From the columns of queries.DETAILS."""
+    exe, go_version, build_id, started, since, from_start, ended, level, refusal = values[4:13]
+    return Process(
+        ProcessKey(*values[:4]), exe, go_version, build_id, started, since, bool(from_start), ended, level, refusal
+    )
+
+
+def known_process(row: Row) -> KnownProcess:
+    """From queries.PROCESSES."""
+    return KnownProcess(row[0], process(row[1:14]), *row[14:])
+
+
+def site_total(row: Row) -> SiteTotal:
+    """From queries.SITES."""
+    host, boot_id, pid, ticks, epoch, exe, *site, created, exited = row
+    return SiteTotal(host, ProcessKey(boot_id, pid, ticks, epoch), exe, Site(*site), created, exited)
+
+
+def gc_cycles(rows: Iterable[Row]) -> list[GcCycle]:
+    """From queries.GC_CYCLES: one row per pause, and one for a cycle without any."""
+    cycles = []
+    for head, members in groupby(rows, key=lambda row: row[:9]):
+        host, boot_id, pid, ticks, epoch, exe, ordinal, start, end = head
+        pauses = tuple(Pause(*row[9:]) for row in members if row[9] is not None)
+        cycles.append(GcCycle(host, ProcessKey(boot_id, pid, ticks, epoch), exe, ordinal + 1, start, end, pauses))
+    return cycles
+
+
+def running(rows: Iterable[Row]) -> dict[int, tuple[str, Process, int]]:
+    """From queries.RUNNING: (host, process, newest observation's time) by process number."""
+    return {row[0]: (row[1], process(row[2:15]), row[15]) for row in rows}
+
+
+def all_series(
+    steps: Mapping[str, NDArray[Any]],
+    processes: Mapping[int, tuple[str, Process, int]],
+    sites: Mapping[tuple[str, int], Site],
+) -> list[Series]:
+    """From the columns of queries.GROWN_STEPS or SITE_STEPS: the rows of one site stand together, in order."""
+    numbers, pcs = np.asarray(steps["process"]), np.asarray(steps["pc"])
+    borders = np.flatnonzero((np.diff(numbers) != 0) | (np.diff(pcs) != 0)) + 1
+    found = []
+    for part in np.split(np.arange(len(numbers)), borders):
+        if part.size:
+            host, described, until = processes[int(numbers[part[0]])]
+            pc = int(pcs[part[0]])
+            site = sites.get((described.build_id, pc), Site(described.build_id, pc))
+            found.append(_series(host, described, site, until, {name: column[part] for name, column in steps.items()}))
+    return found
+
+
+def _series(host: str, described: Process, site: Site, until: int, steps: Mapping[str, NDArray[Any]]) -> Series:
+    # A clock that was set back must not make time run backwards, nor a late reading make a total fall.
+    times, created, exited = (
+        np.maximum.accumulate(np.asarray(steps[name], np.int64)) for name in ("taken_unix_nano", "created", "exited")
+    )
+    return Series(host, described, site, times, created, exited, max(until, int(times[-1])))
+
+
+def snapshot(rows: Sequence[Row]) -> Snapshot | None:
+    """From queries.NEWEST_SNAPSHOT: one row per group; None when there is none."""
+    if not rows:
+        return None
+    snapshot_id, taken, kind = rows[0][:3]
+    return Snapshot(snapshot_id, taken, GoroutineProfile(kind, tuple(map(_group, rows)), taken))
+
+
+def _group(row: Row) -> GoroutineGroup:
+    count, functions, files, lines, function, file, line, state, minutes = row[3:]
+    frames = tuple(map(Frame, functions, files, lines))
+    return GoroutineGroup(count, frames, Frame(function, file, line) if function else None, state, minutes)
+
+
+def group_columns(snapshot_id: str, profile: GoroutineProfile) -> Columns:
+    """The columns of snapshot_groups."""
+    groups = profile.groups
+    nowhere = Frame("", "", 0)
+    return {
+        "snapshot_id": _objects([snapshot_id] * len(groups)),
+        "position": np.arange(len(groups), dtype=np.int64),
+        "goroutines": np.array([group.count for group in groups], np.int64),
+        "functions": _objects([[frame.function for frame in group.frames] for group in groups]),
+        "files": _objects([[frame.file for frame in group.frames] for group in groups]),
+        "lines": _objects([[frame.line for frame in group.frames] for group in groups]),
+        "created_function": _objects([(group.created_by or nowhere).function for group in groups]),
+        "created_file": _objects([(group.created_by or nowhere).file for group in groups]),
+        "created_line": np.array([(group.created_by or nowhere).line for group in groups], np.int64),
+        "state": _objects([group.state for group in groups]),
+        "wait_minutes": np.array([group.wait_minutes for group in groups], np.int64),
+    }
+
+
+def finding_columns(findings: Sequence[FindingRecord]) -> Columns:
+    """The columns of findings."""
+    return {
+        "id": _objects([finding.id for finding in findings]),
+        "updated_unix_nano": np.array([finding.updated_unix_nano for finding in findings], np.int64),
+        "document": _objects([finding.document for finding in findings]),
+    }
+
+
+def _objects(values: Sequence[Any]) -> NDArray[np.generic]:
+    column = np.empty(len(values), dtype=object)
+    for position, value in enumerate(values):
+        column[position] = value
+    return column

@@ -1,0 +1,92 @@
+-- Rows are appended and, past their age, deleted; none is updated. What is current is the newest row. Types are those
+-- that DuckDB and ClickHouse share. `process` is the number that store/identity.py gives one process image of one run
+-- of an agent: totals count from zero in each.
+
+CREATE TABLE IF NOT EXISTS schema_version (version BIGINT);
+
+-- One row per stored batch.
+CREATE TABLE IF NOT EXISTS batches (
+    agent_id VARCHAR, agent_epoch VARCHAR, host VARCHAR, agent_version VARCHAR,
+    sequence BIGINT, taken_unix_nano BIGINT, stored_unix_nano BIGINT
+);
+
+-- A row for each change of what is known of a process.
+CREATE TABLE IF NOT EXISTS processes (
+    process BIGINT, agent_id VARCHAR, agent_epoch VARCHAR, sequence BIGINT, stored_unix_nano BIGINT,
+    host VARCHAR, boot_id VARCHAR, pid BIGINT, start_ticks BIGINT, exec_epoch BIGINT,
+    exe VARCHAR, go_version VARCHAR, build_id VARCHAR,
+    started_unix_nano BIGINT, counted_since_unix_nano BIGINT, counted_from_start BIGINT, ended_unix_nano BIGINT,
+    level VARCHAR, refusal VARCHAR
+);
+
+CREATE TABLE IF NOT EXISTS site_names (
+    build_id VARCHAR, pc UBIGINT, function VARCHAR, file VARCHAR, line BIGINT, start_function VARCHAR,
+    stored_unix_nano BIGINT
+);
+
+CREATE TABLE IF NOT EXISTS site_counters (
+    process BIGINT, sequence BIGINT, taken_unix_nano BIGINT, pc UBIGINT, created BIGINT, exited BIGINT
+);
+
+CREATE TABLE IF NOT EXISTS park_counters (
+    process BIGINT, sequence BIGINT, taken_unix_nano BIGINT, wait_reason VARCHAR, parked BIGINT
+);
+
+-- (process, ordinal) identifies a pause and a cycle; a row may be there more than once.
+CREATE TABLE IF NOT EXISTS pauses (
+    process BIGINT, sequence BIGINT, taken_unix_nano BIGINT, ordinal BIGINT,
+    start_unix_nano BIGINT, duration_ns BIGINT, reason VARCHAR
+);
+
+CREATE TABLE IF NOT EXISTS gc_cycles (
+    process BIGINT, sequence BIGINT, taken_unix_nano BIGINT, ordinal BIGINT,
+    start_unix_nano BIGINT, end_unix_nano BIGINT
+);
+
+CREATE TABLE IF NOT EXISTS gc_totals (
+    process BIGINT, sequence BIGINT, taken_unix_nano BIGINT, cycles BIGINT, pauses BIGINT, gc_pause_ns BIGINT
+);
+
+CREATE TABLE IF NOT EXISTS losses (
+    agent_id VARCHAR, agent_epoch VARCHAR, sequence BIGINT, taken_unix_nano BIGINT, name VARCHAR, total BIGINT
+);
+
+CREATE TABLE IF NOT EXISTS snapshots (
+    snapshot_id VARCHAR, host VARCHAR, boot_id VARCHAR, pid BIGINT, start_ticks BIGINT, exec_epoch BIGINT,
+    taken_unix_nano BIGINT, stored_unix_nano BIGINT, format VARCHAR
+);
+
+CREATE TABLE IF NOT EXISTS snapshot_groups (
+    snapshot_id VARCHAR, position BIGINT, goroutines BIGINT,
+    functions VARCHAR[], files VARCHAR[], lines BIGINT[],
+    created_function VARCHAR, created_file VARCHAR, created_line BIGINT,
+    state VARCHAR, wait_minutes BIGINT
+);
+
+-- A row for each change of a finding. `document` is its JSON.
+CREATE TABLE IF NOT EXISTS findings (id VARCHAR, updated_unix_nano BIGINT, document VARCHAR);
+
+-- The newest batch of each run of an agent; `current` is 1 for the newest run.
+CREATE OR REPLACE VIEW runs AS
+SELECT agent_id, agent_epoch, last_taken_unix_nano, last_stored_unix_nano,
+    CASE WHEN row_number() OVER (PARTITION BY agent_id ORDER BY last_stored_unix_nano DESC) = 1 THEN 1 ELSE 0 END
+    AS current
+FROM (
+    SELECT agent_id, agent_epoch, max(taken_unix_nano) AS last_taken_unix_nano,
+        max(stored_unix_nano) AS last_stored_unix_nano
+    FROM batches GROUP BY agent_id, agent_epoch
+) AS newest;
+
+-- The newest row of each process. What a former run of an agent had seen and the present one has not is over.
+CREATE OR REPLACE VIEW known_processes AS
+SELECT p.* EXCLUDE (ended_unix_nano), r.last_taken_unix_nano, r.last_stored_unix_nano,
+    CASE WHEN p.ended_unix_nano = 0 AND r.current = 0 THEN r.last_taken_unix_nano ELSE p.ended_unix_nano END
+    AS ended_unix_nano
+FROM (SELECT * FROM processes QUALIFY row_number() OVER (PARTITION BY process ORDER BY sequence DESC) = 1) AS p
+JOIN runs AS r ON r.agent_id = p.agent_id AND r.agent_epoch = p.agent_epoch
+QUALIFY r.last_stored_unix_nano = max(r.last_stored_unix_nano)
+    OVER (PARTITION BY p.host, p.boot_id, p.pid, p.start_ticks);
+
+CREATE OR REPLACE VIEW known_sites AS
+SELECT * FROM site_names
+QUALIFY row_number() OVER (PARTITION BY build_id, pc ORDER BY stored_unix_nano DESC) = 1;

@@ -1,0 +1,177 @@
+"""What a group of batches adds to each table."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import astuple, dataclass, field
+from typing import Any
+
+import duckdb
+import numpy as np
+from numpy.typing import NDArray
+
+from gosonde_collector.model import Batch, Columns, Process, Site
+from gosonde_collector.store.identity import process_number
+
+Run = tuple[str, str]
+
+BATCH_COLUMNS = (
+    "agent_id",
+    "agent_epoch",
+    "host",
+    "agent_version",
+    "sequence",
+    "taken_unix_nano",
+    "stored_unix_nano",
+)
+PROCESS_COLUMNS = (
+    "process",
+    "agent_id",
+    "agent_epoch",
+    "sequence",
+    "stored_unix_nano",
+    "host",
+    "boot_id",
+    "pid",
+    "start_ticks",
+    "exec_epoch",
+    "exe",
+    "go_version",
+    "build_id",
+    "started_unix_nano",
+    "counted_since_unix_nano",
+    "counted_from_start",
+    "ended_unix_nano",
+    "level",
+    "refusal",
+)
+SITE_COLUMNS = ("build_id", "pc", "function", "file", "line", "start_function", "stored_unix_nano")
+LOSS_COLUMNS = ("agent_id", "agent_epoch", "sequence", "taken_unix_nano", "name", "total")
+
+
+@dataclass
+class Known:
+    """What is stored already, so that repetitions need not be stored again.
+
+    Attributes:
+        sequences: Highest stored sequence by (agent_id, agent_epoch).
+        processes: What was last said of each process number.
+        sites: What was last said of each (build_id, pc).
+        losses: The totals that each (agent_id, agent_epoch) reported last.
+    """
+
+    sequences: dict[Run, int] = field(default_factory=dict)
+    processes: dict[int, Process] = field(default_factory=dict)
+    sites: dict[tuple[str, int], Site] = field(default_factory=dict)
+    losses: dict[Run, Mapping[str, int]] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, connection: duckdb.DuckDBPyConnection) -> "Known":
+        """What the store holds; processes and losses fill up as they are reported again."""
+        sequences = connection.execute(
+            "SELECT agent_id, agent_epoch, max(sequence) FROM batches GROUP BY agent_id, agent_epoch"
+        ).fetchall()
+        names = connection.execute(
+            "SELECT build_id, pc, function, file, line, start_function FROM known_sites"
+        ).fetchall()
+        sites = (Site(*row) for row in names)
+        return cls({(agent, epoch): top for agent, epoch, top in sequences}, {}, {(s.build_id, s.pc): s for s in sites})
+
+
+def pending_tables(batches: Iterable[Batch], known: Known, now_unix_nano: int) -> Iterator[tuple[str, Columns]]:
+    """(table, columns) of everything in the batches that is new to `known`, which is brought up to date.
+
+    A batch whose sequence is not above the highest known of its stream adds nothing.
+    """
+    new = [batch for batch in batches if _advances(known, batch)]
+    if not new:
+        return
+    yield (
+        "batches",
+        _records(
+            BATCH_COLUMNS,
+            [(*astuple(batch.stream), batch.sequence, batch.taken_unix_nano, now_unix_nano) for batch in new],
+        ),
+    )
+    numbers = [_process_numbers(batch) for batch in new]
+    processes = [
+        row for batch, own in zip(new, numbers, strict=True) for row in _processes(batch, own, known, now_unix_nano)
+    ]
+    yield from _filled("processes", _records(PROCESS_COLUMNS, processes))
+    sites = [(*astuple(site), now_unix_nano) for batch in new for site in _new_sites(batch, known)]
+    yield from _filled("site_names", _records(SITE_COLUMNS, sites, pc=np.uint64))
+    losses = [row for batch in new for row in _losses(batch, known)]
+    yield from _filled("losses", _records(LOSS_COLUMNS, losses))
+    for table in ("site_counters", "park_counters", "pauses", "gc_cycles", "gc_totals"):
+        yield from _filled(
+            table,
+            _stacked([_placed(batch, own, getattr(batch, table)) for batch, own in zip(new, numbers, strict=True)]),
+        )
+
+
+def _advances(known: Known, batch: Batch) -> bool:
+    run = (batch.stream.agent_id, batch.stream.agent_epoch)
+    if batch.sequence <= known.sequences.get(run, 0):
+        return False
+    known.sequences[run] = batch.sequence
+    return True
+
+
+def _process_numbers(batch: Batch) -> NDArray[np.int64]:
+    return np.array([process_number(batch.stream, process.key) for process in batch.processes], np.int64)
+
+
+def _processes(batch: Batch, numbers: Iterable[int], known: Known, now_unix_nano: int) -> Iterator[tuple[Any, ...]]:
+    stream = batch.stream
+    for number, process in zip(map(int, numbers), batch.processes, strict=True):
+        if known.processes.get(number) != process:
+            known.processes[number] = process
+            head = (number, stream.agent_id, stream.agent_epoch, batch.sequence, now_unix_nano, stream.host)
+            _, *rest = astuple(process)
+            yield (*head, *astuple(process.key), *rest)
+
+
+def _new_sites(batch: Batch, known: Known) -> Iterator[Site]:
+    for site in batch.sites:
+        key = (site.build_id, site.pc)
+        if known.sites.get(key) != site:
+            known.sites[key] = site
+            yield site
+
+
+def _losses(batch: Batch, known: Known) -> Iterator[tuple[Any, ...]]:
+    run = (batch.stream.agent_id, batch.stream.agent_epoch)
+    before = known.losses.get(run, {})
+    known.losses[run] = batch.losses
+    for name, total in batch.losses.items():
+        if before.get(name) != total:
+            yield (*run, batch.sequence, batch.taken_unix_nano, name, total)
+
+
+def _placed(batch: Batch, numbers: NDArray[np.int64], columns: Columns) -> Columns:
+    """The columns with process numbers for indexes, and with the batch's own values."""
+    count = len(columns["process"])
+    return {
+        **columns,
+        "process": numbers[columns["process"].astype(np.int64)] if count else columns["process"],
+        "sequence": np.full(count, batch.sequence, np.int64),
+        "taken_unix_nano": np.full(count, batch.taken_unix_nano, np.int64),
+    }
+
+
+def _stacked(parts: Sequence[Columns]) -> Columns:
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _records(names: Sequence[str], records: Sequence[tuple[Any, ...]], **types: type[np.generic]) -> Columns:
+    columns = zip(*records, strict=True) if records else [() for _ in names]
+    return {name: _column(values, types.get(name)) for name, values in zip(names, columns, strict=True)}
+
+
+def _column(values: Sequence[Any], kind: type[np.generic] | None) -> NDArray[np.generic]:
+    if kind is None:
+        kind = np.object_ if values and isinstance(values[0], str) else np.int64
+    return np.array(values, dtype=kind)
+
+
+def _filled(table: str, columns: Columns) -> Iterator[tuple[str, Columns]]:
+    if len(next(iter(columns.values()))):
+        yield table, columns
