@@ -113,7 +113,7 @@ def _text(text: str) -> str:
     """The text as valid UTF-8 of bounded length: paths and symbol names come from programs that we do not trust."""
     if len(text) > MAX_TEXT:
         text = text[: MAX_TEXT - 1] + "…"
-    return text if text.isascii() else text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return text if text.isascii() else text.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
 
 
 def _encode_names(names: model_pb2.SiteNames, rows: Sequence[SiteCount], known: AbstractSet[Site]) -> None:

@@ -1,0 +1,126 @@
+import tomllib
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+from gosonde.errors import UsageError
+from gosonde_agent.config import MAX_FILE_BYTES, RELOADABLE, AgentConfig, load, reloaded
+
+DOCUMENT = Path(__file__).parents[3] / "docs" / "agent.md"
+
+FULL = """
+collector = ["collector.example:7171", "[::1]:7171", "unix:/run/collector.sock"]
+listen = "unix:/tmp/agent.sock"
+state = "/tmp/state"
+interval_seconds = 2
+exe = ["/usr/bin/*", "*/server"]
+pid = [1, 4711]
+park = true
+log_level = "debug"
+"""
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "agent.toml"
+    path.write_text(text)
+    return path
+
+
+def test_every_key_is_read(tmp_path: Path) -> None:
+    assert load(written(tmp_path, FULL)) == AgentConfig(
+        collector=("collector.example:7171", "[::1]:7171", "unix:/run/collector.sock"),
+        listen="unix:/tmp/agent.sock",
+        state=Path("/tmp/state"),  # noqa: S108
+        interval_seconds=2,
+        exe=("/usr/bin/*", "*/server"),
+        pid=(1, 4711),
+        park=True,
+        log_level="debug",
+    )
+    assert tomllib.loads(FULL).keys() == {field.name for field in fields(AgentConfig)}
+
+
+def test_an_empty_file_gives_the_defaults(tmp_path: Path) -> None:
+    assert load(written(tmp_path, "")) == AgentConfig()
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("colector = []", "colector: no such key; the keys are collector, listen"),
+        ('collector = "a:1"', "collector: 'a:1' is not a list of strings"),
+        ("collector = [1]", "collector: [1] is not a list of strings"),
+        ('collector = ["host"]', "collector: 'host' is not HOST:PORT"),
+        ('collector = ["host:0"]', "collector: 'host:0' is not HOST:PORT"),
+        ('collector = ["host:65536"]', "collector: 'host:65536' is not HOST:PORT"),
+        ('collector = ["http://host:1"]', "is not HOST:PORT"),
+        ('collector = ["::1:7171"]', "IPv6 in brackets"),
+        ('collector = ["unix:"]', "collector: 'unix:' is not unix:PATH"),
+        ('listen = "127.0.0.1:1"', "listen: '127.0.0.1:1' is not unix:PATH"),
+        (f'listen = "unix:/{"x" * 107}"', "listen: the socket's path is longer than 107 bytes"),
+        ("listen = 1", "listen: 1 is not a string"),
+        ('state = ""', "state: '' is not a path"),
+        ("interval_seconds = 0.09", "interval_seconds: 0.09 is not allowed; give a number from 0.1 to 3600"),
+        ("interval_seconds = 3601", "interval_seconds: 3601 is not allowed"),
+        ("interval_seconds = nan", "interval_seconds: nan is not allowed"),
+        (f"interval_seconds = 1{'0' * 400}", "is not allowed"),
+        ("interval_seconds = true", "interval_seconds: True is not a number"),
+        ('exe = ["server"]', "exe: 'server' can never match: executables have absolute paths; write '*/server'"),
+        ("pid = [0]", "pid: 0 is not a process id"),
+        ("pid = [true]", "pid: [True] is not a list of integers"),
+        ("park = 1", "park: 1 is not true or false"),
+        ('log_level = "loud"', "log_level: 'loud' is none of debug, info, warning, error"),
+        ("collector = [", "not valid TOML"),
+        ("a = " + "[" * 100_000, "not valid TOML"),
+    ],
+)
+def test_a_wrong_value_is_refused_with_its_key_and_the_file(tmp_path: Path, text: str, complaint: str) -> None:
+    path = written(tmp_path, text)
+    with pytest.raises(UsageError) as caught:
+        load(path)
+    assert complaint in str(caught.value)
+    assert str(path) in str(caught.value)
+
+
+def test_a_file_that_is_not_there_a_folder_bytes_and_a_huge_file_are_refused(tmp_path: Path) -> None:
+    binary, huge = tmp_path / "binary", tmp_path / "huge"
+    binary.write_bytes(b"\xff\xfe\x00")
+    huge.write_bytes(b"#" * (MAX_FILE_BYTES + 1))
+    for path in (tmp_path / "missing", tmp_path, binary, huge):
+        with pytest.raises(UsageError, match=str(path)):
+            load(path)
+
+
+def test_flags_win_over_the_file_and_those_not_given_change_nothing(tmp_path: Path) -> None:
+    config = load(written(tmp_path, FULL))
+    merged = config.merged({"collector": ["other:1"], "listen": None, "exe": (), "pid": [], "state": tmp_path})
+    assert merged.collector == ("other:1",)
+    assert merged.state == tmp_path
+    assert (merged.listen, merged.exe, merged.pid) == (config.listen, config.exe, config.pid)
+
+
+def test_a_wrong_flag_is_refused() -> None:
+    with pytest.raises(UsageError, match="pid: -1 is not a process id"):
+        AgentConfig().merged({"pid": [-1]})
+
+
+def test_a_reload_takes_what_may_change_and_names_what_needs_a_restart() -> None:
+    current = AgentConfig()
+    fresh = AgentConfig(exe=("/a",), log_level="debug", listen="unix:/b", collector=("c:1",))
+    config, restart = reloaded(current, fresh)
+    assert config == AgentConfig(exe=("/a",), log_level="debug")
+    assert restart == ("collector", "listen")
+
+
+def test_the_reference_lists_every_key_with_its_default_and_what_a_reload_does() -> None:
+    rows = {
+        cells[1].strip(" `"): cells
+        for line in DOCUMENT.read_text().splitlines()
+        if len(cells := line.split("|")) == 6 and cells[1].strip().startswith("`")
+    }
+    assert rows.keys() == {field.name for field in fields(AgentConfig)}
+    for field in fields(AgentConfig):
+        documented = tomllib.loads("value = " + rows[field.name][2].strip(" `"))["value"]
+        default = str(field.default) if isinstance(field.default, Path) else field.default
+        assert (tuple(documented) if isinstance(documented, list) else documented) == default
+        assert (rows[field.name][3].strip() == "yes") == (field.name in RELOADABLE)

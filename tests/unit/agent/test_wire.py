@@ -1,0 +1,165 @@
+from dataclasses import replace
+
+import pytest
+from gosonde.errors import InvalidInputError
+from gosonde_agent import batches, wire, wire_decode
+from gosonde_agent.model import (
+    GcCycle,
+    GcTotal,
+    Observation,
+    ParkCount,
+    Pause,
+    Process,
+    ProcessKey,
+    Site,
+    SiteCount,
+)
+from gosonde_agent.status import AgentStatus, UplinkStatus
+from gosonde_pb.v1 import agent_pb2, model_pb2
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.unit.agent.observations import count, observed, pause, process, site
+
+U32 = st.integers(0, 2**32 - 1)
+U64 = st.integers(0, 2**64 - 1)
+TIME = st.integers(0, 2**63 - 1)
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+KEYS = st.builds(ProcessKey, TEXT, U32, U64, U32)
+PROCESSES = st.lists(
+    st.builds(Process, KEYS, TEXT, TEXT, TEXT, TIME, TIME, st.booleans(), TIME, TEXT),
+    max_size=4,
+    unique_by=lambda entry: entry.key,
+)
+
+
+@st.composite
+def observations(draw: st.DrawFn) -> Observation:
+    processes = draw(PROCESSES)
+    if not processes:
+        return Observation(draw(TIME), losses=draw(st.dictionaries(TEXT, U64)))
+    # One name for one go statement, whatever process it is in.
+    names = st.builds(lambda pc: Site("", pc, f"f{pc}", f"é{pc}.go", pc % 2**32, f"s{pc}"), U64)
+    chosen = st.sampled_from(processes)
+    keys = chosen.map(lambda entry: entry.key)
+    counts = st.builds(
+        lambda of, name, created, exited: SiteCount(of.key, replace(name, build_id=of.build_id), created, exited),
+        chosen, names, U64, U64,
+    )  # fmt: skip
+    return Observation(
+        draw(TIME),
+        tuple(processes),
+        tuple(draw(st.lists(counts, max_size=8))),
+        tuple(draw(st.lists(st.builds(ParkCount, keys, TEXT, U64), max_size=4))),
+        tuple(draw(st.lists(st.builds(Pause, keys, U64, TIME, U64, TEXT), max_size=4))),
+        tuple(draw(st.lists(st.builds(GcCycle, keys, U64, TIME, TIME), max_size=4))),
+        tuple(draw(st.lists(st.builds(GcTotal, keys, U64, U64, U64), max_size=4))),
+        draw(st.dictionaries(TEXT, U64, max_size=3)),
+    )
+
+
+@given(observations())
+def test_an_observation_survives_the_wire(observation: Observation) -> None:
+    data = wire.encode(observation).SerializeToString()
+    assert wire_decode.decode(model_pb2.Observation.FromString(data)) == observation
+
+
+@given(observations(), st.integers(1, 400))
+def test_parts_of_an_observation_hold_each_row_once_and_each_name_once(observation: Observation, size: int) -> None:
+    messages = list(batches.messages(observation, set(), size))
+    names = [
+        pair for message in messages for pair in zip(message.site_names.build_id, message.site_names.pc, strict=True)
+    ]
+    assert len(names) == len(set(names))
+    parts = [wire_decode.decode(message) for message in messages]
+    assert {entry.key for part in parts for entry in part.processes} == {entry.key for entry in observation.processes}
+    for table in ("park_counts", "pauses", "gc_cycles", "gc_totals"):
+        assert sorted((row for part in parts for row in getattr(part, table)), key=repr) == sorted(
+            getattr(observation, table), key=repr
+        )
+    counts = [(row.process, row.site.pc, row.created, row.exited) for part in parts for row in part.site_counts]
+    expected = [(row.process, row.site.pc, row.created, row.exited) for row in observation.site_counts]
+    assert sorted(counts, key=repr) == sorted(expected, key=repr)
+
+
+def test_every_part_of_a_large_observation_is_small_enough() -> None:
+    one, two = process(1), process(2)
+    rows = tuple(count(of, pc, pc) for of in (one, two) for pc in range(5000))
+    messages = list(batches.messages(observed(one, two, site_counts=rows), set(), 100_000))
+    assert len(messages) > 2
+    assert max(message.ByteSize() for message in messages) <= 100_000
+
+
+def test_names_that_the_peer_knows_are_left_out() -> None:
+    one = process()
+    observation = observed(one, site_counts=(count(one, 1, 5), count(one, 2, 6)))
+    message = wire.encode(observation, {site(one, 1)})
+    assert list(message.site_names.pc) == [2]
+    assert list(message.site_counters.pc) == [1, 2]
+    assert wire_decode.decode(message).site_counts[0].site == Site(one.build_id, 1, "", "", 0)
+
+
+def test_a_name_that_became_better_is_sent_again() -> None:
+    one = process()
+    better = SiteCount(one.key, replace(site(one, 1), start_function="main.better"), 5, 0)
+    message = wire.encode(observed(one, site_counts=(better,)), {site(one, 1)})
+    assert list(message.site_names.start_function) == ["main.better"]
+
+
+def test_texts_that_are_no_utf8_or_endless_become_ones_that_can_be_sent() -> None:
+    strange = replace(process(), exe="/bin/\udcff\ud800é", go_version="x" * 1_000_000)
+    decoded = wire_decode.decode(wire.encode(observed(strange))).processes[0]
+    assert decoded.exe.startswith("/bin/�")
+    assert decoded.exe.endswith("é")
+    assert len(decoded.go_version) == wire.MAX_TEXT
+    assert decoded.go_version.endswith("…")
+
+
+def test_a_line_number_out_of_range_is_bounded() -> None:
+    one = process()
+    rows = tuple(SiteCount(one.key, replace(site(one, pc), line=line), 1, 0) for pc, line in ((1, -5), (2, 2**40)))
+    assert list(wire.encode(observed(one, site_counts=rows)).site_names.line) == [0, 2**32 - 1]
+
+
+def test_a_row_of_a_process_that_is_not_there_is_refused_on_both_sides() -> None:
+    one, other = process(1), process(2)
+    with pytest.raises(ValueError, match="process 2, which the observation does not hold"):
+        wire.encode(observed(one, pauses=(pause(other, 0),)))
+    message = wire.encode(observed(one, pauses=(pause(one, 0),)))
+    message.pauses.process[0] = 1
+    with pytest.raises(InvalidInputError, match="Pauses: process 1 of 1 does not exist"):
+        wire_decode.decode(message)
+
+
+def test_columns_of_different_length_are_refused() -> None:
+    one = process()
+    message = wire.encode(observed(one, site_counts=(count(one, 1, 1), count(one, 2, 2))))
+    del message.site_counters.exited[1]
+    with pytest.raises(InvalidInputError, match=r"SiteCounters: columns of different length.*'exited': 1"):
+        wire_decode.decode(message)
+
+
+@given(st.binary(max_size=300))
+def test_arbitrary_messages_decode_or_are_refused(data: bytes) -> None:
+    message = model_pb2.Observation()
+    try:
+        message.MergeFromString(data)
+    except ValueError:
+        pass
+    except Exception as error:
+        assert type(error).__name__ == "DecodeError"  # noqa: PT017
+    try:
+        wire_decode.decode(message)
+    except InvalidInputError as error:
+        assert str(error)  # noqa: PT017
+
+
+def test_a_refused_process_says_so_in_its_level() -> None:
+    message = wire.encode(observed(process(1), replace(process(2), refusal="too old")))
+    assert [entry.level for entry in message.processes] == [model_pb2.LEVEL_FULL, model_pb2.LEVEL_REFUSED]
+
+
+def test_a_status_survives_the_wire() -> None:
+    status = AgentStatus("id", "0.1", "host", 5, UplinkStatus("c:1", connected=True, last_sequence=3, error="x"))
+    data = wire.encode_status(status).SerializeToString()
+    assert wire_decode.decode_status(agent_pb2.GetStatusResponse.FromString(data)) == status
