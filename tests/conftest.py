@@ -1,0 +1,57 @@
+"""Fixtures that every test may use, and the rule that nothing about eBPF is skipped in CI."""
+
+import os
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+from gosonde_agent import host
+
+from tests import go_programs, toolchains
+from tests.go_programs import GoProgram
+
+
+def missing_for_ebpf() -> list[str]:
+    """What this host lacks to run probes, one sentence each."""
+    return [f"{check.name}: {check.found}" for check in host.checks() if check.status is host.Status.MISSING]
+
+
+@pytest.fixture(scope="session")
+def ebpf() -> None:
+    """Skips a test that runs probes where they cannot run; in CI (see below) that is a failure."""
+    if missing := missing_for_ebpf():
+        pytest.skip(f"eBPF is not usable here: {'; '.join(missing)}")
+
+
+def in_ci() -> bool:
+    """Whether CI is set to something that means yes."""
+    return os.environ.get("CI", "").lower() not in ("", "0", "false")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """In CI, a test that uses `ebpf` may not be skipped, whatever the reason."""
+    report = yield
+    if report.skipped and in_ci() and "ebpf" in getattr(item, "fixturenames", ()):
+        report.outcome = "failed"
+        report.longrepr = f"skipped in CI, where every eBPF test must run: {report.longrepr}"
+    return report
+
+
+@pytest.fixture
+def go_program() -> Iterator[Callable[..., GoProgram]]:
+    """Builds and starts a program of `fixtures/go`, and kills it after the test.
+
+    `go_program(name, *args, version=..., env=None, **build)` takes the flags of `go_programs.build` by name, and
+    returns the program when it is ready.
+    """
+    with ExitStack() as running:
+
+        def start(
+            name: str, *args: str, version: str = toolchains.DEFAULT, env: dict[str, str] | None = None, **flags: Any
+        ) -> GoProgram:
+            executable = go_programs.build(name, version, **flags)
+            return running.enter_context(GoProgram(executable, *args, env=env))
+
+        yield start
