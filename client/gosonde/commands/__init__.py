@@ -5,7 +5,7 @@ import importlib
 import typer
 
 #: Modules of this package, in the order of `gosonde --help`. Each has `register(app)`.
-MODULES: tuple[str, ...] = ("agent",)
+MODULES: tuple[str, ...] = ("agent", "doctor")
 
 
 def register(app: typer.Typer) -> None:

@@ -1,0 +1,43 @@
+"""`gosonde doctor`: what this host allows, and what to do about what it does not."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+from gosonde_agent import host
+from rich.console import Console
+from rich.table import Table
+
+STYLES = {host.Status.OK: "green", host.Status.DEGRADED: "yellow", host.Status.MISSING: "red"}
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the subcommand."""
+    app.command()(doctor)
+
+
+def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False) -> None:
+    """Says what this host allows, and what to do about what it does not. Exit code 3: the agent cannot work here."""
+    found = host.checks()
+    if as_json:
+        typer.echo(json.dumps({"ready": host.ready(found), "checks": [asdict(check) for check in found]}, indent=2))
+    else:
+        _show(found)
+    if not host.ready(found):
+        raise typer.Exit(3)
+
+
+def _show(found: Sequence[host.Check]) -> None:
+    table = Table(box=None, pad_edge=False)
+    for column in ("check", "status", "found"):
+        table.add_column(column, overflow="fold")
+    for check in found:
+        table.add_row(check.name, f"[{STYLES[check.status]}]{check.status}[/]", check.found)
+    console = Console(soft_wrap=False)
+    console.print(table)
+    for remedy in dict.fromkeys(check.remedy for check in found if check.remedy):
+        names = ", ".join(check.name for check in found if check.remedy == remedy)
+        console.print(f"\n[bold]{names}[/]: {remedy}.", highlight=False)
+    console.print("\nThe agent can work here." if host.ready(found) else "\nThe agent cannot work here.")
