@@ -15,8 +15,10 @@ class ProcessKey:
     Attributes:
         boot_id: /proc/sys/kernel/random/boot_id.
         pid: As seen from the agent's pid namespace.
-        start_ticks: Clock ticks between boot and fork (/proc/PID/stat, field 22).
-        exec_epoch: Number of the exec among those the agent saw; 0 for an image that is older than the agent.
+        start_ticks: Clock ticks between boot and fork (/proc/PID/stat, field 22); 0 for a process that had ended
+            before it could be asked.
+        exec_epoch: Number of the exec among those the agent saw; for an image that is older than the agent, that of
+            the agent's start. Counting begins anew with each key.
     """
 
     boot_id: str

@@ -19,6 +19,8 @@ from gosonde_agent.kernel import kernel_version
 ESSENTIAL = ("created", "exited")
 OPTIMIZED_NOP_SINCE = (6, 18)
 
+NOWHERE = Location("", "", 0)
+
 _AX = frozenset({"rax"})
 _CX = frozenset({"rcx"})
 
@@ -61,9 +63,23 @@ class GoBinary:
     unproved: Mapping[str, str]
     file_offsets: Mapping[str, int]
 
-    def go_statement(self, pc: int) -> Location | None:
-        """Where the `go` statement is whose call of runtime.newproc returns to the link-time address `pc`."""
-        return self.pclntab.location_of(pc - 1)
+    def go_statement(self, pc: int) -> Location:
+        """Where the `go` statement is whose call of runtime.newproc returns to the link-time address `pc`.
+
+        All fields are empty when the address lies outside Go code, or when its description is damaged.
+        """
+        try:
+            return self.pclntab.location_of(pc - 1) or NOWHERE
+        except MalformedBinaryError:
+            return NOWHERE
+
+    def function_name(self, pc: int) -> str:
+        """The function whose code holds a link-time address; empty when none does."""
+        try:
+            function = self.pclntab.function_of(pc)
+        except MalformedBinaryError:
+            return ""
+        return function.name if function is not None else ""
 
 
 def load(fd: int, path: str) -> GoBinary:

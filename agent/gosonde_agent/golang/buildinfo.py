@@ -53,8 +53,10 @@ def read_version_string(image: ElfImage) -> str:
     section = image.sections.get(".go.buildinfo")
     if section is not None:
         blob = image.section_bytes(section, BLOB_LIMIT)
+    elif image.sections:
+        blob = b""
     else:
-        places = image.find_all(MAGIC, alignment=ALIGNMENT, limit=1)
+        places = image.find_all(MAGIC, alignment=ALIGNMENT, limit=1, only_writable=True)
         blob = image.read_to_segment_end(places[0], BLOB_LIMIT) if places else b""
     if not blob.startswith(MAGIC):
         raise NotGoError("not a Go binary: it has no Go build info")

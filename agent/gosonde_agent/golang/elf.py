@@ -24,11 +24,8 @@ SCAN_CHUNK = 8 << 20
 
 EM_X86_64 = 62
 EM_AARCH64 = 183
-PT_LOAD = 1
-PT_DYNAMIC = 2
-PT_NOTE = 4
 PF_X = 1
-SHT_NOBITS = 8
+PF_W = 2
 DT_RELA = 7
 DT_RELASZ = 8
 RELATIVE_RELOCATION = {EM_X86_64: 8, EM_AARCH64: 1027}
@@ -45,6 +42,7 @@ class Segment:
     offset: int
     file_size: int
     executable: bool
+    writable: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +111,7 @@ class ElfImage:
             data += more
         return data
 
-    def _table(self, struct: Any, offset: int, entry_size: int, count: int, limit: int, what: str) -> list[Any]:  # noqa: ANN401
+    def _table(self, struct: Any, what: str, *, offset: int, entry_size: int, count: int, limit: int) -> list[Any]:  # noqa: ANN401
         size = struct.sizeof()
         if count and entry_size != size:
             raise MalformedBinaryError(f"{what} entries have {entry_size} bytes, expected {size}")
@@ -129,13 +127,15 @@ class ElfImage:
         dynamic = None
         for entry in self._table(
             self._structs.Elf_Phdr,
-            header.e_phoff,
-            header.e_phentsize,
-            header.e_phnum,
-            MAX_PROGRAM_HEADERS,
             "program header",
+            offset=header.e_phoff,
+            entry_size=header.e_phentsize,
+            count=header.e_phnum,
+            limit=MAX_PROGRAM_HEADERS,
         ):
-            segment = Segment(entry.p_vaddr, entry.p_offset, entry.p_filesz, bool(entry.p_flags & PF_X))
+            segment = Segment(
+                entry.p_vaddr, entry.p_offset, entry.p_filesz, bool(entry.p_flags & PF_X), bool(entry.p_flags & PF_W)
+            )
             if entry.p_type == "PT_LOAD":
                 if segment.offset + segment.file_size > self.file_size:
                     raise MalformedBinaryError(
@@ -155,7 +155,12 @@ class ElfImage:
         header = self._header
         try:
             entries = self._table(
-                self._structs.Elf_Shdr, header.e_shoff, header.e_shentsize, header.e_shnum, MAX_SECTIONS, "section"
+                self._structs.Elf_Shdr,
+                "section",
+                offset=header.e_shoff,
+                entry_size=header.e_shentsize,
+                count=header.e_shnum,
+                limit=MAX_SECTIONS,
             )
             if not entries or header.e_shstrndx >= len(entries):
                 return {}
@@ -211,11 +216,11 @@ class ElfImage:
         segment = self.segment_at(vaddr)
         return self.read(vaddr, min(segment.vaddr + segment.file_size - vaddr, limit))
 
-    def find_all(self, pattern: bytes, *, alignment: int, limit: int = 64) -> list[int]:
-        """Addresses of the aligned occurrences of a pattern in the loaded segments, at most `limit`."""
+    def find_all(self, pattern: bytes, *, alignment: int, limit: int = 64, only_writable: bool = False) -> list[int]:
+        """Addresses of the aligned occurrences of a pattern in the loaded (writable) segments, at most `limit`."""
         found: list[int] = []
         scanned = 0
-        for segment in self.segments:
+        for segment in (segment for segment in self.segments if segment.writable or not only_writable):
             for start in range(0, segment.file_size, SCAN_CHUNK):
                 size = min(SCAN_CHUNK + len(pattern) - 1, segment.file_size - start)
                 scanned += size

@@ -70,7 +70,9 @@ def layout_of(version: GoVersion) -> Layout:
         return layout
     supported = ", ".join(f"1.{minor}" for minor in LAYOUTS)
     if version.minor > max(LAYOUTS):
-        raise UnsupportedBinaryError(f"{version} is newer than this gosonde knows (supported: {supported}): update gosonde")
+        raise UnsupportedBinaryError(
+            f"{version} is newer than this gosonde knows (supported: {supported}): update gosonde"
+        )
     raise UnsupportedBinaryError(f"{version} is not supported (supported: {supported}): rebuild it with a newer Go")
 
 

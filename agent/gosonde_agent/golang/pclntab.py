@@ -61,7 +61,7 @@ class Pclntab:
         self.vaddr, self._data = self._locate()
         self._is_120 = int.from_bytes(self._data[:4], "little") == MAGIC_120
         (
-            self._function_count,
+            self.function_count,
             _files,
             _text,
             self._names,
@@ -103,10 +103,10 @@ class Pclntab:
         )
 
     def _check_header(self) -> None:
-        need = self._functab + self._function_count * 8 + 4
+        need = self._functab + self.function_count * 8 + 4
         if need > len(self._data):
             raise MalformedBinaryError(
-                f"the pclntab at {self.vaddr:#x} claims {self._function_count} functions, which need {need} bytes; "
+                f"the pclntab at {self.vaddr:#x} claims {self.function_count} functions, which need {need} bytes; "
                 f"it has {len(self._data)}"
             )
         offsets = self._functab_columns[0]
@@ -116,7 +116,7 @@ class Pclntab:
     @cached_property
     def _functab_columns(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """(entry offsets int64[n + 1], _func offsets int64[n]), both as the table has them."""
-        count = self._function_count
+        count = self.function_count
         words = np.frombuffer(self._data, "<u4", count * 2 + 1, self._functab).astype(np.int64)
         return words[::2], words[1::2]
 
@@ -147,7 +147,7 @@ class Pclntab:
             end = self._image.pointer(vaddr + MODULEDATA_ETEXT)
         except MalformedBinaryError:
             return None
-        is_ours = ftab == self.vaddr + self._functab and count == self._function_count + 1
+        is_ours = ftab == self.vaddr + self._functab and count == self.function_count + 1
         return text if is_ours and text < end else None
 
     # --- functions ---------------------------------------------------------------------------------------------------
@@ -188,7 +188,7 @@ class Pclntab:
     def _index_of(self, pc: int) -> int | None:
         entries = self._functab_columns[0]
         index = int(np.searchsorted(entries, pc - self.text, "right")) - 1
-        return index if 0 <= index < self._function_count and pc < self.text + int(entries[-1]) else None
+        return index if 0 <= index < self.function_count and pc < self.text + int(entries[-1]) else None
 
     def function_of(self, pc: int) -> Function | None:
         """The function whose code holds an address; None outside Go code."""

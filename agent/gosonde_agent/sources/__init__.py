@@ -53,8 +53,11 @@ class Counters:
 class Source(Protocol):
     """Attaches to binaries, counts, and reports what happens."""
 
-    def attach(self, number: int, binary: GoBinary, fd: int) -> None:
-        """Watches every process that runs the open file, now or later. `number` is what Image.binary will be."""
+    #: Every exec has a larger epoch; images that are older than the source have epoch 0.
+    first_epoch: int
+
+    def attach(self, number: int, binary: GoBinary, fd: int, pid: int | None) -> None:
+        """Watches one process, or (None) all that run the open file, now or later. Image.binary will be `number`."""
         ...
 
     def detach(self, number: int) -> None:
@@ -75,6 +78,14 @@ class Source(Protocol):
 
     def forget(self, image: Image, pcs: Sequence[int]) -> None:
         """Frees what is kept of an image that has ended."""
+        ...
+
+    def epoch(self, tgid: int) -> int:
+        """Number of the exec that a process runs; 0 when that was before the source."""
+        ...
+
+    def forget_exec(self, tgid: int, epoch: int) -> None:
+        """Frees the number of an exec, unless the pid has gone on to another."""
         ...
 
     def close(self) -> None:

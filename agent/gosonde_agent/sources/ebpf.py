@@ -60,8 +60,8 @@ class EbpfSource:
         """Readable when something has happened that cannot wait: an exec."""
         return self._program.map_fd("events")
 
-    def attach(self, number: int, binary: GoBinary, fd: int) -> None:
-        """Puts the probes into the open file `fd`.
+    def attach(self, number: int, binary: GoBinary, fd: int, pid: int | None) -> None:
+        """Puts the probes into the open file `fd`, for one process or for all that run it.
 
         The exit probe goes in first: a goroutine whose creation is counted then always has its exit counted.
 
@@ -82,7 +82,7 @@ class EbpfSource:
         descriptors: list[int] = []
         try:
             for probe, function in plan:
-                event = syscalls.open_uprobe(f"/proc/self/fd/{fd}", binary.file_offsets[probe])
+                event = syscalls.open_uprobe(f"/proc/self/fd/{fd}", binary.file_offsets[probe], pid)
                 descriptors.append(event)
                 descriptors.append(syscalls.link(self._program.function_fd(function), event, number))
         except BaseException:
@@ -157,9 +157,15 @@ class EbpfSource:
             syscalls.delete(self._maps["origins"], _site_key(image, pc))
         syscalls.delete(self._maps["worlds"], _image_key(image))
 
-    def forget_exec(self, tgid: int) -> None:
-        """Frees the number of the exec of a process that has ended."""
-        syscalls.delete(self._maps["images"], struct.pack("<I", tgid))
+    def epoch(self, tgid: int) -> int:
+        """Number of the exec that a process runs; 0 when that was before the agent."""
+        value = syscalls.lookup(self._maps["images"], struct.pack("<I", tgid), 4)
+        return int.from_bytes(value, "little") if value else 0
+
+    def forget_exec(self, tgid: int, epoch: int) -> None:
+        """Frees the number of an exec, unless the pid has gone on to another."""
+        if self.epoch(tgid) == epoch:
+            syscalls.delete(self._maps["images"], struct.pack("<I", tgid))
 
     def close(self) -> None:
         """Detaches everything."""

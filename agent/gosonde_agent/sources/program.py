@@ -73,7 +73,9 @@ class Program:
         except Exception as error:  # bcc raises bare Exception
             message = str(error)
             if "not permitted" in message.lower() or "CAP_" in message:
-                raise NotPermittedError(f"loading the probe {name}: {message}; run as root or see `gosonde doctor`") from error
+                raise NotPermittedError(
+                    f"loading the probe {name}: {message}; run as root or see `gosonde doctor`"
+                ) from error
             raise ProbeError(f"loading the probe {name}: {message}") from error
 
     def attach_tracepoint(self, tracepoint: str, function: str) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from gosonde_agent.errors import NotPermittedError, ProbeError, UnsupportedBinaryError
+from gosonde_agent.errors import NoSuchProcessError, NotPermittedError, ProbeError, UnsupportedBinaryError
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _NR_BPF = {"x86_64": 321, "aarch64": 280}
@@ -49,13 +49,14 @@ def refusal(what: str, number: int) -> NotPermittedError | ProbeError:
     return ProbeError(f"{what}: {os.strerror(number)} (errno {number})")
 
 
-def open_uprobe(path: str, file_offset: int) -> int:
-    """A perf event for an instruction of a file, in every process that runs it, now or later.
+def open_uprobe(path: str, file_offset: int, pid: int | None) -> int:
+    """A perf event for an instruction of a file: in one process, or (None) in all that run it, now or later.
 
     It goes away with its file descriptor, so nothing stays behind when the agent dies.
 
     Raises:
         NotPermittedError: Privileges are missing.
+        NoSuchProcessError: The process has ended.
         UnsupportedBinaryError: The kernel does not take a probe in this file.
         ProbeError: Anything else.
     """
@@ -71,9 +72,13 @@ def open_uprobe(path: str, file_offset: int) -> int:
     struct.pack_into("<I", attributes, 48, 1)
     struct.pack_into("<QQ", attributes, 56, ctypes.addressof(name), file_offset)
     number = _NR_PERF_EVENT_OPEN[platform.machine()]
-    fd: int = _libc.syscall(number, attributes, -1, 0, -1, PERF_FLAG_FD_CLOEXEC)
+    fd: int = _libc.syscall(
+        number, attributes, -1 if pid is None else pid, 0 if pid is None else -1, -1, PERF_FLAG_FD_CLOEXEC
+    )
     if fd < 0:
         code = ctypes.get_errno()
+        if code == errno.ESRCH:
+            raise NoSuchProcessError(f"process {pid} has ended")
         if code in (errno.EINVAL, errno.ENOTSUP, errno.EIO):
             raise UnsupportedBinaryError(f"the kernel takes no probe at offset {file_offset:#x}: {os.strerror(code)}")
         raise refusal(f"opening a uprobe at offset {file_offset:#x}", code)
@@ -103,10 +108,11 @@ def lookup(map_fd: int, key: bytes, value_size: int) -> bytes | None:
 
 def update(map_fd: int, key: bytes, value: bytes) -> None:
     """Sets one element of a BPF map."""
-    key_buffer, value_buffer = ctypes.create_string_buffer(key, len(key)), ctypes.create_string_buffer(value, len(value))
-    attributes = _attributes(
-        "<IIQQQ", map_fd, 0, ctypes.addressof(key_buffer), ctypes.addressof(value_buffer), 0
+    key_buffer, value_buffer = (
+        ctypes.create_string_buffer(key, len(key)),
+        ctypes.create_string_buffer(value, len(value)),
     )
+    attributes = _attributes("<IIQQQ", map_fd, 0, ctypes.addressof(key_buffer), ctypes.addressof(value_buffer), 0)
     if _bpf(BPF_MAP_UPDATE_ELEM, attributes) < 0:
         raise refusal("updating a BPF map", ctypes.get_errno())
 

@@ -5,7 +5,7 @@ import importlib
 import typer
 
 #: Modules of this package, in the order of `gosonde --help`. Each has `register(app)`.
-MODULES: tuple[str, ...] = ("agent", "doctor")
+MODULES: tuple[str, ...] = ("trace", "agent", "doctor", "inspect")
 
 
 def register(app: typer.Typer) -> None:

@@ -31,13 +31,17 @@ def agent(
     from gosonde_agent.config import AgentConfig, load  # noqa: PLC0415
 
     flags = {"collector": collector, "listen": listen, "state": state, "exe": exe, "pid": pid}
-    settings = (load(config) if config else AgentConfig()).merged(flags)
+
+    def reread() -> AgentConfig:
+        return (load(config) if config else AgentConfig()).merged(flags)
+
+    settings = reread()
     logs.configure(json=True, level=settings.log_level)
     try:
         from gosonde_agent import service  # noqa: PLC0415
     except ImportError as error:
         raise UnsupportedError(_how_to_get(error.name or str(error))) from error
-    service.run(settings)
+    service.run(settings, reread)
 
 
 def _how_to_get(module: str) -> str:

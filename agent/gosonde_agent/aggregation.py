@@ -1,0 +1,103 @@
+"""Turns what the kernel counted into what is told: sites with names, pauses with reasons, processes with totals."""
+
+import time
+from collections import defaultdict, deque
+from collections.abc import Mapping
+
+from gosonde_agent.golang.binary import GoBinary
+from gosonde_agent.golang.layouts import stop_reason
+from gosonde_agent.golang.wait_reasons import wait_reason
+from gosonde_agent.kernel import monotonic_to_unix_nano
+from gosonde_agent.model import GcCycle, GcTotal, Observation, ParkCount, Pause, Site, SiteCount
+from gosonde_agent.processes import GoProcess, Processes
+from gosonde_agent.sources import Counters, Image, Source
+from gosonde_agent.sources.records import EVENT_PAUSE, PROBE_CREATED, Event
+
+MAX_PENDING_EVENTS = 65_536
+
+
+class Aggregation:
+    """Names and sums what `source` counted for `processes`."""
+
+    def __init__(self, source: Source, processes: Processes) -> None:
+        self._source = source
+        self._processes = processes
+        self._sites: dict[Image, dict[int, Site]] = defaultdict(dict)
+        self._events: deque[Event] = deque(maxlen=MAX_PENDING_EVENTS)
+
+    def add_event(self, event: Event) -> None:
+        """Keeps a pause or a GC cycle for the next observation."""
+        self._events.append(event)
+
+    def observe(self, counters: Counters, losses: Mapping[str, int]) -> Observation:
+        """The totals of every known process, and the pauses and cycles since the last call."""
+        to_unix = monotonic_to_unix_nano()
+        pauses, cycles = self._take_events(to_unix)
+        watched = [process for process in self._processes if process.image is not None]
+        return Observation(
+            taken_unix_nano=time.time_ns(),
+            processes=tuple(process.description for process in self._processes),
+            site_counts=tuple(count for process in watched for count in self._site_counts(process, counters)),
+            park_counts=tuple(count for process in watched for count in _park_counts(process, counters)),
+            pauses=pauses,
+            gc_cycles=cycles,
+            gc_totals=tuple(_gc_total(process, counters) for process in watched),
+            losses=losses,
+        )
+
+    def _site_counts(self, process: GoProcess, counters: Counters) -> list[SiteCount]:
+        image = process.image
+        if image is None or process.binary is None:
+            return []
+        sites = self._sites[image]
+        counts: dict[Site, tuple[int, int]] = defaultdict(lambda: (0, 0))
+        for total in counters.sites.get(image, ()):
+            site = sites.get(total.pc)
+            if site is None:
+                site = sites[total.pc] = self._name(process, image, process.binary, total.pc)
+            created, exited = counts[site]
+            counts[site] = created + total.created, exited + total.exited
+        return [SiteCount(process.key, site, created, exited) for site, (created, exited) in counts.items()]
+
+    def _name(self, process: GoProcess, image: Image, binary: GoBinary, pc: int) -> Site:
+        origin = self._source.origin(image, pc)
+        if origin is not None and process.bias is None:
+            probe = "created" if origin.probe == PROBE_CREATED else "exited"
+            process.bias = origin.ip - binary.points[probe].vaddr
+        bias = process.bias or 0
+        start_function = binary.function_name(origin.start_pc - bias) if origin is not None else ""
+        location = binary.go_statement(pc - bias)
+        return Site(binary.build_id, pc - bias, location.function, location.file, location.line, start_function)
+
+    def _take_events(self, to_unix: int) -> tuple[tuple[Pause, ...], tuple[GcCycle, ...]]:
+        pauses: list[Pause] = []
+        cycles: list[GcCycle] = []
+        while self._events:
+            event = self._events.popleft()
+            process = self._processes.get(event.tgid, event.epoch)
+            if process is None or process.image is None or process.image.binary != event.binary:
+                continue
+            at = event.at + to_unix
+            if event.kind == EVENT_PAUSE:
+                pauses.append(Pause(process.key, event.ordinal, at, event.duration, stop_reason(event.reason)))
+            else:
+                began = event.started_at + to_unix if event.started_at else 0
+                cycles.append(GcCycle(process.key, event.ordinal, began, at))
+        return tuple(pauses), tuple(cycles)
+
+    def forget(self, image: Image) -> None:
+        """Forgets the names of an image's sites."""
+        self._sites.pop(image, None)
+
+
+def _gc_total(process: GoProcess, counters: Counters) -> GcTotal:
+    total = counters.worlds.get(process.image) if process.image is not None else None
+    return GcTotal(process.key, *total) if total is not None else GcTotal(process.key, 0, 0, 0)
+
+
+def _park_counts(process: GoProcess, counters: Counters) -> list[ParkCount]:
+    if process.image is None or process.binary is None:
+        return []
+    minor = process.binary.version.minor
+    reasons = counters.parks.get(process.image, {})
+    return [ParkCount(process.key, wait_reason(minor, code), count) for code, count in sorted(reasons.items())]

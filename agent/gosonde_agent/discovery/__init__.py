@@ -1,0 +1,1 @@
+"""Which Go processes there are, and which files they run."""

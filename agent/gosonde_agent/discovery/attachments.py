@@ -1,0 +1,81 @@
+"""Which files have probes: each Go binary is read and probed once, whatever the number of its processes."""
+
+import os
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gosonde.errors import GosondeError
+
+from gosonde_agent.golang.binary import FileIdentity, GoBinary
+from gosonde_agent.sources import Source
+
+MAX_REFUSALS = 4_096
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """Probes in one file.
+
+    Attributes:
+        number: What Image.binary is for hits of these probes.
+        pid: The only process that they are for; None for every process of the file.
+        attached_ns: CLOCK_MONOTONIC when the last of them was in place.
+        fd: Keeps the file's inode from being reused while the probes are there.
+    """
+
+    number: int
+    binary: GoBinary
+    pid: int | None
+    attached_ns: int
+    fd: int
+
+
+class Attachments:
+    """The probes of all files, and why other files have none."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._by_number: dict[int, Attachment] = {}
+        self._by_file: dict[tuple[FileIdentity, int | None], Attachment] = {}
+        self._refusals: OrderedDict[FileIdentity, GosondeError] = OrderedDict()
+        self._last_number = 0
+
+    def find(self, identity: FileIdentity, pid: int | None) -> Attachment | GosondeError | None:
+        """The probes in a file, why it has none, or None when it was not tried yet."""
+        return self._by_file.get((identity, pid)) or self._refusals.get(identity)
+
+    def __getitem__(self, number: int) -> Attachment:
+        return self._by_number[number]
+
+    def __contains__(self, number: int) -> bool:
+        return number in self._by_number
+
+    def refuse(self, identity: FileIdentity, error: GosondeError) -> None:
+        """Remembers why a file has no probes; the oldest refusal goes when there are too many."""
+        self._refusals[identity] = error
+        if len(self._refusals) > MAX_REFUSALS:
+            self._refusals.popitem(last=False)
+
+    def attach(self, binary: GoBinary, fd: int, pid: int | None) -> Attachment:
+        """Puts probes into an open file.
+
+        Raises:
+            GosondeError: Whatever the source raises.
+        """
+        number = self._last_number + 1
+        self._source.attach(number, binary, fd, pid)
+        self._last_number = number
+        attachment = Attachment(number, binary, pid, time.monotonic_ns(), os.dup(fd))
+        self._by_number[number] = attachment
+        self._by_file[binary.identity, pid] = attachment
+        return attachment
+
+    def keep(self, is_needed: Callable[[Attachment], bool]) -> None:
+        """Takes the probes out of every file that is not needed."""
+        for attachment in [a for a in self._by_number.values() if not is_needed(a)]:
+            self._source.detach(attachment.number)
+            os.close(attachment.fd)
+            del self._by_number[attachment.number]
+            del self._by_file[attachment.binary.identity, attachment.pid]

@@ -1,0 +1,121 @@
+"""What /proc says of a process. Any answer may be outdated the moment it is given."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from gosonde_agent.errors import MalformedBinaryError, NoSuchProcessError, NotPermittedError
+from gosonde_agent.kernel import boot_unix_nano
+
+TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessStart:
+    """When a process was forked: clock ticks since boot, and the same on the wall clock."""
+
+    ticks: int
+    unix_nano: int
+
+
+def boot_id() -> str:
+    """Tells this boot of the host from every other."""
+    return BOOT_ID.read_text().strip()
+
+
+def pids() -> list[int]:
+    """All process ids that are visible here."""
+    return psutil.pids()
+
+
+def _stat_fields(pid: int) -> list[str]:
+    """Fields of /proc/PID/stat from the third (state) on; the second may hold spaces and parentheses."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+    except (FileNotFoundError, ProcessLookupError) as error:
+        raise NoSuchProcessError(f"there is no process {pid}, or it has just ended") from error
+    return text[text.rindex(")") + 2 :].split()
+
+
+def start_of(pid: int) -> ProcessStart:
+    """When a process began.
+
+    Raises:
+        NoSuchProcessError: It is not there.
+    """
+    ticks = int(_stat_fields(pid)[19])
+    return ProcessStart(ticks, boot_unix_nano() + ticks * 1_000_000_000 // TICKS_PER_SECOND)
+
+
+def has_ended(pid: int, start_ticks: int) -> bool:
+    """Whether no thread of the process runs any more; another process with the same pid does not count."""
+    try:
+        fields = _stat_fields(pid)
+        is_other = start_ticks not in (0, int(fields[19]))
+        return is_other or (fields[0] in "ZX" and len(os.listdir(f"/proc/{pid}/task")) <= 1)  # noqa: PTH208
+    except (NoSuchProcessError, FileNotFoundError, ProcessLookupError):
+        return True
+
+
+@contextlib.contextmanager
+def executable(pid: int) -> Iterator[tuple[int, str]]:
+    """(descriptor, path) of the file that a process runs, also when it was deleted or lies in another namespace.
+
+    Raises:
+        NoSuchProcessError: The process is not there, or it is a kernel thread.
+        NotPermittedError: Privileges are missing.
+    """
+    link = f"/proc/{pid}/exe"
+    try:
+        fd = os.open(link, os.O_RDONLY | os.O_CLOEXEC)
+    except (FileNotFoundError, ProcessLookupError) as error:
+        raise NoSuchProcessError(f"there is no process {pid}, it has just ended, or it is a kernel thread") from error
+    except PermissionError as error:
+        raise NotPermittedError(
+            f"the executable of process {pid} may not be read: run as root, or with CAP_SYS_PTRACE and "
+            "CAP_DAC_READ_SEARCH"
+        ) from error
+    try:
+        yield fd, _link_target(link)
+    finally:
+        os.close(fd)
+
+
+def _link_target(link: str) -> str:
+    try:
+        return os.readlink(link)  # noqa: PTH115
+    except OSError:
+        return link
+
+
+@contextlib.contextmanager
+def file(path: str) -> Iterator[tuple[int, str]]:
+    """(descriptor, absolute path) of an executable file.
+
+    Raises:
+        MalformedBinaryError: It is no regular file.
+        NotPermittedError: It may not be read.
+        NoSuchProcessError: There is none.
+    """
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except FileNotFoundError as error:
+        raise NoSuchProcessError(f"there is no file {path}") from error
+    except PermissionError as error:
+        raise NotPermittedError(f"{path} may not be read: {error.strerror}") from error
+    try:
+        if not Path(f"/proc/self/fd/{fd}").is_file():
+            raise MalformedBinaryError(f"{path} is no regular file")
+        yield fd, os.path.realpath(path)
+    finally:
+        os.close(fd)
+
+
+def links(fd: int) -> int:
+    """How many names an open file has; 0 when it was deleted."""
+    return os.fstat(fd).st_nlink

@@ -1,0 +1,52 @@
+"""The newest observation, kept for local queries together with the last pauses and GC cycles."""
+
+from collections import deque
+from dataclasses import replace
+
+from gosonde.errors import NotFoundError
+
+from gosonde_agent.model import GcCycle, Observation, Pause
+
+MAX_RECENT = 10_000
+
+
+class Latest:
+    """What local queries are answered from."""
+
+    def __init__(self) -> None:
+        self._observation = Observation(taken_unix_nano=0)
+        self._pauses: deque[Pause] = deque(maxlen=MAX_RECENT)
+        self._cycles: deque[GcCycle] = deque(maxlen=MAX_RECENT)
+
+    def update(self, observation: Observation) -> None:
+        """Replaces the totals, and adds the pauses and cycles to the last ones."""
+        self._observation = observation
+        self._pauses.extend(observation.pauses)
+        self._cycles.extend(observation.gc_cycles)
+
+    def current(self, pid: int | None) -> Observation:
+        """Everything of one process, or of all for None.
+
+        Raises:
+            NotFoundError: No such process is watched.
+        """
+        whole = replace(self._observation, pauses=tuple(self._pauses), gc_cycles=tuple(self._cycles))
+        return whole if pid is None else _only(whole, pid)
+
+
+def _only(observation: Observation, pid: int) -> Observation:
+    processes = tuple(process for process in observation.processes if process.key.pid == pid)
+    if not processes:
+        raise NotFoundError(
+            f"the agent does not watch a process {pid}: is it a Go program, and does the config mean it?"
+        )
+    keys = {process.key for process in processes}
+    return replace(
+        observation,
+        processes=processes,
+        site_counts=tuple(row for row in observation.site_counts if row.process in keys),
+        park_counts=tuple(row for row in observation.park_counts if row.process in keys),
+        pauses=tuple(row for row in observation.pauses if row.process in keys),
+        gc_cycles=tuple(row for row in observation.gc_cycles if row.process in keys),
+        gc_totals=tuple(row for row in observation.gc_totals if row.process in keys),
+    )

@@ -1,0 +1,243 @@
+"""Follows the Go processes of this host: which there are, which files need probes, and which have ended.
+
+The monitor does nothing by itself: `scan`, `poll`, `load_next` and `observe` are called by whoever runs it (the
+service, or `gosonde trace`), all from one thread.
+"""
+
+import time
+from collections import OrderedDict, deque
+from dataclasses import replace
+
+import structlog
+from gosonde.errors import GosondeError
+
+from gosonde_agent.aggregation import Aggregation
+from gosonde_agent.discovery import procfs
+from gosonde_agent.discovery.attachments import Attachment, Attachments
+from gosonde_agent.errors import NoSuchProcessError, NotGoError
+from gosonde_agent.golang import binary as golang
+from gosonde_agent.kernel import monotonic_to_unix_nano
+from gosonde_agent.losses import AGENT_LOSSES
+from gosonde_agent.model import Observation, Process, ProcessKey
+from gosonde_agent.processes import GoProcess, Processes
+from gosonde_agent.selection import Selection
+from gosonde_agent.sources import Counters, Image, Source
+from gosonde_agent.sources.records import EVENT_EXEC, EVENT_EXIT, Event
+
+log = structlog.get_logger(__name__)
+
+MAX_REMEMBERED_EXECS = 16_384
+MAX_UNKNOWN = 1_024
+
+
+class Monitor:
+    """The Go processes that `selection` means, counted by `source`."""
+
+    def __init__(self, source: Source, selection: Selection) -> None:
+        self._source = source
+        self._selection = selection
+        self._attachments = Attachments(source)
+        self._processes = Processes()
+        self._aggregation = Aggregation(source, self._processes)
+        self._boot_id = procfs.boot_id()
+        self._execs: OrderedDict[tuple[int, int], int] = OrderedDict()
+        self._exits: dict[tuple[int, int], int] = {}
+        self._unknown: deque[tuple[int, int]] = deque(maxlen=MAX_UNKNOWN)
+        self._losses: dict[str, int] = dict.fromkeys(AGENT_LOSSES, 0)
+
+    def select(self, selection: Selection) -> None:
+        """Means other processes from now on; those that are watched already stay so until they end."""
+        self._selection = selection
+        self.scan()
+
+    # --- finding processes -------------------------------------------------------------------------------------------
+
+    def scan(self) -> None:
+        """Looks at every process that runs now and is not known yet."""
+        self.poll()
+        for pid in procfs.pids():
+            epoch = self._source.epoch(pid)
+            if self._processes.get(pid, epoch) is None:
+                self._consider(pid, epoch)
+
+    def poll(self) -> None:
+        """Takes in what happened: execs, exits, pauses, GC cycles."""
+        for event in self._source.events():
+            if event.kind == EVENT_EXEC:
+                self._on_exec(event)
+            elif event.kind == EVENT_EXIT:
+                self._exits[event.tgid, event.epoch] = event.at
+            else:
+                self._aggregation.add_event(event)
+
+    def _on_exec(self, event: Event) -> None:
+        self._execs[event.tgid, event.epoch] = event.at
+        if len(self._execs) > MAX_REMEMBERED_EXECS:
+            self._execs.popitem(last=False)
+        for epoch, process in self._processes.of_pid(event.tgid):
+            if epoch != event.epoch:
+                self._end(process, event.at)
+        self._consider(event.tgid, event.epoch)
+
+    def _consider(self, pid: int, epoch: int) -> None:
+        try:
+            with procfs.executable(pid) as (fd, path):
+                found = self._attachments.find(golang.FileIdentity.of(fd), self._scope(pid, path))
+                is_meant = self._selection.by_pid(pid) or self._selection.by_file(path)
+            start = procfs.start_of(pid)
+        except GosondeError:
+            return  # it has ended; if it was counted, _learn says so
+        if not is_meant or isinstance(found, NotGoError):
+            return
+        if isinstance(found, Attachment):
+            self._register(pid, epoch, start, found, path)
+        elif found is not None:
+            self._register_refused(pid, epoch, start, path, found)
+        else:
+            self._unknown.append((pid, epoch))
+
+    def _scope(self, pid: int, path: str) -> int | None:
+        """Probes for one process where only that one is meant, so that the others of the file pay nothing."""
+        return None if self._selection.by_file(path) else pid
+
+    @property
+    def has_unknown(self) -> bool:
+        """Whether `load_next` has something to do."""
+        return bool(self._unknown)
+
+    def load_next(self) -> None:
+        """Reads and probes the file of one process that runs an unknown file. May take some 100 ms."""
+        pid, epoch = self._unknown.popleft()
+        try:
+            with procfs.executable(pid) as (fd, path):
+                self.attach_file(fd, path, self._scope(pid, path))
+        except GosondeError as error:
+            log.debug("not watched", pid=pid, reason=str(error))
+            if isinstance(error, NoSuchProcessError):
+                return
+        self._consider(pid, epoch)
+
+    def watch(self, pid: int) -> None:
+        """Probes the file of one process now.
+
+        Raises:
+            GosondeError: Why it cannot be watched.
+        """
+        with procfs.executable(pid) as (fd, path):
+            self.attach_file(fd, path, self._scope(pid, path))
+        self._consider(pid, self._source.epoch(pid))
+
+    def attach_file(self, fd: int, path: str, pid: int | None) -> Attachment:
+        """Reads and probes an open file, unless that was done already.
+
+        Raises:
+            GosondeError: Why it cannot be watched; remembered for the file.
+        """
+        identity = golang.FileIdentity.of(fd)
+        found = self._attachments.find(identity, pid)
+        if isinstance(found, GosondeError):
+            raise found
+        if found is not None:
+            return found
+        try:
+            return self._attachments.attach(golang.load(fd, path), fd, pid)
+        except NoSuchProcessError:
+            raise
+        except GosondeError as error:
+            self._attachments.refuse(identity, error)
+            raise
+
+    # --- keeping processes -------------------------------------------------------------------------------------------
+
+    def _register(self, pid: int, epoch: int, start: procfs.ProcessStart, attachment: Attachment, path: str) -> None:
+        exec_at = self._execs.get((pid, epoch))
+        to_unix = monotonic_to_unix_nano()
+        started = start.unix_nano if exec_at is None else exec_at + to_unix
+        from_start = exec_at is not None and exec_at > attachment.attached_ns
+        description = Process(
+            key=self._key(pid, epoch, start.ticks),
+            exe=path,
+            go_version=attachment.binary.go_version,
+            build_id=attachment.binary.build_id,
+            started_unix_nano=started,
+            counted_since_unix_nano=started if from_start else attachment.attached_ns + to_unix,
+            counted_from_start=from_start,
+        )
+        image = Image(pid, epoch, attachment.number)
+        self._processes.add(pid, epoch, GoProcess(image, attachment.binary, description))
+        if not {"started", "stopped"} <= attachment.binary.points.keys():
+            self._losses["pauses_unmeasured"] += 1
+
+    def _register_refused(
+        self, pid: int, epoch: int, start: procfs.ProcessStart, path: str, error: GosondeError
+    ) -> None:
+        key = self._key(pid, epoch, start.ticks)
+        description = Process(key, path, "", "", start.unix_nano, 0, counted_from_start=False, refusal=str(error))
+        self._processes.add(pid, epoch, GoProcess(None, None, description))
+        self._losses["processes_refused"] += 1
+
+    def _key(self, pid: int, epoch: int, start_ticks: int) -> ProcessKey:
+        return ProcessKey(self._boot_id, pid, start_ticks, epoch or self._source.first_epoch)
+
+    def _learn(self, image: Image) -> None:
+        """Registers a process that was counted before it was looked at; one that has ended by what its probes know."""
+        self._consider(image.tgid, image.epoch)
+        if self._processes.get(image.tgid, image.epoch) is not None or not procfs.has_ended(image.tgid, 0):
+            return
+        exec_at = self._execs.get((image.tgid, image.epoch))
+        if exec_at is None or image.binary not in self._attachments:
+            self._losses["processes_unseen"] += 1
+            self._source.forget(image, ())
+            return
+        attachment = self._attachments[image.binary]
+        start = procfs.ProcessStart(0, exec_at + monotonic_to_unix_nano())
+        self._register(image.tgid, image.epoch, start, attachment, attachment.binary.path)
+
+    def _end(self, process: GoProcess, at: int) -> None:
+        if not process.has_ended:
+            process.description = replace(process.description, ended_unix_nano=at + monotonic_to_unix_nano())
+
+    def _end_those_gone(self) -> None:
+        """Marks what runs no more. Counters that are read after this are final for what it marked."""
+        for (pid, epoch), process in self._processes.items():
+            if not process.has_ended and procfs.has_ended(pid, process.key.start_ticks):
+                self._end(process, self._exits.get((pid, epoch), time.monotonic_ns()))
+
+    # --- telling -----------------------------------------------------------------------------------------------------
+
+    def observe(self) -> Observation:
+        """Everything that is known now. A process that has ended appears one last time, with its final totals."""
+        self._end_those_gone()
+        counters = self._source.counters()
+        for image in counters.sites:
+            if self._processes.get(image.tgid, image.epoch) is None:
+                self._learn(image)
+        observation = self._aggregation.observe(counters, {**counters.losses, **self._losses})
+        self._forget_ended(counters)
+        return observation
+
+    def _forget_ended(self, counters: Counters) -> None:
+        for (pid, epoch), process in self._processes.items():
+            if process.has_ended:
+                if process.image is not None:
+                    totals = counters.sites.get(process.image, ())
+                    self._source.forget(process.image, [total.pc for total in totals])
+                    self._aggregation.forget(process.image)
+                self._processes.remove(pid, epoch)
+        for pid, epoch in list(self._exits):
+            if self._processes.get(pid, epoch) is None and procfs.has_ended(pid, 0):
+                self._source.forget_exec(pid, epoch)
+                self._execs.pop((pid, epoch), None)
+                del self._exits[pid, epoch]
+        live = {process.image.binary for process in self._processes if process.image is not None}
+        self._attachments.keep(lambda attachment: attachment.number in live or _may_start_again(attachment))
+
+    def close(self) -> None:
+        """Takes all probes out."""
+        self._attachments.keep(lambda _attachment: False)
+        self._source.close()
+
+
+def _may_start_again(attachment: Attachment) -> bool:
+    """Whether somebody can still start the file: it has a name."""
+    return attachment.pid is None and procfs.links(attachment.fd) > 0

@@ -1,0 +1,140 @@
+"""The whole story of the agent's run, top to bottom."""
+
+import asyncio
+import contextlib
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import structlog
+from gosonde import __version__, logs
+from gosonde.errors import GosondeError
+from gosonde.notify import Notifier
+
+from gosonde_agent import identity
+from gosonde_agent.config import AgentConfig, reloaded
+from gosonde_agent.latest import Latest
+from gosonde_agent.model import Observation
+from gosonde_agent.monitor import Monitor
+from gosonde_agent.query_service import start_query_service
+from gosonde_agent.selection import Selection
+from gosonde_agent.sources.ebpf import EbpfSource
+from gosonde_agent.status import AgentStatus
+from gosonde_agent.uplink import Uplink
+
+log = structlog.get_logger(__name__)
+
+STOP_GRACE_SECONDS = 1.0
+
+
+def run(config: AgentConfig, reread: Callable[[], AgentConfig]) -> None:
+    """Runs the agent until SIGTERM or SIGINT; `reread` gives the configuration anew on SIGHUP.
+
+    Raises:
+        GosondeError: It could not start.
+    """
+    asyncio.run(_run(config, reread))
+
+
+async def _run(config: AgentConfig, reread: Callable[[], AgentConfig]) -> None:
+    me = identity.load(config.state)
+    started_unix_nano = time.time_ns()
+    uplink = Uplink(config.collector, me, config.interval_seconds)
+    latest = Latest()
+
+    def status() -> AgentStatus:
+        return AgentStatus(me.agent_id, __version__, me.host, started_unix_nano, uplink.status())
+
+    server = await start_query_service(config.listen, latest, status)
+    try:
+        source = EbpfSource(parks=config.park)
+    except GosondeError:
+        await server.stop(0)
+        raise
+    monitor = Monitor(source, _selection(config))
+    agent = _Agent(config, monitor, uplink, latest)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, agent.stopping.set)
+    loop.add_signal_handler(signal.SIGHUP, agent.reload, reread)
+    loop.add_reader(source.event_fd, agent.on_event)
+    notifier = Notifier()
+    tasks = [asyncio.create_task(work) for work in (uplink.run(), notifier.watchdog(), agent.load_unknown())]
+    try:
+        monitor.scan()
+        agent.on_event()
+        log.info("agent started", agent_id=me.agent_id, version=__version__, collectors=list(config.collector))
+        notifier.ready("watching")
+        await agent.observe_until_stopped()
+    finally:
+        notifier.stopping()
+        loop.remove_reader(source.event_fd)
+        agent.observe()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await server.stop(STOP_GRACE_SECONDS)
+        monitor.close()
+        log.info("agent stopped")
+
+
+def _selection(config: AgentConfig) -> Selection:
+    return Selection(config.exe, frozenset(config.pid))
+
+
+class _Agent:
+    """What happens between start and stop."""
+
+    def __init__(self, config: AgentConfig, monitor: Monitor, uplink: Uplink, latest: Latest) -> None:
+        self._config = config
+        self._monitor = monitor
+        self._uplink = uplink
+        self._latest = latest
+        self._unknown = asyncio.Event()
+        self.stopping = asyncio.Event()
+
+    def on_event(self) -> None:
+        """Takes in what the kernel reports; new files wait for `load_unknown`."""
+        self._monitor.poll()
+        if self._monitor.has_unknown:
+            self._unknown.set()
+
+    async def load_unknown(self) -> None:
+        """Reads and probes new files, one at a time, so that everything else goes on in between."""
+        while True:
+            await self._unknown.wait()
+            self._unknown.clear()
+            while self._monitor.has_unknown:
+                self._monitor.load_next()
+                await asyncio.sleep(0)
+
+    async def observe_until_stopped(self) -> None:
+        """One observation each interval."""
+        while not self.stopping.is_set():
+            self.observe()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.stopping.wait(), self._config.interval_seconds)
+
+    def observe(self) -> None:
+        """Tells the uplink and local queries what is known now."""
+        self.on_event()
+        observation = self._with_losses(self._monitor.observe())
+        self._latest.update(observation)
+        self._uplink.offer(observation)
+
+    def _with_losses(self, observation: Observation) -> Observation:
+        return replace(observation, losses={**observation.losses, **self._uplink.losses()})
+
+    def reload(self, reread: Callable[[], AgentConfig]) -> None:
+        """Takes over what may change while the agent runs; a configuration that is wrong changes nothing."""
+        try:
+            self._config, ignored = reloaded(self._config, reread())
+        except GosondeError as error:
+            log.warning("configuration not reloaded", reason=str(error))
+            return
+        logs.configure(json=True, level=self._config.log_level)
+        self._monitor.select(_selection(self._config))
+        if ignored:
+            log.warning("these keys need a restart", keys=list(ignored))
+        log.info("configuration reloaded")

@@ -1,0 +1,172 @@
+"""Watches one process for a while, with no collector: what `gosonde trace` does."""
+
+import glob
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from gosonde.errors import UsageError
+
+from gosonde_agent.discovery import procfs
+from gosonde_agent.errors import NoSuchProcessError
+from gosonde_agent.model import GcTotal, Observation, Pause, Process, SiteCount
+from gosonde_agent.monitor import Monitor
+from gosonde_agent.selection import Selection
+from gosonde_agent.sources.ebpf import EbpfSource
+
+STEP_SECONDS = 0.1
+
+
+@dataclass(slots=True)
+class Trace:
+    """What was seen of one process.
+
+    Attributes:
+        sites: The newest totals of every go statement.
+        pauses: Every stop of the world, in order.
+        losses: By counter name; all 0 when nothing was lost.
+    """
+
+    process: Process | None = None
+    sites: tuple[SiteCount, ...] = ()
+    gc: GcTotal | None = None
+    pauses: list[Pause] = field(default_factory=list)
+    losses: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the process is known to have ended."""
+        return self.process is not None and self.process.ended_unix_nano != 0
+
+    def add(self, observation: Observation, pid: int | None) -> None:
+        """Takes in an observation; without a pid the first process in it is the one."""
+        if self.process is None:
+            self.process = next((p for p in observation.processes if pid in (None, p.key.pid)), None)
+        self.losses = dict(observation.losses)
+        if self.process is None:
+            return
+        key = self.process.key
+        self.process = next((p for p in observation.processes if p.key == key), self.process)
+        sites = tuple(row for row in observation.site_counts if row.process == key)
+        self.sites = sites or self.sites
+        self.gc = next((row for row in observation.gc_totals if row.process == key), self.gc)
+        self.pauses += [row for row in observation.pauses if row.process == key]
+
+
+OnStep = Callable[[float, Trace], None]
+
+
+def trace_pid(pid: int, duration: float, on_step: OnStep) -> Trace:
+    """Watches a running process for `duration` seconds or until it ends.
+
+    Raises:
+        NoSuchProcessError: It is not there.
+        GosondeError: It cannot be watched.
+    """
+    procfs.start_of(pid)
+    monitor = Monitor(EbpfSource(parks=False), Selection(pids=frozenset({pid})))
+    try:
+        monitor.watch(pid)
+        return _watch(monitor, Trace(), pid, duration=duration, on_step=on_step, is_running=_always)
+    finally:
+        monitor.close()
+
+
+def trace_exe(path: str, duration: float, on_step: OnStep) -> Trace:
+    """Watches the process that runs a file, or the first one that starts it, for `duration` seconds in all.
+
+    Raises:
+        UsageError: Several processes run it.
+        NoSuchProcessError: None did.
+        GosondeError: It cannot be watched.
+    """
+    with procfs.file(path) as (fd, real_path):
+        monitor = Monitor(EbpfSource(parks=False), Selection(exe=(glob.escape(real_path),)))
+        try:
+            monitor.attach_file(fd, real_path, None)
+            monitor.scan()
+            first = monitor.observe()
+            if len(first.processes) > 1:
+                pids = ", ".join(str(process.key.pid) for process in first.processes)
+                raise UsageError(f"several processes run {real_path}: say which one with --pid ({pids})")
+            trace = Trace()
+            trace.add(first, None)
+            return _watch(monitor, trace, None, duration=duration, on_step=on_step, is_running=_always)
+        finally:
+            monitor.close()
+
+
+def trace_command(command: Sequence[str], path: str, duration: float, on_step: OnStep) -> Trace:
+    """Runs a Go program, its probes in place before its first instruction, until it ends or `duration` seconds pass.
+
+    Raises:
+        GosondeError: It cannot be watched; it was not started then.
+    """
+    with procfs.file(path) as (fd, real_path):
+        monitor = Monitor(EbpfSource(parks=False), Selection(exe=(glob.escape(real_path),)))
+        try:
+            monitor.attach_file(fd, real_path, None)
+            child = subprocess.Popen(command, executable=path)
+            try:
+                return _watch(
+                    monitor,
+                    Trace(),
+                    child.pid,
+                    duration=duration,
+                    on_step=on_step,
+                    is_running=lambda: child.poll() is None,
+                )
+            finally:
+                _stop(child)
+        finally:
+            monitor.close()
+
+
+def _always() -> bool:
+    return True
+
+
+def _stop(child: subprocess.Popen[bytes]) -> None:
+    if child.poll() is None:
+        child.terminate()
+        try:
+            child.wait(5)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+
+
+def _watch(
+    monitor: Monitor,
+    trace: Trace,
+    pid: int | None,
+    *,
+    duration: float,
+    on_step: OnStep,
+    is_running: Callable[[], bool],
+) -> Trace:
+    """Observes in steps; Ctrl-C ends it early with what was seen."""
+    end = time.monotonic() + duration
+    try:
+        while is_running() and not trace.has_ended and (left := end - time.monotonic()) > 0:
+            time.sleep(min(STEP_SECONDS, left))
+            _observe(monitor, trace, pid)
+            on_step(duration - max(end - time.monotonic(), 0), trace)
+    except KeyboardInterrupt:
+        pass
+    for _ in range(
+        2
+    ):  # a process that ended before it was looked at is learnt of in the first, and final in the second
+        if not trace.has_ended:
+            _observe(monitor, trace, pid)
+    if trace.process is None:
+        raise NoSuchProcessError("no process ran the program while it was traced")
+    return trace
+
+
+def _observe(monitor: Monitor, trace: Trace, pid: int | None) -> None:
+    monitor.poll()
+    while monitor.has_unknown:
+        monitor.load_next()
+    trace.add(monitor.observe(), pid)

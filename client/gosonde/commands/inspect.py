@@ -1,0 +1,79 @@
+"""`gosonde inspect`: what is known of a Go binary, and where its probes go and why."""
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from gosonde.errors import UnsupportedError
+
+if TYPE_CHECKING:
+    from gosonde_agent.golang.binary import GoBinary
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command()(inspect)
+
+
+def inspect(
+    target: Annotated[str, typer.Argument(metavar="EXE|PID", help="A file, or the pid of a process that runs one.")],
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Show what is known of a Go binary: version, layout, probe points and why they are safe."""
+    try:
+        from gosonde_agent.discovery import procfs  # noqa: PLC0415
+        from gosonde_agent.golang import binary  # noqa: PLC0415
+    except ImportError as error:
+        raise UnsupportedError(f"this needs the Python module {error.name}: pip install 'gosonde[agent]'") from error
+    opened = procfs.executable(int(target)) if target.isdecimal() else procfs.file(target)
+    with opened as (fd, path):
+        document = as_document(binary.load(fd, path))
+    if as_json:
+        print(json.dumps(document, indent=2))  # noqa: T201
+    else:
+        _render(document)
+
+
+def as_document(binary: "GoBinary") -> dict[str, Any]:
+    """The JSON document; docs/json.md describes it."""
+    return {
+        "exe": binary.path,
+        "go_version": binary.go_version,
+        "build_id": binary.build_id,
+        "architecture": binary.architecture,
+        "size_bytes": binary.identity.size,
+        "functions": binary.pclntab.function_count,
+        "layout": {"g_gopc": binary.layout.gopc},
+        "probes": [
+            {
+                "probe": point.probe,
+                "function": point.function,
+                "address": point.vaddr,
+                "offset": point.offset,
+                "file_offset": binary.file_offsets[name],
+                "instruction": point.instruction,
+                "cost": point.cost.name.lower(),
+                "proof": list(point.proof),
+            }
+            for name, point in binary.points.items()
+        ],
+        "unproved": dict(binary.unproved),
+    }
+
+
+def _render(document: dict[str, Any]) -> None:
+    console = Console(highlight=False)
+    console.print(f"[bold]{document['exe']}[/]", soft_wrap=True)
+    console.print(f"  {document['go_version']} {document['architecture']}, {document['functions']:,} functions")
+    console.print(f"  build id {document['build_id']}", soft_wrap=True)
+    console.print(f"  g.gopc at offset {document['layout']['g_gopc']}")
+    for probe in document["probes"]:
+        console.print(f"\n[bold]{probe['probe']}[/]: {probe['function']}+{probe['offset']:#x}", soft_wrap=True)
+        console.print(f"  {probe['instruction']} at {probe['address']:#x}, {probe['cost'].replace('_', ' ')}")
+        for reason in probe["proof"]:
+            console.print(f"  - {reason}", soft_wrap=True, markup=False)
+    for probe, reason in document["unproved"].items():
+        console.print(f"\n[bold red]{probe}[/]: no probe. {reason}", soft_wrap=True)

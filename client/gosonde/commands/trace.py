@@ -1,0 +1,159 @@
+"""`gosonde trace`: one process, no collector, the main job in one line."""
+
+import json
+import shutil
+import sys
+from collections import defaultdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from gosonde.errors import NotFoundError, UnsupportedError, UsageError
+
+if TYPE_CHECKING:
+    from gosonde_agent.trace import Trace
+
+DEFAULT_SECONDS = 10.0
+MAX_SECONDS = 86_400.0
+PIPED_WIDTH = 240
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command(context_settings={"allow_interspersed_args": False})(trace)
+
+
+def trace(
+    *,
+    pid: Annotated[int | None, typer.Option(metavar="N", help="Watch this process.")] = None,
+    exe: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="Watch the process that runs this file, or the next to start.")
+    ] = None,
+    duration: Annotated[
+        str | None,
+        typer.Option(metavar="SECONDS", help="How long, such as 10 or 10s or 2m; default 10s, or the command's."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    command: Annotated[list[str] | None, typer.Argument(metavar="-- CMD ARGS", help="Run this and watch it.")] = None,
+) -> None:
+    """Count the goroutines and GC pauses of one process for a while."""
+    if sum((pid is not None, exe is not None, bool(command))) != 1:
+        raise UsageError("say what to trace with exactly one of --pid N, --exe PATH, or -- CMD ARGS")
+    given = None if duration is None else _seconds(duration)
+    seconds = given if given is not None else MAX_SECONDS if command else DEFAULT_SECONDS
+    result = _run(pid, exe, command or [], seconds, shows_progress=not as_json)
+    document = as_document(result)
+    if as_json:
+        print(json.dumps(document, indent=2))  # noqa: T201
+    else:
+        _render(document)
+
+
+def _seconds(text: str) -> float:
+    """ "10", "10s", "1.5m" and "1h" in seconds."""
+    factor = {"s": 1.0, "m": 60.0, "h": 3600.0}.get(text[-1:])
+    try:
+        seconds = float(text[:-1]) * factor if factor is not None else float(text)
+    except ValueError as error:
+        raise UsageError(f"--duration {text!r} is no duration: write for example 10, 10s or 2m") from error
+    if not 0 < seconds <= MAX_SECONDS:
+        raise UsageError(f"--duration {text!r} is not allowed: more than 0 and at most 24h")
+    return seconds
+
+
+def _run(pid: int | None, exe: Path | None, command: list[str], seconds: float, *, shows_progress: bool) -> "Trace":
+    try:
+        from gosonde_agent import trace as agent  # noqa: PLC0415
+    except ImportError as error:
+        raise UnsupportedError(f"tracing needs the Python module {error.name}: pip install 'gosonde[agent]'") from error
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    with Progress(
+        *columns, console=console, transient=True, disable=not (shows_progress and console.is_terminal)
+    ) as bar:
+        task = bar.add_task("attaching", total=seconds if seconds < MAX_SECONDS else None)
+
+        def on_step(elapsed: float, so_far: "Trace") -> None:
+            created = sum(site.created for site in so_far.sites)
+            exited = sum(site.exited for site in so_far.sites)
+            bar.update(task, completed=elapsed, description=f"{created:,} created, {exited:,} exited")
+
+        if pid is not None:
+            return agent.trace_pid(pid, seconds, on_step)
+        if exe is not None:
+            return agent.trace_exe(str(exe), seconds, on_step)
+        path = shutil.which(command[0])
+        if path is None:
+            raise NotFoundError(f"there is no command {command[0]!r} on PATH that may be run")
+        return agent.trace_command(command, path, seconds, on_step)
+
+
+def as_document(result: "Trace") -> dict[str, Any]:
+    """The JSON document; docs/json.md describes it."""
+    process = result.process
+    if process is None:
+        raise NotFoundError("the process was never seen")
+    totals: dict[tuple[str, str, int], list[int]] = defaultdict(lambda: [0, 0])
+    for count in result.sites:
+        row = totals[count.site.function, count.site.file, count.site.line]
+        row[0] += count.created
+        row[1] += count.exited
+    sites: list[dict[str, Any]] = [
+        {"function": function, "file": file, "line": line, "created": c, "exited": e, "live": c - e}
+        for (function, file, line), (c, e) in totals.items()
+    ]
+    sites.sort(key=lambda site: (-site["live"], -site["created"], site["function"]))
+    created, exited = (sum(site[key] for site in sites) for key in ("created", "exited"))
+    return {
+        "process": {
+            "pid": process.key.pid,
+            "exe": process.exe,
+            "go_version": process.go_version,
+            "build_id": process.build_id,
+            "counted_since_unix_nano": process.counted_since_unix_nano,
+            "counted_from_start": process.counted_from_start,
+            "ended_unix_nano": process.ended_unix_nano,
+        },
+        "sites": sites,
+        "totals": {"created": created, "exited": exited, "live": created - exited},
+        "gc": {
+            "cycles": result.gc.cycles if result.gc else 0,
+            "pause_total_ns": result.gc.gc_pause_ns if result.gc else 0,
+            "pauses": [
+                {"start_unix_nano": p.start_unix_nano, "duration_ns": p.duration_ns, "reason": p.reason}
+                for p in sorted(result.pauses, key=lambda pause: pause.ordinal)
+            ],
+        },
+        "lost": {name: count for name, count in result.losses.items() if not name.startswith("uplink_")},
+    }
+
+
+def _render(document: dict[str, Any]) -> None:
+    console = Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=PIPED_WIDTH)
+    process, totals, gc = document["process"], document["totals"], document["gc"]
+    since = "its start" if process["counted_from_start"] else "attaching"
+    console.print(f"[bold]{process['exe']}[/]  pid {process['pid']}  {process['go_version']}")
+    console.print(
+        f"{totals['created']:,} goroutines created, {totals['exited']:,} exited since {since}: {totals['live']:+,} live",
+    )
+    table = Table(box=None, header_style="bold")
+    for title in ("created", "exited", "live"):
+        table.add_column(title, justify="right", no_wrap=True)
+    table.add_column("go statement in", overflow="fold")
+    table.add_column("at", overflow="fold")
+    for site in document["sites"]:
+        numbers = (f"{site['created']:,}", f"{site['exited']:,}", f"{site['live']:+,}")
+        table.add_row(*numbers, site["function"] or "?", f"{site['file']}:{site['line']}")
+    console.print(table)
+    longest = max((pause["duration_ns"] for pause in gc["pauses"]), default=0)
+    console.print(
+        f"{gc['cycles']} GC cycles stopped the world for {gc['pause_total_ns'] / 1e6:.3f} ms in all; "
+        f"{len(gc['pauses'])} stops, the longest {longest / 1e6:.3f} ms",
+    )
+    for name, count in document["lost"].items():
+        if count:
+            console.print(f"[bold red]lost[/] {name}: {count:,}")
