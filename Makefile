@@ -1,0 +1,60 @@
+# `make demo` shows the whole of gosonde on a leaking program; `make test` runs every test.
+# Both begin with `make setup`, which needs nothing but make, python3 and a Debian-like system.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PREFIX ?= /usr/local
+SYSCONFDIR ?= /etc
+DESTDIR ?=
+PYTEST_ARGS ?=
+
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: help setup demo test lint format proto proto-check run install uninstall clean
+
+help: ## Say what each target does
+	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1\t\2/p' Makefile | expand -t 14
+
+setup: $(READY) ## Install what is missing, and make .venv
+
+$(READY): pyproject.toml scripts/setup
+	scripts/setup
+	@touch $@
+
+demo: setup ## Start a collector, an agent and a leaking program, and find the leak
+	$(BIN)/python scripts/demo.py
+
+test: setup ## Run all tests
+	$(BIN)/pytest $(PYTEST_ARGS)
+
+lint: setup ## Check style, types and the protocol
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/mypy tests scripts benchmarks
+	$(BIN)/buf lint proto
+
+format: setup ## Put all Python code into the project's format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+proto: setup ## Generate proto/gosonde_pb
+	$(BIN)/python scripts/generate_proto.py
+
+proto-check: setup ## Fail when proto/gosonde_pb is not what `make proto` generates
+	scripts/check-proto
+
+run: setup ## Run a collector and an agent in the foreground until Ctrl-C
+	scripts/run
+
+install: setup ## Install the command, the units and example configurations (DESTDIR, PREFIX, SYSCONFDIR)
+	DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' SYSCONFDIR='$(SYSCONFDIR)' scripts/install
+
+uninstall: ## Remove what `make install` put there; changed configurations and collected data stay
+	DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' SYSCONFDIR='$(SYSCONFDIR)' scripts/uninstall
+
+clean: ## Remove .venv and every cache inside the tree
+	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
