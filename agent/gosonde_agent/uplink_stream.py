@@ -29,14 +29,14 @@ Call = grpc.aio.StreamStreamCall[wire.Request, wire.Response]
 class StreamLimits:
     """Attributes:
     window: Batches that may be unacknowledged at a time.
-    batch_rows: Rows after which a batch ends.
+    batch_rows: Rows and, apart from them, events after which a batch ends; it names at most twice as many processes.
     batch_bytes: Serialised size above which a batch is parted.
     answer_seconds: Time in which the collector must answer the hello.
     acknowledge_seconds: Time without any acknowledgement, while one is due, after which the stream counts as dead.
     """
 
     window: int = 4
-    batch_rows: int = 10_000
+    batch_rows: int = 5_000
     batch_bytes: int = batches.MAX_BATCH_BYTES
     answer_seconds: float = 10.0
     acknowledge_seconds: float = 60.0

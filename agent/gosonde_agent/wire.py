@@ -111,9 +111,9 @@ def _process(process: Process) -> model_pb2.Process:
 
 def _text(text: str) -> str:
     """The text as valid UTF-8 of bounded length: paths and symbol names come from programs that we do not trust."""
-    if len(text) > MAX_TEXT:
-        text = text[: MAX_TEXT - 1] + "…"
-    return text if text.isascii() else text.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
+    if not text.isascii():
+        text = text.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
+    return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…"
 
 
 def _encode_names(names: model_pb2.SiteNames, rows: Sequence[SiteCount], known: AbstractSet[Site]) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 import grpc
 import grpc.aio
 from gosonde_agent import wire_decode
-from gosonde_agent.model import GcCycle, Observation, Pause, Process, ProcessKey
+from gosonde_agent.model import Observation, Process, ProcessKey
+from gosonde_agent.spool import Event
 from gosonde_pb.v1 import ingest_pb2, ingest_pb2_grpc
 
 
@@ -79,8 +80,11 @@ class RecordingCollector(ingest_pb2_grpc.IngestServiceServicer):
         return {entry.key: entry for observation in self.observations for entry in observation.processes}
 
     @property
-    def events(self) -> set[Pause | GcCycle]:
-        return {event for observation in self.observations for event in (*observation.pauses, *observation.gc_cycles)}
+    def events(self) -> set[Event]:
+        found: set[Event] = set()
+        for observation in self.observations:
+            found.update(observation.pauses, observation.gc_cycles)
+        return found
 
 
 @asynccontextmanager
