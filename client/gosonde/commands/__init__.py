@@ -5,7 +5,18 @@ import importlib
 import typer
 
 #: Modules of this package, in the order of `gosonde --help`. Each has `register(app)`.
-MODULES: tuple[str, ...] = ("trace", "agent", "doctor", "inspect")
+MODULES: tuple[str, ...] = (
+    "trace",
+    "agent",
+    "collector",
+    "doctor",
+    "inspect",
+    "findings",
+    "processes",
+    "sites",
+    "gc",
+    "pprof",
+)
 
 
 def register(app: typer.Typer) -> None:

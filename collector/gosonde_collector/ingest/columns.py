@@ -12,7 +12,7 @@ from gosonde_collector.errors import BatchError
 #: Rows of one column of a batch.
 MAX_ROWS: Final = 200_000
 #: Characters of one string.
-MAX_TEXT: Final = 8_192
+MAX_TEXT: Final = 16_384
 #: Totals and times stay below, so that differences of two fit into 64 bits with a sign (times: until the year 2116).
 MAX_VALUE: Final = (1 << 62) - 1
 

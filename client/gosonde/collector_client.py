@@ -1,0 +1,242 @@
+"""Asks a collector. Plain values come back; gRPC's failures become gosonde's errors."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import IO, Final, Self, TypeVar
+
+import grpc
+from gosonde_pb.v1 import collector_pb2, collector_pb2_grpc, model_pb2
+
+from gosonde.errors import GosondeError, InvalidInputError, NotFoundError, UnavailableError, UnsupportedError
+
+DEFAULT_ADDRESS: Final = "127.0.0.1:9317"
+TIMEOUT_SECONDS: Final = 30.0
+CHUNK_BYTES: Final = 1 << 20
+
+ERROR_OF: Final[dict[grpc.StatusCode, type[GosondeError]]] = {
+    grpc.StatusCode.INVALID_ARGUMENT: InvalidInputError,
+    grpc.StatusCode.NOT_FOUND: NotFoundError,
+    grpc.StatusCode.FAILED_PRECONDITION: UnsupportedError,
+}
+
+LEVELS: Final = {model_pb2.LEVEL_FULL: "full", model_pb2.LEVEL_REFUSED: "refused"}
+Response = TypeVar("Response")
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessRow:
+    """A process; `live` counts only goroutines created since counting began. docs/json.md says more."""
+
+    host: str
+    pid: int
+    exe: str
+    go_version: str
+    build_id: str
+    started_unix_nano: int
+    level: str
+    created: int
+    exited: int
+    live: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessName:
+    """Which process a row is about."""
+
+    pid: int
+    exe: str
+
+
+@dataclass(frozen=True, slots=True)
+class SiteRow:
+    """A `go` statement of a process."""
+
+    host: str
+    process: ProcessName
+    function: str
+    file: str
+    line: int
+    created: int
+    exited: int
+    live: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """A stop of the world."""
+
+    start_unix_nano: int
+    duration_ns: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class GcRow:
+    """A GC cycle; the heap's figures are None until a source for them is there."""
+
+    host: str
+    process: ProcessName
+    cycle: int
+    start_unix_nano: int
+    pauses: Sequence[Pause]
+    heap_before_bytes: int | None = None
+    heap_after_bytes: int | None = None
+    heap_goal_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SiteName:
+    """Where a `go` statement stands."""
+
+    function: str
+    file: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A site whose live count grew, or grows. `details` has each witness's numbers in a sentence."""
+
+    id: str
+    state: str
+    confidence: float
+    cause: str
+    remedy: str
+    host: str
+    process: ProcessName
+    site: SiteName
+    live: int
+    growth_per_second: float
+    first_seen_unix_nano: int
+    witnesses: dict[str, str]
+    details: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """What the collector made of a snapshot."""
+
+    snapshot_id: str
+    format: str
+    goroutines: int
+    distinct_stacks: int
+
+
+class CollectorClient:
+    """A connection to one collector, to be used in a `with` statement. Every method raises GosondeError."""
+
+    def __init__(self, address: str = DEFAULT_ADDRESS, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
+        self._address = address
+        self._timeout = timeout_seconds
+        # Lists of all sites of a fleet are long; they come from a collector that was chosen.
+        self._channel = grpc.insecure_channel(address, options=(("grpc.max_receive_message_length", -1),))
+        self._stub = collector_pb2_grpc.CollectorServiceStub(self._channel)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._channel.close()
+
+    def processes(self, host: str = "", pid: int = 0) -> list[ProcessRow]:
+        """Every process that the collector knows: the running ones first, then the newest."""
+        request = collector_pb2.ListProcessesRequest(filter=_filter(host, pid))
+        return [_process(row) for row in self._call(self._stub.ListProcesses, request).rows]
+
+    def sites(self, host: str = "", pid: int = 0) -> list[SiteRow]:
+        """Every site, those with the most live goroutines first."""
+        request = collector_pb2.ListSitesRequest(filter=_filter(host, pid))
+        return [_site(row) for row in self._call(self._stub.ListSites, request).rows]
+
+    def gc(self, host: str = "", pid: int = 0, limit: int = 0) -> list[GcRow]:
+        """The newest `limit` cycles of each process, newest first; 0 leaves the number to the collector."""
+        request = collector_pb2.ListGcCyclesRequest(filter=_filter(host, pid), limit=limit)
+        return [_cycle(row) for row in self._call(self._stub.ListGcCycles, request).rows]
+
+    def findings(self, host: str = "", pid: int = 0) -> list[Finding]:
+        """Every finding, those that grow fastest first, resolved ones last."""
+        request = collector_pb2.ListFindingsRequest(filter=_filter(host, pid))
+        return [_finding(found) for found in self._call(self._stub.ListFindings, request).findings]
+
+    def push_snapshot(self, file: IO[bytes], host: str, pid: int, taken_unix_nano: int = 0) -> Pushed:
+        """Sends a goroutine profile; a time of 0 means now, unless the profile itself says when it was taken."""
+        header = collector_pb2.SnapshotHeader(host=host, pid=pid, taken_unix_nano=taken_unix_nano)
+        answer = self._call(self._stub.PushSnapshot, _pieces(header, file))
+        return Pushed(answer.snapshot_id, answer.format, answer.goroutines, answer.distinct_stacks)
+
+    def _call(self, method: Callable[..., Response], request: object) -> Response:
+        with self._errors():
+            return method(request, timeout=self._timeout)
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except grpc.RpcError as error:
+            code, details = error.code(), error.details()
+            if code in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}:
+                raise UnavailableError(
+                    f"the collector at {self._address} does not answer ({details}); start it with "
+                    f"`gosonde collector`, or name another with --collector HOST:PORT"
+                ) from error
+            raise ERROR_OF.get(code, GosondeError)(details or code.name) from error
+
+
+def _pieces(header: collector_pb2.SnapshotHeader, file: IO[bytes]) -> Iterator[collector_pb2.PushSnapshotRequest]:
+    yield collector_pb2.PushSnapshotRequest(header=header)
+    while chunk := file.read(CHUNK_BYTES):
+        yield collector_pb2.PushSnapshotRequest(chunk=chunk)
+
+
+def _filter(host: str, pid: int) -> collector_pb2.ProcessFilter:
+    return collector_pb2.ProcessFilter(host=host, pid=pid)
+
+
+def _process(row: collector_pb2.ProcessRow) -> ProcessRow:
+    process = row.process
+    return ProcessRow(
+        row.host,
+        process.key.pid,
+        process.exe,
+        process.go_version,
+        process.build_id,
+        process.started_unix_nano,
+        LEVELS.get(process.level, "unknown"),
+        row.created,
+        row.exited,
+        row.created - row.exited,
+    )
+
+
+def _site(row: collector_pb2.SiteRow) -> SiteRow:
+    site = row.site
+    name = ProcessName(row.process.pid, row.exe)
+    live = row.created - row.exited
+    return SiteRow(row.host, name, site.function, site.file, site.line, row.created, row.exited, live)
+
+
+def _cycle(row: collector_pb2.GcCycleRow) -> GcRow:
+    pauses = [Pause(pause.start_unix_nano, pause.duration_ns, pause.reason) for pause in row.pauses]
+    return GcRow(row.host, ProcessName(row.process.pid, row.exe), row.cycle, row.start_unix_nano, pauses)
+
+
+def _finding(found: collector_pb2.Finding) -> Finding:
+    return Finding(
+        found.id,
+        collector_pb2.FindingState.Name(found.state).removeprefix("FINDING_STATE_").lower(),
+        found.confidence,
+        found.cause,
+        found.remedy,
+        found.host,
+        ProcessName(found.process.pid, found.exe),
+        SiteName(found.site.function, found.site.file, found.site.line),
+        found.live,
+        found.growth_per_second,
+        found.first_seen_unix_nano,
+        {
+            witness.name: collector_pb2.Verdict.Name(witness.verdict).removeprefix("VERDICT_").lower()
+            for witness in found.witnesses
+        },
+        {witness.name: witness.detail for witness in found.witnesses},
+    )

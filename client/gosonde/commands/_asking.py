@@ -1,0 +1,14 @@
+"""The options of every command that asks a collector."""
+
+from typing import Annotated
+
+import typer
+
+from gosonde.collector_client import DEFAULT_ADDRESS
+
+Collector = Annotated[str, typer.Option(metavar="HOST:PORT", help="The collector to ask.")]
+Host = Annotated[str, typer.Option(metavar="NAME", help="Only this host.")]
+Pid = Annotated[int, typer.Option(metavar="N", min=0, max=(1 << 32) - 1, help="Only this process.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document; docs/json.md describes it.")]
+
+__all__ = ["DEFAULT_ADDRESS", "Collector", "Host", "Json", "Pid"]

@@ -1,0 +1,40 @@
+"""`gosonde collector`: the service in the centre."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gosonde import logs
+from gosonde.errors import UnsupportedError
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command()(collector)
+
+
+def collector(
+    *,
+    config: Annotated[Path | None, typer.Option(metavar="FILE", help="Configuration; flags win over it.")] = None,
+    listen: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="Where agents and queries are served; unix:PATH works too.")
+    ] = None,
+    data: Annotated[Path | None, typer.Option(metavar="DIR", help="Where the store is kept.")] = None,
+) -> None:
+    """Take in what agents stream and people push, store it, and find what leaks."""
+    try:
+        from gosonde_collector import service  # noqa: PLC0415
+        from gosonde_collector.config import CollectorConfig, load  # noqa: PLC0415
+    except ImportError as error:
+        raise UnsupportedError(
+            f"the collector needs the Python module {error.name}: pip install 'gosonde[collector]'"
+        ) from error
+
+    def read() -> CollectorConfig:
+        flags = {"listen": listen, "data": data}
+        return load(config, flags) if config else CollectorConfig().merged(flags)
+
+    settings = read()
+    logs.configure(json=True, level=settings.log_level)
+    service.run(settings, read)

@@ -1,0 +1,73 @@
+"""`gosonde findings`: which go statements leak, as far as the collector can tell."""
+
+import time
+from dataclasses import asdict
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from gosonde import rendering
+from gosonde.collector_client import CollectorClient, Finding
+from gosonde.commands._asking import DEFAULT_ADDRESS, Collector, Host, Json, Pid
+
+STYLES = {"opened": "bold yellow", "growing": "bold red", "stable": "cyan", "resolved": "dim"}
+MARKS = {"agrees": ("✓", "green"), "disagrees": ("✗", "red"), "silent": ("·", "dim")}
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command()(findings)
+
+
+def findings(*, json: Json = False, collector: Collector = DEFAULT_ADDRESS, host: Host = "", pid: Pid = 0) -> None:
+    """Say which go statements make goroutines that do not end, with the evidence for and against."""
+    with CollectorClient(collector) as client:
+        found = client.findings(host, pid)
+    if json:
+        rendering.print_json([document(finding) for finding in found])
+        return
+    out = rendering.console()
+    if not found:
+        out.print("No finding: no go statement is seen to make more and more goroutines.")
+    for finding in found:
+        _print(out, finding)
+
+
+def document(finding: Finding) -> dict[str, object]:
+    """The finding as docs/json.md describes it: the witnesses' verdicts without their numbers."""
+    values = asdict(finding)
+    del values["details"]
+    return values
+
+
+def _print(out: Console, finding: Finding) -> None:
+    style = STYLES.get(finding.state, "")
+    site = finding.site
+    out.print(
+        Text.assemble(
+            (finding.state.upper(), style), "  ", (rendering.cell(site.function or "an unnamed go statement"), "bold")
+        )
+    )
+    if site.file:
+        out.print(_line(f"{site.file}:{site.line}"))
+    out.print(_line(_numbers(finding)))
+    out.print(_line(f"host {finding.host}, process {finding.process.pid}, {finding.process.exe}"))
+    out.print(_line(f"confidence {finding.confidence:.2f}, cause {finding.cause}, finding {finding.id}"))
+    for name, verdict in finding.witnesses.items():
+        mark, colour = MARKS.get(verdict, ("?", ""))
+        detail = rendering.cell(finding.details.get(name, ""))
+        out.print(Text.assemble("    ", (f"{mark} {name:<8}", colour), detail))
+    if finding.state != "resolved":
+        out.print(_line(f"→ {finding.remedy}"))
+    out.print()
+
+
+def _line(text: str) -> Text:
+    return Text(f"  {rendering.cell(text)}")
+
+
+def _numbers(finding: Finding) -> str:
+    age = rendering.duration(max(time.time_ns() - finding.first_seen_unix_nano, 0))
+    since = f"since {rendering.moment(finding.first_seen_unix_nano)} ({age} ago)"
+    return f"{finding.live:,} live, {finding.growth_per_second:+,.2f} per second, {since}"

@@ -1,0 +1,75 @@
+"""How commands print: tables and lines for people, one JSON document for programs."""
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, is_dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+#: Columns when the output is no terminal, so that nothing is broken into lines.
+PIPED_WIDTH: Final = 1_000
+
+
+def console() -> Console:
+    """Prints to stdout; as wide as its terminal, or wide enough when there is none."""
+    return Console(width=None if sys.stdout.isatty() else PIPED_WIDTH, highlight=False)
+
+
+def print_json(document: Any) -> None:  # noqa: ANN401 - whatever json knows, and dataclasses
+    """One document and a newline."""
+    json.dump(document, sys.stdout, default=_plain, indent=2, ensure_ascii=False)
+    sys.stdout.write("\n")
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], empty: str) -> None:
+    """A table, numbers to the right; `empty` is what to say when there is no row. Text is never taken for markup."""
+    shown = list(rows)
+    if not shown:
+        console().print(Text(empty))
+        return
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    for position, column in enumerate(columns):
+        number = isinstance(shown[0][position], int | float)
+        table.add_column(column, justify="right" if number else "left", no_wrap=number, overflow="fold")
+    for row in shown:
+        table.add_row(*(Text(cell(value)) for value in row))
+    console().print(table)
+
+
+def cell(value: object) -> str:
+    """A number with its thousands apart, anything else as it is; control characters are made visible."""
+    if isinstance(value, int):
+        return f"{value:,}"
+    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in str(value))
+
+
+def moment(unix_nano: int) -> str:
+    """A time for people, in UTC and to the second; "-" for 0."""
+    if not unix_nano:
+        return "-"
+    return datetime.fromtimestamp(unix_nano // 1_000_000_000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def duration(nanoseconds: int) -> str:
+    """A length of time for people, with two units at most: "850 ns", "1.25 ms", "3 min 20 s", "2 d 4 h"."""
+    for unit, size in (("ns", 1), ("µs", 1_000), ("ms", 1_000_000)):
+        if nanoseconds < size * 1_000:
+            return f"{nanoseconds / size:.3g} {unit}"
+    seconds = nanoseconds // 1_000_000_000
+    if seconds < 60:
+        return f"{nanoseconds / 1e9:.3g} s"
+    for large, small, unit, sub in ((60, 1, "min", "s"), (3_600, 60, "h", "min"), (86_400, 3_600, "d", "h")):
+        if seconds < large * (24 if unit == "h" else 60) or unit == "d":
+            return f"{seconds // large} {unit} {seconds % large // small} {sub}"
+    raise AssertionError("days have no upper limit")
+
+
+def _plain(value: object) -> object:
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    raise TypeError(f"{type(value).__name__} has no JSON form")

@@ -1,0 +1,139 @@
+"""The collector's configuration: one frozen value, checked when it is made. docs/collector.md describes each key."""
+
+import ipaddress
+import math
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any, Final
+
+from gosonde.errors import UnsupportedError, UsageError
+
+#: A configuration file larger than this is a mistake.
+MAX_FILE_BYTES: Final = 1 << 20
+LOG_LEVELS: Final = ("debug", "info", "warning", "error")
+#: Keys that take effect on SIGHUP; every other one needs a restart.
+RELOADABLE: Final = frozenset({"retention_hours", "analysis_interval_seconds", "log_level"})
+
+HOST_PORT: Final = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<name>[^\s:/\[\]]+)):(?P<port>[0-9]{1,5})")
+
+
+@dataclass(frozen=True, slots=True)
+class CollectorConfig:
+    """What the operator asks of the collector.
+
+    Attributes:
+        listen: The address of every gRPC service: "HOST:PORT" or "unix:PATH".
+        data: Folder that holds the store.
+        insecure: Allow plain text on an address that others can reach.
+        retention_hours: How long details are kept, 1 to 87,600.
+        analysis_interval_seconds: Least time between two analyses, 0.5 to 3,600.
+        log_level: One of LOG_LEVELS.
+
+    Raises:
+        UsageError: A value has the wrong type or is out of range. The message starts with the key.
+    """
+
+    listen: str = "127.0.0.1:9317"
+    data: Path = Path("/var/lib/gosonde-collector")
+    insecure: bool = False
+    retention_hours: float = 24.0
+    analysis_interval_seconds: float = 2.0
+    log_level: str = "info"
+
+    def __post_init__(self) -> None:
+        """Checks every value."""
+        if not self.insecure and not is_local(self.listen):
+            raise UsageError(
+                f"listen: {self.listen} can be reached from other machines, and what travels there would be neither "
+                f"encrypted nor authenticated; listen on 127.0.0.1 or unix:PATH, or write insecure = true into the "
+                f"configuration file"
+            )
+        _check_range("retention_hours", self.retention_hours, 1, 87_600)
+        _check_range("analysis_interval_seconds", self.analysis_interval_seconds, 0.5, 3_600)
+        if self.log_level not in LOG_LEVELS:
+            raise UsageError(f"log_level: {self.log_level!r} is none of {', '.join(LOG_LEVELS)}")
+
+    def merged(self, flags: Mapping[str, object]) -> "CollectorConfig":
+        """This configuration with the flags that were given; None counts as not given. Raises as the constructor."""
+        return replace(self, **_typed({key: value for key, value in flags.items() if value is not None}))
+
+
+def load(path: Path, flags: Mapping[str, object]) -> CollectorConfig:
+    """Reads a TOML file whose keys are CollectorConfig's fields; flags that are not None win over it.
+
+    Raises:
+        UsageError: The file is missing, is not TOML, has an unknown key, or a key has a value that is not allowed.
+        UnsupportedError: The file may not be read by this user.
+    """
+    try:
+        given = {key: value for key, value in flags.items() if value is not None}
+        return CollectorConfig(**_typed({**_read(path), **given}))
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from error
+
+
+def reloaded(current: CollectorConfig, fresh: CollectorConfig) -> tuple[CollectorConfig, tuple[str, ...]]:
+    """What SIGHUP makes of `current`: the reloadable keys of `fresh`, and the other keys, which need a restart."""
+    changed = {field.name for field in fields(current) if getattr(current, field.name) != getattr(fresh, field.name)}
+    taken = {key: getattr(fresh, key) for key in changed & RELOADABLE}
+    return replace(current, **taken), tuple(sorted(changed - RELOADABLE))
+
+
+def is_local(address: str) -> bool:
+    """Whether only this machine reaches the address. Raises UsageError when it is no address."""
+    if address.startswith("unix:"):
+        if not Path(address.removeprefix("unix:")).is_absolute():
+            raise UsageError(f"listen: {address!r} needs an absolute path behind unix:")
+        return True
+    match = HOST_PORT.fullmatch(address)
+    if not match or int(match["port"]) > 65_535:
+        raise UsageError(f"listen: {address!r} is neither HOST:PORT nor unix:PATH")
+    try:
+        return ipaddress.ip_address(match["six"] or match["name"]).is_loopback
+    except ValueError:
+        return match["name"] == "localhost"
+
+
+def _read(path: Path) -> dict[str, object]:
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_FILE_BYTES + 1)
+    except PermissionError as error:
+        raise UnsupportedError(f"{path}: not permitted to read it; run as its owner or change its mode") from error
+    except OSError as error:
+        raise UsageError(f"cannot be read: {error.strerror}; give another file with --config") from error
+    if len(content) > MAX_FILE_BYTES:
+        raise UsageError(f"is larger than {MAX_FILE_BYTES} bytes")
+    try:
+        return tomllib.loads(content.decode())
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"is not TOML: {error}") from error
+
+
+def _typed(values: Mapping[str, object]) -> dict[str, Any]:
+    known = {field.name: field.type for field in fields(CollectorConfig)}
+    typed = {}
+    for key, value in values.items():
+        if key not in known:
+            raise UsageError(f"{key}: there is no such key; there are {', '.join(sorted(known))}")
+        typed[key] = _converted(key, value, known[key])
+    return typed
+
+
+def _converted(key: str, value: object, kind: Any) -> object:  # noqa: ANN401 - one of the types of the fields
+    if kind is Path and isinstance(value, str | Path) and str(value):
+        return Path(value)
+    if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    if kind in {str, bool} and type(value) is kind:
+        return value
+    expected = {Path: "a path", float: "a number", str: "a string", bool: "true or false"}[kind]
+    raise UsageError(f"{key}: {value!r} is not {expected}")
+
+
+def _check_range(key: str, value: float, least: float, most: float) -> None:
+    if not (math.isfinite(value) and least <= value <= most):
+        raise UsageError(f"{key}: {value:g} is not between {least:g} and {most:g}")

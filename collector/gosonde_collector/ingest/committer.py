@@ -1,0 +1,80 @@
+"""Commits batches of many streams together: one transaction takes all that wait."""
+
+import asyncio
+from contextlib import suppress
+
+from gosonde.errors import GosondeError, UnavailableError
+
+from gosonde_collector.model import Batch
+from gosonde_collector.store.protocol import Store
+from gosonde_collector.worker import Worker
+
+#: Batches that wait; a stream whose batch finds no room waits too, and with it its agent.
+MAX_WAITING = 256
+#: Batches of one transaction.
+MAX_TOGETHER = 64
+
+Waiting = tuple[Batch, asyncio.Future[None]]
+
+
+class Committer:
+    """`run` it in a task; `commit` returns once a batch is durable."""
+
+    def __init__(self, store: Store, worker: Worker) -> None:
+        self._store = store
+        self._worker = worker
+        self._waiting: asyncio.Queue[Waiting] = asyncio.Queue(MAX_WAITING)
+        self._closed = False
+
+    async def commit(self, batch: Batch) -> None:
+        """Waits until the batch is stored.
+
+        Raises:
+            StoreError: The store failed; nothing of the batch is stored.
+            UnavailableError: The collector is stopping.
+        """
+        if self._closed:
+            raise UnavailableError("the collector is stopping; send the batch again later")
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        await self._waiting.put((batch, done))
+        await done
+
+    async def run(self) -> None:
+        """Commits until it is cancelled; then fails what still waits."""
+        try:
+            while True:
+                await self._commit_together([await self._waiting.get()])
+        finally:
+            self._closed = True
+            self._refuse()
+
+    async def _commit_together(self, taken: list[Waiting]) -> None:
+        with suppress(asyncio.QueueEmpty):
+            while len(taken) < MAX_TOGETHER:
+                taken.append(self._waiting.get_nowait())
+        try:
+            await self._worker.run(self._store.append, [batch for batch, _ in taken])
+        except GosondeError as error:
+            _settle(taken, error)
+        except BaseException:
+            _settle(taken, UnavailableError("the collector is stopping; send the batch again later"))
+            raise
+        else:
+            _settle(taken, None)
+
+    def _refuse(self) -> None:
+        left = []
+        with suppress(asyncio.QueueEmpty):
+            while True:
+                left.append(self._waiting.get_nowait())
+        _settle(left, UnavailableError("the collector is stopping; send the batch again later"))
+
+
+def _settle(taken: list[Waiting], error: GosondeError | None) -> None:
+    for _, done in taken:
+        if done.done():
+            continue
+        if error:
+            done.set_exception(error)
+        else:
+            done.set_result(None)

@@ -1,0 +1,124 @@
+"""The gRPC service that people and programs ask."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any, Final
+
+import grpc
+import structlog
+from gosonde.errors import UnavailableError
+from gosonde_pb.v1 import collector_pb2, collector_pb2_grpc
+
+from gosonde_collector import query_wire
+from gosonde_collector.analysis.analyst import Analyst
+from gosonde_collector.errors import ProfileError
+from gosonde_collector.evidence import snapshots
+from gosonde_collector.evidence.parse import parse_profile
+from gosonde_collector.evidence.upload import ProfileUpload
+from gosonde_collector.model import ProcessFilter
+from gosonde_collector.store.protocol import Store
+from gosonde_collector.worker import Worker
+
+log = structlog.get_logger(__name__)
+
+#: Cycles of each process when the request does not say how many, and the most it may ask for.
+DEFAULT_CYCLES: Final = 100
+MAX_CYCLES: Final = 10_000
+#: Uploads that are taken in at the same time; each may hold 128 MiB.
+MAX_UPLOADS: Final = 2
+#: How long one upload may take, in seconds, so that a slow one cannot keep others out for ever.
+UPLOAD_SECONDS: Final = 120
+
+Context = grpc.aio.ServicerContext[Any, Any]
+Uploads = AsyncIterator[collector_pb2.PushSnapshotRequest]
+
+
+class QueryService(collector_pb2_grpc.CollectorServiceServicer):
+    """Answers from the store and from the analyst's findings."""
+
+    def __init__(self, store: Store, worker: Worker, analyst: Analyst) -> None:
+        self._store = store
+        self._worker = worker
+        self._analyst = analyst
+        self._uploads = asyncio.Semaphore(MAX_UPLOADS)
+
+    async def ListProcesses(  # noqa: N802 - gRPC's name, as all below
+        self,
+        request: collector_pb2.ListProcessesRequest,
+        context: Context,  # noqa: ARG002
+    ) -> collector_pb2.ListProcessesResponse:
+        """See collector.proto."""
+        known = await self._worker.run(self._store.processes, query_wire.process_filter(request.filter))
+        return collector_pb2.ListProcessesResponse(rows=map(query_wire.process_row, known))
+
+    async def ListSites(  # noqa: N802
+        self,
+        request: collector_pb2.ListSitesRequest,
+        context: Context,  # noqa: ARG002
+    ) -> collector_pb2.ListSitesResponse:
+        """See collector.proto."""
+        totals = await self._worker.run(self._store.sites, query_wire.process_filter(request.filter))
+        return collector_pb2.ListSitesResponse(rows=map(query_wire.site_row, totals))
+
+    async def ListGcCycles(  # noqa: N802
+        self,
+        request: collector_pb2.ListGcCyclesRequest,
+        context: Context,  # noqa: ARG002
+    ) -> collector_pb2.ListGcCyclesResponse:
+        """See collector.proto."""
+        limit = min(request.limit or DEFAULT_CYCLES, MAX_CYCLES)
+        cycles = await self._worker.run(self._store.gc_cycles, query_wire.process_filter(request.filter), limit)
+        return collector_pb2.ListGcCyclesResponse(rows=map(query_wire.gc_cycle_row, cycles))
+
+    async def ListFindings(  # noqa: N802
+        self,
+        request: collector_pb2.ListFindingsRequest,
+        context: Context,  # noqa: ARG002
+    ) -> collector_pb2.ListFindingsResponse:
+        """See collector.proto."""
+        findings = await self._worker.run(self._analyst.findings, query_wire.process_filter(request.filter))
+        return collector_pb2.ListFindingsResponse(findings=map(query_wire.finding_message, findings))
+
+    async def PushSnapshot(  # noqa: N802
+        self, request_iterator: Uploads, context: Context
+    ) -> collector_pb2.PushSnapshotResponse:
+        """See collector.proto.
+
+        Raises:
+            ProfileError: The file is no goroutine profile, damaged or too large, or the header is missing.
+            NotFoundError: No such process is known.
+        """
+        requests = aiter(request_iterator)
+        header = await self._header(requests)
+        try:
+            async with self._uploads:
+                profile = await asyncio.to_thread(parse_profile, await self._received(requests))
+        except ProfileError as error:
+            log.warning("snapshot refused", host=header.host, pid=header.pid, peer=context.peer(), reason=str(error))
+            raise
+        taken = snapshots.taken_at(profile.taken_unix_nano, header.taken_unix_nano)
+        known = await self._worker.run(self._store.processes, ProcessFilter())
+        process = snapshots.owner(known, header.host, header.pid, taken).process.key
+        snapshot_id = await self._worker.run(self._store.add_snapshot, header.host, process, taken, profile)
+        log.info("snapshot stored", host=header.host, pid=header.pid, format=profile.format, id=snapshot_id)
+        return query_wire.push_answer(snapshot_id, profile)
+
+    async def _header(self, requests: Uploads) -> collector_pb2.SnapshotHeader:
+        first = await anext(requests, None)
+        if first is None or first.WhichOneof("message") != "header":
+            raise ProfileError("the first request must be the header")
+        if not first.header.host or not first.header.pid:
+            raise ProfileError("the header names no host or no pid")
+        return first.header
+
+    async def _received(self, requests: Uploads) -> bytes:
+        upload = ProfileUpload()
+        try:
+            async with asyncio.timeout(UPLOAD_SECONDS):
+                async for request in requests:
+                    if request.WhichOneof("message") != "chunk":
+                        raise ProfileError("every request after the first must be a piece of the file")
+                    await asyncio.to_thread(upload.feed, request.chunk)
+        except TimeoutError as error:
+            raise UnavailableError(f"the upload took longer than {UPLOAD_SECONDS} s; try again") from error
+        return upload.finish()

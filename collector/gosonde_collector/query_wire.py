@@ -1,0 +1,126 @@
+"""Plain values into the messages of CollectorService, and its requests into plain values."""
+
+from gosonde_pb.v1 import collector_pb2, model_pb2
+
+from gosonde_collector.analysis.finding import Finding
+from gosonde_collector.evidence.model import GoroutineProfile
+from gosonde_collector.model import GcCycle, KnownProcess, ProcessFilter, ProcessKey, Site, SiteTotal
+
+LEVELS = {"full": model_pb2.LEVEL_FULL, "refused": model_pb2.LEVEL_REFUSED}
+STATES = {
+    "opened": collector_pb2.FINDING_STATE_OPENED,
+    "growing": collector_pb2.FINDING_STATE_GROWING,
+    "stable": collector_pb2.FINDING_STATE_STABLE,
+    "resolved": collector_pb2.FINDING_STATE_RESOLVED,
+}
+VERDICTS = {
+    "agrees": collector_pb2.VERDICT_AGREES,
+    "disagrees": collector_pb2.VERDICT_DISAGREES,
+    "silent": collector_pb2.VERDICT_SILENT,
+}
+
+
+def process_filter(message: collector_pb2.ProcessFilter) -> ProcessFilter:
+    """Which processes a request is about."""
+    return ProcessFilter(message.host, message.pid)
+
+
+def _key(key: ProcessKey) -> model_pb2.ProcessKey:
+    return model_pb2.ProcessKey(
+        boot_id=key.boot_id, pid=key.pid, start_ticks=key.start_ticks, exec_epoch=key.exec_epoch
+    )
+
+
+def _site(site: Site) -> collector_pb2.Site:
+    return collector_pb2.Site(
+        build_id=site.build_id,
+        pc=site.pc,
+        function=site.function,
+        file=site.file,
+        line=site.line,
+        start_function=site.start_function,
+    )
+
+
+def process_row(known: KnownProcess) -> collector_pb2.ProcessRow:
+    """A row of ListProcesses."""
+    process = known.process
+    return collector_pb2.ProcessRow(
+        host=known.host,
+        process=model_pb2.Process(
+            key=_key(process.key),
+            exe=process.exe,
+            go_version=process.go_version,
+            build_id=process.build_id,
+            started_unix_nano=process.started_unix_nano,
+            counted_since_unix_nano=process.counted_since_unix_nano,
+            counted_from_start=process.counted_from_start,
+            ended_unix_nano=process.ended_unix_nano,
+            level=LEVELS[process.level],
+            refusal=process.refusal,
+        ),
+        created=known.created,
+        exited=known.exited,
+    )
+
+
+def site_row(total: SiteTotal) -> collector_pb2.SiteRow:
+    """A row of ListSites."""
+    return collector_pb2.SiteRow(
+        host=total.host,
+        process=_key(total.process),
+        exe=total.exe,
+        site=_site(total.site),
+        created=total.created,
+        exited=total.exited,
+    )
+
+
+def gc_cycle_row(cycle: GcCycle) -> collector_pb2.GcCycleRow:
+    """A row of ListGcCycles."""
+    return collector_pb2.GcCycleRow(
+        host=cycle.host,
+        process=_key(cycle.process),
+        exe=cycle.exe,
+        cycle=cycle.cycle,
+        start_unix_nano=cycle.start_unix_nano,
+        end_unix_nano=cycle.end_unix_nano,
+        pauses=[
+            collector_pb2.Pause(
+                start_unix_nano=pause.start_unix_nano, duration_ns=pause.duration_ns, reason=pause.reason
+            )
+            for pause in cycle.pauses
+        ],
+    )
+
+
+def finding_message(finding: Finding) -> collector_pb2.Finding:
+    """A finding of ListFindings."""
+    return collector_pb2.Finding(
+        id=finding.id,
+        state=STATES[finding.state],
+        confidence=finding.confidence,
+        cause=finding.cause,
+        remedy=finding.remedy,
+        host=finding.host,
+        process=_key(finding.process),
+        exe=finding.exe,
+        site=_site(finding.site),
+        live=finding.live,
+        growth_per_second=finding.growth_per_second,
+        first_seen_unix_nano=finding.first_seen_unix_nano,
+        witnesses=[
+            collector_pb2.Witness(name=witness.name, verdict=VERDICTS[witness.verdict], detail=witness.detail)
+            for witness in finding.witnesses
+        ],
+    )
+
+
+def push_answer(snapshot_id: str, profile: GoroutineProfile) -> collector_pb2.PushSnapshotResponse:
+    """What PushSnapshot answers."""
+    return collector_pb2.PushSnapshotResponse(
+        snapshot_id=snapshot_id,
+        format=profile.format,
+        goroutines=profile.goroutines,
+        distinct_stacks=len({group.frames for group in profile.groups}),
+    )
