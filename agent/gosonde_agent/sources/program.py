@@ -51,7 +51,7 @@ class Program:
         os.environ["BCC_KERNEL_SOURCE"] = str(probe_dir() / "kernel")
         flags = [f"-D{name}={value}" for name, value in SIZES.items()]
         try:
-            self._bpf: Any = bcc.BPF(text=source(), cflags=flags)
+            self._bpf: Any = bcc.BPF(text=source().encode(), cflags=flags)
         except Exception as error:  # bcc raises bare Exception
             raise ProbeError(f"the probes were refused: {error}; `gosonde doctor` says what this host lacks") from error
         self._kind = bcc.BPF.KPROBE
@@ -59,7 +59,7 @@ class Program:
 
     def map_fd(self, name: str) -> int:
         """The file descriptor of a map."""
-        return int(self._bpf[name].map_fd)
+        return int(self._bpf[name.encode()].map_fd)
 
     def function_fd(self, name: str) -> int:
         """The file descriptor of a program, which is loaded into the kernel when it is first asked for.
@@ -92,7 +92,7 @@ class Program:
             handler(ctypes.string_at(data, size))
 
         self._callback = callback
-        self._bpf["events"].open_ring_buffer(callback)
+        self._bpf[b"events"].open_ring_buffer(callback)
 
     def drain(self) -> None:
         """Handles what the ring buffer holds now."""
