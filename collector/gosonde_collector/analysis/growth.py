@@ -26,6 +26,8 @@ CHANCE: Final = 3.0
 DIRECTION: Final = 6.0
 #: The slope of the second half of a window against that of the first; below, the count levels off.
 LEVELLING: Final = 0.5
+#: How far, against the whole rise, a count must lie below the straight line for growth to have begun later.
+KNEE: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,7 @@ class Growth:
         rising_parts: In how many of its PARTS the count rose.
         created: Created within it.
         exited: Exited within it.
-        since_unix_nano: When the count was last near its lowest.
+        since_unix_nano: When it began, as far as the steps reach back.
     """
 
     window_s: int
@@ -128,8 +130,15 @@ def _was_here_before(steps: Steps, start: int, live: NDArray[np.int64]) -> bool:
 
 
 def since(steps: Steps) -> int:
-    """When the live count was last within a fiftieth of its whole rise above its lowest."""
-    live = steps.live
-    lowest = int(live.min())
-    low = np.flatnonzero(live <= lowest + max(1.0, (int(live[-1]) - lowest) / 50))
-    return int(steps.unix_nano[low[-1]])
+    """When growth began: where the live count is furthest below the straight line from its first to its last value.
+
+    The first step when it is nowhere below that line by more than KNEE of the whole rise.
+    """
+    live, times = steps.live, steps.unix_nano - steps.unix_nano[0]
+    if not times[-1]:
+        return int(steps.unix_nano[0])
+    below = live[0] + (live[-1] - live[0]) * (times / times[-1]) - live
+    furthest = int(np.argmax(below))
+    if below[furthest] <= KNEE * (live.max() - live.min()):
+        return int(steps.unix_nano[0])
+    return int(steps.unix_nano[furthest])

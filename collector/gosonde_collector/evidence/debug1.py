@@ -16,7 +16,7 @@ IGNORED = re.compile(r"#\t0x[0-9a-f]+|# labels: .*")
 
 
 def parse_debug1(data: bytes) -> GoroutineProfile:
-    """Parses a whole file.
+    """Parses a whole file, which ends in an empty line.
 
     Raises:
         ProfileError: A line is not as expected, or the counts do not add up to the announced total (a file cut off
@@ -56,3 +56,4 @@ def _frames(lines: Lines, text: Iterator[str]) -> Iterator[Frame]:
             yield Frame(frame["function"], frame["file"], int(frame["line"]))
         elif not IGNORED.fullmatch(line):
             raise lines.error("is not a frame")
+    raise lines.error("is the last and not empty: the file is cut off behind it")

@@ -1,0 +1,1 @@
+"""What the collector does, piece by piece."""

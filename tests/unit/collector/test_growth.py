@@ -1,0 +1,110 @@
+"""Growth is told from everything that merely looks like it."""
+
+import numpy as np
+import pytest
+from gosonde_collector.analysis.growth import PARTS, SECOND, find_growth, theil_sen
+
+from tests.unit.collector.series import START, live, poisson_population, steps, until, verdicts
+
+
+@pytest.mark.parametrize("rate", [10, 30, 100])
+def test_a_steady_leak_is_found_within_12_seconds(rate: int) -> None:
+    found = find_growth(steps([rate * second for second in range(1, 13)]))
+    assert found
+    assert found.per_second == pytest.approx(rate, rel=0.1)
+    assert found.exited == 0
+    assert found.since_unix_nano <= START + SECOND
+
+
+@pytest.mark.parametrize(("every_s", "within_s"), [(1, 60), (10, 360), (60, 1_800)])
+def test_a_slow_leak_is_found_later(every_s: int, within_s: int) -> None:
+    found = find_growth(steps([second // every_s for second in range(1, within_s + 1)]))
+    assert found
+    assert found.per_second == pytest.approx(1 / every_s, rel=0.3)
+
+
+def test_a_leak_beside_heavy_churn_is_found() -> None:
+    random = np.random.default_rng(1)
+    counts = [10 * second + int(random.integers(0, 20)) for second in range(60)]
+    assert find_growth(live(counts, churn=10_000))
+
+
+def test_the_rate_and_the_beginning_of_a_leak_that_starts_late_are_right() -> None:
+    counts = [100] * 300 + [100 + 20 * second for second in range(1, 61)]
+    found = find_growth(live(counts))
+    assert found
+    assert found.per_second == pytest.approx(20, rel=0.05)
+    assert found.since_unix_nano == pytest.approx(START + 300 * SECOND, abs=3 * SECOND)
+
+
+def test_a_leak_in_a_process_that_was_attached_late_is_found_although_older_goroutines_exit() -> None:
+    created = [50 * second for second in range(1, 121)]
+    exited = [min(30 * second, 900) for second in range(1, 121)]
+    found = find_growth(steps(created, exited, attached_late=True))
+    assert found
+    assert found.per_second == pytest.approx(50, rel=0.3)
+
+
+@pytest.mark.parametrize("up_s", [1, 3, 8])
+def test_a_burst_that_drains_is_never_flagged(up_s: int) -> None:
+    rise = [5_000 * second // up_s for second in range(1, up_s + 1)]
+    fall = [max(5_000 - 250 * second, 0) for second in range(60)]
+    assert not any(verdicts(live([0] * 30 + rise + fall + [0] * 30)))
+
+
+@pytest.mark.parametrize("ramp_s", [1, 5, 8])
+def test_a_warm_up_to_a_plateau_is_never_flagged(ramp_s: int) -> None:
+    ramp = [1_000 * second // ramp_s for second in range(1, ramp_s + 1)]
+    assert not any(verdicts(live(ramp + [1_000] * 600)))
+
+
+def test_a_warm_up_that_levels_off_is_never_flagged() -> None:
+    counts = [int(1_000 * (1 - np.exp(-second / 6))) for second in range(600)]
+    assert not any(verdicts(live(counts)))
+
+
+def test_a_plateau_is_no_longer_flagged_after_a_long_ramp() -> None:
+    ramp = [10 * second for second in range(1, 61)]
+    series = live(ramp + [600] * 100)
+    assert find_growth(until(series, 40))
+    assert not any(verdicts(series)[-20:])
+
+
+def test_a_constant_pool_is_never_flagged() -> None:
+    assert not any(verdicts(live([64] * 600, churn=5_000)))
+
+
+@pytest.mark.parametrize("size", [5, 50, 1_000, 20_000])
+@pytest.mark.parametrize("lifetime_s", [1, 10, 120, 1_200])
+def test_a_population_that_comes_and_goes_by_chance_is_never_flagged(size: int, lifetime_s: float) -> None:
+    created, exited = poisson_population(7, 900, size, lifetime_s)
+    assert not any(verdicts(steps(created, exited)))
+
+
+@pytest.mark.parametrize("size", [50, 1_000, 20_000])
+@pytest.mark.parametrize("lifetime_s", [1, 10, 120])
+def test_nor_is_it_when_the_process_was_attached_late(size: int, lifetime_s: float) -> None:
+    created, exited = poisson_population(11, 900, size, lifetime_s)
+    assert not any(verdicts(steps(created, exited, attached_late=True)))
+
+
+def test_a_periodic_batch_is_not_flagged_again_after_its_first_rise() -> None:
+    period = [20 * second for second in range(25)] + [500 - 20 * second for second in range(25)]
+    found = verdicts(live(period * 20))
+    assert not any(found[len(period) // 2 :])
+
+
+def test_two_points_are_not_growth() -> None:
+    assert find_growth(steps([0] * 29 + [10_000])) is None
+
+
+def test_nothing_is_said_of_a_window_longer_than_the_past() -> None:
+    found = find_growth(steps([100 * second for second in range(1, 40)]))
+    assert found
+    assert found.window_s == 30
+
+
+def test_theil_sen_is_not_moved_by_an_outlier() -> None:
+    values = np.arange(PARTS + 1) * 5
+    values[4] = 10_000
+    assert theil_sen(values) == 5
