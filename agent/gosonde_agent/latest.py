@@ -31,12 +31,13 @@ class Latest:
             NotFoundError: No such process is watched.
         """
         whole = replace(self._observation, pauses=tuple(self._pauses), gc_cycles=tuple(self._cycles))
-        return whole if pid is None else _only(whole, pid)
+        return _only(whole, pid)
 
 
-def _only(observation: Observation, pid: int) -> Observation:
-    processes = tuple(process for process in observation.processes if process.key.pid == pid)
-    if not processes:
+def _only(observation: Observation, pid: int | None) -> Observation:
+    """What is of one process (None: of any that is still told of)."""
+    processes = tuple(process for process in observation.processes if pid in (None, process.key.pid))
+    if pid is not None and not processes:
         raise NotFoundError(
             f"the agent does not watch a process {pid}: is it a Go program, and does the config mean it?"
         )

@@ -63,7 +63,7 @@ async def _run(config: AgentConfig, reread: Callable[[], AgentConfig]) -> None:
     tasks = [asyncio.create_task(work) for work in (uplink.run(), notifier.watchdog(), agent.load_unknown())]
     try:
         monitor.scan()
-        agent.on_event()
+        await agent.load_all()
         log.info("agent started", agent_id=me.agent_id, version=__version__, collectors=list(config.collector))
         notifier.ready("watching")
         await agent.observe_until_stopped()
@@ -105,9 +105,13 @@ class _Agent:
         while True:
             await self._unknown.wait()
             self._unknown.clear()
-            while self._monitor.has_unknown:
-                self._monitor.load_next()
-                await asyncio.sleep(0)
+            await self.load_all()
+
+    async def load_all(self) -> None:
+        """Reads and probes every file that waits for it."""
+        while self._monitor.has_unknown:
+            self._monitor.load_next()
+            await asyncio.sleep(0)
 
     async def observe_until_stopped(self) -> None:
         """One observation each interval."""

@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable
 
 import pytest
-from gosonde_agent.discovery import procfs
 
 from tests import go_programs
 from tests.go_programs import GoProgram, site_line
@@ -66,8 +65,7 @@ def test_a_stack_that_grows_in_a_probed_function_is_not_counted_twice(go_program
 def test_a_process_that_starts_after_its_file_is_known_is_counted_from_its_first_goroutine() -> None:
     executable = go_programs.build("churn")
     with watching(exe=str(executable)) as watch:
-        with GoProgram(executable):
-            watch.observe()  # makes the file known
+        watch.know(executable)
         with GoProgram(executable) as program:
             program.ask("run 777")
             watch.observe()
@@ -79,8 +77,7 @@ def test_a_process_that_starts_after_its_file_is_known_is_counted_from_its_first
 def test_a_process_that_lives_for_milliseconds_is_counted_when_its_file_is_known() -> None:
     executable = go_programs.build("short")
     with watching(exe=str(executable)) as watch:
-        with procfs.file(str(executable)) as (fd, path):
-            watch.monitor.attach_file(fd, path, None)
+        watch.know(executable)
         for _ in range(20):
             with GoProgram(executable, "500") as program:
                 program.wait()

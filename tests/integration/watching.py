@@ -4,7 +4,9 @@ import contextlib
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
+from gosonde_agent.discovery import procfs
 from gosonde_agent.model import GcCycle, GcTotal, Pause, Process, Site, SiteCount
 from gosonde_agent.monitor import Monitor
 from gosonde_agent.selection import Selection
@@ -41,6 +43,11 @@ class Watch:
         self.pauses += observation.pauses
         self.cycles += observation.gc_cycles
         self.losses = observation.losses
+
+    def know(self, executable: Path) -> None:
+        """Puts the probes into a file that no process runs yet."""
+        with procfs.file(str(executable)) as (fd, path):
+            self.monitor.attach_file(fd, path, None)
 
     def observe_until_ended(self, pid: int) -> None:
         """Observes until the process has been told of as ended."""

@@ -63,7 +63,8 @@ class EbpfSource:
     def attach(self, number: int, binary: GoBinary, fd: int, pid: int | None) -> None:
         """Puts the probes into the open file `fd`, for one process or for all that run it.
 
-        The exit probe goes in first: a goroutine whose creation is counted then always has its exit counted.
+        All probes are in place before the first one counts, and the exit probe counts first: a goroutine whose
+        creation is counted then always has its exit counted, and the moment in between is short.
 
         Raises:
             UnsupportedBinaryError: No exit program fits the layout, or the kernel takes no probe in the file.
@@ -81,9 +82,9 @@ class EbpfSource:
             plan.append(("parked", "on_park"))
         descriptors: list[int] = []
         try:
-            for probe, function in plan:
-                event = syscalls.open_uprobe(f"/proc/self/fd/{fd}", binary.file_offsets[probe], pid)
-                descriptors.append(event)
+            for probe, _function in plan:
+                descriptors.append(syscalls.open_uprobe(f"/proc/self/fd/{fd}", binary.file_offsets[probe], pid))
+            for event, (_probe, function) in zip(list(descriptors), plan, strict=True):
                 descriptors.append(syscalls.link(self._program.function_fd(function), event, number))
         except BaseException:
             _close(descriptors)

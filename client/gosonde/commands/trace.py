@@ -138,7 +138,8 @@ def _render(document: dict[str, Any]) -> None:
     since = "its start" if process["counted_from_start"] else "attaching"
     console.print(f"[bold]{process['exe']}[/]  pid {process['pid']}  {process['go_version']}")
     console.print(
-        f"{totals['created']:,} goroutines created, {totals['exited']:,} exited since {since}: {totals['live']:+,} live",
+        f"{totals['created']:,} goroutines created, {totals['exited']:,} exited since {since}: "
+        f"{totals['live']:+,} live",
     )
     table = Table(box=None, header_style="bold")
     for title in ("created", "exited", "live"):
