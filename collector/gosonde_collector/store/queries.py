@@ -120,9 +120,10 @@ QUALIFY row_number() OVER (PARTITION BY id ORDER BY updated_unix_nano DESC) = 1
 """
 
 _OLD_RUNS: Final = "SELECT agent_id, agent_epoch FROM runs WHERE last_stored_unix_nano < $before"
+#: Over for long, or not to be seen any more because a newer run of the agent counts the same process.
 _OLD_PROCESSES: Final = """
 SELECT process FROM known_processes WHERE ended_unix_nano BETWEEN 1 AND $before OR last_stored_unix_nano < $before
-UNION SELECT process FROM processes EXCEPT SELECT process FROM known_processes
+UNION (SELECT process FROM processes EXCEPT SELECT process FROM known_processes)
 """
 
 

@@ -1,0 +1,71 @@
+"""Batches as agents send them, for one process unless told otherwise."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from gosonde_collector.model import Batch, Columns, Process, ProcessKey, Site, Stream
+
+SECOND = 1_000_000_000
+START = 1_700_000_000 * SECOND
+STREAM = Stream("agent", "epoch-1", "web-1", "0.1.0")
+KEY = ProcessKey("boot", 4711, 99, 0)
+SITE = Site("build", 0x1000, "main.serve", "main.go", 42, "main.serve.func1")
+
+TEXTS = {"wait_reason", "reason"}
+
+
+def process(key: ProcessKey = KEY, **changes: Any) -> Process:
+    """A running, probed process that is counted from its start."""
+    values = {
+        "exe": "/srv/app",
+        "go_version": "go1.24.11",
+        "build_id": "build",
+        "started_unix_nano": START,
+        "counted_since_unix_nano": START,
+        "counted_from_start": True,
+        "ended_unix_nano": 0,
+        "level": "full",
+        "refusal": "",
+    }
+    return Process(key, **{**values, **changes})
+
+
+def columns(names: Sequence[str], rows: Sequence[Sequence[object]]) -> Columns:
+    """Rows as columns."""
+    values = list(zip(*rows, strict=True)) if rows else [()] * len(names)
+    return {name: np.array(column, _type(name)) for name, column in zip(names, values, strict=True)}
+
+
+def _type(name: str) -> type:
+    return object if name in TEXTS else np.uint64 if name == "pc" else np.int64
+
+
+def batch(
+    sequence: int,
+    *,
+    counters: Sequence[tuple[int, int, int, int]] = (),
+    stream: Stream = STREAM,
+    processes: Sequence[Process] | None = None,
+    sites: Sequence[Site] = (SITE,),
+    parks: Sequence[tuple[int, str, int]] = (),
+    pauses: Sequence[tuple[int, int, int, int, str]] = (),
+    cycles: Sequence[tuple[int, int, int, int]] = (),
+    totals: Sequence[tuple[int, int, int, int]] = (),
+    losses: Mapping[str, int] | None = None,
+    taken_unix_nano: int = 0,
+) -> Batch:
+    """A batch taken `sequence` seconds after START. `counters`: (process, pc, created, exited)."""
+    return Batch(
+        stream,
+        sequence,
+        taken_unix_nano or START + sequence * SECOND,
+        tuple(processes if processes is not None else [process()]),
+        tuple(sites),
+        columns(("process", "pc", "created", "exited"), counters),
+        columns(("process", "wait_reason", "parked"), parks),
+        columns(("process", "ordinal", "start_unix_nano", "duration_ns", "reason"), pauses),
+        columns(("process", "ordinal", "start_unix_nano", "end_unix_nano"), cycles),
+        columns(("process", "cycles", "pauses", "gc_pause_ns"), totals),
+        losses or {},
+    )

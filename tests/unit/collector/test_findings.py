@@ -1,0 +1,194 @@
+"""A finding opens, grows, rests and ends with its site, and says what every witness says."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from gosonde_collector.analysis.analyst import Analyst
+from gosonde_collector.analysis.finding import Finding
+from gosonde_collector.evidence.model import Frame, GoroutineGroup, GoroutineProfile
+from gosonde_collector.model import ProcessFilter
+from gosonde_collector.store.duckdb import DuckDBStore, open_store
+
+from tests.unit.collector.batches import KEY, SECOND, SITE, START, batch, process
+
+HERE = Frame(SITE.function, SITE.file, SITE.line)
+
+
+def feed(store: DuckDBStore, first: int, counts: Sequence[tuple[int, int]]) -> None:
+    """One batch a second with (created, exited) of SITE."""
+    store.append([batch(first + n, counters=[(0, SITE.pc, *count)]) for n, count in enumerate(counts)])
+
+
+def leak(store: DuckDBStore, seconds: int, per_second: int = 20, first: int = 1) -> None:
+    feed(store, first, [(per_second * n, 0) for n in range(first, first + seconds)])
+
+
+def found(analyst: Analyst) -> list[Finding]:
+    analyst.run()
+    return analyst.findings(ProcessFilter())
+
+
+def verdict(finding: Finding, name: str) -> tuple[str, str]:
+    (witness,) = [witness for witness in finding.witnesses if witness.name == name]
+    return witness.verdict, witness.detail
+
+
+def test_a_leak_opens_a_finding_with_its_site_and_numbers(store: DuckDBStore) -> None:
+    leak(store, 15)
+    (finding,) = found(Analyst(store))
+    assert (finding.state, finding.cause, finding.live) == ("opened", "unknown", 300)
+    assert (finding.host, finding.process, finding.exe, finding.site) == ("web-1", KEY, "/srv/app", SITE)
+    assert finding.growth_per_second == pytest.approx(20, rel=0.1)
+    assert finding.first_seen_unix_nano == START
+    assert 0.5 <= finding.confidence < 0.7
+    assert [witness.name for witness in finding.witnesses] == ["events", "memory", "pprof", "gctrace"]
+    assert verdict(finding, "events")[0] == "agrees"
+    assert "300 created and 0 exited" in verdict(finding, "events")[1]
+
+
+def test_a_finding_keeps_its_id_and_grows_surer(store: DuckDBStore) -> None:
+    analyst = Analyst(store)
+    leak(store, 15)
+    (early,) = found(analyst)
+    leak(store, 120, first=16)
+    (late,) = found(analyst)
+    assert (late.id, late.first_seen_unix_nano) == (early.id, early.first_seen_unix_nano)
+    assert (late.state, late.live) == ("growing", 2_700)
+    assert late.confidence > early.confidence
+
+
+def test_findings_outlive_the_collector(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    leak(store, 15)
+    (before,) = found(Analyst(store))
+    store.close()
+    store = open_store(tmp_path)
+    assert Analyst(store).findings(ProcessFilter()) == [before]
+    leak(store, 60, first=16)
+    (after,) = found(Analyst(store))
+    assert (after.id, after.state) == (before.id, "growing")
+    store.close()
+
+
+def test_a_leak_that_stops_is_stable_and_less_sure(store: DuckDBStore) -> None:
+    analyst = Analyst(store)
+    leak(store, 90)
+    (growing,) = found(analyst)
+    store.append([batch(n) for n in range(91, 400)])
+    (stable,) = found(analyst)
+    assert (stable.state, stable.growth_per_second, stable.live) == ("stable", 0.0, 1_800)
+    assert stable.confidence < growing.confidence
+    assert verdict(stable, "events")[0] == "disagrees"
+
+
+def test_a_finding_whose_goroutines_end_is_resolved_and_may_open_again(store: DuckDBStore) -> None:
+    analyst = Analyst(store)
+    leak(store, 30)
+    assert found(analyst)
+    feed(store, 31, [(600, 500)])
+    (resolved,) = found(analyst)
+    assert resolved.state == "resolved"
+    feed(store, 32, [(600 + 40 * n, 500) for n in range(30)])
+    (again,) = found(analyst)
+    assert (again.id, again.state) == (resolved.id, "opened")
+
+
+def test_a_finding_of_a_process_that_ended_is_resolved(store: DuckDBStore) -> None:
+    analyst = Analyst(store)
+    leak(store, 30)
+    assert found(analyst)
+    store.append([batch(31, processes=[process(ended_unix_nano=START + 31 * SECOND)])])
+    (finding,) = found(analyst)
+    assert (finding.state, finding.growth_per_second) == ("resolved", 0.0)
+    analyst.forget(START + 60 * SECOND)
+    assert found(analyst) == []
+
+
+def test_findings_are_chosen_by_host_and_pid_and_the_fastest_come_first(store: DuckDBStore) -> None:
+    other = replace(SITE, pc=0x2000)
+    store.append([batch(n, counters=[(0, SITE.pc, 20 * n, 0), (0, other.pc, 90 * n, 0)]) for n in range(1, 16)])
+    analyst = Analyst(store)
+    assert [finding.site.pc for finding in found(analyst)] == [other.pc, SITE.pc]
+    assert len(analyst.findings(ProcessFilter("web-1", KEY.pid))) == 2
+    assert analyst.findings(ProcessFilter("web-2")) == []
+    assert analyst.findings(ProcessFilter("", 1)) == []
+
+
+Push = Callable[..., tuple[str, str]]
+
+
+@pytest.fixture
+def push(store: DuckDBStore) -> Push:
+    """Leaks 400 goroutines, pushes a snapshot taken at their time, and gives the pprof witness's verdict."""
+
+    def run(*groups: GoroutineGroup, kind: str = "debug=2", taken_s: int = 20, **changes: Any) -> tuple[str, str]:
+        store.append(
+            [batch(n, counters=[(0, SITE.pc, 20 * n, 0)], processes=[process(**changes)]) for n in range(1, 21)]
+        )
+        store.add_snapshot("web-1", KEY, START + taken_s * SECOND, GoroutineProfile(kind, groups))
+        (finding,) = found(Analyst(store))
+        return verdict(finding, "pprof")
+
+    return run
+
+
+def test_a_snapshot_that_shows_the_goroutines_at_their_statement_agrees(push: Push) -> None:
+    said, detail = push(GoroutineGroup(398, (Frame("main.serve.func1", "main.go", 50),), HERE, "chan receive"))
+    assert said == "agrees"
+    assert "398 goroutines created by main.serve at main.go:42" in detail
+
+
+def test_a_snapshot_without_the_goroutines_disagrees(push: Push) -> None:
+    said, detail = push(GoroutineGroup(3, (Frame("main.serve.func1", "main.go", 50),), HERE, "chan receive"))
+    assert said == "disagrees"
+    assert "shows 3 goroutines" in detail
+
+
+def test_a_snapshot_with_more_than_were_made_disagrees_unless_counting_began_late(push: Push) -> None:
+    assert push(GoroutineGroup(900, (), HERE))[0] == "disagrees"
+
+
+def test_goroutines_older_than_the_counting_do_not_contradict(push: Push) -> None:
+    assert push(GoroutineGroup(900, (), HERE), counted_from_start=False)[0] == "agrees"
+
+
+def test_an_old_snapshot_is_compared_with_the_count_of_its_time(push: Push) -> None:
+    assert push(GoroutineGroup(200, (), HERE), taken_s=10)[0] == "agrees"
+
+
+def test_a_snapshot_from_before_the_counting_is_silent(push: Push) -> None:
+    said, detail = push(GoroutineGroup(400, (), HERE), taken_s=-700)
+    assert said == "silent"
+    assert "too old" in detail
+
+
+def test_without_a_creation_site_the_start_function_is_matched(push: Push) -> None:
+    said, detail = push(
+        GoroutineGroup(400, (Frame("x.wait", "x.go", 1), Frame("main.serve.func1", "main.go", 50))), kind="proto"
+    )
+    assert said == "agrees"
+    assert "starting in main.serve.func1" in detail
+
+
+def test_goroutines_that_may_have_been_started_through_a_wrapper_leave_it_open(push: Push) -> None:
+    said, detail = push(GoroutineGroup(400, (Frame("main.work", "main.go", 50),)), kind="debug=1")
+    assert said == "silent"
+    assert "shows 0 to 400 goroutines" in detail
+
+
+def test_too_few_goroutines_of_any_start_disagree(push: Push) -> None:
+    assert push(GoroutineGroup(30, (Frame("main.work", "main.go", 50),)), kind="proto")[0] == "disagrees"
+
+
+def test_agreement_makes_surer_and_contradiction_less_sure(store: DuckDBStore) -> None:
+    leak(store, 20)
+    analyst = Analyst(store)
+    (alone,) = found(analyst)
+    store.add_snapshot("web-1", KEY, START + 20 * SECOND, GoroutineProfile("debug=2", (GoroutineGroup(400, (), HERE),)))
+    (supported,) = found(analyst)
+    store.add_snapshot("web-1", KEY, START + 20 * SECOND + 1, GoroutineProfile("debug=2", (GoroutineGroup(1, ()),)))
+    (contradicted,) = found(analyst)
+    assert contradicted.confidence < alone.confidence < supported.confidence < 1

@@ -1,0 +1,244 @@
+"""The embedded store keeps what it was given, once, and gives the latest back."""
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pytest
+from gosonde_collector.errors import StoreError
+from gosonde_collector.evidence.model import Frame, GoroutineGroup, GoroutineProfile
+from gosonde_collector.model import Pause, ProcessFilter, ProcessKey
+from gosonde_collector.store.duckdb import FILE_NAME, DuckDBStore, open_store
+from gosonde_collector.store.records import FindingRecord
+
+from tests.unit.collector.batches import KEY, SECOND, SITE, START, STREAM, batch, process
+
+ALL = ProcessFilter()
+HOUR = 3_600 * SECOND
+AGAIN = replace(STREAM, agent_epoch="epoch-2")
+
+
+def totals(store: DuckDBStore) -> list[tuple[int, int]]:
+    return [(total.created, total.exited) for total in store.sites(ALL)]
+
+
+def test_the_latest_total_of_a_site_counts_not_the_sum(store: DuckDBStore) -> None:
+    store.append([batch(1, counters=[(0, SITE.pc, 10, 2)]), batch(2, counters=[(0, SITE.pc, 25, 4)])])
+    (total,) = store.sites(ALL)
+    assert (total.created, total.exited, total.site, total.host) == (25, 4, SITE, "web-1")
+
+
+def test_a_batch_that_comes_again_changes_nothing(store: DuckDBStore) -> None:
+    first = batch(1, counters=[(0, SITE.pc, 10, 2)], pauses=[(0, 0, START, 5, "GC")])
+    store.append([first, first])
+    store.append([batch(2, counters=[(0, SITE.pc, 25, 4)]), first])
+    assert totals(store) == [(25, 4)]
+    assert store.acknowledged(STREAM) == 2
+
+
+def test_a_late_lower_total_does_not_make_the_count_fall(store: DuckDBStore) -> None:
+    store.append([batch(1, counters=[(0, SITE.pc, 25, 4)]), batch(2, counters=[(0, SITE.pc, 20, 3)])])
+    assert totals(store) == [(25, 4)]
+    series = store.site_series("web-1", KEY, SITE.pc, HOUR)
+    assert series
+    assert list(series.created) == [0, 25, 25]
+
+
+def test_a_site_named_later_has_its_name_everywhere(store: DuckDBStore) -> None:
+    store.append([batch(1, counters=[(0, SITE.pc, 1, 0)], sites=())])
+    assert store.sites(ALL)[0].site.function == ""
+    store.append([batch(2)])
+    assert store.sites(ALL)[0].site == SITE
+
+
+def test_a_new_run_of_the_agent_counts_anew(store: DuckDBStore) -> None:
+    store.append([batch(9, counters=[(0, SITE.pc, 100, 90)])])
+    assert store.acknowledged(AGAIN) == 0
+    store.append([batch(1, stream=AGAIN, counters=[(0, SITE.pc, 3, 1)])])
+    assert totals(store) == [(3, 1)]
+    assert [known.created for known in store.processes(ALL)] == [3]
+
+
+def test_a_process_that_a_new_run_of_the_agent_does_not_know_is_over(store: DuckDBStore) -> None:
+    store.append([batch(9)])
+    other = ProcessKey("boot", 5, 100, 0)
+    store.append([batch(1, stream=AGAIN, processes=[process(other)])])
+    ended = {known.process.key.pid: known.process.ended_unix_nano for known in store.processes(ALL)}
+    assert ended == {5: 0, KEY.pid: START + 9 * SECOND}
+
+
+def test_processes_are_chosen_by_host_and_pid(store: DuckDBStore) -> None:
+    elsewhere = replace(STREAM, agent_id="other", host="web-2")
+    store.append([batch(1), batch(1, stream=elsewhere, processes=[process(), process(ProcessKey("boot", 5, 1, 0))])])
+    assert len(store.processes(ALL)) == 3
+    assert len(store.processes(ProcessFilter("web-2"))) == 2
+    assert len(store.processes(ProcessFilter("", KEY.pid))) == 2
+    assert len(store.processes(ProcessFilter("web-1", 5))) == 0
+
+
+def test_a_refused_process_is_listed_with_the_reason(store: DuckDBStore) -> None:
+    refused = process(level="refused", refusal="a 32-bit binary")
+    store.append([batch(1, processes=[refused])])
+    (known,) = store.processes(ALL)
+    assert known.process == refused
+    assert known.created == 0
+
+
+def test_what_is_said_last_of_a_process_counts(store: DuckDBStore) -> None:
+    store.append([batch(1), batch(2, processes=[process(ended_unix_nano=START + SECOND)])])
+    assert [known.process.ended_unix_nano for known in store.processes(ALL)] == [START + SECOND]
+
+
+def test_a_cycle_holds_the_stops_that_overlap_it_each_once(store: DuckDBStore) -> None:
+    cycles = [(0, 0, START + 100, START + 500), (0, 1, START + 900, START + 990)]
+    pauses = [
+        (0, 0, START + 95, 10, "GC sweep termination"),
+        (0, 1, START + 498, 7, "GC mark termination"),
+        (0, 2, START + 700, 5, "ReadMemStats"),
+    ]
+    store.append([batch(1, cycles=cycles, pauses=pauses), batch(2, cycles=cycles, pauses=pauses)])
+    newest, oldest = store.gc_cycles(ALL, 10)
+    assert (newest.cycle, newest.pauses) == (2, ())
+    assert oldest.pauses == (
+        Pause(START + 95, 10, "GC sweep termination"),
+        Pause(START + 498, 7, "GC mark termination"),
+    )
+    assert [cycle.cycle for cycle in store.gc_cycles(ALL, 1)] == [2]
+
+
+def test_a_cycle_older_than_the_counting_holds_its_last_stop(store: DuckDBStore) -> None:
+    store.append([batch(1, cycles=[(0, 0, 0, START + 500)], pauses=[(0, 0, START + 498, 7, "GC mark termination")])])
+    assert len(store.gc_cycles(ALL, 10)[0].pauses) == 1
+
+
+def test_a_series_begins_with_zero_at_the_beginning_of_counting(store: DuckDBStore) -> None:
+    store.append([batch(n, counters=[(0, SITE.pc, 10 * n, n)]) for n in range(1, 6)])
+    (series,) = store.series(HOUR, 10)
+    assert list(series.unix_nano - START) == [second * SECOND for second in range(6)]
+    assert list(series.live) == [0, 9, 18, 27, 36, 45]
+    assert series.site == SITE
+
+
+def test_a_series_reaches_to_the_newest_batch_even_if_its_site_rests(store: DuckDBStore) -> None:
+    store.append([batch(1, counters=[(0, SITE.pc, 10, 0)]), batch(2, counters=[(0, SITE.pc, 30, 0)]), batch(90)])
+    (series,) = store.series(HOUR, 10)
+    assert series.until_unix_nano == START + 90 * SECOND
+
+
+def test_a_series_of_the_recent_past_begins_with_what_held_before(store: DuckDBStore) -> None:
+    store.append([batch(n, counters=[(0, SITE.pc, 10 * n, 0)]) for n in range(1, 101)])
+    series = store.site_series("web-1", KEY, SITE.pc, 10 * SECOND)
+    assert series
+    assert list(series.created) == [10 * n for n in range(89, 101)]
+
+
+def test_only_sites_that_grow_in_running_processes_are_series(store: DuckDBStore) -> None:
+    quiet = replace(SITE, pc=0x2000)
+    rows = [[(0, SITE.pc, 10 * n, 0), (0, quiet.pc, 1_000 * n, 1_000 * n - 5)] for n in range(1, 6)]
+    store.append([batch(n, counters=row) for n, row in enumerate(rows, 1)])
+    assert [series.site.pc for series in store.series(HOUR, 10)] == [SITE.pc]
+    store.append([batch(6, processes=[process(ended_unix_nano=START)])])
+    assert store.series(HOUR, 10) == []
+    assert store.site_series("web-1", KEY, SITE.pc, HOUR) is None
+
+
+def test_a_snapshot_comes_back_as_it_went_in(store: DuckDBStore) -> None:
+    groups = (
+        GoroutineGroup(
+            5, (Frame("main.f", "a.go", 1), Frame("main.g", "b.go", 2)), Frame("main.h", "c.go", 3), "select", 7
+        ),
+        GoroutineGroup(1, ()),
+    )
+    store.add_snapshot("web-1", KEY, START, GoroutineProfile("debug=2", (GoroutineGroup(1, ()),)))
+    newest = store.add_snapshot("web-1", KEY, START + 1, GoroutineProfile("debug=2", groups))
+    snapshot = store.newest_snapshot("web-1", KEY)
+    assert snapshot
+    assert (snapshot.id, snapshot.taken_unix_nano, snapshot.profile.groups) == (newest, START + 1, groups)
+    assert store.newest_snapshot("web-2", KEY) is None
+
+
+def test_only_the_newest_version_of_a_finding_is_given(store: DuckDBStore) -> None:
+    store.save_findings([FindingRecord("a", 1, "old"), FindingRecord("b", 1, "other")])
+    store.save_findings([FindingRecord("a", 2, "new")])
+    assert sorted(record.document for record in store.findings()) == ["new", "other"]
+
+
+def test_what_is_too_old_goes_but_the_totals_of_what_runs_stay(store: DuckDBStore) -> None:
+    resting = replace(SITE, pc=0x2000)
+    store.append(
+        [batch(1, counters=[(0, resting.pc, 7, 3)], parks=[(0, "select", 1)], totals=[(0, 1, 2, 3)], losses={"x": 1})]
+    )
+    store.append([batch(n, counters=[(0, SITE.pc, n, 0)], losses={"x": n}) for n in range(2, 101)])
+    store.expire(START + 90 * SECOND)
+    assert sorted(totals(store)) == [(7, 3), (100, 0)]
+    series = store.site_series("web-1", KEY, SITE.pc, HOUR)
+    assert series
+    assert int(series.created[1]) == 89
+    assert store.acknowledged(STREAM) == 100
+
+
+def test_an_ended_process_goes_when_it_is_too_old(store: DuckDBStore) -> None:
+    ended = process(ended_unix_nano=START + SECOND)
+    running = process(ProcessKey("boot", 5, 100, 0))
+    store.append([batch(1, processes=[ended, running], counters=[(0, SITE.pc, 1, 0), (1, SITE.pc, 2, 0)])])
+    store.expire(START + 2 * SECOND)
+    assert [known.process for known in store.processes(ALL)] == [running]
+    assert totals(store) == [(2, 0)]
+
+
+def test_everything_is_there_after_reopening(tmp_path: Path) -> None:
+    first = open_store(tmp_path)
+    first.append([batch(3, counters=[(0, SITE.pc, 10, 2)])])
+    first.close()
+    second = open_store(tmp_path)
+    assert totals(second) == [(10, 2)]
+    second.append([batch(3, counters=[(0, SITE.pc, 99, 2)])])
+    assert (second.acknowledged(STREAM), totals(second)) == (3, [(10, 2)])
+    second.close()
+
+
+def test_a_group_is_stored_as_a_whole_or_not_at_all(store: DuckDBStore) -> None:
+    row = batch(2, counters=[(0, 1, 1, 1)]).site_counters
+    broken = replace(batch(2), site_counters={**row, "created": np.array(["many"], object)})
+    with pytest.raises(StoreError):
+        store.append([batch(1, counters=[(0, SITE.pc, 1, 0)]), broken])
+    assert (store.acknowledged(STREAM), totals(store)) == (0, [])
+    store.append([batch(1, counters=[(0, SITE.pc, 1, 0)])])
+    assert totals(store) == [(1, 0)]
+
+
+def test_a_second_process_is_told_that_the_store_is_in_use(store: DuckDBStore, tmp_path: Path) -> None:
+    script = (
+        "import pathlib, sys\n"
+        "from gosonde_collector.store.duckdb import open_store\n"
+        "open_store(pathlib.Path(sys.argv[1]))"
+    )
+    other = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path / "data")], capture_output=True, text=True, check=False
+    )
+    assert other.returncode == 1
+    assert "is open in another process" in other.stderr
+    assert store.processes(ALL) == []
+
+
+def test_a_store_of_another_version_is_refused(tmp_path: Path) -> None:
+    open_store(tmp_path).close()
+    with duckdb.connect(str(tmp_path / FILE_NAME)) as connection:
+        connection.execute("UPDATE schema_version SET version = 77")
+    with pytest.raises(StoreError, match="version 77"):
+        open_store(tmp_path)
+
+
+def test_a_file_that_is_no_store_is_refused(tmp_path: Path) -> None:
+    (tmp_path / FILE_NAME).write_bytes(b"x" * 10_000)
+    with pytest.raises(StoreError, match="cannot open the store"):
+        open_store(tmp_path)
+
+
+def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreError, match="--data"):
+        open_store(tmp_path / "file")
