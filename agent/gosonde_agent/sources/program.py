@@ -44,7 +44,7 @@ class Program:
                 "the Python module bcc is missing: install the distribution's package python3-bpfcc "
                 "(not PyPI's bcc, which is another project) and let the virtual environment see it"
             ) from error
-        if os.geteuid() != 0 and not _has_capabilities():
+        if not _has_capabilities():
             raise NotPermittedError(
                 "loading BPF programs needs root, or CAP_BPF and CAP_PERFMON; `gosonde doctor` says what is missing"
             )
