@@ -163,9 +163,10 @@ def _bcc() -> Check:
         "apt-get install python3-bpfcc, and run gosonde with the distribution's Python (a venv needs "
         "--system-site-packages); the package bcc of PyPI is another thing"
     )
-    code = "from bcc import BPF, __version__; print(__version__)"
+    # In a process of its own, which ends with bcc's LLVM; it looks for modules where this one does.
+    code = f"import sys; sys.path[:] = {sys.path!r}; from bcc import BPF, __version__; print(__version__)"
     try:
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run([sys.executable, "-ISc", code], capture_output=True, text=True, timeout=60, check=False)
     except subprocess.TimeoutExpired:
         return Check("bcc", Status.MISSING, "its import took more than 60 seconds", remedy)
     if done.returncode:

@@ -1,0 +1,99 @@
+"""What `gosonde doctor` says as root, and as users that have less."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+GOSONDE = str(Path(sys.executable).parent / "gosonde")
+NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+FOUR = ("bpf", "perfmon", "sys_ptrace", "dac_read_search")
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+
+
+def doctor(*prefix: str) -> tuple[int, dict[str, Any]]:
+    """(exit code, document) of `gosonde doctor --json`."""
+    done = subprocess.run((*prefix, GOSONDE, "doctor", "--json"), capture_output=True, text=True, check=False)
+    document: dict[str, Any] = json.loads(done.stdout)
+    return done.returncode, document
+
+
+def ambient(*capabilities: str) -> tuple[str, ...]:
+    """What makes a command run as nobody with these capabilities and no other."""
+    listed = ",".join(f"+{name}" for name in capabilities) or "-all"
+    return (*NOBODY, f"--inh-caps={listed}", *((f"--ambient-caps={listed}",) if capabilities else ()))
+
+
+def statuses(document: dict[str, Any]) -> dict[str, str]:
+    return {check["name"]: check["status"] for check in document["checks"]}
+
+
+@pytest.mark.usefixtures("ebpf")
+def test_root_has_everything() -> None:
+    code, document = doctor()
+    assert code == 0
+    assert document["ready"] is True
+    assert "missing" not in statuses(document).values()
+
+
+@as_root
+def test_a_user_without_privileges_is_told_which_are_missing_and_how_to_get_them() -> None:
+    code, document = doctor(*ambient())
+    assert code == 3
+    assert document["ready"] is False
+    capabilities = next(check for check in document["checks"] if check["name"] == "capabilities")
+    for name in ("CAP_BPF", "CAP_PERFMON", "CAP_SYS_PTRACE", "CAP_DAC_READ_SEARCH"):
+        assert name in capabilities["found"]
+        assert name in capabilities["remedy"]
+    for name in ("bpf", "ring_buffer", "uprobes", "tracepoints", "process_memory"):
+        assert statuses(document)[name] == "missing", name
+
+
+@as_root
+@pytest.mark.usefixtures("ebpf")
+def test_the_capabilities_of_the_unit_are_enough() -> None:
+    code, _ = doctor(*ambient(*FOUR, "sys_admin"))
+    assert code == 0
+
+
+@as_root
+@pytest.mark.usefixtures("ebpf")
+def test_without_sys_admin_only_uprobes_can_be_missing_and_the_remedy_names_it() -> None:
+    code, document = doctor(*ambient(*FOUR))
+    missing = [check for check in document["checks"] if check["status"] == "missing"]
+    assert (code, [check["name"] for check in missing]) in ((0, []), (3, ["uprobes"]))
+    assert all("CAP_SYS_ADMIN" in check["remedy"] for check in missing)
+
+
+@as_root
+@pytest.mark.usefixtures("ebpf")
+@pytest.mark.parametrize(("lacking", "check"), [("sys_ptrace", "process_memory"), ("dac_read_search", "capabilities")])
+def test_one_capability_that_lacks_is_seen(lacking: str, check: str) -> None:
+    code, document = doctor(*ambient(*(name for name in (*FOUR, "sys_admin") if name != lacking)))
+    assert code == 3
+    assert statuses(document)[check] == "missing"
+
+
+def test_without_bcc_the_remedy_names_the_distributions_package() -> None:
+    # An isolated environment: .venv's libraries, but not the system's, where bcc is.
+    own = Path(sys.prefix, "lib", f"python{sys.version_info.major}.{sys.version_info.minor}", "site-packages")
+    code = f"import site; site.addsitedir({str(own)!r}); from gosonde.cli import main; main()"
+    command = (Path(sys.base_prefix, "bin", "python3"), "-ISc", code, "doctor", "--json")
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    bcc = next(check for check in json.loads(done.stdout)["checks"] if check["name"] == "bcc")
+    assert done.returncode == 3
+    assert bcc["status"] == "missing"
+    assert "python3-bpfcc" in bcc["remedy"]
+
+
+@as_root
+def test_the_table_says_the_same_to_a_reader() -> None:
+    done = subprocess.run((*ambient(), GOSONDE, "doctor"), capture_output=True, text=True, check=False)
+    assert done.returncode == 3
+    assert "sudo" in done.stdout
+    assert "The agent cannot work here." in done.stdout

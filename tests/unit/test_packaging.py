@@ -1,0 +1,119 @@
+"""What is built and installed has everything in it that it needs."""
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = {"gosonde": "client", "gosonde_agent": "agent", "gosonde_collector": "collector", "gosonde_pb": "proto"}
+#: Runs a tool as if .venv's scripts and the checkout were not there.
+CLEAN = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The project's wheel, built as pip builds it."""
+    folder = tmp_path_factory.mktemp("wheel")
+    pip = (sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(folder), str(ROOT))
+    subprocess.run(pip, check=True)
+    return next(folder.glob("gosonde-*.whl"))
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The root of a `make install DESTDIR=...`, with a configuration that the administrator changed since."""
+    root = tmp_path_factory.mktemp("root")
+    make(root, "install")
+    (root / "etc/gosonde/agent.toml").write_text("park = true\n")
+    return root
+
+
+def make(root: Path, target: str) -> str:
+    """What make says of a target, with files below `root`."""
+    command = ("make", "--silent", "-C", str(ROOT), target, f"DESTDIR={root}")
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env=CLEAN)
+    return done.stdout + done.stderr
+
+
+def files(folder: str) -> set[str]:
+    """Paths of the files in a folder of the repository, relative to it, without what Python compiled."""
+    found = (path for path in (ROOT / folder).rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    return {str(path.relative_to(ROOT / folder)) for path in found}
+
+
+def test_a_wheel_has_every_module_every_type_marker_and_every_probe(wheel: Path) -> None:
+    names = set(zipfile.ZipFile(wheel).namelist())
+    for package, folder in PACKAGES.items():
+        assert f"{package}/py.typed" in names
+        assert {f"{package}/{path}" for path in files(f"{folder}/{package}")} <= names
+    probes = files("probes")
+    assert any(path.endswith(".bpf.c") for path in probes)
+    assert {f"gosonde_agent/probes/{path}" for path in probes} <= names
+
+
+def test_a_wheel_has_the_licences(wheel: Path) -> None:
+    names = {Path(name).name for name in zipfile.ZipFile(wheel).namelist() if "/licenses/" in name}
+    assert {"LICENSE", "GPL-2.0-only.txt", "BSD-2-Clause.txt"} <= names
+
+
+def test_an_installed_wheel_finds_its_own_probes(wheel: Path, tmp_path: Path) -> None:
+    zipfile.ZipFile(wheel).extractall(tmp_path)
+    code = f"""
+import sys
+sys.path.insert(0, {str(tmp_path)!r})
+from gosonde_agent.sources.program import probe_dir, source
+print(probe_dir())
+assert source()
+"""
+    done = subprocess.run((sys.executable, "-c", code), capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert Path(done.stdout.strip()) == tmp_path / "gosonde_agent" / "probes"
+
+
+@pytest.mark.parametrize("subcommand", ["agent", "collector", "findings"])
+def test_the_installed_command_runs_anywhere(installed: Path, subcommand: str) -> None:
+    command = (installed / "usr/local/bin/gosonde", subcommand, "--help")
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=CLEAN, cwd="/")
+    assert f"gosonde {subcommand}" in done.stdout
+
+
+def test_the_installed_command_uses_the_systems_python_and_its_own_libraries(installed: Path) -> None:
+    code = f"""
+import runpy, sys
+sys.argv[1:] = ["--help"]
+try:
+    runpy.run_path({str(installed / "usr/local/bin/gosonde")!r})
+except SystemExit:
+    import gosonde, gosonde_agent, gosonde_collector, gosonde_pb, capstone, duckdb
+    print(*(module.__file__ for module in (gosonde, gosonde_agent, gosonde_collector, gosonde_pb, capstone, duckdb)))
+"""
+    command = ("/usr/bin/python3", "-sPc", code)
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=CLEAN, cwd="/")
+    libraries = installed / "usr/local/lib/gosonde/python"
+    assert all(Path(path).is_relative_to(libraries) for path in done.stdout.splitlines()[-1].split())
+
+
+def test_installed_units_start_the_installed_command_with_the_installed_configuration(installed: Path) -> None:
+    for service in ("agent", "collector"):
+        unit = (installed / f"usr/local/lib/systemd/system/gosonde-{service}.service").read_text()
+        start = next(line for line in unit.splitlines() if line.startswith("ExecStart="))
+        command, *arguments = start.removeprefix("ExecStart=").split()
+        assert os.access(installed / command.lstrip("/"), os.X_OK)
+        assert arguments == [service, "--config", f"/etc/gosonde/{service}.toml"]
+        assert (installed / arguments[-1].lstrip("/")).exists()
+
+
+def test_no_installed_file_names_the_folder_that_it_was_installed_through(installed: Path) -> None:
+    naming = [path for path in installed.rglob("*") if path.is_file() and str(installed).encode() in path.read_bytes()]
+    assert naming == []
+
+
+def test_a_changed_configuration_survives_both_a_new_installation_and_the_uninstallation(installed: Path) -> None:
+    changed = installed / "etc/gosonde/agent.toml"
+    assert "agent.toml was changed and stays" in make(installed, "install")
+    assert changed.read_text() == "park = true\n"
+    assert "agent.toml was changed and stays" in make(installed, "uninstall")
+    assert [path for path in installed.rglob("*") if path.is_file()] == [changed]
