@@ -114,28 +114,25 @@ class EbpfSource:
         created = values["created"].sum(axis=1)
         exited = values["exited"].sum(axis=1)
         sites: dict[Image, list[SiteTotal]] = defaultdict(list)
-        columns = (keys["tgid"], keys["epoch"], keys["binary"], keys["pc"], created, exited)
-        for tgid, epoch, binary, pc, births, exits in zip(*(column.tolist() for column in columns), strict=True):
-            sites[Image(tgid, epoch, binary)].append(SiteTotal(pc, births, exits))
+        columns = (keys["pc"].tolist(), created.tolist(), exited.tolist())
+        for image, pc, births, exits in zip(_images(keys["image"]), *columns, strict=True):
+            sites[image].append(SiteTotal(pc, births, exits))
         return sites
 
     def _read_worlds(self) -> dict[Image, WorldTotal]:
         keys, values = self._read("worlds", records.IMAGE, records.WORLD, 1)
         rows = values[:, 0]
-        columns = (keys["tgid"], keys["epoch"], keys["binary"], rows["cycles"], rows["pauses"], rows["gc_pause_ns"])
-        return {
-            Image(tgid, epoch, binary): WorldTotal(cycles, pauses, paused)
-            for tgid, epoch, binary, cycles, pauses, paused in zip(*(c.tolist() for c in columns), strict=True)
-        }
+        totals = zip(*(rows[name].tolist() for name in ("cycles", "pauses", "gc_pause_ns")), strict=True)
+        return {image: WorldTotal(*total) for image, total in zip(_images(keys), totals, strict=True)}
 
     def _read_parks(self) -> dict[Image, dict[int, int]]:
         if not self._parks:
             return {}
         keys, values = self._read("parks", records.PARK_KEY, np.dtype("<u8"), self._cpus)
         parks: dict[Image, dict[int, int]] = defaultdict(dict)
-        columns = (keys["tgid"], keys["epoch"], keys["binary"], keys["reason"], values.sum(axis=1))
-        for tgid, epoch, binary, reason, count in zip(*(column.tolist() for column in columns), strict=True):
-            parks[Image(tgid, epoch, binary)][reason] = count
+        columns = (keys["reason"].tolist(), values.sum(axis=1).tolist())
+        for image, reason, count in zip(_images(keys["image"]), *columns, strict=True):
+            parks[image][reason] = count
         return parks
 
     def _read_losses(self) -> dict[str, int]:
@@ -173,6 +170,11 @@ class EbpfSource:
         for number in list(self._descriptors):
             self.detach(number)
         self._program.close()
+
+
+def _images(keys: npt.NDArray) -> list[Image]:  # type: ignore[type-arg]
+    columns = (keys[name].tolist() for name in ("tgid", "epoch", "binary"))
+    return [Image(*image) for image in zip(*columns, strict=True)]
 
 
 def _image_key(image: Image) -> bytes:

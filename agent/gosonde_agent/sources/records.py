@@ -5,12 +5,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-_IMAGE = [("tgid", "<u4"), ("epoch", "<u4"), ("binary", "<u4"), ("padding", "<u4")]
-IMAGE = np.dtype(_IMAGE)
-SITE_KEY = np.dtype([*_IMAGE, ("pc", "<u8")])
+IMAGE = np.dtype([("tgid", "<u4"), ("epoch", "<u4"), ("binary", "<u4"), ("padding", "<u4")])
+SITE_KEY = np.dtype([("image", IMAGE), ("pc", "<u8")])
 SITE_COUNT = np.dtype([("created", "<u8"), ("exited", "<u8")])
 SITE_ORIGIN = np.dtype([("start_pc", "<u8"), ("ip", "<u8"), ("probe", "<u4"), ("padding", "<u4")])
-PARK_KEY = np.dtype([*_IMAGE, ("reason", "<u4"), ("padding_2", "<u4")])
+PARK_KEY = np.dtype([("image", IMAGE), ("reason", "<u4"), ("padding", "<u4")])
 WORLD = np.dtype(
     [
         ("stopped_at", "<u8"),
