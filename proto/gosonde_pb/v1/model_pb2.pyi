@@ -59,7 +59,9 @@ class ProcessKey(_message.Message):
     start_ticks: _builtins.int
     """Field 22 of /proc/PID/stat: clock ticks between boot and the fork."""
     exec_epoch: _builtins.int
-    """Counts the execs that the agent saw; 0 for an image that is older than the agent."""
+    """Number of the exec among those the agent saw; for an image that is older than the agent, that of the agent's
+    start. Counters of two keys never belong together: after a restart of the agent counting begins anew.
+    """
     def __init__(
         self,
         *,
