@@ -1,0 +1,157 @@
+"""The commands that ask a collector: for people a table, for programs the documents of docs/json.md."""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from gosonde_pb.v1 import model_pb2
+
+from tests.collector_process import GOSONDE, PATIENCE_S, AgentStream, CollectorProcess, eventually, leak
+
+QUERIES = ("findings", "processes", "sites", "gc")
+
+
+@pytest.fixture(scope="module")
+def collector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CollectorProcess]:
+    """Knows one process with a leak and a GC cycle."""
+    with CollectorProcess(tmp_path_factory.mktemp("collector")) as running:
+        with AgentStream(running.address) as agent, running.client() as client:
+            for sequence, seen in enumerate(leak(seconds=20, per_second=50), 1):
+                start = seen.taken_unix_nano
+                seen.gc_cycles.MergeFrom(
+                    model_pb2.GcCycles(process=[0], ordinal=[0], start_unix_nano=[start], end_unix_nano=[start + 9])
+                )
+                seen.pauses.MergeFrom(
+                    model_pb2.Pauses(
+                        process=[0], ordinal=[0], start_unix_nano=[start], duration_ns=[2_500_000], reason=["GC"]
+                    )
+                )
+                agent.observe(sequence, seen)
+            assert eventually(client, "opened")
+        yield running
+
+
+def ask(collector: CollectorProcess, *arguments: str) -> str:
+    done = subprocess.run(
+        [GOSONDE, *arguments, "--collector", collector.address],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=True,
+    )
+    return done.stdout
+
+
+def document(collector: CollectorProcess, *arguments: str) -> list[dict[str, Any]]:
+    parsed = json.loads(ask(collector, *arguments, "--json"))
+    assert isinstance(parsed, list)
+    return parsed
+
+
+def test_findings_as_json(collector: CollectorProcess) -> None:
+    (finding,) = document(collector, "findings")
+    assert list(finding) == [
+        "id",
+        "state",
+        "confidence",
+        "cause",
+        "remedy",
+        "host",
+        "process",
+        "site",
+        "live",
+        "growth_per_second",
+        "first_seen_unix_nano",
+        "witnesses",
+    ]
+    assert finding["process"] == {"pid": 4711, "exe": "/srv/app"}
+    assert finding["site"] == {"function": "main.site_42", "file": "main.go", "line": 42}
+    assert finding["live"] == 1_000
+    assert finding["witnesses"] == {"events": "agrees", "memory": "silent", "pprof": "silent", "gctrace": "silent"}
+
+
+def test_processes_as_json(collector: CollectorProcess) -> None:
+    (process,) = document(collector, "processes")
+    assert isinstance(process.pop("started_unix_nano"), int)
+    assert process == {
+        "host": "web-1",
+        "pid": 4711,
+        "exe": "/srv/app",
+        "go_version": "go1.24.11",
+        "build_id": "build",
+        "level": "full",
+        "created": 21_000,
+        "exited": 19_997,
+        "live": 1_003,
+    }
+
+
+def test_sites_as_json(collector: CollectorProcess) -> None:
+    first, second = document(collector, "sites")
+    assert first == {
+        "host": "web-1",
+        "process": {"pid": 4711, "exe": "/srv/app"},
+        "function": "main.site_42",
+        "file": "main.go",
+        "line": 42,
+        "created": 1_000,
+        "exited": 0,
+        "live": 1_000,
+    }
+    assert second["live"] == 3
+
+
+def test_gc_as_json(collector: CollectorProcess) -> None:
+    (cycle,) = document(collector, "gc")
+    start = cycle.pop("start_unix_nano")
+    assert cycle == {
+        "host": "web-1",
+        "process": {"pid": 4711, "exe": "/srv/app"},
+        "cycle": 1,
+        "pauses": [{"start_unix_nano": start, "duration_ns": 2_500_000, "reason": "GC"}],
+        "heap_before_bytes": None,
+        "heap_after_bytes": None,
+        "heap_goal_bytes": None,
+    }
+
+
+@pytest.mark.parametrize("query", QUERIES)
+def test_another_host_or_pid_gives_an_empty_list(collector: CollectorProcess, query: str) -> None:
+    assert document(collector, query, "--host", "web-1", "--pid", "4711")
+    assert document(collector, query, "--host", "web-2") == []
+    assert document(collector, query, "--pid", "1") == []
+
+
+def test_people_read_where_how_many_how_fast_and_why(collector: CollectorProcess) -> None:
+    text = ask(collector, "findings")
+    for words in ("OPENED", "main.site_42", "main.go:42", "1,000 live, +50", "/srv/app", "✓ events", "· pprof", "→ "):
+        assert words in text
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("processes", ("web-1", "4711", "/srv/app", "go1.24.11", "21,000")),
+        ("sites", ("main.site_42", "main.go:42", "1,000")),
+        ("gc", ("2.5 ms", "GC 2.5 ms")),
+    ],
+)
+def test_people_read_tables(collector: CollectorProcess, query: str, words: tuple[str, ...]) -> None:
+    text = ask(collector, query)
+    for word in words:
+        assert word in text
+
+
+@pytest.mark.parametrize("query", [*QUERIES, "push"])
+def test_a_collector_that_is_not_there_is_said_with_what_to_do(tmp_path: Path, query: str) -> None:
+    (tmp_path / "profile").write_bytes(b"goroutine 1 [running]:\n")
+    push = ("pprof", "push", str(tmp_path / "profile"), "--host", "h", "--pid", "1")
+    command = [GOSONDE, *(push if query == "push" else (query,)), "--collector", f"unix:{tmp_path}/none.sock"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+    assert done.returncode == 1
+    assert f"the collector at unix:{tmp_path}/none.sock does not answer" in done.stderr
+    assert "--collector" in done.stderr
+    assert "Traceback" not in done.stderr

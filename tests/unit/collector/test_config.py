@@ -1,0 +1,81 @@
+"""The configuration is refused at start, key by key, or it is right."""
+
+from pathlib import Path
+
+import pytest
+from gosonde.errors import UsageError
+from gosonde_collector.config import CollectorConfig, load, reloaded
+
+NO_FLAGS: dict[str, object] = {}
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "collector.toml"
+    path.write_text(text)
+    return path
+
+
+def test_without_a_file_it_listens_on_loopback_only() -> None:
+    assert CollectorConfig().listen == "127.0.0.1:9317"
+
+
+def test_every_key_is_read(tmp_path: Path) -> None:
+    text = (
+        'listen = "0.0.0.0:1"\ndata = "/d"\ninsecure = true\nretention_hours = 48\nanalysis_interval_seconds = 5\n'
+        'log_level = "debug"\n'
+    )
+    assert load(written(tmp_path, text), NO_FLAGS) == CollectorConfig("0.0.0.0:1", Path("/d"), True, 48.0, 5.0, "debug")
+
+
+def test_flags_win_over_the_file(tmp_path: Path) -> None:
+    path = written(tmp_path, 'listen = "127.0.0.1:1"\ndata = "/d"\n')
+    config = load(path, {"listen": "unix:/run/x.sock", "data": None})
+    assert (config.listen, config.data) == ("unix:/run/x.sock", Path("/d"))
+
+
+@pytest.mark.parametrize("listen", ["0.0.0.0:9317", "[::]:9317", "10.0.0.1:9317", "collector.example:9317"])
+def test_plain_text_for_other_machines_needs_insecure(tmp_path: Path, listen: str) -> None:
+    with pytest.raises(UsageError, match="insecure = true"):
+        CollectorConfig(listen=listen)
+    assert load(written(tmp_path, "insecure = true\n"), {"listen": listen}).listen == listen
+
+
+@pytest.mark.parametrize("listen", ["127.0.0.1:9317", "127.1.2.3:1", "[::1]:9317", "localhost:0", "unix:/run/x.sock"])
+def test_this_machine_needs_no_insecure(listen: str) -> None:
+    assert CollectorConfig(listen=listen).listen == listen
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("nonsense = 1\n", "nonsense: there is no such key"),
+        ("listen = 9317\n", "listen: 9317 is not a string"),
+        ('listen = "9317"\n', "neither HOST:PORT nor unix:PATH"),
+        ('listen = "127.0.0.1:99999"\n', "neither HOST:PORT nor unix:PATH"),
+        ('listen = "unix:x.sock"\n', "absolute path"),
+        ('insecure = "yes"\n', "insecure: 'yes' is not true or false"),
+        ("retention_hours = 0\n", "retention_hours: 0 is not between 1 and 87600"),
+        ("retention_hours = true\n", "retention_hours: True is not a number"),
+        ("retention_hours = nan\n", "retention_hours"),
+        ("analysis_interval_seconds = 0.1\n", "analysis_interval_seconds"),
+        ('log_level = "loud"\n', "log_level"),
+        ("listen = \n", "is not TOML"),
+    ],
+)
+def test_a_wrong_key_is_refused_by_its_name(tmp_path: Path, text: str, words: str) -> None:
+    with pytest.raises(UsageError) as refusal:
+        load(written(tmp_path, text), NO_FLAGS)
+    assert words in str(refusal.value)
+    assert "collector.toml" in str(refusal.value)
+
+
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--config"):
+        load(tmp_path / "none.toml", NO_FLAGS)
+
+
+def test_a_reload_takes_what_may_change_and_names_what_may_not() -> None:
+    fresh = CollectorConfig(listen="127.0.0.1:1", retention_hours=5, log_level="debug")
+    config, ignored = reloaded(CollectorConfig(), fresh)
+    assert config == CollectorConfig(retention_hours=5, log_level="debug")
+    assert ignored == ("listen",)

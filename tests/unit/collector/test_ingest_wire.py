@@ -1,0 +1,162 @@
+"""What agents send is checked to the last row, and refused with the column and the row."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from gosonde_collector.errors import BatchError
+from gosonde_collector.ingest.columns import MAX_ROWS, MAX_TEXT
+from gosonde_collector.ingest.wire import decode_batch, decode_hello
+from gosonde_collector.model import ProcessKey, Site
+from gosonde_pb.v1 import ingest_pb2, model_pb2
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.unit.collector.batches import STREAM
+
+Request = ingest_pb2.StreamObservationsRequest
+
+
+def request() -> Request:
+    """A batch with a row in every table."""
+    message = Request()
+    message.batch.sequence = 7
+    seen = message.batch.observation
+    seen.taken_unix_nano = 1_700_000_000_000_000_000
+    process = seen.processes.add(exe="/srv/app", build_id="b", level=model_pb2.LEVEL_FULL)
+    process.key.MergeFrom(model_pb2.ProcessKey(boot_id="boot", pid=3, start_ticks=4, exec_epoch=5))
+    names = seen.site_names
+    names.build_id.append("b")
+    names.pc.append(2**64 - 1)
+    names.function.append("main.f")
+    names.file.append("f.go")
+    names.line.append(9)
+    names.start_function.append("")
+    seen.site_counters.process.append(0)
+    seen.site_counters.pc.append(2**64 - 1)
+    seen.site_counters.created.append(10)
+    seen.site_counters.exited.append(2)
+    seen.park_counters.process.append(0)
+    seen.park_counters.wait_reason.append("select")
+    seen.park_counters.parked.append(8)
+    seen.pauses.process.append(0)
+    seen.pauses.ordinal.append(0)
+    seen.pauses.start_unix_nano.append(5)
+    seen.pauses.duration_ns.append(6)
+    seen.pauses.reason.append("GC")
+    seen.gc_cycles.process.append(0)
+    seen.gc_cycles.ordinal.append(0)
+    seen.gc_cycles.start_unix_nano.append(5)
+    seen.gc_cycles.end_unix_nano.append(7)
+    seen.gc_totals.process.append(0)
+    seen.gc_totals.cycles.append(1)
+    seen.gc_totals.pauses.append(2)
+    seen.gc_totals.gc_pause_ns.append(3)
+    seen.losses["gc_events_lost"] = 1
+    return message
+
+
+def test_a_whole_batch_is_understood() -> None:
+    batch = decode_batch(STREAM, request())
+    assert (batch.stream, batch.sequence, batch.losses) == (STREAM, 7, {"gc_events_lost": 1})
+    assert batch.processes[0].key == ProcessKey("boot", 3, 4, 5)
+    assert batch.sites == (Site("b", 2**64 - 1, "main.f", "f.go", 9, ""),)
+    assert batch.site_counters["pc"].tolist() == [2**64 - 1]
+    assert batch.site_counters["pc"].dtype == np.uint64
+    assert batch.site_counters["created"].tolist() == [10]
+    assert batch.pauses["reason"].tolist() == ["GC"]
+
+
+def test_an_empty_batch_is_understood() -> None:
+    message = Request(batch=ingest_pb2.Batch(sequence=1, observation=model_pb2.Observation(taken_unix_nano=1)))
+    batch = decode_batch(STREAM, message)
+    assert all(len(column) == 0 for column in batch.site_counters.values())
+
+
+def test_a_hello_is_understood() -> None:
+    hello = ingest_pb2.Hello(agent_id="agent", agent_epoch="epoch-1", host="web-1", agent_version="0.1.0")
+    assert decode_hello(Request(hello=hello)) == replace(STREAM, agent_version="0.1.0")
+
+
+@pytest.mark.parametrize("missing", ["agent_id", "agent_epoch", "host"])
+def test_a_hello_without_a_name_is_refused(missing: str) -> None:
+    names = {"agent_id": "a", "agent_epoch": "e", "host": "h", missing: ""}
+    hello = ingest_pb2.Hello(**names)
+    with pytest.raises(BatchError, match=missing):
+        decode_hello(Request(hello=hello))
+
+
+def test_messages_in_the_wrong_order_are_refused() -> None:
+    with pytest.raises(BatchError, match="first request"):
+        decode_hello(request())
+    with pytest.raises(BatchError, match="after the first"):
+        decode_batch(STREAM, Request(hello=ingest_pb2.Hello()))
+    with pytest.raises(BatchError, match="after the first"):
+        decode_batch(STREAM, Request())
+
+
+def _change(path: str, value: object) -> Callable[[ingest_pb2.Batch], None]:
+    def run(batch: ingest_pb2.Batch) -> None:
+        *inner, last = path.split(".")
+        target: Any = batch
+        for name in inner:
+            target = target[int(name)] if name.isdigit() else getattr(target, name)
+        if last.isdigit():
+            target[int(last)] = value
+        else:
+            setattr(target, last, value)
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (_change("sequence", 0), "batch.sequence is 0"),
+        (_change("observation.taken_unix_nano", 0), "taken_unix_nano is 0"),
+        (_change("observation.taken_unix_nano", -5), "taken_unix_nano is -5"),
+        (_change("observation.taken_unix_nano", 2**63 - 1), "taken_unix_nano"),
+        (_change("observation.processes.0.level", 0), r"processes\[0\].level is 0"),
+        (_change("observation.processes.0.level", 9), r"processes\[0\].level is 9"),
+        (_change("observation.processes.0.key.pid", 0), r"processes\[0\].key.pid"),
+        (_change("observation.processes.0.key.start_ticks", 2**64 - 1), "start_ticks"),
+        (_change("observation.processes.0.started_unix_nano", -1), "started_unix_nano is -1"),
+        (_change("observation.processes.0.exe", "x" * (MAX_TEXT + 1)), "exe is longer"),
+        (_change("observation.site_counters.process.0", 1), r"site_counters.process\[0\] is 1, and the batch has 1"),
+        (_change("observation.gc_cycles.process.0", 2**32 - 1), r"gc_cycles.process\[0\]"),
+        (
+            _change("observation.site_counters.created.0", 2**64 - 1),
+            r"site_counters.created\[0\] is 18446744073709551615",
+        ),
+        (_change("observation.site_counters.exited.0", 2**62), r"site_counters.exited\[0\]"),
+        (_change("observation.pauses.start_unix_nano.0", -9), r"pauses.start_unix_nano\[0\] is -9"),
+        (_change("observation.pauses.reason.0", "x" * (MAX_TEXT + 1)), r"pauses.reason\[0\] is longer"),
+        (_change("observation.site_names.function.0", "x" * (MAX_TEXT + 1)), r"site_names.function\[0\] is longer"),
+        (lambda batch: batch.observation.site_counters.pc.append(1), "site_counters has columns of different lengths"),
+        (lambda batch: batch.observation.site_names.line.append(1), "site_names has columns of different lengths"),
+        (lambda batch: batch.observation.park_counters.parked.append(1), "park_counters has columns"),
+        (lambda batch: batch.observation.gc_totals.pauses.append(1), "gc_totals has columns"),
+        (lambda batch: batch.observation.site_counters.pc.extend([1] * MAX_ROWS), "a batch may have"),
+        (lambda batch: batch.observation.losses.update({str(n): n for n in range(1_001)}), "1000 losses"),
+    ],
+)
+def test_a_wrong_field_is_refused_by_its_name(change: Callable[[ingest_pb2.Batch], None], words: str) -> None:
+    message = request()
+    change(message.batch)
+    with pytest.raises(BatchError, match=words):
+        decode_batch(STREAM, message)
+
+
+@given(st.data())
+def test_whatever_protobuf_lets_through_is_understood_or_refused(choice: st.DataObject) -> None:
+    data = bytearray(request().SerializeToString())
+    for _ in range(choice.draw(st.integers(1, 6))):
+        data[choice.draw(st.integers(0, len(data) - 1))] = choice.draw(st.integers(0, 255))
+    message = Request()
+    with suppress(Exception):
+        message.ParseFromString(bytes(data))
+    with suppress(BatchError):
+        decode_batch(STREAM, message)

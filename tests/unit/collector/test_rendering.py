@@ -1,0 +1,63 @@
+"""What people read is short and cannot be spoofed; what programs read is one document."""
+
+import json
+
+import pytest
+from gosonde import rendering
+from gosonde.collector_client import ProcessName, SiteRow
+
+
+@pytest.mark.parametrize(
+    ("nanoseconds", "text"),
+    [
+        (0, "0 ns"),
+        (999, "999 ns"),
+        (1_500, "1.5 µs"),
+        (1_250_000, "1.25 ms"),
+        (2_500_000_000, "2.5 s"),
+        (200_000_000_000, "3 min 20 s"),
+        (7_260_000_000_000, "2 h 1 min"),
+        (187_200_000_000_000, "2 d 4 h"),
+    ],
+)
+def test_durations_have_two_units_at_most(nanoseconds: int, text: str) -> None:
+    assert rendering.duration(nanoseconds) == text
+
+
+def test_moments_are_utc_to_the_second() -> None:
+    assert rendering.moment(1_700_000_000_999_999_999) == "2023-11-14 22:13:20 UTC"
+    assert rendering.moment(0) == "-"
+
+
+def test_control_characters_from_outside_are_made_visible() -> None:
+    assert rendering.cell("main.f\x1b[31m\n") == "main.f\\x1b[31m\\x0a"
+
+
+def test_a_table_that_is_piped_keeps_each_row_on_its_line(capsys: pytest.CaptureFixture[str]) -> None:
+    path = "/a/very/long/path/" + "x" * 300
+    rendering.print_table(("N", "FILE"), [(1_234, path), (5, "[bold]not markup[/]")], "nothing")
+    header, first, second = capsys.readouterr().out.splitlines()
+    assert header.split() == ["N", "FILE"]
+    assert first.split() == ["1,234", path]
+    assert "[bold]not markup[/]" in second
+
+
+def test_an_empty_table_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    rendering.print_table(("N",), [], "There is nothing.")
+    assert capsys.readouterr().out == "There is nothing.\n"
+
+
+def test_json_is_one_document_with_the_fields_of_the_values(capsys: pytest.CaptureFixture[str]) -> None:
+    rendering.print_json([SiteRow("h", ProcessName(1, "/x"), "f", "a.go", 2, 5, 3, 2)])
+    assert json.loads(capsys.readouterr().out) == [
+        {
+            "host": "h",
+            "process": {"pid": 1, "exe": "/x"},
+            "function": "f",
+            "file": "a.go",
+            "line": 2,
+            "created": 5,
+            "exited": 3,
+            "live": 2,
+        }
+    ]
