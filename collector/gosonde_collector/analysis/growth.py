@@ -26,6 +26,8 @@ CHANCE: Final = 3.0
 DIRECTION: Final = 6.0
 #: The slope of the second half of a window against that of the first; below, the count levels off.
 LEVELLING: Final = 0.5
+#: Points of a window that its rate is taken from, at most.
+RATE_POINTS: Final = 64
 #: How far, against the whole rise, a count must lie below the straight line for growth to have begun later.
 KNEE: Final = 0.05
 
@@ -89,8 +91,7 @@ def _in_window(steps: Steps, window_s: int) -> Growth | None:
     grid = np.linspace(start, steps.until_unix_nano, PARTS + 1).astype(np.int64)
     created, exited = steps.at(grid)
     live = created - exited
-    slope = theil_sen(live)
-    grown = slope * PARTS
+    grown = theil_sen(np.arange(PARTS + 1), live) * PARTS
     rising = int(np.count_nonzero(np.diff(live) > 0))
     by_chance = CHANCE * float(np.sqrt(max(int(live[0]), 0)))
     if rising < RISING_PARTS or grown < max(MIN_GROWTH, by_chance):
@@ -99,7 +100,7 @@ def _in_window(steps: Steps, window_s: int) -> Growth | None:
         return None
     return Growth(
         window_s,
-        slope * PARTS / window_s,
+        _rate(steps, start),
         grown,
         rising,
         int(created[-1] - created[0]),
@@ -108,10 +109,17 @@ def _in_window(steps: Steps, window_s: int) -> Growth | None:
     )
 
 
-def theil_sen(values: NDArray[np.int64]) -> float:
-    """Median of the slopes, per step, between all pairs of equally spaced values."""
+def theil_sen(moments: NDArray[np.int64], values: NDArray[np.int64]) -> float:
+    """Median of the slopes between all pairs of points; the moments ascend strictly. Shapes (n,), n >= 2."""
     first, second = np.triu_indices(len(values), k=1)
-    return float(np.median((values[second] - values[first]) / (second - first)))
+    return float(np.median((values[second] - values[first]) / (moments[second] - moments[first])))
+
+
+def _rate(steps: Steps, start: int) -> float:
+    """Slope per second through what was really seen since `start`, which is less coarse than the parts."""
+    seen = np.flatnonzero((steps.unix_nano >= start) & (np.diff(steps.unix_nano, prepend=-1) > 0))
+    chosen = seen[np.linspace(0, len(seen) - 1, min(len(seen), RATE_POINTS)).astype(np.int64)]
+    return theil_sen(steps.unix_nano[chosen], steps.live[chosen]) * SECOND
 
 
 def _wanders(live: NDArray[np.int64]) -> bool:
@@ -121,7 +129,8 @@ def _wanders(live: NDArray[np.int64]) -> bool:
 
 def _levels_off(live: NDArray[np.int64]) -> bool:
     half = PARTS // 2
-    return theil_sen(live[half:]) < LEVELLING * theil_sen(live[: half + 1])
+    moments = np.arange(half + 1)
+    return theil_sen(moments, live[half:]) < LEVELLING * theil_sen(moments, live[: half + 1])
 
 
 def _was_here_before(steps: Steps, start: int, live: NDArray[np.int64]) -> bool:
