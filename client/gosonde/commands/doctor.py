@@ -19,7 +19,7 @@ def register(app: typer.Typer) -> None:
 
 
 def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False) -> None:
-    """Say what this host allows, and what to do about what it does not; exits with 3 when the agent cannot work here."""
+    """Say what this host allows, and what to do about what it does not; exit code 3 when that is too little."""
     found = host.checks()
     if as_json:
         typer.echo(json.dumps({"ready": host.ready(found), "checks": [asdict(check) for check in found]}, indent=2))
