@@ -99,12 +99,17 @@ class Program:
         self._bpf.ring_buffer_consume()
 
     def give_memory_back(self) -> None:
-        """Lets the kernel take back the pages of the compiler, which is not needed again until a program is loaded."""
+        """Lets the kernel take back what compiling needed: the compiler's heap, and pages of files that are not in use.
+
+        Pages that are needed after all come back from the page cache.
+        """
         self._bpf.free_bcc_memory()
         libc = ctypes.CDLL(None)
+        libc.malloc_trim(0)
         for line in Path("/proc/self/maps").read_text().splitlines():
-            if any(name in line for name in ("libLLVM", "libclang", "libbcc")):
-                start, end = (int(part, 16) for part in line.split()[0].split("-"))
+            fields = line.split()
+            if len(fields) > 5 and fields[5].startswith("/"):
+                start, end = (int(part, 16) for part in fields[0].split("-"))
                 libc.madvise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), MADV_PAGEOUT)
 
     def close(self) -> None:
