@@ -51,15 +51,16 @@ async def _serve(config: CollectorConfig, reload: Reload, store: Store) -> None:
     stopping = asyncio.Event()
     notifier = Notifier()
     async with AsyncExitStack() as stack:
-        worker = Worker("store")
-        stack.callback(worker.close)
+        writing, asking, analysing = Worker("writing"), Worker("asking"), Worker("analysing")
+        for worker in (writing, asking, analysing):
+            stack.callback(worker.close)
         analyst = Analyst(store)
-        routine = Routine(config, store, worker, analyst)
-        committer = Committer(store, worker)
+        routine = Routine(config, store, analysing, analyst)
+        committer = Committer(store, writing)
         for work in (committer.run(), routine.analyse(), routine.expire(), notifier.watchdog()):
             await stack.enter_async_context(_running(work, stopping))
-        ingest = IngestService(store, worker, committer)
-        query = QueryService(store, worker, analyst)
+        ingest = IngestService(store, asking, committer)
+        query = QueryService(store, asking, analyst)
         await stack.enter_async_context(_listening(config.listen, ingest, query))
         _on_signals(stopping, lambda: _reload(routine, reload))
         notifier.ready(f"listening on {config.listen}")

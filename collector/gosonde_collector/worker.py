@@ -1,4 +1,4 @@
-"""One thread for everything that blocks on the store, so that the event loop never does."""
+"""A thread for what blocks, so that the event loop never does."""
 
 import asyncio
 from collections.abc import Callable

@@ -17,7 +17,7 @@ SAVE_NS: Final = 60 * SECOND
 
 
 class Analyst:
-    """Judges when told to. One thread at a time."""
+    """Judges when told to, in one thread at a time; any thread may read the findings meanwhile."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -40,17 +40,17 @@ class Analyst:
         growing = {finding_id(s.host, s.process.key, s.site): s for s in self._store.series(LOOKBACK_NS, MIN_GROWTH)}
         updated = list(self._judged(growing))
         updated += [self._revisited(found) for found in self._unseen({found.id for found in updated})]
-        self._findings.update({found.id: found for found in updated})
+        self._findings = {**self._findings, **{found.id: found for found in updated}}
         self._save(updated)
 
     def forget(self, before_unix_nano: int) -> None:
         """Drops findings that are resolved and did not grow since."""
-        old = [
-            f.id for f in self._findings.values() if f.state == finding.RESOLVED and f.grew_unix_nano < before_unix_nano
-        ]
-        for key in old:
-            del self._findings[key]
-            self._saved.pop(key, None)
+        self._findings = {
+            found.id: found
+            for found in self._findings.values()
+            if found.state != finding.RESOLVED or found.grew_unix_nano >= before_unix_nano
+        }
+        self._saved = {key: saved for key, saved in self._saved.items() if key in self._findings}
 
     def _judged(self, growing: dict[str, Series]) -> Iterator[Finding]:
         for key, series in growing.items():

@@ -68,7 +68,7 @@ class Steps:
     until_unix_nano: int
 
     def at(self, unix_nano: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Created and exited at each of the moments, which lie not before the first step."""
+        """Created and exited at each of the moments, in their shape; before the first step, what that holds."""
         index = np.clip(np.searchsorted(self.unix_nano, unix_nano, side="right") - 1, 0, None)
         return self.created[index], self.exited[index]
 
@@ -80,33 +80,36 @@ class Steps:
 
 def find_growth(steps: Steps) -> Growth | None:
     """The growth over the longest window that shows it; None when none does."""
-    found = (_in_window(steps, window) for window in reversed(WINDOWS))
-    return next((growth for growth in found if growth), None)
-
-
-def _in_window(steps: Steps, window_s: int) -> Growth | None:
-    start = steps.until_unix_nano - window_s * SECOND
-    if start < steps.unix_nano[0]:
-        return None
-    grid = np.linspace(start, steps.until_unix_nano, PARTS + 1).astype(np.int64)
-    created, exited = steps.at(grid)
+    starts = steps.until_unix_nano - np.array(WINDOWS) * SECOND
+    past = int(np.count_nonzero(starts >= steps.unix_nano[0]))
+    grids = np.linspace(starts[:past], steps.until_unix_nano, PARTS + 1, axis=1).astype(np.int64)
+    created, exited = steps.at(grids)
     live = created - exited
-    grown = theil_sen(np.arange(PARTS + 1), live) * PARTS
-    rising = int(np.count_nonzero(np.diff(live) > 0))
+    rising = np.count_nonzero(np.diff(live) > 0, axis=1)
+    for window in reversed(range(past)):
+        if rising[window] >= RISING_PARTS and _grows(steps, int(starts[window]), live[window]):
+            return Growth(
+                WINDOWS[window],
+                _rate(steps, int(starts[window])),
+                _rise(live[window]),
+                int(rising[window]),
+                int(created[window, -1] - created[window, 0]),
+                int(exited[window, -1] - exited[window, 0]),
+                since(steps),
+            )
+    return None
+
+
+def _grows(steps: Steps, start: int, live: NDArray[np.int64]) -> bool:
     by_chance = CHANCE * float(np.sqrt(max(int(live[0]), 0)))
-    if rising < RISING_PARTS or grown < max(MIN_GROWTH, by_chance):
-        return None
-    if _wanders(live) or _levels_off(live) or _was_here_before(steps, start, live):
-        return None
-    return Growth(
-        window_s,
-        _rate(steps, start),
-        grown,
-        rising,
-        int(created[-1] - created[0]),
-        int(exited[-1] - exited[0]),
-        since(steps),
-    )
+    if _rise(live) < max(MIN_GROWTH, by_chance):
+        return False
+    return not (_wanders(live) or _levels_off(live) or _was_here_before(steps, start, live))
+
+
+def _rise(live: NDArray[np.int64]) -> float:
+    """By how much the line through the values rises from the first to the last."""
+    return theil_sen(np.arange(PARTS + 1), live) * PARTS
 
 
 def theil_sen(moments: NDArray[np.int64], values: NDArray[np.int64]) -> float:

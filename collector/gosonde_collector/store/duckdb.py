@@ -23,7 +23,7 @@ FILE_NAME: Final = "gosonde.duckdb"
 
 
 class DuckDBStore:
-    """Implements `protocol.Store`. A lock makes calls from several threads take turns."""
+    """Implements `protocol.Store`. Writers take turns; readers, each with a cursor of its own, wait for nobody."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self._connection = connection
@@ -102,9 +102,11 @@ class DuckDBStore:
             self._connection.close()
 
     def _series(self, query: str, *values: object) -> list[Series]:
-        with self._lock, _failures("read the store"):
-            steps = self._connection.execute(query, values).fetchnumpy()
-            processes = rows.running(self._connection.execute(queries.RUNNING).fetchall())
+        with _failures("read the store"), self._connection.cursor() as cursor:
+            cursor.begin()
+            steps = cursor.execute(query, values).fetchnumpy()
+            processes = rows.running(cursor.execute(queries.RUNNING).fetchall())
+            cursor.commit()
         return rows.all_series(steps, processes, self._known.sites)
 
     def _reload(self) -> None:
@@ -112,8 +114,8 @@ class DuckDBStore:
             self._known = Known.load(self._connection)
 
     def _select(self, query: str, *values: object) -> list[tuple[Any, ...]]:
-        with self._lock, _failures("read the store"):
-            return self._connection.execute(query, values).fetchall()
+        with _failures("read the store"), self._connection.cursor() as cursor:
+            return cursor.execute(query, values).fetchall()
 
     @contextmanager
     def _transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:

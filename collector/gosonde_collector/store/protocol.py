@@ -17,7 +17,7 @@ from gosonde_collector.store.records import FindingRecord, Series, Snapshot
 
 
 class Store(Protocol):
-    """Every method blocks, may be called from one thread at a time, and raises StoreError when the store fails."""
+    """Every method blocks, may be called from any thread, and raises StoreError when the store fails."""
 
     def append(self, batches: Sequence[Batch]) -> None:
         """Stores all batches or none, durably. A batch whose sequence its stream is already past is ignored."""
