@@ -14,7 +14,7 @@ from gosonde.errors import GosondeError
 from gosonde_agent.aggregation import Aggregation
 from gosonde_agent.discovery import procfs
 from gosonde_agent.discovery.attachments import Attachment, Attachments
-from gosonde_agent.errors import NoSuchProcessError, NotGoError
+from gosonde_agent.errors import MalformedBinaryError, NoSuchProcessError, NotGoError
 from gosonde_agent.golang import binary as golang
 from gosonde_agent.kernel import monotonic_to_unix_nano
 from gosonde_agent.losses import AGENT_LOSSES
@@ -146,6 +146,11 @@ class Monitor:
         except GosondeError as error:
             self._attachments.refuse(identity, error)
             raise
+        except Exception as error:  # a fault of ours in reading what others control must not end the agent
+            log.exception("a file could not be read", path=path)
+            refusal = MalformedBinaryError(f"reading {path} failed: {type(error).__name__}: {error}")
+            self._attachments.refuse(identity, refusal)
+            raise refusal from error
 
     # --- keeping processes -------------------------------------------------------------------------------------------
 

@@ -137,7 +137,7 @@ class _Agent:
         except GosondeError as error:
             log.warning("configuration not reloaded", reason=str(error))
             return
-        logs.configure(json=True, level=self._config.log_level)
+        logs.set_level(self._config.log_level)
         self._monitor.select(_selection(self._config))
         if ignored:
             log.warning("these keys need a restart", keys=list(ignored))

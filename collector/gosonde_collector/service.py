@@ -125,5 +125,5 @@ def _reload(routine: Routine, reload: Reload) -> None:
     except GosondeError as error:
         log.error("configuration not reloaded; the former one stays", reason=str(error))  # noqa: TRY400
         return
-    logs.configure(json=True, level=routine.config.log_level)
+    logs.set_level(routine.config.log_level)
     log.info("configuration reloaded", needs_restart=list(ignored))

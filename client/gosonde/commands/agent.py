@@ -1,5 +1,6 @@
 """`gosonde agent`: the service on each host."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -26,6 +27,7 @@ def agent(
         list[str] | None, typer.Option(metavar="GLOB", help="Watch executables that match; default: all of Go.")
     ] = None,
     pid: Annotated[list[int] | None, typer.Option(metavar="N", help="Watch this process.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Log JSON also to a terminal.")] = False,
 ) -> None:
     """Watch the Go processes of this host, answer local queries, and feed the collector."""
     from gosonde_agent.config import AgentConfig, load  # noqa: PLC0415
@@ -36,7 +38,7 @@ def agent(
         return (load(config) if config else AgentConfig()).merged(flags)
 
     settings = reread()
-    logs.configure(json=True, level=settings.log_level)
+    logs.configure(json=as_json or not sys.stderr.isatty(), level=settings.log_level)
     try:
         from gosonde_agent import service  # noqa: PLC0415
     except ImportError as error:

@@ -1,5 +1,6 @@
 """`gosonde collector`: the service in the centre."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -21,6 +22,7 @@ def collector(
         str | None, typer.Option(metavar="HOST:PORT", help="Where agents and queries are served; unix:PATH works too.")
     ] = None,
     data: Annotated[Path | None, typer.Option(metavar="DIR", help="Where the store is kept.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Log JSON also to a terminal.")] = False,
 ) -> None:
     """Take in what agents stream and people push, store it, and find what leaks."""
     try:
@@ -36,5 +38,5 @@ def collector(
         return load(config, flags) if config else CollectorConfig().merged(flags)
 
     settings = read()
-    logs.configure(json=True, level=settings.log_level)
+    logs.configure(json=as_json or not sys.stderr.isatty(), level=settings.log_level)
     service.run(settings, read)

@@ -1,0 +1,24 @@
+"""Logs are JSON lines whose level can change while the process runs."""
+
+import json
+
+import pytest
+import structlog
+from gosonde import logs
+
+
+def test_each_line_is_one_json_document(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure(json=True)
+    structlog.get_logger().info("agent started", agent_id="a1")
+    line = json.loads(capsys.readouterr().err)
+    assert (line["event"], line["agent_id"], line["level"]) == ("agent started", "a1", "info")
+    assert line["timestamp"].endswith("Z")
+
+
+def test_a_logger_that_was_used_before_follows_a_new_level(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure(json=True, level="warning")
+    log = structlog.get_logger()
+    log.info("unheard")
+    logs.set_level("info")
+    log.info("heard")
+    assert [json.loads(line)["event"] for line in capsys.readouterr().err.splitlines()] == ["heard"]
