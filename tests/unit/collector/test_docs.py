@@ -1,0 +1,23 @@
+"""docs/collector.md gives the numbers that the code has."""
+
+import re
+from pathlib import Path
+
+from gosonde_collector.analysis.finding import AGREEING, CONFIDENCE, DISAGREEING, NO_EXITS, STOPPED
+from gosonde_collector.analysis.growth import WINDOWS
+
+TEXT = (Path(__file__).parents[3] / "docs" / "collector.md").read_text()
+
+
+def test_the_confidence_of_each_window_is_documented() -> None:
+    rows = re.findall(r"^\| ([\d,]+) s \| ([\d.]+) \|$", TEXT, re.MULTILINE)
+    documented = {int(window.replace(",", "")): float(value) for window, value in rows}
+    assert documented == CONFIDENCE
+    assert tuple(documented) == WINDOWS
+
+
+def test_what_changes_the_confidence_is_documented() -> None:
+    assert f"{NO_EXITS} is added" in TEXT
+    assert AGREEING == 0.5
+    assert f"halves the\ndoubt; each that disagrees leaves {DISAGREEING} of" in TEXT
+    assert f"keeps {STOPPED} of" in TEXT
