@@ -11,7 +11,7 @@ from pathlib import Path
 from gosonde_agent import host_trials as trials
 from gosonde_agent.kernel import kernel_version
 
-OLDEST_KERNEL = (5, 8)
+OLDEST_KERNEL = (5, 15)
 NOP5_KERNEL = (6, 18)
 
 #: Bits of the capability sets in /proc/PID/status.
@@ -78,7 +78,7 @@ def _kernel() -> Check:
     release = platform.release()
     if kernel_version() >= OLDEST_KERNEL:
         return Check("kernel", Status.OK, f"Linux {release}")
-    return Check("kernel", Status.MISSING, f"Linux {release} is too old", "use Linux 5.8 or newer")
+    return Check("kernel", Status.MISSING, f"Linux {release} is too old", "use Linux 5.15 or newer")
 
 
 def _capabilities() -> Check:
