@@ -145,7 +145,7 @@ class CollectorClient:
         return [_process(row) for row in self._call(self._stub.ListProcesses, request).rows]
 
     def sites(self, host: str = "", pid: int = 0) -> list[SiteRow]:
-        """Every site, those with the most live goroutines first."""
+        """Every site: running processes first, then the most live goroutines."""
         request = collector_pb2.ListSitesRequest(filter=_filter(host, pid))
         return [_site(row) for row in self._call(self._stub.ListSites, request).rows]
 

@@ -64,7 +64,7 @@ class Analyst:
     def _revisited(self, found: Finding) -> Finding:
         series = self._store.site_series(found.host, found.process, found.site.pc, LOOKBACK_NS)
         if series is None:
-            return finding.resolved(found)
+            return finding.ended(found)
         return finding.not_grown(found, series, self._witnesses(series, None))
 
     def _witnesses(self, series: Series, growth: Growth | None) -> tuple[Witness, ...]:

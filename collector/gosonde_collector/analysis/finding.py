@@ -133,8 +133,13 @@ def not_grown(finding: Finding, series: Series, witnesses: tuple[Witness, ...]) 
 
 
 def resolved(finding: Finding) -> Finding:
-    """The finding, over: the process ended or the goroutines went away."""
+    """The finding, over because the goroutines went away."""
     return replace(finding, state=RESOLVED, growth_per_second=0.0)
+
+
+def ended(finding: Finding) -> Finding:
+    """The finding, over because its process ended, and with it every goroutine."""
+    return replace(resolved(finding), live=0)
 
 
 def judge(growth: Growth, witnesses: tuple[Witness, ...]) -> float:

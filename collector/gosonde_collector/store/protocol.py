@@ -26,10 +26,10 @@ class Store(Protocol):
         """The highest sequence of the stream that is stored; 0 when there is none."""
 
     def processes(self, which: ProcessFilter) -> list[KnownProcess]:
-        """Every process that is known, the refused and the ended too; the newest first."""
+        """Every process that is known, the refused and the ended too: running ones first, then the newest."""
 
     def sites(self, which: ProcessFilter) -> list[SiteTotal]:
-        """The latest totals of every site, those with the most live goroutines first."""
+        """The latest totals of every site: running processes first, then the most live goroutines."""
 
     def gc_cycles(self, which: ProcessFilter, limit: int) -> list[GcCycle]:
         """The newest `limit` cycles of each process, newest first."""

@@ -33,7 +33,7 @@ SELECT p.host, {KEY}, p.exe, p.build_id, t.pc, coalesce(n.function, ''), coalesc
 FROM ({TOTALS}) AS t
 JOIN ({CHOSEN}) AS p ON p.process = t.process
 LEFT JOIN known_sites AS n ON n.build_id = p.build_id AND n.pc = t.pc
-ORDER BY t.created - t.exited DESC, t.created DESC, p.host, p.pid, t.pc
+ORDER BY p.ended_unix_nano > 0, t.created - t.exited DESC, t.created DESC, p.host, p.pid, t.pc
 """
 
 #: A pause belongs to a cycle when the two have a moment in common.

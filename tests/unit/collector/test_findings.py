@@ -102,7 +102,7 @@ def test_a_finding_of_a_process_that_ended_is_resolved(store: DuckDBStore) -> No
     assert found(analyst)
     store.append([batch(31, processes=[process(ended_unix_nano=START + 31 * SECOND)])])
     (finding,) = found(analyst)
-    assert (finding.state, finding.growth_per_second) == ("resolved", 0.0)
+    assert (finding.state, finding.growth_per_second, finding.live) == ("resolved", 0.0, 0)
     analyst.forget(START + 60 * SECOND)
     assert found(analyst) == []
 

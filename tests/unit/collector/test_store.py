@@ -189,6 +189,13 @@ def test_an_ended_process_goes_when_it_is_too_old(store: DuckDBStore) -> None:
     assert totals(store) == [(2, 0)]
 
 
+def test_sites_of_running_processes_come_first(store: DuckDBStore) -> None:
+    over = process(ended_unix_nano=START + SECOND)
+    running = process(ProcessKey("boot", 5, 100, 0))
+    store.append([batch(1, processes=[over, running], counters=[(0, SITE.pc, 900, 0), (1, SITE.pc, 2, 0)])])
+    assert [total.process.pid for total in store.sites(ALL)] == [5, KEY.pid]
+
+
 def test_everything_is_there_after_reopening(tmp_path: Path) -> None:
     first = open_store(tmp_path)
     first.append([batch(3, counters=[(0, SITE.pc, 10, 2)])])
