@@ -125,7 +125,7 @@ def _service(folder: Path, name: str, *flags: str, prefix: tuple[str, ...] = ())
         yield
     finally:
         if process.poll() is None:
-            subprocess.run((*prefix, "kill", str(process.pid)), check=False)
+            subprocess.run((*prefix, "sh", "-c", f"kill {process.pid}"), check=False)
             process.wait()
         else:
             console.print(f"the {name} ended with {process.returncode}:\n{log.read_text()[-2000:]}", markup=False)
