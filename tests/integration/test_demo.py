@@ -1,0 +1,17 @@
+"""What `make demo` shows, held as a test: program, agent, collector and finding, with nothing in between replaced."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.usefixtures("ebpf")
+def test_a_leak_is_found_by_its_go_statement_and_confirmed_by_the_programs_own_profile() -> None:
+    done = subprocess.run([sys.executable, "scripts/demo.py"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "The leak is found." in done.stdout
+    assert "✓ pprof" in done.stdout
