@@ -1,0 +1,134 @@
+"""Walks many goroutines' stacks at once, by the tables that the runtime itself unwinds with (pcsp in pclntab).
+
+The code of a call returns to the address that the frame's size says, whatever frame pointers hold; this is
+runtime/traceback.go (unwinder) on amd64, done for a whole batch a frame at a time.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from gosonde_agent.errors import MalformedBinaryError
+from gosonde_agent.golang.pclntab import Pclntab
+
+POINTER = 8
+MAX_FRAMES = 2_048
+#: No frame is larger.
+MAX_FRAME_SIZE = 1 << 30
+#: Different addresses that are looked up in one binary before its processes are taken to be hostile.
+MAX_ADDRESSES = 500_000
+
+#: How a walk goes on from a frame.
+GOES_ON, TOP, STOPS = 0, 1, 2
+#: No code is at it or above.
+NOWHERE = np.uint64(1 << 62)
+
+#: abi.FuncFlag
+TOP_FRAME = 1
+SP_WRITE = 2
+
+#: The return address that these leave is not that of a call (runtime.isInjectedCall).
+INJECTED = frozenset({"runtime.sigpanic", "runtime.asyncPreempt", "runtime.debugCallV2"})
+
+U64 = npt.NDArray[np.uint64]
+I64 = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+
+#: words(rows, addresses) -> (values, readable): the 8 bytes at an address of each row's stack.
+Words = Callable[[I64, U64], tuple[U64, Bools]]
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """Stacks of n goroutines.
+
+    Attributes:
+        pcs: uint64[n, depth]: link-time addresses of the calls, innermost first, 0 where there is none.
+        complete: bool[n]: the walk reached the goroutine's first frame.
+    """
+
+    pcs: U64
+    complete: Bools
+
+
+class Unwinder:
+    """Unwinds stacks of processes that run one binary. Not thread-safe: it remembers what it looked up."""
+
+    def __init__(self, pclntab: Pclntab) -> None:
+        self._pclntab = pclntab
+        self._steps: dict[int, tuple[int, int, int, int]] = {}
+        self._keys = np.zeros(0, np.uint64)
+        self._table = np.zeros((0, 4), np.int64)
+
+    def walk(self, pcs: U64, sps: U64, highs: U64, bias: int, words: Words) -> Walk:
+        """Walks from (pc, sp) up to the stack's end `high`; addresses are the process's.
+
+        A walk ends at the goroutine's first frame, or where the stack makes no sense: outside Go code, outside the
+        stack, or not going up. It takes MAX_FRAMES steps at most.
+
+        Raises:
+            MalformedBinaryError: The process shows more different addresses than a program has, or a table is damaged.
+        """
+        count = len(pcs)
+        columns: list[U64] = []
+        complete = np.zeros(count, np.bool_)
+        rows = np.arange(count, dtype=np.int64)
+        pc, sp = pcs.copy(), sps.copy()
+        is_call = np.ones(count, np.bool_)
+        for depth in range(MAX_FRAMES):
+            if not len(rows):
+                break
+            linked = np.where(pc == 0, pc, np.minimum(pc - np.uint64(bias), NOWHERE))
+            delta, kind, shift, is_injected = self._look_up(linked, first=depth == 0)
+            column = np.zeros(count, np.uint64)
+            known = (kind != STOPS) & (linked != 0)
+            column[rows[known]] = (linked - np.where(is_call, shift, 0).astype(np.uint64))[known]
+            columns.append(column)
+            complete[rows[kind == TOP]] = True
+            frame_end = sp + delta.astype(np.uint64) + np.uint64(POINTER)
+            goes = (kind == GOES_ON) & (frame_end > sp) & (frame_end <= highs[rows])
+            rows, frame_end, is_injected = rows[goes], frame_end[goes], is_injected[goes]
+            pc, readable = words(rows, frame_end - np.uint64(POINTER))
+            rows, pc, sp = rows[readable], pc[readable], frame_end[readable]
+            is_call = ~is_injected[readable].astype(np.bool_)
+        matrix = np.stack(columns, axis=1) if columns else np.zeros((count, 0), np.uint64)
+        return Walk(matrix, complete)
+
+    def _look_up(self, pcs: U64, *, first: bool) -> tuple[I64, I64, I64, I64]:
+        """(frame size less the return address, kind, what to take off for the call's address, is injected), each [n]."""
+        keys = pcs * np.uint64(2) + np.uint64(first)
+        places = np.minimum(np.searchsorted(self._keys, keys), max(len(self._keys) - 1, 0))
+        if not len(self._keys) or not (self._keys[places] == keys).all():
+            self._learn(np.unique(keys).tolist())
+            places = np.searchsorted(self._keys, keys)
+        found = self._table[places]
+        return found[:, 0], found[:, 1], found[:, 2], found[:, 3]
+
+    def _learn(self, keys: list[int]) -> None:
+        for key in keys:
+            if key not in self._steps:
+                self._steps[key] = self._step(key >> 1, first=bool(key & 1))
+        if len(self._steps) > MAX_ADDRESSES:
+            raise MalformedBinaryError(f"stacks name more than {MAX_ADDRESSES} different code addresses")
+        order = sorted(self._steps)
+        self._keys = np.array(order, np.uint64)
+        self._table = np.array([self._steps[key] for key in order], np.int64).reshape(-1, 4)
+
+    def _step(self, pc: int, *, first: bool) -> tuple[int, int, int, int]:
+        function = self._pclntab.function_of(pc)
+        if pc == 0 and first:
+            return 0, GOES_ON, 0, 0  # a call of a nil func: the caller's frame is the first
+        details = self._pclntab.details_of(pc)
+        if function is None or details is None or details.pcsp == 0:
+            return 0, STOPS, 0, 0
+        is_injected = int(function.name in INJECTED)
+        shift = int(pc > function.entry)
+        if details.flag & TOP_FRAME:
+            return 0, TOP, shift, is_injected
+        delta = self._pclntab.pc_value(details.pcsp, function.entry, pc)
+        is_odd = details.flag & SP_WRITE and not first and function.name != "runtime.cgocallback"
+        if is_odd or not 0 <= delta < MAX_FRAME_SIZE:
+            return 0, TOP if is_odd else STOPS, shift, is_injected
+        return delta, GOES_ON, shift, is_injected

@@ -1,0 +1,133 @@
+"""Where the runtime's variables may be in a binary: worked out once a file, proved in each process (see `proof`).
+
+A symbol or DWARF gives one candidate. In a stripped binary the instructions of functions that pclntab names give a
+few: `allgadd` appends to allgs, so it touches a slice header; a structure's base is what explains most of the
+addresses that its users touch.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from gosonde_agent.golang.elf import ElfImage
+from gosonde_agent.golang.pclntab import Pclntab
+from gosonde_agent.sources.memory import symbols
+from gosonde_agent.sources.memory.references import immediates, references
+
+VARIABLES = (
+    "allgs",
+    "allglen",
+    "allp",
+    "sched",
+    "memstats",
+    "gcController",
+    "work",
+    "runtimeInitTime",
+    "waitReasonStrings",
+)
+
+#: Offsets of the fields of a structure of the runtime, by name.
+Fields = Mapping[str, int]
+
+_SCHED_USERS = (
+    "newproc1 schedule findRunnable stopm mput pidleput pidleget gfput gfget wakep checkdead goschedImpl sysmon startm "
+    "procresize handoffp injectglist stopTheWorldWithSema startTheWorldWithSema schedinit mcommoninit retake "
+    "incidlelocked schedEnableUser resetspinning mget globrunqput globrunqget gcount exitsyscallfast"
+)
+_MEMSTATS_USERS = "gcMarkTermination readGCStats_m gcStart gcenable readmemstats_m gcTrigger.test GC"
+_CONTROLLER_USERS = (
+    "newproc1 gcMarkTermination gcControllerCommit gcStart gcMarkDone gcMark gcinit gcSweep readmemstats_m "
+    "gcTrigger.test gcResetMarkState gcBgMarkWorker findRunnable gcAssistAlloc gcAssistAlloc1 readGOGC setGCPercent "
+    "malg stackfree (*mcache).refill (*mcache).allocLarge gcPaceSweeper"
+)
+_ALLP_USERS = "procresize stopTheWorldWithSema schedinit retake checkdead forEachPInternal gcStart"
+
+#: How many bases of a structure are handed on to the proof.
+MAX_BASES = 16
+MAX_WAIT_REASONS = 256
+#: runtime.work is searched for tEnd between these offsets: patch releases have moved it.
+WORK_SEARCH = range(256, 1_024, 8)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """Link-time addresses to try, the likeliest first.
+
+    Attributes:
+        by: "symbols", "DWARF" or "instructions".
+        t_end: Of runtime.work.tEnd.
+        wait_reasons: (address, count) of runtime.waitReasonStrings; (0, 0) when it was not found.
+    """
+
+    by: str
+    allgs: Sequence[int]
+    allglen: Sequence[int]
+    allp: Sequence[int]
+    sched: Sequence[int]
+    memstats: Sequence[int]
+    controller: Sequence[int]
+    t_end: Sequence[int]
+    init_time: Sequence[int]
+    wait_reasons: tuple[int, int]
+
+
+def find(image: ElfImage, fd: int, pclntab: Pclntab, fields_of: Callable[[str], Fields]) -> Candidates:
+    """The candidates in a binary; `fields_of(structure)` gives the offsets that its Go version has."""
+    wanted = {f"runtime.{name}" for name in VARIABLES}
+    known, by = symbols.from_symbol_table(image, wanted), "symbols"
+    if "runtime.allgs" not in known:
+        known, by = symbols.from_dwarf(fd, wanted), "DWARF"
+    if "runtime.allgs" not in known:
+        return _from_instructions(image, pclntab, fields_of)
+    at = {name: [known[f"runtime.{name}"]] if f"runtime.{name}" in known else [] for name in VARIABLES}
+    count = _wait_reason_count(image, pclntab)
+    return Candidates(
+        by,
+        at["allgs"],
+        at["allglen"],
+        at["allp"],
+        at["sched"],
+        at["memstats"],
+        at["gcController"],
+        [base + offset for base in at["work"] for offset in WORK_SEARCH],
+        at["runtimeInitTime"],
+        (at["waitReasonStrings"][0], count) if at["waitReasonStrings"] else (0, 0),
+    )
+
+
+def _from_instructions(image: ElfImage, pclntab: Pclntab, fields_of: Callable[[str], Fields]) -> Candidates:
+    def touched(names: str) -> list[int]:
+        functions = [f"runtime.{name}" for name in names.split()]
+        return list(dict.fromkeys(reference.address for reference in references(image, pclntab, functions)))
+
+    def bases(names: str, structure: str) -> list[int]:
+        offsets = set(fields_of(structure).values())
+        votes = Counter(address - offset for address in touched(names) for offset in offsets)
+        return [base for base, _count in votes.most_common(MAX_BASES)]
+
+    appended = touched("allgadd")
+    mark_termination = touched("gcMarkTermination")
+    return Candidates(
+        "instructions",
+        [address for address in appended if {address + 8, address + 16} <= set(appended)],
+        appended,
+        [address for address in touched(_ALLP_USERS) if address % 8 == 0],
+        bases(_SCHED_USERS, "schedt"),
+        bases(_MEMSTATS_USERS, "mstats"),
+        bases(_CONTROLLER_USERS, "gcControllerState"),
+        mark_termination,
+        [address for address in touched("main") if address in mark_termination and address % 8 == 0],
+        _wait_reason_table(image, pclntab),
+    )
+
+
+def _wait_reason_table(image: ElfImage, pclntab: Pclntab) -> tuple[int, int]:
+    """The array that runtime.waitReason.String indexes: it takes its address last."""
+    taken = [found.address for found in references(image, pclntab, ["runtime.waitReason.String"]) if found.is_address]
+    aligned = [address for address in taken if address % 8 == 0]
+    return (aligned[-1], _wait_reason_count(image, pclntab)) if aligned else (0, 0)
+
+
+def _wait_reason_count(image: ElfImage, pclntab: Pclntab) -> int:
+    counts = [number for number in immediates(image, pclntab, "runtime.waitReason.String") if number > 0]
+    return min(max(counts, default=0), MAX_WAIT_REASONS)

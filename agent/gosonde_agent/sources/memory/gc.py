@@ -1,0 +1,264 @@
+"""The runtime's own account of its garbage collections, read from memstats, gcController and work: no probe needed."""
+
+import math
+import struct
+from dataclasses import dataclass
+
+import numpy as np
+
+from gosonde_agent.sources.memory.errors import ImplausibleMemoryError
+from gosonde_agent.sources.memory.proof import PAUSES, Addresses, FieldsOf
+from gosonde_agent.sources.memory.reader import ProcessMemory
+
+#: A reading that a collection changes under way is made again so often.
+ATTEMPTS = 20
+UNLIMITED = (1 << 63) - 1
+MAX_HEAP = 1 << 48
+
+#: runtime.work around tEnd, the same in every version: bytes before it (negative) and after it.
+WORK_BEFORE, WORK_AFTER = 160, 40
+STW_PROCS, MAX_PROCS, SWEEP_TERM, MARK, MARK_TERM = -36, -32, -24, -16, -8
+
+
+@dataclass(frozen=True, slots=True)
+class PastPause:
+    """How long one GC cycle stopped the world in all, and when the last of its stops ended."""
+
+    cycle: int
+    end_unix_nano: int
+    duration_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class LastCycle:
+    """The GC cycle that ended last, as GODEBUG=gctrace=1 tells of it.
+
+    Attributes:
+        start_ns: Since the runtime began; -1 when that moment was not located.
+        cpu_percent: Share of the program's CPU time that GC took since it began.
+        sweep_ns: World stopped for sweep termination.
+        mark_ns: Concurrent marking.
+        termination_ns: World stopped for mark termination.
+        heap_start_bytes: When the cycle began.
+        heap_end_bytes: When marking ended.
+        heap_marked_bytes: What was found alive.
+    """
+
+    cycle: int
+    start_ns: int
+    cpu_percent: int
+    sweep_ns: int
+    mark_ns: int
+    termination_ns: int
+    stopped_processors: int
+    assist_cpu_ns: int
+    background_cpu_ns: int
+    idle_cpu_ns: int
+    heap_start_bytes: int
+    heap_end_bytes: int
+    heap_marked_bytes: int
+    heap_goal_bytes: int
+    stacks_bytes: int
+    globals_bytes: int
+    processors: int
+    forced: bool
+
+    def gctrace(self) -> str:
+        """The line that the runtime prints."""
+        began = f"{self.start_ns // 1_000_000 / 1_000:.3f}" if self.start_ns >= 0 else "?"
+        clock = "+".join(_milliseconds(ns) for ns in (self.sweep_ns, self.mark_ns, self.termination_ns))
+        stopped, ended, background, idle = (
+            _milliseconds(ns)
+            for ns in (
+                self.stopped_processors * self.sweep_ns,
+                self.stopped_processors * self.termination_ns,
+                self.background_cpu_ns,
+                self.idle_cpu_ns,
+            )
+        )
+        cpu = f"{stopped}+{_milliseconds(self.assist_cpu_ns)}/{background}/{idle}+{ended}"
+        heap = "->".join(str(size >> 20) for size in (self.heap_start_bytes, self.heap_end_bytes, self.heap_marked_bytes))
+        return (
+            f"gc {self.cycle} @{began}s {self.cpu_percent}%: {clock} ms clock, {cpu} ms cpu, {heap} MB, "
+            f"{self.heap_goal_bytes >> 20} MB goal, {self.stacks_bytes >> 20} MB stacks, "
+            f"{self.globals_bytes >> 20} MB globals, {self.processors} P{' (forced)' if self.forced else ''}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class GcFigures:
+    """What the runtime knows of its collections.
+
+    Attributes:
+        pauses: The last 256 cycles', oldest first.
+        heap_goal_bytes: Where GC percent alone would have the next cycle end; -1 when it is off.
+        gc_percent: GOGC; -1 when it is off.
+        memory_limit_bytes: GOMEMLIMIT; -1 when there is none.
+        last: None until a cycle has ended, while one runs, and when runtime.work was not located.
+    """
+
+    cycles: int
+    forced_cycles: int
+    pause_total_ns: int
+    pauses: tuple[PastPause, ...]
+    heap_live_bytes: int
+    heap_goal_bytes: int
+    gc_percent: int
+    memory_limit_bytes: int
+    cpu_fraction: float
+    last: LastCycle | None
+
+
+def read_gc(memory: ProcessMemory, bias: int, addresses: Addresses, fields_of: FieldsOf) -> GcFigures:
+    """All figures at one moment.
+
+    Raises:
+        ImplausibleMemoryError: They contradict each other, however often they are read.
+        GosondeError: The process has ended, or may not be read.
+    """
+    reader = _Reader(memory, bias, addresses, fields_of)
+    before = reader.take()
+    for _ in range(ATTEMPTS):
+        after = reader.take()
+        if after.is_same_cycle(before):
+            return reader.figures(after)
+        before = after
+    raise ImplausibleMemoryError(f"the GC figures of process {memory.pid} change faster than they can be read")
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    stats: bytes
+    controller: bytes
+    work: bytes
+    init_time: int
+
+    def is_same_cycle(self, other: "_Taken") -> bool:
+        return self.stats == other.stats and self.work == other.work
+
+
+class _Reader:
+    def __init__(self, memory: ProcessMemory, bias: int, addresses: Addresses, fields_of: FieldsOf) -> None:
+        self._memory = memory
+        self._bias = bias
+        self._addresses = addresses
+        self._stats = fields_of("mstats")
+        self._controller = fields_of("gcControllerState")
+        self._work = fields_of("workType")
+        self._first = self._stats["last_gc_unix"]
+
+    def take(self) -> _Taken:
+        """The three structures, in one system call."""
+        at = self._addresses
+        has_work = at.t_end != 0
+        user_forced = self._work["tEnd"] - self._work["userForced"]
+        pieces = [
+            (at.memstats + self._first, self._stats["last_gc_nanotime"] + 8 - self._first),
+            (at.controller, max(self._controller.values()) + 8),
+            (at.t_end - max(WORK_BEFORE, user_forced), max(WORK_BEFORE, user_forced) + WORK_AFTER + 8),
+            (at.init_time, 8),
+        ]
+        sizes = np.array([size for _, size in pieces], np.int64)
+        sizes[2] = sizes[2] if has_work else 0
+        sizes[3] = sizes[3] if at.init_time else 0
+        starts = np.array([address + self._bias for address, _ in pieces], np.uint64)
+        data, whole = self._memory.read_pieces(starts, sizes)
+        if not whole.all():
+            raise ImplausibleMemoryError(f"the GC figures of process {self._memory.pid} are not mapped any more")
+        raw, ends = data.tobytes(), np.cumsum(sizes).tolist()
+        stats, controller, work, init = (raw[end - int(size) : end] for end, size in zip(ends, sizes, strict=True))
+        return _Taken(stats, controller, work, int.from_bytes(init, "little"))
+
+    def figures(self, taken: _Taken) -> GcFigures:
+        """What the bytes mean."""
+        cycles, forced = (self._stat(taken, name, "<I") for name in ("numgc", "numforcedgc"))
+        percent = int.from_bytes(taken.controller[:4], "little", signed=True)
+        limit = self._control(taken, "memoryLimit")
+        goal = self._control(taken, "gcPercentHeapGoal")
+        return GcFigures(
+            cycles=cycles,
+            forced_cycles=forced,
+            pause_total_ns=self._stat(taken, "pause_total_ns", "<Q"),
+            pauses=self._pauses(taken, cycles),
+            heap_live_bytes=self._control(taken, "heapLive"),
+            heap_goal_bytes=goal if goal < MAX_HEAP else -1,
+            gc_percent=percent,
+            memory_limit_bytes=limit if limit < UNLIMITED else -1,
+            cpu_fraction=self._fraction(taken),
+            last=self._last(taken, cycles),
+        )
+
+    def _stat(self, taken: _Taken, name: str, form: str) -> int:
+        return int(struct.unpack_from(form, taken.stats, self._stats[name] - self._first)[0])
+
+    def _fraction(self, taken: _Taken) -> float:
+        value = float(struct.unpack_from("<d", taken.stats, self._stats["gc_cpu_fraction"] - self._first)[0])
+        if not math.isfinite(value) or not 0 <= value <= 1:
+            raise ImplausibleMemoryError(f"process {self._memory.pid} says that GC took {value} of its CPU time")
+        return value
+
+    def _control(self, taken: _Taken, name: str) -> int:
+        return int.from_bytes(taken.controller[self._controller[name] :][:8], "little")
+
+    def _pauses(self, taken: _Taken, cycles: int) -> tuple[PastPause, ...]:
+        durations, ends = (
+            np.frombuffer(taken.stats, "<u8", PAUSES, self._stats[name] - self._first).tolist()
+            for name in ("pause_ns", "pause_end")
+        )
+        # Cycle n is written at (n - 1) % 256 and numgc counts it afterwards.
+        numbers = range(max(cycles - PAUSES, 0), cycles)
+        return tuple(PastPause(n + 1, ends[n % PAUSES], durations[n % PAUSES]) for n in numbers)
+
+    def _last(self, taken: _Taken, cycles: int) -> LastCycle | None:
+        if not taken.work or cycles == 0:
+            return None
+        origin = len(taken.work) - WORK_AFTER - 8
+
+        def word(offset: int, size: int = 8) -> int:
+            return int.from_bytes(taken.work[origin + offset : origin + offset + size], "little")
+
+        sweep, mark, termination, end = word(SWEEP_TERM), word(MARK), word(MARK_TERM), word(0)
+        ended = self._stat(taken, "last_gc_nanotime", "<Q")
+        if end != ended or not sweep <= mark <= termination <= end:
+            return None
+        heap = [word(self._work[name] - self._work["tEnd"]) for name in ("heap0", "heap1", "heap2")]
+        background = self._control(taken, "dedicatedMarkTime") + self._control_at(taken, "dedicatedMarkTime", 8)
+        return LastCycle(
+            cycle=cycles,
+            start_ns=sweep - taken.init_time if taken.init_time else -1,
+            cpu_percent=int(self._fraction(taken) * 100),
+            sweep_ns=mark - sweep,
+            mark_ns=termination - mark,
+            termination_ns=end - termination,
+            stopped_processors=word(STW_PROCS, 4),
+            assist_cpu_ns=self._control(taken, "assistTime"),
+            background_cpu_ns=background,
+            idle_cpu_ns=self._control_at(taken, "dedicatedMarkTime", 16),
+            heap_start_bytes=heap[0],
+            heap_end_bytes=heap[1],
+            heap_marked_bytes=heap[2],
+            heap_goal_bytes=self._control(taken, "lastHeapGoal"),
+            stacks_bytes=self._control(taken, "lastStackScan"),
+            globals_bytes=self._control(taken, "globalsScan"),
+            processors=word(MAX_PROCS, 4),
+            forced=bool(word(self._work["userForced"] - self._work["tEnd"], 1)),
+        )
+
+    def _control_at(self, taken: _Taken, name: str, further: int) -> int:
+        """fractionalMarkTime and idleMarkTime follow dedicatedMarkTime."""
+        return int.from_bytes(taken.controller[self._controller[name] + further :][:8], "little")
+
+
+def _milliseconds(ns: int) -> str:
+    """runtime.fmtNSAsMS: whole milliseconds from 10 up, else two digits that say something."""
+    if ns >= 10_000_000:
+        return str(ns // 1_000_000)
+    microseconds = ns // 1_000
+    if microseconds == 0:
+        return "0"
+    decimals = 3
+    while microseconds >= 100:
+        microseconds //= 10
+        decimals -= 1
+    text = str(microseconds).rjust(decimals + 1, "0")
+    return f"{text[:-decimals]}.{text[-decimals:]}" if decimals else text

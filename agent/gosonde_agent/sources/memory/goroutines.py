@@ -1,0 +1,194 @@
+"""Reads every goroutine of a process in blocks: headers, stacks, and the headers again to see what moved meanwhile."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from gosonde_agent.golang.unwind import Unwinder
+from gosonde_agent.sources.memory.errors import ImplausibleMemoryError
+from gosonde_agent.sources.memory.layout import GoroutineLayout
+from gosonde_agent.sources.memory.proof import MAX_GOROUTINES, Addresses
+from gosonde_agent.sources.memory.reader import ProcessMemory
+from gosonde_agent.sources.memory.stacks import StackWords
+
+#: Goroutines read at a time: what bounds the agent's memory.
+BLOCK = 4_096
+
+IDLE, RUNNABLE, RUNNING, SYSCALL, WAITING, DEAD = 0, 1, 2, 3, 4, 6
+COPYSTACK, PREEMPTED, LEAKED, DEAD_EXTRA = 8, 9, 10, 11
+#: Set while the garbage collector looks at the stack.
+SCAN = 0x1000
+#: They have a stack that lies still.
+PARKED = (RUNNABLE, SYSCALL, WAITING, PREEMPTED, LEAKED)
+NOT_LIVE = (IDLE, DEAD, DEAD_EXTRA)
+KNOWN_STATES = 12
+
+#: The longest stack of Go on a 64-bit machine, and then some.
+MAX_STACK = 1 << 34
+
+U64 = npt.NDArray[np.uint64]
+Rows = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Some live goroutines, a row each; addresses are link-time.
+
+    Attributes:
+        status: runtime.g.atomicstatus without the scan bit.
+        wait_since: CLOCK_MONOTONIC ns, 0 when the runtime has not noted it.
+        thread: Operating system thread, 0 when there is none.
+        active: It changed while it was read, or runs: what is said of it may be mixed, and it has no stack.
+        stacks: uint64[n, depth]: call addresses, innermost first, 0 where there is none; depth 0 when not asked for.
+        complete: The stack reaches the goroutine's first frame.
+    """
+
+    goid: U64
+    status: npt.NDArray[np.int64]
+    wait_reason: npt.NDArray[np.int64]
+    wait_since: npt.NDArray[np.int64]
+    gopc: U64
+    start_pc: U64
+    parent: U64
+    thread: U64
+    locked: npt.NDArray[np.bool_]
+    running_cleanups: npt.NDArray[np.bool_]
+    active: npt.NDArray[np.bool_]
+    stacks: U64
+    complete: npt.NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.goid)
+
+
+class GoroutineReader:
+    """Reads the goroutines of one process, whose image is moved by `bias`."""
+
+    def __init__(
+        self,
+        memory: ProcessMemory,
+        bias: int,
+        addresses: Addresses,
+        layout: GoroutineLayout,
+        procid: int,
+        unwinder: Unwinder,
+    ) -> None:
+        self._memory = memory
+        self._bias = bias
+        self._addresses = addresses
+        self._layout = layout
+        self._procid = procid
+        self._unwinder = unwinder
+
+    def count(self) -> int:
+        """How many goroutines, live or dead, the runtime knows.
+
+        Raises:
+            ImplausibleMemoryError: More than fit into memory.
+        """
+        data = self._memory.read(self._addresses.allglen + self._bias, 8)
+        count = int.from_bytes(data, "little")
+        if not 0 < count <= MAX_GOROUTINES:
+            raise ImplausibleMemoryError(f"process {self._memory.pid} claims to have {count} goroutines")
+        return count
+
+    def blocks(self, *, stacks: bool) -> Iterator[Block]:
+        """Every goroutine that lives, a block after the other; those born meanwhile may be missing.
+
+        Raises:
+            ImplausibleMemoryError: What is there cannot be a runtime's.
+            UnreadableMemoryError: The list of goroutines is not mapped.
+            GosondeError: The process has ended, or may not be read.
+        """
+        # The length first: the list that has it, or a longer one, is behind the pointer by then.
+        count = self.count()
+        pointer = int.from_bytes(self._memory.read(self._addresses.allgs + self._bias, 8), "little")
+        for start in range(0, count, BLOCK):
+            size = min(BLOCK, count - start)
+            data = self._memory.read(pointer + start * 8, size * 8)
+            yield self._block(np.frombuffer(data, "<u8").astype(np.uint64), stacks=stacks)
+
+    def _block(self, pointers: U64, *, stacks: bool) -> Block:
+        at = self._layout
+        rows, whole = self._memory.read_each(pointers, at.span)
+        status = _status(rows, at)
+        live = whole & ~np.isin(status, NOT_LIVE)
+        # A goroutine that lives points to itself, so a wrong list does not pass for goroutines.
+        live &= _words(rows, at.itself) == pointers
+        live &= status < KNOWN_STATES
+        unmapped = int((~whole).sum())
+        if unmapped and unmapped == len(pointers):
+            raise ImplausibleMemoryError(f"none of {unmapped} goroutines of process {self._memory.pid} is mapped")
+        rows, pointers, status = rows[live], pointers[live], status[live]
+        parked = np.isin(status, PARKED)
+        walk = self._walk(rows, status, parked) if stacks else None
+        active = ~parked | self._moved(pointers, rows)
+        depth = walk[0] if walk is not None else np.zeros((len(rows), 0), np.uint64)
+        depth[active] = 0
+        complete = walk[1] & ~active if walk is not None else np.zeros(len(rows), np.bool_)
+        return Block(
+            goid=_words(rows, at.goid),
+            status=status,
+            wait_reason=rows[:, at.wait_reason].astype(np.int64),
+            wait_since=_words(rows, at.wait_since).astype(np.int64),
+            gopc=self._linked(_words(rows, at.gopc)),
+            start_pc=self._linked(_words(rows, at.start_pc)),
+            parent=_words(rows, at.parent) if at.parent >= 0 else np.zeros(len(rows), np.uint64),
+            thread=self._threads(_words(rows, at.m)),
+            locked=_words(rows, at.locked_m) != 0,
+            running_cleanups=rows[:, at.running_cleanups] != 0
+            if at.running_cleanups >= 0
+            else np.zeros(len(rows), np.bool_),
+            active=active,
+            stacks=depth,
+            complete=complete,
+        )
+
+    def _linked(self, addresses: U64) -> U64:
+        return np.where(addresses == 0, addresses, addresses - np.uint64(self._bias))
+
+    def _walk(
+        self, rows: Rows, status: npt.NDArray[np.int64], parked: npt.NDArray[np.bool_]
+    ) -> tuple[U64, npt.NDArray[np.bool_]]:
+        at = self._layout
+        low, high = _words(rows, at.stack_lo), _words(rows, at.stack_hi)
+        in_call = _words(rows, at.syscall_sp) != 0
+        sp = np.where(in_call, _words(rows, at.syscall_sp), _words(rows, at.sp))
+        pc = np.where(in_call, _words(rows, at.syscall_pc), _words(rows, at.pc))
+        sane = parked & (low < sp) & (sp < high) & (high - low < np.uint64(MAX_STACK)) & (sp % np.uint64(8) == 0)
+        some = np.flatnonzero(sane)
+        words = StackWords(self._memory, sp[some], high[some])
+        walk = self._unwinder.walk(pc[some], sp[some], high[some], self._bias, words)
+        stacks = np.zeros((len(rows), walk.pcs.shape[1]), np.uint64)
+        stacks[some] = walk.pcs
+        complete = np.zeros(len(rows), np.bool_)
+        complete[some] = walk.complete
+        return stacks, complete
+
+    def _moved(self, pointers: U64, rows: Rows) -> npt.NDArray[np.bool_]:
+        """Which ones are not where they were: `rows` are their headers as read before."""
+        at = self._layout
+        again, whole = self._memory.read_each(pointers, at.span)
+        same = whole & (_status(again, at) == _status(rows, at)) & (again[:, at.sequence] == rows[:, at.sequence])
+        for offset in (at.goid, at.stack_hi, at.sp, at.pc, at.syscall_sp, at.syscall_pc, at.gopc):
+            same &= _words(again, offset) == _words(rows, offset)
+        return ~same
+
+    def _threads(self, machines: U64) -> U64:
+        """runtime.m.procid of each; 0 where there is no m."""
+        threads = np.zeros(len(machines), np.uint64)
+        bound = np.flatnonzero(machines)
+        found, whole = self._memory.read_each(machines[bound] + np.uint64(self._procid), 8)
+        threads[bound[whole]] = found[whole].copy().view("<u8")[:, 0]
+        return threads
+
+
+def _words(rows: Rows, offset: int) -> U64:
+    return np.ascontiguousarray(rows[:, offset : offset + 8]).view("<u8")[:, 0].astype(np.uint64)
+
+
+def _status(rows: Rows, at: GoroutineLayout) -> npt.NDArray[np.int64]:
+    raw = np.ascontiguousarray(rows[:, at.status : at.status + 4]).view("<u4")[:, 0]
+    return raw.astype(np.int64) & ~SCAN

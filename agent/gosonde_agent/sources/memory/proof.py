@@ -1,0 +1,229 @@
+"""Proves in a process where the runtime's variables are: what stands there must be what only that variable can hold."""
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from gosonde_agent.sources.memory.candidates import Candidates, Fields
+from gosonde_agent.sources.memory.errors import NotLocatedError, UnreadableMemoryError
+from gosonde_agent.sources.memory.reader import ADDRESS_LIMIT, ProcessMemory
+
+MAX_GOROUTINES = 1 << 27
+MAX_PROCESSORS = 1 << 16
+#: runtime.heapMinimum with GOGC=100, bytes.
+DEFAULT_HEAP_MINIMUM = 4 << 20
+MAX_HEAP = 1 << 48
+PAUSES = 256
+#: Goroutines appear while the proof is made; a proof that fails is made again so often.
+ATTEMPTS = 5
+
+#: fields_of(structure): offsets by name.
+FieldsOf = Callable[[str], Fields]
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Proved link-time addresses.
+
+    Attributes:
+        by: How they were found: "symbols", "DWARF" or "instructions".
+        allglen: The length that is published; allgptr is not needed, for allgs begins with the same pointer.
+        t_end: Of runtime.work.tEnd; 0 until a GC cycle has ended, which is its proof.
+        init_time: Of runtime.runtimeInitTime; 0 when it was not found.
+        wait_reasons: (address, count) of runtime.waitReasonStrings; (0, 0) when it was not found.
+    """
+
+    by: str
+    allgs: int
+    allglen: int
+    allp: int
+    sched: int
+    memstats: int
+    controller: int
+    t_end: int
+    init_time: int
+    wait_reasons: tuple[int, int]
+
+
+class Prover:
+    """Tries candidates in one process, whose image is moved by `bias`."""
+
+    def __init__(self, memory: ProcessMemory, bias: int, fields_of: FieldsOf) -> None:
+        self._memory = memory
+        self._bias = bias
+        self._g = fields_of("g")
+        self._p = fields_of("p")
+        self._sched = fields_of("schedt")
+        self._stats = fields_of("mstats")
+        self._controller = fields_of("gcControllerState")
+
+    def prove(self, candidates: Candidates) -> Addresses:
+        """The one candidate of each variable that holds what it must.
+
+        Raises:
+            NotLocatedError: None or several do; the message names the variable.
+        """
+        allgs = self._only("allgs", candidates.allgs, self._is_allgs)
+        memstats = self._only("memstats", candidates.memstats, self._is_memstats)
+        return Addresses(
+            by=candidates.by,
+            allgs=allgs,
+            allglen=self._only(
+                "allglen", [address for address in candidates.allglen if address != allgs + 8], self._is_allglen(allgs)
+            ),
+            allp=self._only("allp", candidates.allp, self._is_allp),
+            sched=self._only("sched", candidates.sched, self._is_sched(allgs)),
+            memstats=memstats,
+            controller=self._only("gcController", candidates.controller, self._is_controller),
+            t_end=self.t_end(candidates, memstats),
+            init_time=next((at for at in candidates.init_time if self._is_init_time(at)), 0),
+            wait_reasons=candidates.wait_reasons,
+        )
+
+    def t_end(self, candidates: Candidates, memstats: int) -> int:
+        """Where runtime.work.tEnd is: it equals memstats.last_gc_nanotime. 0 when no cycle has ended, or not found."""
+        own = memstats + self._stats["last_gc_nanotime"]
+        for _ in range(ATTEMPTS):
+            last = self._word(own)
+            if last == 0:
+                return 0
+            found = [address for address in candidates.t_end if address != own and self._is_t_end(address, last)]
+            if len(found) == 1 and self._word(own) == last:
+                return found[0]
+        return 0
+
+    def _only(self, what: str, addresses: Iterable[int], holds: Callable[[int], bool]) -> int:
+        tried = list(dict.fromkeys(addresses))
+        for _ in range(ATTEMPTS):
+            proved = [address for address in tried if self._holds(address, holds)]
+            if len(proved) == 1:
+                return proved[0]
+        raise NotLocatedError(
+            f"runtime.{what} was not located in process {self._memory.pid}: {len(proved)} of {len(tried)} "
+            "possible addresses hold what it must hold"
+        )
+
+    @staticmethod
+    def _holds(address: int, holds: Callable[[int], bool]) -> bool:
+        try:
+            return holds(address)
+        except UnreadableMemoryError:
+            return False
+
+    # --- reading -----------------------------------------------------------------------------------------------------
+
+    def _words(self, address: int, count: int) -> list[int]:
+        """Words at a link-time address."""
+        data = self._memory.read(address + self._bias, count * 8)
+        return [int(word) for word in np.frombuffer(data, "<u8")]
+
+    def _word(self, address: int, size: int = 8) -> int:
+        return int.from_bytes(self._memory.read(address + self._bias, size), "little")
+
+    def _at(self, address: int, size: int = 8) -> int:
+        """A number at a runtime address."""
+        return int.from_bytes(self._memory.read(address, size), "little")
+
+    def _slice(self, address: int, most: int) -> tuple[int, int] | None:
+        """(pointer, length) of a slice that is not empty; None for what cannot be one."""
+        pointer, length, capacity = self._words(address, 3)
+        is_one = 0 < length <= capacity <= most and 0 < pointer < ADDRESS_LIMIT and pointer % 8 == 0
+        return (pointer, length) if is_one else None
+
+    # --- what each must hold -----------------------------------------------------------------------------------------
+
+    def _is_allgs(self, address: int) -> bool:
+        header = self._slice(address, MAX_GOROUTINES)
+        if header is None:
+            return False
+        first = self._at(header[0])
+        return self._at(first + self._g["goid"]) == 1 and self._at(first + self._g["sched.g"]) in (0, first)
+
+    def _is_allglen(self, allgs: int) -> Callable[[int], bool]:
+        return lambda address: self._word(address) == self._word(allgs + 8) and address != allgs + 16
+
+    def _is_allp(self, address: int) -> bool:
+        header = self._slice(address, MAX_PROCESSORS)
+        if header is None:
+            return False
+        pointers = np.frombuffer(self._memory.read(header[0], header[1] * 8), "<u8").astype(np.uint64)
+        span = max(self._p["id"], self._p["status"]) + 4
+        rows, whole = self._memory.read_each(pointers, span)
+        if not whole.all():
+            return False
+        ids = rows[:, self._p["id"] : self._p["id"] + 4].copy().view("<i4")[:, 0]
+        states = rows[:, self._p["status"] : self._p["status"] + 4].copy().view("<u4")[:, 0]
+        first = int(pointers[0])
+        issued = self._at(first + self._p["goidcacheend"]) - self._at(first + self._p["goidcache"])
+        return bool((ids == np.arange(len(ids))).all() and (states <= 4).all()) and 0 <= issued <= 16
+
+    def _is_sched(self, allgs: int) -> Callable[[int], bool]:
+        def holds(address: int) -> bool:
+            length = self._word(allgs + 8)
+            issued = self._word(address + self._sched["goidgen"])
+            system = self._word(address + self._sched["ngsys"], 4)
+            idle = self._word(address + self._sched["npidle"], 4)
+            threads = self._word(address + self._sched["mnext"])
+            head = self._word(address + self._sched["midle"])
+            return (
+                length <= issued < 1 << 62
+                and 1 <= system <= length
+                and idle <= MAX_PROCESSORS
+                and 1 <= threads < 1 << 24
+                and head % 8 == 0
+                and head < ADDRESS_LIMIT
+            )
+
+        return holds
+
+    def _is_memstats(self, address: int) -> bool:
+        stats = self._stats
+        cycles = self._word(address + stats["numgc"], 4)
+        forced = self._word(address + stats["numforcedgc"], 4)
+        total = self._word(address + stats["pause_total_ns"])
+        fraction = np.frombuffer(self._memory.read(address + self._bias + stats["gc_cpu_fraction"], 8), "<f8")[0]
+        last = self._word(address + stats["last_gc_nanotime"])
+        ends = self._words(address + stats["pause_end"], PAUSES)
+        recent = sum(self._words(address + stats["pause_ns"], PAUSES))
+        now = time.time_ns()
+        return (
+            forced <= cycles
+            and (recent == total if cycles <= PAUSES else 0 < recent <= total)
+            and sum(end != 0 for end in ends) == min(cycles, PAUSES)
+            and max(ends) <= now
+            and 0 <= fraction <= 1
+            and bool(last) == bool(cycles)
+            and self._word(address + stats["enablegc"], 1) == 1
+        )
+
+    def _is_controller(self, address: int) -> bool:
+        fields = self._controller
+        percent = int.from_bytes(self._memory.read(address + self._bias + fields["gcPercent"], 4), "little", signed=True)
+        limit = self._word(address + fields["memoryLimit"])
+        minimum = self._word(address + fields["heapMinimum"])
+        goal = self._word(address + fields["gcPercentHeapGoal"])
+        usual = DEFAULT_HEAP_MINIMUM * percent // 100 if percent >= 0 else minimum
+        return (
+            -1 <= percent <= 1 << 20
+            and 0 <= limit < 1 << 63
+            and minimum == usual > 0
+            and all(self._word(address + fields[name]) < MAX_HEAP for name in ("heapLive", "heapMarked", "heapScan"))
+            and (goal < MAX_HEAP or percent < 0)
+        )
+
+    def _is_t_end(self, address: int, last: int) -> bool:
+        try:
+            sweep, mark, termination, end = self._words(address - 24, 4)
+        except UnreadableMemoryError:
+            return False
+        return end == last and 0 < sweep <= mark <= termination <= end
+
+    def _is_init_time(self, address: int) -> bool:
+        try:
+            return 0 < self._word(address) <= time.monotonic_ns()
+        except UnreadableMemoryError:
+            return False
+
+

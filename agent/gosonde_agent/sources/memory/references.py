@@ -1,0 +1,63 @@
+"""Which variables the code of a Go function touches: its RIP-relative operands, by capstone."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import capstone
+from capstone import x86
+
+from gosonde_agent.golang.elf import ElfImage
+from gosonde_agent.golang.pclntab import Pclntab
+
+#: A longer function is read only so far.
+MAX_CODE = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """An instruction that names a variable.
+
+    Attributes:
+        address: The variable's link-time address.
+        is_address: The instruction takes the address (lea) instead of reading or writing the variable.
+        function: The function that it stands in.
+    """
+
+    address: int
+    is_address: bool
+    function: str
+
+
+def references(image: ElfImage, pclntab: Pclntab, functions: Iterable[str]) -> list[Reference]:
+    """What the functions of these names touch, in order; a name that the binary does not have gives nothing."""
+    engine = capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_64)
+    engine.detail = True
+    found: list[Reference] = []
+    for name in functions:
+        function = pclntab.find(name)
+        if function is None:
+            continue
+        code = image.read(function.entry, min(function.end - function.entry, MAX_CODE))
+        for instruction in engine.disasm(code, function.entry):
+            for operand in instruction.operands:
+                if operand.type == x86.X86_OP_MEM and operand.mem.base == x86.X86_REG_RIP:
+                    address = instruction.address + instruction.size + operand.mem.disp
+                    found.append(Reference(address, instruction.id == x86.X86_INS_LEA, name))
+    return found
+
+
+def immediates(image: ElfImage, pclntab: Pclntab, function_name: str) -> list[int]:
+    """The numbers that a function compares with, in order."""
+    engine = capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_64)
+    engine.detail = True
+    function = pclntab.find(function_name)
+    if function is None:
+        return []
+    code = image.read(function.entry, min(function.end - function.entry, MAX_CODE))
+    return [
+        int(operand.imm)
+        for instruction in engine.disasm(code, function.entry)
+        if instruction.id == x86.X86_INS_CMP
+        for operand in instruction.operands
+        if operand.type == x86.X86_OP_IMM
+    ]
