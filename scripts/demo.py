@@ -34,6 +34,9 @@ console = Console(highlight=False)
 
 def main() -> int:
     """Runs the demonstration and cleans up after it."""
+    if AS_ROOT and not shutil.which("sudo"):
+        console.print("demo: the agent needs root, and there is no sudo: run this as root")
+        return 3
     with ExitStack() as stack:
         folder = Path(tempfile.mkdtemp(prefix="gosonde-demo."))
         stack.callback(_remove, folder)
