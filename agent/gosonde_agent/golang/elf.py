@@ -5,6 +5,7 @@ SIGBUS. pyelftools supplies the formats of the headers; how much is read, and fr
 """
 
 import os
+import weakref
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -26,6 +27,7 @@ EM_X86_64 = 62
 EM_AARCH64 = 183
 PF_X = 1
 PF_W = 2
+SHF_COMPRESSED = 0x800
 DT_RELA = 7
 DT_RELASZ = 8
 RELATIVE_RELOCATION = {EM_X86_64: 8, EM_AARCH64: 1027}
@@ -53,10 +55,11 @@ class Section:
     vaddr: int
     offset: int
     size: int
+    is_compressed: bool = False
 
 
 class ElfImage:
-    """The headers and the bytes of one open ELF file.
+    """The headers and the bytes of one open ELF file, of which it keeps a descriptor of its own.
 
     Raises:
         NotGoError: The file is no ELF file.
@@ -65,7 +68,8 @@ class ElfImage:
     """
 
     def __init__(self, fd: int) -> None:
-        self._fd = fd
+        self._fd = os.dup(fd)
+        weakref.finalize(self, os.close, self._fd)
         self.file_size = os.fstat(fd).st_size
         identification = self._pread(0, min(64, self.file_size))
         if identification[:4] != b"\x7fELF":
@@ -174,7 +178,8 @@ class ElfImage:
             name = names[entry.sh_name : end].decode("utf-8", "replace") if end >= 0 else ""
             size = 0 if entry.sh_type == "SHT_NOBITS" else entry.sh_size
             if name and entry.sh_offset + size <= self.file_size:
-                sections[name] = Section(name, entry.sh_addr, entry.sh_offset, size)
+                is_compressed = bool(entry.sh_flags & SHF_COMPRESSED)
+                sections[name] = Section(name, entry.sh_addr, entry.sh_offset, size, is_compressed)
         return sections
 
     def section_bytes(self, section: Section, limit: int = MAX_READ) -> bytes:

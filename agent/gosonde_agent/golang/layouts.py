@@ -1,38 +1,73 @@
 """What differs between Go versions, and the one place that says which versions are supported."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
 
 from gosonde_agent.errors import UnsupportedBinaryError
-from gosonde_agent.golang.buildinfo import GoVersion
+from gosonde_agent.golang.buildinfo import GoVersion, parse_version
+
+#: Written by scripts/generate_layouts.py.
+TABLE = Path(__file__).with_name("layouts.json")
+SIZE = "__size"
+
+Fields = Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """What the probes need to know of one Go version, on amd64.
+    """Where the runtime of one Go version keeps what, on one architecture.
 
     Attributes:
-        gopc: Offset of gopc in runtime.g, bytes.
+        source: What the offsets were taken from: a toolchain's release, or "DWARF".
+        structures: By structure of package runtime (g, gobuf, m, p, schedt, mstats, gcControllerState, workType,
+            moduledata, ...) and field ("sched.sp" for one in a structure in a structure) the offset in bytes.
+        func_ids: runtime.funcID by name: wrapper, gopanic, sigpanic, panicwrap, ...
         exit_function: Where every goroutine's end passes with its g as the first argument.
         has_stop_reason: runtime.stopTheWorldWithSema's first argument is a stwReason.
     """
 
-    gopc: int
+    source: str
+    structures: Mapping[str, Fields]
+    func_ids: Mapping[str, int]
     exit_function: str
     has_stop_reason: bool
 
+    def fields(self, structure: str) -> Fields:
+        """Offsets by field; empty for a structure that is not known. "__size" is the size."""
+        return self.structures.get(structure, {})
 
-#: By minor version. Taken from each toolchain's DWARF and source (runtime/runtime2.go, runtime/proc.go).
-LAYOUTS: Mapping[int, Layout] = {
-    19: Layout(gopc=296, exit_function="runtime.goexit0", has_stop_reason=False),
-    21: Layout(gopc=280, exit_function="runtime.goexit0", has_stop_reason=True),
-    22: Layout(gopc=280, exit_function="runtime.gdestroy", has_stop_reason=True),
-    23: Layout(gopc=288, exit_function="runtime.gdestroy", has_stop_reason=True),
-    24: Layout(gopc=288, exit_function="runtime.gdestroy", has_stop_reason=True),
-    25: Layout(gopc=280, exit_function="runtime.gdestroy", has_stop_reason=True),
-    26: Layout(gopc=288, exit_function="runtime.gdestroy", has_stop_reason=True),
-    27: Layout(gopc=288, exit_function="runtime.gdestroy", has_stop_reason=True),
-}
+    def has(self, structure: str, field: str) -> bool:
+        """Whether the structure is known to have a field."""
+        return field in self.fields(structure)
+
+    def offset(self, structure: str, field: str) -> int:
+        """Offset of a field in bytes.
+
+        Raises:
+            UnsupportedBinaryError: It is not known.
+        """
+        try:
+            return self.structures[structure][field]
+        except KeyError:
+            raise UnsupportedBinaryError(f"where {structure}.{field} lies is not known ({self.source})") from None
+
+    def size(self, structure: str) -> int:
+        """Size of a structure in bytes.
+
+        Raises:
+            UnsupportedBinaryError: It is not known.
+        """
+        return self.offset(structure, SIZE)
+
+    @property
+    def gopc(self) -> int:
+        """Offset of gopc in runtime.g."""
+        return self.offset("g", "gopc")
+
 
 #: runtime.stwReasonStrings, Go 1.21 and newer: the runtime appends to it and never renumbers.
 STOP_REASONS = (
@@ -59,21 +94,81 @@ STOP_REASONS = (
 GC_STOP_REASONS = frozenset({"GC mark termination", "GC sweep termination"})
 
 
-def layout_of(version: GoVersion) -> Layout:
+@cache
+def _table() -> dict[str, Any]:
+    table: dict[str, Any] = json.loads(TABLE.read_text())
+    return table
+
+
+@cache
+def releases() -> tuple[GoVersion, ...]:
+    """The releases that the table has a column for, oldest first."""
+    return tuple(parse_version(f"go{release}") for release in _table()["releases"])
+
+
+def layout_of(version: GoVersion, architecture: str = "amd64") -> Layout:
     """The layout of a Go version.
+
+    A release between two that the table has gets what both agree on.
 
     Raises:
         UnsupportedBinaryError: The version is not supported. The message names those that are.
     """
-    layout = LAYOUTS.get(version.minor)
-    if layout is not None:
-        return layout
-    supported = ", ".join(f"1.{minor}" for minor in LAYOUTS)
-    if version.minor > max(LAYOUTS):
+    known = [index for index, release in enumerate(releases()) if release.minor == version.minor]
+    if known:
+        return _merged(version, architecture, *_neighbours(version, known))
+    supported = ", ".join(f"1.{minor}" for minor in sorted({release.minor for release in releases()}))
+    if is_newer(version):
         raise UnsupportedBinaryError(
-            f"{version} is newer than this gosonde knows (supported: {supported}): update gosonde"
+            f"{version} is newer than this gosonde knows (supported: {supported}), and the program carries no DWARF "
+            "that tells its layout: update gosonde, or build the program without -ldflags=-s or -w"
         )
     raise UnsupportedBinaryError(f"{version} is not supported (supported: {supported}): rebuild it with a newer Go")
+
+
+def is_newer(version: GoVersion) -> bool:
+    """Whether a version is newer than all that the table has."""
+    return version.minor > max(release.minor for release in releases())
+
+
+def layout_from(structures: Mapping[str, Fields], architecture: str) -> Layout:
+    """The layout of a version that is newer than the table, from its own DWARF; the rest is as in the newest known."""
+    newest = layout_of(releases()[-1], architecture)
+    return Layout("DWARF", structures, newest.func_ids, newest.exit_function, newest.has_stop_reason)
+
+
+def structure_names() -> tuple[str, ...]:
+    """The structures that the table has."""
+    return tuple(_table()["structures"]["amd64"])
+
+
+def _neighbours(version: GoVersion, known: list[int]) -> tuple[int, int]:
+    """Columns of the releases of one minor version that a version lies between; twice the same one at an end."""
+    before = [index for index in known if releases()[index] <= version]
+    after = [index for index in known if releases()[index] >= version]
+    low = before[-1] if before else after[0]
+    high = after[0] if after else before[-1]
+    return low, high
+
+
+@cache
+def _merged(version: GoVersion, architecture: str, low: int, high: int) -> Layout:
+    table = _table()
+    columns = {
+        structure: {
+            field: offsets[low]
+            for field, offsets in fields.items()
+            if offsets[low] is not None and offsets[low] == offsets[high]
+        }
+        for structure, fields in table["structures"][architecture].items()
+    }
+    return Layout(
+        source=" and ".join(dict.fromkeys((f"go{table['releases'][low]}", f"go{table['releases'][high]}"))),
+        structures={name: fields for name, fields in columns.items() if fields},
+        func_ids={name: ids[low] for name, ids in table["func_ids"].items() if ids[low] is not None},
+        exit_function="runtime.gdestroy" if version.minor >= 22 else "runtime.goexit0",
+        has_stop_reason=version.minor >= 21,
+    )
 
 
 def stop_reason(code: int) -> str:

@@ -1,32 +1,40 @@
-"""Go's table of functions, files and lines (runtime/symtab.go: pcHeader, functab, _func), which no strip removes.
+"""Go's table of functions, files and lines (runtime/symtab.go: functab, _func, inlinedCall), which no strip removes.
 
-Everything gosonde asks of a binary's symbols comes from here, so a stripped binary is no special case.
+Everything gosonde asks of a binary's symbols comes from here, so a stripped binary is no special case. The table stays
+in the file: only its index of functions is kept in memory (16 bytes a function), and what was asked for last.
 """
 
-import bisect
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
-from gosonde_agent.errors import MalformedBinaryError, UnsupportedBinaryError
+from gosonde_agent.errors import MalformedBinaryError
+from gosonde_agent.golang.bounded import BoundedCache
 from gosonde_agent.golang.elf import ElfImage
+from gosonde_agent.golang.layouts import Layout
+from gosonde_agent.golang.pc_values import PcValues
+from gosonde_agent.golang.pclntab_header import QUANTUM, find_header, find_module
+from gosonde_agent.golang.region import Region
 
-#: pcHeader.magic of Go 1.18 (0xfffffff0) and 1.20 (0xfffffff1); zeros; quantum; pointer size.
-MAGIC_118 = 0xFFFFFFF0
-MAGIC_120 = 0xFFFFFFF1
-QUANTUM = {"amd64": 1, "arm64": 4}
-HEADER_SIZE = 72
-MAX_FUNCTIONS = 4_000_000
 MAX_NAME = 4_096
-MAX_STEPS = 1_000_000
-SECTION_NAMES = (".gopclntab", ".data.rel.ro.gopclntab")
+MAX_INLINE_DEPTH = 1_024
+MAX_DATA_TABLES = 1_024
+MAX_KEPT = 8_192
+MAX_INLINE_TREE = 1 << 20
 
-#: runtime.moduledata, the same from Go 1.18 to 1.27.
-MODULEDATA_FTAB = 128
-MODULEDATA_TEXT = 176
-MODULEDATA_ETEXT = 184
+#: Of _func, up to Go 1.19 and from 1.20, which added startLine.
+FUNC_SIZE_118 = 40
+FUNC_SIZE_120 = 44
+#: Of inlinedCall: (size, funcID, nameOff, parentPc).
+INLINED_CALL_118 = (20, 2, 12, 16)
+INLINED_CALL_120 = (16, 0, 4, 8)
+PCDATA_INLINE_INDEX = 2
+FUNCDATA_INLINE_TREE = 3
+ABSENT = 0xFFFFFFFF
+
+U32 = np.dtype("<u4")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +47,46 @@ class Function:
 
 
 @dataclass(frozen=True, slots=True)
+class FunctionDetails:
+    """A runtime._func.
+
+    Attributes:
+        args: Size of the arguments in bytes, as the runtime has it (0x80000000: not known).
+        pcsp, pcfile, pcln: Tables for `Pclntab.pc_value`; 0 for none.
+        unit: Where its compilation unit's files begin.
+        func_id: runtime.funcID, which versions number differently: see Layout.func_ids.
+        flag: abi.FuncFlag: 1 top frame, 2 writes SP, 4 assembly.
+        pcdata: Tables by PCDATA number.
+        funcdata: Offsets from moduledata.gofunc by FUNCDATA number; 0xFFFFFFFF for none.
+    """
+
+    name: str
+    entry: int
+    end: int
+    args: int
+    pcsp: int
+    pcfile: int
+    pcln: int
+    unit: int
+    func_id: int
+    flag: int
+    pcdata: tuple[int, ...]
+    funcdata: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Location:
-    """A source position."""
+    """A source position. The function is named as the runtime prints it: type arguments are "[...]"."""
 
     function: str
     file: str
     line: int
+
+
+def printed_name(name: str) -> str:
+    """A function's name as the runtime prints it (runtime.funcNameForPrint)."""
+    begin, end = name.find("["), name.rfind("]")
+    return f"{name[:begin]}[...]{name[end + 1 :]}" if 0 <= begin < end else name
 
 
 class Pclntab:
@@ -55,211 +97,211 @@ class Pclntab:
         MalformedBinaryError: It contradicts itself.
     """
 
-    def __init__(self, image: ElfImage) -> None:
+    def __init__(self, image: ElfImage, layout: Layout) -> None:
         self._image = image
-        self._quantum = QUANTUM[image.architecture]
-        self.vaddr, self._data = self._locate()
-        self._is_120 = int.from_bytes(self._data[:4], "little") == MAGIC_120
-        (
-            self.function_count,
-            _files,
-            _text,
-            self._names,
-            self._compilation_units,
-            self._files,
-            self._pcdata,
-            self._functab,
-        ) = (int(value) for value in np.frombuffer(self._data[8:HEADER_SIZE], "<u8"))
-        self._check_header()
-        self.text, self.moduledata = self._find_text()
+        self._layout = layout
+        header = self.header = find_header(image)
+        self.module = find_module(image, header, layout.offset("moduledata", "gofunc"))
+        self._region = Region(image, header.vaddr, header.available)
+        self._pc_values = PcValues(self._region, header.pctab, header.functab, QUANTUM[image.architecture])
+        self._func_size = FUNC_SIZE_120 if header.is_120 else FUNC_SIZE_118
+        self._inlined_call = INLINED_CALL_120 if header.is_120 else INLINED_CALL_118
+        self._details: BoundedCache[int, FunctionDetails] = BoundedCache(MAX_KEPT)
+        self._locations: BoundedCache[int, Location] = BoundedCache(MAX_KEPT)
+        self._inlined: BoundedCache[tuple[int, int], tuple[int, int, int]] = BoundedCache(MAX_KEPT)
+        table = np.frombuffer(self._region.whole(header.functab, header.function_count * 8 + 4), U32)
+        self._entries = table[::2].astype(np.uint64) + np.uint64(self.module.text)
+        self._starts = np.ascontiguousarray(table[1::2])
+        if np.any(self._entries[1:] < self._entries[:-1]):
+            raise MalformedBinaryError(f"the functions in the pclntab at {header.vaddr:#x} are not in order")
 
-    # --- where it is -------------------------------------------------------------------------------------------------
+    @property
+    def vaddr(self) -> int:
+        """Where the table is."""
+        return self.header.vaddr
 
-    def _locate(self) -> tuple[int, bytes]:
-        for name in SECTION_NAMES:
-            section = self._image.sections.get(name)
-            if section is not None and section.size >= HEADER_SIZE:
-                data = self._image.section_bytes(section)
-                if self._is_header(data):
-                    return section.vaddr, data
-        for magic in (MAGIC_120, MAGIC_118):
-            pattern = magic.to_bytes(4, "little") + bytes((0, 0, self._quantum, 8))
-            for vaddr in self._image.find_all(pattern, alignment=8):
-                data = self._image.read_to_segment_end(vaddr)
-                if self._is_header(data):
-                    return vaddr, data
-        raise UnsupportedBinaryError(
-            "no pclntab of Go 1.18 or newer: the program is older, packed (unpack it first) or obfuscated"
-        )
+    @property
+    def text(self) -> int:
+        """runtime.text: where Go code begins."""
+        return self.module.text
 
-    def _is_header(self, data: bytes) -> bool:
-        if len(data) < HEADER_SIZE or int.from_bytes(data[:4], "little") not in (MAGIC_118, MAGIC_120):
-            return False
-        count, _files, _text, *offsets = (int(value) for value in np.frombuffer(data[8:HEADER_SIZE], "<u8"))
-        return (
-            data[4:8] == bytes((0, 0, self._quantum, 8))
-            and 0 < count < MAX_FUNCTIONS
-            and HEADER_SIZE <= offsets[0] <= offsets[1] <= offsets[2] <= offsets[3] <= offsets[4] < len(data)
-        )
+    @property
+    def moduledata(self) -> int:
+        """Where runtime.firstmoduledata is."""
+        return self.module.vaddr
 
-    def _check_header(self) -> None:
-        need = self._functab + self.function_count * 8 + 4
-        if need > len(self._data):
-            raise MalformedBinaryError(
-                f"the pclntab at {self.vaddr:#x} claims {self.function_count} functions, which need {need} bytes; "
-                f"it has {len(self._data)}"
-            )
-        offsets = self._functab_columns[0]
-        if np.any(offsets[1:] < offsets[:-1]):
-            raise MalformedBinaryError(f"the functions in the pclntab at {self.vaddr:#x} are not in order")
+    @property
+    def function_count(self) -> int:
+        """How many functions it has."""
+        return self.header.function_count
 
-    @cached_property
-    def _functab_columns(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """(entry offsets int64[n + 1], _func offsets int64[n]), both as the table has them."""
-        count = self.function_count
-        words = np.frombuffer(self._data, "<u4", count * 2 + 1, self._functab).astype(np.int64)
-        return words[::2], words[1::2]
-
-    def _find_text(self) -> tuple[int, int]:
-        """(runtime.text, address of runtime.firstmoduledata or 0).
-
-        Up to Go 1.25 the header has text in textStart; from 1.26 that field is 0 and only the moduledata knows.
-        """
-        end = int(self._functab_columns[0][-1])
-        from_header = self._image.pointer(self.vaddr + 24)
-        for candidate in self._image.pointers_to(self.vaddr):
-            text = self._text_of_moduledata(candidate)
-            if text is not None and from_header in (0, text):
-                self._image.segment_at(text)
-                return text, candidate
-        if from_header:
-            self._image.segment_at(from_header + max(end - 1, 0))
-            return from_header, 0
-        raise UnsupportedBinaryError(
-            f"the pclntab at {self.vaddr:#x} names no text address, and no moduledata that points to it was found"
-        )
-
-    def _text_of_moduledata(self, vaddr: int) -> int | None:
-        try:
-            ftab = self._image.pointer(vaddr + MODULEDATA_FTAB)
-            count = int.from_bytes(self._image.read(vaddr + MODULEDATA_FTAB + 8, 8), "little")
-            text = self._image.pointer(vaddr + MODULEDATA_TEXT)
-            end = self._image.pointer(vaddr + MODULEDATA_ETEXT)
-        except MalformedBinaryError:
-            return None
-        is_ours = ftab == self.vaddr + self._functab and count == self.function_count + 1
-        return text if is_ours and text < end else None
+    @property
+    def entries(self) -> npt.NDArray[np.uint64]:
+        """Where each function begins and, last, where the last one ends: uint64[function_count + 1], sorted."""
+        return self._entries
 
     # --- functions ---------------------------------------------------------------------------------------------------
 
     @cached_property
-    def _name_offsets(self) -> npt.NDArray[np.int64]:
-        """_func.nameOff of every function, int64[n]; -1 where the _func lies outside the table."""
-        starts = self._functab_columns[1] + self._functab
-        valid = starts + 8 <= len(self._data)
-        raw = np.frombuffer(self._data, np.uint8)
-        safe = np.where(valid, starts, 0)[:, None] + np.arange(4, 8)
-        offsets = raw[safe].view("<i4").reshape(-1).astype(np.int64)
-        return np.where(valid, offsets, -1)
+    def _name_offsets(self) -> npt.NDArray[np.int32]:
+        """_func.nameOff of every function, int32[n]; -1 where the _func lies outside the table."""
+        starts = self._starts.astype(np.int64)
+        size = self._region.size - self.header.functab
+        inside = starts + self._func_size <= size
+        needed = int(starts[inside].max(initial=0)) + self._func_size
+        raw = np.frombuffer(self._region.whole(self.header.functab, min(needed, size)), np.uint8)
+        safe = np.where(inside, starts, 0)
+        if not np.any(safe % 4):
+            words = raw[: len(raw) // 4 * 4].view("<i4")
+            return np.where(inside, words[safe // 4 + 1], -1).astype(np.int32)
+        offsets = raw[safe[:, None] + np.arange(4, 8)].view("<i4").reshape(-1)
+        return np.where(inside, offsets, -1).astype(np.int32)
 
-    def _string(self, start: int) -> str:
-        if not 0 <= start < len(self._data):
-            raise MalformedBinaryError(f"a name in the pclntab lies at offset {start}, outside the table")
-        end = self._data.find(b"\0", start, start + MAX_NAME)
-        if end < 0:
-            raise MalformedBinaryError(f"a name at offset {start} of the pclntab is longer than {MAX_NAME} bytes")
-        return self._data[start:end].decode("utf-8", "replace")
+    def _name(self, offset: int) -> str:
+        if not 0 <= offset < self.header.units - self.header.names:
+            raise MalformedBinaryError(f"a function's name lies at offset {offset}, outside the table of names")
+        return self._region.string(self.header.names + offset, MAX_NAME)
 
     def _function_at(self, index: int) -> Function:
-        entries = self._functab_columns[0]
-        name_offset = int(self._name_offsets[index])
-        name = self._string(self._names + name_offset) if name_offset >= 0 else ""
-        return Function(name, self.text + int(entries[index]), self.text + int(entries[index + 1]))
+        name = self._name(int(self._name_offsets[index]))
+        return Function(name, int(self._entries[index]), int(self._entries[index + 1]))
 
     def find(self, name: str) -> Function | None:
         """The function of that full name, such as "runtime.newproc1"; None when the binary has none or several."""
         needle = b"\0" + name.encode() + b"\0"
-        position = self._data.find(needle, max(self._names - 1, 0), self._compilation_units)
+        position = self._region.find(needle, self.header.names - 1, self.header.units)
         if position < 0:
             return None
-        indices = np.flatnonzero(self._name_offsets == position + 1 - self._names)
+        indices = np.flatnonzero(self._name_offsets == position + 1 - self.header.names)
         return self._function_at(int(indices[0])) if len(indices) == 1 else None
 
     def _index_of(self, pc: int) -> int | None:
-        entries = self._functab_columns[0]
-        index = int(np.searchsorted(entries, pc - self.text, "right")) - 1
-        return index if 0 <= index < self.function_count and pc < self.text + int(entries[-1]) else None
+        if not 0 <= pc < 1 << 64:
+            return None
+        index = int(np.searchsorted(self._entries, np.uint64(pc), "right")) - 1
+        return index if 0 <= index < self.function_count else None
 
     def function_of(self, pc: int) -> Function | None:
         """The function whose code holds an address; None outside Go code."""
-        index = self._index_of(pc)
-        return None if index is None else self._function_at(index)
+        details = self.details_of(pc)
+        return None if details is None else Function(details.name, details.entry, details.end)
 
-    # --- files and lines ---------------------------------------------------------------------------------------------
+    def details_of(self, pc: int) -> FunctionDetails | None:
+        """All that is known of the function whose code holds an address; None outside Go code."""
+        index = self._index_of(pc)
+        return None if index is None else self._details.get(index, self._read_details)
+
+    def _read_details(self, index: int) -> FunctionDetails:
+        start = self.header.functab + int(self._starts[index])
+        data = self._region.read(start, self._func_size)
+        words = np.frombuffer(data, U32, 9).tolist()
+        func_id, flag, _padding, funcdata_count = data[-4:]
+        pcdata_count = words[7]
+        if pcdata_count > MAX_DATA_TABLES:
+            raise MalformedBinaryError(f"the function at {self._entries[index]:#x} claims {pcdata_count} tables")
+        tables = self._region.read(start + self._func_size, (pcdata_count + funcdata_count) * 4)
+        numbers = np.frombuffer(tables, U32).tolist()
+        return FunctionDetails(
+            name=self._name(words[1]),
+            entry=int(self._entries[index]),
+            end=int(self._entries[index + 1]),
+            args=words[2],
+            pcsp=words[4],
+            pcfile=words[5],
+            pcln=words[6],
+            unit=words[8],
+            func_id=func_id,
+            flag=flag,
+            pcdata=tuple(numbers[:pcdata_count]),
+            funcdata=tuple(numbers[pcdata_count:]),
+        )
+
+    def pc_value(self, table: int, entry: int, pc: int) -> int:
+        """Value of a pc-value table (such as `FunctionDetails.pcsp`) at an address of the function that begins at `entry`.
+
+        -1 when the table has none there (runtime.pcvalue).
+        """
+        return self._pc_values.value(table, pc - entry)
+
+    # --- files, lines and inlining -----------------------------------------------------------------------------------
 
     def location_of(self, pc: int) -> Location | None:
         """Function, file and line of an instruction's address; None outside Go code (runtime.funcline).
 
-        For a return address ask for the address less one: the call is what has the line.
+        The function is the one that the linker knows; file and line are of what may be inlined into it. For a return
+        address ask for the address less one: the call is what has the line.
         """
-        return self._location_of(pc)
+        details = self.details_of(pc)
+        return None if details is None else self._location(details, details.name, pc)
 
-    @lru_cache(maxsize=65_536)  # noqa: B019  # one instance per binary, evicted together with it
-    def _location_of(self, pc: int) -> Location | None:
-        index = self._index_of(pc)
-        if index is None:
+    def frames_of(self, pc: int, callee_func_id: int = 0) -> tuple[Location, ...]:
+        """The calls that are inlined at an instruction's address, innermost first, then the function itself.
+
+        For a return address ask for the address less one. Wrappers that the compiler made are left out where the
+        runtime leaves them out, so the result can be empty; it is also empty outside Go code.
+
+        Args:
+            callee_func_id: func_id of the function that the instruction calls, when it is known.
+
+        Raises:
+            MalformedBinaryError: The table contradicts itself.
+        """
+        details = self.details_of(pc)
+        if details is None:
+            return ()
+        frames: list[Location] = []
+        callee, at = callee_func_id, pc
+        for _ in range(MAX_INLINE_DEPTH):
+            call = self._inlined_call_at(details, at)
+            func_id, name = (details.func_id, details.name) if call is None else (call[0], self._name(call[1]))
+            if not self._is_elided(func_id, callee):
+                frames.append(self._location(details, name, at))
+            if call is None:
+                return tuple(frames)
+            callee, at = func_id, details.entry + call[2]
+            if not details.entry <= at < details.end:
+                raise MalformedBinaryError(f"a call inlined into {details.name} claims to be made outside of it")
+        raise MalformedBinaryError(f"calls inlined into {details.name} nest deeper than {MAX_INLINE_DEPTH}")
+
+    def _is_elided(self, func_id: int, callee: int) -> bool:
+        ids = self._layout.func_ids
+        return func_id == ids["wrapper"] and callee not in (ids["gopanic"], ids["sigpanic"], ids["panicwrap"])
+
+    def _inlined_call_at(self, details: FunctionDetails, pc: int) -> tuple[int, int, int] | None:
+        """(func_id, offset of the name, where the parent makes the call) of the innermost inlined call at an address."""
+        if len(details.pcdata) <= PCDATA_INLINE_INDEX or len(details.funcdata) <= FUNCDATA_INLINE_TREE:
             return None
-        function = self._function_at(index)
-        start = self._functab + int(self._functab_columns[1][index])
-        if start + 36 > len(self._data):
-            raise MalformedBinaryError(f"the description of {function.name} lies outside the pclntab")
-        pcfile, pcln = (int.from_bytes(self._data[start + i : start + i + 4], "little") for i in (20, 24))
-        unit = int.from_bytes(self._data[start + 32 : start + 36], "little")
-        file_index = self._pc_value(pcfile, function.entry, pc)
-        line = self._pc_value(pcln, function.entry, pc)
-        return Location(function.name, self._file(unit, file_index), max(line, 0))
+        tree = details.funcdata[FUNCDATA_INLINE_TREE]
+        index = self.pc_value(details.pcdata[PCDATA_INLINE_INDEX], details.entry, pc)
+        if tree == ABSENT or index < 0:
+            return None
+        if index >= MAX_INLINE_TREE:
+            raise MalformedBinaryError(f"{details.name} claims more than {MAX_INLINE_TREE} inlined calls")
+        return self._inlined.get((tree, index), self._read_inlined_call)
+
+    def _read_inlined_call(self, key: tuple[int, int]) -> tuple[int, int, int]:
+        tree, index = key
+        size, func_id, name, parent = self._inlined_call
+        data = self._image.read(self.module.gofunc + tree + index * size, size)
+        return (
+            data[func_id],
+            int.from_bytes(data[name : name + 4], "little", signed=True),
+            int.from_bytes(data[parent : parent + 4], "little", signed=True),
+        )
+
+    def _location(self, details: FunctionDetails, name: str, pc: int) -> Location:
+        file = self.pc_value(details.pcfile, details.entry, pc)
+        line = self.pc_value(details.pcln, details.entry, pc)
+        return Location(printed_name(name), self._file(details.unit, file), max(line, 0))
 
     def _file(self, unit: int, index: int) -> str:
-        position = self._compilation_units + (unit + index) * 4
-        if index < 0 or position + 4 > self._files:
+        header = self.header
+        position = header.units + (unit + index) * 4
+        if index < 0 or position + 4 > header.files:
             return "?"
-        offset = int.from_bytes(self._data[position : position + 4], "little")
-        return "?" if offset == 0xFFFFFFFF else self._string(self._files + offset)
-
-    def _pc_value(self, table: int, entry: int, target: int) -> int:
-        """Value of a pc-value table at an address; -1 when it has none (runtime.pcvalue)."""
-        if table == 0:
-            return -1
-        ends, values = self._pc_values(table)
-        index = bisect.bisect_right(ends, target - entry)
-        return values[index] if index < len(values) else -1
-
-    @lru_cache(maxsize=8_192)  # noqa: B019  # one instance per binary, evicted together with it
-    def _pc_values(self, table: int) -> tuple[list[int], list[int]]:
-        """A decoded pc-value table: values[i] holds below pc offset ends[i] (and from ends[i - 1])."""
-        position = self._pcdata + table
-        ends: list[int] = []
-        values: list[int] = []
-        pc, value = 0, -1
-        for _ in range(MAX_STEPS):
-            delta, position = self._uvarint(position)
-            if delta == 0 and ends:
-                return ends, values
-            value += -(delta >> 1) - 1 if delta & 1 else delta >> 1
-            step, position = self._uvarint(position)
-            pc += step * self._quantum
-            ends.append(pc)
-            values.append(value)
-        raise MalformedBinaryError(f"the pc-value table at {table} does not end within {MAX_STEPS} steps")
-
-    def _uvarint(self, position: int) -> tuple[int, int]:
-        value = 0
-        for shift in range(0, 35, 7):
-            if position >= len(self._data):
-                break
-            byte = self._data[position]
-            position += 1
-            value |= (byte & 0x7F) << shift
-            if byte < 0x80:
-                return value, position
-        raise MalformedBinaryError(f"a variable-length number at offset {position} of the pclntab does not end")
+        offset = self._region.u32(position)
+        if offset == ABSENT:
+            return "?"
+        if header.files + offset >= header.pctab:
+            raise MalformedBinaryError(f"a file's name lies at offset {offset}, outside the table of files")
+        return self._region.string(header.files + offset, MAX_NAME)

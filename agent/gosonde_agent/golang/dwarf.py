@@ -1,0 +1,142 @@
+"""Where fields lie in the runtime's structures, as the binary's own DWARF says, where it carries any."""
+
+import io
+import zlib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from elftools.dwarf.dwarfinfo import DebugSectionDescriptor, DwarfConfig, DWARFInfo
+
+from gosonde_agent.errors import MalformedBinaryError, UnsupportedBinaryError
+from gosonde_agent.golang.elf import ElfImage
+
+MAX_SECTION = 256 << 20
+MAX_CANDIDATES = 64
+MAX_MEMBERS = 4_096
+MAX_NESTING = 8
+SECTIONS = (".debug_info", ".debug_abbrev", ".debug_str", ".debug_line_str", ".debug_str_offsets", ".debug_addr")
+ELFCOMPRESS_ZLIB = 1
+#: In a layout: the size of the structure.
+SIZE = "__size"
+
+Fields = Mapping[str, int]
+
+
+def read_structures(image: ElfImage, names: Iterable[str]) -> dict[str, Fields]:
+    """Offsets in bytes by field, for the structures of package runtime that the DWARF has, by name.
+
+    Fields of a structure in a structure are named with dots ("sched.sp"); "__size" is the size.
+
+    Raises:
+        UnsupportedBinaryError: The binary carries no DWARF, or in a form that is not understood.
+        MalformedBinaryError: It contradicts itself, or claims to need more than 256 MiB.
+    """
+    sections = {name: data for name in SECTIONS if (data := _section(image, name))}
+    if ".debug_info" not in sections or ".debug_abbrev" not in sections:
+        raise UnsupportedBinaryError("the program carries no DWARF")
+    try:
+        dwarf = DWARFInfo(config=DwarfConfig(True, image.architecture, 8), **_descriptors(sections))
+        info = sections[".debug_info"]
+        found = {name: _structure(dwarf, info, f"runtime.{name}") for name in names}
+    except MalformedBinaryError:
+        raise
+    except Exception as error:  # pyelftools raises whatever damaged input leads it to
+        raise MalformedBinaryError(f"the DWARF is malformed: {type(error).__name__}: {error}") from error
+    return {name: fields for name, fields in found.items() if fields}
+
+
+def _section(image: ElfImage, name: str) -> bytes:
+    """The decompressed content of a section; empty when there is none."""
+    section = image.sections.get(name)
+    if section is None:
+        old = image.sections.get(name.replace(".debug_", ".zdebug_"))
+        return b"" if old is None else _inflate(image.section_bytes(old, MAX_SECTION), 12)
+    data = image.section_bytes(section, MAX_SECTION)
+    if not section.is_compressed:
+        return data
+    if int.from_bytes(data[:4], "little") != ELFCOMPRESS_ZLIB:
+        raise UnsupportedBinaryError(f"the section {name} is compressed in a way that is not supported")
+    return _inflate(data, 24)
+
+
+def _inflate(data: bytes, header: int) -> bytes:
+    engine = zlib.decompressobj()
+    try:
+        content = engine.decompress(data[header:], MAX_SECTION)
+    except zlib.error as error:
+        raise MalformedBinaryError(f"a section of the DWARF is damaged: {error}") from error
+    if not engine.eof:
+        raise MalformedBinaryError(f"a section of the DWARF is cut off, or larger than {MAX_SECTION} bytes")
+    return content
+
+
+def _descriptors(sections: Mapping[str, bytes]) -> dict[str, Any]:
+    """Every argument of DWARFInfo, None for a section that is not there or not needed."""
+    parameters = DWARFInfo.__init__.__code__.co_varnames[2 : DWARFInfo.__init__.__code__.co_argcount]
+    descriptors: dict[str, Any] = dict.fromkeys(parameters)
+    for name, data in sections.items():
+        key = f"{name.removeprefix('.')}_sec"
+        descriptors[key] = DebugSectionDescriptor(io.BytesIO(data), name, 0, len(data), 0)
+    return descriptors
+
+
+def _structure(dwarf: DWARFInfo, info: bytes, name: str) -> dict[str, int]:
+    """The fields of a structure; empty when it is not there. Go keeps the names of types in .debug_info itself."""
+    needle = name.encode() + b"\0"
+    position = info.find(needle)
+    for _ in range(MAX_CANDIDATES):
+        if position < 0:
+            return {}
+        for code_size in (1, 2):
+            entry = _entry(dwarf, position - code_size, needle)
+            if entry is not None:
+                fields: dict[str, int] = {SIZE: _number(entry, "DW_AT_byte_size")}
+                _collect(entry, "", 0, 0, fields)
+                return fields
+        position = info.find(needle, position + 1)
+    return {}
+
+
+def _entry(dwarf: DWARFInfo, offset: int, needle: bytes) -> Any:  # noqa: ANN401  # pyelftools ships no types
+    """The structure whose description begins at an offset, if one with that name does."""
+    if offset < 0:
+        return None
+    try:
+        entry = dwarf.get_DIE_from_refaddr(offset)
+    except Exception:  # noqa: BLE001  # these bytes are no entry
+        return None
+    is_structure = entry.tag == "DW_TAG_structure_type" and "DW_AT_byte_size" in entry.attributes
+    return entry if is_structure and entry.attributes["DW_AT_name"].value == needle[:-1] else None
+
+
+def _number(entry: Any, attribute: str) -> int:  # noqa: ANN401
+    value = entry.attributes[attribute].value
+    if isinstance(value, int) and value >= 0:
+        return value
+    raise MalformedBinaryError(f"{attribute} is no number")
+
+
+def _collect(entry: Any, prefix: str, base: int, depth: int, fields: dict[str, int]) -> None:  # noqa: ANN401
+    for member in entry.iter_children():
+        if member.tag != "DW_TAG_member":
+            continue
+        if len(fields) > MAX_MEMBERS:
+            raise MalformedBinaryError(f"a structure has more than {MAX_MEMBERS} fields")
+        name = prefix + member.attributes["DW_AT_name"].value.decode("utf-8", "replace")
+        offset = base + _number(member, "DW_AT_data_member_location")
+        fields[name] = offset
+        inner = _resolve(member)
+        if inner is not None and depth < MAX_NESTING:
+            _collect(inner, f"{name}.", offset, depth + 1, fields)
+
+
+def _resolve(member: Any) -> Any:  # noqa: ANN401
+    """The structure that a field consists of; None when it is none."""
+    kind = member.get_DIE_from_attribute("DW_AT_type")
+    for _ in range(MAX_NESTING):
+        if kind.tag == "DW_TAG_structure_type":
+            return kind
+        if kind.tag != "DW_TAG_typedef":
+            return None
+        kind = kind.get_DIE_from_attribute("DW_AT_type")
+    return None

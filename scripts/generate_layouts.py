@@ -1,0 +1,116 @@
+"""Writes agent/gosonde_agent/golang/layouts.json: where each Go release keeps the fields of the runtime's structures.
+
+For each release and architecture it builds a small program with that release's own toolchain and reads its DWARF.
+Releases 1.18 and 1.20, of which no toolchain can be had, have only the fields that were read off their source.
+
+    .venv/bin/python scripts/generate_layouts.py [--check]
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from gosonde_agent.golang.dwarf import read_structures  # noqa: E402
+from gosonde_agent.golang.elf import ElfImage  # noqa: E402
+from gosonde_agent.golang.layouts import TABLE  # noqa: E402
+
+from tests import toolchains  # noqa: E402
+
+STRUCTURES = (
+    *("g", "gobuf", "m", "p", "schedt", "mstats", "gcControllerState", "workType", "moduledata"),
+    *("sudog", "hchan", "coro", "_func", "inlinedCall"),
+)
+ARCHITECTURES = ("amd64", "arm64")
+FUNC_ID = re.compile(r"^\s+(?:FuncID_?|funcID_)(\w+)(?:\s+[fF]uncID\s*=\s*iota)?\s*(?://.*)?$")
+KEPT_FUNC_IDS = ("normal", "goexit", "gopanic", "mcall", "panicwrap", "sigpanic", "systemstack", "wrapper")
+
+#: runtime.g of both has the same fields in the same order as Go 1.19 up to startpc (the sum of trackingStamp,
+#: runnableTime and what follows is the same); 1.20 put covctrs and ecovctrs into moduledata before gofunc.
+FROM_SOURCE: dict[str, dict[str, dict[str, int]]] = {
+    "1.18": {"g": {"gopc": 296, "startpc": 312}, "moduledata": {"text": 176, "etext": 184, "gofunc": 304}},
+    "1.20": {"g": {"gopc": 296, "startpc": 312}, "moduledata": {"text": 176, "etext": 184, "gofunc": 320}},
+}
+#: Numbered as in Go 1.19: the list first changed in 1.21.
+SAME_FUNC_IDS_AS = {"1.18": "1.19.8", "1.20": "1.19.8"}
+
+PROGRAM = "package main\n\nfunc main() { select {} }\n"
+
+
+def main() -> None:
+    """Writes the table, or with --check fails when it is not what would be written."""
+    text = render(toolchains.LAYOUT_VERSIONS)
+    if "--check" in sys.argv[1:]:
+        if TABLE.read_text() != text:
+            sys.exit(f"{TABLE} is not what scripts/generate_layouts.py writes: run it")
+        return
+    TABLE.write_text(text)
+    print(f"wrote {TABLE.relative_to(ROOT)}")
+
+
+def render(versions: tuple[str, ...]) -> str:
+    """The whole table as JSON, a field a line."""
+    releases = sorted((*versions, *FROM_SOURCE), key=lambda release: tuple(map(int, release.split("."))))
+    func_ids = {release: read_func_ids(SAME_FUNC_IDS_AS.get(release, release)) for release in releases}
+    columns = {architecture: [column(release, architecture) for release in releases] for architecture in ARCHITECTURES}
+    table = {
+        "releases": releases,
+        "func_ids": {name: [func_ids[release].get(name) for release in releases] for name in KEPT_FUNC_IDS},
+        "structures": {architecture: rows(columns[architecture]) for architecture in ARCHITECTURES},
+    }
+    text = json.dumps(table, indent=1)
+    return re.sub(r"\[\s+([^\[\]{}]+?)\s+\]", lambda match: f"[{' '.join(match[1].split())}]", text) + "\n"
+
+
+def rows(columns: list[dict[str, Any]]) -> dict[str, dict[str, list[int | None]]]:
+    """By structure and field, the offset in each release."""
+    table: dict[str, dict[str, list[int | None]]] = {}
+    for structure in STRUCTURES:
+        names = dict.fromkeys(
+            name for column in columns for name in column.get(structure, {}) if name.strip("_.") != ""
+        )
+        kept = [name for name in names if not name.endswith("._") and name != "_"]
+        table[structure] = {name: [column.get(structure, {}).get(name) for column in columns] for name in sorted(kept)}
+    return table
+
+
+def column(release: str, architecture: str) -> dict[str, Any]:
+    """Offsets by structure and field in one release."""
+    if release in FROM_SOURCE:
+        return FROM_SOURCE[release]
+    print(f"go{release} {architecture}", file=sys.stderr)
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "main.go").write_text(PROGRAM)
+        environment = toolchains.environment(release) | {"GOARCH": architecture, "GOFLAGS": ""}
+        command = [str(toolchains.go(release)), "build", "-o", "program", "main.go"]
+        subprocess.run(command, cwd=folder, env=environment, check=True)
+        fd = os.open(Path(folder) / "program", os.O_RDONLY)
+        try:
+            return dict(read_structures(ElfImage(fd), STRUCTURES))
+        finally:
+            os.close(fd)
+
+
+def read_func_ids(release: str) -> dict[str, int]:
+    """abi.FuncID (up to Go 1.20 runtime.funcID) by lower-case name, from the toolchain's source."""
+    toolchains.go(release)
+    source = Path(toolchains.environment(release)["GOROOT"]) / "src"
+    path = source / "internal" / "abi" / "symtab.go"
+    text = (path if path.exists() else source / "runtime" / "symtab.go").read_text()
+    begin = re.search(r"^\s+(?:FuncIDNormal|funcID_normal)\b", text, re.MULTILINE)
+    if begin is None:
+        raise SystemExit(f"{path} has no list of FuncIDs")
+    block = text[begin.start() : text.index("\n)", begin.start())]
+    names = [match[1].lower() for line in block.splitlines() if (match := FUNC_ID.match(line))]
+    return {name: number for number, name in enumerate(names)}
+
+
+if __name__ == "__main__":
+    main()
