@@ -70,9 +70,9 @@ class GoBinary:
         """
         try:
             frames = self.pclntab.frames_of(pc - 1)
+            return frames[0] if frames else self.pclntab.location_of(pc - 1) or NOWHERE
         except MalformedBinaryError:
             return NOWHERE
-        return frames[0] if frames else NOWHERE
 
     def function_name(self, pc: int) -> str:
         """The function whose code holds a link-time address; empty when none does."""

@@ -103,7 +103,7 @@ def _entry(dwarf: DWARFInfo, offset: int, needle: bytes) -> Any:  # noqa: ANN401
         return None
     try:
         entry = dwarf.get_DIE_from_refaddr(offset)
-    except Exception:  # noqa: BLE001  # these bytes are no entry
+    except Exception:  # these bytes are no entry
         return None
     is_structure = entry.tag == "DW_TAG_structure_type" and "DW_AT_byte_size" in entry.attributes
     return entry if is_structure and entry.attributes["DW_AT_name"].value == needle[:-1] else None

@@ -1,4 +1,4 @@
-"""The pc-value tables of a pclntab (runtime/symtab.go: pcvalue, step): what a number is at each address of a function."""
+"""The pc-value tables of a pclntab (runtime.pcvalue): what a number is at each address of a function."""
 
 import bisect
 from array import array
@@ -26,7 +26,7 @@ class PcValues:
         self._tables: BoundedCache[int, Table] = BoundedCache(MAX_KEPT_STEPS, lambda table: 16 + len(table[0]))
 
     def value(self, table: int, offset: int) -> int:
-        """The value `offset` bytes behind a function's entry; -1 when the table (0: there is none) does not reach there.
+        """The value `offset` bytes behind a function's entry; -1 when the table ends before, or is 0: there is none.
 
         Raises:
             MalformedBinaryError: The table does not end.

@@ -217,7 +217,7 @@ class Pclntab:
         )
 
     def pc_value(self, table: int, entry: int, pc: int) -> int:
-        """Value of a pc-value table (such as `FunctionDetails.pcsp`) at an address of the function that begins at `entry`.
+        """Value of a pc-value table, such as `FunctionDetails.pcsp`, at an address of the function at `entry`.
 
         -1 when the table has none there (runtime.pcvalue).
         """
@@ -268,7 +268,7 @@ class Pclntab:
         return func_id == ids["wrapper"] and callee not in (ids["gopanic"], ids["sigpanic"], ids["panicwrap"])
 
     def _inlined_call_at(self, details: FunctionDetails, pc: int) -> tuple[int, int, int] | None:
-        """(func_id, offset of the name, where the parent makes the call) of the innermost inlined call at an address."""
+        """(func_id, offset of the name, offset of the call) of the innermost call that is inlined at an address."""
         if len(details.pcdata) <= PCDATA_INLINE_INDEX or len(details.funcdata) <= FUNCDATA_INLINE_TREE:
             return None
         tree = details.funcdata[FUNCDATA_INLINE_TREE]

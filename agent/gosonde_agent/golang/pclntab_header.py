@@ -47,7 +47,7 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class Module:
-    """What runtime.firstmoduledata says: its own address, where code begins and ends, and what funcdata is relative to."""
+    """What runtime.firstmoduledata says: where it is, where code begins and ends, and what funcdata is relative to."""
 
     vaddr: int
     text: int
