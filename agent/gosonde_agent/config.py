@@ -36,6 +36,8 @@ class AgentConfig:
         exe: Globs over the absolute path of the executable; none means every Go process.
         pid: Processes to watch besides those that `exe` names; when only `pid` is given, nothing else is watched.
         park: Count parks by wait reason. Parking is hot: the probe costs the target more than all others.
+        spool_mb: Largest size of what waits for a collector on disk, in MiB, 1 to 65536.
+        spool_hours: How long it may wait, 0.1 to 8760.
         log_level: One of LOG_LEVELS.
 
     Raises:
@@ -49,6 +51,8 @@ class AgentConfig:
     exe: tuple[str, ...] = ()
     pid: tuple[int, ...] = ()
     park: bool = False
+    spool_mb: float = 64.0
+    spool_hours: float = 24.0
     log_level: str = "info"
 
     def __post_init__(self) -> None:
@@ -56,7 +60,9 @@ class AgentConfig:
         for address in self.collector:
             _check_collector(address)
         _check_unix("listen", self.listen)
-        _check_interval(self.interval_seconds)
+        _check_number("interval_seconds", self.interval_seconds, 0.1, 3600)
+        _check_number("spool_mb", self.spool_mb, 1, 65_536)
+        _check_number("spool_hours", self.spool_hours, 0.1, 8_760)
         for glob in self.exe:
             _check_glob(glob)
         for pid in self.pid:
@@ -162,6 +168,8 @@ _CONVERT: Mapping[str, Callable[[str, object], object]] = {
     "exe": _strings,
     "pid": _integers,
     "park": _boolean,
+    "spool_mb": _number,
+    "spool_hours": _number,
     "log_level": _string,
 }
 
@@ -183,9 +191,9 @@ def _check_unix(key: str, address: str) -> None:
         raise UsageError(f"{key}: the socket's path is longer than {MAX_SOCKET_PATH_BYTES} bytes: {path}")
 
 
-def _check_interval(seconds: float) -> None:
-    if not 0.1 <= seconds <= 3600:
-        raise UsageError(f"interval_seconds: {seconds} is not allowed; give a number from 0.1 to 3600")
+def _check_number(key: str, value: float, least: float, most: float) -> None:
+    if not least <= value <= most:
+        raise UsageError(f"{key}: {value} is not allowed; give a number from {least:g} to {most:g}")
 
 
 def _check_glob(glob: str) -> None:

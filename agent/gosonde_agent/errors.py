@@ -29,3 +29,11 @@ class NotPermittedError(UnsupportedError):
 
 class ProbeError(GosondeError):
     """The kernel did not take a probe or a BPF program for another reason than missing privileges."""
+
+
+class SpoolError(GosondeError):
+    """The spool on disk cannot be opened or written. The message says why."""
+
+
+class UnguardedFileError(UnsupportedError):
+    """Nothing keeps a file from being overwritten while probes are in it."""

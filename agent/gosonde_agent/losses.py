@@ -17,8 +17,9 @@ AGENT_LOSSES: Mapping[str, str] = {
     "processes_unseen": "Go processes that ended before it could be learned what they were.",
     "processes_refused": "Go processes that are not probed; `gosonde processes` says why.",
     "pauses_unmeasured": "Processes whose stops of the world cannot be measured because no probe point is proved.",
-    "uplink_events_dropped": "Pauses and GC cycles dropped because the collector was away for too long.",
-    "uplink_processes_dropped": "Ended processes dropped because the collector was away for too long.",
+    "uplink_events_dropped": "Pauses and GC cycles dropped because the spool was full or they were too old.",
+    "uplink_processes_dropped": "Processes whose last totals were dropped: the spool was full, or they were too old.",
+    "spool_writes_failed": "Observations that the spool's disk did not take; they are kept in memory instead.",
 }
 
 LOSSES: Mapping[str, str] = {**KERNEL_LOSSES, **AGENT_LOSSES}

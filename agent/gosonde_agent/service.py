@@ -14,6 +14,8 @@ from gosonde.notify import Notifier
 
 from gosonde_agent import identity
 from gosonde_agent.config import AgentConfig, reloaded
+from gosonde_agent.journal import FILE_NAME, Journal, JournalLimits
+from gosonde_agent.discovery.lease import BREAK_SIGNAL
 from gosonde_agent.latest import Latest
 from gosonde_agent.model import Observation
 from gosonde_agent.monitor import Monitor
@@ -40,7 +42,8 @@ def run(config: AgentConfig, reread: Callable[[], AgentConfig]) -> None:
 async def _run(config: AgentConfig, reread: Callable[[], AgentConfig]) -> None:
     me = identity.load(config.state)
     started_unix_nano = time.time_ns()
-    uplink = Uplink(config.collector, me, config.interval_seconds)
+    journal = Journal(me.boot_id, config.state / FILE_NAME, _journal_limits(config))
+    uplink = Uplink(config.collector, me, config.interval_seconds, journal)
     latest = Latest()
 
     def status() -> AgentStatus:
@@ -58,13 +61,20 @@ async def _run(config: AgentConfig, reread: Callable[[], AgentConfig]) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, agent.stopping.set)
     loop.add_signal_handler(signal.SIGHUP, agent.reload, reread)
+    loop.add_signal_handler(BREAK_SIGNAL, agent.on_event)
     loop.add_reader(source.event_fd, agent.on_event)
     notifier = Notifier()
     tasks = [asyncio.create_task(work) for work in (uplink.run(), notifier.watchdog(), agent.load_unknown())]
     try:
         monitor.scan()
         await agent.load_all()
-        log.info("agent started", agent_id=me.agent_id, version=__version__, collectors=list(config.collector))
+        log.info(
+            "agent started",
+            agent_id=me.agent_id,
+            version=__version__,
+            collectors=list(config.collector),
+            previous_end=uplink.previous_end,
+        )
         notifier.ready("watching")
         await agent.observe_until_stopped()
     finally:
@@ -76,7 +86,12 @@ async def _run(config: AgentConfig, reread: Callable[[], AgentConfig]) -> None:
         await asyncio.gather(*tasks, return_exceptions=True)
         await server.stop(STOP_GRACE_SECONDS)
         monitor.close()
+        journal.close()
         log.info("agent stopped")
+
+
+def _journal_limits(config: AgentConfig) -> JournalLimits:
+    return JournalLimits(int(config.spool_mb * (1 << 20)), config.spool_hours * 3600)
 
 
 def _selection(config: AgentConfig) -> Selection:

@@ -1,242 +1,311 @@
-"""What the collector has not acknowledged yet, in memory and bounded.
+"""What the collector has not acknowledged yet: the changes of each observation in the journal, the newest totals here.
 
-Counters are totals, so only the newest value of each matters: while the collector is away, a newer total takes the
-place of an older one and nothing queues. Pauses and GC cycles are events: they wait in a queue that drops its oldest.
+Counters are totals, so a change is the new value. A stream carries the journal's segments, oldest first, and then,
+once, every total that is held: whichever collector is behind it then has all that runs.
 """
 
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Protocol, TypeVar
 
+import structlog
+from gosonde.ratelimit import Seldom
+
+from gosonde_agent import segments
+from gosonde_agent.errors import SpoolError
+from gosonde_agent.journal import EVENTS_DROPPED, Journal, Run
 from gosonde_agent.model import GcCycle, GcTotal, Observation, ParkCount, Pause, Process, ProcessKey, SiteCount
 
-#: Loss counters that the spool keeps.
-EVENTS_DROPPED = "uplink_events_dropped"
-PROCESSES_DROPPED = "uplink_processes_dropped"
+log = structlog.get_logger(__name__)
+
+#: Times that the disk did not take what had to be kept; it is kept in memory instead.
+WRITES_FAILED = "spool_writes_failed"
+#: Events of each kind that memory holds while the disk takes nothing.
+MAX_EVENTS_IN_MEMORY = 50_000
 
 Event = Pause | GcCycle
+Row = TypeVar("Row")
 
 
-@dataclass(frozen=True, slots=True)
-class SpoolLimits:
-    """How much the spool holds.
+class Backlog(Protocol):
+    """What a stream delivers."""
 
-    Attributes:
-        events: Pauses and GC cycles that wait or are under way.
-        ended_processes: Processes that are gone from the host but not acknowledged to the end.
-        ended_rows: Counter rows of those processes together.
-    """
+    @property
+    def fresh(self) -> bool:
+        """There is something to take."""
 
-    events: int = 50_000
-    ended_processes: int = 10_000
-    ended_rows: int = 100_000
+    def take(self, max_rows: int) -> tuple[int, Observation]:
+        """A ticket, and what comes next; while `fresh` stays true there is more."""
+
+    def acknowledge(self, ticket: int) -> None:
+        """Everything that was taken up to `ticket` is stored elsewhere."""
+
+    def rewind(self) -> None:
+        """A new stream begins: what is not acknowledged is to be taken again."""
+
+
+class Leftover:
+    """What a former run of the agent left in the journal."""
+
+    def __init__(self, journal: Journal, run: Run) -> None:
+        self._journal = journal
+        self._run = run
+        self._taken = 0
+
+    @property
+    def fresh(self) -> bool:
+        """See Backlog."""
+        return self._journal.has(self._run, self._taken)
+
+    @property
+    def settled(self) -> bool:
+        """Everything is acknowledged."""
+        return not self._journal.has(self._run, 0)
+
+    def take(self, max_rows: int) -> tuple[int, Observation]:  # noqa: ARG002 - a segment is parted by size alone
+        """See Backlog."""
+        found = self._journal.next(self._run, self._taken)
+        if found is None:
+            return self._taken, Observation(1)
+        self._taken = found[0]
+        return found
+
+    def acknowledge(self, ticket: int) -> None:
+        """See Backlog."""
+        self._journal.acknowledge(self._run, ticket)
+
+    def rewind(self) -> None:
+        """See Backlog."""
+        self._taken = 0
 
 
 @dataclass(slots=True)
 class _Held:
-    """The newest values of one process, and which of them this stream has not carried yet (`new_*`).
-
-    `ticket` is the newest one that carried anything of the process, `offer` the newest offer that held it.
-    """
+    """The newest values of one process that runs. `due`: this stream must still carry them as a whole."""
 
     process: Process
-    offer: int
-    ticket: int = 0
     sites: dict[int, SiteCount] = field(default_factory=dict)
     parks: dict[str, ParkCount] = field(default_factory=dict)
     gc_total: GcTotal | None = None
-    new_process: bool = True
-    new_sites: dict[int, SiteCount] = field(default_factory=dict)
-    new_parks: dict[str, ParkCount] = field(default_factory=dict)
-    new_gc_total: GcTotal | None = None
-
-    @property
-    def is_new(self) -> bool:
-        return bool(self.new_process or self.new_sites or self.new_parks or self.new_gc_total)
+    due: bool = False
 
     @property
     def rows(self) -> int:
-        return len(self.sites) + len(self.parks)
+        return 1 + len(self.sites) + len(self.parks)
 
-    def offer_process(self, process: Process, offer: int) -> None:
-        self.offer = offer
-        if process is not self.process and process != self.process:
-            self.process = process
-            self.new_process = True
 
-    def offer_site(self, row: SiteCount) -> None:
-        if self.sites.get(row.site.pc) != row:
-            self.sites[row.site.pc] = self.new_sites[row.site.pc] = row
+@dataclass(slots=True)
+class _Taken:
+    """What was taken and is not acknowledged: a segment of the journal, or what the disk did not take."""
 
-    def offer_park(self, row: ParkCount) -> None:
-        if self.parks.get(row.wait_reason) != row:
-            self.parks[row.wait_reason] = self.new_parks[row.wait_reason] = row
-
-    def offer_gc_total(self, row: GcTotal) -> None:
-        if self.gc_total != row:
-            self.gc_total = self.new_gc_total = row
-
-    def mark_carried(self, ticket: int) -> None:
-        self.ticket = ticket
-        self.new_process = False
-        self.new_sites, self.new_parks, self.new_gc_total = {}, {}, None
-
-    def mark_all_new(self) -> None:
-        self.new_process = True
-        self.new_sites, self.new_parks, self.new_gc_total = dict(self.sites), dict(self.parks), self.gc_total
+    ticket: int
+    segment: int = 0
+    unwritten: Observation | None = None
 
 
 class Spool:
-    """Takes in observations, gives out what is new in them, and keeps it until it is acknowledged.
+    """Takes in observations and gives out what is new in them until it is acknowledged.
 
-    A process is forgotten once the observations no longer hold it and all of it is acknowledged.
+    What the disk does not take is kept in memory, bounded; the totals of what runs are never lost.
     """
 
-    def __init__(self, limits: SpoolLimits = SpoolLimits()) -> None:
-        self._limits = limits
+    def __init__(self, journal: Journal, run: Run) -> None:
+        self._journal = journal
+        self._run = run
         self._held: dict[ProcessKey, _Held] = {}
-        self._waiting: deque[tuple[_Held, Event]] = deque()
-        self._under_way: deque[tuple[int, _Held, Event]] = deque()
-        self._offers = 0
+        self._open: deque[_Taken] = deque()
         self._ticket = 0
-        self._acknowledged = 0
-        self._taken_unix_nano = 0
-        self._offered_losses: dict[str, int] = {}
-        self._losses = {EVENTS_DROPPED: 0, PROCESSES_DROPPED: 0}
-        self._fresh = False
+        self._cursor = 0
+        self._unwritten: Observation | None = None
+        self._state_due = False
+        # Something of this run is no longer in the journal, so that a new stream needs all totals.
+        self._gone = False
+        self._newest = Observation(0)
+        self._losses = {EVENTS_DROPPED: 0, WRITES_FAILED: 0}
+        self._seldom = Seldom()
 
     @property
     def fresh(self) -> bool:
-        """There was an offer since everything was taken, or something is left from an earlier one."""
-        return self._fresh
+        """See Backlog."""
+        return self._state_due or self._unwritten is not None or self._has_segment()
 
     @property
     def settled(self) -> bool:
         """Everything was taken and acknowledged."""
-        return not self._fresh and self._acknowledged == self._ticket
+        return not self.fresh and not self._open
 
     def losses(self) -> dict[str, int]:
-        """What the spool had to drop, by name, since the start."""
-        return dict(self._losses)
+        """What could not be kept, by name, since the start."""
+        dropped = self._journal.losses()
+        return {**dropped, **self._losses, EVENTS_DROPPED: dropped[EVENTS_DROPPED] + self._losses[EVENTS_DROPPED]}
 
     def offer(self, observation: Observation) -> None:
         """Takes in the newest totals and the events since the last offer.
 
-        Rows that are missing are unchanged. Counter rows of a process that was never offered are left for an offer
-        that holds it; its events are dropped and counted.
+        Rows that are missing are unchanged. Rows of a process that the observation does not hold are left out; its
+        events are dropped and counted.
+
+        Raises:
+            ValueError: As `wire.encode`; nothing of the observation is kept.
         """
-        self._offers += 1
-        self._fresh = True
-        self._taken_unix_nano = observation.taken_unix_nano
-        self._offered_losses = dict(observation.losses)
-        self._offer_processes(observation.processes)
-        self._offer_rows(observation)
-        self._offer_events(observation.pauses)
-        self._offer_events(observation.gc_cycles)
-        self._forget()
+        changes = self._changes(observation)
+        self._newest = replace(observation, processes=(), site_counts=(), park_counts=(), pauses=(), gc_cycles=())
+        kept_all = self._keep(changes)
+        self._hold(observation, changes)
+        if not kept_all:
+            self._gone = True
+            self._mark_due()
 
     def take(self, max_rows: int) -> tuple[int, Observation]:
-        """A ticket, and the next observation for this stream: about `max_rows` rows and as many events, oldest first.
-
-        While `fresh` stays true there is more to take.
-        """
+        """See Backlog; `max_rows` bounds what is taken of the held totals."""
         self._ticket += 1
-        chosen, left = self._choose(max_rows)
-        sites = tuple(row for held in chosen for row in held.new_sites.values())
-        parks = tuple(row for held in chosen for row in held.new_parks.values())
-        totals = tuple(held.new_gc_total for held in chosen if held.new_gc_total)
-        events = self._take_events(max_rows)
-        processes = {held.process.key: held.process for held, _ in events}
-        processes.update((held.process.key, held.process) for held in chosen)
-        for held in chosen:
-            held.mark_carried(self._ticket)
-        self._fresh = left or bool(self._waiting)
-        return self._ticket, Observation(
-            taken_unix_nano=self._taken_unix_nano,
-            processes=tuple(processes.values()),
-            site_counts=sites,
-            park_counts=parks,
-            pauses=tuple(event for _, event in events if isinstance(event, Pause)),
-            gc_cycles=tuple(event for _, event in events if isinstance(event, GcCycle)),
-            gc_totals=totals,
-            losses={**self._offered_losses, **self._losses},
-        )
+        if (found := self._next_segment()) is not None:
+            self._cursor, segment = found
+            self._open.append(_Taken(self._ticket, segment=self._cursor))
+        elif self._unwritten is not None:
+            segment, self._unwritten = self._unwritten, None
+            self._open.append(_Taken(self._ticket, unwritten=segment))
+        else:
+            segment = self._state(max_rows)
+            self._open.append(_Taken(self._ticket))
+        return self._ticket, replace(segment, losses={**segment.losses, **self.losses()})
 
     def acknowledge(self, ticket: int) -> None:
-        """Everything that was taken up to `ticket` is stored elsewhere."""
-        self._acknowledged = max(self._acknowledged, ticket)
-        while self._under_way and self._under_way[0][0] <= ticket:
-            self._under_way.popleft()
+        """See Backlog."""
+        done = 0
+        while self._open and self._open[0].ticket <= ticket:
+            done = max(done, self._open.popleft().segment)
+            self._gone = True
+        if done:
+            try:
+                self._journal.acknowledge(self._run, done)
+            except SpoolError as error:
+                self._report(error)
 
     def rewind(self) -> None:
-        """A new stream begins: every total that is held and every unacknowledged event is new again."""
+        """See Backlog."""
+        for taken in reversed(self._open):
+            if taken.unwritten is not None:
+                self._hold_unwritten(taken.unwritten, self._unwritten)
+        self._open.clear()
+        self._cursor = 0
+        if self._gone:
+            self._mark_due()
+
+    def _mark_due(self) -> None:
         for held in self._held.values():
-            held.mark_all_new()
-        self._waiting.extendleft((held, event) for _, held, event in reversed(self._under_way))
-        self._under_way.clear()
-        self._fresh = self._offers > 0
+            held.due = True
+        self._state_due = bool(self._held)
 
-    def _offer_processes(self, processes: Iterable[Process]) -> None:
-        for process in processes:
-            held = self._held.get(process.key)
-            if held is None:
-                self._held[process.key] = _Held(process, self._offers)
-            else:
-                held.offer_process(process, self._offers)
+    def _changes(self, observation: Observation) -> Observation:
+        """What is new in an observation, with the processes that it is about."""
+        known = {process.key for process in observation.processes}
+        pauses = [event for event in observation.pauses if event.process in known]
+        cycles = [event for event in observation.gc_cycles if event.process in known]
+        self._losses[EVENTS_DROPPED] += segments.events(observation) - len(pauses) - len(cycles)
+        sites = [row for row in observation.site_counts if row.process in known and self._is_new_site(row)]
+        parks = [row for row in observation.park_counts if row.process in known and self._is_new_park(row)]
+        totals = [row for row in observation.gc_totals if row.process in known and self._is_new_total(row)]
+        about = {row.process for table in (pauses, cycles, sites, parks, totals) for row in table}
+        return Observation(
+            observation.taken_unix_nano,
+            tuple(p for p in observation.processes if p.key in about or self._is_new_process(p)),
+            tuple(sites),
+            tuple(parks),
+            tuple(pauses),
+            tuple(cycles),
+            tuple(totals),
+            observation.losses,
+        )
 
-    def _offer_rows(self, observation: Observation) -> None:
-        for site in observation.site_counts:
-            if held := self._held.get(site.process):
-                held.offer_site(site)
-        for park in observation.park_counts:
-            if held := self._held.get(park.process):
-                held.offer_park(park)
-        for total in observation.gc_totals:
-            if held := self._held.get(total.process):
-                held.offer_gc_total(total)
+    def _is_new_process(self, process: Process) -> bool:
+        held = self._held.get(process.key)
+        return held is None or held.process != process
 
-    def _offer_events(self, events: Iterable[Event]) -> None:
-        for event in events:
-            if held := self._held.get(event.process):
-                self._enqueue(held, event)
-            else:
-                self._losses[EVENTS_DROPPED] += 1
+    def _is_new_site(self, row: SiteCount) -> bool:
+        held = self._held.get(row.process)
+        return held is None or held.sites.get(row.site.pc) != row
 
-    def _enqueue(self, held: _Held, event: Event) -> None:
-        if len(self._waiting) + len(self._under_way) >= self._limits.events:
-            self._losses[EVENTS_DROPPED] += 1
-            if not self._waiting:
-                return
-            self._waiting.popleft()
-        self._waiting.append((held, event))
+    def _is_new_park(self, row: ParkCount) -> bool:
+        held = self._held.get(row.process)
+        return held is None or held.parks.get(row.wait_reason) != row
 
-    def _forget(self) -> None:
-        """Lets go of processes that are gone: those delivered, and of the others the oldest beyond the limits."""
-        gone = [held for held in self._held.values() if held.offer != self._offers]
-        undelivered = deque(held for held in gone if held.is_new or held.ticket > self._acknowledged)
-        rows = sum(held.rows for held in undelivered)
-        while len(undelivered) > self._limits.ended_processes or rows > self._limits.ended_rows:
-            rows -= undelivered.popleft().rows
-            self._losses[PROCESSES_DROPPED] += 1
-        kept = {id(held) for held in undelivered}
-        for held in gone:
-            if id(held) not in kept:
-                del self._held[held.process.key]
+    def _is_new_total(self, row: GcTotal) -> bool:
+        held = self._held.get(row.process)
+        return held is None or held.gc_total != row
 
-    def _choose(self, max_rows: int) -> tuple[list[_Held], bool]:
-        """Processes with something new, until they have `max_rows` rows; and whether others are left."""
+    def _keep(self, changes: Observation) -> bool:
+        """Stores the changes, or holds them in memory; false when the journal had to drop a segment for them."""
+        dropped = self._journal.dropped_segments
+        try:
+            self._journal.append(self._run, self._with_unwritten(changes))
+            self._unwritten = None
+        except SpoolError as error:
+            self._losses[WRITES_FAILED] += 1
+            self._report(error)
+            self._hold_unwritten(self._unwritten, changes)
+        return self._journal.dropped_segments == dropped
+
+    def _with_unwritten(self, changes: Observation) -> Observation:
+        return segments.merged(self._unwritten, changes) if self._unwritten else changes
+
+    def _hold_unwritten(self, older: Observation | None, newer: Observation | None) -> None:
+        both = segments.merged(older, newer) if older and newer else older or newer
+        if both is not None:
+            self._unwritten, dropped = segments.limited(both, MAX_EVENTS_IN_MEMORY)
+            self._losses[EVENTS_DROPPED] += dropped
+
+    def _hold(self, observation: Observation, changes: Observation) -> None:
+        self._held = {
+            process.key: self._held.get(process.key) or _Held(process, due=self._state_due)
+            for process in observation.processes
+        }
+        for process in changes.processes:
+            self._held[process.key].process = process
+        for site in changes.site_counts:
+            self._held[site.process].sites[site.site.pc] = site
+        for park in changes.park_counts:
+            self._held[park.process].parks[park.wait_reason] = park
+        for total in changes.gc_totals:
+            self._held[total.process].gc_total = total
+
+    def _state(self, max_rows: int) -> Observation:
+        """Of what is held, the next processes that are due, until they have `max_rows` rows."""
         chosen: list[_Held] = []
         rows = 0
         for held in self._held.values():
-            if not held.is_new:
-                continue
-            if rows >= max_rows:
-                return chosen, True
-            chosen.append(held)
-            rows += 1 + len(held.new_sites) + len(held.new_parks)
-        return chosen, False
+            if held.due and rows < max_rows:
+                held.due = False
+                chosen.append(held)
+                rows += held.rows
+        self._state_due = any(held.due for held in self._held.values())
+        return replace(
+            self._newest,
+            processes=tuple(held.process for held in chosen),
+            site_counts=_all(held.sites.values() for held in chosen),
+            park_counts=_all(held.parks.values() for held in chosen),
+            gc_totals=tuple(held.gc_total for held in chosen if held.gc_total),
+        )
 
-    def _take_events(self, count: int) -> list[tuple[_Held, Event]]:
-        events = [self._waiting.popleft() for _ in range(min(count, len(self._waiting)))]
-        self._under_way.extend((self._ticket, held, event) for held, event in events)
-        return events
+    def _has_segment(self) -> bool:
+        try:
+            return self._journal.has(self._run, self._cursor)
+        except SpoolError as error:
+            self._report(error)
+            return False
+
+    def _next_segment(self) -> tuple[int, Observation] | None:
+        try:
+            return self._journal.next(self._run, self._cursor)
+        except SpoolError as error:
+            self._report(error)
+            return None
+
+    def _report(self, error: SpoolError) -> None:
+        if self._seldom.allows(str(error)):
+            log.error("the spool's disk fails; what it does not take is kept in memory", reason=str(error))
+
+
+def _all(tables: Iterable[Iterable[Row]]) -> tuple[Row, ...]:
+    return tuple(row for table in tables for row in table)

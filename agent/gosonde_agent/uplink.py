@@ -9,28 +9,34 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import grpc
 import grpc.aio
 import structlog
-from gosonde import __version__
+from gosonde import __version__, channels
+from gosonde.channels import ClientTls
 from gosonde.errors import GosondeError
+from gosonde.ratelimit import Seldom
 from gosonde_pb.v1.ingest_pb2_grpc import IngestServiceStub
 
 from gosonde_agent import wire
 from gosonde_agent.identity import Identity
+from gosonde_agent.journal import Journal, Run
 from gosonde_agent.model import Observation
-from gosonde_agent.spool import Spool, SpoolLimits
+from gosonde_agent.spool import Backlog, Leftover, Spool
 from gosonde_agent.status import UplinkStatus
 from gosonde_agent.uplink_stream import Progress, Stream, StreamLimits
 
+if TYPE_CHECKING:
+    from gosonde_pb.v1.ingest_pb2_grpc import IngestServiceAsyncStub
+
 log = structlog.get_logger(__name__)
 
-#: The same failure is logged at most this often.
-LOG_AGAIN_SECONDS = 60.0
-
 #: A local subchannel pool keeps gRPC from making a new channel wait for the backoff of an older one.
-CHANNEL_OPTIONS = (("grpc.use_local_subchannel_pool", 1), ("grpc.enable_retries", 0))
+CHANNEL_OPTIONS = (("grpc.use_local_subchannel_pool", 1), ("grpc.enable_retries", 0), *channels.KEEPALIVE)
+#: Where the numbers of a later run begin that goes on for a former one, times the runs that did: no run sends as many.
+RESUME_STEP = 1 << 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +52,6 @@ class Patience:
     flush_seconds: float = 3.0
 
 
-SPOOL_LIMITS = SpoolLimits()
 STREAM_LIMITS = StreamLimits()
 PATIENCE = Patience()
 
@@ -62,18 +67,26 @@ class Uplink:
         collectors: Sequence[str],
         identity: Identity,
         interval_seconds: float,
+        journal: Journal | None = None,
         *,
-        spool_limits: SpoolLimits = SPOOL_LIMITS,
+        tls: ClientTls | None = None,
         stream_limits: StreamLimits = STREAM_LIMITS,
         patience: Patience = PATIENCE,
     ) -> None:
         self._collectors = tuple(collectors)
-        self._hello = wire.hello(identity.agent_id, identity.agent_epoch, identity.host, __version__)
+        self._tls = tls
+        self._journal = journal or Journal(identity.boot_id)
+        self._run, self.previous_end, left = self._journal.begin(identity.agent_epoch, identity.host)
+        self._hello = _hello(identity, self._run, self.previous_end)
+        self._left = [
+            _Left(Leftover(self._journal, run), _hello(identity, run), Progress(sent=run.resumed * RESUME_STEP))
+            for run in left
+        ]
         # Half the interval: an offer that comes a little early is not held back for a whole interval more.
         self._pace_seconds = interval_seconds / 2
         self._stream_limits = stream_limits
         self._patience = patience
-        self._spool = Spool(spool_limits)
+        self._spool = Spool(self._journal, self._run)
         self._progress = Progress()
         self._wake = asyncio.Event()
         self._stopping = asyncio.Event()
@@ -81,13 +94,18 @@ class Uplink:
         self._turn = 0
         self._connected = False
         self._error = ""
-        self._logged: tuple[str, float] = ("", 0.0)
+        self._seldom = Seldom()
 
     def offer(self, observation: Observation) -> None:
         """Takes in all known processes, their newest totals (missing rows are unchanged), and the new events."""
-        if self._collectors:
+        if not self._collectors:
+            return
+        try:
             self._spool.offer(observation)
-            self._wake.set()
+        except ValueError as error:
+            log.exception("an observation cannot be sent")
+            self._error = repr(error)
+        self._wake.set()
 
     def losses(self) -> dict[str, int]:
         """What had to be dropped, by name, since the start."""
@@ -135,8 +153,15 @@ class Uplink:
         await asyncio.wait({work}, timeout=self._patience.flush_seconds)
         work.cancel()
         await asyncio.wait({work})
+        self._end_run()
         if self._collectors and not self._spool.settled:
             log.warning("stopped with observations that no collector acknowledged", error=self._error)
+
+    def _end_run(self) -> None:
+        try:
+            self._journal.stop(self._run)
+        except GosondeError as error:
+            log.error("the end of the run cannot be noted", reason=str(error))  # noqa: TRY400 - the reason says it all
 
     async def _attempt(self) -> None:
         """One stream to the collector whose turn it is, until it fails or all is flushed."""
@@ -153,23 +178,43 @@ class Uplink:
             self._connected = False
 
     async def _deliver(self, collector: str) -> None:
-        async with grpc.aio.insecure_channel(collector, options=CHANNEL_OPTIONS) as channel:
-            call = IngestServiceStub(channel).StreamObservations()
-            stream = Stream(
-                call=call,
-                spool=self._spool,
-                progress=self._progress,
-                wake=self._wake,
-                stopping=self._stopping,
-                limits=self._stream_limits,
-            )
-            try:
-                await stream.greet(self._hello)
+        """What former runs left, the oldest first, and then this run, for as long as it lasts."""
+        async with channels.aio_channel(collector, self._tls, CHANNEL_OPTIONS) as channel:
+            stub = IngestServiceStub(channel)
+            finite = asyncio.Event()
+            finite.set()
+            while self._left:
+                left = self._left[0]
+                await self._stream(stub, left.backlog, left.hello, left.progress, finite)
+                self._left.pop(0)
+                log.info("delivered what a former run of the agent had left")
+            await self._stream(stub, self._spool, self._hello, self._progress, self._stopping)
+
+    async def _stream(
+        self,
+        stub: "IngestServiceAsyncStub",
+        backlog: Backlog,
+        hello: wire.Request,
+        progress: Progress,
+        stopping: asyncio.Event,
+    ) -> None:
+        call = stub.StreamObservations(compression=grpc.Compression.Gzip)
+        stream = Stream(
+            call=call,
+            spool=backlog,
+            progress=progress,
+            wake=self._wake,
+            stopping=stopping,
+            limits=self._stream_limits,
+        )
+        try:
+            await stream.greet(hello)
+            if not self._connected:
                 self._connected, self._error = True, ""
-                log.info("connected to the collector", collector=collector)
-                await stream.deliver(self._pace_seconds)
-            finally:
-                call.cancel()
+                log.info("connected to the collector", collector=self._collector)
+            await stream.deliver(self._pace_seconds)
+        finally:
+            call.cancel()
 
     async def _back_off(self, lasted_seconds: float) -> None:
         """Turns to the next collector; waits when each had its turn, longer from round to round."""
@@ -187,8 +232,25 @@ class Uplink:
 
     def _report(self, error: str) -> None:
         self._error = error
-        now = time.monotonic()
-        message = f"{self._collector}: {error}"
-        if message != self._logged[0] or now - self._logged[1] > LOG_AGAIN_SECONDS:
-            self._logged = (message, now)
+        if self._seldom.allows(f"{self._collector}: {error}"):
             log.warning("no connection to the collector; trying again", collector=self._collector, error=error)
+
+
+@dataclass(frozen=True, slots=True)
+class _Left:
+    """What one former run left, and its stream's numbers."""
+
+    backlog: Leftover
+    hello: wire.Request
+    progress: Progress
+
+
+def _hello(identity: Identity, run: Run, previous_end: str = "unspecified") -> wire.Request:
+    return wire.hello(
+        identity.agent_id,
+        run.agent_epoch,
+        run.host,
+        __version__,
+        agent_run=run.number,
+        previous_end=previous_end,
+    )

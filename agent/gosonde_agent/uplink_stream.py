@@ -14,7 +14,7 @@ from gosonde.errors import InvalidInputError, UnavailableError
 
 from gosonde_agent import batches, wire
 from gosonde_agent.model import Site
-from gosonde_agent.spool import Spool
+from gosonde_agent.spool import Backlog
 
 #: Beyond that many site names the stream starts to send names again instead of remembering more.
 MAX_KNOWN_SITES = 50_000
@@ -44,14 +44,14 @@ class StreamLimits:
 
 @dataclass(slots=True)
 class Progress:
-    """Numbers of the newest batch sent and acknowledged in this agent epoch, over all streams."""
+    """Numbers of the newest batch sent and acknowledged in an agent epoch, over all streams of this process."""
 
     sent: int = 0
     acknowledged: int = 0
 
 
 class Stream:
-    """Sends what is new in the spool, with a window, and hands the acknowledgements to the spool.
+    """Sends what is new in a backlog, with a window, and hands the acknowledgements to it.
 
     `wake` is set by whoever changes something this stream may wait for: an offer, or `stopping`.
     """
@@ -60,7 +60,7 @@ class Stream:
         self,
         *,
         call: Call,
-        spool: Spool,
+        spool: Backlog,
         progress: Progress,
         wake: asyncio.Event,
         stopping: asyncio.Event,

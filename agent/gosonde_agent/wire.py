@@ -51,11 +51,24 @@ def encode(observation: Observation, known: AbstractSet[Site] = frozenset()) -> 
     return message
 
 
-def hello(agent_id: str, agent_epoch: str, host: str, agent_version: str) -> Request:
-    """The first request of a stream."""
+def hello(
+    agent_id: str,
+    agent_epoch: str,
+    host: str,
+    agent_version: str,
+    *,
+    agent_run: int = 0,
+    previous_end: str = "unspecified",
+) -> Request:
+    """The first request of a stream; `previous_end` is a value of `journal.PreviousEnd`."""
     return Request(
         hello=ingest_pb2.Hello(
-            agent_id=agent_id, agent_epoch=agent_epoch, host=_text(host), agent_version=agent_version
+            agent_id=agent_id,
+            agent_epoch=agent_epoch,
+            host=_text(host),
+            agent_version=agent_version,
+            agent_run=agent_run,
+            previous_end=ingest_pb2.PreviousEnd.Value(f"PREVIOUS_END_{previous_end.upper()}"),
         )
     )
 

@@ -5,6 +5,7 @@ isort:skip_file
 
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from gosonde_pb.v1 import model_pb2 as _model_pb2
 import builtins as _builtins
 import sys
@@ -17,6 +18,34 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _PreviousEnd:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _PreviousEndEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PreviousEnd.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    PREVIOUS_END_UNSPECIFIED: _PreviousEnd.ValueType  # 0
+    PREVIOUS_END_NONE: _PreviousEnd.ValueType  # 1
+    """There was none."""
+    PREVIOUS_END_STOPPED: _PreviousEnd.ValueType  # 2
+    PREVIOUS_END_KILLED: _PreviousEnd.ValueType  # 3
+    """The agent died; the host went on."""
+    PREVIOUS_END_REBOOTED: _PreviousEnd.ValueType  # 4
+    """The host started anew before the agent had ended in order."""
+
+class PreviousEnd(_PreviousEnd, metaclass=_PreviousEndEnumTypeWrapper):
+    """How the run of the agent before this one ended."""
+
+PREVIOUS_END_UNSPECIFIED: PreviousEnd.ValueType  # 0
+PREVIOUS_END_NONE: PreviousEnd.ValueType  # 1
+"""There was none."""
+PREVIOUS_END_STOPPED: PreviousEnd.ValueType  # 2
+PREVIOUS_END_KILLED: PreviousEnd.ValueType  # 3
+"""The agent died; the host went on."""
+PREVIOUS_END_REBOOTED: PreviousEnd.ValueType  # 4
+"""The host started anew before the agent had ended in order."""
+Global___PreviousEnd: _TypeAlias = PreviousEnd  # noqa: Y015
+
 @_typing.final
 class Hello(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
@@ -25,12 +54,18 @@ class Hello(_message.Message):
     AGENT_EPOCH_FIELD_NUMBER: _builtins.int
     HOST_FIELD_NUMBER: _builtins.int
     AGENT_VERSION_FIELD_NUMBER: _builtins.int
+    AGENT_RUN_FIELD_NUMBER: _builtins.int
+    PREVIOUS_END_FIELD_NUMBER: _builtins.int
     agent_id: _builtins.str
     """Stays the same for the life of an installation."""
     agent_epoch: _builtins.str
     """Differs from one start of the agent to the next."""
     host: _builtins.str
     agent_version: _builtins.str
+    agent_run: _builtins.int
+    """Grows from one start of the agent to the next; tells which of two epochs is the newer one. 0 when it is not known."""
+    previous_end: Global___PreviousEnd.ValueType
+    """Unspecified in a stream that delivers what a former run left behind."""
     def __init__(
         self,
         *,
@@ -38,10 +73,12 @@ class Hello(_message.Message):
         agent_epoch: _builtins.str = ...,
         host: _builtins.str = ...,
         agent_version: _builtins.str = ...,
+        agent_run: _builtins.int = ...,
+        previous_end: Global___PreviousEnd.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_epoch", b"agent_epoch", "agent_id", b"agent_id", "agent_version", b"agent_version", "host", b"host"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_epoch", b"agent_epoch", "agent_id", b"agent_id", "agent_run", b"agent_run", "agent_version", b"agent_version", "host", b"host", "previous_end", b"previous_end"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -54,7 +91,7 @@ class Batch(_message.Message):
     SEQUENCE_FIELD_NUMBER: _builtins.int
     OBSERVATION_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
-    """Grows by one from batch to batch within an agent epoch, from 1."""
+    """Grows from batch to batch within an agent epoch, from 1; by more than one where a later run of the agent goes on."""
     @_builtins.property
     def observation(self) -> _model_pb2.Observation: ...
     def __init__(

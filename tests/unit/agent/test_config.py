@@ -16,6 +16,8 @@ interval_seconds = 2
 exe = ["/usr/bin/*", "*/server"]
 pid = [1, 4711]
 park = true
+spool_mb = 8
+spool_hours = 48
 log_level = "debug"
 """
 
@@ -35,6 +37,8 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         exe=("/usr/bin/*", "*/server"),
         pid=(1, 4711),
         park=True,
+        spool_mb=8,
+        spool_hours=48,
         log_level="debug",
     )
     assert tomllib.loads(FULL).keys() == {field.name for field in fields(AgentConfig)}

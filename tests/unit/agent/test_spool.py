@@ -1,18 +1,50 @@
-from gosonde_agent.model import Observation
-from gosonde_agent.spool import EVENTS_DROPPED, PROCESSES_DROPPED, Spool, SpoolLimits
+"""What is offered is given out once, again after a rewind, and lost only beyond the bounds, which is counted."""
+
+import sqlite3
+import time
+from pathlib import Path
+
+import pytest
+from gosonde.errors import UnavailableError
+from gosonde_agent.errors import SpoolError
+from gosonde_agent.journal import EVENTS_DROPPED, FILE_NAME, PROCESSES_DROPPED, Journal, JournalLimits, PreviousEnd
+from gosonde_agent.model import Observation, ProcessKey, SiteCount
+from gosonde_agent.spool import WRITES_FAILED, Leftover, Spool
 
 from tests.unit.agent.observations import count, cycle, observed, park, pause, process, total
 
 ONE, TWO = process(1), process(2)
 ALL = 1_000_000
+LIMITS = JournalLimits()
+NO_LOSS = {EVENTS_DROPPED: 0, PROCESSES_DROPPED: 0, WRITES_FAILED: 0}
+
+
+def new_spool(limits: JournalLimits = LIMITS) -> Spool:
+    journal = Journal("boot", None, limits)
+    return Spool(journal, journal.begin("epoch", "host")[0])
 
 
 def taken(spool: Spool) -> Observation:
     return spool.take(ALL)[1]
 
 
+def all_taken(spool: Spool | Leftover) -> list[Observation]:
+    pieces = []
+    while spool.fresh:
+        pieces.append(spool.take(ALL)[1])
+    return pieces
+
+
+def newest(pieces: list[Observation]) -> dict[tuple[ProcessKey, int], SiteCount]:
+    return {(row.process, row.site.pc): row for piece in pieces for row in piece.site_counts}
+
+
+def events_of(pieces: list[Observation]) -> list[int]:
+    return [event.ordinal for piece in pieces for event in piece.pauses]
+
+
 def test_what_was_offered_is_taken_once() -> None:
-    spool = Spool()
+    spool = new_spool()
     offered = observed(
         ONE,
         site_counts=(count(ONE, 1, 5, 2),),
@@ -27,13 +59,12 @@ def test_what_was_offered_is_taken_once() -> None:
         assert getattr(first, table) == getattr(offered, table)
     spool.offer(observed(ONE, taken=2, site_counts=offered.site_counts, gc_totals=offered.gc_totals))
     assert spool.fresh
-    second = taken(spool)
-    assert second == Observation(2, losses=spool.losses())
+    assert taken(spool) == Observation(2, losses=NO_LOSS)
     assert not spool.fresh
 
 
 def test_only_the_rows_that_changed_are_taken_with_their_process() -> None:
-    spool = Spool()
+    spool = new_spool()
     spool.offer(observed(ONE, TWO, site_counts=(count(ONE, 1, 5), count(ONE, 2, 5), count(TWO, 1, 5))))
     taken(spool)
     spool.offer(observed(ONE, TWO, site_counts=(count(ONE, 1, 5), count(ONE, 2, 6))))
@@ -42,62 +73,64 @@ def test_only_the_rows_that_changed_are_taken_with_their_process() -> None:
     assert second.site_counts == (count(ONE, 2, 6),)
 
 
-def test_totals_that_nobody_takes_replace_each_other() -> None:
-    spool = Spool()
-    for step in range(10_000):
-        spool.offer(observed(ONE, site_counts=(count(ONE, 1, step),), gc_totals=(total(ONE, step),)))
-    newest = taken(spool)
-    assert newest.site_counts == (count(ONE, 1, 9_999),)
-    assert newest.gc_totals == (total(ONE, 9_999),)
+def test_an_outage_keeps_the_curve_of_the_past() -> None:
+    spool = new_spool()
+    for step in range(1, 101):
+        spool.offer(observed(ONE, taken=step, site_counts=(count(ONE, 1, step),)))
+    pieces = all_taken(spool)
+    assert [(piece.taken_unix_nano, piece.site_counts[0].created) for piece in pieces] == [
+        (step, step) for step in range(1, 101)
+    ]
+
+
+def test_a_rewind_gives_what_is_unacknowledged_again_in_order_and_then_all_totals() -> None:
+    spool = new_spool()
+    spool.offer(observed(ONE, taken=1, site_counts=(count(ONE, 1, 5),), pauses=(pause(ONE, 0),)))
+    ticket, _ = spool.take(ALL)
+    spool.offer(observed(ONE, taken=2, site_counts=(count(ONE, 2, 5),), pauses=(pause(ONE, 1), pause(ONE, 2))))
+    spool.take(ALL)
+    spool.offer(observed(ONE, taken=3, pauses=(pause(ONE, 3),)))
+    spool.acknowledge(ticket)
+    spool.rewind()
+    again = all_taken(spool)
+    assert events_of(again) == [1, 2, 3]
+    assert again[-1].site_counts == (count(ONE, 1, 5), count(ONE, 2, 5))
+    assert again[-1].processes == (ONE,)
     assert not spool.fresh
 
 
-def test_a_rewind_gives_all_totals_and_the_unacknowledged_events_again_in_order() -> None:
-    spool = Spool()
-    spool.offer(observed(ONE, site_counts=(count(ONE, 1, 5),), pauses=(pause(ONE, 0),)))
-    ticket, _ = spool.take(ALL)
-    spool.offer(observed(ONE, site_counts=(count(ONE, 2, 5),), pauses=(pause(ONE, 1), pause(ONE, 2))))
-    spool.take(ALL)
-    spool.offer(observed(ONE, pauses=(pause(ONE, 3),)))
-    spool.acknowledge(ticket)
-    spool.rewind()
-    again = taken(spool)
-    assert again.site_counts == (count(ONE, 1, 5), count(ONE, 2, 5))
-    assert again.pauses == (pause(ONE, 1), pause(ONE, 2), pause(ONE, 3))
-
-
 def test_the_last_totals_of_an_ended_process_stay_until_they_are_acknowledged() -> None:
-    spool = Spool()
+    spool = new_spool()
     ended = process(1, ended_unix_nano=9)
     spool.offer(observed(ended, TWO, site_counts=(count(ONE, 1, 5, 5),)))
     ticket, first = spool.take(ALL)
     assert ended in first.processes
     spool.offer(observed(TWO, taken=2))
     spool.rewind()
-    again = taken(spool)
-    assert ended in again.processes
-    assert count(ONE, 1, 5, 5) in again.site_counts
+    again = all_taken(spool)
+    assert ended in again[0].processes
+    assert count(ONE, 1, 5, 5) in again[0].site_counts
     spool.acknowledge(ticket)
-    spool.offer(observed(TWO, taken=3))
     spool.rewind()
-    assert ended in taken(spool).processes, "the second sending was not acknowledged"
+    assert ended in all_taken(spool)[0].processes, "the second sending was not acknowledged"
 
 
 def test_an_ended_process_is_forgotten_once_it_is_acknowledged_and_no_longer_observed() -> None:
-    spool = Spool()
+    spool = new_spool()
     ended = process(1, ended_unix_nano=9)
     spool.offer(observed(ended, TWO))
     spool.acknowledge(spool.take(ALL)[0])
     spool.offer(observed(ended, TWO, taken=2))
     assert taken(spool).processes == ()
     spool.offer(observed(TWO, taken=3))
+    spool.acknowledge(spool.take(ALL)[0])
     spool.rewind()
     assert taken(spool).processes == (TWO,)
-    assert spool.losses()[PROCESSES_DROPPED] == 0
+    assert spool.losses() == NO_LOSS
 
 
 def test_totals_that_change_after_the_end_was_acknowledged_are_still_taken() -> None:
-    spool = Spool()
+    spool = new_spool()
     ended = process(1, ended_unix_nano=9)
     spool.offer(observed(ended, site_counts=(count(ONE, 1, 5, 4),)))
     spool.acknowledge(spool.take(ALL)[0])
@@ -105,95 +138,81 @@ def test_totals_that_change_after_the_end_was_acknowledged_are_still_taken() -> 
     assert taken(spool).site_counts == (count(ONE, 1, 5, 5),)
 
 
-def test_events_beyond_the_bound_drop_the_oldest_and_are_counted() -> None:
-    spool = Spool(SpoolLimits(events=10))
-    for ordinal in range(25):
-        spool.offer(observed(ONE, pauses=(pause(ONE, ordinal),)))
-    newest = taken(spool)
-    assert [row.ordinal for row in newest.pauses] == list(range(15, 25))
-    assert newest.losses[EVENTS_DROPPED] == spool.losses()[EVENTS_DROPPED] == 15
+def test_a_full_spool_joins_old_observations_and_loses_no_total() -> None:
+    spool = new_spool(JournalLimits(bytes=20_000))
+    for step in range(1, 2001):
+        spool.offer(observed(ONE, taken=step, site_counts=tuple(count(ONE, pc, step) for pc in range(10))))
+    assert spool.losses() == NO_LOSS
+    pieces = all_taken(spool)
+    assert 10 < len(pieces) < 200
+    assert {row.created for row in newest(pieces).values()} == {2000}
+    times = [piece.taken_unix_nano for piece in pieces]
+    assert times == sorted(times)
+    assert times[-1] - times[-2] == 1, "the newest detail is kept"
+    assert times[1] - times[0] > 10, "the oldest is coarse"
 
 
-def test_events_under_way_count_towards_the_bound() -> None:
-    spool = Spool(SpoolLimits(events=10))
-    spool.offer(observed(ONE, pauses=tuple(pause(ONE, ordinal) for ordinal in range(10))))
-    taken(spool)
-    spool.offer(observed(ONE, pauses=(pause(ONE, 10),)))
-    assert spool.losses()[EVENTS_DROPPED] == 1
-    spool.rewind()
-    assert [row.ordinal for row in taken(spool).pauses] == list(range(10))
-
-
-def test_ended_processes_beyond_the_bound_drop_the_oldest_and_are_counted() -> None:
-    spool = Spool(SpoolLimits(ended_processes=3))
-    for pid in range(1, 11):
-        spool.offer(observed(process(pid, ended_unix_nano=9), taken=pid))
-    spool.offer(observed(taken=11))
-    assert [entry.key.pid for entry in taken(spool).processes] == [8, 9, 10]
-    assert spool.losses()[PROCESSES_DROPPED] == 7
-
-
-def test_ended_processes_with_too_many_rows_drop_the_oldest_and_are_counted() -> None:
-    spool = Spool(SpoolLimits(ended_rows=25))
-    for pid in range(1, 6):
-        ended = process(pid, ended_unix_nano=9)
-        spool.offer(observed(ended, taken=pid, site_counts=tuple(count(ended, pc, 1) for pc in range(10))))
-    spool.offer(observed(taken=6))
-    assert [entry.key.pid for entry in taken(spool).processes] == [4, 5]
-    assert spool.losses()[PROCESSES_DROPPED] == 3
-
-
-def test_processes_that_run_are_never_dropped() -> None:
-    spool = Spool(SpoolLimits(ended_processes=1, ended_rows=1))
-    running = tuple(process(pid) for pid in range(1, 50))
-    rows = tuple(count(entry, pc, 1) for entry in running for pc in range(3))
-    spool.offer(observed(*running, site_counts=rows))
-    assert taken(spool).site_counts == rows
+def test_when_joining_does_not_help_the_oldest_events_go_and_are_counted() -> None:
+    spool = new_spool(JournalLimits(bytes=8_000))
+    for step in range(3000):
+        spool.offer(observed(ONE, taken=step + 1, site_counts=(count(ONE, 1, step),), pauses=(pause(ONE, step),)))
+    dropped = spool.losses()[EVENTS_DROPPED]
+    pieces = all_taken(spool)
+    assert dropped > 0
+    assert events_of(pieces) == list(range(dropped, 3000))
+    assert newest(pieces)[ONE.key, 1].created == 2999
     assert spool.losses()[PROCESSES_DROPPED] == 0
 
 
-def test_an_event_of_a_process_that_was_never_offered_is_counted_as_dropped() -> None:
-    spool = Spool()
+def test_a_spool_that_is_far_too_small_drops_ended_processes_and_counts_them() -> None:
+    spool = new_spool(JournalLimits(bytes=2_000))
+    for pid in range(1, 101):
+        ended = process(pid, ended_unix_nano=9)
+        spool.offer(observed(ended, taken=pid, site_counts=tuple(count(ended, pc, 1) for pc in range(10))))
+    left = {entry.key.pid for piece in all_taken(spool) for entry in piece.processes}
+    assert 100 in left
+    assert spool.losses()[PROCESSES_DROPPED] == 100 - len(left)
+
+
+def test_the_totals_of_what_runs_are_given_again_when_the_spool_had_to_drop_them() -> None:
+    spool = new_spool(JournalLimits(bytes=2_000))
+    running = tuple(process(pid) for pid in range(1, 50))
+    rows = tuple(count(entry, pc, 1) for entry in running for pc in range(30))
+    spool.offer(observed(*running, site_counts=rows))
+    assert len(newest(all_taken(spool))) == len(rows)
+    assert spool.losses()[PROCESSES_DROPPED] == 0
+
+
+def test_an_event_of_a_process_that_is_not_observed_is_counted_as_dropped() -> None:
+    spool = new_spool()
     spool.offer(observed(TWO, pauses=(pause(ONE, 0),), site_counts=(count(ONE, 1, 1),)))
     assert taken(spool).pauses == ()
     assert spool.losses()[EVENTS_DROPPED] == 1
 
 
-def test_an_event_outlives_its_process_and_brings_it_along() -> None:
-    spool = Spool()
-    ended = process(1, ended_unix_nano=9)
-    spool.offer(observed(ended, pauses=(pause(ONE, 0), pause(ONE, 1))))
-    ticket, first = spool.take(1)
-    assert first.pauses == (pause(ONE, 0),)
-    spool.acknowledge(ticket)
-    spool.offer(observed(taken=2))
-    second = taken(spool)
-    assert (second.processes, second.pauses) == ((ended,), (pause(ONE, 1),))
-
-
-def test_a_large_state_is_taken_in_pieces_that_together_are_whole() -> None:
-    spool = Spool()
+def test_large_totals_are_taken_in_pieces_that_together_are_whole() -> None:
+    spool = new_spool()
     processes = tuple(process(pid) for pid in range(1, 21))
     rows = tuple(count(entry, pc, 1) for entry in processes for pc in range(10))
-    events = tuple(pause(ONE, ordinal) for ordinal in range(95))
-    spool.offer(observed(*processes, site_counts=rows, pauses=events))
+    spool.offer(observed(*processes, site_counts=rows))
+    spool.acknowledge(spool.take(ALL)[0])
+    spool.rewind()
     pieces = []
     while spool.fresh:
         pieces.append(spool.take(30)[1])
     assert len(pieces) > 5
     assert max(len(piece.site_counts) for piece in pieces) <= 40
     assert tuple(row for piece in pieces for row in piece.site_counts) == rows
-    assert tuple(row for piece in pieces for row in piece.pauses) == events
 
 
 def test_losses_of_the_agent_and_of_the_spool_travel_together() -> None:
-    spool = Spool()
+    spool = new_spool()
     spool.offer(Observation(1, losses={"events_full": 4, EVENTS_DROPPED: 0}, pauses=(pause(ONE, 0),)))
-    assert taken(spool).losses == {"events_full": 4, EVENTS_DROPPED: 1, PROCESSES_DROPPED: 0}
+    assert taken(spool).losses == {**NO_LOSS, "events_full": 4, EVENTS_DROPPED: 1}
 
 
 def test_it_is_settled_only_when_everything_was_taken_and_acknowledged() -> None:
-    spool = Spool()
+    spool = new_spool()
     assert spool.settled
     spool.offer(observed(ONE))
     assert not spool.settled
@@ -204,6 +223,139 @@ def test_it_is_settled_only_when_everything_was_taken_and_acknowledged() -> None
 
 
 def test_a_rewind_before_the_first_offer_has_nothing_to_give() -> None:
-    spool = Spool()
+    spool = new_spool()
     spool.rewind()
     assert not spool.fresh
+
+
+def test_what_a_former_run_left_is_given_under_its_own_epoch(tmp_path: Path) -> None:
+    path = tmp_path / FILE_NAME
+    journal = Journal("boot", path)
+    run, end, left = journal.begin("first", "host")
+    assert (end, left) == (PreviousEnd.NONE, [])
+    spool = Spool(journal, run)
+    spool.offer(observed(ONE, site_counts=(count(ONE, 1, 5),), pauses=(pause(ONE, 0),)))
+    spool.acknowledge(spool.take(ALL)[0])
+    spool.offer(observed(ONE, taken=2, site_counts=(count(ONE, 1, 7),), pauses=(pause(ONE, 1),)))
+    journal.close()
+    journal = Journal("boot", path)
+    run, end, (former,) = journal.begin("second", "host")
+    assert end is PreviousEnd.KILLED
+    assert (former.agent_epoch, former.resumed, run.number) == ("first", 1, former.number + 1)
+    leftover = Leftover(journal, former)
+    (piece,) = all_taken(leftover)
+    assert (piece.site_counts, piece.pauses) == ((count(ONE, 1, 7),), (pause(ONE, 1),))
+    assert not leftover.settled
+    leftover.acknowledge(leftover._taken)
+    assert leftover.settled
+    journal.close()
+    assert Journal("boot", path).begin("third", "host")[2] == []
+
+
+@pytest.mark.parametrize(
+    ("stopped", "boot", "end"),
+    [
+        (True, "boot", PreviousEnd.STOPPED),
+        (False, "boot", PreviousEnd.KILLED),
+        (False, "another", PreviousEnd.REBOOTED),
+        (True, "another", PreviousEnd.STOPPED),
+    ],
+)
+def test_how_the_run_before_ended_is_told_apart(tmp_path: Path, stopped: bool, boot: str, end: PreviousEnd) -> None:
+    journal = Journal("boot", tmp_path / FILE_NAME)
+    run, _, _ = journal.begin("first", "host")
+    if stopped:
+        journal.stop(run)
+    journal.close()
+    assert Journal(boot, tmp_path / FILE_NAME).begin("second", "host")[1] is end
+
+
+def test_a_damaged_file_is_put_aside(tmp_path: Path) -> None:
+    path = tmp_path / FILE_NAME
+    path.write_bytes(b"x" * 10_000)
+    assert Journal("boot", path).begin("first", "host")[1] is PreviousEnd.NONE
+    assert (tmp_path / "spool.db.damaged").read_bytes() == b"x" * 10_000
+
+
+def test_a_garbled_segment_is_counted_and_the_others_are_given(tmp_path: Path) -> None:
+    path = tmp_path / FILE_NAME
+    journal = Journal("boot", path)
+    spool = Spool(journal, journal.begin("first", "host")[0])
+    for step in range(1, 4):
+        spool.offer(observed(ONE, taken=step, site_counts=(count(ONE, step, 1),)))
+    journal.close()
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE segments SET content = x'00' WHERE id = 2")
+    connection.close()
+    journal = Journal("boot", path)
+    _, _, (former,) = journal.begin("second", "host")
+    assert sorted(pc for _, pc in newest(all_taken(Leftover(journal, former)))) == [1, 3]
+    assert journal.losses()[PROCESSES_DROPPED] == 1
+
+
+def test_a_second_agent_on_the_same_folder_is_refused(tmp_path: Path) -> None:
+    first = Journal("boot", tmp_path / FILE_NAME)
+    with pytest.raises(UnavailableError, match="another agent"):
+        Journal("boot", tmp_path / FILE_NAME)
+    first.close()
+
+
+def test_a_file_of_a_newer_agent_is_left_alone(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / FILE_NAME) as connection:
+        connection.execute("PRAGMA user_version = 77")
+    connection.close()
+    with pytest.raises(SpoolError, match="version 77"):
+        Journal("boot", tmp_path / FILE_NAME)
+
+
+def test_what_the_disk_does_not_take_is_kept_in_memory_and_given(tmp_path: Path) -> None:
+    journal = Journal("boot", tmp_path / FILE_NAME)
+    spool = Spool(journal, journal.begin("first", "host")[0])
+    spool.offer(observed(ONE, taken=1, site_counts=(count(ONE, 1, 1),), pauses=(pause(ONE, 0),)))
+    journal._file.rows("PRAGMA max_page_count = 1")
+    big = tuple(count(ONE, pc, pc) for pc in range(5000))
+    spool.offer(observed(ONE, taken=2, site_counts=big, pauses=(pause(ONE, 1),)))
+    spool.offer(observed(ONE, taken=3, site_counts=(count(ONE, 1, 9),), pauses=(pause(ONE, 2),)))
+    assert spool.losses()[WRITES_FAILED] == 2
+    first = all_taken(spool)
+    assert events_of(first) == [0, 1, 2]
+    assert newest(first)[ONE.key, 1].created == 9
+    spool.rewind()
+    assert events_of(all_taken(spool)) == [0, 1, 2]
+    journal._file.rows("PRAGMA max_page_count = 100000")
+    spool.rewind()
+    spool.offer(observed(ONE, taken=4, pauses=(pause(ONE, 3),)))
+    pieces = all_taken(spool)
+    assert events_of(pieces) == [0, 1, 2, 3]
+    spool.acknowledge(spool._ticket)
+    assert spool.settled
+
+
+def test_events_that_are_too_old_go_and_so_does_what_former_runs_left(tmp_path: Path) -> None:
+    path = tmp_path / FILE_NAME
+    journal = Journal("boot", path)
+    former = Spool(journal, journal.begin("first", "host")[0])
+    former.offer(observed(ONE, site_counts=(count(ONE, 1, 1),)))
+    journal.close()
+    journal = Journal("boot", path, JournalLimits(age_seconds=0.01))
+    run, _, (left,) = journal.begin("second", "host")
+    spool = Spool(journal, run)
+    spool.offer(observed(TWO, site_counts=(count(TWO, 1, 2),), pauses=(pause(TWO, 0),)))
+    time.sleep(0.02)
+    journal.expire(run)
+    assert Leftover(journal, left).settled
+    (piece,) = all_taken(spool)
+    assert (piece.site_counts, piece.pauses) == ((count(TWO, 1, 2),), ())
+    assert journal.losses() == {EVENTS_DROPPED: 1, PROCESSES_DROPPED: 1}
+
+
+def test_a_jump_of_the_wall_clock_makes_nothing_old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = Journal("boot", tmp_path / FILE_NAME)
+    run, _, _ = journal.begin("first", "host")
+    spool = Spool(journal, run)
+    spool.offer(observed(ONE, taken=time.time_ns(), pauses=(pause(ONE, 0),)))
+    now = time.time_ns()
+    monkeypatch.setattr(time, "time_ns", lambda: now + 10**18)
+    monkeypatch.setattr(time, "time", lambda: (now + 10**18) / 1e9)
+    journal.expire(run)
+    assert events_of(all_taken(spool)) == [0]

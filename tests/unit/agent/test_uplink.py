@@ -6,9 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from gosonde_agent.identity import Identity
-from gosonde_agent.spool import EVENTS_DROPPED, SpoolLimits
-from gosonde_agent.uplink import PATIENCE, SPOOL_LIMITS, STREAM_LIMITS, Patience, Uplink
+from gosonde_agent.journal import EVENTS_DROPPED, FILE_NAME, Journal, JournalLimits
+from gosonde_agent.spool import MAX_EVENTS_IN_MEMORY
+from gosonde_agent.uplink import PATIENCE, STREAM_LIMITS, Patience, Uplink
 from gosonde_agent.uplink_stream import StreamLimits
+from gosonde_pb.v1 import ingest_pb2
 from structlog.testing import capture_logs
 
 from tests.unit.agent.observations import count, cycle, observed, pause, process
@@ -21,11 +23,11 @@ ONE, TWO = process(1), process(2)
 
 def uplink_to(
     *collectors: str,
-    spool_limits: SpoolLimits = SPOOL_LIMITS,
+    journal: Journal | None = None,
     stream_limits: StreamLimits = STREAM_LIMITS,
     patience: Patience = FAST,
 ) -> Uplink:
-    return Uplink(collectors, IDENTITY, 0.01, spool_limits=spool_limits, stream_limits=stream_limits, patience=patience)
+    return Uplink(collectors, IDENTITY, 0.01, journal, stream_limits=stream_limits, patience=patience)
 
 
 @asynccontextmanager
@@ -175,24 +177,54 @@ async def test_no_more_batches_than_the_window_are_unacknowledged() -> None:
         collector.acknowledging.set()
         await eventually(lambda: collector.totals == {(ONE.key, 1): (199, 0)})
         await acknowledged(uplink)
-        assert uplink.status().last_sequence < 20
 
 
 async def test_a_collector_that_never_acknowledges_costs_a_bounded_amount() -> None:
     collector = RecordingCollector()
     collector.acknowledging.clear()
-    limits = SpoolLimits(events=100)
-    async with serving(collector) as address, running(uplink := uplink_to(address, spool_limits=limits)):
+    journal = Journal("boot", limits=JournalLimits(bytes=5_000))
+    async with serving(collector) as address, running(uplink := uplink_to(address, journal=journal)):
         for step in range(2000):
             uplink.offer(
-                observed(ONE, taken=step, site_counts=(count(ONE, step % 10, step),), pauses=(pause(ONE, step),))
+                observed(ONE, taken=step + 1, site_counts=(count(ONE, step % 10, step),), pauses=(pause(ONE, step),))
             )
             if step % 100 == 0:
                 await asyncio.sleep(0.005)
         (held,) = uplink._spool._held.values()
-        assert held.rows == 10
-        assert len(uplink._spool._waiting) + len(uplink._spool._under_way) == 100
-        assert uplink.losses()[EVENTS_DROPPED] == 1900
+        assert held.rows == 11
+        assert journal.size <= 5_000
+        dropped = uplink.losses()[EVENTS_DROPPED]
+        assert dropped > 0
+        collector.acknowledging.set()
+        await acknowledged(uplink)
+        await eventually(lambda: uplink._spool.settled)
+    expected = {(ONE.key, pc): (1990 + pc, 0) for pc in range(10)}
+    assert collector.totals == expected
+    assert {pause(ONE, step) for step in range(dropped, 2000)} <= collector.events
+
+
+async def test_what_a_killed_agent_left_is_delivered_first_under_its_own_epoch(tmp_path: Path) -> None:
+    former = Journal("boot", tmp_path / FILE_NAME)
+    uplink = Uplink(["127.0.0.1:1"], replace(IDENTITY, agent_epoch="d" * 32), 0.01, former)
+    uplink.offer(observed(ONE, site_counts=(count(ONE, 1, 5),), pauses=(pause(ONE, 0),)))
+    former.close()
+    collector = RecordingCollector()
+    journal = Journal("boot", tmp_path / FILE_NAME)
+    async with serving(collector) as address, running(uplink := uplink_to(address, journal=journal)):
+        uplink.offer(observed(ONE, taken=2, site_counts=(count(ONE, 1, 1),)))
+        await eventually(lambda: len(collector.hellos) == 2)
+        await acknowledged(uplink)
+    first, second = collector.hellos
+    assert (first.agent_epoch, second.agent_epoch) == ("d" * 32, IDENTITY.agent_epoch)
+    assert second.agent_run == first.agent_run + 1
+    assert second.previous_end == ingest_pb2.PREVIOUS_END_KILLED
+    assert collector.sequences[:2] == [(1 << 40) + 1, 1]
+    assert collector.observations[0].site_counts == (count(ONE, 1, 5),)
+    assert collector.events == {pause(ONE, 0)}
+    journal.close()
+    again = Journal("boot", tmp_path / FILE_NAME)
+    assert uplink_to(address, journal=again)._left == []
+    again.close()
 
 
 async def test_a_large_state_arrives_whole_in_small_batches() -> None:
@@ -295,7 +327,7 @@ async def test_an_acknowledgement_of_what_was_never_sent_ends_the_stream() -> No
         uplink.offer(observed(ONE, pauses=(pause(ONE, 0),)))
         await eventually(lambda: "acknowledged batch 101, but only 1 were sent" in uplink.status().error)
         assert uplink.status().acknowledged_sequence == 0
-        assert len(uplink._spool._waiting) + len(uplink._spool._under_way) == 1
+        assert not uplink._spool.settled
 
 
 async def answer_as_a_web_server(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -344,5 +376,4 @@ def test_the_defaults_are_those_that_the_reference_gives() -> None:
     assert f"at most {PATIENCE.last_backoff_seconds:g} s" in text
     assert f"at most {PATIENCE.flush_seconds:g} s" in text
     assert f"nothing for {STREAM_LIMITS.acknowledge_seconds:g} s" in text
-    assert f"{SPOOL_LIMITS.events:,} events" in text
-    assert f"{SPOOL_LIMITS.ended_processes:,} processes, {SPOOL_LIMITS.ended_rows:,} counter rows" in text
+    assert f"at most {MAX_EVENTS_IN_MEMORY:,} events" in text

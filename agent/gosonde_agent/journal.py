@@ -1,0 +1,257 @@
+"""What no collector has acknowledged yet, on disk: one SQLite file, in which each run of the agent has its segments.
+
+A segment is one observation that holds only what changed. ADR 0050 says why, and what happens when the file is full.
+"""
+
+import time
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+import structlog
+from gosonde.errors import InvalidInputError
+
+from gosonde_agent import segments
+from gosonde_agent.journal_file import JournalFile
+from gosonde_agent.model import Observation
+from gosonde_agent.wire_pack import pack, unpack
+
+log = structlog.get_logger(__name__)
+
+FILE_NAME = "spool.db"
+#: Loss counters that the journal keeps.
+EVENTS_DROPPED = "uplink_events_dropped"
+PROCESSES_DROPPED = "uplink_processes_dropped"
+
+#: From this part of the limit on, old segments are joined, a few with each new one; only the whole limit makes drops.
+COMPACT_FROM = 0.75
+JOINS_PER_APPEND = 4
+#: Between two looks for what is too old, in seconds.
+EXPIRE_SECONDS = 60.0
+
+
+class PreviousEnd(StrEnum):
+    """How the run before this one ended."""
+
+    NONE = "none"
+    STOPPED = "stopped"
+    KILLED = "killed"
+    REBOOTED = "rebooted"
+
+
+@dataclass(frozen=True, slots=True)
+class JournalLimits:
+    """How much the journal holds.
+
+    Attributes:
+        bytes: Of all segments together, as stored.
+        age_seconds: Since a segment was stored.
+    """
+
+    bytes: int = 64 << 20
+    age_seconds: float = 24 * 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run of the agent. `number` grows from run to run; `resumed` counts the runs that went on delivering it."""
+
+    number: int
+    agent_epoch: str
+    host: str
+    resumed: int
+
+
+LIMITS = JournalLimits()
+
+
+class Journal:
+    """Runs and their segments, kept in memory when there is no path.
+
+    Every method raises SpoolError when the disk fails; what was stored before stays.
+    """
+
+    def __init__(self, boot_id: str, path: Path | None = None, limits: JournalLimits = LIMITS) -> None:
+        self._boot_id = boot_id
+        self._limits = limits
+        self._losses = {EVENTS_DROPPED: 0, PROCESSES_DROPPED: 0}
+        self._file = JournalFile(path)
+        #: Segments that were dropped whole since the start.
+        self.dropped_segments = 0
+        self._bytes = self._stored_bytes()
+        self._joined_up_to = 0
+        # The segment that was appended last, so that it need not be read back.
+        self._newest = 0, Observation(0)
+        self._expired_at = time.monotonic()
+
+    @property
+    def size(self) -> int:
+        """Bytes of all segments."""
+        return self._bytes
+
+    def losses(self) -> dict[str, int]:
+        """What had to be dropped, by name, since the start."""
+        return dict(self._losses)
+
+    def begin(self, agent_epoch: str, host: str) -> tuple[Run, PreviousEnd, list[Run]]:
+        """A new run, how the one before ended, and the runs that left segments behind, the oldest first."""
+        with self._file.transaction():
+            end = self._previous_end()
+            self._file.rows("DELETE FROM runs WHERE run NOT IN (SELECT run FROM segments)")
+            self._file.rows("UPDATE runs SET resumed = resumed + 1")
+            left = self._file.rows("SELECT run, agent_epoch, host, resumed FROM runs ORDER BY run")
+            self._file.rows(
+                "INSERT INTO runs (agent_epoch, boot_id, host) VALUES (?, ?, ?)", agent_epoch, self._boot_id, host
+            )
+            ((number,),) = self._file.rows("SELECT max(run) FROM runs")
+        return Run(number, agent_epoch, host, 0), end, [Run(*row) for row in left]
+
+    def stop(self, run: Run) -> None:
+        """The run ends in order."""
+        self._file.rows("UPDATE runs SET stopped = 1 WHERE run = ?", run.number)
+
+    def append(self, run: Run, segment: Observation) -> int:
+        """Stores a segment behind all others and returns its id.
+
+        Raises:
+            ValueError: As `wire.encode`.
+        """
+        content = pack(segment)
+        ((identifier,),) = self._file.rows(
+            "INSERT INTO segments (run, stored_boottime_ns, size, content) VALUES (?, ?, ?, ?) RETURNING id",
+            *(run.number, _boottime_ns(), len(content), content),
+        )
+        self._bytes += len(content)
+        self._newest = int(identifier), segment
+        self._make_room(run)
+        return int(identifier)
+
+    def next(self, run: Run, after: int) -> tuple[int, Observation] | None:
+        """The oldest segment of the run behind the id `after`."""
+        for (identifier,) in self._file.rows(
+            "SELECT id FROM segments WHERE run = ? AND id > ? ORDER BY id LIMIT 1", run.number, after
+        ):
+            return int(identifier), self._segment(identifier)
+        return None
+
+    def has(self, run: Run, after: int) -> bool:
+        """Whether the run has a segment behind the id."""
+        return bool(self._file.rows("SELECT 1 FROM segments WHERE run = ? AND id > ? LIMIT 1", run.number, after))
+
+    def acknowledge(self, run: Run, up_to: int) -> None:
+        """Every segment of the run up to this id is stored elsewhere."""
+        self._delete("run = ? AND id <= ?", run.number, up_to)
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._file.close()
+
+    def _previous_end(self) -> PreviousEnd:
+        for boot_id, stopped in self._file.rows("SELECT boot_id, stopped FROM runs ORDER BY run DESC LIMIT 1"):
+            if stopped:
+                return PreviousEnd.STOPPED
+            return PreviousEnd.KILLED if boot_id == self._boot_id else PreviousEnd.REBOOTED
+        return PreviousEnd.NONE
+
+    def _make_room(self, present: Run) -> None:
+        if time.monotonic() - self._expired_at > EXPIRE_SECONDS:
+            self._expired_at = time.monotonic()
+            self.expire(present)
+        if self._bytes > COMPACT_FROM * self._limits.bytes:
+            self._join_some()
+        while self._bytes > self._limits.bytes:
+            before = self._bytes
+            while self._join_some() and self._bytes > self._limits.bytes:
+                pass
+            if self._bytes > 0.9 * before:
+                self._drop_oldest(present)
+
+    def _join_some(self) -> bool:
+        """Joins the next neighbours of the older half, a few; false when the half is done and begins anew."""
+        rows = self._file.rows("SELECT id, run FROM segments ORDER BY id")
+        older = [row for row in rows[: max(2, len(rows) // 2)] if row[0] > self._joined_up_to]
+        pairs = [(a[0], b[0]) for a, b in zip(older[::2], older[1::2], strict=False) if a[1] == b[1]]
+        for first, second in pairs[:JOINS_PER_APPEND]:
+            self._join(first, second)
+        self._joined_up_to = pairs[JOINS_PER_APPEND - 1][1] if len(pairs) > JOINS_PER_APPEND else 0
+        return self._joined_up_to > 0
+
+    def _join(self, first: int, second: int) -> None:
+        joined = segments.merged(self._segment(first), self._segment(second))
+        with self._file.transaction():
+            self._replace(second, joined)
+            self._delete("id = ?", first)
+
+    def expire(self, present: Run) -> None:
+        """Drops what is too old: of runs that are over everything, of the present one the events.
+
+        The age is that of the machine's uptime, which no change of the wall clock moves.
+        """
+        oldest = _boottime_ns() - int(self._limits.age_seconds * 1e9)
+        for identifier, number, content in self._file.rows(
+            "SELECT id, run, content FROM segments JOIN runs USING (run) "
+            "WHERE CASE WHEN boot_id = ? THEN stored_boottime_ns ELSE 0 END < ?",
+            *(self._boot_id, oldest),
+        ):
+            if number == present.number:
+                self._drop_events(identifier, self._unpacked(content))
+            else:
+                segment = self._unpacked(content)
+                self._drop(identifier, segment, len(segment.processes))
+
+    def _drop_oldest(self, present: Run) -> None:
+        """The oldest events; when there are none, the oldest segment. Of what runs, the spool still has the totals."""
+        rows = self._file.rows("SELECT id, run FROM segments ORDER BY id")
+        for identifier, _ in rows:
+            if self._drop_events(identifier, self._segment(identifier)):
+                return
+        identifier, run = rows[0]
+        segment = self._segment(identifier)
+        lost = segments.ended(segment) if run == present.number else len(segment.processes)
+        self._drop(identifier, segment, lost)
+
+    def _drop_events(self, identifier: int, segment: Observation) -> bool:
+        count = segments.events(segment)
+        if count:
+            self._losses[EVENTS_DROPPED] += count
+            self._replace(identifier, segments.without_events(segment))
+        return count > 0
+
+    def _drop(self, identifier: int, segment: Observation, lost: int) -> None:
+        self._losses[EVENTS_DROPPED] += segments.events(segment)
+        self._losses[PROCESSES_DROPPED] += lost
+        self.dropped_segments += 1
+        self._delete("id = ?", identifier)
+
+    def _segment(self, identifier: int) -> Observation:
+        if identifier == self._newest[0]:
+            return self._newest[1]
+        ((content,),) = self._file.rows("SELECT content FROM segments WHERE id = ?", identifier)
+        return self._unpacked(content)
+
+    def _unpacked(self, content: bytes) -> Observation:
+        """The segment; an empty one, which is counted, when the disk garbled it."""
+        try:
+            return unpack(content)
+        except InvalidInputError as error:
+            log.error("a segment of the spool is damaged", reason=str(error))  # noqa: TRY400 - the reason says it all
+            self._losses[PROCESSES_DROPPED] += 1
+            return Observation(1)
+
+    def _replace(self, identifier: int, segment: Observation) -> None:
+        self._newest = 0, segment
+        content = pack(segment)
+        self._file.rows("UPDATE segments SET size = ?, content = ? WHERE id = ?", len(content), content, identifier)
+        self._bytes = self._stored_bytes()
+
+    def _delete(self, condition: str, *values: object) -> None:
+        deleted = self._file.rows(f"DELETE FROM segments WHERE {condition} RETURNING size", *values)  # noqa: S608
+        self._bytes -= sum(size for (size,) in deleted)
+
+    def _stored_bytes(self) -> int:
+        ((size,),) = self._file.rows("SELECT coalesce(sum(size), 0) FROM segments")
+        return int(size)
+
+
+def _boottime_ns() -> int:
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
