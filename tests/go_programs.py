@@ -24,6 +24,7 @@ def build(
     *,
     ldflags: Sequence[str] = (),
     buildmode: str = "exe",
+    flags: Sequence[str] = (),
     env: Mapping[str, str] | None = None,
 ) -> Path:
     """The executable of the program `name`, built with one version of Go; built once for equal sources and flags.
@@ -33,6 +34,7 @@ def build(
         version: One of `toolchains.VERSIONS`.
         ldflags: For example ("-s", "-w") for a stripped one.
         buildmode: For example "pie".
+        flags: Further ones of `go build`, for example ("-race",).
         env: Variables beside those of `toolchains.environment`, for example {"CGO_ENABLED": "1"}.
 
     Raises:
@@ -40,7 +42,7 @@ def build(
     """
     go = toolchains.go(version)
     environment = toolchains.environment(version) | dict(env or {})
-    flags = [f"-buildmode={buildmode}", f"-ldflags={' '.join(ldflags)}", "-buildvcs=false"]
+    flags = [f"-buildmode={buildmode}", f"-ldflags={' '.join(ldflags)}", "-buildvcs=false", *flags]
     folder = toolchains.cache_dir() / "programs" / version / _digest(flags, env or {})
     target = folder / name
     with toolchains.locked(folder / f"{name}.lock"):
