@@ -97,7 +97,7 @@ class Unwinder:
         return Walk(matrix, complete)
 
     def _look_up(self, pcs: U64, *, first: bool) -> tuple[I64, I64, I64, I64]:
-        """(frame size less the return address, kind, what to take off for the call's address, is injected), each [n]."""
+        """(frame size less the return address, kind, how far the call is before the address, is injected), [n]."""
         keys = pcs * np.uint64(2) + np.uint64(first)
         places = np.minimum(np.searchsorted(self._keys, keys), max(len(self._keys) - 1, 0))
         if not len(self._keys) or not (self._keys[places] == keys).all():

@@ -11,6 +11,7 @@ MODULES: tuple[str, ...] = (
     "collector",
     "doctor",
     "inspect",
+    "goroutines",
     "findings",
     "processes",
     "sites",

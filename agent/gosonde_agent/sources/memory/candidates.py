@@ -6,10 +6,11 @@ addresses that its users touch.
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gosonde_agent.golang.elf import ElfImage
+from gosonde_agent.golang.layouts import Layout
 from gosonde_agent.golang.pclntab import Pclntab
 from gosonde_agent.sources.memory import symbols
 from gosonde_agent.sources.memory.references import immediates, references
@@ -26,9 +27,6 @@ VARIABLES = (
     "waitReasonStrings",
 )
 
-#: Offsets of the fields of a structure of the runtime, by name.
-Fields = Mapping[str, int]
-
 _SCHED_USERS = (
     "newproc1 schedule findRunnable stopm mput pidleput pidleget gfput gfget wakep checkdead goschedImpl sysmon startm "
     "procresize handoffp injectglist stopTheWorldWithSema startTheWorldWithSema schedinit mcommoninit retake "
@@ -42,8 +40,30 @@ _CONTROLLER_USERS = (
 )
 _ALLP_USERS = "procresize stopTheWorldWithSema schedinit retake checkdead forEachPInternal gcStart"
 
+#: Fields that those functions touch by name: what tells a structure's base from an address beside it.
+_FIELDS = {
+    "schedt": (
+        "goidgen lastpoll lock midle nmidle nmidlelocked mnext nmsys ngsys pidle npidle nmspinning runq.head runqsize "
+        "runq.size gFree.stack gFree.noStack gFree.n gFree.stack.size gFree.noStack.size gcwaiting stopwait "
+        "procresizetime totaltime"
+    ),
+    "mstats": (
+        "last_gc_unix pause_total_ns pause_ns pause_end numgc numforcedgc gc_cpu_fraction last_gc_nanotime "
+        "lastHeapInUse enablegc"
+    ),
+    "gcControllerState": (
+        "gcPercent memoryLimit heapMinimum runway consMark gcPercentHeapGoal sweepDistMinTrigger triggered lastHeapGoal "
+        "heapLive heapScan lastStackScan maxStackScan globalsScan heapMarked bgScanCredit assistTime "
+        "dedicatedMarkTime fractionalMarkTime idleMarkTime markStartTime heapInUse heapReleased heapFree totalAlloc "
+        "totalFree mappedReady"
+    ),
+}
+
+#: What newproc1 touches in every version: it takes goroutine ids, and counts the new stack.
+ANCHORS = {"schedt": "goidgen", "gcControllerState": "maxStackScan"}
+
 #: How many bases of a structure are handed on to the proof.
-MAX_BASES = 16
+MAX_BASES = 32
 MAX_WAIT_REASONS = 256
 #: runtime.work is searched for tEnd between these offsets: patch releases have moved it.
 WORK_SEARCH = range(256, 1_024, 8)
@@ -71,14 +91,14 @@ class Candidates:
     wait_reasons: tuple[int, int]
 
 
-def find(image: ElfImage, fd: int, pclntab: Pclntab, fields_of: Callable[[str], Fields]) -> Candidates:
-    """The candidates in a binary; `fields_of(structure)` gives the offsets that its Go version has."""
+def find(image: ElfImage, fd: int, pclntab: Pclntab, layout: Layout) -> Candidates:
+    """The candidates in a binary; `layout` is its Go version's."""
     wanted = {f"runtime.{name}" for name in VARIABLES}
     known, by = symbols.from_symbol_table(image, wanted), "symbols"
     if "runtime.allgs" not in known:
         known, by = symbols.from_dwarf(fd, wanted), "DWARF"
     if "runtime.allgs" not in known:
-        return _from_instructions(image, pclntab, fields_of)
+        return _from_instructions(image, pclntab, layout)
     at = {name: [known[f"runtime.{name}"]] if f"runtime.{name}" in known else [] for name in VARIABLES}
     count = _wait_reason_count(image, pclntab)
     return Candidates(
@@ -95,15 +115,18 @@ def find(image: ElfImage, fd: int, pclntab: Pclntab, fields_of: Callable[[str], 
     )
 
 
-def _from_instructions(image: ElfImage, pclntab: Pclntab, fields_of: Callable[[str], Fields]) -> Candidates:
+def _from_instructions(image: ElfImage, pclntab: Pclntab, layout: Layout) -> Candidates:
     def touched(names: str) -> list[int]:
         functions = [f"runtime.{name}" for name in names.split()]
         return list(dict.fromkeys(reference.address for reference in references(image, pclntab, functions)))
 
     def bases(names: str, structure: str) -> list[int]:
-        offsets = set(fields_of(structure).values())
+        fields = layout.fields(structure)
+        offsets = {fields[name] for name in _FIELDS[structure].split() if name in fields}
         votes = Counter(address - offset for address in touched(names) for offset in offsets)
-        return [base for base, _count in votes.most_common(MAX_BASES)]
+        anchor = fields.get(ANCHORS.get(structure, ""), 0)
+        anchored = {address - anchor for address in touched("newproc1")} if structure in ANCHORS else set()
+        return [base for base, _count in votes.most_common() if base in anchored or not anchored][:MAX_BASES]
 
     appended = touched("allgadd")
     mark_termination = touched("gcMarkTermination")

@@ -7,17 +7,20 @@ from dataclasses import dataclass
 import numpy as np
 
 from gosonde_agent.sources.memory.errors import ImplausibleMemoryError
-from gosonde_agent.sources.memory.proof import PAUSES, Addresses, FieldsOf
-from gosonde_agent.sources.memory.reader import ProcessMemory
+from gosonde_agent.sources.memory.proof import PAUSES
+from gosonde_agent.sources.memory.runtime import Runtime
 
 #: A reading that a collection changes under way is made again so often.
 ATTEMPTS = 20
 UNLIMITED = (1 << 63) - 1
 MAX_HEAP = 1 << 48
 
-#: runtime.work around tEnd, the same in every version: bytes before it (negative) and after it.
-WORK_BEFORE, WORK_AFTER = 160, 40
-STW_PROCS, MAX_PROCS, SWEEP_TERM, MARK, MARK_TERM = -36, -32, -24, -16, -8
+#: How much of runtime.work is read before tEnd and from it on, and of gcController, in bytes.
+WORK_BEFORE, WORK_AFTER = 160, 48
+CONTROLLER_SIZE = 384
+WORK_FIELDS = frozenset(
+    {"stwprocs", "maxprocs", "tSweepTerm", "tMark", "tMarkTerm", "tEnd", "heap0", "heap1", "heap2", "userForced"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,9 @@ class LastCycle:
             )
         )
         cpu = f"{stopped}+{_milliseconds(self.assist_cpu_ns)}/{background}/{idle}+{ended}"
-        heap = "->".join(str(size >> 20) for size in (self.heap_start_bytes, self.heap_end_bytes, self.heap_marked_bytes))
+        heap = "->".join(
+            str(size >> 20) for size in (self.heap_start_bytes, self.heap_end_bytes, self.heap_marked_bytes)
+        )
         return (
             f"gc {self.cycle} @{began}s {self.cpu_percent}%: {clock} ms clock, {cpu} ms cpu, {heap} MB, "
             f"{self.heap_goal_bytes >> 20} MB goal, {self.stacks_bytes >> 20} MB stacks, "
@@ -109,21 +114,21 @@ class GcFigures:
     last: LastCycle | None
 
 
-def read_gc(memory: ProcessMemory, bias: int, addresses: Addresses, fields_of: FieldsOf) -> GcFigures:
+def read_gc(runtime: Runtime) -> GcFigures:
     """All figures at one moment.
 
     Raises:
         ImplausibleMemoryError: They contradict each other, however often they are read.
         GosondeError: The process has ended, or may not be read.
     """
-    reader = _Reader(memory, bias, addresses, fields_of)
+    reader = _Reader(runtime)
     before = reader.take()
     for _ in range(ATTEMPTS):
         after = reader.take()
         if after.is_same_cycle(before):
             return reader.figures(after)
         before = after
-    raise ImplausibleMemoryError(f"the GC figures of process {memory.pid} change faster than they can be read")
+    raise ImplausibleMemoryError(f"the GC figures of process {runtime.pid} change faster than they can be read")
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,33 +143,30 @@ class _Taken:
 
 
 class _Reader:
-    def __init__(self, memory: ProcessMemory, bias: int, addresses: Addresses, fields_of: FieldsOf) -> None:
-        self._memory = memory
-        self._bias = bias
-        self._addresses = addresses
-        self._stats = fields_of("mstats")
-        self._controller = fields_of("gcControllerState")
-        self._work = fields_of("workType")
-        self._first = self._stats["last_gc_unix"]
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._first = self._offset("mstats", "last_gc_unix")
+        self._end = self._offset("mstats", "last_gc_nanotime") + 8
+        work = runtime.layout.fields("workType")
+        self._work = {name: work[name] - work["tEnd"] for name in WORK_FIELDS} if work.keys() >= WORK_FIELDS else {}
+
+    def _offset(self, structure: str, field: str) -> int:
+        return self._runtime.layout.offset(structure, field)
 
     def take(self) -> _Taken:
         """The three structures, in one system call."""
-        at = self._addresses
-        has_work = at.t_end != 0
-        user_forced = self._work["tEnd"] - self._work["userForced"]
+        at = self._runtime.addresses
         pieces = [
-            (at.memstats + self._first, self._stats["last_gc_nanotime"] + 8 - self._first),
-            (at.controller, max(self._controller.values()) + 8),
-            (at.t_end - max(WORK_BEFORE, user_forced), max(WORK_BEFORE, user_forced) + WORK_AFTER + 8),
-            (at.init_time, 8),
+            (at.memstats + self._first, self._end - self._first),
+            (at.controller, CONTROLLER_SIZE),
+            (at.t_end - WORK_BEFORE, WORK_BEFORE + WORK_AFTER if at.t_end and self._work else 0),
+            (at.init_time, 8 if at.init_time else 0),
         ]
         sizes = np.array([size for _, size in pieces], np.int64)
-        sizes[2] = sizes[2] if has_work else 0
-        sizes[3] = sizes[3] if at.init_time else 0
-        starts = np.array([address + self._bias for address, _ in pieces], np.uint64)
-        data, whole = self._memory.read_pieces(starts, sizes)
+        starts = np.array([max(address + self._runtime.bias, 0) for address, _ in pieces], np.uint64)
+        data, whole = self._runtime.memory.read_pieces(starts, sizes)
         if not whole.all():
-            raise ImplausibleMemoryError(f"the GC figures of process {self._memory.pid} are not mapped any more")
+            raise ImplausibleMemoryError(f"the GC figures of process {self._runtime.pid} are not mapped any more")
         raw, ends = data.tobytes(), np.cumsum(sizes).tolist()
         stats, controller, work, init = (raw[end - int(size) : end] for end, size in zip(ends, sizes, strict=True))
         return _Taken(stats, controller, work, int.from_bytes(init, "little"))
@@ -189,20 +191,20 @@ class _Reader:
         )
 
     def _stat(self, taken: _Taken, name: str, form: str) -> int:
-        return int(struct.unpack_from(form, taken.stats, self._stats[name] - self._first)[0])
+        return int(struct.unpack_from(form, taken.stats, self._offset("mstats", name) - self._first)[0])
 
     def _fraction(self, taken: _Taken) -> float:
-        value = float(struct.unpack_from("<d", taken.stats, self._stats["gc_cpu_fraction"] - self._first)[0])
+        value = float(struct.unpack_from("<d", taken.stats, self._offset("mstats", "gc_cpu_fraction") - self._first)[0])
         if not math.isfinite(value) or not 0 <= value <= 1:
-            raise ImplausibleMemoryError(f"process {self._memory.pid} says that GC took {value} of its CPU time")
+            raise ImplausibleMemoryError(f"process {self._runtime.pid} says that GC took {value} of its CPU time")
         return value
 
     def _control(self, taken: _Taken, name: str) -> int:
-        return int.from_bytes(taken.controller[self._controller[name] :][:8], "little")
+        return int.from_bytes(taken.controller[self._offset("gcControllerState", name) :][:8], "little")
 
     def _pauses(self, taken: _Taken, cycles: int) -> tuple[PastPause, ...]:
         durations, ends = (
-            np.frombuffer(taken.stats, "<u8", PAUSES, self._stats[name] - self._first).tolist()
+            np.frombuffer(taken.stats, "<u8", PAUSES, self._offset("mstats", name) - self._first).tolist()
             for name in ("pause_ns", "pause_end")
         )
         # Cycle n is written at (n - 1) % 256 and numgc counts it afterwards.
@@ -212,17 +214,19 @@ class _Reader:
     def _last(self, taken: _Taken, cycles: int) -> LastCycle | None:
         if not taken.work or cycles == 0:
             return None
-        origin = len(taken.work) - WORK_AFTER - 8
+        origin = WORK_BEFORE
 
         def word(offset: int, size: int = 8) -> int:
             return int.from_bytes(taken.work[origin + offset : origin + offset + size], "little")
 
-        sweep, mark, termination, end = word(SWEEP_TERM), word(MARK), word(MARK_TERM), word(0)
+        sweep, mark, termination, end = (
+            word(self._work[name]) for name in ("tSweepTerm", "tMark", "tMarkTerm", "tEnd")
+        )
         ended = self._stat(taken, "last_gc_nanotime", "<Q")
         if end != ended or not sweep <= mark <= termination <= end:
             return None
-        heap = [word(self._work[name] - self._work["tEnd"]) for name in ("heap0", "heap1", "heap2")]
-        background = self._control(taken, "dedicatedMarkTime") + self._control_at(taken, "dedicatedMarkTime", 8)
+        heap = [word(self._work[name]) for name in ("heap0", "heap1", "heap2")]
+        background = self._control(taken, "dedicatedMarkTime") + self._control(taken, "fractionalMarkTime")
         return LastCycle(
             cycle=cycles,
             start_ns=sweep - taken.init_time if taken.init_time else -1,
@@ -230,23 +234,19 @@ class _Reader:
             sweep_ns=mark - sweep,
             mark_ns=termination - mark,
             termination_ns=end - termination,
-            stopped_processors=word(STW_PROCS, 4),
+            stopped_processors=word(self._work["stwprocs"], 4),
             assist_cpu_ns=self._control(taken, "assistTime"),
             background_cpu_ns=background,
-            idle_cpu_ns=self._control_at(taken, "dedicatedMarkTime", 16),
+            idle_cpu_ns=self._control(taken, "idleMarkTime"),
             heap_start_bytes=heap[0],
             heap_end_bytes=heap[1],
             heap_marked_bytes=heap[2],
             heap_goal_bytes=self._control(taken, "lastHeapGoal"),
             stacks_bytes=self._control(taken, "lastStackScan"),
             globals_bytes=self._control(taken, "globalsScan"),
-            processors=word(MAX_PROCS, 4),
-            forced=bool(word(self._work["userForced"] - self._work["tEnd"], 1)),
+            processors=word(self._work["maxprocs"], 4),
+            forced=bool(word(self._work["userForced"], 1)),
         )
-
-    def _control_at(self, taken: _Taken, name: str, further: int) -> int:
-        """fractionalMarkTime and idleMarkTime follow dedicatedMarkTime."""
-        return int.from_bytes(taken.controller[self._controller[name] + further :][:8], "little")
 
 
 def _milliseconds(ns: int) -> str:

@@ -8,9 +8,9 @@ import numpy.typing as npt
 
 from gosonde_agent.golang.unwind import Unwinder
 from gosonde_agent.sources.memory.errors import ImplausibleMemoryError
-from gosonde_agent.sources.memory.layout import GoroutineLayout
-from gosonde_agent.sources.memory.proof import MAX_GOROUTINES, Addresses
-from gosonde_agent.sources.memory.reader import ProcessMemory
+from gosonde_agent.sources.memory.layout import GoroutineLayout, goroutine_layout
+from gosonde_agent.sources.memory.proof import MAX_GOROUTINES
+from gosonde_agent.sources.memory.runtime import Runtime
 from gosonde_agent.sources.memory.stacks import StackWords
 
 #: Goroutines read at a time: what bounds the agent's memory.
@@ -30,6 +30,7 @@ MAX_STACK = 1 << 34
 
 U64 = npt.NDArray[np.uint64]
 Rows = npt.NDArray[np.uint8]
+Bools = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,33 +54,25 @@ class Block:
     start_pc: U64
     parent: U64
     thread: U64
-    locked: npt.NDArray[np.bool_]
-    running_cleanups: npt.NDArray[np.bool_]
-    active: npt.NDArray[np.bool_]
+    locked: Bools
+    running_cleanups: Bools
+    active: Bools
     stacks: U64
-    complete: npt.NDArray[np.bool_]
+    complete: Bools
 
     def __len__(self) -> int:
         return len(self.goid)
 
 
 class GoroutineReader:
-    """Reads the goroutines of one process, whose image is moved by `bias`."""
+    """Reads the goroutines of one process."""
 
-    def __init__(
-        self,
-        memory: ProcessMemory,
-        bias: int,
-        addresses: Addresses,
-        layout: GoroutineLayout,
-        procid: int,
-        unwinder: Unwinder,
-    ) -> None:
-        self._memory = memory
-        self._bias = bias
-        self._addresses = addresses
-        self._layout = layout
-        self._procid = procid
+    def __init__(self, runtime: Runtime, unwinder: Unwinder) -> None:
+        self._runtime = runtime
+        self._memory = runtime.memory
+        self._bias = runtime.bias
+        self._layout = goroutine_layout(runtime.layout)
+        self._procid = runtime.layout.offset("m", "procid")
         self._unwinder = unwinder
 
     def count(self) -> int:
@@ -88,8 +81,7 @@ class GoroutineReader:
         Raises:
             ImplausibleMemoryError: More than fit into memory.
         """
-        data = self._memory.read(self._addresses.allglen + self._bias, 8)
-        count = int.from_bytes(data, "little")
+        count = self._runtime.number(self._runtime.addresses.allglen)
         if not 0 < count <= MAX_GOROUTINES:
             raise ImplausibleMemoryError(f"process {self._memory.pid} claims to have {count} goroutines")
         return count
@@ -104,7 +96,7 @@ class GoroutineReader:
         """
         # The length first: the list that has it, or a longer one, is behind the pointer by then.
         count = self.count()
-        pointer = int.from_bytes(self._memory.read(self._addresses.allgs + self._bias, 8), "little")
+        pointer = self._runtime.number(self._runtime.addresses.allgs)
         for start in range(0, count, BLOCK):
             size = min(BLOCK, count - start)
             data = self._memory.read(pointer + start * 8, size * 8)
@@ -123,7 +115,7 @@ class GoroutineReader:
             raise ImplausibleMemoryError(f"none of {unmapped} goroutines of process {self._memory.pid} is mapped")
         rows, pointers, status = rows[live], pointers[live], status[live]
         parked = np.isin(status, PARKED)
-        walk = self._walk(rows, status, parked) if stacks else None
+        walk = self._walk(rows, parked) if stacks else None
         active = ~parked | self._moved(pointers, rows)
         depth = walk[0] if walk is not None else np.zeros((len(rows), 0), np.uint64)
         depth[active] = 0
@@ -149,9 +141,7 @@ class GoroutineReader:
     def _linked(self, addresses: U64) -> U64:
         return np.where(addresses == 0, addresses, addresses - np.uint64(self._bias))
 
-    def _walk(
-        self, rows: Rows, status: npt.NDArray[np.int64], parked: npt.NDArray[np.bool_]
-    ) -> tuple[U64, npt.NDArray[np.bool_]]:
+    def _walk(self, rows: Rows, parked: Bools) -> tuple[U64, Bools]:
         at = self._layout
         low, high = _words(rows, at.stack_lo), _words(rows, at.stack_hi)
         in_call = _words(rows, at.syscall_sp) != 0
@@ -167,14 +157,15 @@ class GoroutineReader:
         complete[some] = walk.complete
         return stacks, complete
 
-    def _moved(self, pointers: U64, rows: Rows) -> npt.NDArray[np.bool_]:
+    def _moved(self, pointers: U64, rows: Rows) -> Bools:
         """Which ones are not where they were: `rows` are their headers as read before."""
         at = self._layout
         again, whole = self._memory.read_each(pointers, at.span)
         same = whole & (_status(again, at) == _status(rows, at)) & (again[:, at.sequence] == rows[:, at.sequence])
         for offset in (at.goid, at.stack_hi, at.sp, at.pc, at.syscall_sp, at.syscall_pc, at.gopc):
             same &= _words(again, offset) == _words(rows, offset)
-        return ~same
+        moved: Bools = ~same
+        return moved
 
     def _threads(self, machines: U64) -> U64:
         """runtime.m.procid of each; 0 where there is no m."""

@@ -1,9 +1,8 @@
 """Which bytes of the runtime's structures are read: the offsets of one Go version as numbers."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
-from gosonde_agent.sources.memory.candidates import Fields
+from gosonde_agent.golang.layouts import Layout
 
 #: runtime.g is read up to and with its last field that is needed.
 WORD = 8
@@ -38,12 +37,38 @@ class GoroutineLayout:
     span: int
 
 
-def goroutine_layout(fields_of: Callable[[str], Fields]) -> GoroutineLayout:
-    """The layout of runtime.g in one Go version."""
-    g = fields_of("g")
-    names = (
-        "stack.lo stack.hi m sched.sp sched.pc sched.g syscallsp syscallpc atomicstatus goid waitsince waitreason "
-        "trackingSeq lockedm runningCleanups parentGoid gopc startpc"
-    )
-    offsets = [g.get(name, -1) for name in names.split()]
-    return GoroutineLayout(*offsets, span=max(offsets) + WORD)
+#: Fields by attribute; a field in OPTIONAL may be missing.
+FIELDS = {
+    "stack_lo": "stack.lo",
+    "stack_hi": "stack.hi",
+    "m": "m",
+    "sp": "sched.sp",
+    "pc": "sched.pc",
+    "itself": "sched.g",
+    "syscall_sp": "syscallsp",
+    "syscall_pc": "syscallpc",
+    "status": "atomicstatus",
+    "goid": "goid",
+    "wait_since": "waitsince",
+    "wait_reason": "waitreason",
+    "sequence": "trackingSeq",
+    "locked_m": "lockedm",
+    "running_cleanups": "runningCleanups",
+    "parent": "parentGoid",
+    "gopc": "gopc",
+    "start_pc": "startpc",
+}
+OPTIONAL = frozenset({"runningCleanups", "parentGoid"})
+
+
+def goroutine_layout(layout: Layout) -> GoroutineLayout:
+    """The layout of runtime.g in one Go version.
+
+    Raises:
+        UnsupportedBinaryError: A field's place is not known.
+    """
+    offsets = {
+        attribute: -1 if field in OPTIONAL and not layout.has("g", field) else layout.offset("g", field)
+        for attribute, field in FIELDS.items()
+    }
+    return GoroutineLayout(**offsets, span=max(offsets.values()) + WORD)

@@ -1,12 +1,14 @@
 """Proves in a process where the runtime's variables are: what stands there must be what only that variable can hold."""
 
+import struct
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
-from gosonde_agent.sources.memory.candidates import Candidates, Fields
+from gosonde_agent.golang.layouts import Layout
+from gosonde_agent.sources.memory.candidates import Candidates
 from gosonde_agent.sources.memory.errors import NotLocatedError, UnreadableMemoryError
 from gosonde_agent.sources.memory.reader import ADDRESS_LIMIT, ProcessMemory
 
@@ -18,9 +20,6 @@ MAX_HEAP = 1 << 48
 PAUSES = 256
 #: Goroutines appear while the proof is made; a proof that fails is made again so often.
 ATTEMPTS = 5
-
-#: fields_of(structure): offsets by name.
-FieldsOf = Callable[[str], Fields]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +49,13 @@ class Addresses:
 class Prover:
     """Tries candidates in one process, whose image is moved by `bias`."""
 
-    def __init__(self, memory: ProcessMemory, bias: int, fields_of: FieldsOf) -> None:
+    def __init__(self, memory: ProcessMemory, bias: int, layout: Layout) -> None:
         self._memory = memory
         self._bias = bias
-        self._g = fields_of("g")
-        self._p = fields_of("p")
-        self._sched = fields_of("schedt")
-        self._stats = fields_of("mstats")
-        self._controller = fields_of("gcControllerState")
+        self._layout = layout
+
+    def _field(self, structure: str, field: str) -> int:
+        return self._layout.offset(structure, field)
 
     def prove(self, candidates: Candidates) -> Addresses:
         """The one candidate of each variable that holds what it must.
@@ -66,6 +64,7 @@ class Prover:
             NotLocatedError: None or several do; the message names the variable.
         """
         allgs = self._only("allgs", candidates.allgs, self._is_allgs)
+        allp = self._only("allp", candidates.allp, self._is_allp)
         memstats = self._only("memstats", candidates.memstats, self._is_memstats)
         return Addresses(
             by=candidates.by,
@@ -73,8 +72,8 @@ class Prover:
             allglen=self._only(
                 "allglen", [address for address in candidates.allglen if address != allgs + 8], self._is_allglen(allgs)
             ),
-            allp=self._only("allp", candidates.allp, self._is_allp),
-            sched=self._only("sched", candidates.sched, self._is_sched(allgs)),
+            allp=allp,
+            sched=self._only("sched", candidates.sched, self._is_sched(allgs, allp)),
             memstats=memstats,
             controller=self._only("gcController", candidates.controller, self._is_controller),
             t_end=self.t_end(candidates, memstats),
@@ -84,7 +83,7 @@ class Prover:
 
     def t_end(self, candidates: Candidates, memstats: int) -> int:
         """Where runtime.work.tEnd is: it equals memstats.last_gc_nanotime. 0 when no cycle has ended, or not found."""
-        own = memstats + self._stats["last_gc_nanotime"]
+        own = memstats + self._field("mstats", "last_gc_nanotime")
         for _ in range(ATTEMPTS):
             last = self._word(own)
             if last == 0:
@@ -119,6 +118,10 @@ class Prover:
         data = self._memory.read(address + self._bias, count * 8)
         return [int(word) for word in np.frombuffer(data, "<u8")]
 
+    def _words_at(self, pointer: int, count: int) -> list[int]:
+        """Words at a runtime address."""
+        return self._words(pointer - self._bias, min(count, MAX_PROCESSORS))
+
     def _word(self, address: int, size: int = 8) -> int:
         return int.from_bytes(self._memory.read(address + self._bias, size), "little")
 
@@ -139,7 +142,10 @@ class Prover:
         if header is None:
             return False
         first = self._at(header[0])
-        return self._at(first + self._g["goid"]) == 1 and self._at(first + self._g["sched.g"]) in (0, first)
+        return self._at(first + self._field("g", "goid")) == 1 and self._at(first + self._field("g", "sched.g")) in (
+            0,
+            first,
+        )
 
     def _is_allglen(self, allgs: int) -> Callable[[int], bool]:
         return lambda address: self._word(address) == self._word(allgs + 8) and address != allgs + 16
@@ -149,67 +155,68 @@ class Prover:
         if header is None:
             return False
         pointers = np.frombuffer(self._memory.read(header[0], header[1] * 8), "<u8").astype(np.uint64)
-        span = max(self._p["id"], self._p["status"]) + 4
+        span = max(self._field("p", "id"), self._field("p", "status")) + 4
         rows, whole = self._memory.read_each(pointers, span)
         if not whole.all():
             return False
-        ids = rows[:, self._p["id"] : self._p["id"] + 4].copy().view("<i4")[:, 0]
-        states = rows[:, self._p["status"] : self._p["status"] + 4].copy().view("<u4")[:, 0]
+        ids = rows[:, self._field("p", "id") : self._field("p", "id") + 4].copy().view("<i4")[:, 0]
+        states = rows[:, self._field("p", "status") : self._field("p", "status") + 4].copy().view("<u4")[:, 0]
         first = int(pointers[0])
-        issued = self._at(first + self._p["goidcacheend"]) - self._at(first + self._p["goidcache"])
+        issued = self._at(first + self._field("p", "goidcacheend")) - self._at(first + self._field("p", "goidcache"))
         return bool((ids == np.arange(len(ids))).all() and (states <= 4).all()) and 0 <= issued <= 16
 
-    def _is_sched(self, allgs: int) -> Callable[[int], bool]:
+    def _is_sched(self, allgs: int, allp: int) -> Callable[[int], bool]:
         def holds(address: int) -> bool:
-            length = self._word(allgs + 8)
-            issued = self._word(address + self._sched["goidgen"])
-            system = self._word(address + self._sched["ngsys"], 4)
-            idle = self._word(address + self._sched["npidle"], 4)
-            threads = self._word(address + self._sched["mnext"])
-            head = self._word(address + self._sched["midle"])
+            def sched(name: str, size: int = 8) -> int:
+                return self._word(address + self._field("schedt", name), size)
+
+            pointer, count = self._words(allp, 2)
+            processors = self._words_at(pointer, count)
+            issued = max(self._at(processor + self._field("p", "goidcacheend")) for processor in processors)
+            idle = sched("pidle")
             return (
-                length <= issued < 1 << 62
-                and 1 <= system <= length
-                and idle <= MAX_PROCESSORS
-                and 1 <= threads < 1 << 24
-                and head % 8 == 0
-                and head < ADDRESS_LIMIT
+                issued - 1 <= sched("goidgen") < 1 << 62
+                and 1 <= sched("ngsys", 4) <= self._word(allgs + 8)
+                and sched("npidle", 4) <= count
+                and (idle == 0 or idle in processors)
+                and 1 <= sched("mnext") < 1 << 24
+                and 0 < sched("procresizetime") <= time.monotonic_ns()
             )
 
         return holds
 
     def _is_memstats(self, address: int) -> bool:
-        stats = self._stats
-        cycles = self._word(address + stats["numgc"], 4)
-        forced = self._word(address + stats["numforcedgc"], 4)
-        total = self._word(address + stats["pause_total_ns"])
-        fraction = np.frombuffer(self._memory.read(address + self._bias + stats["gc_cpu_fraction"], 8), "<f8")[0]
-        last = self._word(address + stats["last_gc_nanotime"])
-        ends = self._words(address + stats["pause_end"], PAUSES)
-        recent = sum(self._words(address + stats["pause_ns"], PAUSES))
-        now = time.time_ns()
+        def stat(name: str) -> int:
+            return address + self._field("mstats", name)
+
+        cycles, forced = self._word(stat("numgc"), 4), self._word(stat("numforcedgc"), 4)
+        total, last = self._word(stat("pause_total_ns")), self._word(stat("last_gc_nanotime"))
+        fraction = struct.unpack("<d", self._memory.read(stat("gc_cpu_fraction") + self._bias, 8))[0]
+        ends = self._words(stat("pause_end"), PAUSES)
+        recent = sum(self._words(stat("pause_ns"), PAUSES))
         return (
             forced <= cycles
             and (recent == total if cycles <= PAUSES else 0 < recent <= total)
             and sum(end != 0 for end in ends) == min(cycles, PAUSES)
-            and max(ends) <= now
+            and max(ends) <= time.time_ns()
             and 0 <= fraction <= 1
             and bool(last) == bool(cycles)
-            and self._word(address + stats["enablegc"], 1) == 1
+            and self._word(stat("enablegc"), 1) == 1
         )
 
     def _is_controller(self, address: int) -> bool:
-        fields = self._controller
-        percent = int.from_bytes(self._memory.read(address + self._bias + fields["gcPercent"], 4), "little", signed=True)
-        limit = self._word(address + fields["memoryLimit"])
-        minimum = self._word(address + fields["heapMinimum"])
-        goal = self._word(address + fields["gcPercentHeapGoal"])
+        def control(name: str, size: int = 8) -> int:
+            return self._word(address + self._field("gcControllerState", name), size)
+
+        percent = control("gcPercent", 4)
+        percent -= percent >> 31 << 32
+        minimum, goal = control("heapMinimum"), control("gcPercentHeapGoal")
         usual = DEFAULT_HEAP_MINIMUM * percent // 100 if percent >= 0 else minimum
         return (
             -1 <= percent <= 1 << 20
-            and 0 <= limit < 1 << 63
+            and control("memoryLimit") < 1 << 63
             and minimum == usual > 0
-            and all(self._word(address + fields[name]) < MAX_HEAP for name in ("heapLive", "heapMarked", "heapScan"))
+            and all(control(name) < MAX_HEAP for name in ("heapLive", "heapMarked", "heapScan"))
             and (goal < MAX_HEAP or percent < 0)
         )
 
@@ -225,5 +232,3 @@ class Prover:
             return 0 < self._word(address) <= time.monotonic_ns()
         except UnreadableMemoryError:
             return False
-
-

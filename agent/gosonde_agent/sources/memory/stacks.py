@@ -1,4 +1,4 @@
-"""The words of many goroutines' stacks, read in windows: most stacks are short, and a long one is read as it is walked."""
+"""The words of many goroutines' stacks, read in windows: most are short, and a long one is read as it is walked."""
 
 import numpy as np
 import numpy.typing as npt
@@ -44,7 +44,7 @@ class StackWords:
         return parts.view("<u8")[:, 0].astype(np.uint64), known
 
     def _read_on(self, rows: I64, addresses: U64) -> None:
-        """Replaces the windows of these rows by ones that begin at the addresses; the old bytes go when none uses them."""
+        """Replaces the windows of these rows by ones that begin at the addresses; the old ones go."""
         room = np.where(addresses < self._highs[rows], self._highs[rows] - addresses, np.uint64(0))
         sizes = np.minimum(room, np.uint64(NEXT_WINDOW)).astype(np.int64)
         fresh, whole = self._memory.read_pieces(addresses, sizes)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from gosonde_agent.sources.memory.errors import ImplausibleMemoryError
-from gosonde_agent.sources.memory.proof import MAX_GOROUTINES, MAX_PROCESSORS, Addresses, FieldsOf
-from gosonde_agent.sources.memory.reader import ProcessMemory
+from gosonde_agent.sources.memory.proof import MAX_GOROUTINES, MAX_PROCESSORS
+from gosonde_agent.sources.memory.runtime import Runtime
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,37 +27,39 @@ class GoroutineTotals:
     system: int
 
 
-def read_totals(memory: ProcessMemory, bias: int, addresses: Addresses, fields_of: FieldsOf) -> GoroutineTotals:
+def read_totals(runtime: Runtime) -> GoroutineTotals:
     """The totals now, within what is created and exits while a few hundred bytes are read.
 
     Raises:
         ImplausibleMemoryError: What is there cannot be a runtime's.
         GosondeError: The process has ended, or may not be read.
     """
-    sched, p = fields_of("schedt"), fields_of("p")
+    layout, memory, addresses = runtime.layout, runtime.memory, runtime.addresses
 
     def scheduler(name: str, size: int) -> int:
-        data = memory.read(addresses.sched + bias + sched[name], size)
+        data = memory.read(addresses.sched + runtime.bias + layout.offset("schedt", name), size)
         return int.from_bytes(data, "little", signed=size == 4)
 
-    header = np.frombuffer(memory.read(addresses.allp + bias, 16), "<u8").tolist()
+    header = np.frombuffer(memory.read(addresses.allp + runtime.bias, 16), "<u8").tolist()
     if not 0 < header[1] <= MAX_PROCESSORS:
         raise ImplausibleMemoryError(f"process {memory.pid} claims to have {header[1]} Ps")
     processors = np.frombuffer(memory.read(header[0], header[1] * 8), "<u8").astype(np.uint64)
 
     def each(name: str, size: int) -> int:
-        rows, whole = memory.read_each(processors + np.uint64(p[name]), size)
+        rows, whole = memory.read_each(processors + np.uint64(layout.offset("p", name)), size)
         if not whole.all():
             raise ImplausibleMemoryError(f"a P of process {memory.pid} is not mapped")
         return int(rows.view("<i4" if size == 4 else "<u8").sum())
 
-    known = int.from_bytes(memory.read(addresses.allglen + bias, 8), "little")
-    if "goroutinesCreated" in sched and "goroutinesCreated" in p:
+    known = runtime.number(addresses.allglen)
+    if layout.has("schedt", "goroutinesCreated") and layout.has("p", "goroutinesCreated"):
         created = scheduler("goroutinesCreated", 8) + each("goroutinesCreated", 8)
     else:
         created = scheduler("goidgen", 8) - (each("goidcacheend", 8) - each("goidcache", 8))
-    free = [name for name in ("gFree.n", "gFree.stack.size", "gFree.noStack.size") if name in sched]
-    unused = sum(scheduler(name, 4) for name in free) + each("gFree.n" if "gFree.n" in p else "gFree.size", 4)
+    free = [name for name in ("gFree.n", "gFree.stack.size", "gFree.noStack.size") if layout.has("schedt", name)]
+    unused = sum(scheduler(name, 4) for name in free) + each(
+        "gFree.n" if layout.has("p", "gFree.n") else "gFree.size", 4
+    )
     live = known - unused
     if known > MAX_GOROUTINES or not 0 <= live <= created + 1_024:
         raise ImplausibleMemoryError(

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1egosonde/pprof/v1/profile.proto\x12\x10gosonde.pprof.v1\"\'\n\tValueType\x12\x0c\n\x04type\x18\x01 \x01(\x03\x12\x0c\n\x04unit\x18\x02 \x01(\x03\",\n\x06Sample\x12\x13\n\x0blocation_id\x18\x01 \x03(\x04\x12\r\n\x05value\x18\x02 \x03(\x03\")\n\x04Line\x12\x13\n\x0b\x66unction_id\x18\x01 \x01(\x04\x12\x0c\n\x04line\x18\x02 \x01(\x03\"M\n\x08Location\x12\n\n\x02id\x18\x01 \x01(\x04\x12\x0f\n\x07\x61\x64\x64ress\x18\x03 \x01(\x04\x12$\n\x04line\x18\x04 \x03(\x0b\x32\x16.gosonde.pprof.v1.Line\"6\n\x08\x46unction\x12\n\n\x02id\x18\x01 \x01(\x04\x12\x0c\n\x04name\x18\x02 \x01(\x03\x12\x10\n\x08\x66ilename\x18\x04 \x01(\x03\"\xeb\x01\n\x07Profile\x12\x30\n\x0bsample_type\x18\x01 \x03(\x0b\x32\x1b.gosonde.pprof.v1.ValueType\x12(\n\x06sample\x18\x02 \x03(\x0b\x32\x18.gosonde.pprof.v1.Sample\x12,\n\x08location\x18\x04 \x03(\x0b\x32\x1a.gosonde.pprof.v1.Location\x12,\n\x08\x66unction\x18\x05 \x03(\x0b\x32\x1a.gosonde.pprof.v1.Function\x12\x14\n\x0cstring_table\x18\x06 \x03(\t\x12\x12\n\ntime_nanos\x18\t \x01(\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1egosonde/pprof/v1/profile.proto\x12\x10gosonde.pprof.v1\"\'\n\tValueType\x12\x0c\n\x04type\x18\x01 \x01(\x03\x12\x0c\n\x04unit\x18\x02 \x01(\x03\"T\n\x06Sample\x12\x13\n\x0blocation_id\x18\x01 \x03(\x04\x12\r\n\x05value\x18\x02 \x03(\x03\x12&\n\x05label\x18\x03 \x03(\x0b\x32\x17.gosonde.pprof.v1.Label\"@\n\x05Label\x12\x0b\n\x03key\x18\x01 \x01(\x03\x12\x0b\n\x03str\x18\x02 \x01(\x03\x12\x0b\n\x03num\x18\x03 \x01(\x03\x12\x10\n\x08num_unit\x18\x04 \x01(\x03\")\n\x04Line\x12\x13\n\x0b\x66unction_id\x18\x01 \x01(\x04\x12\x0c\n\x04line\x18\x02 \x01(\x03\"M\n\x08Location\x12\n\n\x02id\x18\x01 \x01(\x04\x12\x0f\n\x07\x61\x64\x64ress\x18\x03 \x01(\x04\x12$\n\x04line\x18\x04 \x03(\x0b\x32\x16.gosonde.pprof.v1.Line\"K\n\x08\x46unction\x12\n\n\x02id\x18\x01 \x01(\x04\x12\x0c\n\x04name\x18\x02 \x01(\x03\x12\x13\n\x0bsystem_name\x18\x03 \x01(\x03\x12\x10\n\x08\x66ilename\x18\x04 \x01(\x03\"\xbe\x02\n\x07Profile\x12\x30\n\x0bsample_type\x18\x01 \x03(\x0b\x32\x1b.gosonde.pprof.v1.ValueType\x12(\n\x06sample\x18\x02 \x03(\x0b\x32\x18.gosonde.pprof.v1.Sample\x12,\n\x08location\x18\x04 \x03(\x0b\x32\x1a.gosonde.pprof.v1.Location\x12,\n\x08\x66unction\x18\x05 \x03(\x0b\x32\x1a.gosonde.pprof.v1.Function\x12\x14\n\x0cstring_table\x18\x06 \x03(\t\x12\x12\n\ntime_nanos\x18\t \x01(\x03\x12\x30\n\x0bperiod_type\x18\x0b \x01(\x0b\x32\x1b.gosonde.pprof.v1.ValueType\x12\x0e\n\x06period\x18\x0c \x01(\x03\x12\x0f\n\x07\x63omment\x18\r \x03(\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,13 +34,15 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_VALUETYPE']._serialized_start=52
   _globals['_VALUETYPE']._serialized_end=91
   _globals['_SAMPLE']._serialized_start=93
-  _globals['_SAMPLE']._serialized_end=137
-  _globals['_LINE']._serialized_start=139
-  _globals['_LINE']._serialized_end=180
-  _globals['_LOCATION']._serialized_start=182
-  _globals['_LOCATION']._serialized_end=259
-  _globals['_FUNCTION']._serialized_start=261
-  _globals['_FUNCTION']._serialized_end=315
-  _globals['_PROFILE']._serialized_start=318
-  _globals['_PROFILE']._serialized_end=553
+  _globals['_SAMPLE']._serialized_end=177
+  _globals['_LABEL']._serialized_start=179
+  _globals['_LABEL']._serialized_end=243
+  _globals['_LINE']._serialized_start=245
+  _globals['_LINE']._serialized_end=286
+  _globals['_LOCATION']._serialized_start=288
+  _globals['_LOCATION']._serialized_end=365
+  _globals['_FUNCTION']._serialized_start=367
+  _globals['_FUNCTION']._serialized_end=442
+  _globals['_PROFILE']._serialized_start=445
+  _globals['_PROFILE']._serialized_end=763
 # @@protoc_insertion_point(module_scope)

@@ -52,6 +52,7 @@ class Sample(_message.Message):
 
     LOCATION_ID_FIELD_NUMBER: _builtins.int
     VALUE_FIELD_NUMBER: _builtins.int
+    LABEL_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def location_id(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """The stack, innermost frame first."""
@@ -60,19 +61,52 @@ class Sample(_message.Message):
     def value(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """One value for each sample type."""
 
+    @_builtins.property
+    def label(self) -> _containers.RepeatedCompositeFieldContainer[Global___Label]: ...
     def __init__(
         self,
         *,
         location_id: _abc.Iterable[_builtins.int] | None = ...,
         value: _abc.Iterable[_builtins.int] | None = ...,
+        label: _abc.Iterable[Global___Label] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["location_id", b"location_id", "value", b"value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["label", b"label", "location_id", b"location_id", "value", b"value"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Sample: _TypeAlias = Sample  # noqa: Y015
+
+@_typing.final
+class Label(_message.Message):
+    """What else is known of a sample: a string, or a number with its unit."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_FIELD_NUMBER: _builtins.int
+    STR_FIELD_NUMBER: _builtins.int
+    NUM_FIELD_NUMBER: _builtins.int
+    NUM_UNIT_FIELD_NUMBER: _builtins.int
+    key: _builtins.int
+    str: _builtins.int
+    num: _builtins.int
+    num_unit: _builtins.int
+    def __init__(
+        self,
+        *,
+        key: _builtins.int = ...,
+        str: _builtins.int = ...,
+        num: _builtins.int = ...,
+        num_unit: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "num", b"num", "num_unit", b"num_unit", "str", b"str"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Label: _TypeAlias = Label  # noqa: Y015
 
 @_typing.final
 class Line(_message.Message):
@@ -130,20 +164,24 @@ class Function(_message.Message):
 
     ID_FIELD_NUMBER: _builtins.int
     NAME_FIELD_NUMBER: _builtins.int
+    SYSTEM_NAME_FIELD_NUMBER: _builtins.int
     FILENAME_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     name: _builtins.int
+    system_name: _builtins.int
+    """The name as the linker knows it; pprof wants one."""
     filename: _builtins.int
     def __init__(
         self,
         *,
         id: _builtins.int = ...,
         name: _builtins.int = ...,
+        system_name: _builtins.int = ...,
         filename: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["filename", b"filename", "id", b"id", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["filename", b"filename", "id", b"id", "name", b"name", "system_name", b"system_name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -159,8 +197,12 @@ class Profile(_message.Message):
     FUNCTION_FIELD_NUMBER: _builtins.int
     STRING_TABLE_FIELD_NUMBER: _builtins.int
     TIME_NANOS_FIELD_NUMBER: _builtins.int
+    PERIOD_TYPE_FIELD_NUMBER: _builtins.int
+    PERIOD_FIELD_NUMBER: _builtins.int
+    COMMENT_FIELD_NUMBER: _builtins.int
     time_nanos: _builtins.int
     """When the profile was taken, nanoseconds since the Unix epoch; 0 when it does not say."""
+    period: _builtins.int
     @_builtins.property
     def sample_type(self) -> _containers.RepeatedCompositeFieldContainer[Global___ValueType]: ...
     @_builtins.property
@@ -173,6 +215,12 @@ class Profile(_message.Message):
     def string_table(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Entry 0 is the empty string."""
 
+    @_builtins.property
+    def period_type(self) -> Global___ValueType:
+        """What lies between two samples, and how much of it; a goroutine profile says one goroutine."""
+
+    @_builtins.property
+    def comment(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
     def __init__(
         self,
         *,
@@ -182,10 +230,13 @@ class Profile(_message.Message):
         function: _abc.Iterable[Global___Function] | None = ...,
         string_table: _abc.Iterable[_builtins.str] | None = ...,
         time_nanos: _builtins.int = ...,
+        period_type: Global___ValueType | None = ...,
+        period: _builtins.int = ...,
+        comment: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["period_type", b"period_type"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["function", b"function", "location", b"location", "sample", b"sample", "sample_type", b"sample_type", "string_table", b"string_table", "time_nanos", b"time_nanos"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["comment", b"comment", "function", b"function", "location", b"location", "period", b"period", "period_type", b"period_type", "sample", b"sample", "sample_type", b"sample_type", "string_table", b"string_table", "time_nanos", b"time_nanos"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,161 @@
+"""Goroutines as people know them: with names for states, wait reasons, functions, files and lines."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from gosonde_agent.errors import MalformedBinaryError
+from gosonde_agent.golang.bounded import BoundedCache
+from gosonde_agent.golang.pclntab import Location, Pclntab
+from gosonde_agent.sources.memory.goroutines import LEAKED, SYSCALL, WAITING, Block
+
+#: runtime.gStatusStrings, by runtime.g.atomicstatus.
+STATES = (
+    "idle",
+    "runnable",
+    "running",
+    "syscall",
+    "waiting",
+    "moribund",
+    "dead",
+    "enqueue",
+    "copystack",
+    "preempted",
+    "leaked",
+    "dead extra",
+)
+NOWHERE = Location("", "", 0)
+#: Frames of different stacks that are remembered.
+MAX_KEPT_FRAMES = 200_000
+
+#: Goroutines of the runtime that are the program's: see runtime.isSystemGoroutine.
+USER_STARTS = frozenset({"runtime.main", "runtime.corostart", "runtime.handleAsyncEvent"})
+FINALIZERS = frozenset({"runtime.runfinq", "runtime.runFinalizers"})
+CLEANUPS = "runtime.runCleanups"
+
+
+@dataclass(frozen=True, slots=True)
+class Goroutine:
+    """One goroutine, as it was when it was read.
+
+    Attributes:
+        status: "runnable", "running", "syscall", "waiting", "preempted", "copystack" or "leaked".
+        wait_reason: Why it waits, as the runtime names it; empty unless it does.
+        wait_ns: How long it has waited or been in a system call; None where the runtime has not noted it: it does so
+            only in its garbage collections.
+        created_by: The `go` statement.
+        parent_goid: Of the goroutine that executed it; 0 before Go 1.21 and for the first one.
+        thread_id: The operating system's, when it has one; else 0.
+        locked: It is locked to its thread (runtime.LockOSThread).
+        system: The runtime calls it its own (runtime.isSystemGoroutine).
+        active: It runs, or it changed while it was read. It has no stack then.
+        complete: The stack reaches its first function.
+        stack: Innermost first, inlined calls among them, without runtime.goexit.
+    """
+
+    goid: int
+    status: str
+    wait_reason: str
+    wait_ns: int | None
+    created_by: Location
+    start_function: str
+    parent_goid: int
+    thread_id: int
+    locked: bool
+    system: bool
+    active: bool
+    complete: bool
+    stack: tuple[Location, ...]
+
+
+class Describer:
+    """Names what blocks hold, for processes of one binary that were read at `now_ns` (CLOCK_MONOTONIC)."""
+
+    def __init__(self, pclntab: Pclntab, wait_reasons: tuple[str, ...]) -> None:
+        self._pclntab = pclntab
+        self._wait_reasons = wait_reasons
+        self._stacks: BoundedCache[bytes, tuple[Location, ...]] = BoundedCache(MAX_KEPT_FRAMES, lambda s: 8 + len(s))
+        self._places: BoundedCache[int, Location] = BoundedCache(MAX_KEPT_FRAMES)
+        self._functions: BoundedCache[int, str] = BoundedCache(MAX_KEPT_FRAMES)
+
+    def goroutines(self, block: Block) -> Iterator[Goroutine]:
+        """Each goroutine of a block."""
+        now = time.monotonic_ns()
+        columns = (
+            block.goid.tolist(),
+            block.status.tolist(),
+            block.wait_reason.tolist(),
+            block.wait_since.tolist(),
+            block.gopc.tolist(),
+            block.start_pc.tolist(),
+            block.parent.tolist(),
+            block.thread.tolist(),
+            block.locked.tolist(),
+            block.running_cleanups.tolist(),
+            block.active.tolist(),
+            block.complete.tolist(),
+            block.stacks,
+        )
+        for goid, code, reason, since, gopc, start, parent, thread, locked, cleaning, active, complete, row in zip(
+            *columns, strict=True
+        ):
+            waits = code in (WAITING, LEAKED)
+            wait_reason = self.wait_reason(reason) if waits else ""
+            start_function = self._functions.get(start, self._function)
+            yield Goroutine(
+                goid=goid,
+                status=STATES[code],
+                wait_reason=wait_reason,
+                wait_ns=now - since if (waits or code == SYSCALL) and 0 < since <= now else None,
+                created_by=self._places.get(gopc, self._place),
+                start_function=start_function,
+                parent_goid=parent,
+                thread_id=thread,
+                locked=locked,
+                system=is_system(start_function, wait_reason, running_cleanups=cleaning),
+                active=active,
+                complete=complete,
+                stack=self._stacks.get(row.tobytes(), self._stack),
+            )
+
+    def wait_reason(self, code: int) -> str:
+        """The name of a wait reason."""
+        return self._wait_reasons[code] if code < len(self._wait_reasons) else f"wait reason {code}"
+
+    def _place(self, gopc: int) -> Location:
+        try:
+            return self._pclntab.location_of(gopc - 1) or NOWHERE if gopc else NOWHERE
+        except MalformedBinaryError:
+            return NOWHERE
+
+    def _function(self, pc: int) -> str:
+        try:
+            function = self._pclntab.function_of(pc)
+        except MalformedBinaryError:
+            return ""
+        return function.name if function is not None else ""
+
+    def _stack(self, row: bytes) -> tuple[Location, ...]:
+        frames: list[Location] = []
+        callee = 0
+        pcs: npt.NDArray[np.uint64] = np.frombuffer(row, np.uint64)
+        try:
+            for pc in pcs[pcs != 0].tolist():
+                frames += self._pclntab.frames_of(pc, callee)
+                details = self._pclntab.details_of(pc)
+                callee = details.func_id if details is not None else 0
+        except MalformedBinaryError:
+            return tuple(frames)
+        return tuple(frames[:-1] if frames and frames[-1].function == "runtime.goexit" else frames)
+
+
+def is_system(start_function: str, wait_reason: str, *, running_cleanups: bool) -> bool:
+    """runtime.isSystemGoroutine: the finalizer and cleanup goroutines are the program's while they run its code."""
+    if start_function in FINALIZERS:
+        return wait_reason == "finalizer wait"
+    if start_function == CLEANUPS:
+        return not running_cleanups
+    return start_function.startswith("runtime.") and start_function not in USER_STARTS

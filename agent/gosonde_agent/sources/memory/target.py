@@ -1,0 +1,128 @@
+"""A process that is read: opened, its image matched to its file, the runtime's variables proved in it."""
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import replace
+
+from gosonde_agent.discovery import procfs
+from gosonde_agent.golang import buildinfo
+from gosonde_agent.golang.binary import FileIdentity
+from gosonde_agent.golang.bounded import BoundedCache
+from gosonde_agent.golang.elf import ElfImage
+from gosonde_agent.golang.layouts import Layout, layout_of
+from gosonde_agent.golang.pclntab import Pclntab
+from gosonde_agent.golang.unwind import Unwinder
+from gosonde_agent.golang.wait_reasons import wait_reason
+from gosonde_agent.sources.memory.bias import load_bias
+from gosonde_agent.sources.memory.candidates import MAX_WAIT_REASONS, Candidates, find
+from gosonde_agent.sources.memory.dump import Describer, Goroutine
+from gosonde_agent.sources.memory.errors import ImplausibleMemoryError
+from gosonde_agent.sources.memory.gc import GcFigures, read_gc
+from gosonde_agent.sources.memory.goroutines import Block, GoroutineReader
+from gosonde_agent.sources.memory.proof import Addresses, Prover
+from gosonde_agent.sources.memory.reader import ProcessMemory
+from gosonde_agent.sources.memory.runtime import Runtime
+from gosonde_agent.sources.memory.totals import GoroutineTotals, read_totals
+from gosonde_agent.sources.memory.wait_names import read_wait_reasons
+
+MAX_KEPT_BINARIES = 256
+
+
+class KnownBinary:
+    """What was found out about a binary by reading a process of it; the next process needs only the proof."""
+
+    def __init__(self, candidates: Candidates) -> None:
+        self.candidates = candidates
+
+    def narrow(self, proved: Addresses) -> None:
+        """Keeps only what was proved."""
+        self.candidates = replace(
+            self.candidates,
+            allgs=(proved.allgs,),
+            allglen=(proved.allglen,),
+            allp=(proved.allp,),
+            sched=(proved.sched,),
+            memstats=(proved.memstats,),
+            controller=(proved.controller,),
+            t_end=(proved.t_end,) if proved.t_end else self.candidates.t_end,
+        )
+
+
+class KnownBinaries:
+    """Candidates by build id and file, so that a binary is searched once."""
+
+    def __init__(self) -> None:
+        self._known: BoundedCache[tuple[str, FileIdentity], KnownBinary] = BoundedCache(MAX_KEPT_BINARIES)
+
+    def of(self, fd: int, image: ElfImage, pclntab: Pclntab, layout: Layout) -> KnownBinary:
+        """What is known of an open executable."""
+        key = (buildinfo.read_build_id(image), FileIdentity.of(fd))
+        return self._known.get(key, lambda _key: KnownBinary(find(image, fd, pclntab, layout)))
+
+
+class Target:
+    """A running Go process whose runtime can be read; made by `opened`."""
+
+    def __init__(self, runtime: Runtime, pclntab: Pclntab, go_version: str) -> None:
+        self.runtime = runtime
+        self.pclntab = pclntab
+        self.go_version = go_version
+        self._unwinder = Unwinder(pclntab)
+
+    def blocks(self, *, stacks: bool) -> Iterator[Block]:
+        """Every live goroutine, in blocks; see `GoroutineReader.blocks`. Ends with a proof that it was one process.
+
+        Raises:
+            TargetChangedError: It ended or ran another program meanwhile.
+            GosondeError: As `GoroutineReader.blocks`.
+        """
+        yield from GoroutineReader(self.runtime, self._unwinder).blocks(stacks=stacks)
+        self.runtime.memory.check_same(self.runtime.addresses.allglen + self.runtime.bias)
+
+    def goroutines(self) -> Iterator[Goroutine]:
+        """Every live goroutine, with its stack, as it is read."""
+        describer = Describer(self.pclntab, self._wait_reasons())
+        for block in self.blocks(stacks=True):
+            yield from describer.goroutines(block)
+
+    def _wait_reasons(self) -> tuple[str, ...]:
+        """The process's own names; those that this version is known to have where it has none to read."""
+        minor = buildinfo.parse_version(self.go_version).minor
+        try:
+            names = read_wait_reasons(self.runtime)
+        except ImplausibleMemoryError:
+            names = ()
+        return names or tuple(wait_reason(minor, code) for code in range(MAX_WAIT_REASONS))
+
+    def gc(self) -> GcFigures:
+        """The runtime's account of its collections; see `read_gc`."""
+        return read_gc(self.runtime)
+
+    def totals(self) -> GoroutineTotals:
+        """The runtime's own goroutine counters; see `read_totals`."""
+        return read_totals(self.runtime)
+
+
+@contextlib.contextmanager
+def opened(pid: int, known: KnownBinaries | None = None) -> Iterator[Target]:
+    """A process to read.
+
+    Raises:
+        NoSuchProcessError: It is not there.
+        NotGoError: It runs no Go program.
+        UnsupportedBinaryError: It runs one that is not supported.
+        NotLocatedError: The runtime's variables were not found, or not proved.
+        NotPermittedError: Privileges are missing.
+        GosondeError: Its memory or its file makes no sense.
+    """
+    with ProcessMemory(pid) as memory, procfs.executable(pid) as (fd, _path):
+        image = ElfImage(fd)
+        go_version = buildinfo.read_version_string(image)
+        layout = layout_of(buildinfo.parse_version(go_version))
+        pclntab = Pclntab(image, layout)
+        binary = (known or KnownBinaries()).of(fd, image, pclntab, layout)
+        bias = load_bias(pid, fd, image)
+        addresses = Prover(memory, bias, layout).prove(binary.candidates)
+        memory.check_same(addresses.allgs + bias)
+        binary.narrow(addresses)
+        yield Target(Runtime(memory, bias, addresses, layout), pclntab, go_version)
