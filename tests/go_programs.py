@@ -11,7 +11,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import IO, Any, Self
 
 from tests import toolchains
 
@@ -94,11 +94,14 @@ class GoProgram:
         ready: The first line that it printed.
     """
 
-    def __init__(self, executable: Path, *args: str, env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, executable: Path, *args: str, env: Mapping[str, str] | None = None, stderr: IO[bytes] | None = None
+    ) -> None:
         self._process = subprocess.Popen(
             [str(executable), *args],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            stderr=stderr,
             text=True,
             env=dict(os.environ) | dict(env or {}),
         )

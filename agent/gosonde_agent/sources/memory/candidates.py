@@ -52,8 +52,8 @@ _FIELDS = {
         "lastHeapInUse enablegc"
     ),
     "gcControllerState": (
-        "gcPercent memoryLimit heapMinimum runway consMark gcPercentHeapGoal sweepDistMinTrigger triggered lastHeapGoal "
-        "heapLive heapScan lastStackScan maxStackScan globalsScan heapMarked bgScanCredit assistTime "
+        "gcPercent memoryLimit heapMinimum runway consMark gcPercentHeapGoal sweepDistMinTrigger triggered "
+        "lastHeapGoal heapLive heapScan lastStackScan maxStackScan globalsScan heapMarked bgScanCredit assistTime "
         "dedicatedMarkTime fractionalMarkTime idleMarkTime markStartTime heapInUse heapReleased heapFree totalAlloc "
         "totalFree mappedReady"
     ),
