@@ -22,7 +22,7 @@ WITHIN_SYS_ADMIN = frozenset({"CAP_PERFMON", "CAP_BPF"})
 
 HOW_TO_GET_CAPABILITIES = (
     "run as root (sudo), or as a systemd service with AmbientCapabilities=CAP_BPF CAP_PERFMON CAP_SYS_PTRACE "
-    "CAP_DAC_READ_SEARCH CAP_SYS_ADMIN, as the shipped gosonde-agent.service is"
+    "CAP_DAC_READ_SEARCH CAP_LEASE CAP_SYS_ADMIN, as the shipped gosonde-agent.service is"
 )
 #: Linux 6.16 took CAP_PERFMON's word for uprobes back, and stable kernels followed.
 UPROBES_WANT_SYS_ADMIN = "add CAP_SYS_ADMIN: newer kernels want it, not CAP_PERFMON alone, of whoever opens a uprobe"

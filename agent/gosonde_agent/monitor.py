@@ -14,7 +14,7 @@ from gosonde.errors import GosondeError
 from gosonde_agent.aggregation import Aggregation
 from gosonde_agent.discovery import procfs
 from gosonde_agent.discovery.attachments import Attachment, Attachments
-from gosonde_agent.errors import MalformedBinaryError, NoSuchProcessError, NotGoError
+from gosonde_agent.errors import MalformedBinaryError, NoSuchProcessError, NotGoError, UnguardedFileError
 from gosonde_agent.golang import binary as golang
 from gosonde_agent.kernel import monotonic_to_unix_nano
 from gosonde_agent.losses import AGENT_LOSSES
@@ -61,7 +61,8 @@ class Monitor:
                 self._consider(pid, epoch)
 
     def poll(self) -> None:
-        """Takes in what happened: execs, exits, pauses, GC cycles."""
+        """Takes in what happened: files that somebody waits for, execs, exits, pauses, GC cycles."""
+        self._attachments.release_wanted()
         for event in self._source.events():
             if event.kind == EVENT_EXEC:
                 self._on_exec(event)
@@ -82,7 +83,9 @@ class Monitor:
     def _consider(self, pid: int, epoch: int) -> None:
         try:
             with procfs.executable(pid) as (fd, path):
-                found = self._attachments.find(golang.FileIdentity.of(fd), self._scope(pid, path))
+                identity = golang.FileIdentity.of(fd)
+                scope = self._scope(pid, path)
+                found = self._attachments.find(identity, scope) or self._attachments.find(identity, pid)
                 is_meant = self._selection.by_pid(pid) or self._selection.by_file(path)
             start = procfs.start_of(pid)
         except GosondeError:
@@ -109,8 +112,7 @@ class Monitor:
         """Reads and probes the file of one process that runs an unknown file. May take some 100 ms."""
         pid, epoch = self._unknown.popleft()
         try:
-            with procfs.executable(pid) as (fd, path):
-                self.attach_file(fd, path, self._scope(pid, path))
+            self.watch_file_of(pid)
         except GosondeError as error:
             log.debug("not watched", pid=pid, reason=str(error))
             if isinstance(error, NoSuchProcessError):
@@ -123,9 +125,21 @@ class Monitor:
         Raises:
             GosondeError: Why it cannot be watched.
         """
-        with procfs.executable(pid) as (fd, path):
-            self.attach_file(fd, path, self._scope(pid, path))
+        self.watch_file_of(pid)
         self._consider(pid, self._source.epoch(pid))
+
+    def watch_file_of(self, pid: int) -> None:
+        """Probes the file that a process runs: for all its processes where that is meant and safe, else for this one.
+
+        Raises:
+            GosondeError: Why it cannot be watched.
+        """
+        with procfs.executable(pid) as (fd, path):
+            try:
+                self.attach_file(fd, path, self._scope(pid, path))
+            except UnguardedFileError as error:
+                log.debug("watched for one process only", path=path, reason=str(error))
+                self.attach_file(fd, path, pid)
 
     def attach_file(self, fd: int, path: str, pid: int | None) -> Attachment:
         """Reads and probes an open file, unless that was done already.
@@ -140,8 +154,8 @@ class Monitor:
         if found is not None:
             return found
         try:
-            return self._attachments.attach(golang.load(fd, path), fd, pid)
-        except NoSuchProcessError:
+            return self._attachments.attach(fd, lambda: golang.load(fd, path), pid)
+        except (NoSuchProcessError, UnguardedFileError):
             raise
         except GosondeError as error:
             self._attachments.refuse(identity, error)

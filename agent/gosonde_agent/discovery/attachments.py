@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from gosonde.errors import GosondeError
 
+from gosonde_agent.discovery import lease
 from gosonde_agent.golang.binary import FileIdentity, GoBinary
 from gosonde_agent.sources import Source
 
@@ -22,7 +23,7 @@ class Attachment:
         number: What Image.binary is for hits of these probes.
         pid: The only process that they are for; None for every process of the file.
         attached_ns: CLOCK_MONOTONIC when the last of them was in place.
-        fd: Keeps the file's inode from being reused while the probes are there.
+        fd: Keeps the file's inode from being reused while the probes are there; holds a lease where `pid` is None.
     """
 
     number: int
@@ -58,24 +59,38 @@ class Attachments:
         if len(self._refusals) > MAX_REFUSALS:
             self._refusals.popitem(last=False)
 
-    def attach(self, binary: GoBinary, fd: int, pid: int | None) -> Attachment:
-        """Puts probes into an open file.
+    def attach(self, fd: int, load: Callable[[], GoBinary], pid: int | None) -> Attachment:
+        """Reads an open file with `load` and puts probes into it.
 
         Raises:
-            GosondeError: Whatever the source raises.
+            UnguardedFileError: It may change while no process runs it: only a process of it can be watched.
+            GosondeError: Whatever `load` and the source raise.
         """
-        number = self._last_number + 1
-        self._source.attach(number, binary, fd, pid)
-        self._last_number = number
-        attachment = Attachment(number, binary, pid, time.monotonic_ns(), os.dup(fd))
-        self._by_number[number] = attachment
+        own = os.open(f"/proc/self/fd/{fd}", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            if pid is None:
+                lease.take(own)
+            binary = load()
+            self._source.attach(self._last_number + 1, binary, own, pid)
+        except BaseException:
+            os.close(own)
+            raise
+        self._last_number += 1
+        attachment = Attachment(self._last_number, binary, pid, time.monotonic_ns(), own)
+        self._by_number[attachment.number] = attachment
         self._by_file[binary.identity, pid] = attachment
         return attachment
+
+    def release_wanted(self) -> None:
+        """Takes the probes out of every file that somebody waits to write to."""
+        self.keep(lambda attachment: attachment.pid is not None or not lease.is_wanted_back(attachment.fd))
 
     def keep(self, is_needed: Callable[[Attachment], bool]) -> None:
         """Takes the probes out of every file that is not needed."""
         for attachment in [a for a in self._by_number.values() if not is_needed(a)]:
             self._source.detach(attachment.number)
+            if attachment.pid is None:
+                lease.give_back(attachment.fd)
             os.close(attachment.fd)
             del self._by_number[attachment.number]
             del self._by_file[attachment.binary.identity, attachment.pid]
