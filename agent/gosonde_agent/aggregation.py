@@ -1,8 +1,9 @@
 """Turns what the kernel counted into what is told: sites with names, pauses with reasons, processes with totals."""
 
-import time
 from collections import defaultdict, deque
 from collections.abc import Mapping
+
+from gosonde.clock import steady_unix_nano
 
 from gosonde_agent.golang.binary import GoBinary
 from gosonde_agent.golang.layouts import stop_reason
@@ -35,7 +36,7 @@ class Aggregation:
         pauses, cycles = self._take_events(to_unix)
         watched = [process for process in self._processes if process.image is not None]
         return Observation(
-            taken_unix_nano=time.time_ns(),
+            taken_unix_nano=steady_unix_nano(),
             processes=tuple(process.description for process in self._processes),
             site_counts=tuple(count for process in watched for count in self._site_counts(process, counters)),
             park_counts=tuple(count for process in watched for count in _park_counts(process, counters)),

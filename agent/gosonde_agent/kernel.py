@@ -5,6 +5,8 @@ import re
 import time
 from pathlib import Path
 
+from gosonde.clock import steady_unix_nano
+
 
 def kernel_version() -> tuple[int, int]:
     """(major, minor) of the running kernel; (0, 0) when its release names none."""
@@ -13,14 +15,14 @@ def kernel_version() -> tuple[int, int]:
 
 
 def boot_unix_nano() -> int:
-    """What the wall clock would have shown when CLOCK_BOOTTIME was 0; moves when the wall clock is set."""
-    return time.time_ns() - time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+    """What the steady clock would have shown when CLOCK_BOOTTIME was 0."""
+    return steady_unix_nano() - time.clock_gettime_ns(time.CLOCK_BOOTTIME)
 
 
 def monotonic_to_unix_nano() -> int:
-    """What to add to a CLOCK_MONOTONIC time to get nanoseconds since the Unix epoch, as the wall clock is now."""
+    """What to add to a CLOCK_MONOTONIC time to get nanoseconds since the Unix epoch, by the steady clock."""
     before = time.monotonic_ns()
-    now = time.time_ns()
+    now = steady_unix_nano()
     return now - (before + time.monotonic_ns()) // 2
 
 

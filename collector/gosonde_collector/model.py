@@ -60,12 +60,19 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """One run of one agent."""
+    """One run of one agent.
+
+    Attributes:
+        agent_run: Grows from run to run of the same agent.
+        previous_end: How the run before ended: "none", "stopped", "killed", "rebooted"; else "unspecified".
+    """
 
     agent_id: str
     agent_epoch: str
     host: str
     agent_version: str
+    agent_run: int = 0
+    previous_end: str = "unspecified"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +103,15 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class ProcessFilter:
-    """Which processes are meant: empty fields match everything."""
+    """Which processes are meant: empty fields match everything.
+
+    Attributes:
+        all_runs: Also what only former runs of an agent counted of processes that its present run counts anew.
+    """
 
     host: str = ""
     pid: int = 0
+    all_runs: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ VERDICTS = {
 
 def process_filter(message: collector_pb2.ProcessFilter) -> ProcessFilter:
     """Which processes a request is about."""
-    return ProcessFilter(message.host, message.pid)
+    return ProcessFilter(message.host, message.pid, message.all_runs)
 
 
 def _key(key: ProcessKey) -> model_pb2.ProcessKey:

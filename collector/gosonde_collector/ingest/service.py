@@ -44,7 +44,12 @@ class IngestService(ingest_pb2_grpc.IngestServiceServicer):
             raise BatchError("the stream ended before its hello")
         stream = decode_hello(first)
         agent = log.bind(agent_id=stream.agent_id, host=stream.host, peer=context.peer())
-        agent.info("agent connected", version=stream.agent_version)
+        agent.info(
+            "agent connected",
+            version=stream.agent_version,
+            agent_run=stream.agent_run,
+            previous_end=stream.previous_end,
+        )
         try:
             async for response in self._answers(stream, requests):
                 yield response

@@ -13,6 +13,12 @@ from gosonde_collector.model import Batch, Columns, Process, ProcessKey, Site, S
 MAX_PROCESSES = 10_000
 MAX_LOSSES = 1_000
 LEVELS = {model_pb2.LEVEL_FULL: "full", model_pb2.LEVEL_REFUSED: "refused"}
+PREVIOUS_ENDS = {
+    ingest_pb2.PREVIOUS_END_NONE: "none",
+    ingest_pb2.PREVIOUS_END_STOPPED: "stopped",
+    ingest_pb2.PREVIOUS_END_KILLED: "killed",
+    ingest_pb2.PREVIOUS_END_REBOOTED: "rebooted",
+}
 
 Columnar = model_pb2.SiteCounters | model_pb2.ParkCounters | model_pb2.Pauses | model_pb2.GcCycles | model_pb2.GcTotals
 
@@ -34,6 +40,8 @@ def decode_hello(request: ingest_pb2.StreamObservationsRequest) -> Stream:
         text("hello.agent_epoch", hello.agent_epoch),
         text("hello.host", hello.host),
         text("hello.agent_version", hello.agent_version),
+        _number("hello.agent_run", hello.agent_run),
+        PREVIOUS_ENDS.get(hello.previous_end, "unspecified"),
     )
 
 

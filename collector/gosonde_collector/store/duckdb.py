@@ -1,24 +1,23 @@
 """The embedded store: one DuckDB file, one process."""
 
 import threading
-import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from importlib import resources
 from pathlib import Path
 from typing import Any, Final
 
 import duckdb
+from gosonde.clock import steady_unix_nano
 
 from gosonde_collector.errors import StoreError
 from gosonde_collector.evidence.model import GoroutineProfile
 from gosonde_collector.model import Batch, GcCycle, KnownProcess, ProcessFilter, ProcessKey, SiteTotal, Stream
 from gosonde_collector.store import queries, rows
+from gosonde_collector.store.migrations import prepare
 from gosonde_collector.store.records import FindingRecord, Series, Snapshot
-from gosonde_collector.store.writes import Known, pending_tables
+from gosonde_collector.store.writes import Known, pending_tables, run_of
 
-SCHEMA_VERSION: Final = 1
 FILE_NAME: Final = "gosonde.duckdb"
 
 
@@ -34,7 +33,7 @@ class DuckDBStore:
         """See Store."""
         try:
             with self._transaction() as connection:
-                for table, columns in pending_tables(batches, self._known, time.time_ns()):
+                for table, columns in pending_tables(batches, self._known, steady_unix_nano()):
                     insert(connection, table, columns)
         except BaseException:
             self._reload()
@@ -42,15 +41,17 @@ class DuckDBStore:
 
     def acknowledged(self, stream: Stream) -> int:
         """See Store."""
-        return self._known.sequences.get((stream.agent_id, stream.agent_epoch), 0)
+        return self._known.sequences.get(run_of(stream), 0)
 
     def processes(self, which: ProcessFilter) -> list[KnownProcess]:
         """See Store."""
-        return [rows.known_process(row) for row in self._select(queries.PROCESSES, which.host, which.pid)]
+        return [
+            rows.known_process(row) for row in self._select(queries.processes(which.all_runs), which.host, which.pid)
+        ]
 
     def sites(self, which: ProcessFilter) -> list[SiteTotal]:
         """See Store."""
-        return [rows.site_total(row) for row in self._select(queries.SITES, which.host, which.pid)]
+        return [rows.site_total(row) for row in self._select(queries.sites(which.all_runs), which.host, which.pid)]
 
     def gc_cycles(self, which: ProcessFilter, limit: int) -> list[GcCycle]:
         """See Store."""
@@ -68,7 +69,7 @@ class DuckDBStore:
     def add_snapshot(self, host: str, process: ProcessKey, taken_unix_nano: int, profile: GoroutineProfile) -> str:
         """See Store."""
         snapshot_id = uuid.uuid4().hex
-        head = (snapshot_id, host, *rows.key_values(process), taken_unix_nano, time.time_ns(), profile.format)
+        head = (snapshot_id, host, *rows.key_values(process), taken_unix_nano, steady_unix_nano(), profile.format)
         places = ", ".join("?" * len(head))
         with self._transaction() as connection:
             connection.execute(f"INSERT INTO snapshots VALUES ({places})", head)  # noqa: S608
@@ -152,7 +153,7 @@ def open_store(folder: Path) -> DuckDBStore:
     except duckdb.Error as error:
         raise StoreError(f"cannot open the store {path}: {error}") from error
     with _failures(f"prepare the store {path}"):
-        _prepare(connection)
+        prepare(connection)
         return DuckDBStore(connection)
 
 
@@ -163,16 +164,6 @@ def insert(connection: duckdb.DuckDBPyConnection, table: str, columns: Mapping[s
         connection.execute(f"INSERT INTO {table} BY NAME SELECT * FROM incoming")  # noqa: S608
     finally:
         connection.unregister("incoming")
-
-
-def _prepare(connection: duckdb.DuckDBPyConnection) -> None:
-    schema = resources.files("gosonde_collector.store").joinpath("schema.sql").read_text()
-    connection.execute(schema)
-    versions = {version for (version,) in connection.execute("SELECT version FROM schema_version").fetchall()}
-    if not versions:
-        connection.execute("INSERT INTO schema_version VALUES (?)", [SCHEMA_VERSION])
-    elif versions != {SCHEMA_VERSION}:
-        raise StoreError(f"the store has schema version {max(versions)}, and this collector knows {SCHEMA_VERSION}")
 
 
 @contextmanager

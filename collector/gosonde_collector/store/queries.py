@@ -18,23 +18,35 @@ KEY: Final = "p.boot_id, p.pid, p.start_ticks, p.exec_epoch"
 DETAILS: Final = f"""{KEY}, p.exe, p.go_version, p.build_id, p.started_unix_nano, p.counted_since_unix_nano,
     p.counted_from_start, p.ended_unix_nano, p.level, p.refusal"""
 
-PROCESSES: Final = f"""
+
+def _chosen(all_runs: bool) -> str:
+    """The processes that are meant; those that only a former run of the agent counted too, when asked."""
+    return CHOSEN.replace("known_processes", "all_processes") if all_runs else CHOSEN
+
+
+def processes(all_runs: bool) -> str:
+    """Every process with the sums of its sites."""
+    return f"""
 SELECT p.host, {DETAILS}, coalesce(t.created, 0), coalesce(t.exited, 0), p.last_taken_unix_nano
-FROM ({CHOSEN}) AS p
+FROM ({_chosen(all_runs)}) AS p
 LEFT JOIN (
     SELECT process, sum(created)::BIGINT AS created, sum(exited)::BIGINT AS exited FROM ({TOTALS}) GROUP BY process
 ) AS t ON t.process = p.process
 ORDER BY p.ended_unix_nano > 0, p.started_unix_nano DESC, p.pid
 """
 
-SITES: Final = f"""
+
+def sites(all_runs: bool) -> str:
+    """Every site with its totals."""
+    return f"""
 SELECT p.host, {KEY}, p.exe, p.build_id, t.pc, coalesce(n.function, ''), coalesce(n.file, ''), coalesce(n.line, 0),
     coalesce(n.start_function, ''), t.created, t.exited
 FROM ({TOTALS}) AS t
-JOIN ({CHOSEN}) AS p ON p.process = t.process
+JOIN ({_chosen(all_runs)}) AS p ON p.process = t.process
 LEFT JOIN known_sites AS n ON n.build_id = p.build_id AND n.pc = t.pc
 ORDER BY p.ended_unix_nano > 0, t.created - t.exited DESC, t.created DESC, p.host, p.pid, t.pc
 """
+
 
 #: A pause belongs to a cycle when the two have a moment in common.
 GC_CYCLES: Final = f"""
@@ -119,11 +131,9 @@ SELECT id, updated_unix_nano, document FROM findings
 QUALIFY row_number() OVER (PARTITION BY id ORDER BY updated_unix_nano DESC) = 1
 """
 
-_OLD_RUNS: Final = "SELECT agent_id, agent_epoch FROM runs WHERE last_stored_unix_nano < $before"
-#: Over for long, or not to be seen any more because a newer run of the agent counts the same process.
+_OLD_RUNS: Final = "SELECT host, agent_id, agent_epoch FROM runs WHERE last_stored_unix_nano < $before"
 _OLD_PROCESSES: Final = """
-SELECT process FROM known_processes WHERE ended_unix_nano BETWEEN 1 AND $before OR last_stored_unix_nano < $before
-UNION (SELECT process FROM processes EXCEPT SELECT process FROM known_processes)
+SELECT process FROM all_processes WHERE ended_unix_nano BETWEEN 1 AND $before OR last_stored_unix_nano < $before
 """
 
 
@@ -157,7 +167,7 @@ DELETE FROM snapshot_groups WHERE snapshot_id IN
 DELETE FROM findings AS old USING (SELECT id, max(updated_unix_nano) AS newest FROM findings GROUP BY id) AS kept
 WHERE old.id = kept.id AND (old.updated_unix_nano < kept.newest OR kept.newest < $before)
 """,
-    f"DELETE FROM losses WHERE (agent_id, agent_epoch) IN ({_OLD_RUNS})",
-    f"DELETE FROM batches WHERE (agent_id, agent_epoch) IN ({_OLD_RUNS})",
-    _superseded("batches", "agent_id, agent_epoch"),
+    f"DELETE FROM losses WHERE (agent_id, agent_epoch) IN (SELECT agent_id, agent_epoch FROM ({_OLD_RUNS}))",
+    f"DELETE FROM batches WHERE (host, agent_id, agent_epoch) IN ({_OLD_RUNS})",
+    _superseded("batches", "host, agent_id, agent_epoch"),
 )

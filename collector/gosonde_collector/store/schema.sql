@@ -7,6 +7,7 @@ CREATE TABLE IF NOT EXISTS schema_version (version BIGINT);
 -- One row per stored batch.
 CREATE TABLE IF NOT EXISTS batches (
     agent_id VARCHAR, agent_epoch VARCHAR, host VARCHAR, agent_version VARCHAR,
+    agent_run BIGINT, previous_end VARCHAR,
     sequence BIGINT, taken_unix_nano BIGINT, stored_unix_nano BIGINT
 );
 
@@ -65,28 +66,3 @@ CREATE TABLE IF NOT EXISTS snapshot_groups (
 
 -- A row for each change of a finding. `document` is its JSON.
 CREATE TABLE IF NOT EXISTS findings (id VARCHAR, updated_unix_nano BIGINT, document VARCHAR);
-
--- The newest batch of each run of an agent; `current` is 1 for the newest run.
-CREATE OR REPLACE VIEW runs AS
-SELECT agent_id, agent_epoch, last_taken_unix_nano, last_stored_unix_nano,
-    CASE WHEN row_number() OVER (PARTITION BY agent_id ORDER BY last_stored_unix_nano DESC) = 1 THEN 1 ELSE 0 END
-    AS current
-FROM (
-    SELECT agent_id, agent_epoch, max(taken_unix_nano) AS last_taken_unix_nano,
-        max(stored_unix_nano) AS last_stored_unix_nano
-    FROM batches GROUP BY agent_id, agent_epoch
-) AS newest;
-
--- The newest row of each process. What a former run of an agent had seen and the present one has not is over.
-CREATE OR REPLACE VIEW known_processes AS
-SELECT p.* EXCLUDE (ended_unix_nano), r.last_taken_unix_nano, r.last_stored_unix_nano,
-    CASE WHEN p.ended_unix_nano = 0 AND r.current = 0 THEN r.last_taken_unix_nano ELSE p.ended_unix_nano END
-    AS ended_unix_nano
-FROM (SELECT * FROM processes QUALIFY row_number() OVER (PARTITION BY process ORDER BY sequence DESC) = 1) AS p
-JOIN runs AS r ON r.agent_id = p.agent_id AND r.agent_epoch = p.agent_epoch
-QUALIFY r.last_stored_unix_nano = max(r.last_stored_unix_nano)
-    OVER (PARTITION BY p.host, p.boot_id, p.pid, p.start_ticks);
-
-CREATE OR REPLACE VIEW known_sites AS
-SELECT * FROM site_names
-QUALIFY row_number() OVER (PARTITION BY build_id, pc ORDER BY stored_unix_nano DESC) = 1;

@@ -8,16 +8,18 @@ import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
-from gosonde_collector.model import Batch, Columns, Process, Site
+from gosonde_collector.model import Batch, Columns, Process, Site, Stream
 from gosonde_collector.store.identity import process_number
 
-Run = tuple[str, str]
+Run = tuple[str, str, str]
 
 BATCH_COLUMNS = (
     "agent_id",
     "agent_epoch",
     "host",
     "agent_version",
+    "agent_run",
+    "previous_end",
     "sequence",
     "taken_unix_nano",
     "stored_unix_nano",
@@ -52,10 +54,10 @@ class Known:
     """What is stored already, so that repetitions need not be stored again.
 
     Attributes:
-        sequences: Highest stored sequence by (agent_id, agent_epoch).
+        sequences: Highest stored sequence by `run_of`.
         processes: What was last said of each process number.
         sites: What was last said of each (build_id, pc).
-        losses: The totals that each (agent_id, agent_epoch) reported last.
+        losses: The totals that each run reported last, by `run_of`.
     """
 
     sequences: dict[Run, int] = field(default_factory=dict)
@@ -67,13 +69,22 @@ class Known:
     def load(cls, connection: duckdb.DuckDBPyConnection) -> "Known":
         """What the store holds; processes and losses fill up as they are reported again."""
         sequences = connection.execute(
-            "SELECT agent_id, agent_epoch, max(sequence) FROM batches GROUP BY agent_id, agent_epoch"
+            "SELECT host, agent_id, agent_epoch, max(sequence) FROM batches GROUP BY host, agent_id, agent_epoch"
         ).fetchall()
         names = connection.execute(
             "SELECT build_id, pc, function, file, line, start_function FROM known_sites"
         ).fetchall()
         sites = (Site(*row) for row in names)
-        return cls({(agent, epoch): top for agent, epoch, top in sequences}, {}, {(s.build_id, s.pc): s for s in sites})
+        return cls(
+            {(host, agent, epoch): top for host, agent, epoch, top in sequences},
+            {},
+            {(s.build_id, s.pc): s for s in sites},
+        )
+
+
+def run_of(stream: Stream) -> Run:
+    """(host, agent_id, agent_epoch): the host belongs to it, so that no agent can speak for another host's."""
+    return stream.host, stream.agent_id, stream.agent_epoch
 
 
 def pending_tables(batches: Iterable[Batch], known: Known, now_unix_nano: int) -> Iterator[tuple[str, Columns]]:
@@ -108,7 +119,7 @@ def pending_tables(batches: Iterable[Batch], known: Known, now_unix_nano: int) -
 
 
 def _advances(known: Known, batch: Batch) -> bool:
-    run = (batch.stream.agent_id, batch.stream.agent_epoch)
+    run = run_of(batch.stream)
     if batch.sequence <= known.sequences.get(run, 0):
         return False
     known.sequences[run] = batch.sequence
@@ -138,12 +149,12 @@ def _new_sites(batch: Batch, known: Known) -> Iterator[Site]:
 
 
 def _losses(batch: Batch, known: Known) -> Iterator[tuple[Any, ...]]:
-    run = (batch.stream.agent_id, batch.stream.agent_epoch)
+    run = run_of(batch.stream)
     before = known.losses.get(run, {})
     known.losses[run] = batch.losses
     for name, total in batch.losses.items():
         if before.get(name) != total:
-            yield (*run, batch.sequence, batch.taken_unix_nano, name, total)
+            yield (*run[1:], batch.sequence, batch.taken_unix_nano, name, total)
 
 
 def _placed(batch: Batch, numbers: NDArray[np.int64], columns: Columns) -> Columns:

@@ -25,55 +25,55 @@ _sym_db = _symbol_database.Default()
 from gosonde_pb.v1 import model_pb2 as gosonde_dot_v1_dot_model__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1agosonde/v1/collector.proto\x12\ngosonde.v1\x1a\x16gosonde/v1/model.proto\"*\n\rProcessFilter\x12\x0c\n\x04host\x18\x01 \x01(\t\x12\x0b\n\x03pid\x18\x02 \x01(\r\"a\n\nProcessRow\x12\x0c\n\x04host\x18\x01 \x01(\t\x12$\n\x07process\x18\x02 \x01(\x0b\x32\x13.gosonde.v1.Process\x12\x0f\n\x07\x63reated\x18\x03 \x01(\x04\x12\x0e\n\x06\x65xited\x18\x04 \x01(\x04\"A\n\x14ListProcessesRequest\x12)\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x19.gosonde.v1.ProcessFilter\"=\n\x15ListProcessesResponse\x12$\n\x04rows\x18\x01 \x03(\x0b\x32\x16.gosonde.v1.ProcessRow\"j\n\x04Site\x12\x10\n\x08\x62uild_id\x18\x01 \x01(\t\x12\n\n\x02pc\x18\x02 \x01(\x06\x12\x10\n\x08\x66unction\x18\x03 \x01(\t\x12\x0c\n\x04\x66ile\x18\x04 \x01(\t\x12\x0c\n\x04line\x18\x05 \x01(\r\x12\x16\n\x0estart_function\x18\x06 \x01(\t\"\x8e\x01\n\x07SiteRow\x12\x0c\n\x04host\x18\x01 \x01(\t\x12\'\n\x07process\x18\x02 \x01(\x0b\x32\x16.gosonde.v1.ProcessKey\x12\x0b\n\x03\x65xe\x18\x03 \x01(\t\x12\x1e\n\x04site\x18\x04 \x01(\x0b\x32\x10.gosonde.v1.Site\x12\x0f\n\x07\x63reated\x18\x05 \x01(\x04\x12\x0e\n\x06\x65xited\x18\x06 \x01(\x04\"=\n\x10ListSitesRequest\x12)\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x19.gosonde.v1.ProcessFilter\"6\n\x11ListSitesResponse\x12!\n\x04rows\x18\x01 \x03(\x0b\x32\x13.gosonde.v1.SiteRow\"E\n\x05Pause\x12\x17\n\x0fstart_unix_nano\x18\x01 \x01(\x03\x12\x13\n\x0b\x64uration_ns\x18\x02 \x01(\x04\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\xb2\x01\n\nGcCycleRow\x12\x0c\n\x04host\x18\x01 \x01(\t\x12\'\n\x07process\x18\x02 \x01(\x0b\x32\x16.gosonde.v1.ProcessKey\x12\x0b\n\x03\x65xe\x18\x03 \x01(\t\x12\r\n\x05\x63ycle\x18\x04 \x01(\x04\x12\x17\n\x0fstart_unix_nano\x18\x05 \x01(\x03\x12\x15\n\rend_unix_nano\x18\x06 \x01(\x03\x12!\n\x06pauses\x18\x07 \x03(\x0b\x32\x11.gosonde.v1.Pause\"O\n\x13ListGcCyclesRequest\x12)\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x19.gosonde.v1.ProcessFilter\x12\r\n\x05limit\x18\x02 \x01(\r\"<\n\x14ListGcCyclesResponse\x12$\n\x04rows\x18\x01 \x03(\x0b\x32\x16.gosonde.v1.GcCycleRow\"M\n\x07Witness\x12\x0c\n\x04name\x18\x01 \x01(\t\x12$\n\x07verdict\x18\x02 \x01(\x0e\x32\x13.gosonde.v1.Verdict\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\"\xc4\x02\n\x07\x46inding\x12\n\n\x02id\x18\x01 \x01(\t\x12\'\n\x05state\x18\x02 \x01(\x0e\x32\x18.gosonde.v1.FindingState\x12\x12\n\nconfidence\x18\x03 \x01(\x01\x12\r\n\x05\x63\x61use\x18\x04 \x01(\t\x12\x0e\n\x06remedy\x18\x05 \x01(\t\x12\x0c\n\x04host\x18\x06 \x01(\t\x12\'\n\x07process\x18\x07 \x01(\x0b\x32\x16.gosonde.v1.ProcessKey\x12\x0b\n\x03\x65xe\x18\x08 \x01(\t\x12\x1e\n\x04site\x18\t \x01(\x0b\x32\x10.gosonde.v1.Site\x12\x0c\n\x04live\x18\n \x01(\x03\x12\x19\n\x11growth_per_second\x18\x0b \x01(\x01\x12\x1c\n\x14\x66irst_seen_unix_nano\x18\x0c \x01(\x03\x12&\n\twitnesses\x18\r \x03(\x0b\x32\x13.gosonde.v1.Witness\"@\n\x13ListFindingsRequest\x12)\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x19.gosonde.v1.ProcessFilter\"=\n\x14ListFindingsResponse\x12%\n\x08\x66indings\x18\x01 \x03(\x0b\x32\x13.gosonde.v1.Finding\"D\n\x0eSnapshotHeader\x12\x0c\n\x04host\x18\x01 \x01(\t\x12\x0b\n\x03pid\x18\x02 \x01(\r\x12\x17\n\x0ftaken_unix_nano\x18\x03 \x01(\x03\"_\n\x13PushSnapshotRequest\x12,\n\x06header\x18\x01 \x01(\x0b\x32\x1a.gosonde.v1.SnapshotHeaderH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x42\t\n\x07message\"h\n\x14PushSnapshotResponse\x12\x13\n\x0bsnapshot_id\x18\x01 \x01(\t\x12\x0e\n\x06\x66ormat\x18\x02 \x01(\t\x12\x12\n\ngoroutines\x18\x03 \x01(\x04\x12\x17\n\x0f\x64istinct_stacks\x18\x04 \x01(\x04*a\n\x07Verdict\x12\x17\n\x13VERDICT_UNSPECIFIED\x10\x00\x12\x12\n\x0eVERDICT_AGREES\x10\x01\x12\x15\n\x11VERDICT_DISAGREES\x10\x02\x12\x12\n\x0eVERDICT_SILENT\x10\x03*\x98\x01\n\x0c\x46indingState\x12\x1d\n\x19\x46INDING_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14\x46INDING_STATE_OPENED\x10\x01\x12\x19\n\x15\x46INDING_STATE_GROWING\x10\x02\x12\x18\n\x14\x46INDING_STATE_STABLE\x10\x03\x12\x1a\n\x16\x46INDING_STATE_RESOLVED\x10\x04\x32\xad\x03\n\x10\x43ollectorService\x12T\n\rListProcesses\x12 .gosonde.v1.ListProcessesRequest\x1a!.gosonde.v1.ListProcessesResponse\x12H\n\tListSites\x12\x1c.gosonde.v1.ListSitesRequest\x1a\x1d.gosonde.v1.ListSitesResponse\x12Q\n\x0cListGcCycles\x12\x1f.gosonde.v1.ListGcCyclesRequest\x1a .gosonde.v1.ListGcCyclesResponse\x12Q\n\x0cListFindings\x12\x1f.gosonde.v1.ListFindingsRequest\x1a .gosonde.v1.ListFindingsResponse\x12S\n\x0cPushSnapshot\x12\x1f.gosonde.v1.PushSnapshotRequest\x1a .gosonde.v1.PushSnapshotResponse(\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1agosonde/v1/collector.proto\x12\ngosonde.v1\x1a\x16gosonde/v1/model.proto\"<\n\rProcessFilter\x12\x0c\n\x04host\x18\x01 \x01(\t\x12\x0b\n\x03pid\x18\x02 \x01(\r\x12\x10\n\x08\x61ll_runs\x18\x03 \x01(\x08\"a\n\nProcessRow\x12\x0c\n\x04host\x18\x01 \x01(\t\x12$\n\x07process\x18\x02 \x01(\x0b\x32\x13.gosonde.v1.Process\x12\x0f\n\x07\x63reated\x18\x03 \x01(\x04\x12\x0e\n\x06\x65xited\x18\x04 \x01(\x04\"A\n\x14ListProcessesRequest\x12)\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x19.gosonde.v1.ProcessFilter\"=\n\x15ListProcessesResponse\x12$\n\x04rows\x18\x01 \x03(\x0b\x32\x16.gosonde.v1.ProcessRow\"j\n\x04Site\x12\x10\n\x08\x62uild_id\x18\x01 \x01(\t\x12\n\n\x02pc\x18\x02 \x01(\x06\x12\x10\n\x08\x66unction\x18\x03 \x01(\t\x12\x0c\n\x04\x66ile\x18\x04 \x01(\t\x12\x0c\n\x04line\x18\x05 \x01(\r\x12\x16\n\x0estart_function\x18\x06 \x01(\t\"\x8e\x01\n\x07SiteRow\x12\x0c\n\x04host\x18\x01 \x01(\t\x12\'\n\x07process\x18\x02 \x01(\x0b\x32\x16.gosonde.v1.ProcessKey\x12\x0b\n\x03\x65xe\x18\x03 \x01(\t\x12\x1e\n\x04site\x18\x04 \x01(\x0b\x32\x10.gosonde.v1.Site\x12\x0f\n\x07\x63reated\x18\x05 \x01(\x04\x12\x0e\n\x06\x65xited\x18\x06 \x01(\x04\"=\n\x10ListSitesRequest\x12)\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x19.gosonde.v1.ProcessFilter\"6\n\x11ListSitesResponse\x12!\n\x04rows\x18\x01 \x03(\x0b\x32\x13.gosonde.v1.SiteRow\"E\n\x05Pause\x12\x17\n\x0fstart_unix_nano\x18\x01 \x01(\x03\x12\x13\n\x0b\x64uration_ns\x18\x02 \x01(\x04\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\xb2\x01\n\nGcCycleRow\x12\x0c\n\x04host\x18\x01 \x01(\t\x12\'\n\x07process\x18\x02 \x01(\x0b\x32\x16.gosonde.v1.ProcessKey\x12\x0b\n\x03\x65xe\x18\x03 \x01(\t\x12\r\n\x05\x63ycle\x18\x04 \x01(\x04\x12\x17\n\x0fstart_unix_nano\x18\x05 \x01(\x03\x12\x15\n\rend_unix_nano\x18\x06 \x01(\x03\x12!\n\x06pauses\x18\x07 \x03(\x0b\x32\x11.gosonde.v1.Pause\"O\n\x13ListGcCyclesRequest\x12)\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x19.gosonde.v1.ProcessFilter\x12\r\n\x05limit\x18\x02 \x01(\r\"<\n\x14ListGcCyclesResponse\x12$\n\x04rows\x18\x01 \x03(\x0b\x32\x16.gosonde.v1.GcCycleRow\"M\n\x07Witness\x12\x0c\n\x04name\x18\x01 \x01(\t\x12$\n\x07verdict\x18\x02 \x01(\x0e\x32\x13.gosonde.v1.Verdict\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\"\xc4\x02\n\x07\x46inding\x12\n\n\x02id\x18\x01 \x01(\t\x12\'\n\x05state\x18\x02 \x01(\x0e\x32\x18.gosonde.v1.FindingState\x12\x12\n\nconfidence\x18\x03 \x01(\x01\x12\r\n\x05\x63\x61use\x18\x04 \x01(\t\x12\x0e\n\x06remedy\x18\x05 \x01(\t\x12\x0c\n\x04host\x18\x06 \x01(\t\x12\'\n\x07process\x18\x07 \x01(\x0b\x32\x16.gosonde.v1.ProcessKey\x12\x0b\n\x03\x65xe\x18\x08 \x01(\t\x12\x1e\n\x04site\x18\t \x01(\x0b\x32\x10.gosonde.v1.Site\x12\x0c\n\x04live\x18\n \x01(\x03\x12\x19\n\x11growth_per_second\x18\x0b \x01(\x01\x12\x1c\n\x14\x66irst_seen_unix_nano\x18\x0c \x01(\x03\x12&\n\twitnesses\x18\r \x03(\x0b\x32\x13.gosonde.v1.Witness\"@\n\x13ListFindingsRequest\x12)\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x19.gosonde.v1.ProcessFilter\"=\n\x14ListFindingsResponse\x12%\n\x08\x66indings\x18\x01 \x03(\x0b\x32\x13.gosonde.v1.Finding\"D\n\x0eSnapshotHeader\x12\x0c\n\x04host\x18\x01 \x01(\t\x12\x0b\n\x03pid\x18\x02 \x01(\r\x12\x17\n\x0ftaken_unix_nano\x18\x03 \x01(\x03\"_\n\x13PushSnapshotRequest\x12,\n\x06header\x18\x01 \x01(\x0b\x32\x1a.gosonde.v1.SnapshotHeaderH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x42\t\n\x07message\"h\n\x14PushSnapshotResponse\x12\x13\n\x0bsnapshot_id\x18\x01 \x01(\t\x12\x0e\n\x06\x66ormat\x18\x02 \x01(\t\x12\x12\n\ngoroutines\x18\x03 \x01(\x04\x12\x17\n\x0f\x64istinct_stacks\x18\x04 \x01(\x04*a\n\x07Verdict\x12\x17\n\x13VERDICT_UNSPECIFIED\x10\x00\x12\x12\n\x0eVERDICT_AGREES\x10\x01\x12\x15\n\x11VERDICT_DISAGREES\x10\x02\x12\x12\n\x0eVERDICT_SILENT\x10\x03*\x98\x01\n\x0c\x46indingState\x12\x1d\n\x19\x46INDING_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14\x46INDING_STATE_OPENED\x10\x01\x12\x19\n\x15\x46INDING_STATE_GROWING\x10\x02\x12\x18\n\x14\x46INDING_STATE_STABLE\x10\x03\x12\x1a\n\x16\x46INDING_STATE_RESOLVED\x10\x04\x32\xad\x03\n\x10\x43ollectorService\x12T\n\rListProcesses\x12 .gosonde.v1.ListProcessesRequest\x1a!.gosonde.v1.ListProcessesResponse\x12H\n\tListSites\x12\x1c.gosonde.v1.ListSitesRequest\x1a\x1d.gosonde.v1.ListSitesResponse\x12Q\n\x0cListGcCycles\x12\x1f.gosonde.v1.ListGcCyclesRequest\x1a .gosonde.v1.ListGcCyclesResponse\x12Q\n\x0cListFindings\x12\x1f.gosonde.v1.ListFindingsRequest\x1a .gosonde.v1.ListFindingsResponse\x12S\n\x0cPushSnapshot\x12\x1f.gosonde.v1.PushSnapshotRequest\x1a .gosonde.v1.PushSnapshotResponse(\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'gosonde_pb.v1.collector_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_VERDICT']._serialized_start=1914
-  _globals['_VERDICT']._serialized_end=2011
-  _globals['_FINDINGSTATE']._serialized_start=2014
-  _globals['_FINDINGSTATE']._serialized_end=2166
+  _globals['_VERDICT']._serialized_start=1932
+  _globals['_VERDICT']._serialized_end=2029
+  _globals['_FINDINGSTATE']._serialized_start=2032
+  _globals['_FINDINGSTATE']._serialized_end=2184
   _globals['_PROCESSFILTER']._serialized_start=66
-  _globals['_PROCESSFILTER']._serialized_end=108
-  _globals['_PROCESSROW']._serialized_start=110
-  _globals['_PROCESSROW']._serialized_end=207
-  _globals['_LISTPROCESSESREQUEST']._serialized_start=209
-  _globals['_LISTPROCESSESREQUEST']._serialized_end=274
-  _globals['_LISTPROCESSESRESPONSE']._serialized_start=276
-  _globals['_LISTPROCESSESRESPONSE']._serialized_end=337
-  _globals['_SITE']._serialized_start=339
-  _globals['_SITE']._serialized_end=445
-  _globals['_SITEROW']._serialized_start=448
-  _globals['_SITEROW']._serialized_end=590
-  _globals['_LISTSITESREQUEST']._serialized_start=592
-  _globals['_LISTSITESREQUEST']._serialized_end=653
-  _globals['_LISTSITESRESPONSE']._serialized_start=655
-  _globals['_LISTSITESRESPONSE']._serialized_end=709
-  _globals['_PAUSE']._serialized_start=711
-  _globals['_PAUSE']._serialized_end=780
-  _globals['_GCCYCLEROW']._serialized_start=783
-  _globals['_GCCYCLEROW']._serialized_end=961
-  _globals['_LISTGCCYCLESREQUEST']._serialized_start=963
-  _globals['_LISTGCCYCLESREQUEST']._serialized_end=1042
-  _globals['_LISTGCCYCLESRESPONSE']._serialized_start=1044
-  _globals['_LISTGCCYCLESRESPONSE']._serialized_end=1104
-  _globals['_WITNESS']._serialized_start=1106
-  _globals['_WITNESS']._serialized_end=1183
-  _globals['_FINDING']._serialized_start=1186
-  _globals['_FINDING']._serialized_end=1510
-  _globals['_LISTFINDINGSREQUEST']._serialized_start=1512
-  _globals['_LISTFINDINGSREQUEST']._serialized_end=1576
-  _globals['_LISTFINDINGSRESPONSE']._serialized_start=1578
-  _globals['_LISTFINDINGSRESPONSE']._serialized_end=1639
-  _globals['_SNAPSHOTHEADER']._serialized_start=1641
-  _globals['_SNAPSHOTHEADER']._serialized_end=1709
-  _globals['_PUSHSNAPSHOTREQUEST']._serialized_start=1711
-  _globals['_PUSHSNAPSHOTREQUEST']._serialized_end=1806
-  _globals['_PUSHSNAPSHOTRESPONSE']._serialized_start=1808
-  _globals['_PUSHSNAPSHOTRESPONSE']._serialized_end=1912
-  _globals['_COLLECTORSERVICE']._serialized_start=2169
-  _globals['_COLLECTORSERVICE']._serialized_end=2598
+  _globals['_PROCESSFILTER']._serialized_end=126
+  _globals['_PROCESSROW']._serialized_start=128
+  _globals['_PROCESSROW']._serialized_end=225
+  _globals['_LISTPROCESSESREQUEST']._serialized_start=227
+  _globals['_LISTPROCESSESREQUEST']._serialized_end=292
+  _globals['_LISTPROCESSESRESPONSE']._serialized_start=294
+  _globals['_LISTPROCESSESRESPONSE']._serialized_end=355
+  _globals['_SITE']._serialized_start=357
+  _globals['_SITE']._serialized_end=463
+  _globals['_SITEROW']._serialized_start=466
+  _globals['_SITEROW']._serialized_end=608
+  _globals['_LISTSITESREQUEST']._serialized_start=610
+  _globals['_LISTSITESREQUEST']._serialized_end=671
+  _globals['_LISTSITESRESPONSE']._serialized_start=673
+  _globals['_LISTSITESRESPONSE']._serialized_end=727
+  _globals['_PAUSE']._serialized_start=729
+  _globals['_PAUSE']._serialized_end=798
+  _globals['_GCCYCLEROW']._serialized_start=801
+  _globals['_GCCYCLEROW']._serialized_end=979
+  _globals['_LISTGCCYCLESREQUEST']._serialized_start=981
+  _globals['_LISTGCCYCLESREQUEST']._serialized_end=1060
+  _globals['_LISTGCCYCLESRESPONSE']._serialized_start=1062
+  _globals['_LISTGCCYCLESRESPONSE']._serialized_end=1122
+  _globals['_WITNESS']._serialized_start=1124
+  _globals['_WITNESS']._serialized_end=1201
+  _globals['_FINDING']._serialized_start=1204
+  _globals['_FINDING']._serialized_end=1528
+  _globals['_LISTFINDINGSREQUEST']._serialized_start=1530
+  _globals['_LISTFINDINGSREQUEST']._serialized_end=1594
+  _globals['_LISTFINDINGSRESPONSE']._serialized_start=1596
+  _globals['_LISTFINDINGSRESPONSE']._serialized_end=1657
+  _globals['_SNAPSHOTHEADER']._serialized_start=1659
+  _globals['_SNAPSHOTHEADER']._serialized_end=1727
+  _globals['_PUSHSNAPSHOTREQUEST']._serialized_start=1729
+  _globals['_PUSHSNAPSHOTREQUEST']._serialized_end=1824
+  _globals['_PUSHSNAPSHOTRESPONSE']._serialized_start=1826
+  _globals['_PUSHSNAPSHOTRESPONSE']._serialized_end=1930
+  _globals['_COLLECTORSERVICE']._serialized_start=2187
+  _globals['_COLLECTORSERVICE']._serialized_end=2616
 # @@protoc_insertion_point(module_scope)

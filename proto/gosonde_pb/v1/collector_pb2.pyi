@@ -71,17 +71,23 @@ class ProcessFilter(_message.Message):
 
     HOST_FIELD_NUMBER: _builtins.int
     PID_FIELD_NUMBER: _builtins.int
+    ALL_RUNS_FIELD_NUMBER: _builtins.int
     host: _builtins.str
     pid: _builtins.int
+    all_runs: _builtins.bool
+    """Also what only former runs of an agent counted of processes that its present run counts anew. ListProcesses and
+    ListSites alone.
+    """
     def __init__(
         self,
         *,
         host: _builtins.str = ...,
         pid: _builtins.int = ...,
+        all_runs: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["host", b"host", "pid", b"pid"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["all_runs", b"all_runs", "host", b"host", "pid", b"pid"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

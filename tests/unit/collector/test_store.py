@@ -62,6 +62,24 @@ def test_a_new_run_of_the_agent_counts_anew(store: DuckDBStore) -> None:
     assert [known.created for known in store.processes(ALL)] == [3]
 
 
+def test_what_a_former_run_left_counts_for_that_run_although_it_is_stored_later(store: DuckDBStore) -> None:
+    first, second = replace(STREAM, agent_run=1), replace(AGAIN, agent_run=2)
+    store.append([batch(9, stream=first, counters=[(0, SITE.pc, 100, 90)])])
+    store.append([batch(1, stream=second, counters=[(0, SITE.pc, 3, 1)])])
+    store.append([batch(1_000, stream=first, counters=[(0, SITE.pc, 120, 95)])])
+    assert totals(store) == [(3, 1)]
+    (known,) = store.processes(ALL)
+    assert (known.created, known.process.ended_unix_nano) == (3, 0)
+    everything = ProcessFilter(all_runs=True)
+    assert sorted((total.created, total.exited) for total in store.sites(everything)) == [(3, 1), (120, 95)]
+    assert [known.process.ended_unix_nano > 0 for known in store.processes(everything)] == [False, True]
+
+
+def test_a_stream_of_another_host_does_not_advance_this_ones(store: DuckDBStore) -> None:
+    store.append([batch(9, stream=replace(STREAM, host="web-2"))])
+    assert store.acknowledged(STREAM) == 0
+
+
 def test_a_process_that_a_new_run_of_the_agent_does_not_know_is_over(store: DuckDBStore) -> None:
     store.append([batch(9)])
     other = ProcessKey("boot", 5, 100, 0)

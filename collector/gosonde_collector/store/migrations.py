@@ -1,0 +1,67 @@
+"""How a store of an older version becomes one of this version. DuckDB's dialect."""
+
+from collections.abc import Sequence
+from importlib import resources
+from typing import Final
+
+import duckdb
+
+from gosonde_collector.errors import StoreError
+
+#: What each version changed in the tables of the one before. schema.sql has the tables as they are now.
+MIGRATIONS: Final[dict[int, Sequence[str]]] = {
+    2: (
+        "ALTER TABLE batches ADD COLUMN agent_run BIGINT DEFAULT 0",
+        "ALTER TABLE batches ADD COLUMN previous_end VARCHAR DEFAULT 'unspecified'",
+    ),
+}
+SCHEMA_VERSION: Final = max(MIGRATIONS)
+
+
+def prepare(connection: duckdb.DuckDBPyConnection) -> int:
+    """Brings the tables to this version, in one transaction, and makes the views; returns the version it had.
+
+    Raises:
+        StoreError: The store is of a newer version.
+        duckdb.Error: The store fails; it is as it was before.
+    """
+    connection.begin()
+    try:
+        found = _migrated(connection)
+        connection.execute(_script("views.sql"))
+        connection.commit()
+    except BaseException:
+        connection.rollback()
+        raise
+    return found
+
+
+def _migrated(connection: duckdb.DuckDBPyConnection) -> int:
+    connection.execute("CREATE TABLE IF NOT EXISTS schema_version (version BIGINT)")
+    ((found,),) = connection.execute("SELECT max(version) FROM schema_version").fetchall()
+    if found is None:
+        connection.execute(_script("schema.sql"))
+        connection.execute("INSERT INTO schema_version VALUES (?)", [SCHEMA_VERSION])
+        return SCHEMA_VERSION
+    if found > SCHEMA_VERSION:
+        raise StoreError(
+            f"the store has schema version {found}, and this collector knows {SCHEMA_VERSION}: run the newer one, "
+            f"or name another folder with --data"
+        )
+    for version in range(found + 1, SCHEMA_VERSION + 1):
+        _drop_views(connection)
+        for statement in MIGRATIONS[version]:
+            connection.execute(statement)
+        connection.execute("INSERT INTO schema_version VALUES (?)", [version])
+    connection.execute(_script("schema.sql"))
+    return int(found)
+
+
+def _drop_views(connection: duckdb.DuckDBPyConnection) -> None:
+    names = connection.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal").fetchall()
+    for (name,) in names:
+        connection.execute(f"DROP VIEW {name}")
+
+
+def _script(name: str) -> str:
+    return resources.files("gosonde_collector.store").joinpath(name).read_text()
