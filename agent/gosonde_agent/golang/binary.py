@@ -1,28 +1,22 @@
 """GoBinary: all that is known of one executable file, worked out once and shared by every process that runs it."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gosonde.errors import GosondeError
 
-from gosonde_agent.errors import MalformedBinaryError, UnprovedProbePointError
+from gosonde_agent.errors import MalformedBinaryError, UnprovedProbePointError, UnsupportedBinaryError
 from gosonde_agent.golang import buildinfo
+from gosonde_agent.golang.dwarf import read_structures
 from gosonde_agent.golang.elf import ElfImage
-from gosonde_agent.golang.instructions import Instruction, decode
-from gosonde_agent.golang.layouts import Layout, layout_of
-from gosonde_agent.golang.pclntab import Function, Location, Pclntab
-from gosonde_agent.golang.probe_points import ProbePoint, entry_point, last_call_point
-from gosonde_agent.kernel import kernel_version
-
-#: Probes without which a binary is not watched at all.
-ESSENTIAL = ("created", "exited")
-OPTIMIZED_NOP_SINCE = (6, 18)
+from gosonde_agent.golang.layouts import Layout, is_newer, layout_from, layout_of, newer_is_refused, structure_names
+from gosonde_agent.golang.pclntab import Location, Pclntab
+from gosonde_agent.golang.points import find_points, gopc_shown_by_code
+from gosonde_agent.golang.probe_points import ProbePoint
+from gosonde_agent.golang.wrappers import start_function
 
 NOWHERE = Location("", "", 0)
-
-_AX = frozenset({"rax"})
-_CX = frozenset({"rcx"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +43,7 @@ class GoBinary:
     Attributes:
         points: Proved probe points by probe name: created, exited, parked, stopped, started, mark_termination.
         unproved: Why a probe has no point, by probe name.
+        gc_stop_callers: See `points.Points`.
     """
 
     identity: FileIdentity
@@ -62,6 +57,7 @@ class GoBinary:
     points: Mapping[str, ProbePoint]
     unproved: Mapping[str, str]
     file_offsets: Mapping[str, int]
+    gc_stop_callers: tuple[int, int] | None
 
     def go_statement(self, pc: int) -> Location:
         """Where the `go` statement is whose call of runtime.newproc returns to the link-time address `pc`.
@@ -74,13 +70,9 @@ class GoBinary:
         except MalformedBinaryError:
             return NOWHERE
 
-    def function_name(self, pc: int) -> str:
-        """The function whose code holds a link-time address; empty when none does."""
-        try:
-            function = self.pclntab.function_of(pc)
-        except MalformedBinaryError:
-            return ""
-        return function.name if function is not None else ""
+    def start_function(self, pc: int) -> str:
+        """What a goroutine that starts at a link-time address runs first, wrappers left out; empty when unknown."""
+        return start_function(self.pclntab, pc, self.layout.func_ids["wrapper"], self.architecture)
 
 
 def load(fd: int, path: str) -> GoBinary:
@@ -95,12 +87,8 @@ def load(fd: int, path: str) -> GoBinary:
     image = ElfImage(fd)
     go_version = buildinfo.read_version_string(image)
     version = buildinfo.parse_version(go_version)
-    layout = layout_of(version, image.architecture)
-    pclntab = Pclntab(image, layout)
-    points, unproved = _points(image, pclntab, layout)
-    for probe in ESSENTIAL:
-        if probe in unproved:
-            raise UnprovedProbePointError(f"no safe place for the probe {probe!r}: {unproved[probe]}")
+    layout, pclntab = _layout_and_pclntab(image, version)
+    found = find_points(image, pclntab, layout)
     return GoBinary(
         identity=FileIdentity.of(fd),
         path=path,
@@ -110,64 +98,38 @@ def load(fd: int, path: str) -> GoBinary:
         architecture=image.architecture,
         layout=layout,
         pclntab=pclntab,
-        points=points,
-        unproved=unproved,
-        file_offsets={probe: image.file_offset(point.vaddr) for probe, point in points.items()},
+        points=found.points,
+        unproved=found.unproved,
+        file_offsets={probe: image.file_offset(point.vaddr) for probe, point in found.points.items()},
+        gc_stop_callers=found.gc_stop_callers,
     )
 
 
-def _points(image: ElfImage, pclntab: Pclntab, layout: Layout) -> tuple[dict[str, ProbePoint], dict[str, str]]:
-    finder = _Finder(image, pclntab)
-    stop_registers = _AX if layout.has_stop_reason else frozenset[str]()
-    searches: dict[str, Callable[[str], ProbePoint]] = {
-        "created": lambda probe: finder.entry(probe, "runtime.newproc1", _AX | _CX),
-        "exited": lambda probe: finder.entry(probe, layout.exit_function, _AX),
-        "parked": lambda probe: finder.entry(probe, "runtime.gopark", _CX),
-        "stopped": lambda probe: finder.entry(probe, "runtime.stopTheWorldWithSema", stop_registers),
-        "started": lambda probe: finder.last_call(probe, "runtime.startTheWorldWithSema", "runtime.wakep"),
-        "mark_termination": lambda probe: finder.entry(probe, "runtime.gcMarkTermination", frozenset()),
-    }
-    points: dict[str, ProbePoint] = {}
-    unproved: dict[str, str] = {}
-    for probe, search in searches.items():
-        try:
-            points[probe] = search(probe)
-        except GosondeError as error:
-            unproved[probe] = str(error)
-    return points, unproved
-
-
-class _Finder:
-    """Looks up functions and proves points in them."""
-
-    def __init__(self, image: ElfImage, pclntab: Pclntab) -> None:
-        self._image = image
-        self._pclntab = pclntab
-        self._has_optimized_nop = kernel_version() >= OPTIMIZED_NOP_SINCE
-
-    def _function(self, name: str) -> tuple[Function, list[Instruction]]:
-        function = self._pclntab.find(name)
-        if function is None:
-            raise UnprovedProbePointError(f"the binary has no function {name}, or several: is it obfuscated?")
-        size = function.end - function.entry
-        if not 0 < size <= 1 << 20:
-            raise MalformedBinaryError(f"{name} claims {size} bytes of code")
-        code = self._image.read(function.entry, size)
-        return function, decode(code, function.entry, self._image.architecture)
-
-    def _name_of(self, address: int) -> str | None:
-        function = self._pclntab.function_of(address)
-        return function.name if function is not None and function.entry == address else None
-
-    def entry(self, probe: str, name: str, registers: frozenset[str]) -> ProbePoint:
-        _function, instructions = self._function(name)
-        return entry_point(
-            probe, name, instructions, registers, self._name_of, has_optimized_nop=self._has_optimized_nop
+def _layout_and_pclntab(image: ElfImage, version: buildinfo.GoVersion) -> tuple[Layout, Pclntab]:
+    """The layout that the version has, proved by the code; of a newer version, what the binary itself tells."""
+    layout = layout_of_newer(image) if is_newer(version) else layout_of(version, image.architecture)
+    pclntab = Pclntab(image, layout)
+    shown = gopc_shown_by_code(image, pclntab)
+    if is_newer(version) and not layout.has("g", "gopc"):
+        if shown is None:
+            raise UnsupportedBinaryError(newer_is_refused(version))
+        return layout.with_gopc(shown), pclntab
+    if shown is None:
+        raise UnprovedProbePointError(
+            f"the code of runtime.newproc1 does not show where it keeps a goroutine's creation address ({version})"
         )
+    if shown != layout.gopc:
+        raise UnsupportedBinaryError(
+            f"its code keeps g.gopc at offset {shown}, but {layout.source} has it at {layout.gopc}: "
+            "it was not built by the Go that it names"
+        )
+    return layout, pclntab
 
-    def last_call(self, probe: str, name: str, callee_name: str) -> ProbePoint:
-        _function, instructions = self._function(name)
-        callee = self._pclntab.find(callee_name)
-        if callee is None:
-            raise UnprovedProbePointError(f"the binary has no function {callee_name}, or several")
-        return last_call_point(probe, name, instructions, callee.entry, callee_name)
+
+def layout_of_newer(image: ElfImage) -> Layout:
+    """The layout of a Go that is newer than the table, as far as the binary's own DWARF tells it."""
+    try:
+        structures = read_structures(image, structure_names())
+    except GosondeError:
+        structures = {}
+    return layout_from(structures, image.architecture)

@@ -1,19 +1,18 @@
 """Machine instructions of one function, decoded by capstone into the few facts that probe placement needs."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import capstone
-from capstone import x86
+from capstone import arm64, x86
 
-from gosonde_agent.errors import MalformedBinaryError, UnsupportedBinaryError
+from gosonde_agent.errors import MalformedBinaryError
 
 MAX_FUNCTION_SIZE = 1 << 16
-PADDING = 0xCC
 
 #: Every name of a part of a register, by the register's full name.
-_PARTS = {
+_X86_PARTS = {
     "rax": ("al", "ah", "ax", "eax"),
     "rbx": ("bl", "bh", "bx", "ebx"),
     "rcx": ("cl", "ch", "cx", "ecx"),
@@ -24,7 +23,7 @@ _PARTS = {
     "rbp": ("bpl", "bp", "ebp"),
     **{f"r{n}": (f"r{n}b", f"r{n}w", f"r{n}d") for n in range(8, 16)},
 }
-_WHOLE = {part: whole for whole, parts in _PARTS.items() for part in parts}
+_ARM64_PARTS = {**{f"x{n}": (f"w{n}",) for n in range(29)}, "x29": ("w29", "fp"), "x30": ("w30", "lr")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +31,7 @@ class Instruction:
     """One instruction.
 
     Attributes:
-        text: Mnemonic and operands in Intel syntax.
+        text: Mnemonic and operands, in Intel syntax on amd64.
         flow: "next", "call", "branch" (conditional), "jump" or "end" (return, trap).
         target: Where a direct call, branch or jump goes; None otherwise, or when it is indirect.
         writes: Full names of the general registers that it changes.
@@ -51,42 +50,24 @@ class Instruction:
         return self.address + len(self.raw)
 
 
-def decode(code: bytes, address: int, architecture: str) -> list[Instruction]:
-    """All instructions of a function, without the padding behind it.
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What is particular to an architecture.
 
-    Raises:
-        UnsupportedBinaryError: Another architecture than amd64.
-        MalformedBinaryError: The function is too long, or bytes in it are no instruction.
+    Attributes:
+        arguments: Registers of the first integer arguments in Go's register ABI (cmd/compile/abi-internal.md).
+        padding: What the linker puts between functions.
     """
-    if architecture != "amd64":
-        raise UnsupportedBinaryError(f"probes on {architecture} are not supported yet: only amd64 is")
-    if len(code) > MAX_FUNCTION_SIZE:
-        raise MalformedBinaryError(f"the function at {address:#x} claims {len(code)} bytes of code")
-    code = code.rstrip(bytes((PADDING,)))
-    engine = capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_64)
-    engine.detail = True
-    instructions = list(_decoded(engine, code, address))
-    end = instructions[-1].end if instructions else address
-    if end != address + len(code):
-        raise MalformedBinaryError(f"the bytes at {end:#x} are no instruction")
-    return instructions
+
+    name: str
+    engine: tuple[int, int]
+    arguments: tuple[str, ...]
+    padding: bytes
+    whole: dict[str, str]
+    flow: Callable[[Any], str]
 
 
-def _decoded(engine: Any, code: bytes, address: int) -> Iterator[Instruction]:  # noqa: ANN401  # no types shipped
-    for found in engine.disasm(code, address):
-        _reads, writes = found.regs_access()
-        names = (engine.reg_name(register) for register in writes)
-        yield Instruction(
-            address=found.address,
-            raw=bytes(found.bytes),
-            text=f"{found.mnemonic} {found.op_str}".strip(),
-            flow=_flow(found),
-            target=_target(found),
-            writes=frozenset(_WHOLE.get(name, name) for name in names),
-        )
-
-
-def _flow(found: Any) -> str:  # noqa: ANN401
+def _x86_flow(found: Any) -> str:  # noqa: ANN401  # capstone ships no types
     if found.group(capstone.CS_GRP_CALL):
         return "call"
     if found.group(capstone.CS_GRP_JUMP):
@@ -96,8 +77,85 @@ def _flow(found: Any) -> str:  # noqa: ANN401
     return "next"
 
 
+_ARM64_FLOWS = {
+    arm64.ARM64_INS_BL: "call",
+    arm64.ARM64_INS_BLR: "call",
+    arm64.ARM64_INS_BR: "jump",
+    arm64.ARM64_INS_RET: "end",
+    arm64.ARM64_INS_BRK: "end",
+    arm64.ARM64_INS_UDF: "end",
+    **dict.fromkeys(
+        (arm64.ARM64_INS_CBZ, arm64.ARM64_INS_CBNZ, arm64.ARM64_INS_TBZ, arm64.ARM64_INS_TBNZ),
+        "branch",
+    ),
+}
+
+
+def _arm64_flow(found: Any) -> str:  # noqa: ANN401
+    if found.id == arm64.ARM64_INS_B:
+        return "jump" if found.cc in (arm64.ARM64_CC_INVALID, arm64.ARM64_CC_AL) else "branch"
+    return _ARM64_FLOWS.get(found.id, "next")
+
+
+def _whole(parts: dict[str, tuple[str, ...]]) -> dict[str, str]:
+    return {part: whole for whole, names in parts.items() for part in names}
+
+
+MACHINES = {
+    "amd64": Machine(
+        "amd64",
+        (capstone.CS_ARCH_X86, capstone.CS_MODE_64),
+        ("rax", "rbx", "rcx", "rdi", "rsi"),
+        b"\xcc",
+        _whole(_X86_PARTS),
+        _x86_flow,
+    ),
+    "arm64": Machine(
+        "arm64",
+        (capstone.CS_ARCH_ARM64, capstone.CS_MODE_ARM),
+        ("x0", "x1", "x2", "x3", "x4"),
+        b"\0\0\0\0",
+        _whole(_ARM64_PARTS),
+        _arm64_flow,
+    ),
+}
+
+
+def decode(code: bytes, address: int, architecture: str) -> list[Instruction]:
+    """All instructions of a function, without the padding behind it.
+
+    Raises:
+        MalformedBinaryError: The function is too long, or bytes in it are no instruction.
+    """
+    machine = MACHINES[architecture]
+    if len(code) > MAX_FUNCTION_SIZE:
+        raise MalformedBinaryError(f"the function at {address:#x} claims {len(code)} bytes of code")
+    while code.endswith(machine.padding):
+        code = code.removesuffix(machine.padding)
+    engine = capstone.Cs(*machine.engine)
+    engine.detail = True
+    instructions = list(_decoded(engine, code, address, machine))
+    end = instructions[-1].end if instructions else address
+    if end != address + len(code) or not instructions:
+        raise MalformedBinaryError(f"the bytes at {end:#x} are no instruction")
+    return instructions
+
+
+def _decoded(engine: Any, code: bytes, address: int, machine: Machine) -> Iterator[Instruction]:  # noqa: ANN401
+    for found in engine.disasm(code, address):
+        _reads, writes = found.regs_access()
+        names = (engine.reg_name(register) for register in writes)
+        flow = machine.flow(found)
+        yield Instruction(
+            address=found.address,
+            raw=bytes(found.bytes),
+            text=f"{found.mnemonic} {found.op_str}".strip(),
+            flow=flow,
+            target=_target(found) if flow in ("call", "branch", "jump") else None,
+            writes=frozenset(machine.whole.get(name, name) for name in names),
+        )
+
+
 def _target(found: Any) -> int | None:  # noqa: ANN401
-    is_branch = found.group(capstone.CS_GRP_CALL) or found.group(capstone.CS_GRP_JUMP)
-    if is_branch and found.operands and found.operands[0].type == x86.X86_OP_IMM:
-        return int(found.operands[0].imm)
-    return None
+    last = found.operands[-1] if found.operands else None
+    return int(last.imm) if last is not None and last.type == capstone.CS_OP_IMM else None

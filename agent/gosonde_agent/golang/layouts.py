@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -63,6 +63,11 @@ class Layout:
         """
         return self.offset(structure, SIZE)
 
+    def with_gopc(self, offset: int) -> "Layout":
+        """The same layout with g.gopc, and g.startpc two words behind it, as the program's code shows them."""
+        known = dict(self.structures) | {"g": dict(self.fields("g")) | {"gopc": offset, "startpc": offset + 16}}
+        return replace(self, source=f"{self.source} and code", structures=known)
+
     @property
     def gopc(self) -> int:
         """Offset of gopc in runtime.g."""
@@ -117,13 +122,21 @@ def layout_of(version: GoVersion, architecture: str = "amd64") -> Layout:
     known = [index for index, release in enumerate(releases()) if release.minor == version.minor]
     if known:
         return _merged(version, architecture, *_neighbours(version, known))
-    supported = ", ".join(f"1.{minor}" for minor in sorted({release.minor for release in releases()}))
     if is_newer(version):
-        raise UnsupportedBinaryError(
-            f"{version} is newer than this gosonde knows (supported: {supported}), and the program carries no DWARF "
-            "that tells its layout: update gosonde, or build the program without -ldflags=-s or -w"
-        )
-    raise UnsupportedBinaryError(f"{version} is not supported (supported: {supported}): rebuild it with a newer Go")
+        raise UnsupportedBinaryError(newer_is_refused(version))
+    raise UnsupportedBinaryError(f"{version} is not supported ({_supported()}): rebuild it with a newer Go")
+
+
+def newer_is_refused(version: GoVersion) -> str:
+    """What is told of a version that is too new, when nothing in the binary proves its layout."""
+    return (
+        f"{version} is newer than this gosonde knows ({_supported()}), and neither DWARF nor the code of the program "
+        "prove its layout: update gosonde, or build the program without -ldflags=-s and -w"
+    )
+
+
+def _supported() -> str:
+    return "supported: " + ", ".join(f"1.{minor}" for minor in sorted({release.minor for release in releases()}))
 
 
 def is_newer(version: GoVersion) -> bool:

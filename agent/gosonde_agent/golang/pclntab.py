@@ -101,7 +101,7 @@ class Pclntab:
         self._image = image
         self._layout = layout
         header = self.header = find_header(image)
-        self.module = find_module(image, header, layout.offset("moduledata", "gofunc"))
+        self.module = find_module(image, header, layout.fields("moduledata").get("gofunc"))
         self._region = Region(image, header.vaddr, header.available)
         self._pc_values = PcValues(self._region, header.pctab, header.functab, QUANTUM[image.architecture])
         self._func_size = FUNC_SIZE_120 if header.is_120 else FUNC_SIZE_118
@@ -216,6 +216,14 @@ class Pclntab:
             funcdata=tuple(numbers[pcdata_count:]),
         )
 
+    def code_of(self, details: FunctionDetails) -> bytes:
+        """The function's machine code, and the padding behind it.
+
+        Raises:
+            MalformedBinaryError: It lies outside the file.
+        """
+        return self._image.read(details.entry, details.end - details.entry)
+
     def pc_value(self, table: int, entry: int, pc: int) -> int:
         """Value of a pc-value table, such as `FunctionDetails.pcsp`, at an address of the function at `entry`.
 
@@ -273,7 +281,7 @@ class Pclntab:
             return None
         tree = details.funcdata[FUNCDATA_INLINE_TREE]
         index = self.pc_value(details.pcdata[PCDATA_INLINE_INDEX], details.entry, pc)
-        if tree == ABSENT or index < 0:
+        if tree == ABSENT or index < 0 or self.module.gofunc == 0:
             return None
         if index >= MAX_INLINE_TREE:
             raise MalformedBinaryError(f"{details.name} claims more than {MAX_INLINE_TREE} inlined calls")

@@ -47,7 +47,10 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class Module:
-    """What runtime.firstmoduledata says: where it is, where code begins and ends, and what funcdata is relative to."""
+    """What runtime.firstmoduledata says: where it is, where code begins and ends, and what funcdata is relative to.
+
+    `gofunc` is 0 where it is not known: inlined calls are not told apart then.
+    """
 
     vaddr: int
     text: int
@@ -101,7 +104,7 @@ def _header_at(image: ElfImage, vaddr: int, size: int | None, found_by: str) -> 
     return Header(vaddr, available, magic == MAGIC_120, found_by, count, *offsets)
 
 
-def find_module(image: ElfImage, header: Header, gofunc_offset: int) -> Module:
+def find_module(image: ElfImage, header: Header, gofunc_offset: int | None) -> Module:
     """The moduledata: an aligned pointer to the header whose ftab is the header's functab.
 
     Up to Go 1.25 the header has the text address as well, in textStart; from 1.26 that field is 0.
@@ -124,13 +127,13 @@ def find_module(image: ElfImage, header: Header, gofunc_offset: int) -> Module:
     raise UnsupportedBinaryError(f"no moduledata points to its pclntab at {header.vaddr:#x}: is it obfuscated?")
 
 
-def _module_at(image: ElfImage, header: Header, vaddr: int, gofunc_offset: int) -> Module | None:
+def _module_at(image: ElfImage, header: Header, vaddr: int, gofunc_offset: int | None) -> Module | None:
     try:
         functab = image.pointer(vaddr + MODULEDATA_FTAB)
         count = int.from_bytes(image.read(vaddr + MODULEDATA_FTAB + 8, 8), "little")
         text = image.pointer(vaddr + MODULEDATA_TEXT)
         end = image.pointer(vaddr + MODULEDATA_ETEXT)
-        gofunc = image.pointer(vaddr + gofunc_offset)
+        gofunc = 0 if gofunc_offset is None else image.pointer(vaddr + gofunc_offset)
     except MalformedBinaryError:
         return None
     is_ours = functab == header.vaddr + header.functab and count == header.function_count + 1

@@ -11,26 +11,14 @@ probe behind an overwritten register reads garbage. So a point is used only with
 - no instruction on the way changes a register that the probe reads.
 """
 
-import enum
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from gosonde_agent.errors import UnprovedProbePointError
-from gosonde_agent.golang.instructions import Instruction
+from gosonde_agent.golang.costs import Cost, cost_of, rank
+from gosonde_agent.golang.instructions import Instruction, Machine
 
 MAX_PATH = 24
-NOP5 = bytes((0x0F, 0x1F, 0x44, 0x00, 0x00))
-
-
-class Cost(enum.IntEnum):
-    """What the kernel does at a probe, cheapest first (arch/x86/kernel/uprobes.c)."""
-
-    #: A 5-byte nop becomes a call into a trampoline: no trap at all (Linux 6.18).
-    OPTIMIZED = 0
-    #: A trap; the instruction's effect is computed in the kernel: push, call, jump, 1-byte nop.
-    EMULATED = 1
-    #: Two traps: the instruction is run out of line with the trap flag set.
-    SINGLE_STEPPED = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +45,6 @@ class ProbePoint:
 NameOf = Callable[[int], str | None]
 
 
-def cost_of(instruction: Instruction, *, has_optimized_nop: bool) -> Cost:
-    """The class of cost of a probe on an instruction, on a kernel with or without optimized nops."""
-    raw = instruction.raw
-    if raw == NOP5 and has_optimized_nop:
-        return Cost.OPTIMIZED
-    is_push = 0x50 <= raw[0] <= 0x57 or (raw[0] == 0x41 and len(raw) == 2 and 0x50 <= raw[1] <= 0x57)
-    is_relative = raw[0] in (0xE8, 0xE9, 0xEB)
-    return Cost.EMULATED if is_push or is_relative or raw == b"\x90" else Cost.SINGLE_STEPPED
-
-
 def entry_point(
     probe: str,
     function: str,
@@ -74,7 +52,8 @@ def entry_point(
     registers: frozenset[str],
     name_of: NameOf,
     *,
-    has_optimized_nop: bool,
+    machine: Machine,
+    optimized_nop: bool,
 ) -> ProbePoint:
     """The cheapest proved point near a function's entry where `registers` still hold the arguments.
 
@@ -91,7 +70,7 @@ def entry_point(
     candidates = path[earliest:]
     if not candidates:
         raise UnprovedProbePointError(f"{function}: no instruction behind the stack check has the registers untouched")
-    best = min(candidates, key=lambda instruction: cost_of(instruction, has_optimized_nop=has_optimized_nop))
+    best = min(candidates, key=lambda instruction: rank(instruction, machine.name, optimized_nop=optimized_nop))
     _refuse_jumps_to(function, instructions, best.address, name_of)
     entry = instructions[0].address
     before = [instruction.text for instruction in path[: path.index(best)]]
@@ -101,7 +80,7 @@ def entry_point(
         best.address,
         best.address - entry,
         best.text,
-        cost_of(best, has_optimized_nop=has_optimized_nop),
+        cost_of(best, machine.name, optimized_nop=optimized_nop),
         (
             f"all {len(instructions)} instructions of the function decode without a gap",
             f"straight path from the entry: {'; '.join(before) or 'it is the entry'}",
@@ -185,7 +164,7 @@ def last_call_point(
     Raises:
         UnprovedProbePointError: There is no such call, or a way around it.
     """
-    calls = [i for i in instructions if i.flow == "call" and i.target == callee and i.raw[0] == 0xE8]
+    calls = [i for i in instructions if i.flow == "call" and i.target == callee]
     if not calls:
         raise UnprovedProbePointError(f"{function}: it does not call {callee_name}")
     call = calls[-1]
