@@ -76,8 +76,8 @@ static inline int count_exit(struct pt_regs *ctx, u64 gopc_offset)
 
 /*
  * runtime.gdestroy(gp *g), before Go 1.22 runtime.goexit0(gp *g). A program cannot tell which binary it was hit in
- * before the agent has seen the process, so there is one for each place that gopc has in g. Only those that are
- * needed are loaded.
+ * before the agent has seen the process, so there is one for each place that gopc may have in g: 280, 288 and 296 in
+ * the versions that are known, others for those to come. Each is loaded when a binary first needs it.
  */
 #define EXIT_PROGRAM(offset)                              \
 	int on_exited_##offset(struct pt_regs *ctx)       \
@@ -85,6 +85,18 @@ static inline int count_exit(struct pt_regs *ctx, u64 gopc_offset)
 		return count_exit(ctx, offset);           \
 	}
 
+EXIT_PROGRAM(240)
+EXIT_PROGRAM(248)
+EXIT_PROGRAM(256)
+EXIT_PROGRAM(264)
+EXIT_PROGRAM(272)
 EXIT_PROGRAM(280)
 EXIT_PROGRAM(288)
 EXIT_PROGRAM(296)
+EXIT_PROGRAM(304)
+EXIT_PROGRAM(312)
+EXIT_PROGRAM(320)
+EXIT_PROGRAM(328)
+EXIT_PROGRAM(336)
+EXIT_PROGRAM(344)
+EXIT_PROGRAM(352)

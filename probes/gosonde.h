@@ -54,6 +54,12 @@ struct world {
 	u32 padding;
 };
 
+/* Addresses of code, relative to the probe that asks: `size` bytes from `first` on (which may be negative). */
+struct code_range {
+	u64 first;
+	u64 size;
+};
+
 enum probe {
 	PROBE_CREATED = 1,
 	PROBE_EXITED = 2,

@@ -4,10 +4,15 @@
  * and each cycle is an event as well. Only one thread of a process can have stopped the world.
  */
 
+#define STW_UNKNOWN 0
 #define STW_GC_MARK_TERMINATION 1
 #define STW_GC_SWEEP_TERMINATION 2
+#define STW_GC_UNTOLD 0x100 /* one of the two, which the probe does not know yet */
 
 BPF_F_TABLE("hash", struct image, struct world, worlds, MAX_IMAGES, BPF_F_NO_PREALLOC);
+
+/* binary -> where the GC's calls of stopTheWorldWithSema return to, for binaries in which a stop tells no reason. */
+BPF_F_TABLE("hash", u32, struct code_range, gc_stop_callers, MAX_IMAGES, BPF_F_NO_PREALLOC);
 
 static inline struct world *world_of(struct image *image)
 {
@@ -31,20 +36,45 @@ static inline struct event event_of(u32 kind, struct image *image)
 	return event;
 }
 
+static inline int stop(struct image *image, u64 now, u32 reason)
+{
+	struct world *world = world_of(image);
+
+	if (!world)
+		return 0;
+	if (reason == STW_GC_UNTOLD)
+		reason = world->cycle_started_at ? STW_GC_MARK_TERMINATION : STW_GC_SWEEP_TERMINATION;
+	world->stopped_at = now;
+	world->reason = reason;
+	if (reason == STW_GC_SWEEP_TERMINATION)
+		world->cycle_started_at = now;
+	return 0;
+}
+
 /* runtime.stopTheWorldWithSema(reason stwReason), a byte. */
 int on_stop(struct pt_regs *ctx)
 {
 	u64 now = bpf_ktime_get_ns();
 	struct image image = image_of(ctx);
-	struct world *world = world_of(&image);
 
-	if (!world)
-		return 0;
-	world->stopped_at = now;
-	world->reason = ARGUMENT_0(ctx) & 0xff;
-	if (world->reason == STW_GC_SWEEP_TERMINATION)
-		world->cycle_started_at = now;
-	return 0;
+	return stop(&image, now, ARGUMENT_0(ctx) & 0xff);
+}
+
+/*
+ * runtime.stopTheWorldWithSema() before Go 1.21 takes no reason. The GC calls it through runtime.systemstack directly,
+ * everybody else from a function of their own, so where it returns to tells them apart.
+ */
+int on_stop_untold(struct pt_regs *ctx)
+{
+	u64 now = bpf_ktime_get_ns();
+	struct image image = image_of(ctx);
+	struct code_range *gc = gc_stop_callers.lookup(&image.binary);
+	u64 caller = 0;
+
+	READ_RETURN_ADDRESS(&caller, ctx);
+	if (gc && caller - PROBE_ADDRESS(ctx) - gc->first < gc->size)
+		return stop(&image, now, STW_GC_UNTOLD);
+	return stop(&image, now, STW_UNKNOWN);
 }
 
 /* runtime.gcMarkTermination: the world is stopped, the cycle is about to end. */
@@ -57,10 +87,12 @@ int on_mark_termination(struct pt_regs *ctx)
 	if (!world)
 		return 0;
 	event.at = bpf_ktime_get_ns();
-	event.started_at = world->cycle_started_at;
+	/* A stop that was taken for the beginning of a cycle is the end of one that began before counting did. */
+	event.started_at = world->cycle_started_at == world->stopped_at ? 0 : world->cycle_started_at;
 	event.ordinal = world->cycles;
 	world->cycles++;
 	world->cycle_started_at = 0;
+	world->reason = STW_GC_MARK_TERMINATION;
 	emit(&event, BPF_RB_NO_WAKEUP);
 	return 0;
 }

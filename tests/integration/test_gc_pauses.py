@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 from gosonde_agent.golang.layouts import GC_STOP_REASONS
 
+from tests import toolchains
 from tests.go_programs import GoProgram
 from tests.integration.watching import Watch, watching
+from tests.versions import VERSIONS
 
 pytestmark = pytest.mark.usefixtures("ebpf")
 
@@ -19,7 +21,7 @@ MARGIN_NS = 100_000_000
 
 #: Up to Go 1.21 the runtime takes the time before it calls stopTheWorldWithSema, so there a pause may come out shorter
 #: than PauseNs, by a switch to the system stack and again whatever the thread waits for its processor.
-MARGIN_BELOW_NS = {"1.21.13": MARGIN_NS}
+MARGIN_BELOW_NS = {"1.19.8": MARGIN_NS, "1.21.13": MARGIN_NS}
 
 
 def measured_pauses(watch: Watch, pid: int) -> list[int]:
@@ -39,7 +41,7 @@ def runtime_pauses(before: dict[str, Any], after: dict[str, Any]) -> list[int]:
     return [ring[(number + 255) % 256] for number in range(before["NumGC"] + 1, after["NumGC"] + 1)]
 
 
-@pytest.mark.parametrize("version", ["1.21.13", "1.24.11", "1.27.3"])
+@pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("processors", [1, 2])
 def test_every_gc_cycle_is_counted_and_its_pause_covers_the_runtimes_own(
     go_program: Start, version: str, processors: int
@@ -69,6 +71,20 @@ def test_a_stop_that_the_gc_did_not_make_is_told_with_its_reason_and_not_added_t
         watch.observe()
         assert [pause.reason for pause in watch.pauses] == ["read mem stats"]
         assert all(total.gc_pause_ns == 0 and total.pauses == 1 for total in watch.totals.values())
+
+
+def test_before_go_1_21_a_stop_that_the_gc_did_not_make_has_no_reason_and_is_not_added_to_the_gcs(
+    go_program: Start,
+) -> None:
+    program = go_program("churn", version=toolchains.DEBIAN, env={"GOGC": "off"})
+    with watching(pid=program.pid) as watch:
+        program.ask("gc 1")
+        program.ask("memstats")
+        watch.observe()
+        reasons = [pause.reason for pause in sorted(watch.pauses, key=lambda pause: pause.ordinal)]
+        assert reasons == ["GC sweep termination", "GC mark termination", "unknown"]
+        (total,) = watch.totals.values()
+        assert total.gc_pause_ns == sum(p.duration_ns for p in watch.pauses if p.reason in GC_STOP_REASONS)
 
 
 def test_cycles_begin_and_end_within_the_time_that_was_watched(go_program: Start) -> None:

@@ -18,8 +18,11 @@ from gosonde_agent.sources import Counters, Image, Origin, SiteTotal, WorldTotal
 from gosonde_agent.sources.program import Program
 from gosonde_agent.sources.records import Event
 
+PROGRAMS = ("on_created", "on_stop", "on_stop_untold", "on_start", "on_mark_termination")
 #: gopc offsets that probes/goroutines.bpf.c has an exit program for.
-EXIT_PROGRAM_OFFSETS = (280, 288, 296)
+EXIT_PROGRAM_OFFSETS = range(240, 353, 8)
+#: Those of the versions that are known: loaded at the start, so that no file waits for it.
+USUAL_OFFSETS = (280, 288, 296)
 
 
 class EbpfSource:
@@ -46,9 +49,9 @@ class EbpfSource:
         self._program.on_event(self._keep)
         self._program.attach_tracepoint("sched_process_exec", "on_exec")
         self._program.attach_tracepoint("sched_process_exit", "on_exit")
-        for name in ("on_created", "on_stop", "on_start", "on_mark_termination", *(("on_park",) if parks else ())):
+        for name in (*PROGRAMS, *(("on_park",) if parks else ())):
             self._program.function_fd(name)
-        for offset in EXIT_PROGRAM_OFFSETS:
+        for offset in USUAL_OFFSETS:
             self._program.function_fd(f"on_exited_{offset}")
         self._program.give_memory_back()
 
@@ -75,7 +78,7 @@ class EbpfSource:
             raise UnsupportedBinaryError(f"no probe reads g.gopc at offset {binary.layout.gopc}")
         plan = [("exited", f"on_exited_{binary.layout.gopc}"), ("created", "on_created")]
         if {"stopped", "started"} <= binary.points.keys():
-            plan += [("started", "on_start"), ("stopped", "on_stop")]
+            plan += [("started", "on_start"), ("stopped", self._stop_program(number, binary))]
         if "mark_termination" in binary.points:
             plan.append(("mark_termination", "on_mark_termination"))
         if self._parks and "parked" in binary.points:
@@ -87,13 +90,23 @@ class EbpfSource:
             for event, (_probe, function) in zip(list(descriptors), plan, strict=True):
                 descriptors.append(syscalls.link(self._program.function_fd(function), event, number))
         except BaseException:
-            _close(descriptors)
+            self._descriptors[number] = descriptors
+            self.detach(number)
             raise
         self._descriptors[number] = descriptors
+
+    def _stop_program(self, number: int, binary: GoBinary) -> str:
+        if binary.layout.has_stop_reason:
+            return "on_stop"
+        if binary.gc_stop_callers is not None:
+            callers = np.array(binary.gc_stop_callers, records.CODE_RANGE).tobytes()
+            syscalls.update(self._program.map_fd("gc_stop_callers"), struct.pack("<I", number), callers)
+        return "on_stop_untold"
 
     def detach(self, number: int) -> None:
         """Takes the probes out, the creation probe last of the pair."""
         _close(self._descriptors.pop(number, []))
+        syscalls.delete(self._program.map_fd("gc_stop_callers"), struct.pack("<I", number))
 
     def events(self) -> list[Event]:
         """What happened since the last call."""

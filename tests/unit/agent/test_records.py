@@ -15,6 +15,7 @@ DTYPES = {
     "site_count": records.SITE_COUNT,
     "site_origin": records.SITE_ORIGIN,
     "park_key": records.PARK_KEY,
+    "code_range": records.CODE_RANGE,
     "world": records.WORLD,
 }
 
