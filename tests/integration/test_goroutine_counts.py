@@ -40,6 +40,19 @@ def test_counts_are_exact_on_old_and_new_versions_of_go(go_program: Start, versi
         assert watch.process(program.pid).go_version == f"go{version}"
 
 
+@pytest.mark.parametrize("version", VERSIONS_IN_CI)
+def test_a_site_names_what_its_goroutines_run_not_the_compilers_wrapper(version: str) -> None:
+    executable = go_programs.build("leak", version)
+    with watching(exe=str(executable)) as watch:
+        watch.know(executable)
+        with GoProgram(executable, "100"):
+            time.sleep(0.3)
+            watch.observe()
+        started = {(site.function, site.start_function) for _, _, site in watch.sites}
+    assert {("main.leak", "main.block"), ("main.healthy", "main.finish"), ("main.main", "net/http.Serve")} <= started
+    assert ("runtime.gcenable", "runtime.bgsweep") in started
+
+
 @pytest.mark.parametrize("build", [{"ldflags": ("-s", "-w")}, {"buildmode": "pie"}])
 def test_stripped_and_position_independent_programs_are_counted_and_named_alike(
     go_program: Start, build: dict[str, object]
