@@ -139,8 +139,9 @@ class _Agent:
         """Tells the uplink and local queries what is known now."""
         self.on_event()
         observation = self._with_losses(self._monitor.observe())
-        self._latest.update(observation)
+        # What a local query has shown is on disk.
         self._uplink.offer(observation)
+        self._latest.update(observation)
 
     def _with_losses(self, observation: Observation) -> Observation:
         return replace(observation, losses={**observation.losses, **self._uplink.losses()})

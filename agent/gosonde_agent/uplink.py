@@ -121,6 +121,11 @@ class Uplink:
             error=self._error,
         )
 
+    @property
+    def settled(self) -> bool:
+        """Everything that was offered, and all that former runs had left, is acknowledged."""
+        return self._spool.settled and not self._left
+
     async def run(self) -> None:
         """Sends until it is cancelled; then flushes, for at most `flush_seconds`, and raises the cancellation on."""
         work = asyncio.create_task(self._work())
