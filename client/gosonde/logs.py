@@ -8,7 +8,11 @@ import structlog
 
 def configure(*, json: bool, level: str = "info") -> None:
     """Sets the process's log format and its least level (a name such as "info" or "debug")."""
-    renderer = structlog.processors.JSONRenderer() if json else structlog.dev.ConsoleRenderer()
+    renderer = (
+        structlog.processors.JSONRenderer()
+        if json
+        else structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    )
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
