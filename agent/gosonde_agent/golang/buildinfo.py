@@ -13,6 +13,9 @@ ALIGNMENT = 16
 INLINE_STRINGS = 2
 BLOB_LIMIT = 4_096
 NOTE_LIMIT = 65_536
+#: l_info.l_magic, behind the program headers.
+UPX_MAGIC = b"UPX!"
+UPX_LOOK = 1_024
 VERSION = re.compile(r"^(?:devel )?go1\.(\d+)(?:\.(\d+))?")
 
 NT_GO_BUILD_ID = (b"Go\0\0", 4)
@@ -59,6 +62,8 @@ def read_version_string(image: ElfImage) -> str:
         places = image.find_all(MAGIC, alignment=ALIGNMENT, limit=1, only_writable=True)
         blob = image.read_to_segment_end(places[0], BLOB_LIMIT) if places else b""
     if not blob.startswith(MAGIC):
+        if UPX_MAGIC in image.head(UPX_LOOK):
+            raise UnsupportedBinaryError("packed with UPX, so that nothing of it can be read: unpack it (upx -d)")
         raise NotGoError("not a Go binary: it has no Go build info")
     if len(blob) < 33:
         raise MalformedBinaryError("the Go build info is cut off")

@@ -186,6 +186,10 @@ class ElfImage:
         """The first `limit` bytes of a section."""
         return self._pread(section.offset, min(section.size, limit))
 
+    def head(self, size: int) -> bytes:
+        """The first `size` bytes of the file; fewer when it is shorter."""
+        return self._pread(0, min(size, self.file_size))
+
     def segment_at(self, vaddr: int) -> Segment:
         """The segment whose file image holds an address.
 

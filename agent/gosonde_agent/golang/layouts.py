@@ -66,7 +66,7 @@ class Layout:
     def with_gopc(self, offset: int) -> "Layout":
         """The same layout with g.gopc, and g.startpc two words behind it, as the program's code shows them."""
         known = dict(self.structures) | {"g": dict(self.fields("g")) | {"gopc": offset, "startpc": offset + 16}}
-        return replace(self, source=f"{self.source} and code", structures=known)
+        return replace(self, source=f"{self.source} and code" if self.structures else "code", structures=known)
 
     @property
     def gopc(self) -> int:

@@ -1,0 +1,203 @@
+"""Binaries of every kind: those that are refused say why, those of unknown versions prove themselves."""
+
+import os
+import shutil
+import struct
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from gosonde_agent.errors import NotGoError, UnprovedProbePointError, UnsupportedBinaryError
+from gosonde_agent.golang import binary
+from gosonde_agent.golang.binary import GoBinary
+from gosonde_agent.golang.elf import ElfImage
+
+from tests import go_programs
+from tests.go_programs import GoProgram, site_line
+from tests.integration.watching import watching
+from tests.versions import OLDEST_MIDDLE_NEWEST
+
+NEWEST = OLDEST_MIDDLE_NEWEST[-1]
+STRIPPED = ("-s", "-w")
+
+
+def load(path: Path) -> GoBinary:
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        return binary.load(fd, str(path))
+    finally:
+        os.close(fd)
+
+
+@pytest.fixture
+def changed(tmp_path: Path) -> Callable[[Path, dict[bytes, bytes]], Path]:
+    """Copies a program with every occurrence of some bytes replaced by as many others."""
+
+    def change(source: Path, replacements: dict[bytes, bytes]) -> Path:
+        data = source.read_bytes()
+        for old, new in replacements.items():
+            assert len(old) == len(new)
+            assert old in data
+            data = data.replace(old, new)
+        target = tmp_path / "changed"
+        target.write_bytes(data)
+        target.chmod(0o755)
+        return target
+
+    return change
+
+
+def as_version(version: str, other: str) -> dict[bytes, bytes]:
+    """What makes build info name another version (as the linker writes it: length, then text)."""
+    old, new = f"go{version}".encode(), f"go{other}".encode()
+    return {bytes((len(old),)) + old: bytes((len(new),)) + new}
+
+
+@pytest.mark.usefixtures("ebpf")
+@pytest.mark.parametrize("ldflags", [(), STRIPPED], ids=["DWARF", "stripped"])
+def test_a_version_newer_than_known_is_watched_when_the_program_proves_its_layout(
+    ldflags: tuple[str, ...], changed: Callable[..., Path]
+) -> None:
+    program = changed(go_programs.build("churn", NEWEST, ldflags=ldflags), as_version(NEWEST, "1.99.3"))
+    known = load(program)
+    assert known.layout.source == ("DWARF" if not ldflags else "code")
+    assert known.layout.gopc == load(go_programs.build("churn", NEWEST)).layout.gopc
+    with watching(exe=str(program)) as watch, GoProgram(program) as running:
+        watch.observe()
+        running.ask("run 4321")
+        watch.observe()
+        assert watch.counts(running.pid, "main.spawn", site_line("churn", "spawn")) == (4_321, 4_321)
+
+
+def test_a_version_newer_than_known_is_refused_by_name_when_nothing_proves_its_layout(
+    changed: Callable[..., Path],
+) -> None:
+    source = go_programs.build("churn", NEWEST, ldflags=STRIPPED)
+    known = load(source)
+    gopc = struct.pack("<I", known.layout.gopc)
+    code = code_of(source, "runtime.newproc1")
+    assert gopc in code
+    program = changed(source, as_version(NEWEST, "1.99.3") | {code: code.replace(gopc, struct.pack("<I", 8))})
+    with pytest.raises(UnsupportedBinaryError, match=r"go1\.99\.3 is newer than this gosonde knows .*1\.19.*1\.27"):
+        load(program)
+
+
+def code_of(path: Path, name: str) -> bytes:
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        image = ElfImage(fd)
+        function = load(path).pclntab.find(name)
+        assert function is not None
+        return image.read(function.entry, function.end - function.entry)
+    finally:
+        os.close(fd)
+
+
+def test_a_program_whose_code_contradicts_its_version_is_refused(changed: Callable[..., Path]) -> None:
+    program = changed(go_programs.build("churn", "1.27.3"), as_version("1.27.3", "1.25.3"))
+    with pytest.raises(UnsupportedBinaryError, match=r"keeps g\.gopc at offset 288, but go1\.25\.5 has it at 280"):
+        load(program)
+
+
+@pytest.mark.parametrize(("built", "named"), [("1.19.8", "1.18.8")])
+def test_versions_without_a_toolchain_are_known_from_their_source(
+    built: str, named: str, changed: Callable[..., Path]
+) -> None:
+    known = load(changed(go_programs.build("churn", built), as_version(built, named)))
+    assert known.layout.source == f"go{named.rpartition('.')[0]}"
+    assert set(known.points) == {"created", "exited", "parked", "stopped", "started", "mark_termination"}
+
+
+def test_a_go_that_is_too_old_is_refused_with_what_to_do(changed: Callable[..., Path]) -> None:
+    program = changed(go_programs.build("churn", "1.19.8"), as_version("1.19.8", "1.16.8"))
+    with pytest.raises(UnsupportedBinaryError, match=r"go1\.16\.8 is not supported .*rebuild it with a newer Go"):
+        load(program)
+
+
+def test_a_symbol_table_that_contradicts_the_pclntab_is_refused(changed: Callable[..., Path]) -> None:
+    source = go_programs.build("churn")
+    function = load(source).pclntab.find("runtime.newproc1")
+    assert function is not None
+    in_table = struct.pack("<Q", function.entry)
+    offset = symbol_offset(source, in_table)
+    program = changed(source, {})
+    with program.open("r+b") as file:
+        file.seek(offset)
+        file.write(struct.pack("<Q", function.entry + 16))
+    with pytest.raises(UnsupportedBinaryError, match=r"its symbol table has runtime\.newproc1 at .*one of them"):
+        load(program)
+
+
+def symbol_offset(path: Path, value: bytes) -> int:
+    """Where in the file .symtab has a value."""
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        section = ElfImage(fd).sections[".symtab"]
+    finally:
+        os.close(fd)
+    return section.offset + path.read_bytes()[section.offset : section.offset + section.size].index(value)
+
+
+def packed(program: bytes) -> bytes:
+    """A program as UPX leaves it: ELF header, two segments, l_info with its magic, then compressed bytes; no sections."""
+    compressed = zlib.compress(program, 1)
+    header_size = 64 + 2 * 56
+    magic = struct.pack("<I4sHBB", 0, b"UPX!", 2_048, 13, 22)
+    body = magic + compressed
+    size = header_size + len(body)
+    header = program[:40] + struct.pack("<QIHHHHHH", 0, 0, 64, 56, 2, 64, 0, 0)
+    code = struct.pack("<IIQQQQQQ", 1, 5, 0, 0x10000, 0x10000, size, size, 0x1000)
+    room = struct.pack("<IIQQQQQQ", 1, 6, 0, 0x400000, 0x400000, 0, len(program), 0x1000)
+    return header[:32] + struct.pack("<Q", 64) + header[40:] + code + room + body
+
+
+def test_a_packed_program_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    program = tmp_path / "packed"
+    program.write_bytes(packed(go_programs.build("churn").read_bytes()))
+    with pytest.raises(UnsupportedBinaryError, match=r"packed with UPX.*unpack it"):
+        load(program)
+
+
+def test_a_program_whose_functions_have_other_names_is_refused(changed: Callable[..., Path]) -> None:
+    program = changed(go_programs.build("churn", ldflags=STRIPPED), {b"runtime.newproc1\0": b"rvntime.newproc1\0"})
+    with pytest.raises(UnprovedProbePointError, match=r"no function runtime\.newproc1, .*obfuscated"):
+        load(program)
+
+
+def test_a_program_whose_pclntab_has_another_magic_is_refused(changed: Callable[..., Path]) -> None:
+    header = bytes.fromhex("f1ffffff00000108")
+    program = changed(go_programs.build("churn"), {header: b"\x17\x23\x42" + header[3:]})
+    with pytest.raises(UnsupportedBinaryError, match=r"it has no pclntab: .*packed.*obfuscated"):
+        load(program)
+
+
+def test_what_is_no_go_program_is_told_apart_from_what_is_refused() -> None:
+    with pytest.raises(NotGoError):
+        load(Path("/bin/true").resolve())
+
+
+@pytest.mark.parametrize("found_by", ["section", "scan"])
+def test_the_pclntab_is_found_without_its_section(found_by: str, changed: Callable[..., Path]) -> None:
+    hidden = {b".gopclntab\0": b".gopclntax\0"} if found_by == "scan" else {}
+    known = load(changed(go_programs.build("churn"), hidden))
+    assert known.pclntab.header.found_by == ("scan" if hidden else ".gopclntab")
+    assert known.points
+
+
+def test_descriptors_are_given_back_with_the_binary() -> None:
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    known = load(go_programs.build("churn"))
+    assert known.pclntab.find("main.main") is not None
+    del known
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_the_file_is_read_through_a_descriptor_of_its_own(tmp_path: Path) -> None:
+    copy = tmp_path / "churn"
+    shutil.copy(go_programs.build("churn"), copy)
+    known = load(copy)
+    copy.unlink()
+    main = known.pclntab.find("main.main")
+    assert main is not None
+    assert known.pclntab.frames_of(main.entry)[-1].function == "main.main"
