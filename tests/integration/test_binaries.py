@@ -140,7 +140,7 @@ def symbol_offset(path: Path, value: bytes) -> int:
 
 
 def packed(program: bytes) -> bytes:
-    """A program as UPX leaves it: ELF header, two segments, l_info with its magic, then compressed bytes; no sections."""
+    """A program as UPX leaves it: headers, l_info with its magic, compressed bytes, and no sections."""
     compressed = zlib.compress(program, 1)
     header_size = 64 + 2 * 56
     magic = struct.pack("<I4sHBB", 0, b"UPX!", 2_048, 13, 22)
