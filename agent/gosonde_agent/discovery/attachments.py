@@ -3,16 +3,20 @@
 import os
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from pathlib import Path
 
 from gosonde.errors import GosondeError
 
-from gosonde_agent.discovery import lease
+from gosonde_agent.discovery import lease, procfs
 from gosonde_agent.golang.binary import FileIdentity, GoBinary
 from gosonde_agent.sources import Source
 
 MAX_REFUSALS = 4_096
+#: File systems that stay mounted as long as the host runs: files there keep their probes while no process runs them.
+HOST_FOLDERS = ("/", "/usr", "/usr/local", "/opt", "/home", "/root", "/srv", "/var")
+IDLE_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,8 @@ class Attachments:
         self._by_file: dict[tuple[FileIdentity, int | None], Attachment] = {}
         self._refusals: OrderedDict[FileIdentity, GosondeError] = OrderedDict()
         self._last_number = 0
+        self._used_at: dict[int, float] = {}
+        self._host_devices = {Path(folder).stat().st_dev for folder in HOST_FOLDERS if Path(folder).is_dir()}
 
     def find(self, identity: FileIdentity, pid: int | None) -> Attachment | GosondeError | None:
         """The probes in a file, why it has none, or None when it was not tried yet."""
@@ -85,6 +91,23 @@ class Attachments:
         """Takes the probes out of every file that somebody waits to write to."""
         self.keep(lambda attachment: attachment.pid is not None or not lease.is_wanted_back(attachment.fd))
 
+    def keep_used(self, live: Collection[int]) -> None:
+        """Keeps the probes of files that a process runs (`live` has their numbers) or that may be started again soon.
+
+        Probes hold a file's mount, so on a file system that may be unmounted (not one of HOST_FOLDERS) they are taken
+        out IDLE_SECONDS after the file's last process was seen.
+        """
+        now = time.monotonic()
+        for number in live:
+            self._used_at[number] = now
+        self.keep(lambda attachment: attachment.number in live or self._may_start_again(attachment, now))
+
+    def _may_start_again(self, attachment: Attachment, now: float) -> bool:
+        if attachment.pid is not None or procfs.links(attachment.fd) == 0:
+            return False
+        idle = now - self._used_at.setdefault(attachment.number, now)
+        return idle < IDLE_SECONDS or attachment.binary.identity.device in self._host_devices
+
     def keep(self, is_needed: Callable[[Attachment], bool]) -> None:
         """Takes the probes out of every file that is not needed."""
         for attachment in [a for a in self._by_number.values() if not is_needed(a)]:
@@ -92,5 +115,6 @@ class Attachments:
             if attachment.pid is None:
                 lease.give_back(attachment.fd)
             os.close(attachment.fd)
+            self._used_at.pop(attachment.number, None)
             del self._by_number[attachment.number]
             del self._by_file[attachment.binary.identity, attachment.pid]
