@@ -5,7 +5,7 @@ service, or `gosonde trace`), all from one thread.
 """
 
 import time
-from collections import OrderedDict, deque
+from collections import OrderedDict, defaultdict, deque
 from dataclasses import replace
 
 import structlog
@@ -236,11 +236,14 @@ class Monitor:
         return observation
 
     def _forget_ended(self, counters: Counters) -> None:
+        images: defaultdict[tuple[int, int], list[Image]] = defaultdict(list)
+        for image in {*counters.sites, *counters.worlds}:
+            images[image.tgid, image.epoch].append(image)
         for (pid, epoch), process in self._processes.items():
             if process.has_ended:
+                for image in images[pid, epoch]:  # two, when probes sit in a file twice
+                    self._source.forget(image, [total.pc for total in counters.sites.get(image, ())])
                 if process.image is not None:
-                    totals = counters.sites.get(process.image, ())
-                    self._source.forget(process.image, [total.pc for total in totals])
                     self._aggregation.forget(process.image)
                 self._processes.remove(pid, epoch)
         for pid, epoch in list(self._exits):
@@ -249,14 +252,9 @@ class Monitor:
                 self._execs.pop((pid, epoch), None)
                 del self._exits[pid, epoch]
         live = {process.image.binary for process in self._processes if process.image is not None}
-        self._attachments.keep(lambda attachment: attachment.number in live or _may_start_again(attachment))
+        self._attachments.keep_used(live)
 
     def close(self) -> None:
         """Takes all probes out."""
         self._attachments.keep(lambda _attachment: False)
         self._source.close()
-
-
-def _may_start_again(attachment: Attachment) -> bool:
-    """Whether somebody can still start the file: it has a name."""
-    return attachment.pid is None and procfs.links(attachment.fd) > 0
