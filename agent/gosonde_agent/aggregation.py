@@ -51,14 +51,18 @@ class Aggregation:
         if image is None or process.binary is None:
             return []
         sites = self._sites[image]
-        counts: dict[Site, tuple[int, int]] = defaultdict(lambda: (0, 0))
-        for total in counters.sites.get(image, ()):
-            site = sites.get(total.pc)
+        totals = {total.pc: (total.created, total.exited) for total in counters.sites.get(image, ())}
+        if process.bias is not None:
+            born_before = (pc + process.bias for pc in process.baseline.shown())
+            totals |= {pc: (0, 0) for pc in born_before if pc not in totals}
+        rows: list[SiteCount] = []
+        for pc, (created, exited) in totals.items():
+            site = sites.get(pc)
             if site is None:
-                site = sites[total.pc] = self._name(process, image, process.binary, total.pc)
-            created, exited = counts[site]
-            counts[site] = created + total.created, exited + total.exited
-        return [SiteCount(process.key, site, created, exited) for site, (created, exited) in counts.items()]
+                site = sites[pc] = self._name(process, image, process.binary, pc)
+            baseline = process.baseline.of(site.pc), process.baseline.mismatch(site.pc)
+            rows.append(SiteCount(process.key, site, created, exited, *baseline))
+        return rows
 
     def _name(self, process: GoProcess, image: Image, binary: GoBinary, pc: int) -> Site:
         origin = self._source.origin(image, pc)
@@ -66,7 +70,8 @@ class Aggregation:
             probe = "created" if origin.probe == PROBE_CREATED else "exited"
             process.bias = origin.ip - binary.points[probe].vaddr
         bias = process.bias or 0
-        start_function = binary.function_name(origin.start_pc - bias) if origin is not None else ""
+        start_pc = origin.start_pc - bias if origin is not None else process.start_pcs.get(pc - bias)
+        start_function = binary.start_function(start_pc) if start_pc is not None else ""
         location = binary.go_statement(pc - bias)
         return Site(binary.build_id, pc - bias, location.function, location.file, location.line, start_function)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from gosonde import channels
 from gosonde.errors import UnsupportedError, UsageError
 
 #: A configuration file larger than this is a mistake.
@@ -30,12 +31,19 @@ class AgentConfig:
 
     Attributes:
         collector: Where to send, "HOST:PORT" or "unix:PATH", in order of preference; none means local queries only.
+        insecure: Allow plain text to collectors on other machines.
+        tls_ca: PEM file with the authorities of the collectors' certificates; "" sends plain text.
+        tls_cert: PEM file with this host's certificate; "" for none.
+        tls_key: PEM file with its key.
         listen: The query service's address, "unix:PATH".
+        http: HOST:PORT of metrics, health and readiness; "" for none.
         state: Folder that holds what outlives a run.
         interval_seconds: Time between two observations, 0.1 to 3600.
         exe: Globs over the absolute path of the executable; none means every Go process.
         pid: Processes to watch besides those that `exe` names; when only `pid` is given, nothing else is watched.
         park: Count parks by wait reason. Parking is hot: the probe costs the target more than all others.
+        reconcile_seconds: Least time between two readings of a process's memory, 1 to 86400; a large process is read
+            more rarely, so that reading takes one percent of a CPU at most. 0 reads it only when it is found.
         spool_mb: Largest size of what waits for a collector on disk, in MiB, 1 to 65536.
         spool_hours: How long it may wait, 0.1 to 8760.
         log_level: One of LOG_LEVELS.
@@ -45,12 +53,18 @@ class AgentConfig:
     """
 
     collector: tuple[str, ...] = ()
+    insecure: bool = False
+    tls_ca: str = ""
+    tls_cert: str = ""
+    tls_key: str = ""
     listen: str = "unix:/run/gosonde/agent.sock"
+    http: str = ""
     state: Path = Path("/var/lib/gosonde-agent")
     interval_seconds: float = 1.0
     exe: tuple[str, ...] = ()
     pid: tuple[int, ...] = ()
     park: bool = False
+    reconcile_seconds: float = 30.0
     spool_mb: float = 64.0
     spool_hours: float = 24.0
     log_level: str = "info"
@@ -59,8 +73,17 @@ class AgentConfig:
         """Checks every value."""
         for address in self.collector:
             _check_collector(address)
+            self._check_secret(address)
+        if bool(self.tls_cert) != bool(self.tls_key):
+            raise UsageError("tls_cert: a certificate needs its key and a key its certificate; give both or none")
+        if self.tls_cert and not self.tls_ca:
+            raise UsageError(
+                "tls_ca: missing; a certificate is of use only to a collector that is itself authenticated"
+            )
         _check_unix("listen", self.listen)
         _check_number("interval_seconds", self.interval_seconds, 0.1, 3600)
+        if self.reconcile_seconds != 0:
+            _check_number("reconcile_seconds", self.reconcile_seconds, 1, 86_400)
         _check_number("spool_mb", self.spool_mb, 1, 65_536)
         _check_number("spool_hours", self.spool_hours, 0.1, 8_760)
         for glob in self.exe:
@@ -69,6 +92,21 @@ class AgentConfig:
             _check_pid(pid)
         if self.log_level not in LOG_LEVELS:
             raise UsageError(f"log_level: {self.log_level!r} is none of {', '.join(LOG_LEVELS)}")
+
+    def _check_secret(self, address: str) -> None:
+        if not (self.tls_ca or self.insecure or channels.is_local(address)):
+            raise UsageError(
+                f"collector: what is sent to {address} would be neither encrypted nor authenticated; give tls_ca, or "
+                f"write insecure = true into the configuration file"
+            )
+
+    @property
+    def tls(self) -> channels.ClientTls | None:
+        """What connections to collectors need; None for plain text."""
+        if not self.tls_ca:
+            return None
+        own = (Path(self.tls_cert), Path(self.tls_key)) if self.tls_cert else (None, None)
+        return channels.ClientTls(Path(self.tls_ca), *own)
 
     def merged(self, flags: Mapping[str, object]) -> "AgentConfig":
         """This configuration with the flags that were given; None and empty collections count as not given.
@@ -162,13 +200,19 @@ def _boolean(key: str, value: object) -> bool:
 #: Every key, and what makes a value of its type of what was given.
 _CONVERT: Mapping[str, Callable[[str, object], object]] = {
     "collector": _strings,
+    "insecure": _boolean,
+    "tls_ca": _string,
+    "tls_cert": _string,
+    "tls_key": _string,
     "listen": _string,
+    "http": _string,
     "state": _path,
     "interval_seconds": _number,
     "exe": _strings,
     "pid": _integers,
     "park": _boolean,
     "spool_mb": _number,
+    "reconcile_seconds": _number,
     "spool_hours": _number,
     "log_level": _string,
 }

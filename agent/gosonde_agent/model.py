@@ -69,12 +69,24 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class SiteCount:
-    """Goroutines that one site of one process created, and how many of that site's exited."""
+    """Goroutines that one site of one process created, and how many of that site's exited, since counting began.
+
+    Attributes:
+        baseline: Those that lived when counting began, as the process's memory had them.
+        mismatch: By how many live goroutines memory had more (negative: fewer) than the counters at the last reading.
+    """
 
     process: ProcessKey
     site: Site
     created: int
     exited: int
+    baseline: int = 0
+    mismatch: int = 0
+
+    @property
+    def live(self) -> int:
+        """How many there are."""
+        return self.baseline + self.created - self.exited
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ import structlog
 from gosonde.errors import GosondeError
 
 from gosonde_agent.aggregation import Aggregation
+from gosonde_agent.baseline import Baseline
 from gosonde_agent.discovery import procfs
 from gosonde_agent.discovery.attachments import Attachment, Attachments
 from gosonde_agent.errors import MalformedBinaryError, NoSuchProcessError, NotGoError, UnguardedFileError
@@ -20,6 +21,7 @@ from gosonde_agent.kernel import monotonic_to_unix_nano
 from gosonde_agent.losses import AGENT_LOSSES
 from gosonde_agent.model import Observation, Process, ProcessKey
 from gosonde_agent.processes import GoProcess, Processes
+from gosonde_agent.reconciliation import Reconciler, Scan
 from gosonde_agent.selection import Selection
 from gosonde_agent.sources import Counters, Image, Source
 from gosonde_agent.sources.records import EVENT_EXEC, EVENT_EXIT, Event
@@ -33,12 +35,13 @@ MAX_UNKNOWN = 1_024
 class Monitor:
     """The Go processes that `selection` means, counted by `source`."""
 
-    def __init__(self, source: Source, selection: Selection) -> None:
+    def __init__(self, source: Source, selection: Selection, reconcile_seconds: float = 0.0) -> None:
         self._source = source
         self._selection = selection
         self._attachments = Attachments(source)
         self._processes = Processes()
         self._aggregation = Aggregation(source, self._processes)
+        self._reconciler = Reconciler(source, self._processes, reconcile_seconds)
         self._boot_id = procfs.boot_id()
         self._execs: OrderedDict[tuple[int, int], int] = OrderedDict()
         self._exits: dict[tuple[int, int], int] = {}
@@ -183,7 +186,8 @@ class Monitor:
             counted_from_start=from_start,
         )
         image = Image(pid, epoch, attachment.number)
-        self._processes.add(pid, epoch, GoProcess(image, attachment.binary, description))
+        baseline = Baseline(known=from_start)
+        self._processes.add(pid, epoch, GoProcess(image, attachment.binary, description, baseline=baseline))
         if not {"started", "stopped"} <= attachment.binary.points.keys():
             self._losses["pauses_unmeasured"] += 1
 
@@ -222,6 +226,22 @@ class Monitor:
             if not process.has_ended and procfs.has_ended(pid, process.key.start_ticks):
                 self._end(process, self._exits.get((pid, epoch), time.monotonic_ns()))
 
+    # --- reading memory ----------------------------------------------------------------------------------------------
+
+    def next_reading(self) -> Scan | None:
+        """A process whose memory is due to be read, if there is one: run it in any thread, then hand it back."""
+        return self._reconciler.next()
+
+    def take_reading(self, scan: Scan) -> None:
+        """Takes in a reading that has run."""
+        self._reconciler.finish(scan)
+
+    def read_due(self) -> None:
+        """Reads what is due, here and now."""
+        while (scan := self.next_reading()) is not None:
+            scan.run()
+            self.take_reading(scan)
+
     # --- telling -----------------------------------------------------------------------------------------------------
 
     def observe(self) -> Observation:
@@ -231,7 +251,9 @@ class Monitor:
         for image in counters.sites:
             if self._processes.get(image.tgid, image.epoch) is None:
                 self._learn(image)
-        observation = self._aggregation.observe(counters, {**counters.losses, **self._losses})
+        observation = self._aggregation.observe(
+            counters, {**counters.losses, **self._losses, **self._reconciler.losses}
+        )
         self._forget_ended(counters)
         return observation
 

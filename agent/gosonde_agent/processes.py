@@ -1,8 +1,9 @@
 """The Go processes that are watched or refused, each under the identity that the kernel side counts it by."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from gosonde_agent.baseline import Baseline
 from gosonde_agent.golang.binary import GoBinary
 from gosonde_agent.model import Process, ProcessKey
 from gosonde_agent.sources import Image
@@ -16,12 +17,16 @@ class GoProcess:
         image: How the kernel side names it; None for a refused process.
         bias: Runtime address less link-time address; None until a first hit has shown it.
         description: What is told of it.
+        baseline: How many goroutines of each site it had before it was counted.
+        start_pcs: Where a goroutine of a site begins, both link-time addresses; of sites that memory has shown.
     """
 
     image: Image | None
     binary: GoBinary | None
     description: Process
     bias: int | None = None
+    baseline: Baseline = field(default_factory=lambda: Baseline(known=True))
+    start_pcs: dict[int, int] = field(default_factory=dict)
 
     @property
     def key(self) -> ProcessKey:

@@ -10,12 +10,13 @@ from dataclasses import replace
 import structlog
 from gosonde import __version__, logs
 from gosonde.errors import GosondeError
+from gosonde.metrics import MetricsServer
 from gosonde.notify import Notifier
 
 from gosonde_agent import identity
 from gosonde_agent.config import AgentConfig, reloaded
-from gosonde_agent.journal import FILE_NAME, Journal, JournalLimits
 from gosonde_agent.discovery.lease import BREAK_SIGNAL
+from gosonde_agent.journal import FILE_NAME, Journal, JournalLimits
 from gosonde_agent.latest import Latest
 from gosonde_agent.model import Observation
 from gosonde_agent.monitor import Monitor
@@ -23,11 +24,14 @@ from gosonde_agent.query_service import start_query_service
 from gosonde_agent.selection import Selection
 from gosonde_agent.sources.ebpf import EbpfSource
 from gosonde_agent.status import AgentStatus
+from gosonde_agent.telemetry import AgentMetrics
 from gosonde_agent.uplink import Uplink
 
 log = structlog.get_logger(__name__)
 
 STOP_GRACE_SECONDS = 1.0
+#: How long to wait when no process is due to be read.
+READING_PAUSE_SECONDS = 0.1
 
 
 def run(config: AgentConfig, reread: Callable[[], AgentConfig]) -> None:
@@ -43,19 +47,21 @@ async def _run(config: AgentConfig, reread: Callable[[], AgentConfig]) -> None:
     me = identity.load(config.state)
     started_unix_nano = time.time_ns()
     journal = Journal(me.boot_id, config.state / FILE_NAME, _journal_limits(config))
-    uplink = Uplink(config.collector, me, config.interval_seconds, journal)
+    uplink = Uplink(config.collector, me, config.interval_seconds, journal, tls=config.tls)
     latest = Latest()
 
     def status() -> AgentStatus:
         return AgentStatus(me.agent_id, __version__, me.host, started_unix_nano, uplink.status())
 
     server = await start_query_service(config.listen, latest, status)
+    metrics = AgentMetrics(latest, uplink.status, lambda: journal.size)
+    http = MetricsServer(config.http, metrics.registry(), metrics.unready) if config.http else None
     try:
         source = EbpfSource(parks=config.park)
     except GosondeError:
         await server.stop(0)
         raise
-    monitor = Monitor(source, _selection(config))
+    monitor = Monitor(source, _selection(config), config.reconcile_seconds)
     agent = _Agent(config, monitor, uplink, latest)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -64,7 +70,10 @@ async def _run(config: AgentConfig, reread: Callable[[], AgentConfig]) -> None:
     loop.add_signal_handler(BREAK_SIGNAL, agent.on_event)
     loop.add_reader(source.event_fd, agent.on_event)
     notifier = Notifier()
-    tasks = [asyncio.create_task(work) for work in (uplink.run(), notifier.watchdog(), agent.load_unknown())]
+    tasks = [
+        asyncio.create_task(work)
+        for work in (uplink.run(), notifier.watchdog(), agent.load_unknown(), agent.read_memory())
+    ]
     try:
         monitor.scan()
         await agent.load_all()
@@ -87,6 +96,8 @@ async def _run(config: AgentConfig, reread: Callable[[], AgentConfig]) -> None:
         await server.stop(STOP_GRACE_SECONDS)
         monitor.close()
         journal.close()
+        if http:
+            http.close()
         log.info("agent stopped")
 
 
@@ -127,6 +138,16 @@ class _Agent:
         while self._monitor.has_unknown:
             self._monitor.load_next()
             await asyncio.sleep(0)
+
+    async def read_memory(self) -> None:
+        """Reads the memory of what is due, one process at a time and in a thread, so that everything else goes on."""
+        while True:
+            scan = self._monitor.next_reading()
+            if scan is None:
+                await asyncio.sleep(READING_PAUSE_SECONDS)
+                continue
+            await asyncio.to_thread(scan.run)
+            self._monitor.take_reading(scan)
 
     async def observe_until_stopped(self) -> None:
         """One observation each interval."""

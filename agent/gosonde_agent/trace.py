@@ -169,4 +169,5 @@ def _observe(monitor: Monitor, trace: Trace, pid: int | None) -> None:
     monitor.poll()
     while monitor.has_unknown:
         monitor.load_next()
+    monitor.read_due()
     trace.add(monitor.observe(), pid)

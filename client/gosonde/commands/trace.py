@@ -97,17 +97,18 @@ def as_document(result: "Trace") -> dict[str, Any]:
     process = result.process
     if process is None:
         raise NotFoundError("the process was never seen")
-    totals: dict[tuple[str, str, int], list[int]] = defaultdict(lambda: [0, 0])
+    totals: dict[tuple[str, str, int], list[int]] = defaultdict(lambda: [0, 0, 0])
     for count in result.sites:
         row = totals[count.site.function, count.site.file, count.site.line]
         row[0] += count.created
         row[1] += count.exited
+        row[2] += count.baseline
     sites: list[dict[str, Any]] = [
-        {"function": function, "file": file, "line": line, "created": c, "exited": e, "live": c - e}
-        for (function, file, line), (c, e) in totals.items()
+        {"function": function, "file": file, "line": line, "baseline": b, "created": c, "exited": e, "live": b + c - e}
+        for (function, file, line), (c, e, b) in totals.items()
     ]
     sites.sort(key=lambda site: (-site["live"], -site["created"], site["function"]))
-    created, exited = (sum(site[key] for site in sites) for key in ("created", "exited"))
+    sums = {key: sum(site[key] for site in sites) for key in ("baseline", "created", "exited", "live")}
     return {
         "process": {
             "pid": process.key.pid,
@@ -119,7 +120,7 @@ def as_document(result: "Trace") -> dict[str, Any]:
             "ended_unix_nano": process.ended_unix_nano,
         },
         "sites": sites,
-        "totals": {"created": created, "exited": exited, "live": created - exited},
+        "totals": sums,
         "gc": {
             "cycles": result.gc.cycles if result.gc else 0,
             "pause_total_ns": result.gc.gc_pause_ns if result.gc else 0,
@@ -139,15 +140,15 @@ def _render(document: dict[str, Any]) -> None:
     console.print(f"[bold]{process['exe']}[/]  pid {process['pid']}  {process['go_version']}")
     console.print(
         f"{totals['created']:,} goroutines created, {totals['exited']:,} exited since {since}: "
-        f"{totals['live']:+,} live",
+        f"{totals['live']:,} live, {totals['baseline']:,} of them or their like born before",
     )
     table = Table(box=None, header_style="bold")
-    for title in ("created", "exited", "live"):
+    for title in ("baseline", "created", "exited", "live"):
         table.add_column(title, justify="right", no_wrap=True)
     table.add_column("go statement in", overflow="fold")
     table.add_column("at", overflow="fold")
     for site in document["sites"]:
-        numbers = (f"{site['created']:,}", f"{site['exited']:,}", f"{site['live']:+,}")
+        numbers = (f"{site[key]:,}" for key in ("baseline", "created", "exited", "live"))
         table.add_row(*numbers, site["function"] or "?", f"{site['file']}:{site['line']}")
     console.print(table)
     longest = max((pause["duration_ns"] for pause in gc["pauses"]), default=0)

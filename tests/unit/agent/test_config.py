@@ -10,12 +10,18 @@ DOCUMENT = Path(__file__).parents[3] / "docs" / "agent.md"
 
 FULL = """
 collector = ["collector.example:7171", "[::1]:7171", "unix:/run/collector.sock"]
+insecure = true
+tls_ca = "/etc/ca.pem"
+tls_cert = "/etc/host.pem"
+tls_key = "/etc/host.key"
 listen = "unix:/tmp/agent.sock"
+http = "127.0.0.1:9318"
 state = "/tmp/state"
 interval_seconds = 2
 exe = ["/usr/bin/*", "*/server"]
 pid = [1, 4711]
 park = true
+reconcile_seconds = 60
 spool_mb = 8
 spool_hours = 48
 log_level = "debug"
@@ -31,7 +37,12 @@ def written(folder: Path, text: str) -> Path:
 def test_every_key_is_read(tmp_path: Path) -> None:
     assert load(written(tmp_path, FULL)) == AgentConfig(
         collector=("collector.example:7171", "[::1]:7171", "unix:/run/collector.sock"),
+        insecure=True,
+        tls_ca="/etc/ca.pem",
+        tls_cert="/etc/host.pem",
+        tls_key="/etc/host.key",
         listen="unix:/tmp/agent.sock",
+        http="127.0.0.1:9318",
         state=Path("/tmp/state"),  # noqa: S108
         interval_seconds=2,
         exe=("/usr/bin/*", "*/server"),

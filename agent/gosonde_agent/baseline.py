@@ -1,0 +1,137 @@
+"""How many goroutines of each site a process had before its probes counted, from its memory and the counters together.
+
+From the moment of attaching, `live = baseline + created - exited` holds at every instant, and baseline is a constant.
+A reading of memory takes time, in which goroutines come and go, so it gives an interval:
+
+    live as read - created after + exited before  <=  baseline  <=  live as read - created before + exited after
+
+A site at which nothing happened meanwhile is exact at once. Of a busy one, every further reading gives another
+interval, and the baseline lies in all of them. A reading whose interval has nothing in common with the others shows
+that events and memory disagree: then something was lost.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+#: (created, exited) of a site.
+Count = tuple[int, int]
+NOTHING: Count = (0, 0)
+#: (low, high)
+Interval = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Live goroutines as memory has them, and the counters from before and after it was read; by link-time pc.
+
+    `before` must be old enough that what it counted had happened when the reading began: the probes sit at the
+    beginning of a creation and of an exit.
+    """
+
+    before: Mapping[int, Count]
+    live: Mapping[int, int]
+    after: Mapping[int, Count]
+
+    def sites(self) -> set[int]:
+        """Every site that it names."""
+        return {*self.live, *self.before, *self.after}
+
+    def interval(self, pc: int) -> Interval:
+        """The lowest and the highest baseline of a site that it allows."""
+        created_before, exited_before = self.before.get(pc, NOTHING)
+        created_after, exited_after = self.after.get(pc, NOTHING)
+        live = self.live.get(pc, 0)
+        return live - created_after + exited_before, live - created_before + exited_after
+
+
+@dataclass(slots=True)
+class SiteBaseline:
+    """One site's baseline lies between `low` and `high`; `mismatch` is by how much memory had more than the events.
+
+    `middle_sum` adds up twice the middles of the intervals of `readings` readings.
+    """
+
+    low: int = 0
+    high: int = 0
+    mismatch: int = 0
+    middle_sum: int = 0
+    readings: int = 0
+
+    @property
+    def likeliest(self) -> int:
+        """The baseline, or the mean of what the readings say while it is uncertain."""
+        if self.low == self.high or not self.readings:
+            return self.low
+        return min(max(round(self.middle_sum / self.readings / 2), self.low), self.high)
+
+    @classmethod
+    def first(cls, intervals: Sequence[Interval]) -> "SiteBaseline":
+        """What the first visit says. Readings that contradict each other leave everything between them possible."""
+        lowest, highest = sorted((max(low for low, _ in intervals), min(high for _, high in intervals)))
+        return cls(max(lowest, 0), max(highest, 0))
+
+    def narrow(self, intervals: Sequence[Interval]) -> int:
+        """Takes in a later visit; returns by how much the disagreement with all of its readings has grown."""
+        before = abs(self.mismatch)
+        apart = [low - self.high if low > self.high else min(high - self.low, 0) for low, high in intervals]
+        self.mismatch = min(apart, key=abs, default=0)
+        for (low, high), gap in zip(intervals, apart, strict=True):
+            if not gap:
+                self.low, self.high = sorted((max(self.low, low), min(self.high, high)))
+        return max(abs(self.mismatch) - before, 0)
+
+    def note(self, intervals: Sequence[Interval]) -> None:
+        """Takes a visit's intervals into the mean."""
+        self.middle_sum += sum(low + high for low, high in intervals)
+        self.readings += len(intervals)
+
+
+@dataclass(slots=True)
+class Baseline:
+    """The baselines of one process.
+
+    Attributes:
+        known: Whether there was a reading, or none is needed because the probes were there first.
+        sites: By link-time pc. A site that is not here has a baseline of 0, for no reading showed it before it was
+            first counted.
+    """
+
+    known: bool
+    sites: dict[int, SiteBaseline] = field(default_factory=dict)
+
+    def take(self, readings: Sequence[Reading]) -> int:
+        """Narrows the baselines by the readings of one visit.
+
+        Returns:
+            By how many goroutines memory and events have newly come to disagree, in every one of these readings: a
+            single one can catch a goroutine between its probe and its place in memory.
+        """
+        grown = 0
+        for pc in {*self.sites, *(pc for reading in readings for pc in reading.sites())}:
+            intervals = [reading.interval(pc) for reading in readings]
+            if self.known:
+                grown += self.sites.setdefault(pc, SiteBaseline()).narrow(intervals)
+            else:
+                self.sites[pc] = SiteBaseline.first(intervals)
+            self.sites[pc].note(intervals)
+        self.known = self.known or bool(readings)
+        return grown
+
+    @property
+    def uncertain(self) -> bool:
+        """Whether another reading could tell more."""
+        return not self.known or any(site.low != site.high for site in self.sites.values())
+
+    def shown(self) -> list[int]:
+        """The sites that had goroutines before they were counted, or at which memory and events disagree."""
+        return [pc for pc, site in self.sites.items() if site.likeliest or site.mismatch]
+
+    def of(self, pc: int) -> int:
+        """The baseline of a site; its likeliest value while it is uncertain."""
+        site = self.sites.get(pc)
+        return site.likeliest if site is not None else 0
+
+    def mismatch(self, pc: int) -> int:
+        """By how many live goroutines memory had more (negative: fewer) than the events at the last reading."""
+        site = self.sites.get(pc)
+        return site.mismatch if site is not None else 0

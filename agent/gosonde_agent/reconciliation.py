@@ -1,0 +1,161 @@
+"""Reads the memory of watched processes now and then, for their baselines and to check the events against."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import structlog
+from gosonde.errors import GosondeError
+
+from gosonde_agent.baseline import Count, Reading
+from gosonde_agent.processes import GoProcess, Processes
+from gosonde_agent.sources import Counters, Image, Source
+from gosonde_agent.sources.memory.target import KnownBinaries, Target, opened
+
+log = structlog.get_logger(__name__)
+
+#: How long a creation or an exit takes from its probe until memory shows it, unless its thread is interrupted there.
+SETTLE_SECONDS = 0.000_2
+#: Visits right after attaching, and readings in each, for the baselines of busy sites.
+FIRST_VISITS = 5
+FIRST_READINGS = 20
+#: Readings in a later visit: a disagreement counts when all of them show it.
+LATER_READINGS = 3
+#: A visit makes no further reading after that long.
+VISIT_SECONDS = 0.2
+#: What part of one CPU reading a process takes at most: right after attaching, and later.
+FIRST_SHARE = 0.2
+LARGEST_SHARE = 0.01
+#: Kernel losses that make the events say too little.
+CAUSES = ("sites_full", "gopc_unreadable")
+
+
+@dataclass(slots=True)
+class Plan:
+    """When a process is read next, CLOCK_MONOTONIC seconds."""
+
+    due: float
+    visits: int = 0
+    failed: bool = False
+
+
+@dataclass(slots=True)
+class Scan:
+    """One visit to a process's memory. `run` may be called from any thread; it raises nothing.
+
+    Attributes:
+        counters: Reads the source's counters; must be safe to call from that thread.
+        wanted: How many readings to make, as far as VISIT_SECONDS allow.
+    """
+
+    process: GoProcess
+    image: Image
+    counters: Callable[[], Counters]
+    known: KnownBinaries
+    wanted: int
+    bias: int = 0
+    readings: list[Reading] = field(default_factory=list)
+    starts: dict[int, int] = field(default_factory=dict)
+    losses: Mapping[str, int] = field(default_factory=dict)
+    seconds: float = 0.0
+    error: GosondeError | None = None
+
+    def run(self) -> None:
+        """Counts the live goroutines of each site, as often as wanted."""
+        began = time.monotonic()
+        try:
+            with opened(self.image.tgid, self.known) as target:
+                self.bias = target.runtime.bias
+                self._read(target)
+                while len(self.readings) < self.wanted and time.monotonic() - began < VISIT_SECONDS:
+                    self._read(target)
+        except GosondeError as error:
+            self.error = error
+        self.seconds = time.monotonic() - began
+
+    def _read(self, target: Target) -> None:
+        before = self.counters()
+        time.sleep(SETTLE_SECONDS)
+        live: Counter[int] = Counter()
+        for block in target.blocks(stacks=False):
+            pcs, first, counts = np.unique(block.gopc, return_index=True, return_counts=True)
+            starts = block.start_pc[first].tolist()
+            for pc, start, count in zip(pcs.tolist(), starts, counts.tolist(), strict=True):
+                live[pc] += count
+                self.starts.setdefault(pc, start)
+        after = self.counters()
+        live.pop(0, None)  # threads that C made have no go statement
+        self.losses = after.losses
+        self.readings.append(Reading(self._totals(before), live, self._totals(after)))
+
+    def _totals(self, counters: Counters) -> Mapping[int, Count]:
+        totals = counters.sites.get(self.image, ())
+        return {total.pc - self.bias: (total.created, total.exited) for total in totals}
+
+
+class Reconciler:
+    """Plans the readings of `processes`, each at most every `seconds`; 0 stops after the baselines are known."""
+
+    def __init__(self, source: Source, processes: Processes, seconds: float) -> None:
+        self._source = source
+        self._processes = processes
+        self._seconds = seconds
+        self._known = KnownBinaries()
+        self._plans: dict[Image, Plan] = {}
+        self._lost: dict[str, int] = {}
+        self.losses = dict.fromkeys(("baselines_unread", "live_mismatch_events_lost", "live_mismatch_unexplained"), 0)
+
+    def next(self) -> Scan | None:
+        """What is due to be read, if anything is."""
+        now = time.monotonic()
+        for process in self._processes:
+            image = process.image
+            if image is None or process.has_ended:
+                continue
+            plan = self._plans.setdefault(image, Plan(now if not process.baseline.known else now + self._seconds))
+            if plan.due <= now and (self._seconds or process.baseline.uncertain):
+                plan.due = float("inf")
+                wanted = FIRST_READINGS if process.baseline.uncertain and plan.visits < FIRST_VISITS else LATER_READINGS
+                return Scan(process, image, self._source.counters, self._known, wanted)
+        self._forget_ended()
+        return None
+
+    def _forget_ended(self) -> None:
+        images = {process.image for process in self._processes}
+        self._plans = {image: plan for image, plan in self._plans.items() if image in images}
+
+    def finish(self, scan: Scan) -> None:
+        """Takes in a visit that has run."""
+        plan = self._plans.get(scan.image)
+        if plan is None or self._source.epoch(scan.image.tgid) != scan.image.epoch:
+            return
+        plan.visits += 1
+        if scan.error is not None:
+            self._failed(scan, plan)
+        else:
+            self._take(scan)
+        hurries = scan.process.baseline.uncertain and plan.visits < FIRST_VISITS and scan.error is None
+        pause = 0.0 if hurries else self._seconds or float("inf")
+        plan.due = time.monotonic() + max(pause, scan.seconds / (FIRST_SHARE if hurries else LARGEST_SHARE))
+
+    def _take(self, scan: Scan) -> None:
+        scan.process.bias = scan.bias
+        for pc, start in scan.starts.items():
+            scan.process.start_pcs.setdefault(pc, start)
+        grown = scan.process.baseline.take(scan.readings)
+        if grown:
+            self._disagree(scan, grown)
+
+    def _failed(self, scan: Scan, plan: Plan) -> None:
+        if not plan.failed:
+            plan.failed = True
+            self.losses["baselines_unread"] += 1
+            log.info("memory not read", pid=scan.image.tgid, reason=str(scan.error))
+
+    def _disagree(self, scan: Scan, grown: int) -> None:
+        lost = [name for name in CAUSES if scan.losses.get(name, 0) > self._lost.get(name, 0)]
+        self._lost = {name: scan.losses.get(name, 0) for name in CAUSES}
+        self.losses["live_mismatch_events_lost" if lost else "live_mismatch_unexplained"] += grown
+        log.warning("events and memory disagree", pid=scan.image.tgid, goroutines=grown, cause=lost or "unknown")
