@@ -19,7 +19,7 @@ def collector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CollectorPro
     """Knows one process with a leak and a GC cycle."""
     with CollectorProcess(tmp_path_factory.mktemp("collector")) as running:
         with AgentStream(running.address) as agent, running.client() as client:
-            for sequence, seen in enumerate(leak(seconds=20, per_second=50), 1):
+            for sequence, seen in enumerate(leak(seconds=50, per_second=50), 1):
                 start = seen.taken_unix_nano
                 seen.gc_cycles.MergeFrom(
                     model_pb2.GcCycles(process=[0], ordinal=[0], start_unix_nano=[start], end_unix_nano=[start + 9])
@@ -69,7 +69,7 @@ def test_findings_as_json(collector: CollectorProcess) -> None:
     ]
     assert finding["process"] == {"pid": 4711, "exe": "/srv/app"}
     assert finding["site"] == {"function": "main.site_42", "file": "main.go", "line": 42}
-    assert finding["live"] == 1_000
+    assert finding["live"] == 2_500
     assert finding["witnesses"] == {"events": "agrees", "memory": "silent", "pprof": "silent", "gctrace": "silent"}
 
 
@@ -83,9 +83,9 @@ def test_processes_as_json(collector: CollectorProcess) -> None:
         "go_version": "go1.24.11",
         "build_id": "build",
         "level": "full",
-        "created": 21_000,
-        "exited": 19_997,
-        "live": 1_003,
+        "created": 52_500,
+        "exited": 49_997,
+        "live": 2_503,
     }
 
 
@@ -97,9 +97,9 @@ def test_sites_as_json(collector: CollectorProcess) -> None:
         "function": "main.site_42",
         "file": "main.go",
         "line": 42,
-        "created": 1_000,
+        "created": 2_500,
         "exited": 0,
-        "live": 1_000,
+        "live": 2_500,
     }
     assert second["live"] == 3
 
@@ -127,15 +127,15 @@ def test_another_host_or_pid_gives_an_empty_list(collector: CollectorProcess, qu
 
 def test_people_read_where_how_many_how_fast_and_why(collector: CollectorProcess) -> None:
     text = ask(collector, "findings")
-    for words in ("OPENED", "main.site_42", "main.go:42", "1,000 live, +50", "/srv/app", "✓ events", "· pprof", "→ "):
+    for words in ("OPENED", "main.site_42", "main.go:42", "2,500 live, +50", "/srv/app", "✓ events", "· pprof", "→ "):
         assert words in text
 
 
 @pytest.mark.parametrize(
     ("query", "words"),
     [
-        ("processes", ("web-1", "4711", "/srv/app", "go1.24.11", "21,000")),
-        ("sites", ("main.site_42", "main.go:42", "1,000")),
+        ("processes", ("web-1", "4711", "/srv/app", "go1.24.11", "52,500")),
+        ("sites", ("main.site_42", "main.go:42", "2,500")),
         ("gc", ("2.5 ms", "GC 2.5 ms")),
     ],
 )

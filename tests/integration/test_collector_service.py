@@ -123,7 +123,7 @@ def test_gc_cycles_come_back_with_their_stops(collector: CollectorProcess) -> No
 
 def test_a_leak_that_is_streamed_becomes_a_finding_and_a_healthy_site_does_not(collector: CollectorProcess) -> None:
     with AgentStream(collector.address) as agent, collector.client() as client:
-        for sequence, seen in enumerate(leak(seconds=20, per_second=50), 1):
+        for sequence, seen in enumerate(leak(seconds=50, per_second=50), 1):
             agent.observe(sequence, seen)
         assert eventually(client, "opened")
         (finding,) = client.findings()

@@ -140,7 +140,7 @@ def test_a_header_without_a_process_is_refused(collector: CollectorProcess) -> N
 
 def test_a_debug_2_snapshot_confirms_a_leak_and_another_contradicts_it(tmp_path: Path) -> None:
     with CollectorProcess(tmp_path) as collector, AgentStream(collector.address) as agent, collector.client() as client:
-        for sequence, seen in enumerate(leak(seconds=20, per_second=50), 1):
+        for sequence, seen in enumerate(leak(seconds=50, per_second=20), 1):
             agent.observe(sequence, seen)
         assert eventually(client, "opened")
         client.push_snapshot(Pieces(traceback(1_000), iter(())), "web-1", PID)  # type: ignore[arg-type]

@@ -1,16 +1,17 @@
 """Keeps the findings up to date: reads the store, judges each site, remembers what was found."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from gosonde_collector.analysis import finding
+from gosonde_collector.analysis.causes import UNKNOWN, Cause, classify
 from gosonde_collector.analysis.finding import Finding, finding_id
 from gosonde_collector.analysis.growth import LOOKBACK_NS, MIN_GROWTH, SECOND, Growth, Steps, find_growth
-from gosonde_collector.analysis.witnesses import Witness, all_witnesses
+from gosonde_collector.analysis.witnesses import Witness, all_witnesses, usable
 from gosonde_collector.model import ProcessFilter, Site
 from gosonde_collector.store.protocol import Store
-from gosonde_collector.store.records import Series
+from gosonde_collector.store.records import Series, Snapshot
 
 #: A finding that only its numbers changed of is stored again after this time.
 SAVE_NS: Final = 60 * SECOND
@@ -56,7 +57,8 @@ class Analyst:
         for key, series in growing.items():
             growth = find_growth(Steps(series.unix_nano, series.created, series.exited, series.until_unix_nano))
             if growth:
-                yield finding.grown(series, growth, self._witnesses(series, growth), self._findings.get(key))
+                witnesses, cause = self._evidence(series, growth)
+                yield finding.grown(series, growth, witnesses, cause, self._findings.get(key))
 
     def _unseen(self, seen: set[str]) -> list[Finding]:
         return [found for found in self._findings.values() if found.id not in seen and found.state != finding.RESOLVED]
@@ -65,14 +67,17 @@ class Analyst:
         series = self._store.site_series(found.host, found.process, found.site.pc, LOOKBACK_NS)
         if series is None:
             return finding.ended(found)
-        return finding.not_grown(found, series, self._witnesses(series, None))
+        witnesses, _ = self._evidence(series, None)
+        return finding.not_grown(found, series, witnesses)
 
-    def _witnesses(self, series: Series, growth: Growth | None) -> tuple[Witness, ...]:
+    def _evidence(self, series: Series, growth: Growth | None) -> tuple[tuple[Witness, ...], Cause]:
         key = series.process.key
-        snapshot = self._store.newest_snapshot(series.host, key)
-        return all_witnesses(series, growth, snapshot, self._sites(series) if snapshot else ())
+        memory = self._store.newest_snapshot(series.host, key, from_memory=True)
+        pprof = self._store.newest_snapshot(series.host, key, from_memory=False)
+        others = self._sites(series) if memory or pprof else ()
+        return all_witnesses(series, growth, memory, pprof, others), _cause(series, growth, (memory, pprof))
 
-    def _sites(self, series: Series) -> list[Site]:
+    def _sites(self, series: Series) -> Sequence[Site]:
         totals = self._store.sites(ProcessFilter(series.host, series.process.key.pid))
         return [total.site for total in totals if total.process == series.process.key]
 
@@ -85,3 +90,10 @@ class Analyst:
     def _is_due(self, found: Finding, now: int) -> bool:
         state, saved = self._saved.get(found.id, ("", 0))
         return state != found.state or now - saved >= SAVE_NS
+
+
+def _cause(series: Series, growth: Growth | None, snapshots: Iterable[Snapshot | None]) -> Cause:
+    """What the first snapshot says that says anything."""
+    told = [classify(series.site, s.profile, growth) for s in snapshots if s is not None and usable(series, s)]
+    known = [cause for cause in told if cause.name != UNKNOWN]
+    return (known or told or [Cause()])[0]

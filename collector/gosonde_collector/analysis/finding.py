@@ -5,16 +5,19 @@ import json
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
+from gosonde_collector.analysis.causes import UNKNOWN, Cause
 from gosonde_collector.analysis.growth import SECOND, Growth
+from gosonde_collector.analysis.remedies import remedy
 from gosonde_collector.analysis.witnesses import AGREES, DISAGREES, Witness
+from gosonde_collector.evidence.model import Frame
 from gosonde_collector.model import ProcessKey, Site
 from gosonde_collector.store.records import FindingRecord, Series
 
 OPENED, GROWING, STABLE, RESOLVED = "opened", "growing", "stable", "resolved"
 #: A finding that still grows that long after it was opened is growing.
 CONFIRM_NS: Final = 60 * SECOND
-#: How sure growth over a window of so many seconds alone makes, at most 1.
-CONFIDENCE: Final = {10: 0.5, 30: 0.6, 60: 0.7, 120: 0.75, 300: 0.8, 900: 0.85, 1_800: 0.9}
+#: How sure growth over a window of so many seconds or more alone makes, at most 1.
+CONFIDENCE: Final = {45: 0.6, 60: 0.65, 110: 0.7, 200: 0.75, 360: 0.8, 860: 0.85, 1_530: 0.9}
 #: Added when not one goroutine of the site exited meanwhile.
 NO_EXITS: Final = 0.05
 #: What a further witness that agrees takes off the doubt; what one that disagrees leaves of the confidence.
@@ -23,8 +26,6 @@ AGREEING, DISAGREEING = 0.5, 0.4
 STOPPED: Final = 0.6
 #: A finding is resolved when the live count has fallen back by this share of its rise.
 FALLEN: Final = 0.5
-
-UNKNOWN: Final = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,9 @@ class Finding:
         base: The live count when growth began.
         peak: The highest live count since.
         grown_confidence: The confidence at the time it was last seen to grow.
+        cause_reason: What the cause was told from.
+        stack: The stack that most of its goroutines have, innermost first.
+        states: How many are in each state or wait for each reason.
     """
 
     id: str
@@ -63,6 +67,9 @@ class Finding:
     peak: int
     grown_confidence: float
     witnesses: tuple[Witness, ...]
+    cause_reason: str = ""
+    stack: tuple[Frame, ...] = ()
+    states: tuple[tuple[str, int], ...] = ()
 
     def record(self, now_unix_nano: int) -> FindingRecord:
         """For the store."""
@@ -75,6 +82,8 @@ class Finding:
         values["process"] = ProcessKey(**values["process"])
         values["site"] = Site(**values["site"])
         values["witnesses"] = tuple(Witness(**witness) for witness in values["witnesses"])
+        values["stack"] = tuple(Frame(**frame) for frame in values.get("stack", ()))
+        values["states"] = tuple((state, count) for state, count in values.get("states", ()))
         return cls(**values)
 
 
@@ -84,26 +93,28 @@ def finding_id(host: str, process: ProcessKey, site: Site) -> str:
     return hashlib.blake2b("\0".join(map(str, parts)).encode(), digest_size=8).hexdigest()
 
 
-def grown(series: Series, growth: Growth, witnesses: tuple[Witness, ...], previous: Finding | None) -> Finding:
-    """The finding of a site that grows now."""
+def grown(
+    series: Series, growth: Growth, witnesses: tuple[Witness, ...], cause: Cause, previous: Finding | None
+) -> Finding:
+    """The finding of a site that grows now. A cause that was known stays so when the evidence for it is gone."""
     now = series.until_unix_nano
     live = int(series.live[-1])
     again = previous if previous and previous.state != RESOLVED else None
     opened = again.opened_unix_nano if again else now
     confidence = judge(growth, witnesses)
     first_seen = min(again.first_seen_unix_nano, growth.since_unix_nano) if again else growth.since_unix_nano
-    return Finding(
+    found = Finding(
         id=finding_id(series.host, series.process.key, series.site),
         state=GROWING if now - opened >= CONFIRM_NS else OPENED,
         confidence=confidence,
         cause=UNKNOWN,
-        remedy=remedy(series.site),
+        remedy=remedy(Cause(), series.site),
         host=series.host,
         process=series.process.key,
         exe=series.process.exe,
         site=series.site,
         live=live,
-        growth_per_second=growth.per_second,
+        growth_per_second=growth.slope.middle,
         first_seen_unix_nano=first_seen,
         opened_unix_nano=opened,
         grew_unix_nano=now,
@@ -112,6 +123,28 @@ def grown(series: Series, growth: Growth, witnesses: tuple[Witness, ...], previo
         peak=max(live, again.peak if again else live),
         grown_confidence=confidence,
         witnesses=witnesses,
+    )
+    return with_cause(found, cause, again)
+
+
+def with_cause(finding: Finding, cause: Cause, previous: Finding | None) -> Finding:
+    """The finding with the cause, or, when that is unknown, with what was said before."""
+    if previous and previous.cause != UNKNOWN and cause.name == UNKNOWN:
+        return replace(
+            finding,
+            cause=previous.cause,
+            remedy=previous.remedy,
+            cause_reason=previous.cause_reason,
+            stack=previous.stack,
+            states=previous.states,
+        )
+    return replace(
+        finding,
+        cause=cause.name,
+        remedy=remedy(cause, finding.site),
+        cause_reason=cause.reason,
+        stack=cause.stack,
+        states=cause.states,
     )
 
 
@@ -144,19 +177,12 @@ def ended(finding: Finding) -> Finding:
 
 def judge(growth: Growth, witnesses: tuple[Witness, ...]) -> float:
     """The confidence, from 0 to 1, rounded to two digits."""
-    sure = CONFIDENCE[growth.window_s] + (0.0 if growth.exited else NO_EXITS)
+    sure = max(c for window, c in CONFIDENCE.items() if window <= growth.window_s) + (
+        0.0 if growth.exited else NO_EXITS
+    )
     for witness in witnesses:
         if witness.name != "events" and witness.verdict == AGREES:
             sure += (1 - sure) * AGREEING
         elif witness.name != "events" and witness.verdict == DISAGREES:
             sure *= DISAGREEING
     return round(sure, 2)
-
-
-def remedy(site: Site) -> str:
-    """What to do about it while the cause is not known."""
-    start = site.start_function or "the function it starts"
-    return (
-        f"Look at what {start} waits for: give it a way to end (a context that is cancelled, a channel that is closed, "
-        f"a deadline) and see that the caller uses it. A goroutine profile with debug=2 shows where they wait."
-    )

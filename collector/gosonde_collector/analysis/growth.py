@@ -9,27 +9,31 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from gosonde_collector.analysis import lookalikes
+from gosonde_collector.analysis.slope import Slope, theil_sen
+
 SECOND: Final = 1_000_000_000
 #: How long growth is looked for, shortest first, in seconds: fast leaks show in short windows, slow ones in long ones.
-WINDOWS: Final = (10, 30, 60, 120, 300, 900, 1_800)
+WINDOWS: Final = (45, 60, 80, 110, 150, 200, 270, 360, 480, 640, 860, 1_150, 1_530, 2_040, 2_720)
 #: How far back the highest former count is looked for.
 LOOKBACK_NS: Final = 3_600 * SECOND
 #: Equal parts of a window.
 PARTS: Final = 8
-#: Parts in which the live count must rise.
-RISING_PARTS: Final = 7
-#: Goroutines by which a site must grow within a window.
-MIN_GROWTH: Final = 10
+#: Parts in which the live count must rise, and for a rise of fewer than FEW goroutines.
+RISING_PARTS, RISING_PARTS_OF_FEW = 7, 5
+FEW: Final = 16
+#: Goroutines by which the floor must rise within a window when next to none exits, and when some do.
+MIN_GROWTH, MIN_GROWTH_AMONG_EXITS = 7, 10
+#: The share of exits up to which next to none exits.
+QUIET: Final = 0.02
 #: A count that goes up and down by chance around N strays by about the root of N: that many times is no chance.
 CHANCE: Final = 3.0
-#: The mean rise of a part against its standard error: a walk without direction goes beyond that once in 3,000 times.
-DIRECTION: Final = 6.0
-#: The slope of the second half of a window against that of the first; below, the count levels off.
-LEVELLING: Final = 0.5
-#: Points of a window that its rate is taken from, at most.
-RATE_POINTS: Final = 64
 #: How far, against the whole rise, a count must lie below the straight line for growth to have begun later.
 KNEE: Final = 0.05
+#: A rise of that many at once, and nothing in that share of the time, is a step.
+STEP, IDLE_SHARE = 4, 0.5
+
+Counts = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,21 +42,23 @@ class Growth:
 
     Attributes:
         window_s: The longest window, in seconds, in which they do.
-        per_second: Theil-Sen slope over that window.
-        grown: By how many the line rises over it.
+        slope: Per second, over that window.
+        grown: By how many the floor rises over it.
         rising_parts: In how many of its PARTS the count rose.
         created: Created within it.
         exited: Exited within it.
         since_unix_nano: When it began, as far as the steps reach back.
+        shape: "steady", "steps" (several at once, then nothing for a while) or "beside exits".
     """
 
     window_s: int
-    per_second: float
-    grown: float
+    slope: Slope
+    grown: int
     rising_parts: int
     created: int
     exited: int
     since_unix_nano: int
+    shape: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,83 +68,132 @@ class Steps:
     All arrays have shape (n,), n >= 1, int64; `unix_nano` ascends.
     """
 
-    unix_nano: NDArray[np.int64]
-    created: NDArray[np.int64]
-    exited: NDArray[np.int64]
+    unix_nano: Counts
+    created: Counts
+    exited: Counts
     until_unix_nano: int
 
-    def at(self, unix_nano: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def at(self, unix_nano: Counts) -> tuple[Counts, Counts]:
         """Created and exited at each of the moments, in their shape; before the first step, what that holds."""
-        index = np.clip(np.searchsorted(self.unix_nano, unix_nano, side="right") - 1, 0, None)
+        index = self.index(unix_nano)
         return self.created[index], self.exited[index]
 
+    def index(self, unix_nano: Counts) -> Counts:
+        """Which step holds at each of the moments."""
+        return np.clip(np.searchsorted(self.unix_nano, unix_nano, side="right") - 1, 0, None)
+
     @property
-    def live(self) -> NDArray[np.int64]:
+    def live(self) -> Counts:
         """Shape (n,)."""
         return self.created - self.exited
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Window:
+    """A stretch of time up to now, in PARTS equal parts.
+
+    Attributes:
+        levels: The lowest live count within each part, and the live count now; shape (PARTS + 1,). A burst that drains
+            within a part does not show.
+        created: Created within each part, shape (PARTS,).
+        exited: The same.
+        before: The highest live count before the window.
+    """
+
+    seconds: int
+    levels: Counts
+    created: Counts
+    exited: Counts
+    before: int
+
+    @property
+    def rise(self) -> int:
+        """By how much the floor rose."""
+        return int(self.levels[-2] - self.levels[0])
+
+    @property
+    def rising(self) -> int:
+        """In how many parts the count rose."""
+        return int(np.count_nonzero(np.diff(self.levels) > 0))
+
+    @property
+    def quiet(self) -> bool:
+        """Whether next to none exits."""
+        return bool(self.exited.sum() <= QUIET * self.created.sum())
+
+
 def find_growth(steps: Steps) -> Growth | None:
     """The growth over the longest window that shows it; None when none does."""
-    starts = steps.until_unix_nano - np.array(WINDOWS) * SECOND
-    past = int(np.count_nonzero(starts >= steps.unix_nano[0]))
-    grids = np.linspace(starts[:past], steps.until_unix_nano, PARTS + 1, axis=1).astype(np.int64)
-    created, exited = steps.at(grids)
-    live = created - exited
-    rising = np.count_nonzero(np.diff(live) > 0, axis=1)
-    for window in reversed(range(past)):
-        if rising[window] >= RISING_PARTS and _grows(steps, int(starts[window]), live[window]):
-            return Growth(
-                WINDOWS[window],
-                _rate(steps, int(starts[window])),
-                _rise(live[window]),
-                int(rising[window]),
-                int(created[window, -1] - created[window, 0]),
-                int(exited[window, -1] - exited[window, 0]),
-                since(steps),
-            )
+    live = steps.live
+    for seconds in reversed(WINDOWS):
+        start = steps.until_unix_nano - seconds * SECOND
+        if start >= steps.unix_nano[0]:
+            window = _window(steps, live, seconds, start)
+            if _grows(window):
+                return _growth(steps, window, start)
     return None
 
 
-def _grows(steps: Steps, start: int, live: NDArray[np.int64]) -> bool:
-    by_chance = CHANCE * float(np.sqrt(max(int(live[0]), 0)))
-    if _rise(live) < max(MIN_GROWTH, by_chance):
+def _window(steps: Steps, live: Counts, seconds: int, start: int) -> Window:
+    grid = np.linspace(start, steps.until_unix_nano, PARTS + 1).astype(np.int64)
+    index = steps.index(grid)
+    floors = np.array([live[index[part] : index[part + 1] + 1].min() for part in range(PARTS)])
+    return Window(
+        seconds,
+        np.append(floors, live[-1]),
+        np.diff(steps.created[index]),
+        np.diff(steps.exited[index]),
+        int(live[: index[0] + 1].max()),
+    )
+
+
+def _grows(window: Window) -> bool:
+    return _rises(window) and not (
+        lookalikes.levels_off(window.levels)
+        or lookalikes.was_here_before(window.levels, window.before)
+        or lookalikes.settles(window.levels, window.exited)
+        or lookalikes.follows_load(window.levels, window.created, window.exited)
+    )
+
+
+def _rises(window: Window) -> bool:
+    needed = RISING_PARTS_OF_FEW if window.quiet and window.rise < FEW else RISING_PARTS
+    still = window.levels[-3] if needed == RISING_PARTS_OF_FEW else window.levels[-2]
+    if window.rising < needed or window.levels[-1] <= still:
         return False
-    return not (_wanders(live) or _levels_off(live) or _was_here_before(steps, start, live))
+    if window.quiet:
+        return window.rise >= MIN_GROWTH
+    by_chance = CHANCE * float(np.sqrt(max(int(window.levels[0]), 0)))
+    return window.rise >= max(MIN_GROWTH_AMONG_EXITS, by_chance) and not lookalikes.wanders(window.levels)
 
 
-def _rise(live: NDArray[np.int64]) -> float:
-    """By how much the line through the values rises from the first to the last."""
-    return theil_sen(np.arange(PARTS + 1), live) * PARTS
+def _growth(steps: Steps, window: Window, start: int) -> Growth:
+    return Growth(
+        window.seconds,
+        _slope(steps, start),
+        window.rise,
+        window.rising,
+        int(window.created.sum()),
+        int(window.exited.sum()),
+        since(steps),
+        _shape(steps, window, start),
+    )
 
 
-def theil_sen(moments: NDArray[np.int64], values: NDArray[np.int64]) -> float:
-    """Median of the slopes between all pairs of points; the moments ascend strictly. Shapes (n,), n >= 2."""
-    first, second = np.triu_indices(len(values), k=1)
-    return float(np.median((values[second] - values[first]) / (moments[second] - moments[first])))
-
-
-def _rate(steps: Steps, start: int) -> float:
+def _slope(steps: Steps, start: int) -> Slope:
     """Slope per second through what was really seen since `start`, which is less coarse than the parts."""
     seen = np.flatnonzero((steps.unix_nano >= start) & (np.diff(steps.unix_nano, prepend=-1) > 0))
-    chosen = seen[np.linspace(0, len(seen) - 1, min(len(seen), RATE_POINTS)).astype(np.int64)]
-    return theil_sen(steps.unix_nano[chosen], steps.live[chosen]) * SECOND
+    return theil_sen(steps.unix_nano[seen] / SECOND, steps.live[seen])
 
 
-def _wanders(live: NDArray[np.int64]) -> bool:
-    rises = np.diff(live)
-    return bool(rises.mean() < DIRECTION * rises.std(ddof=1) / np.sqrt(len(rises)))
-
-
-def _levels_off(live: NDArray[np.int64]) -> bool:
-    half = PARTS // 2
-    moments = np.arange(half + 1)
-    return theil_sen(moments, live[half:]) < LEVELLING * theil_sen(moments, live[: half + 1])
-
-
-def _was_here_before(steps: Steps, start: int, live: NDArray[np.int64]) -> bool:
-    before = steps.live[steps.unix_nano <= start]
-    return bool(np.median(live[-3:]) <= before.max())
+def _shape(steps: Steps, window: Window, start: int) -> str:
+    if not window.quiet:
+        return "beside exits"
+    seconds = np.linspace(start, steps.until_unix_nano, min(window.seconds, 512)).astype(np.int64)
+    created, exited = steps.at(seconds)
+    rises = np.diff(created - exited)
+    idle = np.count_nonzero(rises <= 0) / len(rises)
+    return "steps" if idle >= IDLE_SHARE and rises[rises > 0].mean() >= STEP else "steady"
 
 
 def since(steps: Steps) -> int:

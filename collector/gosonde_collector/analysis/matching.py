@@ -1,14 +1,15 @@
 """How many goroutines of a snapshot belong to a `go` statement.
 
-debug=2 names the statement. The other formats name only the function that runs first, and never the one that the
-compiler wraps around it, so that the answer is a range: at least, at most. See docs/adr/0011-start-functions.md.
+debug=2 and what was read from memory name the statement. The other formats name only the function that runs first,
+and never the one that the compiler wraps around it, so that the answer is a range: at least, at most. See
+docs/adr/0011-start-functions.md.
 """
 
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from gosonde_collector.evidence.model import Frame, GoroutineProfile
+from gosonde_collector.evidence.model import WITH_STATEMENT, Frame, GoroutineGroup, GoroutineProfile
 from gosonde_collector.model import Site
 
 TYPE_ARGUMENTS = re.compile(r"\[[^\[\]]*\]")
@@ -35,9 +36,24 @@ def plain_name(function: str) -> str:
 
 def count_goroutines(profile: GoroutineProfile, site: Site, others: Iterable[Site]) -> Count:
     """How many goroutines of the profile `site` started; `others` are the known sites of the same process."""
-    if profile.format == "debug=2":
+    if profile.format in WITH_STATEMENT:
         return _by_statement(profile, site, others)
     return _by_start(profile, site, others)
+
+
+def goroutines_of(profile: GoroutineProfile, site: Site) -> list[GoroutineGroup]:
+    """The groups that `site` started, as far as the format tells; of a line with several sites, those of all."""
+    if profile.format in WITH_STATEMENT:
+        here = _statement(site)
+        return [group for group in profile.groups if group.created_by and _created_at(group.created_by) == here]
+    start = plain_name(site.start_function)
+    if not start:
+        return []
+    return [group for group in profile.groups if group.frames and plain_name(group.frames[-1].function) == start]
+
+
+def _created_at(by: Frame) -> Frame:
+    return Frame(plain_name(by.function), by.file, by.line)
 
 
 def _statement(site: Site) -> Frame:
@@ -47,7 +63,7 @@ def _statement(site: Site) -> Frame:
 def _by_statement(profile: GoroutineProfile, site: Site, others: Iterable[Site]) -> Count:
     created = ((group.created_by, group.count) for group in profile.groups if group.created_by)
     here = _statement(site)
-    count = sum(n for by, n in created if Frame(plain_name(by.function), by.file, by.line) == here)
+    count = sum(n for by, n in created if _created_at(by) == here)
     sharing = sum(_statement(other) == here for other in others if other.pc != site.pc)
     where = f"created by {site.function} at {site.file}:{site.line}"
     if sharing:

@@ -1,6 +1,6 @@
 """What each kind of evidence says of a site that grows."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -31,13 +31,13 @@ class Witness:
 
 
 def all_witnesses(
-    series: Series, growth: Growth | None, snapshot: Snapshot | None, others: Iterable[Site]
+    series: Series, growth: Growth | None, memory: Snapshot | None, pprof: Snapshot | None, others: Sequence[Site]
 ) -> tuple[Witness, ...]:
     """The four witnesses of a site, in their fixed order."""
     return (
         events(series, growth),
-        Witness("memory", SILENT, "no goroutines of this process were read from memory"),
-        pprof(series, snapshot, others),
+        counted("memory", "no goroutines of this process were read from memory", series, memory, others),
+        counted("pprof", "no snapshot of this process was pushed", series, pprof, others),
         Witness("gctrace", SILENT, "no gctrace log of this process was given"),
     )
 
@@ -48,22 +48,32 @@ def events(series: Series, growth: Growth | None) -> Witness:
     if not growth:
         return Witness("events", DISAGREES, f"{totals}; the live count does not grow now")
     recent = f"{growth.created} created and {growth.exited} exited in the last {growth.window_s} s"
-    rise = f"live up by {growth.grown:.0f}, rising in {growth.rising_parts} of {PARTS} parts"
+    slope = growth.slope
+    rise = (
+        f"live up by {growth.grown}, rising in {growth.rising_parts} of {PARTS} parts, {slope.middle:.3g} per second "
+        f"({slope.low:.3g} to {slope.high:.3g}), {growth.shape}"
+    )
     return Witness("events", AGREES, f"{recent}: {rise}; {totals}")
 
 
-def pprof(series: Series, snapshot: Snapshot | None, others: Iterable[Site]) -> Witness:
-    """A goroutine profile against the live count at its time."""
+def counted(name: str, missing: str, series: Series, snapshot: Snapshot | None, others: Sequence[Site]) -> Witness:
+    """A snapshot of goroutines against the live count at its time."""
     if snapshot is None:
-        return Witness("pprof", SILENT, "no snapshot of this process was pushed")
+        return Witness(name, SILENT, missing)
     age = series.until_unix_nano - snapshot.taken_unix_nano
     if age > MAX_AGE_NS or snapshot.taken_unix_nano + TIMING_NS < series.unix_nano[0]:
-        return Witness("pprof", SILENT, f"the newest snapshot is {age / SECOND:.0f} s old: too old")
+        return Witness(name, SILENT, f"the newest snapshot is {age / SECOND:.0f} s old: too old")
     if -age > MAX_AGE_NS:
-        return Witness("pprof", SILENT, f"the newest snapshot is dated {-age / SECOND:.0f} s in the future")
+        return Witness(name, SILENT, f"the newest snapshot is dated {-age / SECOND:.0f} s in the future")
     shown = count_goroutines(snapshot.profile, series.site, others)
     low, high = live_around(series, snapshot.taken_unix_nano)
-    return Witness("pprof", _compare(shown, low, high, series), _detail(shown, low, high, snapshot, age))
+    return Witness(name, _compare(shown, low, high, series), _detail(shown, low, high, snapshot, age))
+
+
+def usable(series: Series, snapshot: Snapshot) -> bool:
+    """Whether the snapshot is of the time that the series covers, and not too old."""
+    age = series.until_unix_nano - snapshot.taken_unix_nano
+    return abs(age) <= MAX_AGE_NS and snapshot.taken_unix_nano + TIMING_NS >= series.unix_nano[0]
 
 
 def live_around(series: Series, unix_nano: int) -> tuple[int, int]:

@@ -1,6 +1,12 @@
 """A goroutine profile as plain values, whatever format it came in."""
 
 from dataclasses import dataclass
+from typing import Final
+
+#: The format of a profile that gosonde read from a process's memory.
+MEMORY: Final = "memory"
+#: Formats that name each goroutine's `go` statement and state.
+WITH_STATEMENT: Final = frozenset({"debug=2", MEMORY})
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,9 +25,9 @@ class GoroutineGroup:
     Attributes:
         count: How many, at least 1.
         frames: Innermost first; empty when the format gives no symbols.
-        created_by: The `go` statement; only debug=2 names it, and not for the main goroutine.
-        state: Wait reason or status, such as "chan receive"; only debug=2 names it.
-        wait_minutes: The longest wait among them, in whole minutes; only debug=2 names it.
+        created_by: The `go` statement; only formats in WITH_STATEMENT name it, and not for the main goroutine.
+        state: Wait reason or status, such as "chan receive"; as `created_by`.
+        wait_minutes: The longest wait among them, in whole minutes; as `created_by`.
     """
 
     count: int
@@ -36,7 +42,7 @@ class GoroutineProfile:
     """What a goroutine profile says.
 
     Attributes:
-        format: "proto", "debug=1" or "debug=2".
+        format: "proto", "debug=1", "debug=2" or MEMORY.
         groups: In the order of the file.
         taken_unix_nano: When it was taken; 0 when the file does not say (the text formats never do).
     """

@@ -7,11 +7,16 @@ from gosonde_pb.pprof.v1 import profile_pb2
 
 from gosonde_collector.errors import ProfileError
 from gosonde_collector.evidence.lines import MAX_FRAMES
-from gosonde_collector.evidence.model import Frame, GoroutineGroup, GoroutineProfile
+from gosonde_collector.evidence.model import MEMORY, Frame, GoroutineGroup, GoroutineProfile
 from gosonde_collector.evidence.records import check_records
 
 #: What the outermost frame of every goroutine returns to.
 EXIT = "runtime.goexit"
+#: The comment of a profile that gosonde read from a process's memory, what its labels are called, and the function that
+#: stands for the stack of a goroutine that ran.
+READ_BY_GOSONDE = "read by gosonde"
+STATE, WAIT_REASON, CREATED_BY, AGE = "state", "wait_reason", "created_by", "age"
+NO_STACK = "[active: no stack]"
 
 
 def parse_proto(data: bytes) -> GoroutineProfile:
@@ -29,8 +34,12 @@ def parse_proto(data: bytes) -> GoroutineProfile:
     _check_type(profile, strings)
     functions = {function.id: function for function in profile.function}
     stacks = {place.id: _frames(place, functions, strings) for place in profile.location}
-    groups = (_group(number, sample, stacks) for number, sample in enumerate(profile.sample))
-    return GoroutineProfile("proto", tuple(groups), max(profile.time_nanos, 0))
+    from_memory = READ_BY_GOSONDE in (_string(strings, comment) for comment in profile.comment)
+    groups = [_group(number, sample, stacks) for number, sample in enumerate(profile.sample)]
+    if from_memory:
+        labels = (_labels(sample, strings) for sample in profile.sample)
+        groups = [_labelled(group, *known) for group, known in zip(groups, labels, strict=True)]
+    return GoroutineProfile(MEMORY if from_memory else "proto", tuple(groups), max(profile.time_nanos, 0))
 
 
 def _check_type(profile: profile_pb2.Profile, strings: Sequence[str]) -> None:
@@ -49,6 +58,22 @@ def _group(number: int, sample: profile_pb2.Sample, stacks: Mapping[int, Sequenc
     except KeyError as error:
         raise ProfileError(f"sample {number} of the profile refers to location {error}, which is not there") from error
     return GoroutineGroup(sample.value[0], tuple(frame for frame in frames if frame.function != EXIT))
+
+
+def _labels(sample: profile_pb2.Sample, strings: Sequence[str]) -> tuple[dict[str, str], int]:
+    """(text by key, age in seconds) of a sample."""
+    texts = {_string(strings, label.key): _string(strings, label.str) for label in sample.label}
+    ages = (label.num for label in sample.label if _string(strings, label.key) == AGE)
+    return texts, max(next(ages, 0), 0)
+
+
+def _labelled(group: GoroutineGroup, texts: Mapping[str, str], age_s: int) -> GoroutineGroup:
+    function, _, place = texts.get(CREATED_BY, "").partition(" ")
+    file, _, line = place.rpartition(":")
+    created_by = Frame(function, file, int(line)) if function and line.isascii() and line.isdigit() else None
+    state = texts.get(WAIT_REASON) or texts.get(STATE, "")
+    frames = tuple(frame for frame in group.frames if frame.function != NO_STACK)
+    return GoroutineGroup(group.count, frames, created_by, state, age_s // 60)
 
 
 def _frames(

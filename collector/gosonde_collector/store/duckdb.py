@@ -76,9 +76,9 @@ class DuckDBStore:
             insert(connection, "snapshot_groups", rows.group_columns(snapshot_id, profile))
         return snapshot_id
 
-    def newest_snapshot(self, host: str, process: ProcessKey) -> Snapshot | None:
+    def newest_snapshot(self, host: str, process: ProcessKey, *, from_memory: bool) -> Snapshot | None:
         """See Store."""
-        return rows.snapshot(self._select(queries.NEWEST_SNAPSHOT, host, *rows.key_values(process)))
+        return rows.snapshot(self._select(queries.NEWEST_SNAPSHOT, host, *rows.key_values(process), from_memory))
 
     def save_findings(self, findings: Sequence[FindingRecord]) -> None:
         """See Store."""

@@ -43,8 +43,8 @@ class Store(Protocol):
     def add_snapshot(self, host: str, process: ProcessKey, taken_unix_nano: int, profile: GoroutineProfile) -> str:
         """Stores a goroutine profile of a process and returns its id."""
 
-    def newest_snapshot(self, host: str, process: ProcessKey) -> Snapshot | None:
-        """The snapshot of the process that was taken last."""
+    def newest_snapshot(self, host: str, process: ProcessKey, *, from_memory: bool) -> Snapshot | None:
+        """The snapshot of the process that was taken last: of those read from memory, or of all others."""
 
     def save_findings(self, findings: Sequence[FindingRecord]) -> None:
         """Stores a new version of each finding."""

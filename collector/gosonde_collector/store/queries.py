@@ -119,7 +119,7 @@ SELECT s.snapshot_id, s.taken_unix_nano, s.format, g.goroutines, g.functions, g.
     g.created_function, g.created_file, g.created_line, g.state, g.wait_minutes
 FROM (
     SELECT * FROM snapshots
-    WHERE host = ? AND boot_id = ? AND pid = ? AND start_ticks = ? AND exec_epoch = ?
+    WHERE host = ? AND boot_id = ? AND pid = ? AND start_ticks = ? AND exec_epoch = ? AND (format = 'memory') = ?
     ORDER BY taken_unix_nano DESC, stored_unix_nano DESC LIMIT 1
 ) AS s
 JOIN snapshot_groups AS g ON g.snapshot_id = s.snapshot_id

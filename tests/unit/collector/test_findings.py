@@ -37,11 +37,11 @@ def verdict(finding: Finding, name: str) -> tuple[str, str]:
 
 
 def test_a_leak_opens_a_finding_with_its_site_and_numbers(store: DuckDBStore) -> None:
-    leak(store, 15)
+    leak(store, 50, per_second=6)
     (finding,) = found(Analyst(store))
     assert (finding.state, finding.cause, finding.live) == ("opened", "unknown", 300)
     assert (finding.host, finding.process, finding.exe, finding.site) == ("web-1", KEY, "/srv/app", SITE)
-    assert finding.growth_per_second == pytest.approx(20, rel=0.1)
+    assert finding.growth_per_second == pytest.approx(6, rel=0.1)
     assert finding.first_seen_unix_nano == START
     assert 0.5 <= finding.confidence < 0.7
     assert [witness.name for witness in finding.witnesses] == ["events", "memory", "pprof", "gctrace"]
@@ -51,23 +51,23 @@ def test_a_leak_opens_a_finding_with_its_site_and_numbers(store: DuckDBStore) ->
 
 def test_a_finding_keeps_its_id_and_grows_surer(store: DuckDBStore) -> None:
     analyst = Analyst(store)
-    leak(store, 15)
+    leak(store, 50)
     (early,) = found(analyst)
-    leak(store, 120, first=16)
+    leak(store, 120, first=51)
     (late,) = found(analyst)
     assert (late.id, late.first_seen_unix_nano) == (early.id, early.first_seen_unix_nano)
-    assert (late.state, late.live) == ("growing", 2_700)
+    assert (late.state, late.live) == ("growing", 3_400)
     assert late.confidence > early.confidence
 
 
 def test_findings_outlive_the_collector(tmp_path: Path) -> None:
     store = open_store(tmp_path)
-    leak(store, 15)
+    leak(store, 50)
     (before,) = found(Analyst(store))
     store.close()
     store = open_store(tmp_path)
     assert Analyst(store).findings(ProcessFilter()) == [before]
-    leak(store, 60, first=16)
+    leak(store, 60, first=51)
     (after,) = found(Analyst(store))
     assert (after.id, after.state) == (before.id, "growing")
     store.close()
@@ -86,21 +86,21 @@ def test_a_leak_that_stops_is_stable_and_less_sure(store: DuckDBStore) -> None:
 
 def test_a_finding_whose_goroutines_end_is_resolved_and_may_open_again(store: DuckDBStore) -> None:
     analyst = Analyst(store)
-    leak(store, 30)
+    leak(store, 50)
     assert found(analyst)
-    feed(store, 31, [(600, 500)])
+    feed(store, 51, [(1_000, 900)])
     (resolved,) = found(analyst)
     assert resolved.state == "resolved"
-    feed(store, 32, [(600 + 40 * n, 500) for n in range(30)])
+    feed(store, 52, [(1_000 + 40 * n, 900) for n in range(60)])
     (again,) = found(analyst)
     assert (again.id, again.state) == (resolved.id, "opened")
 
 
 def test_a_finding_of_a_process_that_ended_is_resolved(store: DuckDBStore) -> None:
     analyst = Analyst(store)
-    leak(store, 30)
+    leak(store, 50)
     assert found(analyst)
-    store.append([batch(31, processes=[process(ended_unix_nano=START + 31 * SECOND)])])
+    store.append([batch(51, processes=[process(ended_unix_nano=START + 51 * SECOND)])])
     (finding,) = found(analyst)
     assert (finding.state, finding.growth_per_second, finding.live) == ("resolved", 0.0, 0)
     analyst.forget(START + 60 * SECOND)
@@ -109,7 +109,7 @@ def test_a_finding_of_a_process_that_ended_is_resolved(store: DuckDBStore) -> No
 
 def test_findings_are_chosen_by_host_and_pid_and_the_fastest_come_first(store: DuckDBStore) -> None:
     other = replace(SITE, pc=0x2000)
-    store.append([batch(n, counters=[(0, SITE.pc, 20 * n, 0), (0, other.pc, 90 * n, 0)]) for n in range(1, 16)])
+    store.append([batch(n, counters=[(0, SITE.pc, 20 * n, 0), (0, other.pc, 90 * n, 0)]) for n in range(1, 51)])
     analyst = Analyst(store)
     assert [finding.site.pc for finding in found(analyst)] == [other.pc, SITE.pc]
     assert len(analyst.findings(ProcessFilter("web-1", KEY.pid))) == 2
@@ -124,9 +124,9 @@ Push = Callable[..., tuple[str, str]]
 def push(store: DuckDBStore) -> Push:
     """Leaks 400 goroutines, pushes a snapshot taken at their time, and gives the pprof witness's verdict."""
 
-    def run(*groups: GoroutineGroup, kind: str = "debug=2", taken_s: int = 20, **changes: Any) -> tuple[str, str]:
+    def run(*groups: GoroutineGroup, kind: str = "debug=2", taken_s: int = 50, **changes: Any) -> tuple[str, str]:
         store.append(
-            [batch(n, counters=[(0, SITE.pc, 20 * n, 0)], processes=[process(**changes)]) for n in range(1, 21)]
+            [batch(n, counters=[(0, SITE.pc, 8 * n, 0)], processes=[process(**changes)]) for n in range(1, 51)]
         )
         store.add_snapshot("web-1", KEY, START + taken_s * SECOND, GoroutineProfile(kind, groups))
         (finding,) = found(Analyst(store))
@@ -156,7 +156,7 @@ def test_goroutines_older_than_the_counting_do_not_contradict(push: Push) -> Non
 
 
 def test_an_old_snapshot_is_compared_with_the_count_of_its_time(push: Push) -> None:
-    assert push(GoroutineGroup(200, (), HERE), taken_s=10)[0] == "agrees"
+    assert push(GoroutineGroup(200, (), HERE), taken_s=25)[0] == "agrees"
 
 
 def test_a_snapshot_from_before_the_counting_is_silent(push: Push) -> None:
@@ -184,11 +184,11 @@ def test_too_few_goroutines_of_any_start_disagree(push: Push) -> None:
 
 
 def test_agreement_makes_surer_and_contradiction_less_sure(store: DuckDBStore) -> None:
-    leak(store, 20)
+    leak(store, 50, per_second=8)
     analyst = Analyst(store)
     (alone,) = found(analyst)
-    store.add_snapshot("web-1", KEY, START + 20 * SECOND, GoroutineProfile("debug=2", (GoroutineGroup(400, (), HERE),)))
+    store.add_snapshot("web-1", KEY, START + 50 * SECOND, GoroutineProfile("debug=2", (GoroutineGroup(400, (), HERE),)))
     (supported,) = found(analyst)
-    store.add_snapshot("web-1", KEY, START + 20 * SECOND + 1, GoroutineProfile("debug=2", (GoroutineGroup(1, ()),)))
+    store.add_snapshot("web-1", KEY, START + 50 * SECOND + 1, GoroutineProfile("debug=2", (GoroutineGroup(1, ()),)))
     (contradicted,) = found(analyst)
     assert contradicted.confidence < alone.confidence < supported.confidence < 1

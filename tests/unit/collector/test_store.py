@@ -172,10 +172,11 @@ def test_a_snapshot_comes_back_as_it_went_in(store: DuckDBStore) -> None:
     )
     store.add_snapshot("web-1", KEY, START, GoroutineProfile("debug=2", (GoroutineGroup(1, ()),)))
     newest = store.add_snapshot("web-1", KEY, START + 1, GoroutineProfile("debug=2", groups))
-    snapshot = store.newest_snapshot("web-1", KEY)
+    snapshot = store.newest_snapshot("web-1", KEY, from_memory=False)
     assert snapshot
     assert (snapshot.id, snapshot.taken_unix_nano, snapshot.profile.groups) == (newest, START + 1, groups)
-    assert store.newest_snapshot("web-2", KEY) is None
+    assert store.newest_snapshot("web-2", KEY, from_memory=False) is None
+    assert store.newest_snapshot("web-1", KEY, from_memory=True) is None
 
 
 def test_only_the_newest_version_of_a_finding_is_given(store: DuckDBStore) -> None:

@@ -1,0 +1,108 @@
+"""A cause is told from where goroutines wait, and stays unknown when they do not agree."""
+
+import pytest
+from gosonde_collector.analysis.causes import Cause, classify
+from gosonde_collector.analysis.growth import Growth
+from gosonde_collector.analysis.remedies import REMEDIES, remedy
+from gosonde_collector.analysis.slope import Slope
+from gosonde_collector.evidence.model import Frame, GoroutineGroup, GoroutineProfile
+from gosonde_collector.model import Site
+
+SITE = Site("build", 0x1000, "main.serve", "main.go", 42, "main.serve.func1")
+BY = Frame("main.serve", "main.go", 42)
+
+
+def growth(created: int = 100, exited: int = 0) -> Growth:
+    return Growth(60, Slope(1, 1, 1), created - exited, 8, created, exited, 0, "steady")
+
+
+def group(state: str, *functions: str, count: int = 10, by: Frame = BY) -> GoroutineGroup:
+    return GoroutineGroup(count, tuple(Frame(function, "x.go", 1) for function in functions), by, state)
+
+
+def cause(*groups: GoroutineGroup, site: Site = SITE, seen: Growth | None = None) -> Cause:
+    return classify(site, GoroutineProfile("debug=2", groups), seen or growth())
+
+
+@pytest.mark.parametrize(
+    ("state", "functions", "expected"),
+    [
+        ("chan send", ("main.serve.func1",), "channel-send"),
+        ("chan send (nil chan)", ("main.serve.func1",), "nil-channel"),
+        ("chan receive (nil chan)", ("main.serve.func1",), "nil-channel"),
+        ("chan receive", ("main.serve.func1",), "channel-receive"),
+        ("chan receive", ("runtime.gopark", "runtime.chanrecv", "runtime.chanrecv2", "main.work"), "queue"),
+        ("chan receive", ("main.watchContext",), "context"),
+        ("select", ("main.serve.func1",), "select"),
+        ("select (no cases)", ("main.serve.func1",), "select"),
+        ("select", ("lib.(*Cache).janitor",), "timer"),
+        ("sleep", ("time.Sleep", "main.serve.func1"), "sleep-loop"),
+        ("semacquire", ("sync.runtime_SemacquireMutex", "sync.(*Mutex).Lock", "main.f"), "lock"),
+        ("sync.Mutex.Lock", ("main.f",), "lock"),
+        ("sync.RWMutex.RLock", ("sync.(*RWMutex).RLock", "main.f"), "lock"),
+        ("semacquire", ("sync.runtime_Semacquire", "sync.(*WaitGroup).Wait", "main.f"), "waitgroup"),
+        ("sync.WaitGroup.Wait", ("main.f",), "waitgroup"),
+        ("sync.Cond.Wait", ("sync.(*Cond).Wait", "main.f"), "cond"),
+        ("IO wait", ("internal/poll.(*FD).Read", "net.(*conn).Read", "main.f"), "io"),
+        ("syscall", ("syscall.Syscall", "syscall.Flock", "main.f"), "syscall"),
+        ("runnable", ("main.f",), "unknown"),
+        ("some new reason", ("main.f",), "unknown"),
+    ],
+)
+def test_a_wait_reason_and_a_stack_tell_the_cause(state: str, functions: tuple[str, ...], expected: str) -> None:
+    found = cause(group(state, *functions))
+    assert found.name == expected
+    assert found.stack[-1].function == functions[-1]
+    assert found.states == ((state, 10),)
+
+
+def test_goroutines_that_wait_for_different_things_leave_the_cause_unknown() -> None:
+    assert cause(group("chan send", "main.a"), group("sleep", "time.Sleep")).name == "unknown"
+
+
+def test_a_few_that_differ_change_nothing() -> None:
+    assert cause(group("chan send", "main.a", count=20), group("running", "main.a", count=3)).name == "channel-send"
+
+
+def test_goroutines_of_other_statements_do_not_count() -> None:
+    other = group("sleep", "time.Sleep", by=Frame("main.other", "main.go", 7), count=1_000)
+    assert cause(group("chan send", "main.a"), other).name == "channel-send"
+
+
+def test_without_goroutines_of_the_site_nothing_is_said() -> None:
+    assert cause() == Cause()
+
+
+CONNECTION = Site("build", 1, "net/http.(*Transport).dialConn", "transport.go", 1, "net/http.(*persistConn).writeLoop")
+DIAL = Frame(CONNECTION.function, "transport.go", 2)
+
+
+@pytest.mark.parametrize(("state", "expected"), [("select", "http-body"), ("IO wait", "http-idle")])
+def test_the_reader_of_an_http_connection_tells_of_its_writer_too(state: str, expected: str) -> None:
+    reader = group(state, "net/http.(*persistConn).readLoop", by=DIAL)
+    writer = group("select", "net/http.(*persistConn).writeLoop", by=DIAL)
+    asking = group("select", "net/http.(*Transport).roundTrip", "net/http.(*Client).Do", "main.fetch")
+    found = cause(reader, writer, asking, site=CONNECTION)
+    assert found.name == expected
+    assert "Requests are made in main.fetch." in remedy(found, CONNECTION)
+
+
+def test_goroutines_that_end_more_slowly_than_others_begin_are_too_many() -> None:
+    assert cause(group("sleep", "time.Sleep"), seen=growth(100, 50)).name == "unbounded-go"
+
+
+def test_a_few_that_stay_among_many_that_end_are_not_too_many() -> None:
+    assert cause(group("chan receive", "main.a"), seen=growth(1_000, 990)).name == "channel-receive"
+
+
+def test_what_the_context_and_time_packages_start_has_one_cause() -> None:
+    for function, expected in (("context.(*cancelCtx).propagateCancel", "context"), ("time.goFunc", "timer")):
+        site = Site("build", 1, function, "go.go", 9)
+        assert cause(group("select", "x.y", by=Frame(function, "go.go", 9)), site=site).name == expected
+
+
+def test_every_remedy_can_be_said() -> None:
+    for name in REMEDIES:
+        text = remedy(Cause(name), SITE)
+        assert "{" not in text
+        assert len(text) > 40
