@@ -588,3 +588,272 @@ class PushSnapshotResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PushSnapshotResponse: _TypeAlias = PushSnapshotResponse  # noqa: Y015
+
+@_typing.final
+class Frame(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FUNCTION_FIELD_NUMBER: _builtins.int
+    FILE_FIELD_NUMBER: _builtins.int
+    LINE_FIELD_NUMBER: _builtins.int
+    function: _builtins.str
+    file: _builtins.str
+    line: _builtins.int
+    def __init__(
+        self,
+        *,
+        function: _builtins.str = ...,
+        file: _builtins.str = ...,
+        line: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["file", b"file", "function", b"function", "line", b"line"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Frame: _TypeAlias = Frame  # noqa: Y015
+
+@_typing.final
+class StateCount(_message.Message):
+    """How many of a site's goroutines are in a state, or wait for a reason."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATE_FIELD_NUMBER: _builtins.int
+    GOROUTINES_FIELD_NUMBER: _builtins.int
+    state: _builtins.str
+    goroutines: _builtins.int
+    def __init__(
+        self,
+        *,
+        state: _builtins.str = ...,
+        goroutines: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["goroutines", b"goroutines", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StateCount: _TypeAlias = StateCount  # noqa: Y015
+
+@_typing.final
+class LivePoint(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UNIX_NANO_FIELD_NUMBER: _builtins.int
+    LIVE_FIELD_NUMBER: _builtins.int
+    unix_nano: _builtins.int
+    live: _builtins.int
+    def __init__(
+        self,
+        *,
+        unix_nano: _builtins.int = ...,
+        live: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["live", b"live", "unix_nano", b"unix_nano"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LivePoint: _TypeAlias = LivePoint  # noqa: Y015
+
+@_typing.final
+class GcSign(_message.Message):
+    """Something that the garbage collector does of what a leak makes it do."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    VERDICT_FIELD_NUMBER: _builtins.int
+    DETAIL_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    verdict: Global___Verdict.ValueType
+    detail: _builtins.str
+    """The numbers behind the verdict, in one sentence."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        verdict: Global___Verdict.ValueType = ...,
+        detail: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["detail", b"detail", "name", b"name", "verdict", b"verdict"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GcSign: _TypeAlias = GcSign  # noqa: Y015
+
+@_typing.final
+class ExplainFindingRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainFindingRequest: _TypeAlias = ExplainFindingRequest  # noqa: Y015
+
+@_typing.final
+class ExplainFindingResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FINDING_FIELD_NUMBER: _builtins.int
+    CAUSE_REASON_FIELD_NUMBER: _builtins.int
+    STATES_FIELD_NUMBER: _builtins.int
+    STACK_FIELD_NUMBER: _builtins.int
+    POINTS_FIELD_NUMBER: _builtins.int
+    GC_SIGNS_FIELD_NUMBER: _builtins.int
+    OPENED_UNIX_NANO_FIELD_NUMBER: _builtins.int
+    GREW_UNIX_NANO_FIELD_NUMBER: _builtins.int
+    cause_reason: _builtins.str
+    """What the cause was told from; empty while it is unknown for want of evidence."""
+    opened_unix_nano: _builtins.int
+    grew_unix_nano: _builtins.int
+    """When it was last seen to grow."""
+    @_builtins.property
+    def finding(self) -> Global___Finding: ...
+    @_builtins.property
+    def states(self) -> _containers.RepeatedCompositeFieldContainer[Global___StateCount]: ...
+    @_builtins.property
+    def stack(self) -> _containers.RepeatedCompositeFieldContainer[Global___Frame]:
+        """The stack that most of the goroutines have, innermost first."""
+
+    @_builtins.property
+    def points(self) -> _containers.RepeatedCompositeFieldContainer[Global___LivePoint]:
+        """The live count of the last hour, oldest first, at most 120 points; empty when the process has ended."""
+
+    @_builtins.property
+    def gc_signs(self) -> _containers.RepeatedCompositeFieldContainer[Global___GcSign]: ...
+    def __init__(
+        self,
+        *,
+        finding: Global___Finding | None = ...,
+        cause_reason: _builtins.str = ...,
+        states: _abc.Iterable[Global___StateCount] | None = ...,
+        stack: _abc.Iterable[Global___Frame] | None = ...,
+        points: _abc.Iterable[Global___LivePoint] | None = ...,
+        gc_signs: _abc.Iterable[Global___GcSign] | None = ...,
+        opened_unix_nano: _builtins.int = ...,
+        grew_unix_nano: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["finding", b"finding"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause_reason", b"cause_reason", "finding", b"finding", "gc_signs", b"gc_signs", "grew_unix_nano", b"grew_unix_nano", "opened_unix_nano", b"opened_unix_nano", "points", b"points", "stack", b"stack", "states", b"states"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainFindingResponse: _TypeAlias = ExplainFindingResponse  # noqa: Y015
+
+@_typing.final
+class WatchFindingsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FILTER_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def filter(self) -> Global___ProcessFilter: ...
+    def __init__(
+        self,
+        *,
+        filter: Global___ProcessFilter | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchFindingsRequest: _TypeAlias = WatchFindingsRequest  # noqa: Y015
+
+@_typing.final
+class WatchFindingsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FINDING_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def finding(self) -> Global___Finding: ...
+    def __init__(
+        self,
+        *,
+        finding: Global___Finding | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["finding", b"finding"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["finding", b"finding"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchFindingsResponse: _TypeAlias = WatchFindingsResponse  # noqa: Y015
+
+@_typing.final
+class PushGcTraceRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HOST_FIELD_NUMBER: _builtins.int
+    PID_FIELD_NUMBER: _builtins.int
+    LINES_FIELD_NUMBER: _builtins.int
+    host: _builtins.str
+    pid: _builtins.int
+    lines: _builtins.bytes
+    """Whole lines, at most 4 MiB."""
+    def __init__(
+        self,
+        *,
+        host: _builtins.str = ...,
+        pid: _builtins.int = ...,
+        lines: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["host", b"host", "lines", b"lines", "pid", b"pid"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PushGcTraceRequest: _TypeAlias = PushGcTraceRequest  # noqa: Y015
+
+@_typing.final
+class PushGcTraceResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CYCLES_FIELD_NUMBER: _builtins.int
+    OTHERS_FIELD_NUMBER: _builtins.int
+    AGREEING_FIELD_NUMBER: _builtins.int
+    DIFFERING_FIELD_NUMBER: _builtins.int
+    LARGEST_DIFFERENCE_NS_FIELD_NUMBER: _builtins.int
+    cycles: _builtins.int
+    """Lines that told of a cycle, and lines that were something else."""
+    others: _builtins.int
+    agreeing: _builtins.int
+    """Cycles that the probes saw too: how many stopped the world for as long as the log says, and how many did not."""
+    differing: _builtins.int
+    largest_difference_ns: _builtins.int
+    """The largest difference of one cycle's two stops of the world together."""
+    def __init__(
+        self,
+        *,
+        cycles: _builtins.int = ...,
+        others: _builtins.int = ...,
+        agreeing: _builtins.int = ...,
+        differing: _builtins.int = ...,
+        largest_difference_ns: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreeing", b"agreeing", "cycles", b"cycles", "differing", b"differing", "largest_difference_ns", b"largest_difference_ns", "others", b"others"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PushGcTraceResponse: _TypeAlias = PushGcTraceResponse  # noqa: Y015

@@ -60,6 +60,21 @@ class CollectorServiceStub:
                 request_serializer=gosonde_dot_v1_dot_collector__pb2.PushSnapshotRequest.SerializeToString,
                 response_deserializer=gosonde_dot_v1_dot_collector__pb2.PushSnapshotResponse.FromString,
                 _registered_method=True)
+        self.ExplainFinding = channel.unary_unary(
+                '/gosonde.v1.CollectorService/ExplainFinding',
+                request_serializer=gosonde_dot_v1_dot_collector__pb2.ExplainFindingRequest.SerializeToString,
+                response_deserializer=gosonde_dot_v1_dot_collector__pb2.ExplainFindingResponse.FromString,
+                _registered_method=True)
+        self.WatchFindings = channel.unary_stream(
+                '/gosonde.v1.CollectorService/WatchFindings',
+                request_serializer=gosonde_dot_v1_dot_collector__pb2.WatchFindingsRequest.SerializeToString,
+                response_deserializer=gosonde_dot_v1_dot_collector__pb2.WatchFindingsResponse.FromString,
+                _registered_method=True)
+        self.PushGcTrace = channel.unary_unary(
+                '/gosonde.v1.CollectorService/PushGcTrace',
+                request_serializer=gosonde_dot_v1_dot_collector__pb2.PushGcTraceRequest.SerializeToString,
+                response_deserializer=gosonde_dot_v1_dot_collector__pb2.PushGcTraceResponse.FromString,
+                _registered_method=True)
 
 
 class CollectorServiceServicer:
@@ -97,6 +112,27 @@ class CollectorServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ExplainFinding(self, request, context):
+        """One finding with its evidence.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchFindings(self, request, context):
+        """Every finding as it is now, then each one again whenever its state, its cause or what a witness says changes.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PushGcTrace(self, request, context):
+        """Lines of a process's standard error, run with GODEBUG=gctrace=1. Others among them are passed over.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_CollectorServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -124,6 +160,21 @@ def add_CollectorServiceServicer_to_server(servicer, server):
                     servicer.PushSnapshot,
                     request_deserializer=gosonde_dot_v1_dot_collector__pb2.PushSnapshotRequest.FromString,
                     response_serializer=gosonde_dot_v1_dot_collector__pb2.PushSnapshotResponse.SerializeToString,
+            ),
+            'ExplainFinding': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExplainFinding,
+                    request_deserializer=gosonde_dot_v1_dot_collector__pb2.ExplainFindingRequest.FromString,
+                    response_serializer=gosonde_dot_v1_dot_collector__pb2.ExplainFindingResponse.SerializeToString,
+            ),
+            'WatchFindings': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchFindings,
+                    request_deserializer=gosonde_dot_v1_dot_collector__pb2.WatchFindingsRequest.FromString,
+                    response_serializer=gosonde_dot_v1_dot_collector__pb2.WatchFindingsResponse.SerializeToString,
+            ),
+            'PushGcTrace': grpc.unary_unary_rpc_method_handler(
+                    servicer.PushGcTrace,
+                    request_deserializer=gosonde_dot_v1_dot_collector__pb2.PushGcTraceRequest.FromString,
+                    response_serializer=gosonde_dot_v1_dot_collector__pb2.PushGcTraceResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -262,6 +313,87 @@ class CollectorService:
             '/gosonde.v1.CollectorService/PushSnapshot',
             gosonde_dot_v1_dot_collector__pb2.PushSnapshotRequest.SerializeToString,
             gosonde_dot_v1_dot_collector__pb2.PushSnapshotResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExplainFinding(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gosonde.v1.CollectorService/ExplainFinding',
+            gosonde_dot_v1_dot_collector__pb2.ExplainFindingRequest.SerializeToString,
+            gosonde_dot_v1_dot_collector__pb2.ExplainFindingResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchFindings(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/gosonde.v1.CollectorService/WatchFindings',
+            gosonde_dot_v1_dot_collector__pb2.WatchFindingsRequest.SerializeToString,
+            gosonde_dot_v1_dot_collector__pb2.WatchFindingsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PushGcTrace(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gosonde.v1.CollectorService/PushGcTrace',
+            gosonde_dot_v1_dot_collector__pb2.PushGcTraceRequest.SerializeToString,
+            gosonde_dot_v1_dot_collector__pb2.PushGcTraceResponse.FromString,
             options,
             channel_credentials,
             insecure,

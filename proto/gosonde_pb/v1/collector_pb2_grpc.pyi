@@ -39,6 +39,12 @@ class CollectorServiceStub:
     ListFindings: _grpc.UnaryUnaryMultiCallable[_collector_pb2.ListFindingsRequest, _collector_pb2.ListFindingsResponse]
     PushSnapshot: _grpc.StreamUnaryMultiCallable[_collector_pb2.PushSnapshotRequest, _collector_pb2.PushSnapshotResponse]
     """The first request is the header, every later one a piece of the file."""
+    ExplainFinding: _grpc.UnaryUnaryMultiCallable[_collector_pb2.ExplainFindingRequest, _collector_pb2.ExplainFindingResponse]
+    """One finding with its evidence."""
+    WatchFindings: _grpc.UnaryStreamMultiCallable[_collector_pb2.WatchFindingsRequest, _collector_pb2.WatchFindingsResponse]
+    """Every finding as it is now, then each one again whenever its state, its cause or what a witness says changes."""
+    PushGcTrace: _grpc.UnaryUnaryMultiCallable[_collector_pb2.PushGcTraceRequest, _collector_pb2.PushGcTraceResponse]
+    """Lines of a process's standard error, run with GODEBUG=gctrace=1. Others among them are passed over."""
 
 @_typing.type_check_only
 class CollectorServiceAsyncStub(CollectorServiceStub):
@@ -51,6 +57,12 @@ class CollectorServiceAsyncStub(CollectorServiceStub):
     ListFindings: _aio.UnaryUnaryMultiCallable[_collector_pb2.ListFindingsRequest, _collector_pb2.ListFindingsResponse]  # type: ignore[assignment]
     PushSnapshot: _aio.StreamUnaryMultiCallable[_collector_pb2.PushSnapshotRequest, _collector_pb2.PushSnapshotResponse]  # type: ignore[assignment]
     """The first request is the header, every later one a piece of the file."""
+    ExplainFinding: _aio.UnaryUnaryMultiCallable[_collector_pb2.ExplainFindingRequest, _collector_pb2.ExplainFindingResponse]  # type: ignore[assignment]
+    """One finding with its evidence."""
+    WatchFindings: _aio.UnaryStreamMultiCallable[_collector_pb2.WatchFindingsRequest, _collector_pb2.WatchFindingsResponse]  # type: ignore[assignment]
+    """Every finding as it is now, then each one again whenever its state, its cause or what a witness says changes."""
+    PushGcTrace: _aio.UnaryUnaryMultiCallable[_collector_pb2.PushGcTraceRequest, _collector_pb2.PushGcTraceResponse]  # type: ignore[assignment]
+    """Lines of a process's standard error, run with GODEBUG=gctrace=1. Others among them are passed over."""
 
 class CollectorServiceServicer(metaclass=_abc_1.ABCMeta):
     """What the collector answers."""
@@ -90,5 +102,29 @@ class CollectorServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_collector_pb2.PushSnapshotResponse, _abc.Awaitable[_collector_pb2.PushSnapshotResponse]]:
         """The first request is the header, every later one a piece of the file."""
+
+    @_abc_1.abstractmethod
+    def ExplainFinding(
+        self,
+        request: _collector_pb2.ExplainFindingRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_collector_pb2.ExplainFindingResponse, _abc.Awaitable[_collector_pb2.ExplainFindingResponse]]:
+        """One finding with its evidence."""
+
+    @_abc_1.abstractmethod
+    def WatchFindings(
+        self,
+        request: _collector_pb2.WatchFindingsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_collector_pb2.WatchFindingsResponse], _abc.AsyncIterator[_collector_pb2.WatchFindingsResponse]]:
+        """Every finding as it is now, then each one again whenever its state, its cause or what a witness says changes."""
+
+    @_abc_1.abstractmethod
+    def PushGcTrace(
+        self,
+        request: _collector_pb2.PushGcTraceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_collector_pb2.PushGcTraceResponse, _abc.Awaitable[_collector_pb2.PushGcTraceResponse]]:
+        """Lines of a process's standard error, run with GODEBUG=gctrace=1. Others among them are passed over."""
 
 def add_CollectorServiceServicer_to_server(servicer: CollectorServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
