@@ -48,6 +48,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         exe=("/usr/bin/*", "*/server"),
         pid=(1, 4711),
         park=True,
+        reconcile_seconds=60,
         spool_mb=8,
         spool_hours=48,
         log_level="debug",

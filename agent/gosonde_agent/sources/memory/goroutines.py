@@ -1,5 +1,6 @@
 """Reads every goroutine of a process in blocks: headers, stacks, and the headers again to see what moved meanwhile."""
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -12,6 +13,9 @@ from gosonde_agent.sources.memory.layout import GoroutineLayout, goroutine_layou
 from gosonde_agent.sources.memory.proof import MAX_GOROUTINES
 from gosonde_agent.sources.memory.runtime import Runtime
 from gosonde_agent.sources.memory.stacks import StackWords
+
+#: A reading takes no longer; it has read some ten million goroutines by then.
+MAX_SECONDS = 60
 
 #: Goroutines read at a time: what bounds the agent's memory.
 BLOCK = 4_096
@@ -82,7 +86,7 @@ class GoroutineReader:
             ImplausibleMemoryError: More than fit into memory.
         """
         count = self._runtime.number(self._runtime.addresses.allglen)
-        if not 0 < count <= MAX_GOROUTINES:
+        if not 0 < count < MAX_GOROUTINES:
             raise ImplausibleMemoryError(f"process {self._memory.pid} claims to have {count} goroutines")
         return count
 
@@ -97,7 +101,12 @@ class GoroutineReader:
         # The length first: the list that has it, or a longer one, is behind the pointer by then.
         count = self.count()
         pointer = self._runtime.number(self._runtime.addresses.allgs)
+        end = time.monotonic() + MAX_SECONDS
         for start in range(0, count, BLOCK):
+            if time.monotonic() > end:
+                raise ImplausibleMemoryError(
+                    f"process {self._memory.pid} claims {count} goroutines: more than can be read in {MAX_SECONDS} s"
+                )
             size = min(BLOCK, count - start)
             data = self._memory.read(pointer + start * 8, size * 8)
             yield self._block(np.frombuffer(data, "<u8").astype(np.uint64), stacks=stacks)
@@ -105,14 +114,13 @@ class GoroutineReader:
     def _block(self, pointers: U64, *, stacks: bool) -> Block:
         at = self._layout
         rows, whole = self._memory.read_each(pointers, at.span)
+        if not whole.all():  # the runtime never frees a g
+            raise ImplausibleMemoryError(f"a goroutine in the list of process {self._memory.pid} is not mapped")
         status = _status(rows, at)
-        live = whole & ~np.isin(status, NOT_LIVE)
+        live = ~np.isin(status, NOT_LIVE)
         # A goroutine that lives points to itself, so a wrong list does not pass for goroutines.
         live &= _words(rows, at.itself) == pointers
         live &= status < KNOWN_STATES
-        unmapped = int((~whole).sum())
-        if unmapped and unmapped == len(pointers):
-            raise ImplausibleMemoryError(f"none of {unmapped} goroutines of process {self._memory.pid} is mapped")
         rows, pointers, status = rows[live], pointers[live], status[live]
         parked = np.isin(status, PARKED)
         walk = self._walk(rows, parked) if stacks else None

@@ -12,7 +12,8 @@ from gosonde_agent.sources.memory.candidates import Candidates
 from gosonde_agent.sources.memory.errors import NotLocatedError, UnreadableMemoryError
 from gosonde_agent.sources.memory.reader import ADDRESS_LIMIT, ProcessMemory
 
-MAX_GOROUTINES = 1 << 27
+#: Their stacks alone would take 128 GiB.
+MAX_GOROUTINES = 1 << 26
 MAX_PROCESSORS = 1 << 16
 #: runtime.heapMinimum with GOGC=100, bytes.
 DEFAULT_HEAP_MINIMUM = 4 << 20
@@ -172,10 +173,10 @@ class Prover:
 
             pointer, count = self._words(allp, 2)
             processors = self._words_at(pointer, count)
-            issued = max(self._at(processor + self._field("p", "goidcacheend")) for processor in processors)
+            caches = [self._at(processor + self._field("p", "goidcacheend")) for processor in processors]
             idle = sched("pidle")
             return (
-                issued - 1 <= sched("goidgen") < 1 << 62
+                max(caches, default=0) - 1 <= sched("goidgen") < 1 << 62
                 and 1 <= sched("ngsys", 4) <= self._word(allgs + 8)
                 and sched("npidle", 4) <= count
                 and (idle == 0 or idle in processors)
