@@ -9,6 +9,7 @@ PREFIX ?= /usr/local
 SYSCONFDIR ?= /etc
 DESTDIR ?=
 PYTEST_ARGS ?=
+FUZZ_SECONDS ?= 60
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -35,6 +36,12 @@ accuracy: setup ## Run every program of which it is known whether it leaks, and 
 
 test-faults: setup ## Kill, cut and fill up everything, at length
 	GOSONDE_FAULTS=full $(BIN)/pytest tests/integration/test_faults.py $(PYTEST_ARGS)
+
+test-matrix: setup ## Run the tests of Go binaries over every Go version and kind of build
+	GOSONDE_MATRIX=1 $(BIN)/pytest --timeout=900 $(PYTEST_ARGS) $(addprefix tests/integration/test_,matrix.py symbolization.py arm64.py gc_pauses.py)
+
+fuzz: setup ## Damage real binaries at random for FUZZ_SECONDS (default 60): the parsers must refuse or read each
+	$(BIN)/python -m tests.fuzz.run $(FUZZ_SECONDS)
 
 lint: setup ## Check style, types and the protocol
 	$(BIN)/ruff check .

@@ -10,6 +10,7 @@ from gosonde_agent.errors import MalformedBinaryError, UnprovedProbePointError, 
 from gosonde_agent.golang import buildinfo
 from gosonde_agent.golang.dwarf import read_structures
 from gosonde_agent.golang.elf import ElfImage
+from gosonde_agent.golang.known import Facts, KnownBinaries, evidence_of
 from gosonde_agent.golang.layouts import Layout, is_newer, layout_from, layout_of, newer_is_refused, structure_names
 from gosonde_agent.golang.pclntab import Location, Pclntab
 from gosonde_agent.golang.points import find_points, gopc_shown_by_code
@@ -75,8 +76,11 @@ class GoBinary:
         return start_function(self.pclntab, pc, self.layout.func_ids["wrapper"], self.architecture)
 
 
-def load(fd: int, path: str) -> GoBinary:
+def load(fd: int, path: str, known: KnownBinaries | None = None) -> GoBinary:
     """Works out everything about an open executable; `path` is for people to read.
+
+    Args:
+        known: Builds that were seen before; this one is added.
 
     Raises:
         NotGoError: It is no Go binary.
@@ -87,21 +91,30 @@ def load(fd: int, path: str) -> GoBinary:
     image = ElfImage(fd)
     go_version = buildinfo.read_version_string(image)
     version = buildinfo.parse_version(go_version)
-    layout, pclntab = _layout_and_pclntab(image, version)
-    found = find_points(image, pclntab, layout)
+    build_id = buildinfo.read_build_id(image)
+    facts = known.get(image, build_id) if known is not None else None
+    if facts is not None:
+        pclntab = Pclntab(image, facts.layout, (facts.header, facts.module))
+    else:
+        layout, pclntab = _layout_and_pclntab(image, version)
+        found = find_points(image, pclntab, layout)
+        evidence = evidence_of(image, pclntab.header, pclntab.module, found)
+        facts = Facts(layout, pclntab.header, pclntab.module, found, evidence)
+        if known is not None:
+            known.add(image, build_id, facts)
     return GoBinary(
         identity=FileIdentity.of(fd),
         path=path,
         go_version=go_version,
         version=version,
-        build_id=buildinfo.read_build_id(image),
+        build_id=build_id,
         architecture=image.architecture,
-        layout=layout,
+        layout=facts.layout,
         pclntab=pclntab,
-        points=found.points,
-        unproved=found.unproved,
-        file_offsets={probe: image.file_offset(point.vaddr) for probe, point in found.points.items()},
-        gc_stop_callers=found.gc_stop_callers,
+        points=facts.found.points,
+        unproved=facts.found.unproved,
+        file_offsets={probe: image.file_offset(point.vaddr) for probe, point in facts.found.points.items()},
+        gc_stop_callers=facts.found.gc_stop_callers,
     )
 
 

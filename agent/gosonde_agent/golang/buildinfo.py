@@ -13,6 +13,8 @@ ALIGNMENT = 16
 INLINE_STRINGS = 2
 BLOB_LIMIT = 4_096
 NOTE_LIMIT = 65_536
+MAX_DIGESTED = 64 << 20
+MAX_DIGESTED_SEGMENTS = 4
 #: l_info.l_magic, behind the program headers.
 UPX_MAGIC = b"UPX!"
 UPX_LOOK = 1_024
@@ -109,10 +111,11 @@ def read_build_id(image: ElfImage) -> str:
 
 
 def content_digest(image: ElfImage) -> str:
-    """SHA-256 over the executable segments: what tells two builds without a build id apart."""
+    """SHA-256 over the executable segments, 64 MiB of each: what tells two builds without a build id apart."""
     digest = hashlib.sha256()
-    for segment in image.segments:
-        if segment.executable:
-            for start in range(0, segment.file_size, 1 << 20):
-                digest.update(image.read(segment.vaddr + start, min(1 << 20, segment.file_size - start)))
+    for segment in [segment for segment in image.segments if segment.executable][:MAX_DIGESTED_SEGMENTS]:
+        digest.update(segment.file_size.to_bytes(8, "little"))
+        size = min(segment.file_size, MAX_DIGESTED)
+        for start in range(0, size, 1 << 20):
+            digest.update(image.read(segment.vaddr + start, min(1 << 20, size - start)))
     return digest.hexdigest()

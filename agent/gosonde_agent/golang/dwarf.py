@@ -10,7 +10,9 @@ from elftools.dwarf.dwarfinfo import DebugSectionDescriptor, DwarfConfig, DWARFI
 from gosonde_agent.errors import MalformedBinaryError, UnsupportedBinaryError
 from gosonde_agent.golang.elf import ElfImage
 
-MAX_SECTION = 256 << 20
+MAX_SECTION = 128 << 20
+MAX_ABBREVIATIONS = 4 << 20
+MAX_UNITS = 1 << 16
 MAX_CANDIDATES = 64
 MAX_MEMBERS = 4_096
 MAX_NESTING = 8
@@ -29,11 +31,14 @@ def read_structures(image: ElfImage, names: Iterable[str]) -> dict[str, Fields]:
 
     Raises:
         UnsupportedBinaryError: The binary carries no DWARF, or in a form that is not understood.
-        MalformedBinaryError: It contradicts itself, or claims to need more than 256 MiB.
+        MalformedBinaryError: It contradicts itself, or claims to need more than 128 MiB.
     """
     sections = {name: data for name in SECTIONS if (data := _section(image, name))}
     if ".debug_info" not in sections or ".debug_abbrev" not in sections:
         raise UnsupportedBinaryError("the program carries no DWARF")
+    if len(sections[".debug_abbrev"]) > MAX_ABBREVIATIONS:
+        raise MalformedBinaryError(f"the DWARF has {len(sections['.debug_abbrev'])} bytes of abbreviations")
+    _check_units(sections[".debug_info"])
     try:
         dwarf = DWARFInfo(config=DwarfConfig(True, image.architecture, 8), **_descriptors(sections))
         info = sections[".debug_info"]
@@ -68,6 +73,19 @@ def _inflate(data: bytes, header: int) -> bytes:
     if not engine.eof:
         raise MalformedBinaryError(f"a section of the DWARF is cut off, or larger than {MAX_SECTION} bytes")
     return content
+
+
+def _check_units(info: bytes) -> None:
+    """The library believes the lengths of units; so they are looked at first."""
+    position = 0
+    for _ in range(MAX_UNITS):
+        if position >= len(info):
+            return
+        length = int.from_bytes(info[position : position + 4], "little")
+        if not 7 <= length <= len(info) - position - 4:
+            raise MalformedBinaryError(f"the DWARF unit at {position} claims {length} bytes")
+        position += 4 + length
+    raise MalformedBinaryError(f"the DWARF has more than {MAX_UNITS} units")
 
 
 def _descriptors(sections: Mapping[str, bytes]) -> dict[str, Any]:
@@ -118,10 +136,8 @@ def _number(entry: Any, attribute: str) -> int:  # noqa: ANN401
 
 def _collect(entry: Any, prefix: str, base: int, depth: int, fields: dict[str, int]) -> None:  # noqa: ANN401
     for member in entry.iter_children():
-        if member.tag != "DW_TAG_member":
-            continue
-        if len(fields) > MAX_MEMBERS:
-            raise MalformedBinaryError(f"a structure has more than {MAX_MEMBERS} fields")
+        if member.tag != "DW_TAG_member" or member.has_children or len(fields) > MAX_MEMBERS:
+            raise MalformedBinaryError(f"a structure has more than {MAX_MEMBERS} fields, or something else than fields")
         name = prefix + member.attributes["DW_AT_name"].value.decode("utf-8", "replace")
         offset = base + _number(member, "DW_AT_data_member_location")
         fields[name] = offset

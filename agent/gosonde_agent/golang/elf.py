@@ -4,8 +4,10 @@ Files are read with pread and never mmapped, because a target that truncates a m
 SIGBUS. pyelftools supplies the formats of the headers; how much is read, and from where, is decided here.
 """
 
+import itertools
 import os
 import weakref
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -19,8 +21,12 @@ from gosonde_agent.errors import MalformedBinaryError, NotGoError, UnsupportedBi
 
 MAX_PROGRAM_HEADERS = 1_024
 MAX_SECTIONS = 4_096
-MAX_READ = 1 << 30
+#: The largest part of a file that is ever read at once, and so what bounds memory: 256 MiB.
+MAX_READ = 1 << 28
 MAX_SCAN = 1 << 31
+MAX_MATCHES = 1 << 16
+MAX_NOTES = 64
+MAX_RELOCATIONS = 96 << 20
 SCAN_CHUNK = 8 << 20
 
 EM_X86_64 = 62
@@ -149,7 +155,7 @@ class ElfImage:
                 loads.append(segment)
             elif entry.p_type == "PT_DYNAMIC":
                 dynamic = segment
-            elif entry.p_type == "PT_NOTE":
+            elif entry.p_type == "PT_NOTE" and len(notes) < MAX_NOTES:
                 notes.append(segment)
         return tuple(loads), dynamic, tuple(notes)
 
@@ -226,8 +232,16 @@ class ElfImage:
         return self.read(vaddr, min(segment.vaddr + segment.file_size - vaddr, limit))
 
     def find_all(self, pattern: bytes, *, alignment: int, limit: int = 64, only_writable: bool = False) -> list[int]:
-        """Addresses of the aligned occurrences of a pattern in the loaded (writable) segments, at most `limit`."""
-        found: list[int] = []
+        """Addresses of the aligned occurrences of a pattern in the loaded (writable) segments, at most `limit`.
+
+        Raises:
+            MalformedBinaryError: There is more to look at than any program has.
+        """
+        matches = self._matches(pattern, only_writable=only_writable)
+        aligned = (address for address in itertools.islice(matches, MAX_MATCHES) if address % alignment == 0)
+        return list(itertools.islice(aligned, limit))
+
+    def _matches(self, pattern: bytes, *, only_writable: bool) -> Iterator[int]:
         scanned = 0
         for segment in (segment for segment in self.segments if segment.writable or not only_writable):
             for start in range(0, segment.file_size, SCAN_CHUNK):
@@ -237,11 +251,9 @@ class ElfImage:
                     raise MalformedBinaryError(f"the segments hold more than {MAX_SCAN} bytes")
                 chunk = self._pread(segment.offset + start, size)
                 position = chunk.find(pattern)
-                while position >= 0 and len(found) < limit:
-                    if (segment.vaddr + start + position) % alignment == 0:
-                        found.append(segment.vaddr + start + position)
+                while position >= 0:
+                    yield segment.vaddr + start + position
                     position = chunk.find(pattern, position + 1)
-        return found
 
     @cached_property
     def relocations(self) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64]]:
@@ -254,6 +266,8 @@ class ElfImage:
         if DT_RELA not in entries:
             return empty, empty
         size = entries.get(DT_RELASZ, 0)
+        if size > MAX_RELOCATIONS:
+            raise MalformedBinaryError(f"the relocations claim {size} bytes, at most {MAX_RELOCATIONS} are accepted")
         table = np.frombuffer(self.read(entries[DT_RELA], size - size % RELA.itemsize), RELA)
         table = table[table["info"] == RELATIVE_RELOCATION[self.machine]]
         table = table[np.argsort(table["offset"], kind="stable")]

@@ -15,7 +15,7 @@ from gosonde_agent.golang.bounded import BoundedCache
 from gosonde_agent.golang.elf import ElfImage
 from gosonde_agent.golang.layouts import Layout
 from gosonde_agent.golang.pc_values import PcValues
-from gosonde_agent.golang.pclntab_header import QUANTUM, find_header, find_module
+from gosonde_agent.golang.pclntab_header import QUANTUM, Header, Module, find_pclntab
 from gosonde_agent.golang.region import Region
 
 MAX_NAME = 4_096
@@ -90,18 +90,18 @@ def printed_name(name: str) -> str:
 
 
 class Pclntab:
-    """The pclntab of one binary.
+    """The pclntab of one binary; `place` says where it is when that is known.
 
     Raises:
         UnsupportedBinaryError: There is none that is understood (Go older than 1.18, packed, or not Go).
         MalformedBinaryError: It contradicts itself.
     """
 
-    def __init__(self, image: ElfImage, layout: Layout) -> None:
+    def __init__(self, image: ElfImage, layout: Layout, place: tuple[Header, Module] | None = None) -> None:
         self._image = image
         self._layout = layout
-        header = self.header = find_header(image)
-        self.module = find_module(image, header, layout.fields("moduledata").get("gofunc"))
+        self.header, self.module = place or find_pclntab(image, layout.fields("moduledata").get("gofunc"))
+        header = self.header
         self._region = Region(image, header.vaddr, header.available)
         self._pc_values = PcValues(self._region, header.pctab, header.functab, QUANTUM[image.architecture])
         self._func_size = FUNC_SIZE_120 if header.is_120 else FUNC_SIZE_118

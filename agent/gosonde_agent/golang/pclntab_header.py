@@ -13,6 +13,8 @@ OLD_MAGICS = (0xFFFFFFFB, 0xFFFFFFFA)
 QUANTUM = {"amd64": 1, "arm64": 4}
 HEADER_SIZE = 72
 MAX_FUNCTIONS = 4_000_000
+#: Where the last part of a pclntab may begin. The largest programs have some 100 MB.
+MAX_TABLE = 1 << 29
 SECTION_NAMES = (".gopclntab", ".data.rel.ro.gopclntab")
 
 #: runtime.moduledata, the same from Go 1.18 to 1.27.
@@ -58,6 +60,12 @@ class Module:
     gofunc: int
 
 
+def find_pclntab(image: ElfImage, gofunc_offset: int | None) -> tuple[Header, Module]:
+    """The pclntab's header and the moduledata that points to it; see `find_header` and `find_module`."""
+    header = find_header(image)
+    return header, find_module(image, header, gofunc_offset)
+
+
 def find_header(image: ElfImage) -> Header:
     """The pclntab's header: by section, else by scanning the loaded segments.
 
@@ -99,7 +107,8 @@ def _header_at(image: ElfImage, vaddr: int, size: int | None, found_by: str) -> 
         return None
     count, _files, _text, *offsets = (int.from_bytes(data[i : i + 8], "little") for i in range(8, HEADER_SIZE, 8))
     is_ordered = offsets == sorted(offsets) and offsets[0] >= HEADER_SIZE
-    if not (0 < count < MAX_FUNCTIONS and is_ordered and offsets[-1] + count * 8 + 4 <= available):
+    is_bounded = 0 < count < MAX_FUNCTIONS and offsets[-1] < MAX_TABLE
+    if not (is_bounded and is_ordered and offsets[-1] + count * 8 + 4 <= available):
         return None
     return Header(vaddr, available, magic == MAGIC_120, found_by, count, *offsets)
 
