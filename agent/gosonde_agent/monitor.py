@@ -17,6 +17,7 @@ from gosonde_agent.discovery import procfs
 from gosonde_agent.discovery.attachments import Attachment, Attachments
 from gosonde_agent.errors import MalformedBinaryError, NoSuchProcessError, NotGoError, UnguardedFileError
 from gosonde_agent.golang import binary as golang
+from gosonde_agent.golang.known import KnownBinaries
 from gosonde_agent.kernel import monotonic_to_unix_nano
 from gosonde_agent.losses import AGENT_LOSSES
 from gosonde_agent.model import Observation, Process, ProcessKey
@@ -39,6 +40,7 @@ class Monitor:
         self._source = source
         self._selection = selection
         self._attachments = Attachments(source)
+        self._known = KnownBinaries()
         self._processes = Processes()
         self._aggregation = Aggregation(source, self._processes)
         self._reconciler = Reconciler(source, self._processes, reconcile_seconds)
@@ -157,7 +159,7 @@ class Monitor:
         if found is not None:
             return found
         try:
-            return self._attachments.attach(fd, lambda: golang.load(fd, path), pid)
+            return self._attachments.attach(fd, lambda: golang.load(fd, path, self._known), pid)
         except (NoSuchProcessError, UnguardedFileError):
             raise
         except GosondeError as error:

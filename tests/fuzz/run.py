@@ -1,4 +1,4 @@
-"""Lets damaged binaries loose on the parsers: `python -m tests.fuzz.run SECONDS` or `... --examples N` (always the same).
+"""Lets damaged binaries loose on the parsers: `python -m tests.fuzz.run SECONDS`, or `--examples N` for a fixed series.
 
 Every example must end with a typed error or a result, within EXAMPLE_SECONDS and MEMORY_BYTES; whatever does not is
 written into tests/fuzz/corpus and ends the run with 1.

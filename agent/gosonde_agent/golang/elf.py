@@ -282,7 +282,10 @@ class ElfImage:
         return int.from_bytes(self.read(vaddr, 8), "little")
 
     def pointers_to(self, target: int) -> list[int]:
-        """Aligned addresses that hold a pointer to `target`, relocated ones first."""
+        """Aligned addresses that hold a pointer to `target`: relocated ones, else in writable segments, else in any."""
         addresses, values = self.relocations
         relocated = [int(address) for address in addresses[values == np.uint64(target)][:64]]
-        return relocated or self.find_all(target.to_bytes(8, "little"), alignment=8)
+        pointer = target.to_bytes(8, "little")
+        return (
+            relocated or self.find_all(pointer, alignment=8, only_writable=True) or self.find_all(pointer, alignment=8)
+        )
