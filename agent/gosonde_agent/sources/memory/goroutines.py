@@ -124,7 +124,7 @@ class GoroutineReader:
         rows, pointers, status = rows[live], pointers[live], status[live]
         parked = np.isin(status, PARKED)
         walk = self._walk(rows, parked) if stacks else None
-        active = ~parked | self._moved(pointers, rows)
+        active = ~parked | self._moved(pointers, rows) if stacks else ~parked
         depth = walk[0] if walk is not None else np.zeros((len(rows), 0), np.uint64)
         depth[active] = 0
         complete = walk[1] & ~active if walk is not None else np.zeros(len(rows), np.bool_)
@@ -168,9 +168,9 @@ class GoroutineReader:
     def _moved(self, pointers: U64, rows: Rows) -> Bools:
         """Which ones are not where they were: `rows` are their headers as read before."""
         at = self._layout
-        again, whole = self._memory.read_each(pointers, at.span)
+        again, whole = self._memory.read_each(pointers, at.moving_span)
         same = whole & (_status(again, at) == _status(rows, at)) & (again[:, at.sequence] == rows[:, at.sequence])
-        for offset in (at.goid, at.stack_hi, at.sp, at.pc, at.syscall_sp, at.syscall_pc, at.gopc):
+        for offset in (at.goid, at.stack_hi, at.sp, at.pc, at.syscall_sp, at.syscall_pc):
             same &= _words(again, offset) == _words(rows, offset)
         moved: Bools = ~same
         return moved

@@ -14,6 +14,7 @@ class GoroutineLayout:
 
     Attributes:
         span: How many bytes hold all of them.
+        moving_span: How many bytes hold those that change when the goroutine runs.
     """
 
     stack_lo: int
@@ -35,6 +36,7 @@ class GoroutineLayout:
     gopc: int
     start_pc: int
     span: int
+    moving_span: int
 
 
 #: Fields by attribute; a field in OPTIONAL may be missing.
@@ -58,6 +60,7 @@ FIELDS = {
     "gopc": "gopc",
     "start_pc": "startpc",
 }
+MOVING = ("stack_hi", "sp", "pc", "syscall_sp", "syscall_pc", "status", "goid", "sequence")
 OPTIONAL = frozenset({"runningCleanups", "parentGoid"})
 
 
@@ -71,4 +74,5 @@ def goroutine_layout(layout: Layout) -> GoroutineLayout:
         attribute: -1 if field in OPTIONAL and not layout.has("g", field) else layout.offset("g", field)
         for attribute, field in FIELDS.items()
     }
-    return GoroutineLayout(**offsets, span=max(offsets.values()) + WORD)
+    moving = max(offsets[attribute] for attribute in MOVING)
+    return GoroutineLayout(**offsets, span=max(offsets.values()) + WORD, moving_span=moving + WORD)
