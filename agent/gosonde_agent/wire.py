@@ -146,6 +146,8 @@ def _encode_counts(
     counters.pc.extend([row.site.pc for row in rows])
     counters.created.extend([row.created for row in rows])
     counters.exited.extend([row.exited for row in rows])
+    counters.baseline.extend([row.baseline for row in rows])
+    counters.mismatch.extend([row.mismatch for row in rows])
 
 
 def _encode_parks(counters: model_pb2.ParkCounters, rows: Sequence[ParkCount], index: Mapping[ProcessKey, int]) -> None:

@@ -10,6 +10,8 @@ from gosonde_pb.v1 import agent_pb2, model_pb2
 from gosonde_agent.model import GcCycle, GcTotal, Observation, ParkCount, Pause, Process, ProcessKey, Site, SiteCount
 from gosonde_agent.status import AgentStatus, UplinkStatus
 
+SITE_COUNTS = ("pc", "created", "exited", "baseline", "mismatch")
+
 
 def decode(message: model_pb2.Observation) -> Observation:
     """The observation that a message holds. A site that it does not name has empty texts and line 0.
@@ -65,9 +67,9 @@ def _process(message: model_pb2.Process) -> Process:
 def _site_counts(message: model_pb2.Observation, processes: Sequence[Process]) -> Iterator[SiteCount]:
     names = _columns(message.site_names, ("build_id", "pc", "function", "file", "line", "start_function"))
     sites = {(row[0], row[1]): Site(*row) for row in zip(*names, strict=True)}
-    for process, pc, created, exited in _rows(message.site_counters, processes, ("pc", "created", "exited")):
+    for process, pc, *counts in _rows(message.site_counters, processes, SITE_COUNTS):
         site = sites.get((process.build_id, pc)) or Site(process.build_id, pc, "", "", 0)
-        yield SiteCount(process.key, site, created, exited)
+        yield SiteCount(process.key, site, *counts)
 
 
 def _rows(table: Message, processes: Sequence[Any], names: Sequence[str]) -> Iterator[tuple[Any, ...]]:

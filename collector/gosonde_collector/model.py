@@ -80,7 +80,7 @@ class Batch:
     """What one agent saw at one moment; every column of row data has its batch's process numbers in "process".
 
     Attributes:
-        site_counters: process, pc, created, exited.
+        site_counters: process, pc, created, exited, baseline (goroutines that lived when counting began).
         park_counters: process, wait_reason, parked.
         pauses: process, ordinal, start_unix_nano, duration_ns, reason.
         gc_cycles: process, ordinal, start_unix_nano, end_unix_nano.
@@ -126,12 +126,13 @@ class KnownProcess:
     process: Process
     created: int
     exited: int
+    baseline: int
     last_observed_unix_nano: int
 
 
 @dataclass(frozen=True, slots=True)
 class SiteTotal:
-    """A site of a process with its latest totals."""
+    """A site of a process with its latest totals; live is baseline + created - exited."""
 
     host: str
     process: ProcessKey
@@ -139,6 +140,7 @@ class SiteTotal:
     site: Site
     created: int
     exited: int
+    baseline: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,7 @@ def process_row(known: KnownProcess) -> collector_pb2.ProcessRow:
         ),
         created=known.created,
         exited=known.exited,
+        baseline=known.baseline,
     )
 
 
@@ -73,6 +74,7 @@ def site_row(total: SiteTotal) -> collector_pb2.SiteRow:
         site=_site(total.site),
         created=total.created,
         exited=total.exited,
+        baseline=total.baseline,
     )
 
 

@@ -68,7 +68,7 @@ def decode_batch(stream: Stream, request: ingest_pb2.StreamObservationsRequest) 
         seen.taken_unix_nano,
         tuple(_process(number, process) for number, process in enumerate(seen.processes)),
         _sites(seen.site_names),
-        _columns("site_counters", seen.site_counters, count, ("pc", "created", "exited")),
+        _site_counters(seen.site_counters, count),
         _columns("park_counters", seen.park_counters, count, ("parked",), ("wait_reason",)),
         _columns("pauses", seen.pauses, count, ("ordinal", "start_unix_nano", "duration_ns"), ("reason",)),
         _columns("gc_cycles", seen.gc_cycles, count, ("ordinal", "start_unix_nano", "end_unix_nano")),
@@ -114,6 +114,15 @@ def _sites(names: model_pb2.SiteNames) -> tuple[Site, ...]:
     for name in ("build_id", "function", "file", "start_function"):
         strings(f"site_names.{name}", getattr(names, name))
     return tuple(map(Site, *columns))
+
+
+def _site_counters(message: model_pb2.SiteCounters, processes: int) -> Columns:
+    """The counters; agents that read no memory send no baselines."""
+    columns = ("pc", "created", "exited")
+    if len(message.baseline):
+        return _columns("site_counters", message, processes, (*columns, "baseline"))
+    found = _columns("site_counters", message, processes, columns)
+    return {**found, "baseline": np.zeros(len(message.pc), np.int64)}
 
 
 def _columns(

@@ -14,6 +14,7 @@ MIGRATIONS: Final[dict[int, Sequence[str]]] = {
         "ALTER TABLE batches ADD COLUMN agent_run BIGINT DEFAULT 0",
         "ALTER TABLE batches ADD COLUMN previous_end VARCHAR DEFAULT 'unspecified'",
     ),
+    3: ("ALTER TABLE site_counters ADD COLUMN baseline BIGINT DEFAULT 0",),
 }
 SCHEMA_VERSION: Final = max(MIGRATIONS)
 

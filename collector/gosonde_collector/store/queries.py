@@ -6,9 +6,11 @@
 
 from typing import Final
 
-#: Totals never fall, so the highest is the latest whatever the order of arrival.
+#: Totals never fall, so the highest is the latest whatever the order of arrival. A baseline is narrowed down: the
+#: newest is the best.
 TOTALS: Final = (
-    "SELECT process, pc, max(created) AS created, max(exited) AS exited FROM site_counters GROUP BY process, pc"
+    "SELECT process, pc, max(created) AS created, max(exited) AS exited, arg_max(baseline, sequence) AS baseline "
+    "FROM site_counters GROUP BY process, pc"
 )
 
 CHOSEN: Final = "SELECT * FROM known_processes WHERE ($1 = '' OR host = $1) AND ($2 = 0 OR pid = $2)"
@@ -27,10 +29,11 @@ def _chosen(all_runs: bool) -> str:
 def processes(all_runs: bool) -> str:
     """Every process with the sums of its sites."""
     return f"""
-SELECT p.host, {DETAILS}, coalesce(t.created, 0), coalesce(t.exited, 0), p.last_taken_unix_nano
+SELECT p.host, {DETAILS}, coalesce(t.created, 0), coalesce(t.exited, 0), coalesce(t.baseline, 0), p.last_taken_unix_nano
 FROM ({_chosen(all_runs)}) AS p
 LEFT JOIN (
-    SELECT process, sum(created)::BIGINT AS created, sum(exited)::BIGINT AS exited FROM ({TOTALS}) GROUP BY process
+    SELECT process, sum(created)::BIGINT AS created, sum(exited)::BIGINT AS exited, sum(baseline)::BIGINT AS baseline
+    FROM ({TOTALS}) GROUP BY process
 ) AS t ON t.process = p.process
 ORDER BY p.ended_unix_nano > 0, p.started_unix_nano DESC, p.pid
 """
@@ -40,11 +43,11 @@ def sites(all_runs: bool) -> str:
     """Every site with its totals."""
     return f"""
 SELECT p.host, {KEY}, p.exe, p.build_id, t.pc, coalesce(n.function, ''), coalesce(n.file, ''), coalesce(n.line, 0),
-    coalesce(n.start_function, ''), t.created, t.exited
+    coalesce(n.start_function, ''), t.created, t.exited, t.baseline
 FROM ({TOTALS}) AS t
 JOIN ({_chosen(all_runs)}) AS p ON p.process = t.process
 LEFT JOIN known_sites AS n ON n.build_id = p.build_id AND n.pc = t.pc
-ORDER BY p.ended_unix_nano > 0, t.created - t.exited DESC, t.created DESC, p.host, p.pid, t.pc
+ORDER BY p.ended_unix_nano > 0, t.baseline + t.created - t.exited DESC, t.created DESC, p.host, p.pid, t.pc
 """
 
 

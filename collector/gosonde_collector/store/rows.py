@@ -34,8 +34,8 @@ def known_process(row: Row) -> KnownProcess:
 
 def site_total(row: Row) -> SiteTotal:
     """From queries.SITES."""
-    host, boot_id, pid, ticks, epoch, exe, *site, created, exited = row
-    return SiteTotal(host, ProcessKey(boot_id, pid, ticks, epoch), exe, Site(*site), created, exited)
+    host, boot_id, pid, ticks, epoch, exe, *site, created, exited, baseline = row
+    return SiteTotal(host, ProcessKey(boot_id, pid, ticks, epoch), exe, Site(*site), created, exited, baseline)
 
 
 def gc_cycles(rows: Iterable[Row]) -> list[GcCycle]:

@@ -101,9 +101,12 @@ class ProcessRow(_message.Message):
     PROCESS_FIELD_NUMBER: _builtins.int
     CREATED_FIELD_NUMBER: _builtins.int
     EXITED_FIELD_NUMBER: _builtins.int
+    BASELINE_FIELD_NUMBER: _builtins.int
     host: _builtins.str
     created: _builtins.int
     exited: _builtins.int
+    baseline: _builtins.int
+    """Goroutines that lived when counting began."""
     @_builtins.property
     def process(self) -> _model_pb2.Process: ...
     def __init__(
@@ -113,10 +116,11 @@ class ProcessRow(_message.Message):
         process: _model_pb2.Process | None = ...,
         created: _builtins.int = ...,
         exited: _builtins.int = ...,
+        baseline: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["process", b"process"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created", b"created", "exited", b"exited", "host", b"host", "process", b"process"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["baseline", b"baseline", "created", b"created", "exited", b"exited", "host", b"host", "process", b"process"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -206,10 +210,13 @@ class SiteRow(_message.Message):
     SITE_FIELD_NUMBER: _builtins.int
     CREATED_FIELD_NUMBER: _builtins.int
     EXITED_FIELD_NUMBER: _builtins.int
+    BASELINE_FIELD_NUMBER: _builtins.int
     host: _builtins.str
     exe: _builtins.str
     created: _builtins.int
     exited: _builtins.int
+    baseline: _builtins.int
+    """Goroutines that lived when counting began: live is baseline + created - exited."""
     @_builtins.property
     def process(self) -> _model_pb2.ProcessKey: ...
     @_builtins.property
@@ -223,10 +230,11 @@ class SiteRow(_message.Message):
         site: Global___Site | None = ...,
         created: _builtins.int = ...,
         exited: _builtins.int = ...,
+        baseline: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["process", b"process", "site", b"site"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created", b"created", "exe", b"exe", "exited", b"exited", "host", b"host", "process", b"process", "site", b"site"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["baseline", b"baseline", "created", b"created", "exe", b"exe", "exited", b"exited", "host", b"host", "process", b"process", "site", b"site"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -188,6 +188,8 @@ class SiteCounters(_message.Message):
     PC_FIELD_NUMBER: _builtins.int
     CREATED_FIELD_NUMBER: _builtins.int
     EXITED_FIELD_NUMBER: _builtins.int
+    BASELINE_FIELD_NUMBER: _builtins.int
+    MISMATCH_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def process(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Index into the processes of the same message."""
@@ -198,6 +200,16 @@ class SiteCounters(_message.Message):
     def created(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
     @_builtins.property
     def exited(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def baseline(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Goroutines that lived when counting began, as the process's memory had them: live is baseline + created - exited.
+        An agent that does not read memory leaves the column empty.
+        """
+
+    @_builtins.property
+    def mismatch(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """By how many live goroutines memory had more (negative: fewer) than that, when it was read last."""
+
     def __init__(
         self,
         *,
@@ -205,10 +217,12 @@ class SiteCounters(_message.Message):
         pc: _abc.Iterable[_builtins.int] | None = ...,
         created: _abc.Iterable[_builtins.int] | None = ...,
         exited: _abc.Iterable[_builtins.int] | None = ...,
+        baseline: _abc.Iterable[_builtins.int] | None = ...,
+        mismatch: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created", b"created", "exited", b"exited", "pc", b"pc", "process", b"process"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["baseline", b"baseline", "created", b"created", "exited", b"exited", "mismatch", b"mismatch", "pc", b"pc", "process", b"process"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -268,3 +268,13 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StoreError, match="--data"):
         open_store(tmp_path / "file")
+
+
+def test_a_site_keeps_its_newest_baseline(store: DuckDBStore) -> None:
+    store.append(
+        [batch(1, counters=[(0, SITE.pc, 0, 0)], baseline=41), batch(2, counters=[(0, SITE.pc, 5, 1)], baseline=40)]
+    )
+    (total,) = store.sites(ALL)
+    assert (total.baseline, total.created, total.exited) == (40, 5, 1)
+    (known,) = store.processes(ALL)
+    assert known.baseline == 40
