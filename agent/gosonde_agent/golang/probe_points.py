@@ -74,14 +74,16 @@ def entry_point(
     _refuse_jumps_to(function, instructions, best.address, name_of)
     entry = instructions[0].address
     before = [instruction.text for instruction in path[: path.index(best)]]
+    cost = cost_of(best, machine.name, optimized_nop=optimized_nop)
     return ProbePoint(
         probe,
         function,
         best.address,
         best.address - entry,
         best.text,
-        cost_of(best, machine.name, optimized_nop=optimized_nop),
+        cost,
         (
+            _reason_for(cost, len(candidates)),
             f"all {len(instructions)} instructions of the function decode without a gap",
             f"straight path from the entry: {'; '.join(before) or 'it is the entry'}",
             f"{len(checks)} stack check branch(es) on the path, to code that calls morestack and re-enters",
@@ -89,6 +91,12 @@ def entry_point(
             f"untouched on the path: {', '.join(sorted(registers)) or 'no register is needed'}",
         ),
     )
+
+
+def _reason_for(cost: Cost, candidates: int) -> str:
+    if cost == Cost.SINGLE_STEPPED:
+        return f"none of the {candidates} instructions where it may be is cheaper than a step out of line"
+    return f"the cheapest of {candidates} instructions where it may be"
 
 
 def _straight_path(

@@ -46,7 +46,8 @@ def as_document(binary: "GoBinary") -> dict[str, Any]:
         "architecture": binary.architecture,
         "size_bytes": binary.identity.size,
         "functions": binary.pclntab.function_count,
-        "layout": {"g_gopc": binary.layout.gopc},
+        "pclntab": {"address": binary.pclntab.vaddr, "found_by": binary.pclntab.header.found_by},
+        "layout": {"g_gopc": binary.layout.gopc, "source": binary.layout.source},
         "probes": [
             {
                 "probe": point.probe,
@@ -69,7 +70,9 @@ def _render(document: dict[str, Any]) -> None:
     console.print(f"[bold]{document['exe']}[/]", soft_wrap=True)
     console.print(f"  {document['go_version']} {document['architecture']}, {document['functions']:,} functions")
     console.print(f"  build id {document['build_id']}", soft_wrap=True)
-    console.print(f"  g.gopc at offset {document['layout']['g_gopc']}")
+    console.print(f"  pclntab at {document['pclntab']['address']:#x}, found by {document['pclntab']['found_by']}")
+    layout = document["layout"]
+    console.print(f"  g.gopc at offset {layout['g_gopc']}, by {layout['source']} and the code of runtime.newproc1")
     for probe in document["probes"]:
         console.print(f"\n[bold]{probe['probe']}[/]: {probe['function']}+{probe['offset']:#x}", soft_wrap=True)
         console.print(f"  {probe['instruction']} at {probe['address']:#x}, {probe['cost'].replace('_', ' ')}")
