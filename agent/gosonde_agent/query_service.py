@@ -1,10 +1,12 @@
 """What the agent answers on its own host, over a unix socket."""
 
+import asyncio
 import errno
 import os
 import socket
 import stat
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,8 +17,9 @@ from gosonde.serving import new_server, set_serving
 from gosonde_pb.v1 import agent_pb2_grpc
 from grpc_health.v1 import health
 
-from gosonde_agent import wire
+from gosonde_agent import wire, wire_goroutines
 from gosonde_agent.model import Observation
+from gosonde_agent.sources.memory.target import opened
 from gosonde_agent.status import AgentStatus
 
 SERVICE_NAMES = ("gosonde.v1.AgentService",)
@@ -51,6 +54,15 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
     async def GetStatus(self, request: Any, context: Any) -> Any:  # noqa: ANN401, ARG002, N802
         """The agent's identity and how its uplink goes."""
         return wire.encode_status(self._status())
+
+    async def ReadGoroutines(self, request: Any, context: Any) -> AsyncIterator[Any]:  # noqa: ANN401, ARG002, N802
+        """Every goroutine of one process that is watched, in messages of bounded size, read as they are sent."""
+        self._reader.current(request.pid)
+        with ExitStack() as stack:
+            target = await asyncio.to_thread(stack.enter_context, opened(request.pid))
+            messages = wire_goroutines.chunks(target.goroutines())
+            while (message := await asyncio.to_thread(next, messages, None)) is not None:
+                yield message
 
 
 @dataclass(frozen=True, slots=True)

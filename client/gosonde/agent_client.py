@@ -7,9 +7,11 @@ from typing import Self
 
 import grpc
 from gosonde_agent.model import Observation
+from gosonde_agent.sources.memory.dump import Goroutine
 from gosonde_agent.status import AgentStatus
 from gosonde_agent.wire_decode import decode, decode_status
-from gosonde_pb.v1.agent_pb2 import GetObservationRequest, GetStatusRequest
+from gosonde_agent.wire_goroutines import decode as decode_goroutines
+from gosonde_pb.v1.agent_pb2 import GetObservationRequest, GetStatusRequest, ReadGoroutinesRequest
 from gosonde_pb.v1.agent_pb2_grpc import AgentServiceStub
 
 from gosonde.errors import GosondeError, InvalidInputError, NotFoundError, UnavailableError, UnsupportedError
@@ -59,6 +61,17 @@ class AgentClient:
         with self._errors():
             answer = self._stub.GetObservation(GetObservationRequest(pid=pid or 0), timeout=self._timeout)
         return decode(answer.observation)
+
+    def goroutines(self, pid: int) -> Iterator[Goroutine]:
+        """Every goroutine of a process, read from its memory as they come.
+
+        Raises:
+            NotFoundError: The agent watches no process with that pid.
+            UnsupportedError: Its memory cannot be read.
+        """
+        with self._errors():
+            for response in self._stub.ReadGoroutines(ReadGoroutinesRequest(pid=pid)):
+                yield from decode_goroutines(response)
 
     def status(self) -> AgentStatus:
         """Who the agent is, and how its uplink goes."""

@@ -3,8 +3,10 @@
 isort:skip_file
 """
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf.internal import containers as _containers
 from gosonde_pb.v1 import model_pb2 as _model_pb2
 import builtins as _builtins
 import sys
@@ -116,3 +118,140 @@ class GetStatusResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetStatusResponse: _TypeAlias = GetStatusResponse  # noqa: Y015
+
+@_typing.final
+class ReadGoroutinesRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PID_FIELD_NUMBER: _builtins.int
+    pid: _builtins.int
+    def __init__(
+        self,
+        *,
+        pid: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["pid", b"pid"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReadGoroutinesRequest: _TypeAlias = ReadGoroutinesRequest  # noqa: Y015
+
+@_typing.final
+class ReadGoroutinesResponse(_message.Message):
+    """Some of the goroutines; the stream has them all."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GOROUTINES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def goroutines(self) -> _containers.RepeatedCompositeFieldContainer[Global___Goroutine]: ...
+    def __init__(
+        self,
+        *,
+        goroutines: _abc.Iterable[Global___Goroutine] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["goroutines", b"goroutines"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReadGoroutinesResponse: _TypeAlias = ReadGoroutinesResponse  # noqa: Y015
+
+@_typing.final
+class CodeLocation(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FUNCTION_FIELD_NUMBER: _builtins.int
+    FILE_FIELD_NUMBER: _builtins.int
+    LINE_FIELD_NUMBER: _builtins.int
+    function: _builtins.str
+    file: _builtins.str
+    line: _builtins.int
+    def __init__(
+        self,
+        *,
+        function: _builtins.str = ...,
+        file: _builtins.str = ...,
+        line: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["file", b"file", "function", b"function", "line", b"line"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CodeLocation: _TypeAlias = CodeLocation  # noqa: Y015
+
+@_typing.final
+class Goroutine(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GOID_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    WAIT_REASON_FIELD_NUMBER: _builtins.int
+    WAIT_NS_FIELD_NUMBER: _builtins.int
+    CREATED_BY_FIELD_NUMBER: _builtins.int
+    START_FUNCTION_FIELD_NUMBER: _builtins.int
+    PARENT_GOID_FIELD_NUMBER: _builtins.int
+    THREAD_ID_FIELD_NUMBER: _builtins.int
+    LOCKED_FIELD_NUMBER: _builtins.int
+    SYSTEM_FIELD_NUMBER: _builtins.int
+    ACTIVE_FIELD_NUMBER: _builtins.int
+    COMPLETE_FIELD_NUMBER: _builtins.int
+    STACK_FIELD_NUMBER: _builtins.int
+    goid: _builtins.int
+    status: _builtins.str
+    """"runnable", "running", "syscall", "waiting", "preempted", "copystack" or "leaked"."""
+    wait_reason: _builtins.str
+    """As runtime.waitReason.String names it; empty unless the goroutine waits."""
+    wait_ns: _builtins.int
+    """How long it has waited; absent where the runtime has not noted it."""
+    start_function: _builtins.str
+    parent_goid: _builtins.int
+    """0 before Go 1.21, and for the first goroutine."""
+    thread_id: _builtins.int
+    """0 while it has no thread of the operating system."""
+    locked: _builtins.bool
+    system: _builtins.bool
+    """The runtime calls it its own."""
+    active: _builtins.bool
+    """It ran or moved while it was read: it has no stack."""
+    complete: _builtins.bool
+    """The stack reaches the goroutine's first function."""
+    @_builtins.property
+    def created_by(self) -> Global___CodeLocation:
+        """The go statement."""
+
+    @_builtins.property
+    def stack(self) -> _containers.RepeatedCompositeFieldContainer[Global___CodeLocation]:
+        """Innermost first, inlined calls among them."""
+
+    def __init__(
+        self,
+        *,
+        goid: _builtins.int = ...,
+        status: _builtins.str = ...,
+        wait_reason: _builtins.str = ...,
+        wait_ns: _builtins.int | None = ...,
+        created_by: Global___CodeLocation | None = ...,
+        start_function: _builtins.str = ...,
+        parent_goid: _builtins.int = ...,
+        thread_id: _builtins.int = ...,
+        locked: _builtins.bool = ...,
+        system: _builtins.bool = ...,
+        active: _builtins.bool = ...,
+        complete: _builtins.bool = ...,
+        stack: _abc.Iterable[Global___CodeLocation] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_wait_ns", b"_wait_ns", "created_by", b"created_by", "wait_ns", b"wait_ns"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_wait_ns", b"_wait_ns", "active", b"active", "complete", b"complete", "created_by", b"created_by", "goid", b"goid", "locked", b"locked", "parent_goid", b"parent_goid", "stack", b"stack", "start_function", b"start_function", "status", b"status", "system", b"system", "thread_id", b"thread_id", "wait_ns", b"wait_ns", "wait_reason", b"wait_reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__wait_ns: _TypeAlias = _typing.Literal["wait_ns"]  # noqa: Y015
+    _WhichOneofArgType__wait_ns: _TypeAlias = _typing.Literal["_wait_ns", b"_wait_ns"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__wait_ns) -> _WhichOneofReturnType__wait_ns | None: ...
+
+Global___Goroutine: _TypeAlias = Goroutine  # noqa: Y015

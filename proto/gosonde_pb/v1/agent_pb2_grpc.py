@@ -45,6 +45,11 @@ class AgentServiceStub:
                 request_serializer=gosonde_dot_v1_dot_agent__pb2.GetStatusRequest.SerializeToString,
                 response_deserializer=gosonde_dot_v1_dot_agent__pb2.GetStatusResponse.FromString,
                 _registered_method=True)
+        self.ReadGoroutines = channel.unary_stream(
+                '/gosonde.v1.AgentService/ReadGoroutines',
+                request_serializer=gosonde_dot_v1_dot_agent__pb2.ReadGoroutinesRequest.SerializeToString,
+                response_deserializer=gosonde_dot_v1_dot_agent__pb2.ReadGoroutinesResponse.FromString,
+                _registered_method=True)
 
 
 class AgentServiceServicer:
@@ -64,6 +69,13 @@ class AgentServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ReadGoroutines(self, request, context):
+        """Every goroutine of a process that the agent watches, read from its memory now, without stopping it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AgentServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -76,6 +88,11 @@ def add_AgentServiceServicer_to_server(servicer, server):
                     servicer.GetStatus,
                     request_deserializer=gosonde_dot_v1_dot_agent__pb2.GetStatusRequest.FromString,
                     response_serializer=gosonde_dot_v1_dot_agent__pb2.GetStatusResponse.SerializeToString,
+            ),
+            'ReadGoroutines': grpc.unary_stream_rpc_method_handler(
+                    servicer.ReadGoroutines,
+                    request_deserializer=gosonde_dot_v1_dot_agent__pb2.ReadGoroutinesRequest.FromString,
+                    response_serializer=gosonde_dot_v1_dot_agent__pb2.ReadGoroutinesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -133,6 +150,33 @@ class AgentService:
             '/gosonde.v1.AgentService/GetStatus',
             gosonde_dot_v1_dot_agent__pb2.GetStatusRequest.SerializeToString,
             gosonde_dot_v1_dot_agent__pb2.GetStatusResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReadGoroutines(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/gosonde.v1.AgentService/ReadGoroutines',
+            gosonde_dot_v1_dot_agent__pb2.ReadGoroutinesRequest.SerializeToString,
+            gosonde_dot_v1_dot_agent__pb2.ReadGoroutinesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -36,6 +36,8 @@ class AgentServiceStub:
     GetObservation: _grpc.UnaryUnaryMultiCallable[_agent_pb2.GetObservationRequest, _agent_pb2.GetObservationResponse]
     """Everything that the agent knows now, of one process or of all."""
     GetStatus: _grpc.UnaryUnaryMultiCallable[_agent_pb2.GetStatusRequest, _agent_pb2.GetStatusResponse]
+    ReadGoroutines: _grpc.UnaryStreamMultiCallable[_agent_pb2.ReadGoroutinesRequest, _agent_pb2.ReadGoroutinesResponse]
+    """Every goroutine of a process that the agent watches, read from its memory now, without stopping it."""
 
 @_typing.type_check_only
 class AgentServiceAsyncStub(AgentServiceStub):
@@ -45,6 +47,8 @@ class AgentServiceAsyncStub(AgentServiceStub):
     GetObservation: _aio.UnaryUnaryMultiCallable[_agent_pb2.GetObservationRequest, _agent_pb2.GetObservationResponse]  # type: ignore[assignment]
     """Everything that the agent knows now, of one process or of all."""
     GetStatus: _aio.UnaryUnaryMultiCallable[_agent_pb2.GetStatusRequest, _agent_pb2.GetStatusResponse]  # type: ignore[assignment]
+    ReadGoroutines: _aio.UnaryStreamMultiCallable[_agent_pb2.ReadGoroutinesRequest, _agent_pb2.ReadGoroutinesResponse]  # type: ignore[assignment]
+    """Every goroutine of a process that the agent watches, read from its memory now, without stopping it."""
 
 class AgentServiceServicer(metaclass=_abc_1.ABCMeta):
     """What the agent answers on its own host."""
@@ -63,5 +67,13 @@ class AgentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _agent_pb2.GetStatusRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_agent_pb2.GetStatusResponse, _abc.Awaitable[_agent_pb2.GetStatusResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def ReadGoroutines(
+        self,
+        request: _agent_pb2.ReadGoroutinesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_agent_pb2.ReadGoroutinesResponse], _abc.AsyncIterator[_agent_pb2.ReadGoroutinesResponse]]:
+        """Every goroutine of a process that the agent watches, read from its memory now, without stopping it."""
 
 def add_AgentServiceServicer_to_server(servicer: AgentServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
