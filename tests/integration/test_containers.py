@@ -130,6 +130,28 @@ def test_hard_links_to_one_file_share_its_probes(tmp_path: Path) -> None:
         assert [watch.process(p.pid).exe for p in (one, other)] == [str(first), str(second)]
 
 
+def test_a_file_whose_mode_changes_is_counted_exactly_and_has_its_probes_once_in_the_end(tmp_path: Path) -> None:
+    executable = copy_of_churn(tmp_path / "churn")
+    with watching(exe=f"{tmp_path}/*") as watch, GoProgram(executable) as old:
+        watch.observe()
+        executable.chmod(0o700)
+        with GoProgram(executable) as new:
+            watch.observe()
+            old.ask("run 50")
+            new.ask("run 600")
+            watch.observe()
+            assert watch.counts(old.pid, *SITE) == (50, 50)
+            assert watch.counts(new.pid, *SITE) == (600, 600)
+            assert len(watch.monitor._attachments._by_number) == 2
+            old.ask("quit")
+            old.wait()
+            watch.observe_until_ended(old.pid)
+            assert len(watch.monitor._attachments._by_number) == 1
+            new.ask("run 1")
+            watch.observe()
+            assert watch.counts(new.pid, *SITE) == (601, 601)
+
+
 def test_a_file_system_can_be_unmounted_soon_after_its_last_process_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -100,7 +100,9 @@ class Attachments:
         now = time.monotonic()
         for number in live:
             self._used_at[number] = now
-        self.keep(lambda attachment: attachment.number in live or self._may_start_again(attachment, now))
+        # A file whose mode changes or that is linked looks new, and then has probes twice: the newer ones stay.
+        newest = {_inode(a): a.number for a in self._by_number.values() if a.pid is None}  # in order of their numbers
+        self.keep(lambda a: a.number in live or (newest.get(_inode(a)) == a.number and self._may_start_again(a, now)))
 
     def _may_start_again(self, attachment: Attachment, now: float) -> bool:
         if attachment.pid is not None or procfs.links(attachment.fd) == 0:
@@ -118,3 +120,7 @@ class Attachments:
             self._used_at.pop(attachment.number, None)
             del self._by_number[attachment.number]
             del self._by_file[attachment.binary.identity, attachment.pid]
+
+
+def _inode(attachment: Attachment) -> tuple[int, int]:
+    return attachment.binary.identity.device, attachment.binary.identity.inode
