@@ -19,17 +19,27 @@ SECOND = 1_000_000_000
 PATIENCE_S = 30.0
 
 
+def open_channel(address: str, credentials: grpc.ChannelCredentials | None) -> grpc.Channel:
+    """A connection that is not shared with any other channel."""
+    options = [("grpc.use_local_subchannel_pool", 1)]
+    if credentials:
+        return grpc.secure_channel(address, credentials, options)
+    return grpc.insecure_channel(address, options)
+
+
 class CollectorProcess:
     """`gosonde collector` on a unix socket, ready when the constructor returns."""
 
-    def __init__(self, folder: Path, *flags: str, listen: str = "") -> None:
+    def __init__(
+        self, folder: Path, *flags: str, listen: str = "", ready: grpc.ChannelCredentials | None = None
+    ) -> None:
         self.address = listen or f"unix:{folder}/collector.sock"
         self.log = folder / "collector.log"
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [GOSONDE, "collector", "--data", folder / "data", "--listen", self.address, *flags], stderr=log
             )
-        with grpc.insecure_channel(self.address) as channel:
+        with open_channel(self.address, ready) as channel:
             grpc.channel_ready_future(channel).result(timeout=PATIENCE_S)
 
     def __enter__(self) -> Self:
@@ -54,8 +64,15 @@ class CollectorProcess:
 class AgentStream:
     """One open stream to a collector; every call waits for the answer."""
 
-    def __init__(self, address: str, agent_id: str = "agent", epoch: str = "1", host: str = "web-1") -> None:
-        self._channel = grpc.insecure_channel(address)
+    def __init__(
+        self,
+        address: str,
+        agent_id: str = "agent",
+        epoch: str = "1",
+        host: str = "web-1",
+        channel_credentials: grpc.ChannelCredentials | None = None,
+    ) -> None:
+        self._channel = open_channel(address, channel_credentials)
         self._requests: queue.SimpleQueue[ingest_pb2.StreamObservationsRequest | None] = queue.SimpleQueue()
         stub = ingest_pb2_grpc.IngestServiceStub(self._channel)
         self._answers = stub.StreamObservations(iter(self._requests.get, None), timeout=PATIENCE_S)

@@ -4,11 +4,14 @@ import asyncio
 import random
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from typing import Any
 
+import grpc
 import grpc.aio
+from gosonde.channels import ClientTls
 from gosonde_agent.identity import Identity
 from gosonde_agent.journal import Journal
 from gosonde_agent.model import GcCycle, GcTotal, Observation, Pause, Process, ProcessKey, Site, SiteCount
@@ -70,11 +73,14 @@ class Agent:
     collectors: list[str]
     targets: list[Target]
     interval_seconds: float = INTERVAL_SECONDS
+    tls: ClientTls | None = None
 
     def __post_init__(self) -> None:
         self.host = f"host-{self.number}"
         identity = Identity(f"{self.number:032x}", "e" * 32, self.host, "boot")
-        self.uplink = Uplink(self.collectors, identity, self.interval_seconds, Journal("boot"), patience=PATIENCE)
+        self.uplink = Uplink(
+            self.collectors, identity, self.interval_seconds, Journal("boot"), tls=self.tls, patience=PATIENCE
+        )
         self._rng = random.Random(self.number)
 
     async def work(self, until: asyncio.Event) -> None:
@@ -137,13 +143,31 @@ async def settled(agents: list[Agent], seconds: float = 120) -> None:
             await asyncio.sleep(0.05)
 
 
-async def stored(address: str, *, all_runs: bool = False) -> Totals:
+@dataclass(frozen=True)
+class Query:
+    """How to ask a collector."""
+
+    address: str
+    credentials: grpc.ChannelCredentials | None = None
+    metadata: Sequence[tuple[str, str]] = ()
+
+    @asynccontextmanager
+    async def stub(self) -> AsyncIterator[Any]:
+        """For one question."""
+        options = (("grpc.max_receive_message_length", -1), ("grpc.use_local_subchannel_pool", 1))
+        if self.credentials:
+            channel = grpc.aio.secure_channel(self.address, self.credentials, options)
+        else:
+            channel = grpc.aio.insecure_channel(self.address, options)
+        async with channel:
+            yield collector_pb2_grpc.CollectorServiceStub(channel)
+
+
+async def stored(query: Query, *, all_runs: bool = False) -> Totals:
     """The sums over all images of each site, by (host, pid, pc), as the collector tells them."""
-    options = (("grpc.max_receive_message_length", -1), ("grpc.use_local_subchannel_pool", 1))
-    async with grpc.aio.insecure_channel(address, options=options) as channel:
-        stub = collector_pb2_grpc.CollectorServiceStub(channel)
-        request = collector_pb2.ListSitesRequest(filter=collector_pb2.ProcessFilter(all_runs=all_runs))
-        rows = (await stub.ListSites(request)).rows
+    request = collector_pb2.ListSitesRequest(filter=collector_pb2.ProcessFilter(all_runs=all_runs))
+    async with query.stub() as stub:
+        rows = (await stub.ListSites(request, metadata=query.metadata)).rows
     sums: Totals = {}
     for row in rows:
         key = (row.host, row.process.pid, row.site.pc)
@@ -152,25 +176,23 @@ async def stored(address: str, *, all_runs: bool = False) -> Totals:
     return sums
 
 
-async def stored_cycles(address: str) -> dict[tuple[str, int], list[tuple[int, int]]]:
+async def stored_cycles(query: Query) -> dict[tuple[str, int], list[tuple[int, int]]]:
     """(number, pauses) of each GC cycle by (host, pid), in order."""
-    options = (("grpc.max_receive_message_length", -1), ("grpc.use_local_subchannel_pool", 1))
-    async with grpc.aio.insecure_channel(address, options=options) as channel:
-        stub = collector_pb2_grpc.CollectorServiceStub(channel)
-        rows = (await stub.ListGcCycles(collector_pb2.ListGcCyclesRequest(limit=10_000))).rows
+    async with query.stub() as stub:
+        rows = (await stub.ListGcCycles(collector_pb2.ListGcCyclesRequest(limit=10_000), metadata=query.metadata)).rows
     found: dict[tuple[str, int], list[tuple[int, int]]] = {}
     for row in rows:
         found.setdefault((row.host, row.process.pid), []).append((row.cycle, len(row.pauses)))
     return {key: sorted(cycles) for key, cycles in found.items()}
 
 
-async def assert_exact(address: str, agents: list[Agent]) -> None:
-    """The store equals what the targets counted: no total is off, no event is missing or there twice."""
-    assert await stored(address) == {key: value for agent in agents for key, value in agent.totals().items()}
-    expected = {key: count for agent in agents for key, count in agent.cycles().items()}
-    found = await stored_cycles(address)
-    assert {key: [number for number, _ in cycles] for key, cycles in found.items()} == {
-        key: list(range(1, count + 1)) for key, count in expected.items()
-    }
-    assert {pauses for cycles in found.values() for _, pauses in cycles} == {1}
+async def assert_exact(query: Query, agents: list[Agent]) -> None:
+    """The store has of these agents' hosts what the targets counted: no total is off, no event is missing or twice."""
+    hosts = {agent.host for agent in agents}
+    totals = {key: value for key, value in (await stored(query)).items() if key[0] in hosts}
+    assert totals == {key: value for agent in agents for key, value in agent.totals().items()}
+    expected = {key: list(range(1, count + 1)) for agent in agents for key, count in agent.cycles().items()}
+    cycles = {key: value for key, value in (await stored_cycles(query)).items() if key[0] in hosts}
+    assert {key: [number for number, _ in value] for key, value in cycles.items()} == expected
+    assert {pauses for value in cycles.values() for _, pauses in value} == {1}
     assert all(not any(agent.uplink.losses().values()) for agent in agents)

@@ -1,14 +1,27 @@
 """Asks a collector. Plain values come back; gRPC's failures become gosonde's errors."""
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, Final, Self, TypeVar
 
 import grpc
 from gosonde_pb.v1 import collector_pb2, collector_pb2_grpc, model_pb2
 
-from gosonde.errors import GosondeError, InvalidInputError, NotFoundError, UnavailableError, UnsupportedError
+from gosonde import channels
+from gosonde.errors import (
+    ForbiddenError,
+    GosondeError,
+    InvalidInputError,
+    NotFoundError,
+    OverloadedError,
+    UnauthenticatedError,
+    UnavailableError,
+    UnsupportedError,
+    UsageError,
+)
 
 DEFAULT_ADDRESS: Final = "127.0.0.1:9317"
 TIMEOUT_SECONDS: Final = 30.0
@@ -18,6 +31,9 @@ ERROR_OF: Final[dict[grpc.StatusCode, type[GosondeError]]] = {
     grpc.StatusCode.INVALID_ARGUMENT: InvalidInputError,
     grpc.StatusCode.NOT_FOUND: NotFoundError,
     grpc.StatusCode.FAILED_PRECONDITION: UnsupportedError,
+    grpc.StatusCode.UNAUTHENTICATED: UnauthenticatedError,
+    grpc.StatusCode.PERMISSION_DENIED: ForbiddenError,
+    grpc.StatusCode.RESOURCE_EXHAUSTED: OverloadedError,
 }
 
 LEVELS: Final = {model_pb2.LEVEL_FULL: "full", model_pb2.LEVEL_REFUSED: "refused"}
@@ -129,8 +145,10 @@ class CollectorClient:
     def __init__(self, address: str = DEFAULT_ADDRESS, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
         self._address = address
         self._timeout = timeout_seconds
+        self._metadata = _metadata(address)
         # Lists of all sites of a fleet are long; they come from a collector that was chosen.
-        self._channel = grpc.insecure_channel(address, options=(("grpc.max_receive_message_length", -1),))
+        options = (("grpc.max_receive_message_length", -1), ("grpc.use_local_subchannel_pool", 1))
+        self._channel = channels.channel(address, tls_from_environment(), options)
         self._stub = collector_pb2_grpc.CollectorServiceStub(self._channel)
 
     def __enter__(self) -> Self:
@@ -167,7 +185,7 @@ class CollectorClient:
 
     def _call(self, method: Callable[..., Response], request: object) -> Response:
         with self._errors():
-            return method(request, timeout=self._timeout)
+            return method(request, timeout=self._timeout, metadata=self._metadata)
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -181,6 +199,23 @@ class CollectorClient:
                     f"`gosonde collector`, or name another with --collector HOST:PORT"
                 ) from error
             raise ERROR_OF.get(code, GosondeError)(details or code.name) from error
+
+
+def tls_from_environment() -> channels.ClientTls | None:
+    """The files that GOSONDE_CA, GOSONDE_CERT and GOSONDE_KEY name; None when there is no GOSONDE_CA."""
+    ca, cert, key = (os.environ.get(name) for name in ("GOSONDE_CA", "GOSONDE_CERT", "GOSONDE_KEY"))
+    return channels.ClientTls(Path(ca), Path(cert) if cert else None, Path(key) if key else None) if ca else None
+
+
+def _metadata(address: str) -> list[tuple[str, str]]:
+    token = os.environ.get("GOSONDE_TOKEN", "").strip()
+    if not token:
+        return []
+    if not (channels.is_local(address) or os.environ.get("GOSONDE_CA")):
+        raise UsageError(
+            f"the token is not sent to {address} in plain text; name the collector's authority: GOSONDE_CA"
+        )
+    return [("authorization", f"Bearer {token}")]
 
 
 def _pieces(header: collector_pb2.SnapshotHeader, file: IO[bytes]) -> Iterator[collector_pb2.PushSnapshotRequest]:

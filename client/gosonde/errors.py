@@ -33,3 +33,19 @@ class NotFoundError(GosondeError):
 
 class UnavailableError(GosondeError):
     """A server that is needed does not answer."""
+
+
+class UnauthenticatedError(GosondeError):
+    """Who asks has not shown who it is: a token or a certificate is missing, unknown or revoked. Exit code 3."""
+
+    exit_code = 3
+
+
+class ForbiddenError(GosondeError):
+    """Who asks is known and may not do this. Exit code 3."""
+
+    exit_code = 3
+
+
+class OverloadedError(GosondeError):
+    """A limit is reached: too large, too many, too often, or no room to store it. Trying again later may help."""

@@ -1,7 +1,7 @@
 """What every gosonde server has in common: health, reflection, and errors that become gRPC statuses."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import grpc
 import structlog
@@ -9,9 +9,12 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from gosonde.errors import (
+    ForbiddenError,
     GosondeError,
     InvalidInputError,
     NotFoundError,
+    OverloadedError,
+    UnauthenticatedError,
     UnavailableError,
     UnsupportedError,
     UsageError,
@@ -25,6 +28,9 @@ STATUS_OF: tuple[tuple[type[GosondeError], grpc.StatusCode], ...] = (
     (NotFoundError, grpc.StatusCode.NOT_FOUND),
     (UnsupportedError, grpc.StatusCode.FAILED_PRECONDITION),
     (UnavailableError, grpc.StatusCode.UNAVAILABLE),
+    (UnauthenticatedError, grpc.StatusCode.UNAUTHENTICATED),
+    (ForbiddenError, grpc.StatusCode.PERMISSION_DENIED),
+    (OverloadedError, grpc.StatusCode.RESOURCE_EXHAUSTED),
     (GosondeError, grpc.StatusCode.INTERNAL),
 )
 
@@ -34,17 +40,71 @@ def status_of(error: GosondeError) -> grpc.StatusCode:
     return next(status for kind, status in STATUS_OF if isinstance(error, kind))
 
 
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class Gate(Protocol):
+    """Decides about every call before it begins, and hears how it was refused."""
+
+    def admit(self, method: str, context: Context) -> None:
+        """Returns when the call may go on; raises the GosondeError that ends it."""
+
+    def refused(self, method: str, status: grpc.StatusCode) -> None:
+        """The call ended with this status on purpose."""
+
+
+class OpenGate:
+    """Lets everyone in."""
+
+    def admit(self, method: str, context: Context) -> None:
+        """See Gate."""
+
+    def refused(self, method: str, status: grpc.StatusCode) -> None:
+        """See Gate."""
+
+
 class StatusInterceptor(grpc.aio.ServerInterceptor):
-    """Ends a call with the status of the GosondeError that its handler raised, and the error's message."""
+    """Asks the gate, and ends a call with the status and the message of the GosondeError that was raised."""
+
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
 
     async def intercept_service(self, continuation: Callable[..., Awaitable[Any]], details: Any) -> Any:  # noqa: ANN401
         """Wraps the handler that `continuation` finds, whatever its arity."""
         handler = await continuation(details)
         if handler is None:
             return None
-        if handler.response_streaming:
-            return _rewrapped(handler, _streaming(handler.unary_stream or handler.stream_stream))
-        return _rewrapped(handler, _single(handler.unary_unary or handler.stream_unary))
+        wrap = self._streaming if handler.response_streaming else self._single
+        behaviours = (handler.unary_unary, handler.unary_stream, handler.stream_unary, handler.stream_stream)
+        return _rewrapped(handler, wrap(details.method, next(filter(None, behaviours))))
+
+    def _single(self, method: str, behaviour: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        async def call(request: Any, context: Context) -> Any:  # noqa: ANN401
+            try:
+                self._gate.admit(method, context)
+                return await behaviour(request, context)
+            except GosondeError as error:
+                await self._abort(method, context, error)
+
+        return call
+
+    def _streaming(
+        self, method: str, behaviour: Callable[..., AsyncIterator[Any]]
+    ) -> Callable[..., AsyncIterator[Any]]:
+        async def call(request: Any, context: Context) -> AsyncIterator[Any]:  # noqa: ANN401
+            try:
+                self._gate.admit(method, context)
+                async for response in behaviour(request, context):
+                    yield response
+            except GosondeError as error:
+                await self._abort(method, context, error)
+
+        return call
+
+    async def _abort(self, method: str, context: Context, error: GosondeError) -> None:
+        status = status_of(error)
+        self._gate.refused(method, status)
+        await context.abort(status, str(error))
 
 
 def _rewrapped(handler: Any, behaviour: Any) -> Any:  # noqa: ANN401
@@ -53,36 +113,31 @@ def _rewrapped(handler: Any, behaviour: Any) -> Any:  # noqa: ANN401
     return make(behaviour, handler.request_deserializer, handler.response_serializer)
 
 
-def _single(behaviour: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-    async def call(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:  # noqa: ANN401
-        try:
-            return await behaviour(request, context)
-        except GosondeError as error:
-            await context.abort(status_of(error), str(error))
-
-    return call
-
-
-def _streaming(behaviour: Callable[..., AsyncIterator[Any]]) -> Callable[..., AsyncIterator[Any]]:
-    async def call(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Any]:  # noqa: ANN401
-        try:
-            async for response in behaviour(request, context):
-                yield response
-        except GosondeError as error:
-            await context.abort(status_of(error), str(error))
-
-    return call
+#: What every server bears of one connection: pings as agents send them, a bounded number of calls, no slow handshakes.
+SERVER_OPTIONS: Sequence[tuple[str, Any]] = (
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+    ("grpc.max_concurrent_streams", 128),
+    ("grpc.max_metadata_size", 16_384),
+    ("grpc.server_handshake_timeout_ms", 10_000),
+)
 
 
 def new_server(
-    register: Callable[[grpc.aio.Server], None], service_names: Sequence[str], options: Sequence[tuple[str, Any]] = ()
+    register: Callable[[grpc.aio.Server], None],
+    service_names: Sequence[str],
+    options: Sequence[tuple[str, Any]] = (),
+    gate: Gate | None = None,
 ) -> tuple[grpc.aio.Server, health.aio.HealthServicer]:
     """A server with the given services, health checking and reflection; it has no address and is not started.
 
     `register` adds the servicers; `service_names` are full names such as `gosonde.v1.CollectorService`. Every service,
     and the server as a whole (the empty name), starts as NOT_SERVING: see `set_serving`.
     """
-    server = grpc.aio.server(interceptors=(StatusInterceptor(),), options=tuple(options))
+    interceptor = StatusInterceptor(gate or OpenGate())
+    server = grpc.aio.server(interceptors=(interceptor,), options=(*SERVER_OPTIONS, *options))
     register(server)
     servicer = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(servicer, server)

@@ -1,23 +1,22 @@
 """The collector's configuration: one frozen value, checked when it is made. docs/collector.md describes each key."""
 
-import ipaddress
 import math
-import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Final
 
+from gosonde import channels
 from gosonde.errors import UnsupportedError, UsageError
 
 #: A configuration file larger than this is a mistake.
 MAX_FILE_BYTES: Final = 1 << 20
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 #: Keys that take effect on SIGHUP; every other one needs a restart.
-RELOADABLE: Final = frozenset({"retention_hours", "analysis_interval_seconds", "log_level"})
-
-HOST_PORT: Final = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<name>[^\s:/\[\]]+)):(?P<port>[0-9]{1,5})")
+RELOADABLE: Final = frozenset(
+    {"retention_hours", "retention_mb", "min_free_mb", "analysis_interval_seconds", "log_level"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +26,18 @@ class CollectorConfig:
     Attributes:
         listen: The address of every gRPC service: "HOST:PORT" or "unix:PATH".
         data: Folder that holds the store.
-        insecure: Allow plain text on an address that others can reach.
+        query_listen: Another address, for queries with a token and without a client certificate; "" for none.
+        http: HOST:PORT of metrics, health and readiness; "" for none.
+        insecure: Allow plain text, and queries without a token, on an address that others can reach.
+        tls_cert: PEM file with the collector's certificate; "" for plain text.
+        tls_key: PEM file with its key.
+        tls_client_ca: PEM file with the authorities of agents' certificates; "" lets agents in without one.
+        tls_revoked: File with the fingerprints of revoked certificates; "" for none.
+        tokens: File with the digests and roles of tokens; "" lets everyone ask.
+        max_agents: How many agents may be connected, 1 to 100,000.
         retention_hours: How long details are kept, 1 to 87,600.
+        retention_mb: How large the store may become in MiB, 64 to 10,000,000; beyond, the oldest details go.
+        min_free_mb: Room in MiB that the store leaves on its disk, 1 to 1,000,000: below, nothing is acknowledged.
         analysis_interval_seconds: Least time between two analyses, 0.5 to 3,600.
         log_level: One of LOG_LEVELS.
 
@@ -38,23 +47,49 @@ class CollectorConfig:
 
     listen: str = "127.0.0.1:9317"
     data: Path = Path("/var/lib/gosonde-collector")
+    query_listen: str = ""
+    http: str = ""
     insecure: bool = False
+    tls_cert: str = ""
+    tls_key: str = ""
+    tls_client_ca: str = ""
+    tls_revoked: str = ""
+    tokens: str = ""
+    max_agents: float = 2000.0
     retention_hours: float = 24.0
+    retention_mb: float = 8192.0
+    min_free_mb: float = 64.0
     analysis_interval_seconds: float = 2.0
     log_level: str = "info"
 
     def __post_init__(self) -> None:
         """Checks every value."""
-        if not self.insecure and not is_local(self.listen):
-            raise UsageError(
-                f"listen: {self.listen} can be reached from other machines, and what travels there would be neither "
-                f"encrypted nor authenticated; listen on 127.0.0.1 or unix:PATH, or write insecure = true into the "
-                f"configuration file"
-            )
+        for address in filter(None, (self.listen, self.query_listen)):
+            self._check_listen(address)
+        if bool(self.tls_cert) != bool(self.tls_key):
+            raise UsageError("tls_cert: a certificate needs its key and a key its certificate; give both or none")
+        if self.tls_client_ca and not self.tls_cert:
+            raise UsageError("tls_client_ca: clients' certificates need TLS; give tls_cert and tls_key too")
+        _check_range("max_agents", self.max_agents, 1, 100_000)
+        _check_range("retention_mb", self.retention_mb, 64, 10_000_000)
+        _check_range("min_free_mb", self.min_free_mb, 1, 1_000_000)
         _check_range("retention_hours", self.retention_hours, 1, 87_600)
         _check_range("analysis_interval_seconds", self.analysis_interval_seconds, 0.5, 3_600)
         if self.log_level not in LOG_LEVELS:
             raise UsageError(f"log_level: {self.log_level!r} is none of {', '.join(LOG_LEVELS)}")
+
+    def _check_listen(self, address: str) -> None:
+        key = "listen" if address == self.listen else "query_listen"
+        local = is_local(address, key)
+        if local or self.insecure:
+            return
+        missing = [name for name in ("tls_cert", "tls_client_ca", "tokens") if not getattr(self, name)]
+        if missing:
+            raise UsageError(
+                f"{key}: {address} can be reached from other machines, and what travels there would not be encrypted "
+                f"and authenticated without {', '.join(missing)}; give these, listen on 127.0.0.1 or unix:PATH, or "
+                f"write insecure = true into the configuration file"
+            )
 
     def merged(self, flags: Mapping[str, object]) -> "CollectorConfig":
         """This configuration with the flags that were given; None counts as not given. Raises as the constructor."""
@@ -82,19 +117,14 @@ def reloaded(current: CollectorConfig, fresh: CollectorConfig) -> tuple[Collecto
     return replace(current, **taken), tuple(sorted(changed - RELOADABLE))
 
 
-def is_local(address: str) -> bool:
-    """Whether only this machine reaches the address. Raises UsageError when it is no address."""
-    if address.startswith("unix:"):
-        if not Path(address.removeprefix("unix:")).is_absolute():
-            raise UsageError(f"listen: {address!r} needs an absolute path behind unix:")
-        return True
-    match = HOST_PORT.fullmatch(address)
-    if not match or int(match["port"]) > 65_535:
-        raise UsageError(f"listen: {address!r} is neither HOST:PORT nor unix:PATH")
+def is_local(address: str, key: str) -> bool:
+    """Whether only this machine reaches the address of a key. Raises UsageError when it is no address."""
+    if address.startswith("unix:") and not Path(address.removeprefix("unix:")).is_absolute():
+        raise UsageError(f"{key}: {address!r} needs an absolute path behind unix:")
     try:
-        return ipaddress.ip_address(match["six"] or match["name"]).is_loopback
-    except ValueError:
-        return match["name"] == "localhost"
+        return channels.is_local(address)
+    except UsageError as error:
+        raise UsageError(f"{key}: {error}") from error
 
 
 def _read(path: Path) -> dict[str, object]:

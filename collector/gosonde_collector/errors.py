@@ -1,6 +1,6 @@
 """What the collector raises on purpose."""
 
-from gosonde.errors import GosondeError, InvalidInputError
+from gosonde.errors import GosondeError, InvalidInputError, OverloadedError
 
 
 class BatchError(InvalidInputError):
@@ -13,3 +13,7 @@ class ProfileError(InvalidInputError):
 
 class StoreError(GosondeError):
     """The store cannot be opened, read or written."""
+
+
+class DiskFullError(OverloadedError):
+    """There is too little room on the disk of the data folder; nothing is stored until there is more."""

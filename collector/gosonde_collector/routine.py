@@ -4,11 +4,13 @@ import asyncio
 import time
 
 import structlog
+from gosonde.clock import steady_unix_nano
 
 from gosonde_collector.analysis.analyst import Analyst
 from gosonde_collector.config import CollectorConfig
-from gosonde_collector.errors import StoreError
+from gosonde_collector.errors import DiskFullError, StoreError
 from gosonde_collector.store.protocol import Store
+from gosonde_collector.telemetry import Telemetry
 from gosonde_collector.worker import Worker
 
 log = structlog.get_logger(__name__)
@@ -18,16 +20,23 @@ EXPIRE_SECONDS = 600.0
 #: Analysis may take no more than one part in this many of the store's time.
 ANALYSIS_SHARE = 5.0
 HOUR_NS = 3_600_000_000_000
+MIB = 1 << 20
+#: A store that is too large keeps this part of the time that it kept, again and again, and never less than the other.
+SHRINK_BY = 0.75
+LEAST_SHARE = 0.01
 
 
 class Routine:
     """Runs until cancelled. `config` may be replaced while it does."""
 
-    def __init__(self, config: CollectorConfig, store: Store, worker: Worker, analyst: Analyst) -> None:
+    def __init__(
+        self, config: CollectorConfig, store: Store, worker: Worker, analyst: Analyst, telemetry: Telemetry
+    ) -> None:
         self.config = config
         self._store = store
         self._worker = worker
         self._analyst = analyst
+        self._telemetry = telemetry
 
     async def analyse(self) -> None:
         """Judges every site, rests, and begins again."""
@@ -35,18 +44,37 @@ class Routine:
             began = time.monotonic()
             try:
                 await self._worker.run(self._analyst.run)
-            except StoreError as error:
+            except (StoreError, DiskFullError) as error:
                 log.error("analysis failed", reason=str(error))  # noqa: TRY400 - the reason says it all
             took = time.monotonic() - began
             await asyncio.sleep(max(self.config.analysis_interval_seconds, ANALYSIS_SHARE * took))
 
     async def expire(self) -> None:
-        """Deletes what is too old, rests, and begins again."""
+        """Deletes what is too old or too much, rests, and begins again."""
         while True:
-            before = time.time_ns() - int(self.config.retention_hours * HOUR_NS)
             try:
-                await self._worker.run(self._store.expire, before)
-                await self._worker.run(self._analyst.forget, before)
-            except StoreError as error:
+                await self._worker.run(self._expire)
+                await self._worker.run(self._shrink)
+            except (StoreError, DiskFullError) as error:
                 log.error("old rows could not be deleted", reason=str(error))  # noqa: TRY400 - as above
             await asyncio.sleep(EXPIRE_SECONDS)
+
+    def _expire(self, share: float = 1.0) -> None:
+        before = steady_unix_nano() - int(self.config.retention_hours * HOUR_NS * share)
+        self._store.expire(before)
+        self._analyst.forget(before)
+        self._telemetry.expired.inc()
+
+    def _shrink(self) -> None:
+        """Keeps less and less of the past until the store is small enough."""
+        most = self.config.retention_mb * MIB
+        share = 1.0
+        while self._store.size() > most and share > LEAST_SHARE:
+            share *= SHRINK_BY
+            self._expire(share)
+        if share < 1.0:
+            log.warning(
+                "the store is larger than retention_mb allows; older details were deleted before their time",
+                kept_hours=round(self.config.retention_hours * share, 2),
+                size_mb=self._store.size() >> 20,
+            )

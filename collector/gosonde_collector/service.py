@@ -4,16 +4,21 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
+from pathlib import Path
 from typing import Any
 
 import grpc
 import structlog
 from gosonde import logs
 from gosonde.errors import GosondeError, UnavailableError
+from gosonde.metrics import MetricsServer
 from gosonde.notify import Notifier
+from gosonde.server_tls import ServerTls, server_credentials
 from gosonde.serving import new_server, set_serving
 from gosonde_pb.v1 import collector_pb2_grpc, ingest_pb2_grpc
+from grpc_health.v1 import health
 
+from gosonde_collector.access import Access
 from gosonde_collector.analysis.analyst import Analyst
 from gosonde_collector.config import CollectorConfig, reloaded
 from gosonde_collector.ingest.committer import Committer
@@ -22,13 +27,16 @@ from gosonde_collector.query_service import QueryService
 from gosonde_collector.routine import Routine
 from gosonde_collector.store.duckdb import open_store
 from gosonde_collector.store.protocol import Store
+from gosonde_collector.telemetry import Telemetry
 from gosonde_collector.worker import Worker
 
 log = structlog.get_logger(__name__)
 
 SERVICES = ("gosonde.v1.IngestService", "gosonde.v1.CollectorService")
-#: Bytes of one message; agents send batches of about 2 MiB.
-MAX_MESSAGE_BYTES = 16 << 20
+#: Bytes of one message, as gRPC enforces it; the services ask for less.
+MAX_MESSAGE_BYTES = 8 << 20
+#: Time between two looks at the room on the disk, in seconds.
+ROOM_SECONDS = 1.0
 #: How long open calls may go on after SIGTERM, in seconds.
 GRACE_SECONDS = 2.0
 
@@ -44,7 +52,12 @@ def run(config: CollectorConfig, reload: Reload) -> None:
         UnavailableError: The address cannot be listened on.
     """
     with closing(open_store(config.data)) as store:
+        store.min_free_bytes = _min_free_bytes(config)
         asyncio.run(_serve(config, reload, store))
+
+
+def _min_free_bytes(config: CollectorConfig) -> int:
+    return int(config.min_free_mb * (1 << 20))
 
 
 async def _serve(config: CollectorConfig, reload: Reload, store: Store) -> None:
@@ -55,14 +68,21 @@ async def _serve(config: CollectorConfig, reload: Reload, store: Store) -> None:
         for worker in (writing, asking, analysing):
             stack.callback(worker.close)
         analyst = Analyst(store)
-        routine = Routine(config, store, analysing, analyst)
-        committer = Committer(store, writing)
+        telemetry = Telemetry()
+        telemetry.follow_store(store.size, store.free)
+        routine = Routine(config, store, analysing, analyst, telemetry)
+        committer = Committer(store, writing, telemetry)
         for work in (committer.run(), routine.analyse(), routine.expire(), notifier.watchdog()):
             await stack.enter_async_context(_running(work, stopping))
-        ingest = IngestService(store, asking, committer)
+        access = Access(config, telemetry)
+        ingest = IngestService(store, asking, committer, access, telemetry)
         query = QueryService(store, asking, analyst)
-        await stack.enter_async_context(_listening(config.listen, ingest, query))
-        _on_signals(stopping, lambda: _reload(routine, reload))
+        servicer = await stack.enter_async_context(_listening(config, ingest, query, access, telemetry))
+        await stack.enter_async_context(_running(_watch_room(store, servicer), stopping))
+        if config.http:
+            http = MetricsServer(config.http, telemetry.registry, lambda: [reason] if (reason := store.room()) else [])
+            stack.callback(http.close)
+        _on_signals(stopping, lambda: _reload(routine, store, reload))
         notifier.ready(f"listening on {config.listen}")
         log.info("collector started", listen=config.listen, data=str(config.data))
         await stopping.wait()
@@ -71,27 +91,59 @@ async def _serve(config: CollectorConfig, reload: Reload, store: Store) -> None:
 
 
 @asynccontextmanager
-async def _listening(address: str, ingest: IngestService, query: QueryService) -> AsyncIterator[None]:
+async def _listening(
+    config: CollectorConfig, ingest: IngestService, query: QueryService, access: Access, telemetry: Telemetry
+) -> AsyncIterator[health.aio.HealthServicer]:
     def register(server: grpc.aio.Server) -> None:
         ingest_pb2_grpc.add_IngestServiceServicer_to_server(ingest, server)
         collector_pb2_grpc.add_CollectorServiceServicer_to_server(query, server)
 
     options = (("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES))
-    server, health = new_server(register, SERVICES, options)
+    server, servicer = new_server(register, SERVICES, options, access)
+    _bind(server, config.listen, _tls(config, config.tls_client_ca), telemetry)
+    if config.query_listen:
+        _bind(server, config.query_listen, _tls(config, ""), telemetry)
+    await server.start()
+    await set_serving(servicer, SERVICES, serving=True)
     try:
-        server.add_insecure_port(address)
+        yield servicer
+    finally:
+        await set_serving(servicer, SERVICES, serving=False)
+        await server.stop(GRACE_SECONDS)
+
+
+def _tls(config: CollectorConfig, client_ca: str) -> ServerTls | None:
+    if not config.tls_cert:
+        return None
+    return ServerTls(Path(config.tls_cert), Path(config.tls_key), Path(client_ca) if client_ca else None)
+
+
+def _bind(server: grpc.aio.Server, address: str, tls: ServerTls | None, telemetry: Telemetry) -> None:
+    try:
+        if tls is None:
+            server.add_insecure_port(address)
+        else:
+            server.add_secure_port(address, server_credentials(tls, telemetry.handshakes.inc))
     except RuntimeError as error:
         raise UnavailableError(
             f"cannot listen on {address}: another program uses the address, or it is not this machine's; stop the "
             f"other program or choose another address with --listen"
         ) from error
-    await server.start()
-    await set_serving(health, SERVICES, serving=True)
-    try:
-        yield
-    finally:
-        await set_serving(health, SERVICES, serving=False)
-        await server.stop(GRACE_SECONDS)
+
+
+async def _watch_room(store: Store, servicer: health.aio.HealthServicer) -> None:
+    """Says through the health service whether there is room for what agents send."""
+    full = False
+    while True:
+        reason = store.room()
+        if bool(reason) != full:
+            full = bool(reason)
+            if full:
+                log.error("nothing is stored and acknowledged any more; queries go on", reason=reason)
+            else:
+                log.info("there is room again")
+            await set_serving(servicer, SERVICES[:1], serving=not full)
+        await asyncio.sleep(ROOM_SECONDS)
 
 
 @asynccontextmanager
@@ -119,11 +171,12 @@ def _on_signals(stopping: asyncio.Event, reload: Callable[[], None]) -> None:
     loop.add_signal_handler(signal.SIGHUP, reload)
 
 
-def _reload(routine: Routine, reload: Reload) -> None:
+def _reload(routine: Routine, store: Store, reload: Reload) -> None:
     try:
         routine.config, ignored = reloaded(routine.config, reload())
     except GosondeError as error:
         log.error("configuration not reloaded; the former one stays", reason=str(error))  # noqa: TRY400
         return
     logs.set_level(routine.config.log_level)
+    store.min_free_bytes = _min_free_bytes(routine.config)
     log.info("configuration reloaded", needs_restart=list(ignored))

@@ -20,7 +20,7 @@ from gosonde.errors import GosondeError
 from tests.collector_process import GOSONDE, CollectorProcess
 from tests.flaky_proxy import flaky_proxy
 from tests.go_programs import GoProgram
-from tests.simulated import Agent, Target, assert_exact, running, settled, stored
+from tests.simulated import Agent, Query, Target, assert_exact, running, settled, stored
 
 FULL = os.environ.get("GOSONDE_FAULTS") == "full"
 KILLS = 100 if FULL else 4
@@ -50,7 +50,7 @@ async def test_a_collector_that_is_killed_at_random_moments_under_load_loses_not
         with await asyncio.to_thread(CollectorProcess, tmp_path, listen=listen):
             over.set()
             await settled(agents)
-            await assert_exact(listen, agents)
+            await assert_exact(Query(listen), agents)
 
 
 async def test_a_network_that_is_away_for_long_loses_nothing(tmp_path: Path) -> None:
@@ -66,7 +66,7 @@ async def test_a_network_that_is_away_for_long_loses_nothing(tmp_path: Path) -> 
                 proxy.cut.clear()
                 over.set()
                 await settled(agents)
-                await assert_exact(f"127.0.0.1:{port}", agents)
+                await assert_exact(Query(f"127.0.0.1:{port}"), agents)
 
 
 class AgentProcess:
@@ -135,6 +135,6 @@ def test_an_agent_that_is_killed_at_random_moments_loses_nothing_that_it_saw(
 
 def spawned(address: str, pid: int) -> tuple[int, int]:
     """What all runs of the agent counted of the process's one busy site."""
-    sums = asyncio.run(stored(address, all_runs=True))
+    sums = asyncio.run(stored(Query(address), all_runs=True))
     rows = [value for (_, owner, _), value in sums.items() if owner == pid]
     return max(rows, default=(0, 0))

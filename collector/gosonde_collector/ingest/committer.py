@@ -7,6 +7,7 @@ from gosonde.errors import GosondeError, UnavailableError
 
 from gosonde_collector.model import Batch
 from gosonde_collector.store.protocol import Store
+from gosonde_collector.telemetry import Telemetry
 from gosonde_collector.worker import Worker
 
 #: Batches that wait; a stream whose batch finds no room waits too, and with it its agent.
@@ -20,7 +21,8 @@ Waiting = tuple[Batch, asyncio.Future[None]]
 class Committer:
     """`run` it in a task; `commit` returns once a batch is durable."""
 
-    def __init__(self, store: Store, worker: Worker) -> None:
+    def __init__(self, store: Store, worker: Worker, telemetry: Telemetry) -> None:
+        self._telemetry = telemetry
         self._store = store
         self._worker = worker
         self._waiting: asyncio.Queue[Waiting] = asyncio.Queue(MAX_WAITING)
@@ -31,6 +33,7 @@ class Committer:
 
         Raises:
             StoreError: The store failed; nothing of the batch is stored.
+            DiskFullError: There is no room for it.
             UnavailableError: The collector is stopping.
         """
         if self._closed:
@@ -55,6 +58,7 @@ class Committer:
         try:
             await self._worker.run(self._store.append, [batch for batch, _ in taken])
         except GosondeError as error:
+            self._telemetry.lost.inc(len(taken))
             _settle(taken, error)
         except BaseException:
             _settle(taken, UnavailableError("the collector is stopping; send the batch again later"))

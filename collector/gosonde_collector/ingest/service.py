@@ -1,20 +1,35 @@
 """The gRPC service that agents stream to."""
 
+import asyncio
+import time
 from collections.abc import AsyncIterator
+from typing import Final
 
 import grpc
 import structlog
+from gosonde.errors import GosondeError, OverloadedError
 from gosonde_pb.v1 import ingest_pb2, ingest_pb2_grpc
 
+from gosonde_collector.access import Access
 from gosonde_collector.errors import BatchError
+from gosonde_collector.ingest.budget import Budget
 from gosonde_collector.ingest.committer import Committer
 from gosonde_collector.ingest.wire import decode_batch, decode_hello
 from gosonde_collector.model import Stream
 from gosonde_collector.store.protocol import Store
+from gosonde_collector.telemetry import Telemetry
 from gosonde_collector.worker import Worker
 
 log = structlog.get_logger(__name__)
 
+#: Time in which a stream must say its hello, in seconds.
+HELLO_SECONDS: Final = 10.0
+#: Bytes of one batch; agents part theirs at 2 MiB.
+MAX_BATCH_BYTES: Final = 4 << 20
+#: Bytes of all batches together that are checked or wait for their commit; further streams wait before they are read.
+MAX_WAITING_BYTES: Final = 64 << 20
+
+Context = grpc.aio.ServicerContext[ingest_pb2.StreamObservationsRequest, ingest_pb2.StreamObservationsResponse]
 Requests = AsyncIterator[ingest_pb2.StreamObservationsRequest]
 Responses = AsyncIterator[ingest_pb2.StreamObservationsResponse]
 
@@ -22,48 +37,77 @@ Responses = AsyncIterator[ingest_pb2.StreamObservationsResponse]
 class IngestService(ingest_pb2_grpc.IngestServiceServicer):
     """Checks every batch, has it committed, then acknowledges it."""
 
-    def __init__(self, store: Store, worker: Worker, committer: Committer) -> None:
+    def __init__(
+        self, store: Store, worker: Worker, committer: Committer, access: Access, telemetry: Telemetry
+    ) -> None:
         self._store = store
         self._worker = worker
         self._committer = committer
+        self._access = access
+        self._telemetry = telemetry
+        self._budget = Budget(MAX_WAITING_BYTES)
 
     async def StreamObservations(  # noqa: N802 - gRPC's name
-        self,
-        request_iterator: Requests,
-        context: grpc.aio.ServicerContext[ingest_pb2.StreamObservationsRequest, ingest_pb2.StreamObservationsResponse],
+        self, request_iterator: Requests, context: Context
     ) -> Responses:
         """See ingest.proto.
 
         Raises:
             BatchError: A message breaks the protocol; what was acknowledged before stays stored.
             StoreError: The store failed; the batch is not stored.
+            DiskFullError: There is no room; the batch is not stored.
+            OverloadedError: A batch is too large, or there are too many streams.
+            ForbiddenError: The agent's certificate is for another host.
+            UnauthenticatedError: The certificate was revoked.
         """
         requests = aiter(request_iterator)
-        first = await anext(requests, None)
-        if first is None:
-            raise BatchError("the stream ended before its hello")
-        stream = decode_hello(first)
+        stream = decode_hello(await _hello(requests))
+        self._access.check_host(stream.host, context)
         agent = log.bind(agent_id=stream.agent_id, host=stream.host, peer=context.peer())
-        agent.info(
-            "agent connected",
-            version=stream.agent_version,
-            agent_run=stream.agent_run,
-            previous_end=stream.previous_end,
-        )
-        try:
-            async for response in self._answers(stream, requests):
-                yield response
-        except BatchError as error:
-            agent.warning("batch refused", reason=str(error))
-            raise
-        finally:
-            agent.info("agent disconnected")
+        with self._access.stream(stream.host, stream.agent_id), self._telemetry.agents.track_inprogress():
+            agent.info(
+                "agent connected",
+                version=stream.agent_version,
+                agent_run=stream.agent_run,
+                previous_end=stream.previous_end,
+            )
+            try:
+                async for response in self._answers(stream, requests, context):
+                    yield response
+            except GosondeError as error:
+                agent.warning("stream ended", reason=str(error))
+                raise
+            finally:
+                agent.info("agent disconnected")
 
-    async def _answers(self, stream: Stream, requests: Requests) -> Responses:
+    async def _answers(self, stream: Stream, requests: Requests, context: Context) -> Responses:
         acknowledged = await self._worker.run(self._store.acknowledged, stream)
         yield ingest_pb2.StreamObservationsResponse(acknowledged_sequence=acknowledged)
         async for request in requests:
+            began = time.monotonic()
+            self._access.check_certificate(context)
+            acknowledged = max(acknowledged, await self._stored(stream, request))
+            self._telemetry.acknowledge_seconds.observe(time.monotonic() - began)
+            yield ingest_pb2.StreamObservationsResponse(acknowledged_sequence=acknowledged)
+
+    async def _stored(self, stream: Stream, request: ingest_pb2.StreamObservationsRequest) -> int:
+        size = request.ByteSize()
+        if size > MAX_BATCH_BYTES:
+            raise OverloadedError(f"a batch has {size} bytes; it may have {MAX_BATCH_BYTES}")
+        async with self._budget.spent(size):
             batch = decode_batch(stream, request)
             await self._committer.commit(batch)
-            acknowledged = max(acknowledged, batch.sequence)
-            yield ingest_pb2.StreamObservationsResponse(acknowledged_sequence=acknowledged)
+        self._telemetry.batches.inc()
+        self._telemetry.rows.inc(len(batch.site_counters["process"]))
+        return batch.sequence
+
+
+async def _hello(requests: Requests) -> ingest_pb2.StreamObservationsRequest:
+    try:
+        async with asyncio.timeout(HELLO_SECONDS):
+            first = await anext(requests, None)
+    except TimeoutError as error:
+        raise BatchError(f"the stream said no hello in {HELLO_SECONDS:g} s") from error
+    if first is None:
+        raise BatchError("the stream ended before its hello")
+    return first

@@ -1,5 +1,6 @@
 """The embedded store: one DuckDB file, one process."""
 
+import shutil
 import threading
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,7 +11,7 @@ from typing import Any, Final
 import duckdb
 from gosonde.clock import steady_unix_nano
 
-from gosonde_collector.errors import StoreError
+from gosonde_collector.errors import DiskFullError, StoreError
 from gosonde_collector.evidence.model import GoroutineProfile
 from gosonde_collector.model import Batch, GcCycle, KnownProcess, ProcessFilter, ProcessKey, SiteTotal, Stream
 from gosonde_collector.store import queries, rows
@@ -24,13 +25,16 @@ FILE_NAME: Final = "gosonde.duckdb"
 class DuckDBStore:
     """Implements `protocol.Store`. Writers take turns; readers, each with a cursor of its own, wait for nobody."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
+        self.min_free_bytes = 0
+        self._folder = folder
         self._connection = connection
         self._lock = threading.Lock()
         self._known = Known.load(connection)
 
     def append(self, batches: Sequence[Batch]) -> None:
         """See Store."""
+        self._check_room()
         try:
             with self._transaction() as connection:
                 for table, columns in pending_tables(batches, self._known, steady_unix_nano()):
@@ -68,6 +72,7 @@ class DuckDBStore:
 
     def add_snapshot(self, host: str, process: ProcessKey, taken_unix_nano: int, profile: GoroutineProfile) -> str:
         """See Store."""
+        self._check_room()
         snapshot_id = uuid.uuid4().hex
         head = (snapshot_id, host, *rows.key_values(process), taken_unix_nano, steady_unix_nano(), profile.format)
         places = ", ".join("?" * len(head))
@@ -83,6 +88,7 @@ class DuckDBStore:
     def save_findings(self, findings: Sequence[FindingRecord]) -> None:
         """See Store."""
         if findings:
+            self._check_room()
             with self._transaction() as connection:
                 insert(connection, "findings", rows.finding_columns(findings))
 
@@ -97,10 +103,49 @@ class DuckDBStore:
                 connection.execute(statement, {"before": before_unix_nano})
         self._reload()
 
+    def size(self) -> int:
+        """See Store."""
+        ((used,),) = self._select("SELECT used_blocks * block_size FROM pragma_database_size()")
+        return int(used)
+
+    def free(self) -> int:
+        """See Store."""
+        try:
+            return shutil.disk_usage(self._folder).free
+        except OSError as error:
+            raise StoreError(f"cannot look at the disk of {self._folder}: {error.strerror}") from error
+
+    def room(self) -> str:
+        """See Store."""
+        free = self.free()
+        if free >= self.min_free_bytes:
+            return ""
+        return (
+            f"the disk of {self._folder} has {free >> 20} MiB left, less than min_free_mb "
+            f"({self.min_free_bytes >> 20}); make room"
+        )
+
+    def backup(self) -> Path:
+        """See Store."""
+        if self.free() < self.min_free_bytes + self.size():
+            raise DiskFullError(f"a backup needs {self.size() >> 20} MiB on the disk of {self._folder}; make room")
+        path = self._folder.resolve() / f"backup-{uuid.uuid4().hex}.duckdb"
+        with _failures("write a backup"), self._connection.cursor() as cursor:
+            cursor.execute(f"ATTACH '{_quoted(path)}' AS copy")
+            try:
+                cursor.execute(f"COPY FROM DATABASE {FILE_NAME.removesuffix('.duckdb')} TO copy")
+            finally:
+                cursor.execute("DETACH copy")
+        return path
+
     def close(self) -> None:
         """See Store."""
         with self._lock:
             self._connection.close()
+
+    def _check_room(self) -> None:
+        if reason := self.room():
+            raise DiskFullError(reason)
 
     def _series(self, query: str, *values: object) -> list[Series]:
         with _failures("read the store"), self._connection.cursor() as cursor:
@@ -140,7 +185,9 @@ def open_store(folder: Path) -> DuckDBStore:
     path = folder / FILE_NAME
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        connection = duckdb.connect(str(path), config={"threads": 2, "enable_external_access": False})
+        for left in folder.glob("backup-*.duckdb*"):
+            left.unlink(missing_ok=True)
+        connection = duckdb.connect(str(path), config={"threads": 2})
     except OSError as error:
         raise StoreError(f"cannot use the data folder {folder}: {error.strerror}; name another with --data") from error
     except duckdb.IOException as error:
@@ -153,8 +200,19 @@ def open_store(folder: Path) -> DuckDBStore:
     except duckdb.Error as error:
         raise StoreError(f"cannot open the store {path}: {error}") from error
     with _failures(f"prepare the store {path}"):
+        _confine(connection, folder)
         prepare(connection)
-        return DuckDBStore(connection)
+        return DuckDBStore(connection, folder)
+
+
+def _confine(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
+    """No statement reaches any file outside of the folder, which backups need."""
+    connection.execute(f"SET allowed_directories = ['{_quoted(folder.resolve())}/']")
+    connection.execute("SET enable_external_access = false")
+
+
+def _quoted(path: Path) -> str:
+    return str(path).replace("'", "''")
 
 
 def insert(connection: duckdb.DuckDBPyConnection, table: str, columns: Mapping[str, Any]) -> None:

@@ -1,6 +1,7 @@
 """What the collector needs of a store. A clustered store implements the same."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Protocol
 
 from gosonde_collector.evidence.model import GoroutineProfile
@@ -17,7 +18,12 @@ from gosonde_collector.store.records import FindingRecord, Series, Snapshot
 
 
 class Store(Protocol):
-    """Every method blocks, may be called from any thread, and raises StoreError when the store fails."""
+    """Every method blocks, may be called from any thread, and raises StoreError when the store fails.
+
+    What stores something raises DiskFullError while less than `min_free_bytes` of room is left.
+    """
+
+    min_free_bytes: int
 
     def append(self, batches: Sequence[Batch]) -> None:
         """Stores all batches or none, durably. A batch whose sequence its stream is already past is ignored."""
@@ -54,6 +60,18 @@ class Store(Protocol):
 
     def expire(self, before_unix_nano: int) -> None:
         """Deletes what is older, except the latest totals of processes that still run."""
+
+    def size(self) -> int:
+        """Bytes in use."""
+
+    def room(self) -> str:
+        """Why nothing can be stored for want of room; empty when there is enough."""
+
+    def free(self) -> int:
+        """Bytes of room on the disk."""
+
+    def backup(self) -> Path:
+        """A new file with everything that was stored up to now, for the caller to move or delete."""
 
     def close(self) -> None:
         """Closes the store; nothing may be called afterwards."""

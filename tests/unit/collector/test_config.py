@@ -1,5 +1,7 @@
 """The configuration is refused at start, key by key, or it is right."""
 
+import tomllib
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -21,10 +23,31 @@ def test_without_a_file_it_listens_on_loopback_only() -> None:
 
 def test_every_key_is_read(tmp_path: Path) -> None:
     text = (
-        'listen = "0.0.0.0:1"\ndata = "/d"\ninsecure = true\nretention_hours = 48\nanalysis_interval_seconds = 5\n'
+        'listen = "0.0.0.0:1"\ndata = "/d"\nquery_listen = "0.0.0.0:2"\nhttp = "127.0.0.1:3"\ninsecure = true\n'
+        'tls_cert = "/c"\ntls_key = "/k"\ntls_client_ca = "/a"\ntls_revoked = "/r"\ntokens = "/t"\nmax_agents = 9\n'
+        "retention_hours = 48\nretention_mb = 100\nmin_free_mb = 7\nanalysis_interval_seconds = 5\n"
         'log_level = "debug"\n'
     )
-    assert load(written(tmp_path, text), NO_FLAGS) == CollectorConfig("0.0.0.0:1", Path("/d"), True, 48.0, 5.0, "debug")
+    config = load(written(tmp_path, text), NO_FLAGS)
+    assert config == CollectorConfig(
+        listen="0.0.0.0:1",
+        data=Path("/d"),
+        query_listen="0.0.0.0:2",
+        http="127.0.0.1:3",
+        insecure=True,
+        tls_cert="/c",
+        tls_key="/k",
+        tls_client_ca="/a",
+        tls_revoked="/r",
+        tokens="/t",
+        max_agents=9,
+        retention_hours=48,
+        retention_mb=100,
+        min_free_mb=7,
+        analysis_interval_seconds=5,
+        log_level="debug",
+    )
+    assert tomllib.loads(text).keys() == {field.name for field in fields(CollectorConfig)}
 
 
 def test_flags_win_over_the_file(tmp_path: Path) -> None:
@@ -38,6 +61,17 @@ def test_plain_text_for_other_machines_needs_insecure(tmp_path: Path, listen: st
     with pytest.raises(UsageError, match="insecure = true"):
         CollectorConfig(listen=listen)
     assert load(written(tmp_path, "insecure = true\n"), {"listen": listen}).listen == listen
+
+
+@pytest.mark.parametrize("missing", ["tls_cert", "tls_client_ca", "tokens"])
+def test_other_machines_are_let_in_only_with_certificates_and_tokens(missing: str) -> None:
+    whole = {"tls_cert": "/c", "tls_key": "/k", "tls_client_ca": "/a", "tokens": "/t"}
+    assert CollectorConfig(listen="0.0.0.0:1", query_listen="0.0.0.0:2", **whole).tokens == "/t"  # type: ignore[arg-type]
+    left = {key: value for key, value in whole.items() if key != missing and (missing, key) != ("tls_cert", "tls_key")}
+    with pytest.raises(UsageError, match="missing|without|TLS"):
+        CollectorConfig(listen="0.0.0.0:1", **left)  # type: ignore[arg-type]
+    with pytest.raises(UsageError):
+        CollectorConfig(query_listen="0.0.0.0:1", **left)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("listen", ["127.0.0.1:9317", "127.1.2.3:1", "[::1]:9317", "localhost:0", "unix:/run/x.sock"])

@@ -1,0 +1,55 @@
+"""What the agent says of itself to Prometheus, and whether it is ready. docs/metrics.md lists each."""
+
+from collections.abc import Callable, Iterable
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from gosonde_agent.latest import Latest
+from gosonde_agent.losses import LOSSES
+from gosonde_agent.status import UplinkStatus
+
+PREFIX = "gosonde_agent"
+
+
+class AgentMetrics(Collector):
+    """Reads at each scrape what the agent knows then; called from another thread, it changes nothing."""
+
+    def __init__(self, latest: Latest, status: Callable[[], UplinkStatus], spool_bytes: Callable[[], int]) -> None:
+        self._latest = latest
+        self._status = status
+        self._spool_bytes = spool_bytes
+
+    def registry(self) -> CollectorRegistry:
+        """A registry with these metrics alone."""
+        registry = CollectorRegistry()
+        registry.register(self)
+        return registry
+
+    def unready(self) -> list[str]:
+        """Why the agent is not ready; empty when it is. A collector that is away is no reason: the spool is there."""
+        return [] if self._latest.current(None).taken_unix_nano else ["nothing was observed yet"]
+
+    def collect(self) -> Iterable[Metric]:
+        """See prometheus_client."""
+        newest, uplink = self._latest.current(None), self._status()
+        lost = CounterMetricFamily(f"{PREFIX}_lost", "What could not be seen or kept, by name.", labels=["counter"])
+        for name in LOSSES:
+            lost.add_metric([name], newest.losses.get(name, 0))
+        yield lost
+        refused = sum(bool(process.refusal) for process in newest.processes)
+        ended = sum(process.ended_unix_nano > 0 for process in newest.processes)
+        processes = GaugeMetricFamily(
+            f"{PREFIX}_processes", "Go processes by what is done with them.", labels=["state"]
+        )
+        processes.add_metric(["watched"], len(newest.processes) - refused - ended)
+        processes.add_metric(["refused"], refused)
+        yield processes
+        yield GaugeMetricFamily(f"{PREFIX}_sites", "Rows of site totals.", value=len(newest.site_counts))
+        yield GaugeMetricFamily(f"{PREFIX}_spool_bytes", "What waits for a collector.", value=self._spool_bytes())
+        yield GaugeMetricFamily(f"{PREFIX}_collector_connected", "1 with a stream, else 0.", value=uplink.connected)
+        yield CounterMetricFamily(f"{PREFIX}_batches_sent", "Batches sent in this run.", value=uplink.last_sequence)
+        yield CounterMetricFamily(
+            f"{PREFIX}_batches_acknowledged", "Batches acknowledged in this run.", value=uplink.acknowledged_sequence
+        )

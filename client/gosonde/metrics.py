@@ -1,0 +1,73 @@
+"""A service's own metrics, health and readiness over HTTP: /metrics, /healthz, /readyz."""
+
+from collections.abc import Callable, Iterable
+from threading import Thread
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, make_server
+
+from prometheus_client import CollectorRegistry, make_wsgi_app
+from prometheus_client.exposition import ThreadingWSGIServer
+
+from gosonde.channels import HOST_PORT
+from gosonde.errors import UnavailableError, UsageError
+
+#: Seconds after which a client that says nothing is let go.
+CLIENT_SECONDS = 10
+
+Reasons = Callable[[], list[str]]
+
+
+class _Handler(WSGIRequestHandler):
+    timeout = CLIENT_SECONDS
+
+    def log_message(self, *_: object) -> None:
+        """Says nothing: each scrape would be a line."""
+
+
+class MetricsServer:
+    """Serves until closed, from threads of its own."""
+
+    def __init__(self, address: str, registry: CollectorRegistry, unready: Reasons) -> None:
+        match = HOST_PORT.fullmatch(address)
+        if not match:
+            raise UsageError(f"http: {address!r} is not HOST:PORT")
+        app = _app(make_wsgi_app(registry), unready)
+        host, port = match["six"] or match["name"], int(match["port"])
+        try:
+            self._server = make_server(host, port, app, _Server, _Handler)
+        except (OSError, OverflowError) as error:
+            raise UnavailableError(f"http: cannot listen on {address}: {error}; choose another with --http") from error
+        self.port = self._server.server_port
+        Thread(target=self._server.serve_forever, name="http", daemon=True).start()
+
+    def close(self) -> None:
+        """Stops serving."""
+        self._server.shutdown()
+        self._server.server_close()
+
+
+class _Server(ThreadingWSGIServer):
+    daemon_threads = True
+
+
+def _app(metrics: Any, unready: Reasons) -> Any:  # noqa: ANN401 - WSGI's types
+    """`unready` gives the reasons why the service cannot do its work now; it is ready when there is none."""
+
+    def app(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:  # noqa: ANN401
+        path = environ.get("PATH_INFO", "")
+        if path == "/metrics":
+            answer: Iterable[bytes] = metrics(environ, start_response)
+            return answer
+        if path == "/healthz":
+            return _text(start_response, "200 OK", "ok")
+        if path == "/readyz":
+            reasons = unready()
+            return _text(start_response, "503 Service Unavailable" if reasons else "200 OK", "; ".join(reasons) or "ok")
+        return _text(start_response, "404 Not Found", "there are /metrics, /healthz and /readyz")
+
+    return app
+
+
+def _text(start_response: Any, status: str, text: str) -> list[bytes]:  # noqa: ANN401
+    start_response(status, [("Content-Type", "text/plain; charset=utf-8")])
+    return [f"{text}\n".encode()]

@@ -1,0 +1,51 @@
+"""What the collector counts of itself. docs/metrics.md lists each."""
+
+from collections.abc import Callable
+
+import grpc
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+#: Seconds; acknowledgements are to stay below one.
+ACKNOWLEDGE_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+class Telemetry:
+    """The collector's metrics, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        prefix = "gosonde_collector"
+        self.agents = Gauge(f"{prefix}_agents", "Agents that are connected.", registry=self.registry)
+        self.batches = Counter(f"{prefix}_batches", "Batches that were stored.", registry=self.registry)
+        self.rows = Counter(f"{prefix}_rows", "Rows of site totals that were stored.", registry=self.registry)
+        self.acknowledge_seconds = Histogram(
+            f"{prefix}_acknowledge_seconds",
+            "From a batch's arrival to its acknowledgement.",
+            buckets=ACKNOWLEDGE_BUCKETS,
+            registry=self.registry,
+        )
+        self.handshakes = Counter(
+            f"{prefix}_tls_handshakes", "TLS connections that were begun, the refused ones too.", registry=self.registry
+        )
+        self.expired = Counter(
+            f"{prefix}_clean_ups", "Deletions of what was too old or too much.", registry=self.registry
+        )
+        self.lost = Counter(
+            f"{prefix}_store_failures",
+            "Batches that could not be stored, and were not acknowledged.",
+            registry=self.registry,
+        )
+        self._refused = Counter(
+            f"{prefix}_refused", "Calls that were refused.", ("service", "status"), registry=self.registry
+        )
+        self._store_bytes = Gauge(f"{prefix}_store_bytes", "Size of the store.", registry=self.registry)
+        self._disk_free = Gauge(f"{prefix}_disk_free_bytes", "Room on the store's disk.", registry=self.registry)
+
+    def refused(self, method: str, status: grpc.StatusCode) -> None:
+        """A call was refused."""
+        self._refused.labels(method.split("/")[1], status.name).inc()
+
+    def follow_store(self, size: Callable[[], int], free: Callable[[], int]) -> None:
+        """Asks these at each scrape."""
+        self._store_bytes.set_function(size)
+        self._disk_free.set_function(free)
