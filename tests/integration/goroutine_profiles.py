@@ -12,8 +12,8 @@ from gosonde_pb.pprof.v1 import profile_pb2
 Stack = tuple[tuple[str, int], ...]
 
 #: Frames that pprof's proto keeps of a stack: 32 up to Go 1.22, 128 from 1.23.
-PPROF_DEPTH = {21: 32, 22: 32}
-DEFAULT_DEPTH = 128
+OLD_DEPTH, DEPTH = 32, 128
+DEPTH_SINCE = 23
 
 
 def pprof_stacks(path: Path) -> Counter[Stack]:
@@ -31,7 +31,7 @@ def pprof_stacks(path: Path) -> Counter[Stack]:
 
 def read_stacks(goroutines: Iterable[Goroutine], minor: int) -> Counter[Stack]:
     """The same of goroutines that were read, cut to what pprof of that Go version keeps."""
-    depth = PPROF_DEPTH.get(minor, DEFAULT_DEPTH)
+    depth = DEPTH if minor >= DEPTH_SINCE else OLD_DEPTH
     return Counter(
         tuple((frame.function, frame.line) for frame in goroutine.stack)[:depth]
         for goroutine in goroutines

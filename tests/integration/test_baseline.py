@@ -12,14 +12,13 @@ from typing import Any
 import pytest
 from gosonde_agent.model import SiteCount
 
-from tests import toolchains
 from tests.go_programs import GoProgram, site_line
 from tests.integration.watching import Watch, watching
+from tests.versions import VERSIONS
 
 pytestmark = pytest.mark.usefixtures("ebpf")
 
 Start = Callable[..., GoProgram]
-VERSIONS = (toolchains.VERSIONS[0], toolchains.VERSIONS[-1])
 BUILDS: dict[str, dict[str, Any]] = {"plain": {}, "stripped-pie": {"ldflags": ("-s", "-w"), "buildmode": "pie"}}
 
 

@@ -15,11 +15,10 @@ from gosonde_agent.sources.memory.target import KnownBinaries, opened
 from tests import toolchains
 from tests.go_programs import GoProgram, site_line
 from tests.integration.goroutine_profiles import pprof_stacks, read_stacks, without_main
+from tests.versions import VERSIONS
 
 Start = Callable[..., GoProgram]
 
-#: Oldest, one in between, newest.
-VERSIONS = (toolchains.VERSIONS[0], "1.24.11", toolchains.VERSIONS[-1])
 BUILDS: dict[str, dict[str, Any]] = {
     "plain": {},
     "stripped-pie": {"ldflags": ("-s", "-w"), "buildmode": "pie"},

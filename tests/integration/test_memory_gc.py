@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 from gosonde_agent.sources.memory.target import opened
 
-from tests import go_programs, toolchains
+from tests import go_programs
 from tests.go_programs import GoProgram
-
-VERSIONS = (toolchains.VERSIONS[0], "1.24.11", toolchains.VERSIONS[-1])
+from tests.versions import VERSIONS
 
 
 @pytest.mark.parametrize("stripped", [False, True])

@@ -98,7 +98,7 @@ def find(image: ElfImage, fd: int, pclntab: Pclntab, layout: Layout) -> Candidat
     if "runtime.allgs" not in known:
         known, by = symbols.from_dwarf(fd, wanted), "DWARF"
     if "runtime.allgs" not in known:
-        return _from_instructions(image, pclntab, layout)
+        return from_instructions(image, pclntab, layout)
     at = {name: [known[f"runtime.{name}"]] if f"runtime.{name}" in known else [] for name in VARIABLES}
     count = _wait_reason_count(image, pclntab)
     return Candidates(
@@ -115,7 +115,9 @@ def find(image: ElfImage, fd: int, pclntab: Pclntab, layout: Layout) -> Candidat
     )
 
 
-def _from_instructions(image: ElfImage, pclntab: Pclntab, layout: Layout) -> Candidates:
+def from_instructions(image: ElfImage, pclntab: Pclntab, layout: Layout) -> Candidates:
+    """The candidates that the code of the runtime's functions gives, whatever symbols there are."""
+
     def touched(names: str) -> list[int]:
         functions = [f"runtime.{name}" for name in names.split()]
         return list(dict.fromkeys(reference.address for reference in references(image, pclntab, functions)))

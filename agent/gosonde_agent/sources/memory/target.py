@@ -81,11 +81,11 @@ class Target:
 
     def goroutines(self) -> Iterator[Goroutine]:
         """Every live goroutine, with its stack, as it is read."""
-        describer = Describer(self.pclntab, self._wait_reasons())
+        describer = Describer(self.pclntab, self.wait_reasons())
         for block in self.blocks(stacks=True):
             yield from describer.goroutines(block)
 
-    def _wait_reasons(self) -> tuple[str, ...]:
+    def wait_reasons(self) -> tuple[str, ...]:
         """The process's own names; those that this version is known to have where it has none to read."""
         minor = buildinfo.parse_version(self.go_version).minor
         try:

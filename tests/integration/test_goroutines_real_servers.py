@@ -1,0 +1,76 @@
+"""Stacks read from servers that nobody here wrote equal those that their own pprof gives."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+from gosonde_agent.golang.buildinfo import parse_version
+from gosonde_agent.sources.memory.target import opened
+
+from tests import real_binaries
+from tests.integration.goroutine_profiles import Stack, pprof_stacks, read_stacks
+from tests.real_binaries import Http
+
+#: What serves the profile is not the same in two pictures: it runs in one and waits for the next request in the other.
+SERVING = ("net/http.(*conn).serve", "net/http.(*connReader).backgroundRead")
+
+
+def prometheus(folder: Path) -> tuple[Sequence[str], int, int]:
+    """(command, port that it listens on, port of its pprof)."""
+    (folder / "prometheus.yml").write_text("global: {}\n")
+    port = real_binaries.free_port()
+    flags = ("--config.file=prometheus.yml", f"--web.listen-address=127.0.0.1:{port}")
+    return (str(real_binaries.prometheus()), *flags), port, port
+
+
+def etcd(folder: Path) -> tuple[Sequence[str], int, int]:
+    client, peer = (f"http://127.0.0.1:{real_binaries.free_port()}" for _ in range(2))
+    flags = (
+        f"--listen-client-urls={client}",
+        f"--advertise-client-urls={client}",
+        f"--listen-peer-urls={peer}",
+        f"--initial-advertise-peer-urls={peer}",
+        f"--initial-cluster=default={peer}",
+        f"--data-dir={folder / 'data'}",
+        "--enable-pprof",
+    )
+    port = int(client.rsplit(":", 1)[1])
+    return (str(real_binaries.etcd()), *flags), port, port
+
+
+def nats(_folder: Path) -> tuple[Sequence[str], int, int]:
+    port, profile = real_binaries.free_port(), real_binaries.free_port()
+    flags = ("--addr", "127.0.0.1", "--port", str(port), "--profile", str(profile))
+    return (str(real_binaries.nats()), *flags), port, profile
+
+
+def profile(http: Http, folder: Path) -> Counter[Stack]:
+    """The server's own goroutine profile."""
+    http.connection.request("GET", "/debug/pprof/goroutine")
+    (folder / "profile").write_bytes(http.connection.getresponse().read())
+    return pprof_stacks(folder / "profile")
+
+
+def is_serving(stack: Stack) -> bool:
+    return any(function in SERVING for function, _line in stack)
+
+
+@pytest.mark.parametrize("server", [prometheus, etcd, nats])
+def test_stacks_equal_pprofs(server: Callable[[Path], tuple[Sequence[str], int, int]], tmp_path: Path) -> None:
+    command, port, pprof_port = server(tmp_path)
+    with real_binaries.running(command, port, tmp_path) as pid, Http(pprof_port) as http:
+        profile(http, tmp_path)
+        for _ in range(20):
+            before = profile(http, tmp_path)
+            with opened(pid) as target:
+                minor = parse_version(target.go_version).minor
+                found = [goroutine for goroutine in target.goroutines() if not goroutine.active]
+            after = profile(http, tmp_path)
+            steady = Counter({stack: n for stack, n in (before & after).items() if not is_serving(stack)})
+            read = Counter({stack: n for stack, n in read_stacks(found, minor).items() if not is_serving(stack)})
+            if before == after and read == steady:
+                break
+        # What ran or changed between the two profiles is theirs to tell; all that stayed must be equal.
+        assert sum(steady.values()) > 10
+        assert read == steady
