@@ -130,6 +130,8 @@ def _agent(folder: Path, collector: str, executables: Iterable[Path]) -> Iterato
         try:
             _await_agent(folder / "agent.log", process)
             yield
+            if process.poll() is not None:
+                raise GosondeError(f"the agent ended: {(folder / 'agent.log').read_text()[-2000:]}")
         finally:
             process.terminate()
             process.wait()

@@ -175,7 +175,7 @@ class CollectorClient:
     def findings(self, host: str = "", pid: int = 0) -> list[Finding]:
         """Every finding, those that grow fastest first, resolved ones last."""
         request = collector_pb2.ListFindingsRequest(filter=_filter(host, pid))
-        return [_finding(found) for found in self._call(self._stub.ListFindings, request).findings]
+        return [finding_of(found) for found in self._call(self._stub.ListFindings, request).findings]
 
     def push_snapshot(self, file: IO[bytes], host: str, pid: int, taken_unix_nano: int = 0) -> Pushed:
         """Sends a goroutine profile; a time of 0 means now, unless the profile itself says when it was taken."""
@@ -186,6 +186,10 @@ class CollectorClient:
     def _call(self, method: Callable[..., Response], request: object) -> Response:
         with self._errors():
             return method(request, timeout=self._timeout, metadata=self._metadata)
+
+    def _stream(self, method: Callable[..., Iterator[Response]], request: object) -> Iterator[Response]:
+        with self._errors():
+            yield from method(request, metadata=self._metadata)
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -256,7 +260,13 @@ def _cycle(row: collector_pb2.GcCycleRow) -> GcRow:
     return GcRow(row.host, ProcessName(row.process.pid, row.exe), row.cycle, row.start_unix_nano, pauses)
 
 
-def _finding(found: collector_pb2.Finding) -> Finding:
+def verdict_name(verdict: collector_pb2.Verdict.ValueType) -> str:
+    """"agrees", "disagrees" or "silent"."""
+    return collector_pb2.Verdict.Name(verdict).removeprefix("VERDICT_").lower()
+
+
+def finding_of(found: collector_pb2.Finding) -> Finding:
+    """The message as a plain value."""
     return Finding(
         found.id,
         collector_pb2.FindingState.Name(found.state).removeprefix("FINDING_STATE_").lower(),
@@ -269,9 +279,6 @@ def _finding(found: collector_pb2.Finding) -> Finding:
         found.live,
         found.growth_per_second,
         found.first_seen_unix_nano,
-        {
-            witness.name: collector_pb2.Verdict.Name(witness.verdict).removeprefix("VERDICT_").lower()
-            for witness in found.witnesses
-        },
+        {witness.name: verdict_name(witness.verdict) for witness in found.witnesses},
         {witness.name: witness.detail for witness in found.witnesses},
     )

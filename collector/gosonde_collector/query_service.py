@@ -7,7 +7,7 @@ from typing import Any, Final
 import grpc
 import structlog
 from gosonde.errors import UnavailableError
-from gosonde_pb.v1 import collector_pb2, collector_pb2_grpc
+from gosonde_pb.v1 import collector_pb2
 
 from gosonde_collector import query_wire
 from gosonde_collector.analysis.analyst import Analyst
@@ -15,6 +15,7 @@ from gosonde_collector.errors import ProfileError
 from gosonde_collector.evidence import snapshots
 from gosonde_collector.evidence.parse import parse_profile
 from gosonde_collector.evidence.upload import ProfileUpload
+from gosonde_collector.finding_service import FindingService
 from gosonde_collector.model import ProcessFilter
 from gosonde_collector.store.protocol import Store
 from gosonde_collector.worker import Worker
@@ -33,7 +34,7 @@ Context = grpc.aio.ServicerContext[Any, Any]
 Uploads = AsyncIterator[collector_pb2.PushSnapshotRequest]
 
 
-class QueryService(collector_pb2_grpc.CollectorServiceServicer):
+class QueryService(FindingService):
     """Answers from the store and from the analyst's findings."""
 
     def __init__(self, store: Store, worker: Worker, analyst: Analyst) -> None:

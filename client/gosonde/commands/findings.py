@@ -1,15 +1,19 @@
 """`gosonde findings`: which go statements leak, as far as the collector can tell."""
 
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.text import Text
 
 from gosonde import rendering
-from gosonde.collector_client import CollectorClient, Finding
+from gosonde.chart import chart
+from gosonde.collector_client import Finding
 from gosonde.commands._asking import DEFAULT_ADDRESS, Collector, Host, Json, Pid
+from gosonde.findings_client import Explanation, FindingsClient
 
 STYLES = {"opened": "bold yellow", "growing": "bold red", "stable": "cyan", "resolved": "dim"}
 MARKS = {"agrees": ("✓", "green"), "disagrees": ("✗", "red"), "silent": ("·", "dim")}
@@ -20,9 +24,19 @@ def register(app: typer.Typer) -> None:
     app.command()(findings)
 
 
-def findings(*, json: Json = False, collector: Collector = DEFAULT_ADDRESS, host: Host = "", pid: Pid = 0) -> None:
+def findings(
+    *,
+    json: Json = False,
+    collector: Collector = DEFAULT_ADDRESS,
+    host: Host = "",
+    pid: Pid = 0,
+    explain: Annotated[str, typer.Option(metavar="ID", help="One finding, with all its evidence.")] = "",
+) -> None:
     """Say which go statements make goroutines that do not end, with the evidence for and against."""
-    with CollectorClient(collector) as client:
+    with FindingsClient(collector) as client:
+        if explain:
+            _explain(client.explain(explain), json=json)
+            return
         found = client.findings(host, pid)
     if json:
         rendering.print_json([document(finding) for finding in found])
@@ -39,6 +53,40 @@ def document(finding: Finding) -> dict[str, object]:
     values = asdict(finding)
     del values["details"]
     return values
+
+
+def _explain(explanation: Explanation, *, json: bool) -> None:
+    if json:
+        rendering.print_json({**asdict(explanation), "finding": document(explanation.finding)})
+        return
+    out = rendering.console()
+    _print(out, explanation.finding)
+    for title, lines in _sections(explanation):
+        if lines:
+            out.print(Text(f"  {title}", style="bold"))
+            for line in lines:
+                out.print(Text(f"    {line}"))
+            out.print()
+
+
+def _sections(explanation: Explanation) -> Iterator[tuple[str, Sequence[str]]]:
+    """(title, lines) of each kind of evidence; no lines when there is none."""
+    yield "live goroutines", _live(explanation.points)
+    states = [f"{count:>8,} {rendering.cell(state)}" for state, count in explanation.states.items()]
+    yield "states", states
+    frames = [f"{rendering.cell(f.function)}  {rendering.cell(f.file)}:{f.line}" for f in explanation.stack]
+    yield f"the stack of most ({rendering.cell(explanation.cause_reason)})", frames
+    signs = [
+        f"{MARKS.get(s.verdict, ('?', ''))[0]} {s.name:<17} {rendering.cell(s.detail)}" for s in explanation.gc_signs
+    ]
+    yield "garbage collection", signs
+
+
+def _live(points: Sequence[tuple[int, int]]) -> list[str]:
+    if not points:
+        return []
+    span = f"from {rendering.moment(points[0][0])} to {rendering.moment(points[-1][0])}"
+    return [*chart([live for _, live in points]), span]
 
 
 def _print(out: Console, finding: Finding) -> None:

@@ -4,11 +4,12 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from gosonde_collector.analysis import finding
+from gosonde_collector.analysis import finding, gctraces
 from gosonde_collector.analysis.causes import UNKNOWN, Cause, classify
 from gosonde_collector.analysis.finding import Finding, finding_id
+from gosonde_collector.analysis.gctraces import GcTraces
 from gosonde_collector.analysis.growth import LOOKBACK_NS, MIN_GROWTH, SECOND, Growth, Steps, find_growth
-from gosonde_collector.analysis.witnesses import Witness, all_witnesses, usable
+from gosonde_collector.analysis.witnesses import Witness, counting_witnesses, usable
 from gosonde_collector.model import ProcessFilter, Site
 from gosonde_collector.store.protocol import Store
 from gosonde_collector.store.records import Series, Snapshot
@@ -18,10 +19,15 @@ SAVE_NS: Final = 60 * SECOND
 
 
 class Analyst:
-    """Judges when told to, in one thread at a time; any thread may read the findings meanwhile."""
+    """Judges when told to, in one thread at a time; any thread may read the findings meanwhile.
+
+    Attributes:
+        traces: The gctrace logs that were given.
+    """
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self.traces = GcTraces()
         self._findings = {record.id: Finding.from_record(record) for record in store.findings()}
         self._saved: dict[str, tuple[str, int]] = {}
 
@@ -75,7 +81,9 @@ class Analyst:
         memory = self._store.newest_snapshot(series.host, key, from_memory=True)
         pprof = self._store.newest_snapshot(series.host, key, from_memory=False)
         others = self._sites(series) if memory or pprof else ()
-        return all_witnesses(series, growth, memory, pprof, others), _cause(series, growth, (memory, pprof))
+        traced = gctraces.witness(series, growth, self.traces.of(series.host, key))
+        witnesses = (*counting_witnesses(series, growth, memory, pprof, others), traced)
+        return witnesses, _cause(series, growth, (memory, pprof))
 
     def _sites(self, series: Series) -> Sequence[Site]:
         totals = self._store.sites(ProcessFilter(series.host, series.process.key.pid))

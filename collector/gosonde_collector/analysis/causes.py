@@ -135,8 +135,8 @@ def _size(group: GoroutineGroup) -> int:
 def _overloaded(growth: Growth, states: Counter[str], total: int) -> bool:
     """Whether goroutines do end, only more slowly than others are made, so that what they wait for does come.
 
-    Either most of them are at work, or some are while the others wait for their turn. A go statement nearly all of whose
-    goroutines end is another matter: the few that stay wait for something else.
+    Either most of them are at work, or some are while the others wait for their turn. A go statement nearly all of
+    whose goroutines end is another matter: the few that stay wait for something else.
     """
     busy = sum(count for state, count in states.items() if state in BUSY)
     if growth.exited < FINISHING * growth.created or not busy:

@@ -122,6 +122,12 @@ class Window:
         return bool(self.exited.sum() <= QUIET * self.created.sum())
 
 
+def moments(first: int, last: int, parts: int) -> Counts:
+    """The borders of equal parts of a stretch of time, in whole nanoseconds; shape (parts + 1,)."""
+    borders: Counts = first + (last - first) * np.arange(parts + 1) // parts
+    return borders
+
+
 def find_growth(steps: Steps) -> Growth | None:
     """The growth over the longest window that shows it; None when none does."""
     live = steps.live
@@ -135,7 +141,7 @@ def find_growth(steps: Steps) -> Growth | None:
 
 
 def _window(steps: Steps, live: Counts, seconds: int, start: int) -> Window:
-    grid = np.linspace(start, steps.until_unix_nano, PARTS + 1).astype(np.int64)
+    grid = moments(start, steps.until_unix_nano, PARTS)
     index = steps.index(grid)
     floors = np.array([live[index[part] : index[part + 1] + 1].min() for part in range(PARTS)])
     return Window(
@@ -189,8 +195,7 @@ def _slope(steps: Steps, start: int) -> Slope:
 def _shape(steps: Steps, window: Window, start: int) -> str:
     if not window.quiet:
         return "beside exits"
-    seconds = np.linspace(start, steps.until_unix_nano, min(window.seconds, 512)).astype(np.int64)
-    created, exited = steps.at(seconds)
+    created, exited = steps.at(moments(start, steps.until_unix_nano, min(window.seconds, 512)))
     rises = np.diff(created - exited)
     idle = np.count_nonzero(rises <= 0) / len(rises)
     return "steps" if idle >= IDLE_SHARE and rises[rises > 0].mean() >= STEP else "steady"

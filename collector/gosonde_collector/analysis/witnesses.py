@@ -30,15 +30,14 @@ class Witness:
     detail: str
 
 
-def all_witnesses(
+def counting_witnesses(
     series: Series, growth: Growth | None, memory: Snapshot | None, pprof: Snapshot | None, others: Sequence[Site]
 ) -> tuple[Witness, ...]:
-    """The four witnesses of a site, in their fixed order."""
+    """The witnesses that count goroutines, in their fixed order."""
     return (
         events(series, growth),
         counted("memory", "no goroutines of this process were read from memory", series, memory, others),
         counted("pprof", "no snapshot of this process was pushed", series, pprof, others),
-        Witness("gctrace", SILENT, "no gctrace log of this process was given"),
     )
 
 

@@ -1,0 +1,27 @@
+"""A small chart for the terminal: a count over time, in a few rows of blocks."""
+
+from collections.abc import Sequence
+from typing import Final
+
+#: From nothing to a full row, in eighths.
+BLOCKS: Final = " ▁▂▃▄▅▆▇█"
+
+
+def chart(values: Sequence[int], rows: int = 6) -> list[str]:
+    """One line a row, the highest first, with the count that its top stands for; empty without values."""
+    if not values:
+        return []
+    low, high = min(0, *values), max(values)
+    if high == low:
+        high = low + 1
+    filled = [round((value - low) / (high - low) * rows * 8) for value in values]
+    width = max(len(f"{high:,}"), len(f"{low:,}"))
+    return [f"{_top(low, high, row, rows):>{width},} ┤{_row(filled, row)}" for row in reversed(range(rows))]
+
+
+def _top(low: int, high: int, row: int, rows: int) -> int:
+    return low + round((high - low) * (row + 1) / rows)
+
+
+def _row(filled: Sequence[int], row: int) -> str:
+    return "".join(BLOCKS[min(max(eighths - 8 * row, 0), 8)] for eighths in filled).rstrip()

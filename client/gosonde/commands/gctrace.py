@@ -1,0 +1,78 @@
+"""`gosonde gctrace`: hand the collector what a program says of its garbage collections."""
+
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from gosonde import rendering
+from gosonde.commands._asking import DEFAULT_ADDRESS, Collector, Json
+from gosonde.errors import InvalidInputError
+from gosonde.findings_client import FindingsClient, PushedTrace
+from gosonde.following import arriving, followed, pieces
+
+gctrace = typer.Typer(no_args_is_help=True, help="Hand the collector logs of programs that run with GODEBUG=gctrace=1.")
+
+#: A piece is sent when it is this large, or, while a log grows, this old.
+PIECE_BYTES: Final = 1 << 20
+PIECE_SECONDS: Final = 2.0
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.add_typer(gctrace, name="gctrace")
+
+
+@gctrace.callback()
+def group() -> None:
+    """Keeps `push` a subcommand while it is the only one."""
+
+
+@gctrace.command()
+def push(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="What it wrote to stderr; - reads standard input.")],
+    *,
+    host: Annotated[str, typer.Option(metavar="H", help="The host of the process, as gosonde processes names it.")],
+    pid: Annotated[int, typer.Option(metavar="N", min=1, max=(1 << 32) - 1, help="The process.")],
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Go on with what is added to FILE, also when it is replaced.")
+    ] = False,
+    json: Json = False,
+    collector: Collector = DEFAULT_ADDRESS,
+) -> None:
+    """Push gctrace lines; whatever else stands in the log is passed over.
+
+    From journald: journalctl -f -o cat _PID=4711 | gosonde gctrace push - --host H --pid 4711
+    """
+    with FindingsClient(collector) as client:
+        for piece in pieces(_lines(file, follow=follow), PIECE_BYTES, PIECE_SECONDS, time.monotonic):
+            _say(client.push_gctrace(piece, host, pid), json=json)
+
+
+def _lines(file: Path, *, follow: bool) -> Iterator[bytes]:
+    if str(file) == "-":
+        yield from arriving(sys.stdin.buffer)
+    elif follow:
+        yield from followed(file)
+    else:
+        try:
+            with file.open("rb") as source:
+                yield from arriving(source)
+        except OSError as error:
+            raise InvalidInputError(f"cannot read {file}: {error.strerror}") from error
+
+
+def _say(pushed: PushedTrace, *, json: bool) -> None:
+    if json:
+        rendering.print_json(pushed)
+        return
+    compared = "none of them was seen by the probes"
+    if pushed.agreeing + pushed.differing:
+        largest = rendering.duration(pushed.largest_difference_ns)
+        compared = (
+            f"{pushed.agreeing} as long as the probes measured, {pushed.differing} not; largest difference {largest}"
+        )
+    rendering.console().print(f"{pushed.cycles} cycles, {pushed.others} other lines; {compared}", markup=False)

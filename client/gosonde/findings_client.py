@@ -1,0 +1,86 @@
+"""Asks a collector about one finding, watches all of them, and hands it gctrace logs."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from gosonde_pb.v1 import collector_pb2
+
+from gosonde.collector_client import CollectorClient, Finding, finding_of, verdict_name
+
+
+@dataclass(frozen=True, slots=True)
+class StackFrame:
+    """A place in the program."""
+
+    function: str
+    file: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """Something that the garbage collector does; `verdict` as a witness's."""
+
+    name: str
+    verdict: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """A finding with its evidence. docs/json.md says more."""
+
+    finding: Finding
+    cause_reason: str
+    states: dict[str, int]
+    stack: tuple[StackFrame, ...]
+    points: tuple[tuple[int, int], ...]
+    gc_signs: tuple[Sign, ...]
+    opened_unix_nano: int
+    grew_unix_nano: int
+
+
+@dataclass(frozen=True, slots=True)
+class PushedTrace:
+    """What the collector made of gctrace lines."""
+
+    cycles: int
+    others: int
+    agreeing: int
+    differing: int
+    largest_difference_ns: int
+
+
+class FindingsClient(CollectorClient):
+    """Every method raises GosondeError."""
+
+    def explain(self, finding_id: str) -> Explanation:
+        """Raises NotFoundError when there is no such finding."""
+        request = collector_pb2.ExplainFindingRequest(id=finding_id)
+        return _explanation(self._call(self._stub.ExplainFinding, request))
+
+    def watch(self, host: str = "", pid: int = 0) -> Iterator[Finding]:
+        """Every finding as it is now, then each again when its state, its cause or a witness changes; without end."""
+        request = collector_pb2.WatchFindingsRequest(filter=collector_pb2.ProcessFilter(host=host, pid=pid))
+        for answer in self._stream(self._stub.WatchFindings, request):
+            yield finding_of(answer.finding)
+
+    def push_gctrace(self, lines: bytes, host: str, pid: int) -> PushedTrace:
+        """Sends whole lines of a process's log, at most 4 MiB."""
+        answer = self._call(self._stub.PushGcTrace, collector_pb2.PushGcTraceRequest(host=host, pid=pid, lines=lines))
+        return PushedTrace(
+            answer.cycles, answer.others, answer.agreeing, answer.differing, answer.largest_difference_ns
+        )
+
+
+def _explanation(answer: collector_pb2.ExplainFindingResponse) -> Explanation:
+    return Explanation(
+        finding_of(answer.finding),
+        answer.cause_reason,
+        {state.state: state.goroutines for state in answer.states},
+        tuple(StackFrame(frame.function, frame.file, frame.line) for frame in answer.stack),
+        tuple((point.unix_nano, point.live) for point in answer.points),
+        tuple(Sign(sign.name, verdict_name(sign.verdict), sign.detail) for sign in answer.gc_signs),
+        answer.opened_unix_nano,
+        answer.grew_unix_nano,
+    )

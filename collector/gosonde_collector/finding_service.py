@@ -1,0 +1,106 @@
+"""The part of CollectorService that explains and watches findings, and takes gctrace logs in."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from typing import Any, Final
+
+import grpc
+from gosonde.errors import UnavailableError
+from gosonde_pb.v1 import collector_pb2, collector_pb2_grpc
+
+from gosonde_collector import finding_wire, query_wire
+from gosonde_collector.analysis.analyst import Analyst
+from gosonde_collector.analysis.explanation import explain
+from gosonde_collector.analysis.finding import Finding
+from gosonde_collector.analysis.gctraces import Comparison, compare
+from gosonde_collector.errors import ProfileError
+from gosonde_collector.evidence import snapshots
+from gosonde_collector.evidence.gctrace import GcTrace, parse_gctrace
+from gosonde_collector.model import ProcessFilter
+from gosonde_collector.store.protocol import Store
+from gosonde_collector.worker import Worker
+
+#: How often a watcher is told what changed, in seconds.
+WATCH_S: Final = 1.0
+#: Watchers at the same time.
+MAX_WATCHERS: Final = 64
+#: Cycles of a process that a log is compared with.
+CYCLES: Final = 1_000
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class FindingService(collector_pb2_grpc.CollectorServiceServicer):
+    """To be joined with the rest of the service."""
+
+    _store: Store
+    _worker: Worker
+    _analyst: Analyst
+    _watchers = 0
+
+    async def ExplainFinding(  # noqa: N802 - gRPC's name, as all below
+        self,
+        request: collector_pb2.ExplainFindingRequest,
+        context: Context,  # noqa: ARG002
+    ) -> collector_pb2.ExplainFindingResponse:
+        """See collector.proto.
+
+        Raises:
+            NotFoundError: There is no such finding.
+        """
+        found = await self._worker.run(explain, self._store, self._analyst, request.id)
+        return finding_wire.explanation(found)
+
+    async def WatchFindings(  # noqa: N802
+        self,
+        request: collector_pb2.WatchFindingsRequest,
+        context: Context,  # noqa: ARG002
+    ) -> AsyncIterator[collector_pb2.WatchFindingsResponse]:
+        """See collector.proto.
+
+        Raises:
+            UnavailableError: There are as many watchers as are allowed.
+        """
+        if self._watchers >= MAX_WATCHERS:
+            raise UnavailableError(f"{MAX_WATCHERS} watch the findings already; try again later")
+        self._watchers += 1
+        try:
+            told: dict[str, object] = {}
+            while True:
+                for finding in self._analyst.findings(query_wire.process_filter(request.filter)):
+                    if told.get(finding.id) != _essence(finding):
+                        told[finding.id] = _essence(finding)
+                        yield collector_pb2.WatchFindingsResponse(finding=query_wire.finding_message(finding))
+                await asyncio.sleep(WATCH_S)
+        finally:
+            self._watchers -= 1
+
+    async def PushGcTrace(  # noqa: N802
+        self,
+        request: collector_pb2.PushGcTraceRequest,
+        context: Context,  # noqa: ARG002
+    ) -> collector_pb2.PushGcTraceResponse:
+        """See collector.proto.
+
+        Raises:
+            ProfileError: The lines are damaged, too many, or another process's.
+            NotFoundError: No such process is known.
+        """
+        if not request.host or not request.pid:
+            raise ProfileError("the request names no host or no pid")
+        trace = parse_gctrace(request.lines)
+        return finding_wire.trace_answer(trace, await self._worker.run(self._take, request.host, request.pid, trace))
+
+    def _take(self, host: str, pid: int, trace: GcTrace) -> Comparison:
+        now = time.time_ns()
+        known = self._store.processes(ProcessFilter())
+        process = snapshots.owner(known, host, pid, now).process
+        self._analyst.traces.add(host, process, trace.lines, now)
+        cycles = [c for c in self._store.gc_cycles(ProcessFilter(host, pid), CYCLES) if c.process == process.key]
+        return compare(process, trace.lines, cycles)
+
+
+def _essence(finding: Finding) -> object:
+    """What a watcher wants to hear of when it changes: numbers alone do not count."""
+    return finding.state, finding.cause, tuple((witness.name, witness.verdict) for witness in finding.witnesses)

@@ -1,0 +1,37 @@
+"""Explanations and answers about gctrace logs into messages."""
+
+from gosonde_pb.v1 import collector_pb2
+
+from gosonde_collector.analysis.explanation import Explanation
+from gosonde_collector.analysis.gctraces import Comparison
+from gosonde_collector.evidence.gctrace import GcTrace
+from gosonde_collector.query_wire import VERDICTS, finding_message
+
+
+def explanation(found: Explanation) -> collector_pb2.ExplainFindingResponse:
+    """What ExplainFinding answers."""
+    finding = found.finding
+    return collector_pb2.ExplainFindingResponse(
+        finding=finding_message(finding),
+        cause_reason=finding.cause_reason,
+        states=[collector_pb2.StateCount(state=state, goroutines=count) for state, count in finding.states],
+        stack=[collector_pb2.Frame(function=f.function, file=f.file, line=f.line) for f in finding.stack],
+        points=[collector_pb2.LivePoint(unix_nano=moment, live=live) for moment, live in found.points],
+        gc_signs=[
+            collector_pb2.GcSign(name=sign.name, verdict=VERDICTS[sign.verdict], detail=sign.detail)
+            for sign in found.gc_signs
+        ],
+        opened_unix_nano=finding.opened_unix_nano,
+        grew_unix_nano=finding.grew_unix_nano,
+    )
+
+
+def trace_answer(trace: GcTrace, compared: Comparison) -> collector_pb2.PushGcTraceResponse:
+    """What PushGcTrace answers."""
+    return collector_pb2.PushGcTraceResponse(
+        cycles=len(trace.lines),
+        others=trace.others,
+        agreeing=compared.agreeing,
+        differing=compared.differing,
+        largest_difference_ns=compared.largest_difference_ns,
+    )

@@ -1,0 +1,62 @@
+"""Signs of the garbage collector are told from their numbers, and missing numbers say nothing."""
+
+from gosonde_collector.analysis import gc_signs
+from gosonde_collector.evidence.gctrace import MB, GcTraceLine
+from gosonde_collector.evidence.model import GoroutineGroup, GoroutineProfile
+from gosonde_collector.model import GcCycle, Pause
+from gosonde_collector.store.records import Series
+
+from tests.unit.collector.batches import KEY, SITE, START, process
+from tests.unit.collector.series import steps
+
+MS = 1_000_000
+
+
+def cycles(ends_ms: list[float], stopped_ms: float = 0.1) -> list[GcCycle]:
+    """Newest first."""
+    pauses = (Pause(START, int(stopped_ms * MS), "GC mark termination"),)
+    return [
+        GcCycle("web-1", KEY, "/srv/app", n, START, START + int(end * MS), pauses)
+        for n, end in reversed(list(enumerate(ends_ms, 1)))
+    ]
+
+
+def test_frequent_cycles_are_a_sign() -> None:
+    assert gc_signs.interval(cycles([50.0 * n for n in range(20)])).verdict == "agrees"
+    assert gc_signs.interval(cycles([500.0 * n for n in range(20)])).verdict == "disagrees"
+    assert gc_signs.interval(cycles([1.0, 2.0])).verdict == "silent"
+
+
+def profile(parked: int, running: int) -> GoroutineProfile:
+    groups = (GoroutineGroup(parked, (), None, "chan receive", 3), GoroutineGroup(running, (), None, "running"))
+    return GoroutineProfile("memory", groups)
+
+
+def test_long_mark_terminations_among_parked_goroutines_are_a_sign() -> None:
+    assert gc_signs.mark_termination(cycles([1.0], 9.0), profile(80, 20)).verdict == "agrees"
+    assert gc_signs.mark_termination(cycles([1.0], 7.0), profile(80, 20)).verdict == "disagrees"
+    assert gc_signs.mark_termination(cycles([1.0], 9.0), profile(60, 40)).verdict == "disagrees"
+    assert gc_signs.mark_termination(cycles([1.0], 9.0), None).verdict == "silent"
+
+
+def line(end_mb: int) -> GcTraceLine:
+    return GcTraceLine(1, 0, 0, 0, 0, end_mb * MB, 0, 100 * MB, None, forced=False)
+
+
+def test_a_heap_that_ends_at_its_goal_again_and_again_is_a_sign() -> None:
+    assert gc_signs.heap_full([line(50), line(97), line(99), line(101)]).verdict == "agrees"
+    assert gc_signs.heap_full([line(97), line(60), line(101)]).verdict == "disagrees"
+    assert gc_signs.heap_full([line(99)]).verdict == "silent"
+
+
+def leak() -> Series:
+    grown = steps([10 * second for second in range(1, 121)])
+    return Series("web-1", process(), SITE, grown.unix_nano, grown.created, grown.exited, grown.until_unix_nano)
+
+
+def test_cycles_that_come_the_more_often_the_more_goroutines_live_correlate() -> None:
+    faster = [120_000 * (n / 200) ** 0.5 for n in range(200)]
+    steady = [600.0 * n for n in range(200)]
+    assert gc_signs.frequency(leak(), cycles(faster)).verdict == "agrees"
+    assert gc_signs.frequency(leak(), cycles(steady)).verdict == "silent"
+    assert gc_signs.frequency(leak(), cycles([1.0, 2.0])).verdict == "silent"
