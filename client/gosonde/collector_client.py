@@ -177,6 +177,12 @@ class CollectorClient:
         request = collector_pb2.ListFindingsRequest(filter=_filter(host, pid))
         return [finding_of(found) for found in self._call(self._stub.ListFindings, request).findings]
 
+    def backup(self) -> Iterator[bytes]:
+        """The collector's store as it is now, in pieces: a file that a collector can open."""
+        with self._errors():
+            for piece in self._stub.Backup(collector_pb2.BackupRequest(), metadata=self._metadata):
+                yield piece.chunk
+
     def push_snapshot(self, file: IO[bytes], host: str, pid: int, taken_unix_nano: int = 0) -> Pushed:
         """Sends a goroutine profile; a time of 0 means now, unless the profile itself says when it was taken."""
         header = collector_pb2.SnapshotHeader(host=host, pid=pid, taken_unix_nano=taken_unix_nano)
@@ -211,15 +217,15 @@ def tls_from_environment() -> channels.ClientTls | None:
     return channels.ClientTls(Path(ca), Path(cert) if cert else None, Path(key) if key else None) if ca else None
 
 
-def _metadata(address: str) -> list[tuple[str, str]]:
+def _metadata(address: str) -> tuple[tuple[str, str], ...]:
     token = os.environ.get("GOSONDE_TOKEN", "").strip()
     if not token:
-        return []
+        return ()
     if not (channels.is_local(address) or os.environ.get("GOSONDE_CA")):
         raise UsageError(
             f"the token is not sent to {address} in plain text; name the collector's authority: GOSONDE_CA"
         )
-    return [("authorization", f"Bearer {token}")]
+    return (("authorization", f"Bearer {token}"),)
 
 
 def _pieces(header: collector_pb2.SnapshotHeader, file: IO[bytes]) -> Iterator[collector_pb2.PushSnapshotRequest]:

@@ -40,8 +40,8 @@ class Role(IntEnum):
     ADMIN = 2
 
 
-#: Methods of CollectorService that need more than READ.
-ADMIN_METHODS: Final = frozenset({"PushSnapshot", "PushGcTrace", "Backup"})
+#: How the names of methods begin that only read; every other one needs ADMIN.
+READING: Final = ("List", "Get", "Watch", "Explain", "ServerReflectionInfo")
 
 
 class Access:

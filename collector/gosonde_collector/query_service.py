@@ -25,6 +25,8 @@ log = structlog.get_logger(__name__)
 #: Cycles of each process when the request does not say how many, and the most it may ask for.
 DEFAULT_CYCLES: Final = 100
 MAX_CYCLES: Final = 10_000
+#: Bytes of one message of a backup.
+BACKUP_PIECE_BYTES: Final = 1 << 20
 #: Uploads that are taken in at the same time; each may hold 128 MiB.
 MAX_UPLOADS: Final = 2
 #: How long one upload may take, in seconds, so that a slow one cannot keep others out for ever.
@@ -79,6 +81,24 @@ class QueryService(FindingService):
         """See collector.proto."""
         findings = await self._worker.run(self._analyst.findings, query_wire.process_filter(request.filter))
         return collector_pb2.ListFindingsResponse(findings=map(query_wire.finding_message, findings))
+
+    async def Backup(  # noqa: N802
+        self,
+        request: collector_pb2.BackupRequest,  # noqa: ARG002
+        context: Context,  # noqa: ARG002
+    ) -> AsyncIterator[collector_pb2.BackupResponse]:
+        """See collector.proto.
+
+        Raises:
+            DiskFullError: There is no room for a second copy on the store's disk.
+        """
+        path = await self._worker.run(self._store.backup)
+        try:
+            with path.open("rb") as file:
+                while piece := await asyncio.to_thread(file.read, BACKUP_PIECE_BYTES):
+                    yield collector_pb2.BackupResponse(chunk=piece)
+        finally:
+            path.unlink(missing_ok=True)
 
     async def PushSnapshot(  # noqa: N802
         self, request_iterator: Uploads, context: Context

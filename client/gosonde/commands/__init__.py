@@ -17,6 +17,7 @@ MODULES: tuple[str, ...] = (
     "sites",
     "gc",
     "pprof",
+    "backup",
     "gctrace",
 )
 

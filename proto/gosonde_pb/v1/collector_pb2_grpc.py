@@ -35,6 +35,11 @@ class CollectorServiceStub:
         Args:
             channel: A grpc.Channel.
         """
+        self.Backup = channel.unary_stream(
+                '/gosonde.v1.CollectorService/Backup',
+                request_serializer=gosonde_dot_v1_dot_collector__pb2.BackupRequest.SerializeToString,
+                response_deserializer=gosonde_dot_v1_dot_collector__pb2.BackupResponse.FromString,
+                _registered_method=True)
         self.ListProcesses = channel.unary_unary(
                 '/gosonde.v1.CollectorService/ListProcesses',
                 request_serializer=gosonde_dot_v1_dot_collector__pb2.ListProcessesRequest.SerializeToString,
@@ -80,6 +85,13 @@ class CollectorServiceStub:
 class CollectorServiceServicer:
     """What the collector answers.
     """
+
+    def Backup(self, request, context):
+        """A copy of the whole store as it is now, in pieces.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
 
     def ListProcesses(self, request, context):
         """Missing associated documentation comment in .proto file."""
@@ -136,6 +148,11 @@ class CollectorServiceServicer:
 
 def add_CollectorServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
+            'Backup': grpc.unary_stream_rpc_method_handler(
+                    servicer.Backup,
+                    request_deserializer=gosonde_dot_v1_dot_collector__pb2.BackupRequest.FromString,
+                    response_serializer=gosonde_dot_v1_dot_collector__pb2.BackupResponse.SerializeToString,
+            ),
             'ListProcesses': grpc.unary_unary_rpc_method_handler(
                     servicer.ListProcesses,
                     request_deserializer=gosonde_dot_v1_dot_collector__pb2.ListProcessesRequest.FromString,
@@ -187,6 +204,33 @@ def add_CollectorServiceServicer_to_server(servicer, server):
 class CollectorService:
     """What the collector answers.
     """
+
+    @staticmethod
+    def Backup(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/gosonde.v1.CollectorService/Backup',
+            gosonde_dot_v1_dot_collector__pb2.BackupRequest.SerializeToString,
+            gosonde_dot_v1_dot_collector__pb2.BackupResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
 
     @staticmethod
     def ListProcesses(request,

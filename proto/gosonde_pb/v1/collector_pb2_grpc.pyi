@@ -33,6 +33,8 @@ class CollectorServiceStub:
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> CollectorServiceAsyncStub: ...
+    Backup: _grpc.UnaryStreamMultiCallable[_collector_pb2.BackupRequest, _collector_pb2.BackupResponse]
+    """A copy of the whole store as it is now, in pieces."""
     ListProcesses: _grpc.UnaryUnaryMultiCallable[_collector_pb2.ListProcessesRequest, _collector_pb2.ListProcessesResponse]
     ListSites: _grpc.UnaryUnaryMultiCallable[_collector_pb2.ListSitesRequest, _collector_pb2.ListSitesResponse]
     ListGcCycles: _grpc.UnaryUnaryMultiCallable[_collector_pb2.ListGcCyclesRequest, _collector_pb2.ListGcCyclesResponse]
@@ -51,6 +53,8 @@ class CollectorServiceAsyncStub(CollectorServiceStub):
     """What the collector answers."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
+    Backup: _aio.UnaryStreamMultiCallable[_collector_pb2.BackupRequest, _collector_pb2.BackupResponse]  # type: ignore[assignment]
+    """A copy of the whole store as it is now, in pieces."""
     ListProcesses: _aio.UnaryUnaryMultiCallable[_collector_pb2.ListProcessesRequest, _collector_pb2.ListProcessesResponse]  # type: ignore[assignment]
     ListSites: _aio.UnaryUnaryMultiCallable[_collector_pb2.ListSitesRequest, _collector_pb2.ListSitesResponse]  # type: ignore[assignment]
     ListGcCycles: _aio.UnaryUnaryMultiCallable[_collector_pb2.ListGcCyclesRequest, _collector_pb2.ListGcCyclesResponse]  # type: ignore[assignment]
@@ -66,6 +70,14 @@ class CollectorServiceAsyncStub(CollectorServiceStub):
 
 class CollectorServiceServicer(metaclass=_abc_1.ABCMeta):
     """What the collector answers."""
+
+    @_abc_1.abstractmethod
+    def Backup(
+        self,
+        request: _collector_pb2.BackupRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_collector_pb2.BackupResponse], _abc.AsyncIterator[_collector_pb2.BackupResponse]]:
+        """A copy of the whole store as it is now, in pieces."""
 
     @_abc_1.abstractmethod
     def ListProcesses(

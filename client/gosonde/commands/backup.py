@@ -1,0 +1,35 @@
+"""`gosonde backup`: a copy of the collector's store, while it runs."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gosonde.collector_client import CollectorClient
+from gosonde.commands._asking import DEFAULT_ADDRESS, Collector
+from gosonde.errors import UsageError
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command()(backup)
+
+
+def backup(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The copy; it must not be there yet.")],
+    collector: Collector = DEFAULT_ADDRESS,
+) -> None:
+    """Copy the collector's store while it runs; the copy is a store that a collector can open."""
+    draft = file.with_name(f".{file.name}.part")
+    try:
+        with CollectorClient(collector) as client, draft.open("xb") as output:
+            for piece in client.backup():
+                output.write(piece)
+        file.hardlink_to(draft)
+    except FileExistsError as error:
+        raise UsageError(f"{error.filename2 or error.filename} is there already; name another file") from error
+    except OSError as error:
+        raise UsageError(f"cannot write {file}: {error.strerror}") from error
+    finally:
+        draft.unlink(missing_ok=True)
+    typer.echo(f"{file}: {file.stat().st_size} bytes")

@@ -1,0 +1,102 @@
+"""A collector whose disk is full, whose store is too large, or that is backed up."""
+
+import asyncio
+import subprocess
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import grpc
+import pytest
+from gosonde_collector.model import ProcessFilter
+from gosonde_collector.store.duckdb import FILE_NAME, open_store
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from tests.collector_process import GOSONDE, AgentStream, CollectorProcess, leak, observation
+from tests.integration.test_faults import fleet, free_port
+from tests.simulated import Query, assert_exact, running, settled
+
+MIB = 1 << 20
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 96 MiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=96m", "tmpfs", folder], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("only root can mount a file system")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def serving(address: str, service: str) -> bool:
+    with grpc.insecure_channel(address) as channel:
+        answer = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(service=service), timeout=10)
+    return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+
+
+def status(address: str, path: str) -> int:
+    try:
+        with urllib.request.urlopen(f"http://{address}{path}", timeout=10) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code
+
+
+async def test_a_full_disk_stops_acknowledgements_but_no_question_and_loses_nothing(small_disk: Path) -> None:
+    listen, http = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
+    (small_disk / "collector.toml").write_text(f'min_free_mb = 40\nhttp = "{http}"\n')
+    flags = ("--config", str(small_disk / "collector.toml"))
+    agents = fleet(listen, 3)
+    with await asyncio.to_thread(CollectorProcess, small_disk, *flags, listen=listen) as collector:
+        async with running(agents) as over:
+            await asyncio.sleep(1)
+            assert status(http, "/readyz") == 200
+            filler = small_disk / "filler"
+            filler.write_bytes(bytes(60 * MIB))
+            async with asyncio.timeout(20):
+                while serving(listen, "gosonde.v1.IngestService"):
+                    await asyncio.sleep(0.1)
+            assert serving(listen, "gosonde.v1.CollectorService")
+            assert (status(http, "/readyz"), status(http, "/healthz")) == (503, 200)
+            with collector.client() as client:
+                assert len(client.processes()) == 9
+            async with asyncio.timeout(20):
+                while not any("min_free_mb" in agent.uplink.status().error for agent in agents):
+                    await asyncio.sleep(0.02)
+            assert not all(agent.uplink.settled for agent in agents)
+            filler.unlink()
+            over.set()
+            await settled(agents)
+            await assert_exact(Query(listen), agents)
+            async with asyncio.timeout(20):
+                while not serving(listen, "gosonde.v1.IngestService"):
+                    await asyncio.sleep(0.1)
+        log = collector.log.read_text()
+    assert "nothing is stored and acknowledged any more" in log
+    assert "there is room again" in log
+
+
+def test_a_backup_of_a_running_collector_is_a_store_by_itself(tmp_path: Path) -> None:
+    target = tmp_path / "copy" / FILE_NAME
+    target.parent.mkdir()
+    with CollectorProcess(tmp_path) as collector, AgentStream(collector.address) as stream:
+        for sequence, seen in enumerate(leak(20, 100), 1):
+            stream.observe(sequence, seen)
+        command = [GOSONDE, "backup", target, "--collector", collector.address]
+        subprocess.run(command, check=True, capture_output=True)
+        stream.observe(21, observation([(42, 9_999, 0)]))
+        assert subprocess.run(command, check=False, capture_output=True).returncode == 2, "it overwrites nothing"
+        assert list((tmp_path / "data").glob("backup-*")) == []
+    store = open_store(target.parent)
+    created = {total.site.pc: total.created for total in store.sites(ProcessFilter())}
+    store.close()
+    assert created == {42: 2_000, 7: 20_000}

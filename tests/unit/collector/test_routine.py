@@ -1,0 +1,48 @@
+"""What the collector deletes by itself."""
+
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from gosonde_collector.analysis.analyst import Analyst
+from gosonde_collector.config import CollectorConfig
+from gosonde_collector.model import ProcessFilter
+from gosonde_collector.routine import Routine
+from gosonde_collector.store.duckdb import DuckDBStore
+from gosonde_collector.telemetry import Telemetry
+from gosonde_collector.worker import Worker
+
+from tests.unit.collector.batches import batch
+
+HOURS = 75
+SITES = 100_000
+
+
+def test_a_store_that_is_too_large_lets_go_of_the_oldest_details_and_of_no_total(
+    store: DuckDBStore, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(1)
+    now = time.time_ns()
+    newest = np.zeros(SITES, np.int64)
+    for hour in range(HOURS, 0, -1):
+        newest = newest + rng.integers(1, 1 << 40, SITES)
+        columns = {
+            "process": np.zeros(SITES, np.int64),
+            "pc": np.arange(SITES, dtype=np.uint64),
+            "created": newest,
+            "exited": rng.permutation(newest) // 2,
+        }
+        taken = now - hour * 3_600 * 10**9
+        store.append([replace(batch(HOURS - hour + 1), taken_unix_nano=taken, site_counters=columns)])
+    assert store.size() > 64 << 20
+    routine = Routine(
+        CollectorConfig(data=tmp_path, retention_hours=1000, retention_mb=64),
+        store,
+        Worker("unused"),
+        Analyst(store),
+        Telemetry(),
+    )
+    routine._shrink()
+    assert store.size() <= 64 << 20
+    assert sum(total.created for total in store.sites(ProcessFilter())) == int(newest.sum())
