@@ -4,6 +4,7 @@ Prints medians for reading headers and for reading headers and stacks, the large
 one dump a second costs the target: pairs of runs with and without it, in turn.
 """
 
+import os
 import resource
 import statistics
 import subprocess
@@ -105,6 +106,7 @@ class _Dumper:
 
 
 def _dump_every_second(pid: int) -> None:
+    os.nice(19)  # takes only what nobody else wants of the CPUs, so that what reading does to the target is left
     known = KnownBinaries()
     never = threading.Event()
     with opened(pid, known) as target:

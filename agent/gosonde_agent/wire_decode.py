@@ -67,7 +67,9 @@ def _process(message: model_pb2.Process) -> Process:
 def _site_counts(message: model_pb2.Observation, processes: Sequence[Process]) -> Iterator[SiteCount]:
     names = _columns(message.site_names, ("build_id", "pc", "function", "file", "line", "start_function"))
     sites = {(row[0], row[1]): Site(*row) for row in zip(*names, strict=True)}
-    for process, pc, *counts in _rows(message.site_counters, processes, SITE_COUNTS):
+    # What an older agent left in its spool has no baselines.
+    columns = SITE_COUNTS if len(message.site_counters.baseline) else SITE_COUNTS[:3]
+    for process, pc, *counts in _rows(message.site_counters, processes, columns):
         site = sites.get((process.build_id, pc)) or Site(process.build_id, pc, "", "", 0)
         yield SiteCount(process.key, site, *counts)
 
