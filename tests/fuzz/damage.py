@@ -38,15 +38,26 @@ class Damage:
     size: int | None = None
 
     def to_json(self) -> str:
-        """For the corpus."""
-        return json.dumps({"seed": self.seed, "patches": [(o, d.hex()) for o, d in self.patches], "size": self.size})
+        """For the corpus: each patch is (offset, bytes, how often they are repeated)."""
+        patches = [
+            (offset, unit.hex(), len(data) // len(unit)) for offset, data in self.patches for unit in [unit_of(data)]
+        ]
+        return json.dumps({"seed": self.seed, "patches": patches, "size": self.size})
 
     @classmethod
     def from_json(cls, text: str) -> "Damage":
         """Of the corpus."""
         found = json.loads(text)
-        patches = tuple((offset, bytes.fromhex(data)) for offset, data in found["patches"])
+        patches = tuple((offset, bytes.fromhex(data) * times) for offset, data, times in found["patches"])
         return cls(found["seed"], patches, found["size"])
+
+
+def unit_of(data: bytes) -> bytes:
+    """The shortest of 1, 2, 4 or 8 bytes that data repeats; all of it when it repeats none."""
+    for size in (1, 2, 4, 8):
+        if len(data) % size == 0 and data == data[:size] * (len(data) // size):
+            return data[:size]
+    return data
 
 
 @cache

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 from gosonde_agent.errors import NotGoError, UnprovedProbePointError, UnsupportedBinaryError
-from gosonde_agent.golang import binary
+from gosonde_agent.golang import binary, symtab
 from gosonde_agent.golang.binary import GoBinary
 from gosonde_agent.golang.elf import ElfImage
+from gosonde_agent.sources.ebpf import EXIT_PROGRAM_OFFSETS, EbpfSource
 
 from tests import go_programs
 from tests.go_programs import GoProgram, site_line
@@ -201,3 +202,23 @@ def test_the_file_is_read_through_a_descriptor_of_its_own(tmp_path: Path) -> Non
     main = known.pclntab.find("main.main")
     assert main is not None
     assert known.pclntab.frames_of(main.entry)[-1].function == "main.main"
+
+
+@pytest.mark.usefixtures("ebpf")
+def test_an_exit_program_for_every_offset_loads_after_the_compilers_memory_was_given_back() -> None:
+    source = EbpfSource(parks=False)
+    try:
+        descriptors = {source._program.function_fd(f"on_exited_{offset}") for offset in EXIT_PROGRAM_OFFSETS}
+        assert len(descriptors) == len(EXIT_PROGRAM_OFFSETS) > 10
+    finally:
+        source.close()
+
+
+def test_symbols_are_compared_for_every_function_that_gets_a_probe() -> None:
+    known = load(go_programs.build("churn"))
+    fd = os.open(go_programs.build("churn"), os.O_RDONLY)
+    try:
+        functions = {point.function: point.vaddr - point.offset for point in known.points.values()}
+        assert symtab.addresses(ElfImage(fd), functions) == functions
+    finally:
+        os.close(fd)

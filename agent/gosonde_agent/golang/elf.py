@@ -23,7 +23,8 @@ MAX_PROGRAM_HEADERS = 1_024
 MAX_SECTIONS = 4_096
 #: The largest part of a file that is ever read at once, and so what bounds memory: 256 MiB.
 MAX_READ = 1 << 28
-MAX_SCAN = 1 << 31
+#: Bytes that are searched in one file, all searches together.
+MAX_SCAN = 1 << 30
 MAX_MATCHES = 1 << 16
 MAX_NOTES = 64
 MAX_RELOCATIONS = 96 << 20
@@ -75,6 +76,7 @@ class ElfImage:
 
     def __init__(self, fd: int) -> None:
         self._fd = os.dup(fd)
+        self._scanned = 0
         weakref.finalize(self, os.close, self._fd)
         self.file_size = os.fstat(fd).st_size
         identification = self._pread(0, min(64, self.file_size))
@@ -242,13 +244,14 @@ class ElfImage:
         return list(itertools.islice(aligned, limit))
 
     def _matches(self, pattern: bytes, *, only_writable: bool) -> Iterator[int]:
-        scanned = 0
         for segment in (segment for segment in self.segments if segment.writable or not only_writable):
             for start in range(0, segment.file_size, SCAN_CHUNK):
                 size = min(SCAN_CHUNK + len(pattern) - 1, segment.file_size - start)
-                scanned += size
-                if scanned > MAX_SCAN:
-                    raise MalformedBinaryError(f"the segments hold more than {MAX_SCAN} bytes")
+                self._scanned += size
+                if self._scanned > MAX_SCAN:
+                    raise MalformedBinaryError(
+                        f"what is looked for is not in the first {MAX_SCAN} bytes of the segments"
+                    )
                 chunk = self._pread(segment.offset + start, size)
                 position = chunk.find(pattern)
                 while position >= 0:

@@ -8,11 +8,17 @@ from gosonde_agent.golang.bounded import BoundedCache
 from gosonde_agent.golang.region import Region
 
 #: More steps than this has no function that a compiler wrote.
-MAX_STEPS = 1 << 18
+MAX_STEPS = 1 << 17
 #: Decoded steps that are kept for one binary, 16 bytes each.
 MAX_KEPT_STEPS = 1 << 18
+#: What is read at once: most tables are short.
+FIRST_READ = 512
+NEXT_READ = 16_384
+#: Bytes of the two numbers of a step, at most.
+LONGEST_STEP = 10
 
-Table = tuple["array[int]", "array[int]"]
+#: (ends, values), or None for a table that does not end.
+Table = tuple["array[int]", "array[int]"] | None
 
 
 class PcValues:
@@ -23,7 +29,7 @@ class PcValues:
         self._start = start
         self._end = end
         self._quantum = quantum
-        self._tables: BoundedCache[int, Table] = BoundedCache(MAX_KEPT_STEPS, lambda table: 16 + len(table[0]))
+        self._tables: BoundedCache[int, Table] = BoundedCache(MAX_KEPT_STEPS, _weight)
 
     def value(self, table: int, offset: int) -> int:
         """The value `offset` bytes behind a function's entry; -1 when the table ends before, or is 0: there is none.
@@ -33,35 +39,48 @@ class PcValues:
         """
         if table == 0:
             return -1
-        ends, values = self._tables.get(table, self._decode)
+        decoded = self._tables.get(table, self._decode)
+        if decoded is None:
+            raise MalformedBinaryError(f"the pc-value table at {table} does not end within {MAX_STEPS} steps")
+        ends, values = decoded
         index = bisect.bisect_right(ends, offset)
         return values[index] if index < len(values) else -1
 
     def _decode(self, table: int) -> Table:
         """values[i] holds below offset ends[i] (and from ends[i - 1])."""
-        position = self._start + table
+        position, data, at = self._start + table, b"", 0
         ends, values = array("q"), array("q")
-        offset, value = 0, -1
+        offset, value, size = 0, -1, FIRST_READ
         for _ in range(MAX_STEPS):
-            delta, position = self._uvarint(position)
+            if at + LONGEST_STEP > len(data):
+                position += at
+                data, at, size = self._region.read(position, min(size, max(self._end - position, 0))), 0, NEXT_READ
+            delta, at = _uvarint(data, at)
             if delta == 0 and ends:
                 return ends, values
+            step, at = _uvarint(data, at)
+            if delta is None or step is None:
+                return None
             value += -(delta >> 1) - 1 if delta & 1 else delta >> 1
-            step, position = self._uvarint(position)
             offset += step * self._quantum
             ends.append(offset)
             values.append(value)
-        raise MalformedBinaryError(f"the pc-value table at {table} does not end within {MAX_STEPS} steps")
+        return None
 
-    def _uvarint(self, position: int) -> tuple[int, int]:
-        value = 0
-        for shift in range(0, 35, 7):
-            if position >= self._end:
-                break
-            block, index = self._region.block(position)
-            byte = block[index]
-            position += 1
-            value |= (byte & 0x7F) << shift
-            if byte < 0x80:
-                return value, position
-        raise MalformedBinaryError(f"a variable-length number at offset {position} of the pclntab does not end")
+
+def _weight(table: Table) -> int:
+    return 16 + (0 if table is None else len(table[0]))
+
+
+def _uvarint(data: bytes, at: int) -> tuple[int | None, int]:
+    """(number, position behind it); None where it does not end."""
+    value = 0
+    for shift in range(0, 35, 7):
+        if at >= len(data):
+            break
+        byte = data[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, at
+    return None, at
