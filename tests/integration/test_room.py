@@ -91,7 +91,7 @@ def test_a_backup_of_a_running_collector_is_a_store_by_itself(tmp_path: Path) ->
     with CollectorProcess(tmp_path) as collector, AgentStream(collector.address) as stream:
         for sequence, seen in enumerate(leak(20, 100), 1):
             stream.observe(sequence, seen)
-        command = [GOSONDE, "backup", target, "--collector", collector.address]
+        command: list[str | Path] = [GOSONDE, "backup", target, "--collector", collector.address]
         subprocess.run(command, check=True, capture_output=True)
         stream.observe(21, observation([(42, 9_999, 0)]))
         assert subprocess.run(command, check=False, capture_output=True).returncode == 2, "it overwrites nothing"

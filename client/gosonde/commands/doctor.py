@@ -10,6 +10,8 @@ from gosonde_agent import host
 from rich.console import Console
 from rich.table import Table
 
+from gosonde.commands._path_check import steps
+
 STYLES = {host.Status.OK: "green", host.Status.DEGRADED: "yellow", host.Status.MISSING: "red"}
 
 
@@ -18,8 +20,16 @@ def register(app: typer.Typer) -> None:
     app.command()(doctor)
 
 
-def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False) -> None:
+def doctor(
+    collector: Annotated[
+        str, typer.Option(metavar="HOST:PORT", help="Check the way to this collector instead of the host.")
+    ] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
     """Say what this host allows, and what to do about what it does not; exit code 3 when that is too little."""
+    if collector:
+        _check_path(collector, as_json=as_json)
+        return
     found = host.checks()
     if as_json:
         typer.echo(json.dumps({"ready": host.ready(found), "checks": [asdict(check) for check in found]}, indent=2))
@@ -27,6 +37,25 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON 
         _show(found)
     if not host.ready(found):
         raise typer.Exit(3)
+
+
+def _check_path(address: str, *, as_json: bool) -> None:
+    """Exit code 1 when a step fails."""
+    found = steps(address)
+    ready = all(step.ok for step in found)
+    if as_json:
+        checks = [
+            {"name": step.name, "status": "ok" if step.ok else "missing", "found": step.found, "remedy": step.remedy}
+            for step in found
+        ]
+        typer.echo(json.dumps({"ready": ready, "checks": checks}, indent=2))
+    else:
+        for step in found:
+            typer.echo(f"{step.name}: {'ok' if step.ok else 'failed'}: {step.found}")
+            if step.remedy:
+                typer.echo(f"  {step.remedy}")
+    if not ready:
+        raise typer.Exit(1)
 
 
 def _show(found: Sequence[host.Check]) -> None:
