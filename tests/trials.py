@@ -64,6 +64,11 @@ class Trial:
         return self.label.limit_s + LOOK_S if self.found_s is None else self.found_s + EXPLAIN_S
 
     @property
+    def explained(self) -> bool:
+        """Whether there is nothing more to be found."""
+        return self.pulled and self.cause not in {"", "unknown"}
+
+    @property
     def in_time(self) -> bool:
         """Whether the leak was found soon enough."""
         return self.found_s is not None and self.found_s <= self.label.limit_s
@@ -101,7 +106,7 @@ def _watch(client: CollectorClient, trials: list[Trial], seconds: float, *, pull
                 trial.note(finding)
         for pid, trial in list(running.items()):
             age = time.monotonic() - trial.started
-            if age > trial.ends_s(seconds):
+            if age > trial.ends_s(seconds) or trial.explained:
                 trial.program.kill()
                 del running[pid]
             elif pull and trial.found_s is not None and not trial.pulled:

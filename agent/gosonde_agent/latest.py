@@ -6,21 +6,28 @@ from dataclasses import replace
 from gosonde.errors import NotFoundError
 
 from gosonde_agent.model import GcCycle, Observation, Pause
+from gosonde_agent.runtime_metrics import PauseHistograms
 
 MAX_RECENT = 10_000
 
 
 class Latest:
-    """What local queries are answered from."""
+    """What local queries are answered from.
+
+    Attributes:
+        histograms: Every pause since the start.
+    """
 
     def __init__(self) -> None:
         self._observation = Observation(taken_unix_nano=0)
         self._pauses: deque[Pause] = deque(maxlen=MAX_RECENT)
         self._cycles: deque[GcCycle] = deque(maxlen=MAX_RECENT)
+        self.histograms = PauseHistograms()
 
     def update(self, observation: Observation) -> None:
         """Replaces the totals, and adds the pauses and cycles to the last ones."""
         self._observation = observation
+        self.histograms.update(observation)
         self._pauses.extend(observation.pauses)
         self._cycles.extend(observation.gc_cycles)
 

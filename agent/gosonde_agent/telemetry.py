@@ -8,6 +8,7 @@ from prometheus_client.registry import Collector
 
 from gosonde_agent.latest import Latest
 from gosonde_agent.losses import LOSSES
+from gosonde_agent.runtime_metrics import runtime_metrics
 from gosonde_agent.status import UplinkStatus
 
 PREFIX = "gosonde_agent"
@@ -53,3 +54,4 @@ class AgentMetrics(Collector):
         yield CounterMetricFamily(
             f"{PREFIX}_batches_acknowledged", "Batches acknowledged in this run.", value=uplink.acknowledged_sequence
         )
+        yield from runtime_metrics(newest, self._latest.histograms)

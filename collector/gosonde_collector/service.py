@@ -23,6 +23,7 @@ from gosonde_collector.analysis.analyst import Analyst
 from gosonde_collector.config import CollectorConfig, reloaded
 from gosonde_collector.ingest.committer import Committer
 from gosonde_collector.ingest.service import IngestService
+from gosonde_collector.metrics_findings import FindingMetrics
 from gosonde_collector.query_service import QueryService
 from gosonde_collector.routine import Routine
 from gosonde_collector.store.duckdb import open_store
@@ -70,6 +71,7 @@ async def _serve(config: CollectorConfig, reload: Reload, store: Store) -> None:
         analyst = Analyst(store)
         telemetry = Telemetry()
         telemetry.follow_store(store.size, store.free)
+        telemetry.registry.register(FindingMetrics(store, analyst))
         routine = Routine(config, store, analysing, analyst, telemetry)
         committer = Committer(store, writing, telemetry)
         for work in (committer.run(), routine.analyse(), routine.expire(), notifier.watchdog()):

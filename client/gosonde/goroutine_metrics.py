@@ -1,0 +1,69 @@
+"""Goroutines by process and go statement, as Prometheus metrics: the top sites by name, the rest summed."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+
+#: Sites of a process that have metrics of their own, those with the most live goroutines first.
+TOP_SITES: Final = 10
+#: Sites that have metrics of their own in all.
+MAX_SITES: Final = 2_000
+#: Stands for the function of all other sites, and for the process of those for which there is no room.
+OTHERS: Final = "(others)"
+LABELS: Final = ("host", "pid", "exe", "function", "location")
+
+
+@dataclass(frozen=True, slots=True)
+class SiteRow:
+    """A `go` statement of a process with its totals."""
+
+    host: str
+    pid: int
+    exe: str
+    function: str
+    location: str
+    created: int
+    exited: int
+    live: int
+
+
+def goroutine_metrics(rows: Iterable[SiteRow]) -> Iterator[Metric]:
+    """gosonde_goroutines_created_total, gosonde_goroutines_exited_total and gosonde_goroutines_live."""
+    created = CounterMetricFamily(
+        "gosonde_goroutines_created", "Goroutines created since counting began.", labels=LABELS
+    )
+    exited = CounterMetricFamily("gosonde_goroutines_exited", "Goroutines exited since counting began.", labels=LABELS)
+    live = GaugeMetricFamily("gosonde_goroutines_live", "Goroutines that live.", labels=LABELS)
+    for labels, members in _grouped(rows).items():
+        created.add_metric(labels, sum(row.created for row in members))
+        exited.add_metric(labels, sum(row.exited for row in members))
+        live.add_metric(labels, sum(row.live for row in members))
+    return iter((created, exited, live))
+
+
+def _grouped(rows: Iterable[SiteRow]) -> dict[tuple[str, ...], list[SiteRow]]:
+    """Rows by labels; several rows of one statement (a line may have several, a library several copies) are summed."""
+    processes: dict[tuple[str, int, str], list[SiteRow]] = defaultdict(list)
+    for row in rows:
+        processes[row.host, row.pid, row.exe].append(row)
+    grouped: dict[tuple[str, ...], list[SiteRow]] = defaultdict(list)
+    for members in sorted(processes.values(), key=_live, reverse=True):
+        members.sort(key=lambda row: (-row.live, -row.created))
+        for place, row in enumerate(members):
+            grouped[_labels(row, own=place < TOP_SITES, room=len(grouped) < MAX_SITES)].append(row)
+    return grouped
+
+
+def _live(rows: Sequence[SiteRow]) -> int:
+    return sum(row.live for row in rows)
+
+
+def _labels(row: SiteRow, *, own: bool, room: bool) -> tuple[str, ...]:
+    if not room:
+        return row.host, OTHERS, OTHERS, OTHERS, ""
+    if not own:
+        return row.host, str(row.pid), row.exe, OTHERS, ""
+    return row.host, str(row.pid), row.exe, row.function, row.location

@@ -1,0 +1,93 @@
+"""The alerts do what they say, and they speak of metrics that gosonde really serves."""
+
+import re
+import subprocess
+from pathlib import Path
+
+from gosonde_agent.latest import Latest
+from gosonde_agent.model import GcTotal, Observation, Pause, Process, ProcessKey, Site, SiteCount
+from gosonde_agent.status import UplinkStatus
+from gosonde_agent.telemetry import AgentMetrics
+from gosonde_collector.analysis.analyst import Analyst
+from gosonde_collector.metrics_findings import FindingMetrics
+from gosonde_collector.store.duckdb import open_store
+from prometheus_client import CollectorRegistry, generate_latest
+
+from tests import real_binaries
+
+RULES = Path(__file__).parents[2] / "deploy" / "prometheus"
+KEY = ProcessKey("boot", 7, 70, 1)
+PROCESS = Process(KEY, "/srv/app", "go1.27.3", "build", 1, 1, counted_from_start=True)
+
+
+def promtool(*arguments: str, text: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    tool = real_binaries.prometheus().with_name("promtool")
+    return subprocess.run([tool, *arguments], cwd=RULES, input=text, capture_output=True, check=False)
+
+
+def test_the_rules_alert_when_they_should_and_only_then() -> None:
+    done = promtool("test", "rules", "gosonde.rules.test.yml")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def site(number: int, live: int) -> SiteCount:
+    return SiteCount(KEY, Site("build", number, f"main.f{number}", "main.go", number, ""), live + 5, 5)
+
+
+def agent_metrics(sites: int = 2) -> str:
+    latest = Latest()
+    pauses = (
+        Pause(KEY, 0, 1, 12_000_000, "GC mark termination"),
+        Pause(KEY, 1, 2, 30_000, "GC sweep termination"),
+        Pause(KEY, 2, 3, 99_000_000, "read mem stats"),
+    )
+    counts = tuple(site(number, 100 - number) for number in range(1, sites + 1))
+    totals = (GcTotal(KEY, 3, 3, 12_030_000),)
+    latest.update(Observation(1, processes=(PROCESS,), site_counts=counts, pauses=pauses, gc_totals=totals))
+    latest.update(Observation(2, processes=(PROCESS,), site_counts=counts, gc_totals=totals))
+    return generate_latest(AgentMetrics(latest, UplinkStatus, lambda: 0).registry()).decode()
+
+
+def collector_metrics(folder: Path) -> str:
+    store = open_store(folder)
+    registry = CollectorRegistry()
+    registry.register(FindingMetrics(store, Analyst(store)))
+    text = generate_latest(registry).decode()
+    store.close()
+    return text
+
+
+def test_every_metric_that_a_rule_names_is_served(tmp_path: Path) -> None:
+    served = agent_metrics() + collector_metrics(tmp_path)
+    named = set(re.findall(r"\bgosonde_\w+", (RULES / "gosonde.rules.yml").read_text()))
+    assert len(named) >= 4
+    assert {name for name in named if f"\n{name}{{" not in f"\n{served}"} == set()
+
+
+def test_prometheus_finds_no_fault_with_the_metrics(tmp_path: Path) -> None:
+    for served in (agent_metrics(), collector_metrics(tmp_path)):
+        done = promtool("check", "metrics", text=served.encode())
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def bucket(bound: str, phase: str, count: float) -> str:
+    labels = f'exe="/srv/app",le="{bound}",phase="{phase}",pid="7"'
+    return f"gosonde_gc_pause_seconds_bucket{{{labels}}} {count:.1f}"
+
+
+def test_pauses_are_counted_once_by_phase_and_only_those_of_the_gc() -> None:
+    lines = agent_metrics().splitlines()
+    assert bucket("0.01", "mark_termination", 0) in lines
+    assert bucket("0.015", "mark_termination", 1) in lines
+    assert bucket("0.0001", "sweep_termination", 1) in lines
+    assert {line.rpartition(" ")[2] for line in lines if line.startswith("gosonde_gc_pause_seconds_count")} == {"1.0"}
+    for bound in ("0.005", "0.01", "0.02", "0.05", "0.1"):
+        assert any(f'le="{bound}"' in line for line in lines)
+
+
+def test_the_top_sites_have_names_and_the_rest_is_summed() -> None:
+    live = [line for line in agent_metrics(sites=300).splitlines() if line.startswith("gosonde_goroutines_live{")]
+    assert len(live) == 11
+    assert any('function="main.f1"' in line and line.endswith(" 99.0") for line in live)
+    (others,) = [line for line in live if 'function="(others)"' in line]
+    assert float(others.rpartition(" ")[2]) == sum(100 - number for number in range(11, 301))
