@@ -13,7 +13,7 @@ from gosonde.errors import GosondeError
 from gosonde.metrics import MetricsServer
 from gosonde.notify import Notifier
 
-from gosonde_agent import identity
+from gosonde_agent import identity, privileges
 from gosonde_agent.config import AgentConfig, reloaded
 from gosonde_agent.discovery.lease import BREAK_SIGNAL
 from gosonde_agent.journal import FILE_NAME, Journal, JournalLimits
@@ -40,6 +40,9 @@ def run(config: AgentConfig, reread: Callable[[], AgentConfig]) -> None:
     Raises:
         GosondeError: It could not start.
     """
+    # Capabilities belong to threads: the others are not there yet.
+    kept = privileges.drop(keep_admin=privileges.uprobes_need_admin())
+    log.info("capabilities dropped", kept=sorted(kept))
     asyncio.run(_run(config, reread))
 
 

@@ -1,0 +1,52 @@
+"""The agent keeps what it needs to attach, and nothing else."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from gosonde_agent.privileges import KEPT
+
+from tests.go_programs import GoProgram
+from tests.integration.test_faults import AgentProcess, eventually
+
+SECURITY = Path(__file__).parents[2] / "docs" / "security.md"
+
+
+def test_every_capability_that_is_kept_is_documented_with_its_reason() -> None:
+    rows = dict(re.findall(r"^\| `(CAP_\w+)` \| (.*) \|$", SECURITY.read_text(), re.MULTILINE))
+    assert rows.keys() == KEPT.keys()
+    assert all(reason in rows[name] for name, (_, reason) in KEPT.items())
+
+
+@pytest.mark.usefixtures("ebpf")
+def test_every_thread_of_the_agent_has_only_these_and_attaches_with_them(
+    tmp_path: Path, go_program: Callable[..., GoProgram]
+) -> None:
+    (tmp_path / "agent.toml").write_text("interval_seconds = 0.1\n")
+    program = go_program("churn")
+    executable = str(Path(f"/proc/{program.pid}/exe").readlink())
+    agent = AgentProcess(tmp_path, "127.0.0.1:1", executable)
+    try:
+        eventually(lambda: agent.counted(program.pid) >= 0)
+        program.ask("run 100")
+        eventually(lambda: agent.counted(program.pid) == 100)
+        allowed = sum(1 << number for number, _ in KEPT.values())
+        tasks = list(Path(f"/proc/{agent.process.pid}/task").iterdir())
+        assert len(tasks) > 1
+        for task in tasks:
+            status = (task / "status").read_text()
+            for line in ("CapEff", "CapPrm", "CapInh", "CapAmb", "CapBnd"):
+                mask = int(re.findall(rf"^{line}:\s+([0-9a-f]+)$", status, re.MULTILINE)[0], 16)
+                assert mask & ~allowed == 0, (task.name, line)
+            assert "NoNewPrivs:\t1" in status
+    finally:
+        agent.kill()
+    with GoProgram(Path(executable)) as later:
+        agent = AgentProcess(tmp_path, "127.0.0.1:1", executable)
+        try:
+            eventually(lambda: agent.counted(later.pid) >= 0)
+            later.ask("run 7")
+            eventually(lambda: agent.counted(later.pid) == 7)
+        finally:
+            agent.kill()
