@@ -38,6 +38,7 @@ test-faults: setup ## Kill, cut and fill up everything, at length
 	GOSONDE_FAULTS=full $(BIN)/pytest tests/integration/test_faults.py $(PYTEST_ARGS)
 
 test-matrix: setup ## Run the tests of Go binaries over every Go version and kind of build
+	$(BIN)/python scripts/generate_layouts.py --check
 	GOSONDE_MATRIX=1 $(BIN)/pytest --timeout=900 $(PYTEST_ARGS) $(addprefix tests/integration/test_,matrix.py symbolization.py arm64.py gc_pauses.py)
 
 fuzz: setup ## Damage real binaries at random for FUZZ_SECONDS (default 60): the parsers must refuse or read each
