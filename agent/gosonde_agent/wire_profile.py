@@ -10,7 +10,7 @@ from gosonde_agent.golang.pclntab import Location
 from gosonde_agent.sources.memory.dump import Goroutine
 
 #: Labels of a sample.
-STATE, WAIT_REASON, CREATED_BY, AGE = "state", "wait_reason", "created_by", "age"
+STATE, WAIT_REASON, CREATED_BY, AGE, WAITS_FOR = "state", "wait_reason", "created_by", "age", "waits_for"
 AGE_UNIT = "seconds"
 #: The profile's comment, by which the collector knows it.
 READ_BY_GOSONDE = "read by gosonde"
@@ -18,7 +18,7 @@ READ_BY_GOSONDE = "read by gosonde"
 #: Stands for the stack of a goroutine that ran or moved while it was read.
 ACTIVE = Location("[active: no stack]", "", 0)
 
-_Key = tuple[tuple[Location, ...], str, str, Location, int | None]
+_Key = tuple[tuple[Location, ...], str, str, Location, int | None, str]
 
 
 def encode_profile(goroutines: Iterable[Goroutine], taken_unix_nano: int) -> bytes:
@@ -39,7 +39,7 @@ def encode_profile(goroutines: Iterable[Goroutine], taken_unix_nano: int) -> byt
 def _key(goroutine: Goroutine) -> _Key:
     age = None if goroutine.wait_ns is None else goroutine.wait_ns // 1_000_000_000
     stack = goroutine.stack or (ACTIVE,)
-    return stack, goroutine.status, goroutine.wait_reason, goroutine.created_by, age
+    return stack, goroutine.status, goroutine.wait_reason, goroutine.created_by, age, goroutine.waits_for
 
 
 class _Writer:
@@ -56,10 +56,11 @@ class _Writer:
         self.profile.comment.append(self._string(READ_BY_GOSONDE))
 
     def add(self, key: _Key, count: int) -> None:
-        stack, status, wait_reason, created_by, age = key
+        stack, status, wait_reason, created_by, age, waits_for = key
         sample = self.profile.sample.add(value=[count], location_id=[self._location(frame) for frame in stack])
         site = f"{created_by.function} {created_by.file}:{created_by.line}" if created_by.function else ""
-        for name, value in ((STATE, status), (WAIT_REASON, wait_reason), (CREATED_BY, site)):
+        texts = ((STATE, status), (WAIT_REASON, wait_reason), (CREATED_BY, site), (WAITS_FOR, waits_for))
+        for name, value in texts:
             if value:
                 sample.label.add(key=self._string(name), str=self._string(value))
         if age is not None:

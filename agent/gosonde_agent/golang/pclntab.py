@@ -121,6 +121,11 @@ class Pclntab:
         return self.header.vaddr
 
     @property
+    def architecture(self) -> str:
+        """The machine's, as Go names it."""
+        return self._image.architecture
+
+    @property
     def text(self) -> int:
         """runtime.text: where Go code begins."""
         return self.module.text

@@ -3,7 +3,6 @@
 A cause is named only when most of a site's goroutines show it; otherwise it stays unknown.
 """
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import Final
 
 from gosonde_collector.analysis.growth import Growth
 from gosonde_collector.analysis.matching import goroutines_of
-from gosonde_collector.evidence.model import Frame, GoroutineGroup, GoroutineProfile
+from gosonde_collector.evidence.model import FOR_A, Frame, GoroutineGroup, GoroutineProfile
 from gosonde_collector.model import Site
 
 UNKNOWN: Final = "unknown"
@@ -63,9 +62,6 @@ TIMER_SITE, CONTEXT_SITE = "time.goFunc", "context.(*cancelCtx).propagateCancel"
 GROUP_SITE: Final = "errgroup.(*Group)."
 #: The runtime's functions of `v, ok := <-c` and `for v := range c`.
 RANGE_RECEIVE: Final = "runtime.chanrecv2"
-#: Functions whose names say what they wait for.
-CONTEXT_NAME: Final = re.compile(r"(?i)ctx|context")
-TICK_NAME: Final = re.compile(r"(?i)tick|timer|heartbeat|keepalive|janitor|refresh|period|interval|poll(er|ing)?$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,32 +161,24 @@ def _of_site(site: Site, group: GoroutineGroup, functions: Sequence[str]) -> str
 def _of_connection(state: str, functions: Sequence[str]) -> str:
     """An HTTP client's connection: its reader waits for the end of a body, or for the server while it is idle."""
     reads = any(name.startswith(f"{PERSISTENT}readLoop") for name in functions)
-    if reads and state == "select":
+    if reads and state.startswith("select"):
         return HTTP_BODY
     return HTTP_IDLE if reads and state == "IO wait" else ""
 
 
 def _receives(state: str, functions: Sequence[str]) -> bool:
-    return state == "chan receive" or any(name.startswith("runtime.chanrecv") for name in functions)
+    return state.startswith("chan receive") or any(name.startswith("runtime.chanrecv") for name in functions)
 
 
 def _of_stack(state: str, functions: Sequence[str]) -> str:
+    state, _, waits_for = state.partition(FOR_A)
+    if waits_for in {CONTEXT, TIMER}:
+        return waits_for
     for name in functions:
         if name in BY_CALL:
             return BY_CALL[name]
     if state in BY_STATE:
         return BY_STATE[state]
-    user = next((name for name in functions if not name.startswith("runtime.")), "")
     if state == "chan receive":
-        return _of_receive(user, functions)
-    if state == "select":
-        return TIMER if TICK_NAME.search(user) else SELECT
-    return ""
-
-
-def _of_receive(user: str, functions: Sequence[str]) -> str:
-    if CONTEXT_NAME.search(user):
-        return CONTEXT
-    if TICK_NAME.search(user):
-        return TIMER
-    return QUEUE if RANGE_RECEIVE in functions else CHANNEL_RECEIVE
+        return QUEUE if RANGE_RECEIVE in functions else CHANNEL_RECEIVE
+    return SELECT if state == "select" else ""

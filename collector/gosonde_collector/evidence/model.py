@@ -5,6 +5,8 @@ from typing import Final
 
 #: The format of a profile that gosonde read from a process's memory.
 MEMORY: Final = "memory"
+#: What stands between a wait reason and what the channel belongs to, where that is known.
+FOR_A: Final = ", for a "
 #: Formats that name each goroutine's `go` statement and state.
 WITH_STATEMENT: Final = frozenset({"debug=2", MEMORY})
 

@@ -7,7 +7,7 @@ from gosonde_pb.pprof.v1 import profile_pb2
 
 from gosonde_collector.errors import ProfileError
 from gosonde_collector.evidence.lines import MAX_FRAMES
-from gosonde_collector.evidence.model import MEMORY, Frame, GoroutineGroup, GoroutineProfile
+from gosonde_collector.evidence.model import FOR_A, MEMORY, Frame, GoroutineGroup, GoroutineProfile
 from gosonde_collector.evidence.records import check_records
 
 #: What the outermost frame of every goroutine returns to.
@@ -15,7 +15,7 @@ EXIT = "runtime.goexit"
 #: The comment of a profile that gosonde read from a process's memory, what its labels are called, and the function that
 #: stands for the stack of a goroutine that ran.
 READ_BY_GOSONDE = "read by gosonde"
-STATE, WAIT_REASON, CREATED_BY, AGE = "state", "wait_reason", "created_by", "age"
+STATE, WAIT_REASON, CREATED_BY, AGE, WAITS_FOR = "state", "wait_reason", "created_by", "age", "waits_for"
 NO_STACK = "[active: no stack]"
 
 
@@ -72,6 +72,8 @@ def _labelled(group: GoroutineGroup, texts: Mapping[str, str], age_s: int) -> Go
     file, _, line = place.rpartition(":")
     created_by = Frame(function, file, int(line)) if function and line.isascii() and line.isdigit() else None
     state = texts.get(WAIT_REASON) or texts.get(STATE, "")
+    if waits_for := texts.get(WAITS_FOR):
+        state = f"{state}{FOR_A}{waits_for}"
     frames = tuple(frame for frame in group.frames if frame.function != NO_STACK)
     return GoroutineGroup(group.count, frames, created_by, state, age_s // 60)
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from gosonde_agent.errors import MalformedBinaryError
 from gosonde_agent.golang.bounded import BoundedCache
 from gosonde_agent.golang.pclntab import Location, Pclntab
+from gosonde_agent.golang.wait_targets import WaitTargets
 from gosonde_agent.sources.memory.goroutines import LEAKED, SYSCALL, WAITING, Block
 
 #: runtime.gStatusStrings, by runtime.g.atomicstatus.
@@ -28,6 +29,9 @@ STATES = (
     "dead extra",
 )
 NOWHERE = Location("", "", 0)
+#: Wait reasons of goroutines that wait to receive.
+RECEIVE = "chan receive"
+ON_CHANNELS = frozenset({RECEIVE, "select"})
 #: Frames of different stacks that are remembered.
 MAX_KEPT_FRAMES = 200_000
 
@@ -54,6 +58,7 @@ class Goroutine:
         active: It runs, or it changed while it was read. It has no stack then.
         complete: The stack reaches its first function.
         stack: Innermost first, inlined calls among them, without runtime.goexit.
+        waits_for: "context" or "timer" where the code tells that the channel is one's; else empty.
     """
 
     goid: int
@@ -69,6 +74,7 @@ class Goroutine:
     active: bool
     complete: bool
     stack: tuple[Location, ...]
+    waits_for: str = ""
 
 
 class Describer:
@@ -76,6 +82,8 @@ class Describer:
 
     def __init__(self, pclntab: Pclntab, wait_reasons: tuple[str, ...]) -> None:
         self._pclntab = pclntab
+        self._targets = WaitTargets(pclntab)
+        self._waits: BoundedCache[bytes, str] = BoundedCache(MAX_KEPT_FRAMES)
         self._wait_reasons = wait_reasons
         self._stacks: BoundedCache[bytes, tuple[Location, ...]] = BoundedCache(MAX_KEPT_FRAMES, lambda s: 8 + len(s))
         self._places: BoundedCache[int, Location] = BoundedCache(MAX_KEPT_FRAMES)
@@ -104,6 +112,7 @@ class Describer:
         ):
             waits = code in (WAITING, LEAKED)
             wait_reason = self.wait_reason(reason) if waits else ""
+            pcs = row.tobytes()
             start_function = self._functions.get(start, self._function)
             yield Goroutine(
                 goid=goid,
@@ -118,7 +127,8 @@ class Describer:
                 system=is_system(start_function, wait_reason, running_cleanups=cleaning),
                 active=active,
                 complete=complete,
-                stack=self._stacks.get(row.tobytes(), self._stack),
+                stack=self._stacks.get(pcs, self._stack),
+                waits_for=self._waits_for(wait_reason, pcs, gopc, start_function),
             )
 
     def wait_reason(self, code: int) -> str:
@@ -137,6 +147,20 @@ class Describer:
         except MalformedBinaryError:
             return ""
         return function.name if function is not None else ""
+
+    def _waits_for(self, wait_reason: str, row: bytes, gopc: int, start_function: str) -> str:
+        if wait_reason not in ON_CHANNELS:
+            return ""
+        told = self._waits.get(row, self._told_by)
+        return told or (self._targets.made_by(gopc, start_function) if wait_reason == RECEIVE else "")
+
+    def _told_by(self, row: bytes) -> str:
+        """What the code tells of the innermost function that is not the runtime's."""
+        pcs: npt.NDArray[np.uint64] = np.frombuffer(row, np.uint64)
+        for pc in pcs[pcs != 0].tolist():
+            if not self._functions.get(pc, self._function).startswith("runtime."):
+                return self._targets.of(pc)
+        return ""
 
     def _stack(self, row: bytes) -> tuple[Location, ...]:
         frames: list[Location] = []

@@ -1,0 +1,98 @@
+"""What the channel of a parked goroutine belongs to, told from the machine code of the function that waits.
+
+`<-ctx.Done()` is a call of an interface's method, or of the context package, right before the receive; a function that
+receives from a timer or ticker mostly makes it as well. Only amd64 is understood; elsewhere nothing is said.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from gosonde_agent.errors import MalformedBinaryError
+from gosonde_agent.golang.bounded import BoundedCache
+from gosonde_agent.golang.instructions import Instruction, decode
+from gosonde_agent.golang.pclntab import FunctionDetails, Pclntab
+
+CONTEXT, TIMER = "context", "timer"
+#: The runtime's functions that wait for channels.
+RECEIVES: Final = frozenset({"runtime.chanrecv1", "runtime.chanrecv2"})
+SELECT: Final = "runtime.selectgo"
+#: Of a context's four methods in alphabetical order, Done is the second; an itab's methods begin at 24.
+DONE_SLOT: Final = re.compile(r"mov (r\w+), qword ptr \[r\w+ \+ 0x20\]")
+DONE_METHOD: Final = re.compile(r"context\..*\.Done")
+INDIRECT: Final = re.compile(r"call (r\w+)")
+TIMERS: Final = frozenset({"time.After", "time.Tick", "time.NewTimer", "time.NewTicker", "time.newTimer"})
+MAKES: Final = frozenset({"runtime.makechan", "runtime.makechan64"})
+#: Instructions between the load of a method and its call, and between that call and the receive.
+NEAR: Final = 12
+#: Answers that are remembered.
+MAX_KEPT: Final = 10_000
+
+
+class WaitTargets:
+    """Answers for one binary."""
+
+    def __init__(self, pclntab: Pclntab) -> None:
+        self._pclntab = pclntab
+        self._known = pclntab.architecture == "amd64"
+        self._answers: BoundedCache[int, str] = BoundedCache(MAX_KEPT)
+        self._makers: BoundedCache[tuple[int, str], str] = BoundedCache(MAX_KEPT)
+
+    def of(self, pc: int) -> str:
+        """CONTEXT, TIMER or nothing, for the call of the runtime at an address, by which a goroutine waits."""
+        return self._answers.get(pc, self._answer) if self._known else ""
+
+    def made_by(self, gopc: int, start_function: str) -> str:
+        """TIMER when a closure of the function at `gopc` can receive from no other channel that this function made."""
+        return self._makers.get((gopc, start_function), self._maker) if self._known else ""
+
+    def _answer(self, pc: int) -> str:
+        try:
+            details = self._pclntab.details_of(pc)
+            return self._told(details, pc) if details is not None else ""
+        except MalformedBinaryError:
+            return ""
+
+    def _maker(self, key: tuple[int, str]) -> str:
+        gopc, start_function = key
+        try:
+            details = self._pclntab.details_of(gopc)
+            if details is None or not start_function.startswith(f"{details.name}."):
+                return ""
+            called = {self._called(found) for found in decode(self._pclntab.code_of(details), details.entry, "amd64")}
+        except MalformedBinaryError:
+            return ""
+        return TIMER if called & TIMERS and not called & MAKES else ""
+
+    def _told(self, details: FunctionDetails, pc: int) -> str:
+        code = decode(self._pclntab.code_of(details), details.entry, "amd64")
+        here = next((at for at, found in enumerate(code) if found.address <= pc < found.end), None)
+        waits = self._called(code[here]) if here is not None else ""
+        if here is not None and waits in RECEIVES:
+            before = range(max(here - NEAR, 0), here)
+            if any(self._is_done(code, at) for at in before):
+                return CONTEXT
+        elif waits == SELECT:
+            if any(self._is_done(code, at) for at in range(len(code))):
+                return CONTEXT
+        else:
+            return ""
+        return TIMER if any(self._called(found) in TIMERS for found in code) else ""
+
+    def _called(self, instruction: Instruction) -> str:
+        if instruction.flow != "call" or instruction.target is None:
+            return ""
+        function = self._pclntab.function_of(instruction.target)
+        return function.name if function is not None else ""
+
+    def _is_done(self, code: Sequence[Instruction], at: int) -> bool:
+        """Whether this calls the Done of a context."""
+        if DONE_METHOD.fullmatch(self._called(code[at])):
+            return True
+        called = INDIRECT.fullmatch(code[at].text) if code[at].flow == "call" else None
+        if called is None:
+            return False
+        for found in reversed(code[max(at - NEAR, 0) : at]):
+            if called[1] in found.writes:
+                return DONE_SLOT.fullmatch(found.text) is not None
+        return False
