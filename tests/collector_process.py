@@ -31,13 +31,18 @@ class CollectorProcess:
     """`gosonde collector` on a unix socket, ready when the constructor returns."""
 
     def __init__(
-        self, folder: Path, *flags: str, listen: str = "", ready: grpc.ChannelCredentials | None = None
+        self,
+        folder: Path,
+        *flags: str,
+        listen: str = "",
+        ready: grpc.ChannelCredentials | None = None,
+        program: Sequence[str | Path] = (GOSONDE,),
     ) -> None:
         self.address = listen or f"unix:{folder}/collector.sock"
         self.log = folder / "collector.log"
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [GOSONDE, "collector", "--data", folder / "data", "--listen", self.address, *flags], stderr=log
+                [*program, "collector", "--data", folder / "data", "--listen", self.address, *flags], stderr=log
             )
         with open_channel(self.address, ready) as channel:
             grpc.channel_ready_future(channel).result(timeout=PATIENCE_S)

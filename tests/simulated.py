@@ -82,6 +82,7 @@ class Agent:
             self.collectors, identity, self.interval_seconds, Journal("boot"), tls=self.tls, patience=PATIENCE
         )
         self._rng = random.Random(self.number)
+        self.finished = False
 
     async def work(self, until: asyncio.Event) -> None:
         """Lets its targets work, and observes them, until told to stop; the end of it is observed too."""
@@ -89,6 +90,7 @@ class Agent:
             self.observe()
             await asyncio.sleep(self.interval_seconds * self._rng.uniform(0.5, 1.5))
         self.observe()
+        self.finished = True
 
     def observe(self) -> None:
         """One observation of all targets."""
@@ -137,9 +139,9 @@ async def running(agents: list[Agent]) -> AsyncIterator[asyncio.Event]:
 
 
 async def settled(agents: list[Agent], seconds: float = 120) -> None:
-    """Waits until every agent has everything acknowledged."""
+    """Waits until every agent has finished its work and has everything acknowledged."""
     async with asyncio.timeout(seconds):
-        while not all(agent.uplink.settled for agent in agents):
+        while not all(agent.finished and agent.uplink.settled for agent in agents):
             await asyncio.sleep(0.05)
 
 

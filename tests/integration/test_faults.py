@@ -25,6 +25,9 @@ from tests.simulated import Agent, Query, Target, assert_exact, running, settled
 FULL = os.environ.get("GOSONDE_FAULTS") == "full"
 KILLS = 100 if FULL else 4
 CUT_SECONDS = 150.0 if FULL else 2.0
+# What piles up while the collector is mostly dead takes its time to arrive.
+INTERVAL_SECONDS = 0.25 if FULL else 0.05
+SETTLE_SECONDS = 600.0 if FULL else 120.0
 HARM_SECONDS = 120.0 if FULL else 5.0
 pytestmark = pytest.mark.timeout(3600 if FULL else 240)
 
@@ -36,7 +39,8 @@ def free_port() -> int:
 
 
 def fleet(address: str, agents: int = 5) -> list[Agent]:
-    return [Agent(number, [address], [Target(pid, 20) for pid in (1, 2, 3)]) for number in range(agents)]
+    targets = [[Target(pid, 20) for pid in (1, 2, 3)] for _ in range(agents)]
+    return [Agent(number, [address], targets[number], INTERVAL_SECONDS) for number in range(agents)]
 
 
 async def test_a_collector_that_is_killed_at_random_moments_under_load_loses_nothing(tmp_path: Path) -> None:
@@ -49,7 +53,7 @@ async def test_a_collector_that_is_killed_at_random_moments_under_load_loses_not
                 await asyncio.sleep(rng.uniform(0, 1.5))
         with await asyncio.to_thread(CollectorProcess, tmp_path, listen=listen):
             over.set()
-            await settled(agents)
+            await settled(agents, SETTLE_SECONDS)
             await assert_exact(Query(listen), agents)
 
 
@@ -65,7 +69,7 @@ async def test_a_network_that_is_away_for_long_loses_nothing(tmp_path: Path) -> 
                 proxy.hang_up()
                 proxy.cut.clear()
                 over.set()
-                await settled(agents)
+                await settled(agents, SETTLE_SECONDS)
                 await assert_exact(Query(f"127.0.0.1:{port}"), agents)
 
 
