@@ -42,7 +42,7 @@ Response = TypeVar("Response")
 
 @dataclass(frozen=True, slots=True)
 class ProcessRow:
-    """A process; `live` counts only goroutines created since counting began. docs/json.md says more."""
+    """A process; `live` counts the goroutines that lived when counting began, too. docs/json.md says more."""
 
     host: str
     pid: int
@@ -250,14 +250,14 @@ def _process(row: collector_pb2.ProcessRow) -> ProcessRow:
         LEVELS.get(process.level, "unknown"),
         row.created,
         row.exited,
-        row.created - row.exited,
+        row.baseline + row.created - row.exited,
     )
 
 
 def _site(row: collector_pb2.SiteRow) -> SiteRow:
     site = row.site
     name = ProcessName(row.process.pid, row.exe)
-    live = row.created - row.exited
+    live = row.baseline + row.created - row.exited
     return SiteRow(row.host, name, site.function, site.file, site.line, row.created, row.exited, live)
 
 
@@ -267,7 +267,7 @@ def _cycle(row: collector_pb2.GcCycleRow) -> GcRow:
 
 
 def verdict_name(verdict: collector_pb2.Verdict.ValueType) -> str:
-    """"agrees", "disagrees" or "silent"."""
+    """ "agrees", "disagrees" or "silent"."""
     return collector_pb2.Verdict.Name(verdict).removeprefix("VERDICT_").lower()
 
 
