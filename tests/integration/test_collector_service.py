@@ -128,7 +128,7 @@ def test_a_leak_that_is_streamed_becomes_a_finding_and_a_healthy_site_does_not(c
         assert eventually(client, "opened")
         (finding,) = client.findings()
     assert (finding.site.function, finding.site.file, finding.site.line) == ("main.site_42", "main.go", 42)
-    assert finding.live == 1_000
+    assert finding.live == 2_500
     assert finding.growth_per_second == pytest.approx(50, rel=0.1)
     assert finding.witnesses == {"events": "agrees", "memory": "silent", "pprof": "silent", "gctrace": "silent"}
 

@@ -56,7 +56,7 @@ def batch(
     losses: Mapping[str, int] | None = None,
     taken_unix_nano: int = 0,
 ) -> Batch:
-    """A batch taken `sequence` seconds after START. `counters`: (process, pc, created, exited), each with `baseline`."""
+    """A batch `sequence` seconds after START. `counters`: (process, pc, created, exited), with `baseline` each."""
     return Batch(
         stream,
         sequence,
