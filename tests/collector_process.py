@@ -143,11 +143,11 @@ def leak(seconds: int, per_second: int, pc: int = 42) -> Iterator[model_pb2.Obse
         yield observation(counts, taken_unix_nano=taken, started_s_ago=seconds)
 
 
-def eventually(ask: CollectorClient, state: str) -> bool:
-    """Waits until some finding is in the state."""
+def eventually(ask: CollectorClient, state: str, live: int | None = None) -> bool:
+    """Waits until some finding is in the state, with that many live goroutines if a number is given."""
     end = time.monotonic() + PATIENCE_S
     while time.monotonic() < end:
-        if any(finding.state == state for finding in ask.findings()):
+        if any(finding.state == state and live in (None, finding.live) for finding in ask.findings()):
             return True
         time.sleep(0.2)
     return False

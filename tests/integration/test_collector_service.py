@@ -125,10 +125,10 @@ def test_a_leak_that_is_streamed_becomes_a_finding_and_a_healthy_site_does_not(c
     with AgentStream(collector.address) as agent, collector.client() as client:
         for sequence, seen in enumerate(leak(seconds=50, per_second=50), 1):
             agent.observe(sequence, seen)
-        assert eventually(client, "opened")
+        # The analysis may run in the middle of the stream: what counts is what it says at the end.
+        assert eventually(client, "opened", live=2_500)
         (finding,) = client.findings()
     assert (finding.site.function, finding.site.file, finding.site.line) == ("main.site_42", "main.go", 42)
-    assert finding.live == 2_500
     assert finding.growth_per_second == pytest.approx(50, rel=0.1)
     assert finding.witnesses == {"events": "agrees", "memory": "silent", "pprof": "silent", "gctrace": "silent"}
 

@@ -83,8 +83,8 @@ def test_a_hello_is_understood() -> None:
 
 @pytest.mark.parametrize("missing", ["agent_id", "agent_epoch", "host"])
 def test_a_hello_without_a_name_is_refused(missing: str) -> None:
-    names = {"agent_id": "a", "agent_epoch": "e", "host": "h", missing: ""}
-    hello = ingest_pb2.Hello(**names)
+    hello = ingest_pb2.Hello(agent_id="a", agent_epoch="e", host="h")
+    setattr(hello, missing, "")
     with pytest.raises(BatchError, match=missing):
         decode_hello(Request(hello=hello))
 
