@@ -80,6 +80,7 @@ async def _run(config: AgentConfig, reread: Callable[[], AgentConfig]) -> None:
     try:
         monitor.scan()
         await agent.load_all()
+        source.give_memory_back()
         log.info(
             "agent started",
             agent_id=me.agent_id,

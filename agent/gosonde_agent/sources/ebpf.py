@@ -53,10 +53,14 @@ class EbpfSource:
             self._program.function_fd(name)
         for offset in USUAL_OFFSETS:
             self._program.function_fd(f"on_exited_{offset}")
-        self._program.give_memory_back()
+        self.give_memory_back()
 
     def _keep(self, record: bytes) -> None:
         self._pending.append(Event(*records.EVENT.unpack_from(record)))
+
+    def give_memory_back(self) -> None:
+        """Lets the kernel take back what starting needed and running does not."""
+        self._program.give_memory_back()
 
     @property
     def event_fd(self) -> int:
