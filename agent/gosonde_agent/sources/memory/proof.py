@@ -21,6 +21,9 @@ MAX_HEAP = 1 << 48
 PAUSES = 256
 #: Goroutines appear while the proof is made; a proof that fails is made again so often.
 ATTEMPTS = 5
+#: How often, and after which pauses, several candidates are looked at again.
+PATIENT_ATTEMPTS = 40
+PATIENCE_SECONDS = 0.025
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +99,14 @@ class Prover:
 
     def _only(self, what: str, addresses: Iterable[int], holds: Callable[[int], bool]) -> int:
         tried = list(dict.fromkeys(addresses))
-        for _ in range(ATTEMPTS):
+        for attempt in range(PATIENT_ATTEMPTS):
             proved = [address for address in tried if self._holds(address, holds)]
             if len(proved) == 1:
                 return proved[0]
+            if proved:
+                time.sleep(PATIENCE_SECONDS)  # two that are equal by chance part as soon as one of them changes
+            elif attempt >= ATTEMPTS:
+                break
         raise NotLocatedError(
             f"runtime.{what} was not located in process {self._memory.pid}: {len(proved)} of {len(tried)} "
             "possible addresses hold what it must hold"
