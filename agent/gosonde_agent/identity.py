@@ -9,7 +9,8 @@ from pathlib import Path
 
 from gosonde.errors import InvalidInputError, UnsupportedError, UsageError
 
-BOOT_ID_FILE = Path("/proc/sys/kernel/random/boot_id")
+from gosonde_agent.discovery import procfs
+
 AGENT_ID_FILE = "agent_id"
 
 _AGENT_ID = re.compile(r"[0-9a-f]{32}")
@@ -42,7 +43,7 @@ def load(state: Path) -> Identity:
         agent_id=_agent_id(state),
         agent_epoch=secrets.token_hex(16),
         host=socket.gethostname(),
-        boot_id=BOOT_ID_FILE.read_text().strip(),
+        boot_id=procfs.boot_id(),
     )
 
 

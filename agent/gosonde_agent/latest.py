@@ -48,13 +48,4 @@ def _only(observation: Observation, pid: int | None) -> Observation:
         raise NotFoundError(
             f"the agent does not watch a process {pid}: is it a Go program, and does the config mean it?"
         )
-    keys = {process.key for process in processes}
-    return replace(
-        observation,
-        processes=processes,
-        site_counts=tuple(row for row in observation.site_counts if row.process in keys),
-        park_counts=tuple(row for row in observation.park_counts if row.process in keys),
-        pauses=tuple(row for row in observation.pauses if row.process in keys),
-        gc_cycles=tuple(row for row in observation.gc_cycles if row.process in keys),
-        gc_totals=tuple(row for row in observation.gc_totals if row.process in keys),
-    )
+    return observation.of(processes)

@@ -5,7 +5,7 @@ virtual addresses, and every counter is a total since counting began.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,3 +145,16 @@ class Observation:
     gc_cycles: tuple[GcCycle, ...] = ()
     gc_totals: tuple[GcTotal, ...] = ()
     losses: Mapping[str, int] = field(default_factory=dict)
+
+    def of(self, processes: tuple[Process, ...]) -> "Observation":
+        """What is known of these processes alone; times and losses stay."""
+        keys = {process.key for process in processes}
+        return replace(
+            self,
+            processes=processes,
+            site_counts=tuple(row for row in self.site_counts if row.process in keys),
+            park_counts=tuple(row for row in self.park_counts if row.process in keys),
+            pauses=tuple(row for row in self.pauses if row.process in keys),
+            gc_cycles=tuple(row for row in self.gc_cycles if row.process in keys),
+            gc_totals=tuple(row for row in self.gc_totals if row.process in keys),
+        )
