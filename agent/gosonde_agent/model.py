@@ -130,6 +130,24 @@ class GcTotal:
 
 
 @dataclass(frozen=True, slots=True)
+class ProbeCost:
+    """What its probes cost a process.
+
+    Attributes:
+        probe_ns: Hits times what a hit costs on this host; a total since counting began.
+        cpu_ns: User and system time of the process since counting began; what the probes cost is part of it.
+        target_ppm: Of the last seconds: parts per million of the process's own CPU time.
+        core_ppm: The same of one core.
+    """
+
+    process: ProcessKey
+    probe_ns: int
+    cpu_ns: int
+    target_ppm: int
+    core_ppm: int
+
+
+@dataclass(frozen=True, slots=True)
 class Observation:
     """What the agent knows of a set of processes at one moment.
 
@@ -145,6 +163,7 @@ class Observation:
     gc_cycles: tuple[GcCycle, ...] = ()
     gc_totals: tuple[GcTotal, ...] = ()
     losses: Mapping[str, int] = field(default_factory=dict)
+    probe_costs: tuple[ProbeCost, ...] = ()
 
     def of(self, processes: tuple[Process, ...]) -> "Observation":
         """What is known of these processes alone; times and losses stay."""
@@ -157,4 +176,5 @@ class Observation:
             pauses=tuple(row for row in self.pauses if row.process in keys),
             gc_cycles=tuple(row for row in self.gc_cycles if row.process in keys),
             gc_totals=tuple(row for row in self.gc_totals if row.process in keys),
+            probe_costs=tuple(row for row in self.probe_costs if row.process in keys),
         )

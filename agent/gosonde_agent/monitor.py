@@ -18,8 +18,10 @@ from gosonde_agent.discovery.attachments import Attachment, Attachments
 from gosonde_agent.errors import MalformedBinaryError, NoSuchProcessError, NotGoError, UnguardedFileError
 from gosonde_agent.golang import binary as golang
 from gosonde_agent.golang.known import KnownBinaries
+from gosonde_agent.hit_costs import HitCosts
 from gosonde_agent.kernel import monotonic_to_unix_nano
 from gosonde_agent.losses import AGENT_LOSSES
+from gosonde_agent.metering import Meter
 from gosonde_agent.model import Observation, Process, ProcessKey
 from gosonde_agent.processes import GoProcess, Processes
 from gosonde_agent.reconciliation import Reconciler, Scan
@@ -36,12 +38,15 @@ MAX_UNKNOWN = 1_024
 class Monitor:
     """The Go processes that `selection` means, counted by `source`."""
 
-    def __init__(self, source: Source, selection: Selection, reconcile_seconds: float = 0.0) -> None:
+    def __init__(
+        self, source: Source, selection: Selection, reconcile_seconds: float = 0.0, costs: HitCosts | None = None
+    ) -> None:
         self._source = source
         self._selection = selection
         self._attachments = Attachments(source)
         self._known = KnownBinaries()
         self._processes = Processes()
+        self._meter = Meter(costs or HitCosts(), self._processes)
         self._aggregation = Aggregation(source, self._processes)
         self._reconciler = Reconciler(source, self._processes, reconcile_seconds)
         self._boot_id = procfs.boot_id()
@@ -253,9 +258,9 @@ class Monitor:
         for image in counters.sites:
             if self._processes.get(image.tgid, image.epoch) is None:
                 self._learn(image)
-        observation = self._aggregation.observe(
-            counters, {**counters.losses, **self._losses, **self._reconciler.losses}
-        )
+        self._meter.measure(self._source.hits())
+        losses = {**counters.losses, **self._losses, **self._reconciler.losses}
+        observation = replace(self._aggregation.observe(counters, losses), probe_costs=tuple(self._meter.rows()))
         self._forget_ended(counters)
         return observation
 

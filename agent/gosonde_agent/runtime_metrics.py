@@ -7,7 +7,7 @@ from itertools import accumulate
 from typing import Final
 
 from gosonde.goroutine_metrics import SiteRow, goroutine_metrics
-from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
 from gosonde_agent.model import Observation, Pause, ProcessKey
 
@@ -70,6 +70,22 @@ def runtime_metrics(newest: Observation, pauses: PauseHistograms) -> Iterator[Me
         cycles.add_metric(names.get(total.process, (str(total.process.pid), "")), total.cycles)
     yield cycles
     yield pauses.metric(names)
+    yield from _cost_metrics(newest, names)
+
+
+def _cost_metrics(newest: Observation, names: dict[ProcessKey, tuple[str, str]]) -> Iterator[Metric]:
+    labels = ("pid", "exe")
+    spent = CounterMetricFamily("gosonde_probe_seconds", "CPU time that probes cost a process.", labels=labels)
+    cpu = CounterMetricFamily("gosonde_process_cpu_seconds", "CPU time of a process, probes included.", labels=labels)
+    share = GaugeMetricFamily("gosonde_probe_overhead_ratio", "Of its CPU time, in the last seconds.", labels=labels)
+    core = GaugeMetricFamily("gosonde_probe_core_ratio", "Of one core, in the last seconds.", labels=labels)
+    for row in newest.probe_costs:
+        of = names.get(row.process, (str(row.process.pid), ""))
+        spent.add_metric(of, row.probe_ns / 1e9)
+        cpu.add_metric(of, row.cpu_ns / 1e9)
+        share.add_metric(of, row.target_ppm / 1e6)
+        core.add_metric(of, row.core_ppm / 1e6)
+    return iter((spent, cpu, share, core))
 
 
 def _rows(newest: Observation, names: dict[ProcessKey, tuple[str, str]]) -> Iterable[SiteRow]:

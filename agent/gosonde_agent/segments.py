@@ -17,6 +17,7 @@ def merged(older: Observation, newer: Observation) -> Observation:
         site_counts=_newest(older.site_counts, newer.site_counts, lambda row: (row.process, row.site.pc)),
         park_counts=_newest(older.park_counts, newer.park_counts, lambda row: (row.process, row.wait_reason)),
         gc_totals=_newest(older.gc_totals, newer.gc_totals, lambda row: row.process),
+        probe_costs=_newest(older.probe_costs, newer.probe_costs, lambda row: row.process),
         pauses=older.pauses + newer.pauses,
         gc_cycles=older.gc_cycles + newer.gc_cycles,
     )

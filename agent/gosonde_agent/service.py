@@ -5,7 +5,7 @@ import contextlib
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import structlog
 from gosonde import __version__, logs
@@ -13,7 +13,7 @@ from gosonde.errors import GosondeError
 from gosonde.metrics import MetricsServer
 from gosonde.notify import Notifier
 
-from gosonde_agent import identity, privileges
+from gosonde_agent import hit_costs, identity, privileges
 from gosonde_agent.config import AgentConfig, reloaded
 from gosonde_agent.discovery.lease import BREAK_SIGNAL
 from gosonde_agent.journal import FILE_NAME, Journal, JournalLimits
@@ -61,10 +61,12 @@ async def _run(config: AgentConfig, reread: Callable[[], AgentConfig]) -> None:
     http = MetricsServer(config.http, metrics.registry(), metrics.unready) if config.http else None
     try:
         source = EbpfSource(parks=config.park)
+        costs = hit_costs.cached(config.state, me.boot_id, source.hit_costs)
     except GosondeError:
         await server.stop(0)
         raise
-    monitor = Monitor(source, _selection(config), config.reconcile_seconds)
+    log.info("hit costs", **asdict(costs))
+    monitor = Monitor(source, _selection(config), config.reconcile_seconds, costs)
     agent = _Agent(config, monitor, uplink, latest)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

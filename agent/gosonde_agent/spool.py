@@ -15,7 +15,17 @@ from gosonde.ratelimit import Seldom
 from gosonde_agent import segments
 from gosonde_agent.errors import SpoolError
 from gosonde_agent.journal import EVENTS_DROPPED, Journal, Run
-from gosonde_agent.model import GcCycle, GcTotal, Observation, ParkCount, Pause, Process, ProcessKey, SiteCount
+from gosonde_agent.model import (
+    GcCycle,
+    GcTotal,
+    Observation,
+    ParkCount,
+    Pause,
+    ProbeCost,
+    Process,
+    ProcessKey,
+    SiteCount,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -88,6 +98,7 @@ class _Held:
     sites: dict[int, SiteCount] = field(default_factory=dict)
     parks: dict[str, ParkCount] = field(default_factory=dict)
     gc_total: GcTotal | None = None
+    cost: ProbeCost | None = None
     due: bool = False
 
     @property
@@ -207,7 +218,8 @@ class Spool:
         sites = [row for row in observation.site_counts if row.process in known and self._is_new_site(row)]
         parks = [row for row in observation.park_counts if row.process in known and self._is_new_park(row)]
         totals = [row for row in observation.gc_totals if row.process in known and self._is_new_total(row)]
-        about = {row.process for table in (pauses, cycles, sites, parks, totals) for row in table}
+        costs = [row for row in observation.probe_costs if row.process in known and self._is_new_cost(row)]
+        about = {row.process for table in (pauses, cycles, sites, parks, totals, costs) for row in table}
         return Observation(
             observation.taken_unix_nano,
             tuple(p for p in observation.processes if p.key in about or self._is_new_process(p)),
@@ -217,6 +229,7 @@ class Spool:
             tuple(cycles),
             tuple(totals),
             observation.losses,
+            tuple(costs),
         )
 
     def _is_new_process(self, process: Process) -> bool:
@@ -234,6 +247,10 @@ class Spool:
     def _is_new_total(self, row: GcTotal) -> bool:
         held = self._held.get(row.process)
         return held is None or held.gc_total != row
+
+    def _is_new_cost(self, row: ProbeCost) -> bool:
+        held = self._held.get(row.process)
+        return held is None or held.cost != row
 
     def _keep(self, changes: Observation) -> bool:
         """Stores the changes, or holds them in memory; false when the journal had to drop a segment for them."""
@@ -269,6 +286,8 @@ class Spool:
             self._held[park.process].parks[park.wait_reason] = park
         for total in changes.gc_totals:
             self._held[total.process].gc_total = total
+        for cost in changes.probe_costs:
+            self._held[cost.process].cost = cost
 
     def _state(self, max_rows: int) -> Observation:
         """Of what is held, the next processes that are due, until they have `max_rows` rows."""
@@ -286,6 +305,7 @@ class Spool:
             site_counts=_all(held.sites.values() for held in chosen),
             park_counts=_all(held.parks.values() for held in chosen),
             gc_totals=tuple(held.gc_total for held in chosen if held.gc_total),
+            probe_costs=tuple(held.cost for held in chosen if held.cost),
         )
 
     def _has_segment(self) -> bool:

@@ -9,7 +9,18 @@ from typing import Protocol
 
 from gosonde_pb.v1 import agent_pb2, ingest_pb2, model_pb2
 
-from gosonde_agent.model import GcCycle, GcTotal, Observation, ParkCount, Pause, Process, ProcessKey, Site, SiteCount
+from gosonde_agent.model import (
+    GcCycle,
+    GcTotal,
+    Observation,
+    ParkCount,
+    Pause,
+    ProbeCost,
+    Process,
+    ProcessKey,
+    Site,
+    SiteCount,
+)
 from gosonde_agent.status import AgentStatus
 
 #: A longer text is cut and ends in "…", so that one row always fits into a batch.
@@ -48,6 +59,7 @@ def encode(observation: Observation, known: AbstractSet[Site] = frozenset()) -> 
     _encode_pauses(message.pauses, observation.pauses, index)
     _encode_cycles(message.gc_cycles, observation.gc_cycles, index)
     _encode_totals(message.gc_totals, observation.gc_totals, index)
+    _encode_costs(message.probe_costs, observation.probe_costs, index)
     return message
 
 
@@ -176,6 +188,14 @@ def _encode_totals(totals: model_pb2.GcTotals, rows: Sequence[GcTotal], index: M
     totals.cycles.extend([row.cycles for row in rows])
     totals.pauses.extend([row.pauses for row in rows])
     totals.gc_pause_ns.extend([row.gc_pause_ns for row in rows])
+
+
+def _encode_costs(costs: model_pb2.ProbeCosts, rows: Sequence[ProbeCost], index: Mapping[ProcessKey, int]) -> None:
+    costs.process.extend(_positions(rows, index))
+    costs.probe_ns.extend([row.probe_ns for row in rows])
+    costs.cpu_ns.extend([row.cpu_ns for row in rows])
+    costs.target_ppm.extend([row.target_ppm for row in rows])
+    costs.core_ppm.extend([row.core_ppm for row in rows])
 
 
 def _positions(rows: Sequence[_Row], index: Mapping[ProcessKey, int]) -> list[int]:

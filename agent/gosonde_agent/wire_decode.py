@@ -7,10 +7,22 @@ from google.protobuf.message import Message
 from gosonde.errors import InvalidInputError
 from gosonde_pb.v1 import agent_pb2, model_pb2
 
-from gosonde_agent.model import GcCycle, GcTotal, Observation, ParkCount, Pause, Process, ProcessKey, Site, SiteCount
+from gosonde_agent.model import (
+    GcCycle,
+    GcTotal,
+    Observation,
+    ParkCount,
+    Pause,
+    ProbeCost,
+    Process,
+    ProcessKey,
+    Site,
+    SiteCount,
+)
 from gosonde_agent.status import AgentStatus, UplinkStatus
 
 SITE_COUNTS = ("pc", "created", "exited", "baseline", "mismatch")
+PROBE_COSTS = ("probe_ns", "cpu_ns", "target_ppm", "core_ppm")
 
 
 def decode(message: model_pb2.Observation) -> Observation:
@@ -34,6 +46,7 @@ def decode(message: model_pb2.Observation) -> Observation:
         ),
         gc_totals=tuple(GcTotal(*row) for row in _rows(message.gc_totals, keys, ("cycles", "pauses", "gc_pause_ns"))),
         losses=dict(message.losses),
+        probe_costs=tuple(ProbeCost(*row) for row in _rows(message.probe_costs, keys, PROBE_COSTS)),
     )
 
 

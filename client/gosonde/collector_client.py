@@ -54,6 +54,8 @@ class ProcessRow:
     created: int
     exited: int
     live: int
+    overhead_percent: float
+    overhead_core_percent: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +253,8 @@ def _process(row: collector_pb2.ProcessRow) -> ProcessRow:
         row.created,
         row.exited,
         row.baseline + row.created - row.exited,
+        row.target_ppm / 1e4,
+        row.core_ppm / 1e4,
     )
 
 

@@ -85,6 +85,7 @@ class Batch:
         pauses: process, ordinal, start_unix_nano, duration_ns, reason.
         gc_cycles: process, ordinal, start_unix_nano, end_unix_nano.
         gc_totals: process, cycles, pauses, gc_pause_ns.
+        probe_costs: process, probe_ns, cpu_ns, target_ppm, core_ppm.
         losses: Totals by name since the agent started.
     """
 
@@ -98,6 +99,7 @@ class Batch:
     pauses: Columns
     gc_cycles: Columns
     gc_totals: Columns
+    probe_costs: Columns
     losses: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -120,6 +122,8 @@ class KnownProcess:
 
     Attributes:
         last_observed_unix_nano: When its agent last said anything at all.
+        target_ppm: What its probes cost it lately, in parts per million of its own CPU time.
+        core_ppm: The same of one core.
     """
 
     host: str
@@ -128,6 +132,8 @@ class KnownProcess:
     exited: int
     baseline: int
     last_observed_unix_nano: int
+    target_ppm: int
+    core_ppm: int
 
 
 @dataclass(frozen=True, slots=True)

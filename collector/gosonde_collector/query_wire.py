@@ -62,6 +62,8 @@ def process_row(known: KnownProcess) -> collector_pb2.ProcessRow:
         created=known.created,
         exited=known.exited,
         baseline=known.baseline,
+        target_ppm=known.target_ppm,
+        core_ppm=known.core_ppm,
     )
 
 

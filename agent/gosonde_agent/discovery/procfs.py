@@ -12,6 +12,7 @@ from gosonde_agent.errors import MalformedBinaryError, NoSuchProcessError, NotPe
 from gosonde_agent.kernel import boot_unix_nano
 
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+TICK_NS = 1_000_000_000 // TICKS_PER_SECOND
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -50,6 +51,16 @@ def start_of(pid: int) -> ProcessStart:
     """
     ticks = int(_stat_fields(pid)[19])
     return ProcessStart(ticks, boot_unix_nano() + ticks * 1_000_000_000 // TICKS_PER_SECOND)
+
+
+def cpu_ns(pid: int) -> int:
+    """User and system time of all threads that a process has or had, in steps of TICK_NS.
+
+    Raises:
+        NoSuchProcessError: It is not there.
+    """
+    fields = _stat_fields(pid)
+    return (int(fields[11]) + int(fields[12])) * TICK_NS
 
 
 def has_ended(pid: int, start_ticks: int) -> bool:

@@ -40,6 +40,20 @@ class WorldTotal(NamedTuple):
     gc_pause_ns: int
 
 
+class Hits(NamedTuple):
+    """How often the probes of an image were hit."""
+
+    created: int = 0
+    exited: int = 0
+    parked: int = 0
+    pauses: int = 0
+    cycles: int = 0
+
+    def less(self, before: "Hits") -> "Hits":
+        """Those since `before`."""
+        return Hits(*(now - then for now, then in zip(self, before, strict=True)))
+
+
 @dataclass(frozen=True, slots=True)
 class Counters:
     """Everything that was counted, by image."""
@@ -66,6 +80,10 @@ class Source(Protocol):
 
     def counters(self) -> Counters:
         """All totals, now."""
+        ...
+
+    def hits(self) -> Mapping[Image, Hits]:
+        """How often probes were hit, now."""
         ...
 
     def origin(self, image: Image, pc: int) -> Origin | None:

@@ -6,15 +6,17 @@ import struct
 import time
 from collections import defaultdict
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 import numpy.typing as npt
 
 from gosonde_agent.errors import UnsupportedBinaryError
 from gosonde_agent.golang.binary import GoBinary
+from gosonde_agent.hit_costs import HitCosts
 from gosonde_agent.kernel import possible_cpus
 from gosonde_agent.losses import KERNEL_LOSSES
-from gosonde_agent.sources import Counters, Image, Origin, SiteTotal, WorldTotal, records, syscalls
+from gosonde_agent.sources import Counters, Hits, Image, Origin, SiteTotal, WorldTotal, calibration, records, syscalls
 from gosonde_agent.sources.program import Program
 from gosonde_agent.sources.records import Event
 
@@ -39,6 +41,8 @@ class EbpfSource:
         self._cpus = possible_cpus()
         self._pending: list[Event] = []
         self._descriptors: dict[int, list[int]] = {}
+        # The kernel takes some 100 ms to close a probe.
+        self._closer = ThreadPoolExecutor(1, "close-probes")
         self._maps = {
             name: self._program.map_fd(name) for name in ("sites", "origins", "worlds", "parks", "images", "losses")
         }
@@ -61,6 +65,20 @@ class EbpfSource:
     def give_memory_back(self) -> None:
         """Lets the kernel take back what starting needed and running does not."""
         self._program.give_memory_back()
+
+    def hit_costs(self) -> HitCosts:
+        """Measures what hits cost on this host; takes some 50 ms.
+
+        Raises:
+            GosondeError: No probe may be placed.
+        """
+        closed: list[Future[None]] = []
+        try:
+            return calibration.measure(
+                self._program.function_fd, lambda descriptors: closed.append(self._closer.submit(_close, descriptors))
+            )
+        finally:
+            self._closer.submit(self.forget, Image(os.getpid(), self.epoch(os.getpid()), 0), [0])
 
     @property
     def event_fd(self) -> int:
@@ -136,6 +154,25 @@ class EbpfSource:
             sites[image].append(SiteTotal(pc, births, exits))
         return sites
 
+    def hits(self) -> dict[Image, Hits]:
+        """How often probes were hit, in one pass over the maps."""
+        keys, values = self._read("sites", records.SITE_KEY, records.SITE_COUNT, self._cpus)
+        created, exited = _sums(keys["image"], values["created"]), _sums(keys["image"], values["exited"])
+        parked: dict[Image, int] = {}
+        if self._parks:
+            keys, parks = self._read("parks", records.PARK_KEY, np.dtype("<u8"), self._cpus)
+            parked = _sums(keys["image"], parks)
+        worlds = self._read_worlds()
+        return {
+            image: Hits(
+                created.get(image, 0),
+                exited.get(image, 0),
+                parked.get(image, 0),
+                *((worlds[image].pauses, worlds[image].cycles) if image in worlds else ()),
+            )
+            for image in {*created, *parked, *worlds}
+        }
+
     def _read_worlds(self) -> dict[Image, WorldTotal]:
         keys, values = self._read("worlds", records.IMAGE, records.WORLD, 1)
         rows = values[:, 0]
@@ -186,12 +223,21 @@ class EbpfSource:
         """Detaches everything."""
         for number in list(self._descriptors):
             self.detach(number)
+        self._closer.shutdown()
         self._program.close()
 
 
 def _images(keys: npt.NDArray) -> list[Image]:  # type: ignore[type-arg]
     columns = (keys[name].tolist() for name in ("tgid", "epoch", "binary"))
     return [Image(*image) for image in zip(*columns, strict=True)]
+
+
+def _sums(images: npt.NDArray, values: npt.NDArray) -> dict[Image, int]:  # type: ignore[type-arg]
+    """The sum of all values of each image."""
+    found, place = np.unique(np.ascontiguousarray(images).view("V16").reshape(-1), return_inverse=True)
+    sums = np.zeros(len(found), np.uint64)
+    np.add.at(sums, place, values.sum(axis=1))
+    return dict(zip(_images(found.view(records.IMAGE)), sums.tolist(), strict=True))
 
 
 def _image_key(image: Image) -> bytes:

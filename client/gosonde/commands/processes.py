@@ -6,7 +6,7 @@ from gosonde import rendering
 from gosonde.collector_client import CollectorClient, ProcessRow
 from gosonde.commands._asking import DEFAULT_ADDRESS, Collector, Host, Json, Pid
 
-COLUMNS = ("HOST", "PID", "EXECUTABLE", "GO", "STARTED", "LEVEL", "CREATED", "EXITED", "LIVE")
+COLUMNS = ("HOST", "PID", "EXECUTABLE", "GO", "STARTED", "LEVEL", "OVERHEAD", "CREATED", "EXITED", "LIVE")
 
 
 def register(app: typer.Typer) -> None:
@@ -32,6 +32,7 @@ def _cells(row: ProcessRow) -> tuple[object, ...]:
         row.go_version,
         rendering.moment(row.started_unix_nano),
         row.level,
+        f"{row.overhead_percent:.2f} %",
         row.created,
         row.exited,
         row.live,

@@ -20,7 +20,16 @@ PREVIOUS_ENDS = {
     ingest_pb2.PREVIOUS_END_REBOOTED: "rebooted",
 }
 
-Columnar = model_pb2.SiteCounters | model_pb2.ParkCounters | model_pb2.Pauses | model_pb2.GcCycles | model_pb2.GcTotals
+PROBE_COSTS = ("probe_ns", "cpu_ns", "target_ppm", "core_ppm")
+
+Columnar = (
+    model_pb2.SiteCounters
+    | model_pb2.ParkCounters
+    | model_pb2.Pauses
+    | model_pb2.GcCycles
+    | model_pb2.GcTotals
+    | model_pb2.ProbeCosts
+)
 
 
 def decode_hello(request: ingest_pb2.StreamObservationsRequest) -> Stream:
@@ -73,6 +82,7 @@ def decode_batch(stream: Stream, request: ingest_pb2.StreamObservationsRequest) 
         _columns("pauses", seen.pauses, count, ("ordinal", "start_unix_nano", "duration_ns"), ("reason",)),
         _columns("gc_cycles", seen.gc_cycles, count, ("ordinal", "start_unix_nano", "end_unix_nano")),
         _columns("gc_totals", seen.gc_totals, count, ("cycles", "pauses", "gc_pause_ns")),
+        _columns("probe_costs", seen.probe_costs, count, PROBE_COSTS),
         {text("losses", name): _number(f"losses[{name!r}]", total) for name, total in seen.losses.items()},
     )
 

@@ -15,6 +15,7 @@ MIGRATIONS: Final[dict[int, Sequence[str]]] = {
         "ALTER TABLE batches ADD COLUMN previous_end VARCHAR DEFAULT 'unspecified'",
     ),
     3: ("ALTER TABLE site_counters ADD COLUMN baseline BIGINT DEFAULT 0",),
+    4: (),  # the table probe_costs, which schema.sql makes
 }
 SCHEMA_VERSION: Final = max(MIGRATIONS)
 

@@ -29,12 +29,17 @@ def _chosen(all_runs: bool) -> str:
 def processes(all_runs: bool) -> str:
     """Every process with the sums of its sites."""
     return f"""
-SELECT p.host, {DETAILS}, coalesce(t.created, 0), coalesce(t.exited, 0), coalesce(t.baseline, 0), p.last_taken_unix_nano
+SELECT p.host, {DETAILS}, coalesce(t.created, 0), coalesce(t.exited, 0), coalesce(t.baseline, 0),
+    p.last_taken_unix_nano, coalesce(c.target_ppm, 0), coalesce(c.core_ppm, 0)
 FROM ({_chosen(all_runs)}) AS p
 LEFT JOIN (
     SELECT process, sum(created)::BIGINT AS created, sum(exited)::BIGINT AS exited, sum(baseline)::BIGINT AS baseline
     FROM ({TOTALS}) GROUP BY process
 ) AS t ON t.process = p.process
+LEFT JOIN (
+    SELECT process, arg_max(target_ppm, sequence) AS target_ppm, arg_max(core_ppm, sequence) AS core_ppm
+    FROM probe_costs GROUP BY process
+) AS c ON c.process = p.process
 ORDER BY p.ended_unix_nano > 0, p.started_unix_nano DESC, p.pid
 """
 
@@ -153,11 +158,12 @@ DELETE FROM {table} AS old USING (
 EXPIRE: Final = (
     *(
         f"DELETE FROM {table} WHERE process IN ({_OLD_PROCESSES})"
-        for table in ("site_counters", "park_counters", "gc_totals", "pauses", "gc_cycles", "processes")
+        for table in ("site_counters", "park_counters", "gc_totals", "probe_costs", "pauses", "gc_cycles", "processes")
     ),
     _superseded("site_counters", "process, pc"),
     _superseded("park_counters", "process, wait_reason"),
     _superseded("gc_totals", "process"),
+    _superseded("probe_costs", "process"),
     _superseded("losses", "agent_id, agent_epoch, name"),
     "DELETE FROM pauses WHERE taken_unix_nano < $before",
     "DELETE FROM gc_cycles WHERE taken_unix_nano < $before",

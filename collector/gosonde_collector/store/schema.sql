@@ -49,6 +49,12 @@ CREATE TABLE IF NOT EXISTS gc_totals (
     process BIGINT, sequence BIGINT, taken_unix_nano BIGINT, cycles BIGINT, pauses BIGINT, gc_pause_ns BIGINT
 );
 
+-- What its probes cost a process: totals, and of the last seconds parts per million of its CPU time and of one core.
+CREATE TABLE IF NOT EXISTS probe_costs (
+    process BIGINT, sequence BIGINT, taken_unix_nano BIGINT,
+    probe_ns BIGINT, cpu_ns BIGINT, target_ppm BIGINT, core_ppm BIGINT
+);
+
 CREATE TABLE IF NOT EXISTS losses (
     agent_id VARCHAR, agent_epoch VARCHAR, sequence BIGINT, taken_unix_nano BIGINT, name VARCHAR, total BIGINT
 );

@@ -111,7 +111,7 @@ def pending_tables(batches: Iterable[Batch], known: Known, now_unix_nano: int) -
     yield from _filled("site_names", _records(SITE_COLUMNS, sites, pc=np.uint64))
     losses = [row for batch in new for row in _losses(batch, known)]
     yield from _filled("losses", _records(LOSS_COLUMNS, losses))
-    for table in ("site_counters", "park_counters", "pauses", "gc_cycles", "gc_totals"):
+    for table in ("site_counters", "park_counters", "pauses", "gc_cycles", "gc_totals", "probe_costs"):
         yield from _filled(
             table,
             _stacked([_placed(batch, own, getattr(batch, table)) for batch, own in zip(new, numbers, strict=True)]),

@@ -102,11 +102,16 @@ class ProcessRow(_message.Message):
     CREATED_FIELD_NUMBER: _builtins.int
     EXITED_FIELD_NUMBER: _builtins.int
     BASELINE_FIELD_NUMBER: _builtins.int
+    TARGET_PPM_FIELD_NUMBER: _builtins.int
+    CORE_PPM_FIELD_NUMBER: _builtins.int
     host: _builtins.str
     created: _builtins.int
     exited: _builtins.int
     baseline: _builtins.int
     """Goroutines that lived when counting began."""
+    target_ppm: _builtins.int
+    """What its probes cost it lately: parts per million of its own CPU time, and of one core."""
+    core_ppm: _builtins.int
     @_builtins.property
     def process(self) -> _model_pb2.Process: ...
     def __init__(
@@ -117,10 +122,12 @@ class ProcessRow(_message.Message):
         created: _builtins.int = ...,
         exited: _builtins.int = ...,
         baseline: _builtins.int = ...,
+        target_ppm: _builtins.int = ...,
+        core_ppm: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["process", b"process"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["baseline", b"baseline", "created", b"created", "exited", b"exited", "host", b"host", "process", b"process"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["baseline", b"baseline", "core_ppm", b"core_ppm", "created", b"created", "exited", b"exited", "host", b"host", "process", b"process", "target_ppm", b"target_ppm"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -379,6 +379,52 @@ class GcTotals(_message.Message):
 Global___GcTotals: _TypeAlias = GcTotals  # noqa: Y015
 
 @_typing.final
+class ProbeCosts(_message.Message):
+    """Columns of equal length: one row per process, what its probes cost it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROCESS_FIELD_NUMBER: _builtins.int
+    PROBE_NS_FIELD_NUMBER: _builtins.int
+    CPU_NS_FIELD_NUMBER: _builtins.int
+    TARGET_PPM_FIELD_NUMBER: _builtins.int
+    CORE_PPM_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def process(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def probe_ns(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Hits of each probe times what a hit costs on this host; a total since counting began."""
+
+    @_builtins.property
+    def cpu_ns(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """User and system time of the process since counting began; what the probes cost is part of it."""
+
+    @_builtins.property
+    def target_ppm(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Of the last seconds: what the probes cost, in parts per million of the process's own CPU time."""
+
+    @_builtins.property
+    def core_ppm(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """The same in parts per million of one core."""
+
+    def __init__(
+        self,
+        *,
+        process: _abc.Iterable[_builtins.int] | None = ...,
+        probe_ns: _abc.Iterable[_builtins.int] | None = ...,
+        cpu_ns: _abc.Iterable[_builtins.int] | None = ...,
+        target_ppm: _abc.Iterable[_builtins.int] | None = ...,
+        core_ppm: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["core_ppm", b"core_ppm", "cpu_ns", b"cpu_ns", "probe_ns", b"probe_ns", "process", b"process", "target_ppm", b"target_ppm"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProbeCosts: _TypeAlias = ProbeCosts  # noqa: Y015
+
+@_typing.final
 class Observation(_message.Message):
     """The state of a set of processes at one moment."""
 
@@ -413,6 +459,7 @@ class Observation(_message.Message):
     GC_CYCLES_FIELD_NUMBER: _builtins.int
     GC_TOTALS_FIELD_NUMBER: _builtins.int
     LOSSES_FIELD_NUMBER: _builtins.int
+    PROBE_COSTS_FIELD_NUMBER: _builtins.int
     taken_unix_nano: _builtins.int
     @_builtins.property
     def processes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Process]: ...
@@ -432,6 +479,8 @@ class Observation(_message.Message):
     def losses(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
         """Everything the agent could not see or keep, by name; totals since the agent started."""
 
+    @_builtins.property
+    def probe_costs(self) -> Global___ProbeCosts: ...
     def __init__(
         self,
         *,
@@ -444,10 +493,11 @@ class Observation(_message.Message):
         gc_cycles: Global___GcCycles | None = ...,
         gc_totals: Global___GcTotals | None = ...,
         losses: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        probe_costs: Global___ProbeCosts | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["gc_cycles", b"gc_cycles", "gc_totals", b"gc_totals", "park_counters", b"park_counters", "pauses", b"pauses", "site_counters", b"site_counters", "site_names", b"site_names"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["gc_cycles", b"gc_cycles", "gc_totals", b"gc_totals", "park_counters", b"park_counters", "pauses", b"pauses", "probe_costs", b"probe_costs", "site_counters", b"site_counters", "site_names", b"site_names"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["gc_cycles", b"gc_cycles", "gc_totals", b"gc_totals", "losses", b"losses", "park_counters", b"park_counters", "pauses", b"pauses", "processes", b"processes", "site_counters", b"site_counters", "site_names", b"site_names", "taken_unix_nano", b"taken_unix_nano"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["gc_cycles", b"gc_cycles", "gc_totals", b"gc_totals", "losses", b"losses", "park_counters", b"park_counters", "pauses", b"pauses", "probe_costs", b"probe_costs", "processes", b"processes", "site_counters", b"site_counters", "site_names", b"site_names", "taken_unix_nano", b"taken_unix_nano"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

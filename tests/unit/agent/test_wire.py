@@ -9,6 +9,7 @@ from gosonde_agent.model import (
     Observation,
     ParkCount,
     Pause,
+    ProbeCost,
     Process,
     ProcessKey,
     Site,
@@ -55,6 +56,7 @@ def observations(draw: st.DrawFn) -> Observation:
         tuple(draw(st.lists(st.builds(GcCycle, keys, U64, TIME, TIME), max_size=4))),
         tuple(draw(st.lists(st.builds(GcTotal, keys, U64, U64, U64), max_size=4))),
         draw(st.dictionaries(TEXT, U64, max_size=3)),
+        tuple(draw(st.lists(st.builds(ProbeCost, keys, U64, U64, U64, U64), max_size=4))),
     )
 
 
@@ -73,7 +75,7 @@ def test_parts_of_an_observation_hold_each_row_once_and_each_name_once(observati
     assert len(names) == len(set(names))
     parts = [wire_decode.decode(message) for message in messages]
     assert {entry.key for part in parts for entry in part.processes} == {entry.key for entry in observation.processes}
-    for table in ("park_counts", "pauses", "gc_cycles", "gc_totals"):
+    for table in ("park_counts", "pauses", "gc_cycles", "gc_totals", "probe_costs"):
         assert sorted((row for part in parts for row in getattr(part, table)), key=repr) == sorted(
             getattr(observation, table), key=repr
         )

@@ -53,6 +53,7 @@ def batch(
     pauses: Sequence[tuple[int, int, int, int, str]] = (),
     cycles: Sequence[tuple[int, int, int, int]] = (),
     totals: Sequence[tuple[int, int, int, int]] = (),
+    costs: Sequence[tuple[int, int, int, int, int]] = (),
     losses: Mapping[str, int] | None = None,
     taken_unix_nano: int = 0,
 ) -> Batch:
@@ -68,5 +69,6 @@ def batch(
         columns(("process", "ordinal", "start_unix_nano", "duration_ns", "reason"), pauses),
         columns(("process", "ordinal", "start_unix_nano", "end_unix_nano"), cycles),
         columns(("process", "cycles", "pauses", "gc_pause_ns"), totals),
+        columns(("process", "probe_ns", "cpu_ns", "target_ppm", "core_ppm"), costs),
         losses or {},
     )

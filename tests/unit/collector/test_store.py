@@ -278,3 +278,9 @@ def test_a_site_keeps_its_newest_baseline(store: DuckDBStore) -> None:
     assert (total.baseline, total.created, total.exited) == (40, 5, 1)
     (known,) = store.processes(ALL)
     assert known.baseline == 40
+
+
+def test_a_process_is_told_with_what_its_probes_cost_it_last(store: DuckDBStore) -> None:
+    store.append([batch(1, costs=[(0, 10, 1000, 9, 4)]), batch(2, costs=[(0, 20, 2000, 10_000, 5)]), batch(3)])
+    (known,) = store.processes(ALL)
+    assert (known.target_ppm, known.core_ppm) == (10_000, 5)

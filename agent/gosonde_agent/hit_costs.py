@@ -1,0 +1,58 @@
+"""What one hit of a probe costs on this host, kept for as long as the host runs."""
+
+import contextlib
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from gosonde_agent.golang.binary import GoBinary
+from gosonde_agent.golang.costs import Cost
+
+FILE_NAME = "hit-costs.json"
+#: Nothing that is measured as dearer is believed: a hit takes microseconds.
+MAX_NS = 1_000_000.0
+
+
+@dataclass(frozen=True, slots=True)
+class HitCosts:
+    """Nanoseconds of the target's time that one hit takes, by what the kernel does at the instruction.
+
+    Attributes:
+        exited: What the exit program takes beyond the others: it reads g.gopc.
+        measured: On this host; otherwise these are the figures of another machine.
+    """
+
+    optimized: float = 600.0
+    emulated: float = 600.0
+    single_stepped: float = 5_000.0
+    exited: float = 100.0
+    measured: bool = False
+
+    def of(self, binary: GoBinary, probe: str) -> float:
+        """A hit of one probe of a binary; 0 for a probe that the binary has no point for."""
+        point = binary.points.get(probe)
+        if point is None:
+            return 0.0
+        trap = {Cost.OPTIMIZED: self.optimized, Cost.EMULATED: self.emulated, Cost.SINGLE_STEPPED: self.single_stepped}
+        return trap[point.cost] + (self.exited if probe == "exited" else 0.0)
+
+
+def cached(folder: Path, boot_id: str, measure: Callable[[], HitCosts]) -> HitCosts:
+    """What was measured since the host started, else what `measure` says now."""
+    path = folder / FILE_NAME
+    with contextlib.suppress(OSError, ValueError, TypeError, AttributeError):
+        known = json.loads(path.read_text())
+        if known.pop("boot_id", None) == boot_id:
+            return _checked(HitCosts(**known))
+    costs = measure()
+    if costs.measured:
+        with contextlib.suppress(OSError):
+            path.write_text(json.dumps({"boot_id": boot_id} | asdict(costs)))
+    return costs
+
+
+def _checked(costs: HitCosts) -> HitCosts:
+    if not all(0 <= value <= MAX_NS for value in (costs.optimized, costs.emulated, costs.single_stepped, costs.exited)):
+        raise ValueError("no such costs")
+    return costs

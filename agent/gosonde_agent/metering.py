@@ -1,0 +1,125 @@
+"""What its probes cost each target: hits by what a hit costs here, beside the target's own CPU time."""
+
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from gosonde.errors import GosondeError
+
+from gosonde_agent.discovery import procfs
+from gosonde_agent.hit_costs import HitCosts
+from gosonde_agent.model import ProbeCost
+from gosonde_agent.processes import GoProcess, Processes
+from gosonde_agent.sources import Hits, Image
+
+#: Over how long the shares that are told go.
+WINDOW_SECONDS = 5.0
+PPM = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Totals at one moment, CLOCK_MONOTONIC seconds."""
+
+    at: float
+    hits: Hits
+    probe_ns: float
+    cpu_ns: int
+
+
+@dataclass(slots=True)
+class Account:
+    """The totals of one process image, and its samples of the last seconds, the oldest first."""
+
+    cpu_before_ns: int
+    samples: deque[Sample]
+
+    @property
+    def newest(self) -> Sample:
+        """What is known now."""
+        return self.samples[-1]
+
+    def since(self, seconds: float) -> Sample:
+        """The newest sample that is at least so old, or the oldest that there is."""
+        limit = self.newest.at - seconds
+        return next((sample for sample in reversed(self.samples) if sample.at <= limit), self.samples[0])
+
+    def add(self, sample: Sample) -> None:
+        """Takes in a sample, and forgets those that no window needs any more."""
+        self.samples.append(sample)
+        while len(self.samples) > 2 and self.samples[1].at <= sample.at - WINDOW_SECONDS:
+            self.samples.popleft()
+
+
+class Meter:
+    """The accounts of `processes`."""
+
+    def __init__(self, costs: HitCosts, processes: Processes) -> None:
+        self._costs = costs
+        self._processes = processes
+        self._accounts: dict[Image, Account] = {}
+
+    def measure(self, hits: Mapping[Image, Hits]) -> None:
+        """Takes in the hits of now. The CPU time of a process is asked for only when it had hits lately."""
+        watched = {process.image: process for process in self._processes if process.image and not process.has_ended}
+        before, self._accounts = self._accounts, {}
+        for image, process in watched.items():
+            found = hits.get(image, Hits())
+            account = self._accounts[image] = before.get(image) or self._opened(process, found)
+            self._measure(process, account, found)
+
+    def _opened(self, process: GoProcess, hits: Hits) -> Account:
+        """An account from now on; what was hit before counts in the totals alone."""
+        first = Sample(time.monotonic(), hits, self.cost_ns(process, hits), 0)
+        return Account(_cpu_ns(process.key.pid), deque([first]))
+
+    def _measure(self, process: GoProcess, account: Account, hits: Hits) -> None:
+        newest = account.newest
+        if hits == newest.hits and account.samples[0].hits == hits:
+            account.add(Sample(time.monotonic(), hits, newest.probe_ns, newest.cpu_ns))
+            return
+        added = self.cost_ns(process, hits.less(newest.hits))
+        cpu_ns = max(_cpu_ns(process.key.pid) - account.cpu_before_ns, newest.cpu_ns)
+        account.add(Sample(time.monotonic(), hits, newest.probe_ns + added, cpu_ns))
+
+    def cost_ns(self, process: GoProcess, hits: Hits) -> float:
+        """What so many hits cost a process."""
+        if process.binary is None:
+            return 0.0
+        return sum(
+            count * self._costs.of(process.binary, probe)
+            for probe, count in (
+                ("created", hits.created),
+                ("exited", hits.exited),
+                ("parked", hits.parked),
+                ("stopped", hits.pauses),
+                ("started", hits.pauses),
+                ("mark_termination", hits.cycles),
+            )
+        )
+
+    def account(self, process: GoProcess) -> Account | None:
+        """What is known of a process; None before it was measured."""
+        return self._accounts.get(process.image) if process.image else None
+
+    def rows(self) -> Iterator[ProbeCost]:
+        """What is told of each process that runs."""
+        for process in self._processes:
+            if account := self.account(process):
+                newest, before = account.newest, account.since(WINDOW_SECONDS)
+                probe_ns = newest.probe_ns - before.probe_ns
+                yield ProbeCost(
+                    process.key,
+                    round(newest.probe_ns),
+                    newest.cpu_ns,
+                    min(round(PPM * probe_ns / max(newest.cpu_ns - before.cpu_ns, procfs.TICK_NS)), PPM),
+                    round(PPM * probe_ns / 1e9 / max(newest.at - before.at, 1e-3)),
+                )
+
+
+def _cpu_ns(pid: int) -> int:
+    try:
+        return procfs.cpu_ns(pid)
+    except GosondeError:
+        return 0  # it has just ended: what is known stays

@@ -1,0 +1,73 @@
+"""What probes cost a target is hits times what a hit costs on this host, and is told beside the target's CPU time."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from gosonde_agent import hit_costs
+from gosonde_agent.hit_costs import HitCosts
+from gosonde_agent.monitor import Monitor
+from gosonde_agent.selection import Selection
+from gosonde_agent.sources.ebpf import EbpfSource
+
+from tests.go_programs import GoProgram
+
+pytestmark = pytest.mark.usefixtures("ebpf")
+
+Start = Callable[..., GoProgram]
+COSTS = HitCosts(optimized=1_000.0, emulated=1_000.0, single_stepped=1_000.0, exited=500.0)
+
+
+def test_a_stepped_instruction_is_measured_as_dearer_than_an_emulated_one() -> None:
+    source = EbpfSource(parks=False)
+    costs = source.hit_costs()
+    source.close()
+    assert costs.measured
+    assert 0 < costs.emulated < costs.single_stepped
+    assert 0 < costs.optimized < costs.single_stepped
+
+
+def test_measuring_leaves_nothing_behind() -> None:
+    source = EbpfSource(parks=False)
+    source.hit_costs()
+    source._closer.shutdown()
+    assert source.counters().sites == {}
+    source.close()
+
+
+def test_a_target_pays_for_every_hit(go_program: Start) -> None:
+    program = go_program("churn")
+    monitor = Monitor(EbpfSource(parks=False), Selection(pids=frozenset({program.pid})), costs=COSTS)
+    try:
+        monitor.watch(program.pid)
+        (idle,) = monitor.observe().probe_costs
+        program.ask("run 200000")
+        (busy,) = monitor.observe().probe_costs
+        # Goroutines of the runtime come and go as well.
+        assert 200_000 * 2_500 <= busy.probe_ns - idle.probe_ns < 201_000 * 2_500
+        assert busy.cpu_ns > idle.cpu_ns
+        assert busy.target_ppm > idle.target_ppm
+        assert busy.core_ppm > 0
+    finally:
+        monitor.close()
+
+
+def test_costs_are_measured_once_a_boot(tmp_path: Path) -> None:
+    measured = [HitCosts(emulated=1.0, measured=True), HitCosts(emulated=2.0, measured=True)]
+    calls = iter(measured)
+
+    def measure() -> HitCosts:
+        return next(calls)
+
+    assert hit_costs.cached(tmp_path, "boot-1", measure) == measured[0]
+    assert hit_costs.cached(tmp_path, "boot-1", measure) == measured[0]
+    assert hit_costs.cached(tmp_path, "boot-2", measure) == measured[1]
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"boot_id": "boot"}x', '{"boot_id": "boot", "emulated": -1}'])
+def test_damaged_costs_are_measured_anew(tmp_path: Path, content: str) -> None:
+    (tmp_path / hit_costs.FILE_NAME).write_text(content)
+    fresh = HitCosts(emulated=3.0, measured=True)
+    assert hit_costs.cached(tmp_path, "boot", lambda: fresh) == fresh
+    assert json.loads((tmp_path / hit_costs.FILE_NAME).read_text())["emulated"] == 3.0
