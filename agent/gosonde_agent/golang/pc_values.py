@@ -3,19 +3,20 @@
 import bisect
 from array import array
 
+import numpy as np
+
 from gosonde_agent.errors import MalformedBinaryError
 from gosonde_agent.golang.bounded import BoundedCache
 from gosonde_agent.golang.region import Region
 
 #: More steps than this has no function that a compiler wrote.
 MAX_STEPS = 1 << 17
-#: Decoded steps that are kept for one binary, 16 bytes each.
-MAX_KEPT_STEPS = 1 << 18
-#: What is read at once: most tables are short.
-FIRST_READ = 512
-NEXT_READ = 16_384
-#: Bytes of the two numbers of a step, at most.
-LONGEST_STEP = 10
+#: Decoded steps that are kept for one binary, 16 bytes each: enough for every table that one function is asked for.
+MAX_KEPT_STEPS = 5 * MAX_STEPS
+#: Bytes of a number, at most.
+LONGEST_NUMBER = 5
+#: What is read of a table until it ends, in bytes: most are short, and two numbers make a step.
+READS = (512, 16_384, MAX_STEPS * 2 * LONGEST_NUMBER)
 
 #: (ends, values), or None for a table that does not end.
 Table = tuple["array[int]", "array[int]"] | None
@@ -47,40 +48,40 @@ class PcValues:
         return values[index] if index < len(values) else -1
 
     def _decode(self, table: int) -> Table:
-        """values[i] holds below offset ends[i] (and from ends[i - 1])."""
-        position, data, at = self._start + table, b"", 0
-        ends, values = array("q"), array("q")
-        offset, value, size = 0, -1, FIRST_READ
-        for _ in range(MAX_STEPS):
-            if at + LONGEST_STEP > len(data):
-                position += at
-                data, at, size = self._region.read(position, min(size, max(self._end - position, 0))), 0, NEXT_READ
-            delta, at = _uvarint(data, at)
-            if delta == 0 and ends:
-                return ends, values
-            step, at = _uvarint(data, at)
-            if delta is None or step is None:
-                return None
-            value += -(delta >> 1) - 1 if delta & 1 else delta >> 1
-            offset += step * self._quantum
-            ends.append(offset)
-            values.append(value)
+        position = self._start + table
+        for size in READS:
+            decoded = decode(self._region.read(position, min(size, max(self._end - position, 0))), self._quantum)
+            if decoded is not None:
+                return decoded
         return None
+
+
+def decode(data: bytes, quantum: int) -> Table:
+    """The table that begins `data`: values[i] holds below offset ends[i], and from ends[i - 1]; see runtime.step.
+
+    None when it does not end within `data` or MAX_STEPS. It costs a few passes over `data`, whatever is in it.
+    """
+    raw = np.frombuffer(data, np.uint8)
+    last = np.flatnonzero(raw < 0x80)
+    if len(last) == 0:
+        return None
+    first = np.concatenate(([0], last[:-1] + 1))
+    sizes = last - first + 1
+    shifts = 7 * np.minimum(np.arange(last[-1] + 1) - np.repeat(first, sizes), LONGEST_NUMBER)
+    numbers = np.add.reduceat((raw[: last[-1] + 1] & 0x7F).astype(np.int64) << shifts, first)
+    deltas = numbers[::2]
+    stops = np.flatnonzero(deltas[1:] == 0)
+    count = int(stops[0]) + 1 if len(stops) else MAX_STEPS + 1
+    if count > MAX_STEPS or sizes[: 2 * count].max() > LONGEST_NUMBER:
+        return None
+    deltas = deltas[:count]
+    values = np.cumsum(np.where(deltas & 1, -(deltas >> 1) - 1, deltas >> 1)) - 1
+    return _array(np.cumsum(numbers[1 : 2 * count : 2] * quantum)), _array(values)
+
+
+def _array(numbers: "np.ndarray[tuple[int], np.dtype[np.int64]]") -> "array[int]":
+    return array("q", numbers.tobytes())
 
 
 def _weight(table: Table) -> int:
     return 16 + (0 if table is None else len(table[0]))
-
-
-def _uvarint(data: bytes, at: int) -> tuple[int | None, int]:
-    """(number, position behind it); None where it does not end."""
-    value = 0
-    for shift in range(0, 35, 7):
-        if at >= len(data):
-            break
-        byte = data[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, at
-    return None, at
