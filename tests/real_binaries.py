@@ -77,7 +77,7 @@ def _listens(port: int) -> bool:
 
 
 class Http:
-    """One connection that stays open, so that asking creates no goroutines."""
+    """One connection that stays open, so that asking creates no goroutines; made anew when the server has closed it."""
 
     def __init__(self, port: int) -> None:
         self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
@@ -97,9 +97,16 @@ class Http:
         return self._ask("POST", path, body)
 
     def _ask(self, method: str, path: str, body: str | None) -> str:
-        self.connection.request(method, path, body)
-        answer = self.connection.getresponse()
+        try:
+            answer = self._answer(method, path, body)
+        except http.client.RemoteDisconnected:  # nats closes what was idle for 5 s
+            self.connection.close()
+            answer = self._answer(method, path, body)
         text = answer.read().decode()
         if answer.status != 200:
             raise RuntimeError(f"{method} {path}: {answer.status} {text[:200]}")
         return text
+
+    def _answer(self, method: str, path: str, body: str | None) -> http.client.HTTPResponse:
+        self.connection.request(method, path, body)
+        return self.connection.getresponse()
