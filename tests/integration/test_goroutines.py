@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,8 @@ from typing import Any
 
 import pytest
 from gosonde_agent.sources.memory.dump import Goroutine
-from gosonde_agent.sources.memory.target import KnownBinaries, opened
+from gosonde_agent.sources.memory.target import KnownBinaries, Target, opened
+from gosonde_agent.sources.memory.totals import GoroutineTotals
 
 from tests import toolchains
 from tests.go_programs import GoProgram, site_line
@@ -107,13 +109,23 @@ def test_a_binary_is_searched_once_and_every_process_of_it_proved(go_program: St
         assert sum(g.start_function == "main.idle" for g in target.goroutines()) == 5
 
 
+def at_rest(target: Target) -> tuple[GoroutineTotals, int]:
+    """(totals, goroutines in the list), read while nothing began or ended."""
+    for _ in range(100):
+        before = target.totals()
+        live = sum(1 for _ in target.goroutines())
+        if target.totals() == before:
+            return before, live
+        time.sleep(0.02)
+    pytest.fail("goroutines begin and end all the time")
+
+
 def test_totals_equal_what_the_program_did(go_program: Start) -> None:
     program = go_program("parked", "0")
     with opened(program.pid) as target:
         before = target.totals()
         made = program.ask("spin 200")["created"]
-        after = target.totals()
-        live = sum(1 for _ in target.goroutines())
+        after, live = at_rest(target)
     # The runtime may have started goroutines of its own meanwhile, for its collections; those stay.
     assert after.created - before.created == made + after.live - before.live
     assert after.exited - before.exited == made
