@@ -76,12 +76,16 @@ class AgentStream:
         epoch: str = "1",
         host: str = "web-1",
         channel_credentials: grpc.ChannelCredentials | None = None,
+        *,
+        snapshot_kinds: Sequence[model_pb2.SnapshotKind.ValueType] = (),
     ) -> None:
         self._channel = open_channel(address, channel_credentials)
         self._requests: queue.SimpleQueue[ingest_pb2.StreamObservationsRequest | None] = queue.SimpleQueue()
         stub = ingest_pb2_grpc.IngestServiceStub(self._channel)
         self._answers = stub.StreamObservations(iter(self._requests.get, None), timeout=PATIENCE_S)
-        hello = ingest_pb2.Hello(agent_id=agent_id, agent_epoch=epoch, host=host, agent_version="0")
+        hello = ingest_pb2.Hello(
+            agent_id=agent_id, agent_epoch=epoch, host=host, agent_version="0", snapshot_kinds=snapshot_kinds
+        )
         self.acknowledged = self.send(ingest_pb2.StreamObservationsRequest(hello=hello))
 
     def __enter__(self) -> Self:
@@ -100,6 +104,14 @@ class AgentStream:
         """Sends a batch."""
         batch = ingest_pb2.Batch(sequence=sequence, observation=observation)
         return self.send(ingest_pb2.StreamObservationsRequest(batch=batch))
+
+    def asked(self) -> ingest_pb2.SnapshotRequest:
+        """Waits for a request for a snapshot."""
+        return next(self._answers).snapshot_request
+
+    def tell(self, piece: ingest_pb2.SnapshotPiece) -> None:
+        """Sends a piece of a snapshot, which nobody answers."""
+        self._requests.put(ingest_pb2.StreamObservationsRequest(snapshot_piece=piece))
 
 
 def observation(

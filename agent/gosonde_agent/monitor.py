@@ -249,6 +249,12 @@ class Monitor:
             scan.run()
             self.take_reading(scan)
 
+    def watches(self, key: ProcessKey) -> bool:
+        """Whether a process image is known and runs now: its pid has not been given to another, nor has it run exec."""
+        epoch = self._source.epoch(key.pid)
+        process = self._processes.get(key.pid, epoch)
+        return process is not None and process.key == key and not procfs.has_ended(key.pid, key.start_ticks)
+
     # --- telling -----------------------------------------------------------------------------------------------------
 
     def observe(self) -> Observation:

@@ -18,10 +18,11 @@ from gosonde_agent.config import AgentConfig, reloaded
 from gosonde_agent.discovery.lease import BREAK_SIGNAL
 from gosonde_agent.journal import FILE_NAME, Journal, JournalLimits
 from gosonde_agent.latest import Latest
-from gosonde_agent.model import Observation
+from gosonde_agent.model import Observation, ProcessKey
 from gosonde_agent.monitor import Monitor
 from gosonde_agent.query_service import start_query_service
 from gosonde_agent.selection import Selection
+from gosonde_agent.snapshots import Snapshots
 from gosonde_agent.sources.ebpf import EbpfSource
 from gosonde_agent.status import AgentStatus
 from gosonde_agent.telemetry import AgentMetrics
@@ -50,7 +51,12 @@ async def _run(config: AgentConfig, reread: Callable[[], AgentConfig]) -> None:
     me = identity.load(config.state)
     started_unix_nano = time.time_ns()
     journal = Journal(me.boot_id, config.state / FILE_NAME, _journal_limits(config))
-    uplink = Uplink(config.collector, me, config.interval_seconds, journal, tls=config.tls)
+
+    def watches(key: ProcessKey) -> bool:
+        return monitor.watches(key)
+
+    snapshots = Snapshots(watches)
+    uplink = Uplink(config.collector, me, config.interval_seconds, journal, tls=config.tls, snapshots=snapshots)
     latest = Latest()
 
     def status() -> AgentStatus:

@@ -20,10 +20,11 @@ from gosonde.errors import GosondeError
 from gosonde.ratelimit import Seldom
 from gosonde_pb.v1.ingest_pb2_grpc import IngestServiceStub
 
-from gosonde_agent import wire
+from gosonde_agent import wire, wire_snapshots
 from gosonde_agent.identity import Identity
 from gosonde_agent.journal import Journal, Run
 from gosonde_agent.model import Observation
+from gosonde_agent.snapshots import Snapshots
 from gosonde_agent.spool import Backlog, Leftover, Spool
 from gosonde_agent.status import UplinkStatus
 from gosonde_agent.uplink_stream import Progress, Stream, StreamLimits
@@ -70,6 +71,7 @@ class Uplink:
         journal: Journal | None = None,
         *,
         tls: ClientTls | None = None,
+        snapshots: Snapshots | None = None,
         stream_limits: StreamLimits = STREAM_LIMITS,
         patience: Patience = PATIENCE,
     ) -> None:
@@ -77,7 +79,10 @@ class Uplink:
         self._tls = tls
         self._journal = journal or Journal(identity.boot_id)
         self._run, self.previous_end, left = self._journal.begin(identity.agent_epoch, identity.host)
-        self._hello = _hello(identity, self._run, self.previous_end)
+        self._snapshots = snapshots
+        self._hello = wire_snapshots.offering(
+            _hello(identity, self._run, self.previous_end), snapshots.takers if snapshots else ()
+        )
         self._left = [
             _Left(Leftover(self._journal, run), _hello(identity, run), Progress(sent=run.resumed * RESUME_STEP))
             for run in left
@@ -193,7 +198,9 @@ class Uplink:
                 await self._stream(stub, left.backlog, left.hello, left.progress, finite)
                 self._left.pop(0)
                 log.info("delivered what a former run of the agent had left")
-            await self._stream(stub, self._spool, self._hello, self._progress, self._stopping)
+            await self._stream(
+                stub, self._spool, self._hello, self._progress, self._stopping, snapshots=self._snapshots
+            )
 
     async def _stream(
         self,
@@ -202,6 +209,8 @@ class Uplink:
         hello: wire.Request,
         progress: Progress,
         stopping: asyncio.Event,
+        *,
+        snapshots: Snapshots | None = None,
     ) -> None:
         call = stub.StreamObservations(compression=grpc.Compression.Gzip)
         stream = Stream(
@@ -211,6 +220,7 @@ class Uplink:
             wake=self._wake,
             stopping=stopping,
             limits=self._stream_limits,
+            snapshots=snapshots,
         )
         try:
             await stream.greet(hello)

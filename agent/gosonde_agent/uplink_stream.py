@@ -12,9 +12,11 @@ import grpc
 import grpc.aio
 from gosonde.errors import InvalidInputError, UnavailableError
 
-from gosonde_agent import batches, wire
+from gosonde_agent import batches, wire, wire_snapshots
 from gosonde_agent.model import Site
+from gosonde_agent.snapshots import Snapshots
 from gosonde_agent.spool import Backlog
+from gosonde_agent.uplink_snapshots import SnapshotAnswers
 
 #: Beyond that many site names the stream starts to send names again instead of remembering more.
 MAX_KNOWN_SITES = 50_000
@@ -51,7 +53,7 @@ class Progress:
 
 
 class Stream:
-    """Sends what is new in a backlog, with a window, and hands the acknowledgements to it.
+    """Sends what is new in a backlog, with a window, and hands the acknowledgements to it; answers with snapshots.
 
     `wake` is set by whoever changes something this stream may wait for: an offer, or `stopping`.
     """
@@ -65,6 +67,7 @@ class Stream:
         wake: asyncio.Event,
         stopping: asyncio.Event,
         limits: StreamLimits,
+        snapshots: Snapshots | None = None,
     ) -> None:
         self._call = call
         self._spool = spool
@@ -77,6 +80,8 @@ class Stream:
         self._open: deque[tuple[int, int]] = deque()
         self._last_progress = time.monotonic()
         self._reader: asyncio.Task[None] | None = None
+        self._writing = asyncio.Lock()
+        self._answers = SnapshotAnswers(snapshots, self._write) if snapshots else None
 
     async def greet(self, hello: wire.Request) -> None:
         """Sends the hello and waits for the answer.
@@ -107,7 +112,8 @@ class Stream:
         self._reader = asyncio.create_task(self._read())
         self._reader.add_done_callback(lambda _: self._wake.set())
         try:
-            await self._deliver(pace_seconds)
+            async with self._answering():
+                await self._deliver(pace_seconds)
             await self._finish(self._reader)
         finally:
             self._reader.cancel()
@@ -121,9 +127,21 @@ class Stream:
             await self._until(self._stopping.is_set, pace_seconds)
             await self._until(lambda: self._spool.fresh or self._stopping.is_set())
 
+    @asynccontextmanager
+    async def _answering(self) -> AsyncIterator[None]:
+        """Answers requests for snapshots meanwhile. When that cannot be sent, the reader learns why."""
+        task = asyncio.create_task(self._answers.run()) if self._answers else None
+        try:
+            yield
+        finally:
+            if task:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+
     async def _finish(self, reader: asyncio.Task[None]) -> None:
         await self._until(lambda: not self._open)
-        await self._call.done_writing()
+        async with self._writing:
+            await self._call.done_writing()
         await asyncio.wait({reader}, timeout=1)
 
     async def _send(self) -> None:
@@ -133,16 +151,19 @@ class Stream:
         messages = list(batches.messages(observation, self._known, self._limits.batch_bytes))
         for position, message in enumerate(messages, 1):
             await self._until(lambda: len(self._open) < self._limits.window)
-            await self._write(message, ticket if position == len(messages) else 0)
+            await self._write_batch(message, ticket if position == len(messages) else 0)
 
-    async def _write(self, message: wire.ObservationMessage, ticket: int) -> None:
+    async def _write_batch(self, message: wire.ObservationMessage, ticket: int) -> None:
         if not self._open:
             self._last_progress = time.monotonic()
         self._progress.sent += 1
         self._open.append((self._progress.sent, ticket))
+        await self._write(wire.batch(self._progress.sent, message))
+
+    async def _write(self, request: wire.Request) -> None:
         with suppress(asyncio.InvalidStateError):  # The stream has ended; the reader learns why.
-            async with _within(self._limits.acknowledge_seconds, "a batch could not be written"):
-                await self._call.write(wire.batch(self._progress.sent, message))
+            async with _within(self._limits.acknowledge_seconds, "a message could not be written"), self._writing:
+                await self._call.write(request)
 
     async def _read(self) -> None:
         while True:
@@ -151,6 +172,8 @@ class Stream:
                 raise UnavailableError("the collector ended the stream")
             self._acknowledge(response.acknowledged_sequence)
             self._wake.set()
+            if self._answers and (request := wire_snapshots.requested(response)):
+                self._answers.ask(request)
 
     def _acknowledge(self, sequence: int) -> None:
         if sequence > self._progress.sent:

@@ -77,7 +77,7 @@ def hello(
         hello=ingest_pb2.Hello(
             agent_id=agent_id,
             agent_epoch=agent_epoch,
-            host=_text(host),
+            host=text(host),
             agent_version=agent_version,
             agent_run=agent_run,
             previous_end=ingest_pb2.PreviousEnd.Value(f"PREVIOUS_END_{previous_end.upper()}"),
@@ -104,13 +104,13 @@ def encode_status(status: AgentStatus) -> agent_pb2.GetStatusResponse:
     return agent_pb2.GetStatusResponse(
         agent_id=status.agent_id,
         agent_version=status.agent_version,
-        host=_text(status.host),
+        host=text(status.host),
         started_unix_nano=status.started_unix_nano,
         collector=status.uplink.collector,
         collector_connected=status.uplink.connected,
         last_sequence=status.uplink.last_sequence,
         acknowledged_sequence=status.uplink.acknowledged_sequence,
-        collector_error=_text(status.uplink.error),
+        collector_error=text(status.uplink.error),
     )
 
 
@@ -122,33 +122,33 @@ def _process(process: Process) -> model_pb2.Process:
             start_ticks=process.key.start_ticks,
             exec_epoch=process.key.exec_epoch,
         ),
-        exe=_text(process.exe),
-        go_version=_text(process.go_version),
-        build_id=_text(process.build_id),
+        exe=text(process.exe),
+        go_version=text(process.go_version),
+        build_id=text(process.build_id),
         started_unix_nano=process.started_unix_nano,
         counted_since_unix_nano=process.counted_since_unix_nano,
         counted_from_start=process.counted_from_start,
         ended_unix_nano=process.ended_unix_nano,
         level=model_pb2.LEVEL_REFUSED if process.refusal else model_pb2.LEVEL_FULL,
-        refusal=_text(process.refusal),
+        refusal=text(process.refusal),
     )
 
 
-def _text(text: str) -> str:
-    """The text as valid UTF-8 of bounded length: paths and symbol names come from programs that we do not trust."""
-    if not text.isascii():
-        text = text.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
-    return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…"
+def text(value: str) -> str:
+    """The value as valid UTF-8 of bounded length: paths and symbol names come from programs that we do not trust."""
+    if not value.isascii():
+        value = value.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
+    return value if len(value) <= MAX_TEXT else value[: MAX_TEXT - 1] + "…"
 
 
 def _encode_names(names: model_pb2.SiteNames, rows: Sequence[SiteCount], known: AbstractSet[Site]) -> None:
     sites = {row.site: None for row in rows if row.site not in known}
-    names.build_id.extend([_text(site.build_id) for site in sites])
+    names.build_id.extend([text(site.build_id) for site in sites])
     names.pc.extend([site.pc for site in sites])
-    names.function.extend([_text(site.function) for site in sites])
-    names.file.extend([_text(site.file) for site in sites])
+    names.function.extend([text(site.function) for site in sites])
+    names.file.extend([text(site.file) for site in sites])
     names.line.extend([min(max(site.line, 0), MAX_LINE) for site in sites])
-    names.start_function.extend([_text(site.start_function) for site in sites])
+    names.start_function.extend([text(site.start_function) for site in sites])
 
 
 def _encode_counts(
@@ -164,7 +164,7 @@ def _encode_counts(
 
 def _encode_parks(counters: model_pb2.ParkCounters, rows: Sequence[ParkCount], index: Mapping[ProcessKey, int]) -> None:
     counters.process.extend(_positions(rows, index))
-    counters.wait_reason.extend([_text(row.wait_reason) for row in rows])
+    counters.wait_reason.extend([text(row.wait_reason) for row in rows])
     counters.parked.extend([row.parked for row in rows])
 
 
@@ -172,7 +172,7 @@ def _encode_pauses(pauses: model_pb2.Pauses, rows: Sequence[Pause], index: Mappi
     pauses.process.extend(_positions(rows, index))
     pauses.start_unix_nano.extend([row.start_unix_nano for row in rows])
     pauses.duration_ns.extend([row.duration_ns for row in rows])
-    pauses.reason.extend([_text(row.reason) for row in rows])
+    pauses.reason.extend([text(row.reason) for row in rows])
     pauses.ordinal.extend([row.ordinal for row in rows])
 
 

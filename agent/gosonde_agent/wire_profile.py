@@ -4,6 +4,7 @@ import gzip
 from collections import Counter
 from collections.abc import Iterable
 
+from gosonde.errors import OverloadedError
 from gosonde_pb.pprof.v1 import profile_pb2
 
 from gosonde_agent.golang.pclntab import Location
@@ -15,6 +16,11 @@ AGE_UNIT = "seconds"
 #: The profile's comment, by which the collector knows it.
 READ_BY_GOSONDE = "read by gosonde"
 
+#: Frames of all samples together, each counted with so many frames more for its labels: what bounds the profile's size
+#: below the 32 MiB that a collector takes.
+MAX_FRAMES = 2_000_000
+SAMPLE_FRAMES = 10
+
 #: Stands for the stack of a goroutine that ran or moved while it was read.
 ACTIVE = Location("[active: no stack]", "", 0)
 
@@ -25,11 +31,19 @@ def encode_profile(goroutines: Iterable[Goroutine], taken_unix_nano: int) -> byt
     """The profile, gzipped, of all goroutines that pprof would show: those that are not the runtime's own.
 
     Goroutines that agree in stack, state, wait reason, creation site and age (in whole seconds) are one sample.
+
+    Raises:
+        OverloadedError: There are more different ones than fit into a profile.
     """
     counts: Counter[_Key] = Counter()
+    room = MAX_FRAMES
     for goroutine in goroutines:
-        if not goroutine.system:
-            counts[_key(goroutine)] += 1
+        if goroutine.system:
+            continue
+        key = _key(goroutine)
+        if key not in counts and (room := room - SAMPLE_FRAMES - len(goroutine.stack)) < 0:
+            raise OverloadedError(f"the goroutines are too different for one profile: {len(counts)} samples and more")
+        counts[key] += 1
     writer = _Writer(taken_unix_nano)
     for key, count in counts.most_common():
         writer.add(key, count)

@@ -25,6 +25,8 @@ from gosonde.errors import (
 
 DEFAULT_ADDRESS: Final = "127.0.0.1:9317"
 TIMEOUT_SECONDS: Final = 30.0
+#: How long taking a snapshot may last: others may be taken before it.
+SNAPSHOT_SECONDS: Final = 180.0
 CHUNK_BYTES: Final = 1 << 20
 
 ERROR_OF: Final[dict[grpc.StatusCode, type[GosondeError]]] = {
@@ -133,7 +135,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Pushed:
-    """What the collector made of a snapshot."""
+    """What the collector made of a snapshot that it was given or had taken."""
 
     snapshot_id: str
     format: str
@@ -191,9 +193,15 @@ class CollectorClient:
         answer = self._call(self._stub.PushSnapshot, _pieces(header, file))
         return Pushed(answer.snapshot_id, answer.format, answer.goroutines, answer.distinct_stacks)
 
-    def _call(self, method: Callable[..., Response], request: object) -> Response:
+    def take_snapshot(self, host: str, pid: int) -> Pushed:
+        """Has the host's agent read the goroutines of a process from its memory, and the collector store them."""
+        request = collector_pb2.TakeSnapshotRequest(host=host, pid=pid, kind=model_pb2.SNAPSHOT_KIND_MEMORY)
+        answer = self._call(self._stub.TakeSnapshot, request, max(self._timeout, SNAPSHOT_SECONDS))
+        return Pushed(answer.snapshot_id, answer.format, answer.goroutines, answer.distinct_stacks)
+
+    def _call(self, method: Callable[..., Response], request: object, timeout: float | None = None) -> Response:
         with self._errors():
-            return method(request, timeout=self._timeout, metadata=self._metadata)
+            return method(request, timeout=timeout or self._timeout, metadata=self._metadata)
 
     def _stream(self, method: Callable[..., Iterator[Response]], request: object) -> Iterator[Response]:
         with self._errors():

@@ -17,3 +17,7 @@ class StoreError(GosondeError):
 
 class DiskFullError(OverloadedError):
     """There is too little room on the disk of the data folder; nothing is stored until there is more."""
+
+
+class SnapshotError(GosondeError):
+    """An agent did not take the snapshot that it was asked for. The message has its reason."""

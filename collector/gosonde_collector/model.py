@@ -5,6 +5,7 @@ Times are nanoseconds since the Unix epoch (`*_unix_nano`) by the agent's clock,
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,6 +74,36 @@ class Stream:
     agent_version: str
     agent_run: int = 0
     previous_end: str = "unspecified"
+
+
+class SnapshotKind(StrEnum):
+    """What an agent makes a snapshot from."""
+
+    MEMORY = "memory"
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotRequest:
+    """A snapshot that an agent is asked for. Its answer repeats `id`."""
+
+    id: int
+    process: ProcessKey
+    kind: SnapshotKind
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotPiece:
+    """What follows in the file of a snapshot.
+
+    Attributes:
+        last: The file is whole with it.
+        failure: Why there is no snapshot; empty when there is.
+    """
+
+    id: int
+    chunk: bytes
+    last: bool
+    failure: str
 
 
 @dataclass(frozen=True, slots=True)

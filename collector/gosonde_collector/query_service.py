@@ -17,6 +17,7 @@ from gosonde_collector.evidence.parse import parse_profile
 from gosonde_collector.evidence.upload import ProfileUpload
 from gosonde_collector.finding_service import FindingService
 from gosonde_collector.model import ProcessFilter
+from gosonde_collector.snapshot_requests import SnapshotRequests
 from gosonde_collector.store.protocol import Store
 from gosonde_collector.worker import Worker
 
@@ -39,10 +40,11 @@ Uploads = AsyncIterator[collector_pb2.PushSnapshotRequest]
 class QueryService(FindingService):
     """Answers from the store and from the analyst's findings."""
 
-    def __init__(self, store: Store, worker: Worker, analyst: Analyst) -> None:
+    def __init__(self, store: Store, worker: Worker, analyst: Analyst, snapshots: SnapshotRequests) -> None:
         self._store = store
         self._worker = worker
         self._analyst = analyst
+        self._snapshots = snapshots
         self._uploads = asyncio.Semaphore(MAX_UPLOADS)
 
     async def ListProcesses(  # noqa: N802 - gRPC's name, as all below
@@ -123,6 +125,25 @@ class QueryService(FindingService):
         snapshot_id = await self._worker.run(self._store.add_snapshot, header.host, process, taken, profile)
         log.info("snapshot stored", host=header.host, pid=header.pid, format=profile.format, id=snapshot_id)
         return query_wire.push_answer(snapshot_id, profile)
+
+    async def TakeSnapshot(  # noqa: N802
+        self,
+        request: collector_pb2.TakeSnapshotRequest,
+        context: Context,  # noqa: ARG002
+    ) -> collector_pb2.TakeSnapshotResponse:
+        """See collector.proto.
+
+        Raises:
+            ProfileError: The request names no host or no pid.
+            NotFoundError: No such process is known, or no agent of its host is connected.
+            UnsupportedError: Nobody can take such a snapshot.
+            OverloadedError: Too many are asked for.
+            SnapshotError: The agent did not take it.
+        """
+        if not request.host or not request.pid:
+            raise ProfileError("the request names no host or no pid")
+        kind = query_wire.snapshot_kind(request.kind)
+        return query_wire.take_answer(await self._snapshots.take(request.host, request.pid, kind))
 
     async def _header(self, requests: Uploads) -> collector_pb2.SnapshotHeader:
         first = await anext(requests, None)

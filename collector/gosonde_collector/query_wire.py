@@ -1,10 +1,12 @@
 """Plain values into the messages of CollectorService, and its requests into plain values."""
 
+from gosonde.errors import UnsupportedError
 from gosonde_pb.v1 import collector_pb2, model_pb2
 
 from gosonde_collector.analysis.finding import Finding
 from gosonde_collector.evidence.model import GoroutineProfile
-from gosonde_collector.model import GcCycle, KnownProcess, ProcessFilter, ProcessKey, Site, SiteTotal
+from gosonde_collector.model import GcCycle, KnownProcess, ProcessFilter, ProcessKey, Site, SiteTotal, SnapshotKind
+from gosonde_collector.snapshot_requests import Taken
 
 LEVELS = {"full": model_pb2.LEVEL_FULL, "refused": model_pb2.LEVEL_REFUSED}
 STATES = {
@@ -17,6 +19,10 @@ VERDICTS = {
     "agrees": collector_pb2.VERDICT_AGREES,
     "disagrees": collector_pb2.VERDICT_DISAGREES,
     "silent": collector_pb2.VERDICT_SILENT,
+}
+KINDS = {
+    model_pb2.SNAPSHOT_KIND_UNSPECIFIED: SnapshotKind.MEMORY,
+    model_pb2.SNAPSHOT_KIND_MEMORY: SnapshotKind.MEMORY,
 }
 
 
@@ -127,4 +133,27 @@ def push_answer(snapshot_id: str, profile: GoroutineProfile) -> collector_pb2.Pu
         format=profile.format,
         goroutines=profile.goroutines,
         distinct_stacks=len({group.frames for group in profile.groups}),
+    )
+
+
+def snapshot_kind(number: int) -> SnapshotKind:
+    """What a snapshot is to be made from.
+
+    Raises:
+        UnsupportedError: The kind is not known.
+    """
+    for known, kind in KINDS.items():
+        if known == number:
+            return kind
+    raise UnsupportedError(f"this collector knows no kind {number} of snapshots; it may be older than the client")
+
+
+def take_answer(taken: Taken) -> collector_pb2.TakeSnapshotResponse:
+    """What TakeSnapshot answers."""
+    pushed = push_answer(taken.id, taken.profile)
+    return collector_pb2.TakeSnapshotResponse(
+        snapshot_id=pushed.snapshot_id,
+        format=pushed.format,
+        goroutines=pushed.goroutines,
+        distinct_stacks=pushed.distinct_stacks,
     )

@@ -26,6 +26,7 @@ from gosonde_collector.ingest.service import IngestService
 from gosonde_collector.metrics_findings import FindingMetrics
 from gosonde_collector.query_service import QueryService
 from gosonde_collector.routine import Routine
+from gosonde_collector.snapshot_requests import SnapshotRequests
 from gosonde_collector.store.duckdb import open_store
 from gosonde_collector.store.protocol import Store
 from gosonde_collector.telemetry import Telemetry
@@ -77,8 +78,9 @@ async def _serve(config: CollectorConfig, reload: Reload, store: Store) -> None:
         for work in (committer.run(), routine.analyse(), routine.expire(), notifier.watchdog()):
             await stack.enter_async_context(_running(work, stopping))
         access = Access(config, telemetry)
-        ingest = IngestService(store, asking, committer, access, telemetry)
-        query = QueryService(store, asking, analyst)
+        snapshots = SnapshotRequests(store, asking)
+        ingest = IngestService(store, asking, committer, access, telemetry, snapshots=snapshots)
+        query = QueryService(store, asking, analyst, snapshots)
         servicer = await stack.enter_async_context(_listening(config, ingest, query, access, telemetry))
         await stack.enter_async_context(_running(_watch_room(store, servicer), stopping))
         if config.http:

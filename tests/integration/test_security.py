@@ -100,6 +100,10 @@ def pushing(stub: Any, metadata: Any) -> None:
     stub.PushSnapshot(iter([header]), metadata=metadata, timeout=10)
 
 
+def taking(stub: Any, metadata: Any) -> None:
+    stub.TakeSnapshot(collector_pb2.TakeSnapshotRequest(host="h", pid=1), metadata=metadata, timeout=10)
+
+
 def stream_to(at: Fortress, own: Certificate | None, host: str, **flags: Any) -> AgentStream:
     return AgentStream(at.agents, host=host, channel_credentials=credentials(at.tls(own)), **flags)
 
@@ -118,6 +122,8 @@ def code_of(call: Callable[[], object]) -> Code:
         ("wrong", listing, Code.UNAUTHENTICATED),
         (TOKENS["read"], listing, Code.OK),
         (TOKENS["read"], pushing, Code.PERMISSION_DENIED),
+        (TOKENS["read"], taking, Code.PERMISSION_DENIED),
+        (TOKENS["admin"], taking, Code.NOT_FOUND),
         (TOKENS["admin"], listing, Code.OK),
         (TOKENS["admin"], pushing, Code.INVALID_ARGUMENT),
     ],

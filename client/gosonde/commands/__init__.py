@@ -16,6 +16,7 @@ MODULES: tuple[str, ...] = (
     "processes",
     "sites",
     "gc",
+    "snapshot",
     "pprof",
     "backup",
     "gctrace",

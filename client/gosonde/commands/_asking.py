@@ -4,11 +4,20 @@ from typing import Annotated
 
 import typer
 
-from gosonde.collector_client import DEFAULT_ADDRESS
+from gosonde.collector_client import DEFAULT_ADDRESS, Pushed
 
 Collector = Annotated[str, typer.Option(metavar="HOST:PORT", help="The collector to ask.")]
 Host = Annotated[str, typer.Option(metavar="NAME", help="Only this host.")]
 Pid = Annotated[int, typer.Option(metavar="N", min=0, max=(1 << 32) - 1, help="Only this process.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document; docs/json.md describes it.")]
 
-__all__ = ["DEFAULT_ADDRESS", "Collector", "Host", "Json", "Pid"]
+
+def snapshot_line(snapshot: Pushed) -> str:
+    """A stored snapshot in a sentence."""
+    return (
+        f"snapshot {snapshot.snapshot_id}: {snapshot.goroutines:,} goroutines with {snapshot.distinct_stacks:,} "
+        f"distinct stacks, read from {snapshot.format}"
+    )
+
+
+__all__ = ["DEFAULT_ADDRESS", "Collector", "Host", "Json", "Pid", "snapshot_line"]

@@ -9,7 +9,7 @@ import typer
 
 from gosonde import rendering
 from gosonde.collector_client import CollectorClient
-from gosonde.commands._asking import DEFAULT_ADDRESS, Collector, Json
+from gosonde.commands._asking import DEFAULT_ADDRESS, Collector, Json, snapshot_line
 from gosonde.errors import InvalidInputError
 
 pprof = typer.Typer(no_args_is_help=True, help="Hand the collector goroutine profiles of pprof.")
@@ -48,8 +48,4 @@ def push(
     if json:
         rendering.print_json(pushed)
     else:
-        rendering.console().print(
-            f"snapshot {pushed.snapshot_id}: {pushed.goroutines:,} goroutines with {pushed.distinct_stacks:,} distinct "
-            f"stacks, read from {pushed.format}",
-            markup=False,
-        )
+        rendering.console().print(snapshot_line(pushed), markup=False)

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 from gosonde_collector.errors import ProfileError
 
-#: Frames of one goroutine; the runtime prints no more than 100.
-MAX_FRAMES = 1_000
+#: Frames of one goroutine: the runtime prints no more than 100, gosonde reads 2,048 calls and what is inlined in them.
+MAX_FRAMES = 10_000
 #: Characters of one line; labels and the arguments of type parameters make long ones.
 MAX_LINE = 64 << 10
 

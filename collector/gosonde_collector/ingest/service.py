@@ -14,8 +14,9 @@ from gosonde_collector.access import Access
 from gosonde_collector.errors import BatchError
 from gosonde_collector.ingest.budget import Budget
 from gosonde_collector.ingest.committer import Committer
-from gosonde_collector.ingest.wire import decode_batch, decode_hello
+from gosonde_collector.ingest.wire import acknowledgement, decode_batch, decode_hello, decode_kinds, decode_piece
 from gosonde_collector.model import Stream
+from gosonde_collector.snapshot_requests import AgentLink, SnapshotRequests
 from gosonde_collector.store.protocol import Store
 from gosonde_collector.telemetry import Telemetry
 from gosonde_collector.worker import Worker
@@ -35,16 +36,24 @@ Responses = AsyncIterator[ingest_pb2.StreamObservationsResponse]
 
 
 class IngestService(ingest_pb2_grpc.IngestServiceServicer):
-    """Checks every batch, has it committed, then acknowledges it."""
+    """Checks every batch, has it committed, then acknowledges it; hands requests for snapshots on."""
 
     def __init__(
-        self, store: Store, worker: Worker, committer: Committer, access: Access, telemetry: Telemetry
+        self,
+        store: Store,
+        worker: Worker,
+        committer: Committer,
+        access: Access,
+        telemetry: Telemetry,
+        *,
+        snapshots: SnapshotRequests,
     ) -> None:
         self._store = store
         self._worker = worker
         self._committer = committer
         self._access = access
         self._telemetry = telemetry
+        self._snapshots = snapshots
         self._budget = Budget(MAX_WAITING_BYTES)
 
     async def StreamObservations(  # noqa: N802 - gRPC's name
@@ -61,7 +70,8 @@ class IngestService(ingest_pb2_grpc.IngestServiceServicer):
             UnauthenticatedError: The certificate was revoked.
         """
         requests = aiter(request_iterator)
-        stream = decode_hello(await _hello(requests))
+        hello = await _hello(requests)
+        stream = decode_hello(hello)
         self._access.check_host(stream.host, context)
         agent = log.bind(agent_id=stream.agent_id, host=stream.host, peer=context.peer())
         with self._access.stream(stream.host, stream.agent_id), self._telemetry.agents.track_inprogress():
@@ -72,31 +82,56 @@ class IngestService(ingest_pb2_grpc.IngestServiceServicer):
                 previous_end=stream.previous_end,
             )
             try:
-                async for response in self._answers(stream, requests, context):
-                    yield response
+                with self._snapshots.connected(stream, decode_kinds(hello)) as link:
+                    async for response in self._answers(link, requests, context):
+                        yield response
             except GosondeError as error:
                 agent.warning("stream ended", reason=str(error))
                 raise
             finally:
                 agent.info("agent disconnected")
 
-    async def _answers(self, stream: Stream, requests: Requests, context: Context) -> Responses:
-        acknowledged = await self._worker.run(self._store.acknowledged, stream)
-        yield ingest_pb2.StreamObservationsResponse(acknowledged_sequence=acknowledged)
-        async for request in requests:
-            began = time.monotonic()
-            self._access.check_certificate(context)
-            acknowledged = max(acknowledged, await self._stored(stream, request))
-            self._telemetry.acknowledge_seconds.observe(time.monotonic() - began)
-            yield ingest_pb2.StreamObservationsResponse(acknowledged_sequence=acknowledged)
+    async def _answers(self, link: AgentLink, requests: Requests, context: Context) -> Responses:
+        acknowledged = await self._worker.run(self._store.acknowledged, link.stream)
+        yield acknowledgement(acknowledged)
+        coming = asyncio.ensure_future(anext(requests, None))
+        wanted = asyncio.ensure_future(link.outgoing.get())
+        try:
+            while True:
+                await asyncio.wait((coming, wanted), return_when=asyncio.FIRST_COMPLETED)
+                if wanted.done():
+                    yield acknowledgement(acknowledged, wanted.result())
+                    wanted = asyncio.ensure_future(link.outgoing.get())
+                if coming.done():
+                    if (request := coming.result()) is None:
+                        return
+                    self._access.check_certificate(context)
+                    sequence = await self._taken_in(link, request)
+                    coming = asyncio.ensure_future(anext(requests, None))
+                    if sequence:
+                        acknowledged = max(acknowledged, sequence)
+                        yield acknowledgement(acknowledged)
+        finally:
+            coming.cancel()
+            wanted.cancel()
 
-    async def _stored(self, stream: Stream, request: ingest_pb2.StreamObservationsRequest) -> int:
+    async def _taken_in(self, link: AgentLink, request: ingest_pb2.StreamObservationsRequest) -> int:
+        """The number of the batch that is stored now; 0 for what is not acknowledged."""
         size = request.ByteSize()
         if size > MAX_BATCH_BYTES:
-            raise OverloadedError(f"a batch has {size} bytes; it may have {MAX_BATCH_BYTES}")
+            raise OverloadedError(f"a message has {size} bytes; it may have {MAX_BATCH_BYTES}")
+        if piece := decode_piece(request):
+            await link.feed(piece)
+            return 0
+        began = time.monotonic()
         async with self._budget.spent(size):
-            batch = decode_batch(stream, request)
-            await self._committer.commit(batch)
+            sequence = await self._stored(link.stream, request)
+        self._telemetry.acknowledge_seconds.observe(time.monotonic() - began)
+        return sequence
+
+    async def _stored(self, stream: Stream, request: ingest_pb2.StreamObservationsRequest) -> int:
+        batch = decode_batch(stream, request)
+        await self._committer.commit(batch)
         self._telemetry.batches.inc()
         self._telemetry.rows.inc(len(batch.site_counters["process"]))
         return batch.sequence

@@ -8,7 +8,17 @@ from numpy.typing import NDArray
 
 from gosonde_collector.errors import BatchError
 from gosonde_collector.ingest.columns import MAX_VALUE, equal_lengths, numbers, strings, text
-from gosonde_collector.model import Batch, Columns, Process, ProcessKey, Site, Stream
+from gosonde_collector.model import (
+    Batch,
+    Columns,
+    Process,
+    ProcessKey,
+    Site,
+    SnapshotKind,
+    SnapshotPiece,
+    SnapshotRequest,
+    Stream,
+)
 
 MAX_PROCESSES = 10_000
 MAX_LOSSES = 1_000
@@ -19,6 +29,7 @@ PREVIOUS_ENDS = {
     ingest_pb2.PREVIOUS_END_KILLED: "killed",
     ingest_pb2.PREVIOUS_END_REBOOTED: "rebooted",
 }
+KINDS = {SnapshotKind.MEMORY: model_pb2.SNAPSHOT_KIND_MEMORY}
 
 PROBE_COSTS = ("probe_ns", "cpu_ns", "target_ppm", "core_ppm")
 
@@ -52,6 +63,38 @@ def decode_hello(request: ingest_pb2.StreamObservationsRequest) -> Stream:
         _number("hello.agent_run", hello.agent_run),
         PREVIOUS_ENDS.get(hello.previous_end, "unspecified"),
     )
+
+
+def decode_kinds(request: ingest_pb2.StreamObservationsRequest) -> frozenset[SnapshotKind]:
+    """The kinds of snapshots that a hello offers, those that are not known here left out."""
+    return frozenset(kind for kind, number in KINDS.items() if number in request.hello.snapshot_kinds)
+
+
+def decode_piece(request: ingest_pb2.StreamObservationsRequest) -> SnapshotPiece | None:
+    """The piece of a snapshot in a later request; None when it is no such thing.
+
+    Raises:
+        BatchError: Its reason is too long.
+    """
+    if request.WhichOneof("message") != "snapshot_piece":
+        return None
+    piece = request.snapshot_piece
+    return SnapshotPiece(piece.id, piece.chunk, piece.last, text("snapshot_piece.failure", piece.failure))
+
+
+def acknowledgement(sequence: int, request: SnapshotRequest | None = None) -> ingest_pb2.StreamObservationsResponse:
+    """A response, with the snapshot that is asked for by the way."""
+    response = ingest_pb2.StreamObservationsResponse(acknowledged_sequence=sequence)
+    if request:
+        key = request.process
+        response.snapshot_request.id = request.id
+        response.snapshot_request.kind = KINDS[request.kind]
+        response.snapshot_request.process.CopyFrom(
+            model_pb2.ProcessKey(
+                boot_id=key.boot_id, pid=key.pid, start_ticks=key.start_ticks, exec_epoch=key.exec_epoch
+            )
+        )
+    return response
 
 
 def decode_batch(stream: Stream, request: ingest_pb2.StreamObservationsRequest) -> Batch:

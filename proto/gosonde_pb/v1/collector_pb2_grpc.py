@@ -65,6 +65,11 @@ class CollectorServiceStub:
                 request_serializer=gosonde_dot_v1_dot_collector__pb2.PushSnapshotRequest.SerializeToString,
                 response_deserializer=gosonde_dot_v1_dot_collector__pb2.PushSnapshotResponse.FromString,
                 _registered_method=True)
+        self.TakeSnapshot = channel.unary_unary(
+                '/gosonde.v1.CollectorService/TakeSnapshot',
+                request_serializer=gosonde_dot_v1_dot_collector__pb2.TakeSnapshotRequest.SerializeToString,
+                response_deserializer=gosonde_dot_v1_dot_collector__pb2.TakeSnapshotResponse.FromString,
+                _registered_method=True)
         self.ExplainFinding = channel.unary_unary(
                 '/gosonde.v1.CollectorService/ExplainFinding',
                 request_serializer=gosonde_dot_v1_dot_collector__pb2.ExplainFindingRequest.SerializeToString,
@@ -124,6 +129,13 @@ class CollectorServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def TakeSnapshot(self, request, context):
+        """Has the agent of a host take a snapshot of a process, and stores it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ExplainFinding(self, request, context):
         """One finding with its evidence.
         """
@@ -177,6 +189,11 @@ def add_CollectorServiceServicer_to_server(servicer, server):
                     servicer.PushSnapshot,
                     request_deserializer=gosonde_dot_v1_dot_collector__pb2.PushSnapshotRequest.FromString,
                     response_serializer=gosonde_dot_v1_dot_collector__pb2.PushSnapshotResponse.SerializeToString,
+            ),
+            'TakeSnapshot': grpc.unary_unary_rpc_method_handler(
+                    servicer.TakeSnapshot,
+                    request_deserializer=gosonde_dot_v1_dot_collector__pb2.TakeSnapshotRequest.FromString,
+                    response_serializer=gosonde_dot_v1_dot_collector__pb2.TakeSnapshotResponse.SerializeToString,
             ),
             'ExplainFinding': grpc.unary_unary_rpc_method_handler(
                     servicer.ExplainFinding,
@@ -357,6 +374,33 @@ class CollectorService:
             '/gosonde.v1.CollectorService/PushSnapshot',
             gosonde_dot_v1_dot_collector__pb2.PushSnapshotRequest.SerializeToString,
             gosonde_dot_v1_dot_collector__pb2.PushSnapshotResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TakeSnapshot(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gosonde.v1.CollectorService/TakeSnapshot',
+            gosonde_dot_v1_dot_collector__pb2.TakeSnapshotRequest.SerializeToString,
+            gosonde_dot_v1_dot_collector__pb2.TakeSnapshotResponse.FromString,
             options,
             channel_credentials,
             insecure,

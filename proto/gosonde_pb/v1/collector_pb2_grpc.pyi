@@ -41,6 +41,8 @@ class CollectorServiceStub:
     ListFindings: _grpc.UnaryUnaryMultiCallable[_collector_pb2.ListFindingsRequest, _collector_pb2.ListFindingsResponse]
     PushSnapshot: _grpc.StreamUnaryMultiCallable[_collector_pb2.PushSnapshotRequest, _collector_pb2.PushSnapshotResponse]
     """The first request is the header, every later one a piece of the file."""
+    TakeSnapshot: _grpc.UnaryUnaryMultiCallable[_collector_pb2.TakeSnapshotRequest, _collector_pb2.TakeSnapshotResponse]
+    """Has the agent of a host take a snapshot of a process, and stores it."""
     ExplainFinding: _grpc.UnaryUnaryMultiCallable[_collector_pb2.ExplainFindingRequest, _collector_pb2.ExplainFindingResponse]
     """One finding with its evidence."""
     WatchFindings: _grpc.UnaryStreamMultiCallable[_collector_pb2.WatchFindingsRequest, _collector_pb2.WatchFindingsResponse]
@@ -61,6 +63,8 @@ class CollectorServiceAsyncStub(CollectorServiceStub):
     ListFindings: _aio.UnaryUnaryMultiCallable[_collector_pb2.ListFindingsRequest, _collector_pb2.ListFindingsResponse]  # type: ignore[assignment]
     PushSnapshot: _aio.StreamUnaryMultiCallable[_collector_pb2.PushSnapshotRequest, _collector_pb2.PushSnapshotResponse]  # type: ignore[assignment]
     """The first request is the header, every later one a piece of the file."""
+    TakeSnapshot: _aio.UnaryUnaryMultiCallable[_collector_pb2.TakeSnapshotRequest, _collector_pb2.TakeSnapshotResponse]  # type: ignore[assignment]
+    """Has the agent of a host take a snapshot of a process, and stores it."""
     ExplainFinding: _aio.UnaryUnaryMultiCallable[_collector_pb2.ExplainFindingRequest, _collector_pb2.ExplainFindingResponse]  # type: ignore[assignment]
     """One finding with its evidence."""
     WatchFindings: _aio.UnaryStreamMultiCallable[_collector_pb2.WatchFindingsRequest, _collector_pb2.WatchFindingsResponse]  # type: ignore[assignment]
@@ -114,6 +118,14 @@ class CollectorServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_collector_pb2.PushSnapshotResponse, _abc.Awaitable[_collector_pb2.PushSnapshotResponse]]:
         """The first request is the header, every later one a piece of the file."""
+
+    @_abc_1.abstractmethod
+    def TakeSnapshot(
+        self,
+        request: _collector_pb2.TakeSnapshotRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_collector_pb2.TakeSnapshotResponse, _abc.Awaitable[_collector_pb2.TakeSnapshotResponse]]:
+        """Has the agent of a host take a snapshot of a process, and stores it."""
 
     @_abc_1.abstractmethod
     def ExplainFinding(

@@ -3,8 +3,10 @@
 isort:skip_file
 """
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from gosonde_pb.v1 import model_pb2 as _model_pb2
 import builtins as _builtins
@@ -56,6 +58,7 @@ class Hello(_message.Message):
     AGENT_VERSION_FIELD_NUMBER: _builtins.int
     AGENT_RUN_FIELD_NUMBER: _builtins.int
     PREVIOUS_END_FIELD_NUMBER: _builtins.int
+    SNAPSHOT_KINDS_FIELD_NUMBER: _builtins.int
     agent_id: _builtins.str
     """Stays the same for the life of an installation."""
     agent_epoch: _builtins.str
@@ -66,6 +69,10 @@ class Hello(_message.Message):
     """Grows from one start of the agent to the next; tells which of two epochs is the newer one. 0 when it is not known."""
     previous_end: Global___PreviousEnd.ValueType
     """Unspecified in a stream that delivers what a former run left behind."""
+    @_builtins.property
+    def snapshot_kinds(self) -> _containers.RepeatedScalarFieldContainer[_model_pb2.SnapshotKind.ValueType]:
+        """What the collector may ask for in this stream."""
+
     def __init__(
         self,
         *,
@@ -75,10 +82,11 @@ class Hello(_message.Message):
         agent_version: _builtins.str = ...,
         agent_run: _builtins.int = ...,
         previous_end: Global___PreviousEnd.ValueType = ...,
+        snapshot_kinds: _abc.Iterable[_model_pb2.SnapshotKind.ValueType] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_epoch", b"agent_epoch", "agent_id", b"agent_id", "agent_run", b"agent_run", "agent_version", b"agent_version", "host", b"host", "previous_end", b"previous_end"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_epoch", b"agent_epoch", "agent_id", b"agent_id", "agent_run", b"agent_run", "agent_version", b"agent_version", "host", b"host", "previous_end", b"previous_end", "snapshot_kinds", b"snapshot_kinds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -109,26 +117,93 @@ class Batch(_message.Message):
 Global___Batch: _TypeAlias = Batch  # noqa: Y015
 
 @_typing.final
+class SnapshotRequest(_message.Message):
+    """The collector wants a snapshot of a process that the agent watches."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    PROCESS_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    id: _builtins.int
+    """Chosen by the collector; the answer repeats it."""
+    kind: _model_pb2.SnapshotKind.ValueType
+    @_builtins.property
+    def process(self) -> _model_pb2.ProcessKey: ...
+    def __init__(
+        self,
+        *,
+        id: _builtins.int = ...,
+        process: _model_pb2.ProcessKey | None = ...,
+        kind: _model_pb2.SnapshotKind.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["process", b"process"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "kind", b"kind", "process", b"process"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SnapshotRequest: _TypeAlias = SnapshotRequest  # noqa: Y015
+
+@_typing.final
+class SnapshotPiece(_message.Message):
+    """A piece of the answer to a snapshot request."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    CHUNK_FIELD_NUMBER: _builtins.int
+    LAST_FIELD_NUMBER: _builtins.int
+    FAILURE_FIELD_NUMBER: _builtins.int
+    id: _builtins.int
+    """That of the request."""
+    chunk: _builtins.bytes
+    """What follows in the file, which is a gzipped profile.proto."""
+    last: _builtins.bool
+    """The file is whole with this piece."""
+    failure: _builtins.str
+    """Why there is no snapshot; no piece follows."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.int = ...,
+        chunk: _builtins.bytes = ...,
+        last: _builtins.bool = ...,
+        failure: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "failure", b"failure", "id", b"id", "last", b"last"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SnapshotPiece: _TypeAlias = SnapshotPiece  # noqa: Y015
+
+@_typing.final
 class StreamObservationsRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     HELLO_FIELD_NUMBER: _builtins.int
     BATCH_FIELD_NUMBER: _builtins.int
+    SNAPSHOT_PIECE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def hello(self) -> Global___Hello: ...
     @_builtins.property
     def batch(self) -> Global___Batch: ...
+    @_builtins.property
+    def snapshot_piece(self) -> Global___SnapshotPiece: ...
     def __init__(
         self,
         *,
         hello: Global___Hello | None = ...,
         batch: Global___Batch | None = ...,
+        snapshot_piece: Global___SnapshotPiece | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "hello", b"hello", "message", b"message"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "hello", b"hello", "message", b"message", "snapshot_piece", b"snapshot_piece"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "hello", b"hello", "message", b"message"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "hello", b"hello", "message", b"message", "snapshot_piece", b"snapshot_piece"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["hello", "batch"]  # noqa: Y015
+    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["hello", "batch", "snapshot_piece"]  # noqa: Y015
     _WhichOneofArgType_message: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_message) -> _WhichOneofReturnType_message | None: ...
 
@@ -139,16 +214,22 @@ class StreamObservationsResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ACKNOWLEDGED_SEQUENCE_FIELD_NUMBER: _builtins.int
+    SNAPSHOT_REQUEST_FIELD_NUMBER: _builtins.int
     acknowledged_sequence: _builtins.int
     """Every batch up to this one is durable. The first response answers the hello."""
+    @_builtins.property
+    def snapshot_request(self) -> Global___SnapshotRequest:
+        """Only of a kind that the hello named."""
+
     def __init__(
         self,
         *,
         acknowledged_sequence: _builtins.int = ...,
+        snapshot_request: Global___SnapshotRequest | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["snapshot_request", b"snapshot_request"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledged_sequence", b"acknowledged_sequence"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledged_sequence", b"acknowledged_sequence", "snapshot_request", b"snapshot_request"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

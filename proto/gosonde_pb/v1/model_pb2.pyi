@@ -41,6 +41,24 @@ LEVEL_REFUSED: Level.ValueType  # 2
 """Refused: see Process.refusal."""
 Global___Level: _TypeAlias = Level  # noqa: Y015
 
+class _SnapshotKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _SnapshotKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SnapshotKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SNAPSHOT_KIND_UNSPECIFIED: _SnapshotKind.ValueType  # 0
+    SNAPSHOT_KIND_MEMORY: _SnapshotKind.ValueType  # 1
+    """The goroutines, read from the process's memory: a pprof profile that says so in its comment."""
+
+class SnapshotKind(_SnapshotKind, metaclass=_SnapshotKindEnumTypeWrapper):
+    """What a snapshot is made from."""
+
+SNAPSHOT_KIND_UNSPECIFIED: SnapshotKind.ValueType  # 0
+SNAPSHOT_KIND_MEMORY: SnapshotKind.ValueType  # 1
+"""The goroutines, read from the process's memory: a pprof profile that says so in its comment."""
+Global___SnapshotKind: _TypeAlias = SnapshotKind  # noqa: Y015
+
 @_typing.final
 class ProcessKey(_message.Message):
     """A process image: what one exec started. The same pid that execs again is

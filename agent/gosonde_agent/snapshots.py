@@ -1,0 +1,118 @@
+"""Takes the snapshots that the collector asks for: of processes that are watched, one at a time, within bounds."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeVar
+
+import structlog
+from gosonde.clock import steady_unix_nano
+from gosonde.errors import GosondeError, NotFoundError, OverloadedError, UnsupportedError
+
+from gosonde_agent.model import ProcessKey
+from gosonde_agent.sources.memory.target import KnownBinaries, opened
+from gosonde_agent.wire_profile import encode_profile
+
+log = structlog.get_logger(__name__)
+
+#: A snapshot that takes longer is given up.
+MAX_SECONDS = 30.0
+#: What part of one CPU taking snapshots may use, and the least pause after one.
+LARGEST_SHARE = 0.05
+LEAST_PAUSE_SECONDS = 0.2
+
+Item = TypeVar("Item")
+
+
+class SnapshotKind(StrEnum):
+    """What a snapshot is made from."""
+
+    MEMORY = "memory"
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotRequest:
+    """What the collector asks for. `kind` is None for one that this agent does not know."""
+
+    id: int
+    process: ProcessKey
+    kind: SnapshotKind | None
+
+
+class Patience:
+    """Ends what takes longer than MAX_SECONDS, or what nobody waits for any more; of use in any thread."""
+
+    def __init__(self) -> None:
+        self._end = time.monotonic() + MAX_SECONDS
+        self._over = threading.Event()
+
+    def lose(self) -> None:
+        """Nobody waits any more."""
+        self._over.set()
+
+    def while_it_lasts(self, items: Iterable[Item]) -> Iterator[Item]:
+        """The items. Raises OverloadedError when patience is over."""
+        for item in items:
+            if self._over.is_set() or time.monotonic() > self._end:
+                raise OverloadedError(f"it takes longer than {MAX_SECONDS:g} s, or nobody waits for it any more")
+            yield item
+
+
+#: Makes a gzipped profile.proto of a process; runs in a thread and may raise GosondeError.
+Taker = Callable[[int, Patience], bytes]
+
+
+class Snapshots:
+    """Every kind of snapshot that this agent can take; `takers` is the one place that lists them."""
+
+    def __init__(self, watches: Callable[[ProcessKey], bool]) -> None:
+        self._watches = watches
+        self._known = KnownBinaries()
+        self._turn = asyncio.Lock()
+        self._not_before = 0.0
+        self.takers: Mapping[SnapshotKind, Taker] = {SnapshotKind.MEMORY: self._read_memory}
+
+    async def take(self, request: SnapshotRequest) -> bytes:
+        """A gzipped profile.proto.
+
+        Raises:
+            UnsupportedError: The kind is not known here, or the process cannot be read.
+            NotFoundError: No such process is watched, or it ended meanwhile.
+            OverloadedError: It took too long, or the process has too many different stacks.
+            GosondeError: Anything else that made it impossible.
+        """
+        taker = self.takers.get(request.kind) if request.kind else None
+        if taker is None:
+            raise UnsupportedError("the agent knows no such kind of snapshot; it may be older than the collector")
+        async with self._turn:
+            await asyncio.sleep(max(self._not_before - time.monotonic(), 0))
+            self._check(request.process)
+            data = await self._in_thread(taker, request.process.pid)
+            self._check(request.process)
+        return data
+
+    def _check(self, process: ProcessKey) -> None:
+        if not self._watches(process):
+            raise NotFoundError(f"process {process.pid} is not watched, has ended, or runs another program now")
+
+    async def _in_thread(self, taker: Taker, pid: int) -> bytes:
+        began, patience = time.monotonic(), Patience()
+        try:
+            return await asyncio.to_thread(taker, pid, patience)
+        except GosondeError:
+            raise
+        except Exception as error:  # a fault of ours in reading what others control must not end the agent
+            log.exception("a snapshot could not be taken", pid=pid)
+            raise GosondeError(f"{type(error).__name__}: {error}") from error
+        finally:
+            patience.lose()
+            now = time.monotonic()
+            self._not_before = now + max(LEAST_PAUSE_SECONDS, (now - began) / LARGEST_SHARE)
+
+    def _read_memory(self, pid: int, patience: Patience) -> bytes:
+        taken_unix_nano = steady_unix_nano()
+        with opened(pid, self._known) as target:
+            return encode_profile(patience.while_it_lasts(target.goroutines()), taken_unix_nano)

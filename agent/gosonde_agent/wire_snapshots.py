@@ -1,0 +1,45 @@
+"""Requests for snapshots, and their answers, as messages of the stream."""
+
+from collections.abc import Iterable, Iterator
+
+from gosonde_pb.v1 import ingest_pb2, model_pb2
+
+from gosonde_agent import wire
+from gosonde_agent.model import ProcessKey
+from gosonde_agent.snapshots import SnapshotKind, SnapshotRequest
+
+#: Bytes of the file in one message: small enough that batches are not held up behind it.
+PIECE_BYTES = 256 << 10
+KINDS = {SnapshotKind.MEMORY: model_pb2.SNAPSHOT_KIND_MEMORY}
+KIND_OF = {number: kind for kind, number in KINDS.items()}
+
+
+def offering(hello: wire.Request, kinds: Iterable[SnapshotKind]) -> wire.Request:
+    """A hello that names the kinds of snapshots that may be asked for."""
+    hello.hello.snapshot_kinds.extend(KINDS[kind] for kind in kinds)
+    return hello
+
+
+def requested(response: wire.Response) -> SnapshotRequest | None:
+    """The request in a response, if there is one."""
+    if not response.HasField("snapshot_request"):
+        return None
+    request = response.snapshot_request
+    key = ProcessKey(
+        request.process.boot_id, request.process.pid, request.process.start_ticks, request.process.exec_epoch
+    )
+    return SnapshotRequest(request.id, key, KIND_OF.get(request.kind))
+
+
+def pieces(request_id: int, data: bytes) -> Iterator[wire.Request]:
+    """The file in messages of bounded size."""
+    for start in range(0, len(data), PIECE_BYTES):
+        piece = ingest_pb2.SnapshotPiece(
+            id=request_id, chunk=data[start : start + PIECE_BYTES], last=start + PIECE_BYTES >= len(data)
+        )
+        yield wire.Request(snapshot_piece=piece)
+
+
+def failure(request_id: int, reason: str) -> wire.Request:
+    """Says that there is no snapshot, and why."""
+    return wire.Request(snapshot_piece=ingest_pb2.SnapshotPiece(id=request_id, failure=wire.text(reason) or "unknown"))

@@ -1,0 +1,30 @@
+"""`gosonde snapshot`: have the goroutines of a process read by the agent of its host."""
+
+from typing import Annotated
+
+import typer
+
+from gosonde import rendering
+from gosonde.collector_client import CollectorClient
+from gosonde.commands._asking import DEFAULT_ADDRESS, Collector, Json, snapshot_line
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command()(snapshot)
+
+
+def snapshot(
+    *,
+    host: Annotated[str, typer.Option(metavar="H", help="The host of the process, as gosonde processes names it.")],
+    pid: Annotated[int, typer.Option(metavar="N", min=1, max=(1 << 32) - 1, help="The process.")],
+    json: Json = False,
+    collector: Collector = DEFAULT_ADDRESS,
+) -> None:
+    """Have the agent of a host read every goroutine of a process from its memory, as evidence for findings."""
+    with CollectorClient(collector) as client:
+        taken = client.take_snapshot(host, pid)
+    if json:
+        rendering.print_json(taken)
+    else:
+        rendering.console().print(snapshot_line(taken), markup=False)

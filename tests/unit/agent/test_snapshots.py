@@ -1,0 +1,117 @@
+"""Snapshots are taken of watched processes alone, one at a time, and whatever goes wrong becomes a reason."""
+
+import asyncio
+import os
+import threading
+from collections.abc import Callable
+
+import pytest
+from gosonde.errors import GosondeError, InvalidInputError, NotFoundError, OverloadedError, UnsupportedError
+from gosonde_agent import wire
+from gosonde_agent.model import ProcessKey
+from gosonde_agent.snapshots import Patience, SnapshotKind, SnapshotRequest, Snapshots, Taker
+from gosonde_agent.uplink_snapshots import MAX_WAITING, SnapshotAnswers
+
+KEY = ProcessKey("boot", os.getpid(), 1, 0)
+
+
+def request(kind: SnapshotKind | None = SnapshotKind.MEMORY, number: int = 1) -> SnapshotRequest:
+    return SnapshotRequest(number, KEY, kind)
+
+
+def taking(taker: Taker, watches: Callable[[ProcessKey], bool] = lambda key: key == KEY) -> Snapshots:
+    snapshots = Snapshots(watches)
+    snapshots.takers = {SnapshotKind.MEMORY: taker}
+    return snapshots
+
+
+async def test_a_process_that_is_not_watched_is_not_read() -> None:
+    read: list[int] = []
+    snapshots = taking(lambda pid, _: bytes(read.append(pid) or 0), lambda _: False)  # type: ignore[func-returns-value]
+    with pytest.raises(NotFoundError, match="is not watched"):
+        await snapshots.take(request())
+    assert not read
+
+
+async def test_a_process_that_ended_meanwhile_gives_no_snapshot() -> None:
+    known = iter((True, False))
+    with pytest.raises(NotFoundError, match="has ended"):
+        await taking(lambda _pid, _: b"profile", lambda _: next(known)).take(request())
+
+
+async def test_a_kind_of_a_newer_collector_is_refused() -> None:
+    with pytest.raises(UnsupportedError, match="no such kind"):
+        await taking(lambda _pid, _: b"profile").take(request(None))
+
+
+async def test_a_process_that_cannot_be_read_gives_the_reason() -> None:
+    with pytest.raises(UnsupportedError, match="not a Go binary"):
+        await Snapshots(lambda _: True).take(request())
+
+
+async def test_a_fault_becomes_a_reason_too() -> None:
+    def broken(_pid: int, _patience: Patience) -> bytes:
+        raise ValueError("of ours")
+
+    with pytest.raises(GosondeError, match="ValueError: of ours"):
+        await taking(broken).take(request())
+
+
+async def test_one_is_taken_at_a_time_with_a_pause_between() -> None:
+    busy = threading.Lock()
+
+    def exclusive(_pid: int, _patience: Patience) -> bytes:
+        assert busy.acquire(blocking=False), "two at a time"
+        busy.release()
+        return b"profile"
+
+    snapshots = taking(exclusive)
+    assert await asyncio.gather(*(snapshots.take(request()) for _ in range(3))) == [b"profile"] * 3
+    assert snapshots._not_before > 0
+
+
+async def test_nobody_reads_on_when_nobody_waits_any_more() -> None:
+    begun, given_up = threading.Event(), threading.Event()
+
+    def endless(_pid: int, patience: Patience) -> bytes:
+        begun.set()
+        try:
+            return bytes(len(list(patience.while_it_lasts(iter(int, 1)))))
+        except OverloadedError:
+            given_up.set()
+            raise
+
+    task = asyncio.create_task(taking(endless).take(request()))
+    await asyncio.to_thread(begun.wait, 20)
+    task.cancel()
+    assert await asyncio.to_thread(given_up.wait, 20)
+
+
+async def test_a_collector_that_asks_for_too_many_at_a_time_is_cut_off() -> None:
+    async def send(_message: wire.Request) -> None: ...
+
+    answers = SnapshotAnswers(taking(lambda _pid, _: b"profile"), send)
+    for number in range(MAX_WAITING):
+        answers.ask(request(number=number))
+    with pytest.raises(InvalidInputError, match="more than 8 snapshots"):
+        answers.ask(request())
+
+
+async def test_an_answer_comes_in_pieces_and_the_last_says_so() -> None:
+    sent: list[wire.Request] = []
+
+    async def send(message: wire.Request) -> None:
+        sent.append(message)
+
+    answers = SnapshotAnswers(taking(lambda _pid, _: bytes(600_000)), send)
+    answers.ask(request(number=7))
+    answers.ask(request(None, number=8))
+    task = asyncio.create_task(answers.run())
+    while len(sent) < 4:
+        await asyncio.sleep(0.001)
+    task.cancel()
+    pieces = [message.snapshot_piece for message in sent]
+    assert [piece.id for piece in pieces] == [7, 7, 7, 8]
+    assert [piece.last for piece in pieces] == [False, False, True, False]
+    assert sum(len(piece.chunk) for piece in pieces) == 600_000
+    assert "no such kind" in pieces[3].failure
