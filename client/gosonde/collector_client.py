@@ -135,9 +135,10 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Pushed:
-    """What the collector made of a snapshot that it was given or had taken."""
+    """What the collector made of a profile that it was given or had taken."""
 
     snapshot_id: str
+    kind: str
     format: str
     goroutines: int
     distinct_stacks: int
@@ -188,16 +189,16 @@ class CollectorClient:
                 yield piece.chunk
 
     def push_snapshot(self, file: IO[bytes], host: str, pid: int, taken_unix_nano: int = 0) -> Pushed:
-        """Sends a goroutine profile; a time of 0 means now, unless the profile itself says when it was taken."""
+        """Sends a profile of any kind; a time of 0 means now, unless the profile itself says when it was taken."""
         header = collector_pb2.SnapshotHeader(host=host, pid=pid, taken_unix_nano=taken_unix_nano)
         answer = self._call(self._stub.PushSnapshot, _pieces(header, file))
-        return Pushed(answer.snapshot_id, answer.format, answer.goroutines, answer.distinct_stacks)
+        return Pushed(answer.snapshot_id, answer.kind, answer.format, answer.goroutines, answer.distinct_stacks)
 
     def take_snapshot(self, host: str, pid: int) -> Pushed:
         """Has the host's agent read the goroutines of a process from its memory, and the collector store them."""
         request = collector_pb2.TakeSnapshotRequest(host=host, pid=pid, kind=model_pb2.SNAPSHOT_KIND_MEMORY)
         answer = self._call(self._stub.TakeSnapshot, request, max(self._timeout, SNAPSHOT_SECONDS))
-        return Pushed(answer.snapshot_id, answer.format, answer.goroutines, answer.distinct_stacks)
+        return Pushed(answer.snapshot_id, answer.kind, answer.format, answer.goroutines, answer.distinct_stacks)
 
     def _call(self, method: Callable[..., Response], request: object, timeout: float | None = None) -> Response:
         with self._errors():

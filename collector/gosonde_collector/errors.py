@@ -1,5 +1,7 @@
 """What the collector raises on purpose."""
 
+from enum import StrEnum
+
 from gosonde.errors import GosondeError, InvalidInputError, OverloadedError
 
 
@@ -7,8 +9,33 @@ class BatchError(InvalidInputError):
     """A batch, or the hello before it, breaks the protocol. The message says which column and which row."""
 
 
+class Refusal(StrEnum):
+    """Why evidence is refused, as the metric gosonde_collector_evidence_refused_total names it."""
+
+    MALFORMED = "malformed"
+    TRUNCATED = "truncated"
+    TOO_LARGE = "too_large"
+    EMPTY = "empty"
+    UNKNOWN_KIND = "unknown_kind"
+    #: Of another process or another build.
+    MISMATCHED = "mismatched"
+    #: From the future, or from a time when the process did not run.
+    UNTIMELY = "untimely"
+    UNKNOWN_PROCESS = "unknown_process"
+    #: It came too slowly, or there was no room for it.
+    NOT_TAKEN = "not_taken"
+
+
 class ProfileError(InvalidInputError):
-    """A pushed file is not a goroutine profile, is cut off, or is too large. The message says where."""
+    """A profile or a gctrace log is damaged, cut off, too large, of no known kind, or another process's.
+
+    Attributes:
+        reason: Which of these.
+    """
+
+    def __init__(self, message: str, reason: Refusal = Refusal.MALFORMED) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class StoreError(GosondeError):

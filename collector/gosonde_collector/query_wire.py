@@ -5,6 +5,7 @@ from gosonde_pb.v1 import collector_pb2, model_pb2
 
 from gosonde_collector.analysis.finding import Finding
 from gosonde_collector.evidence.model import GoroutineProfile
+from gosonde_collector.evidence.parse import Profile
 from gosonde_collector.model import GcCycle, KnownProcess, ProcessFilter, ProcessKey, Site, SiteTotal, SnapshotKind
 from gosonde_collector.snapshot_requests import Taken
 
@@ -126,13 +127,14 @@ def finding_message(finding: Finding) -> collector_pb2.Finding:
     )
 
 
-def push_answer(snapshot_id: str, profile: GoroutineProfile) -> collector_pb2.PushSnapshotResponse:
+def push_answer(snapshot_id: str, profile: Profile) -> collector_pb2.PushSnapshotResponse:
     """What PushSnapshot answers."""
     return collector_pb2.PushSnapshotResponse(
         snapshot_id=snapshot_id,
         format=profile.format,
-        goroutines=profile.goroutines,
-        distinct_stacks=len({group.frames for group in profile.groups}),
+        goroutines=profile.goroutines if isinstance(profile, GoroutineProfile) else 0,
+        distinct_stacks=len(profile.stacks),
+        kind=profile.kind,
     )
 
 
@@ -156,4 +158,5 @@ def take_answer(taken: Taken) -> collector_pb2.TakeSnapshotResponse:
         format=pushed.format,
         goroutines=pushed.goroutines,
         distinct_stacks=pushed.distinct_stacks,
+        kind=pushed.kind,
     )

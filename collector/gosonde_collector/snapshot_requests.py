@@ -16,8 +16,8 @@ from gosonde.errors import NotFoundError, OverloadedError, UnsupportedError
 
 from gosonde_collector.errors import ProfileError, SnapshotError
 from gosonde_collector.evidence import snapshots
-from gosonde_collector.evidence.model import MEMORY, GoroutineProfile
-from gosonde_collector.evidence.parse import parse_profile
+from gosonde_collector.evidence.model import MEMORY
+from gosonde_collector.evidence.parse import Profile, parse_profile
 from gosonde_collector.evidence.upload import ProfileUpload
 from gosonde_collector.model import (
     ProcessFilter,
@@ -46,7 +46,7 @@ class Taken:
     """A snapshot that was taken and stored."""
 
     id: str
-    profile: GoroutineProfile
+    profile: Profile
 
 
 @dataclass(slots=True)
@@ -191,7 +191,7 @@ class SnapshotRequests:
         log.info("snapshot stored", host=host, pid=pid, format=profile.format, id=snapshot_id)
         return Taken(snapshot_id, profile)
 
-    async def _profile(self, link: AgentLink, process: ProcessKey, kind: SnapshotKind) -> GoroutineProfile:
+    async def _profile(self, link: AgentLink, process: ProcessKey, kind: SnapshotKind) -> Profile:
         data = await link.ask(process, kind)
         try:
             profile = await asyncio.to_thread(parse_profile, data)

@@ -108,10 +108,10 @@ TEXT = (RECORDED / "go1.24.debug2.txt").read_bytes()
         (Pieces(TEXT[:-20], iter(())), "cut off"),
         (Pieces(b"", iter(())), "empty"),
         (Pieces(gzip.compress(b"goroutine " + bytes(200 << 20)), iter(())), "inflates to more than"),
-        (Pieces(b"<html>", zeros(100 << 20)), "not a goroutine profile"),
+        (Pieces(b"<html>", zeros(100 << 20)), "not a profile"),
         (Pieces(b"goroutine ", zeros(100 << 20)), "larger than"),
         (Pieces(b"\x0a", zeros(100 << 20)), "larger than"),
-        (Pieces(gzip.compress(os.urandom(1 << 20)), iter(())), "not a goroutine profile"),
+        (Pieces(gzip.compress(os.urandom(1 << 20)), iter(())), "not a profile"),
     ],
     ids=["truncated proto", "truncated text", "nothing", "bomb", "100 MB html", "100 MB text", "100 MB proto", "noise"],
 )

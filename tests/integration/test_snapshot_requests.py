@@ -163,7 +163,7 @@ def test_the_agents_reason_is_told(collector: CollectorProcess) -> None:
 
 @pytest.mark.parametrize(
     ("chunk", "words"),
-    [(b"<html>", "not a goroutine profile"), (b"goroutine 1 [running]:\nmain.main()\n\tmain.go:1 +0x1\n", "debug=2")],
+    [(b"<html>", "not a profile"), (b"goroutine 1 [running]:\nmain.main()\n\tmain.go:1 +0x1\n", "debug=2")],
 )
 def test_an_answer_that_is_something_else_is_refused(collector: CollectorProcess, chunk: bytes, words: str) -> None:
     with answers(collector, "wrong") as stream, asking(collector, "wrong") as taken:

@@ -12,10 +12,15 @@ Pid = Annotated[int, typer.Option(metavar="N", min=0, max=(1 << 32) - 1, help="O
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document; docs/json.md describes it.")]
 
 
+#: Kinds of profiles that count goroutines; the others are context.
+COUNTING = frozenset({"goroutine", "goroutineleak"})
+
+
 def snapshot_line(snapshot: Pushed) -> str:
     """A stored snapshot in a sentence."""
+    what = f"{snapshot.goroutines:,} goroutines" if snapshot.kind in COUNTING else "context"
     return (
-        f"snapshot {snapshot.snapshot_id}: {snapshot.goroutines:,} goroutines with {snapshot.distinct_stacks:,} "
+        f"snapshot {snapshot.snapshot_id}: {snapshot.kind} profile, {what} with {snapshot.distinct_stacks:,} "
         f"distinct stacks, read from {snapshot.format}"
     )
 

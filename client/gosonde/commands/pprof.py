@@ -12,7 +12,7 @@ from gosonde.collector_client import CollectorClient
 from gosonde.commands._asking import DEFAULT_ADDRESS, Collector, Json, snapshot_line
 from gosonde.errors import InvalidInputError
 
-pprof = typer.Typer(no_args_is_help=True, help="Hand the collector goroutine profiles of pprof.")
+pprof = typer.Typer(no_args_is_help=True, help="Hand the collector profiles of pprof.")
 
 
 def register(app: typer.Typer) -> None:
@@ -34,7 +34,9 @@ def push(
     json: Json = False,
     collector: Collector = DEFAULT_ADDRESS,
 ) -> None:
-    """Push a goroutine profile: /debug/pprof/goroutine with debug=0, 1 or 2, gzip or not.
+    """Push a profile of /debug/pprof, gzip or not: goroutine, goroutineleak, heap, allocs, block or mutex.
+
+    Goroutine and goroutineleak profiles may have debug=0, 1 or 2, the others debug=0.
 
     The time of a profile is the one it holds (debug=0 does), else when FILE was last written.
     """

@@ -9,7 +9,8 @@ from gosonde_collector.analysis.causes import UNKNOWN, Cause, classify
 from gosonde_collector.analysis.finding import Finding, finding_id
 from gosonde_collector.analysis.gctraces import GcTraces
 from gosonde_collector.analysis.growth import LOOKBACK_NS, MIN_GROWTH, SECOND, Growth, Steps, find_growth
-from gosonde_collector.analysis.witnesses import Witness, counting_witnesses, usable
+from gosonde_collector.analysis.witnesses import Snapshots, Witness, counting_witnesses, usable
+from gosonde_collector.evidence.model import LEAK
 from gosonde_collector.model import ProcessFilter, Site
 from gosonde_collector.store.protocol import Store
 from gosonde_collector.store.records import Series, Snapshot
@@ -78,12 +79,15 @@ class Analyst:
 
     def _evidence(self, series: Series, growth: Growth | None) -> tuple[tuple[Witness, ...], Cause]:
         key = series.process.key
-        memory = self._store.newest_snapshot(series.host, key, from_memory=True)
-        pprof = self._store.newest_snapshot(series.host, key, from_memory=False)
-        others = self._sites(series) if memory or pprof else ()
+        newest = Snapshots(
+            self._store.newest_snapshot(series.host, key, from_memory=True),
+            self._store.newest_snapshot(series.host, key, from_memory=False),
+            self._store.newest_snapshot(series.host, key, from_memory=False, kind=LEAK),
+        )
+        others = self._sites(series) if newest.any else ()
         traced = gctraces.witness(series, growth, self.traces.of(series.host, key))
-        witnesses = (*counting_witnesses(series, growth, memory, pprof, others), traced)
-        return witnesses, _cause(series, growth, (memory, pprof))
+        witnesses = (*counting_witnesses(series, growth, newest, others), traced)
+        return witnesses, _cause(series, growth, (newest.memory, newest.pprof))
 
     def _sites(self, series: Series) -> Sequence[Site]:
         totals = self._store.sites(ProcessFilter(series.host, series.process.key.pid))

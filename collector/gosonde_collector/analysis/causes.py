@@ -10,7 +10,7 @@ from typing import Final
 
 from gosonde_collector.analysis.growth import Growth
 from gosonde_collector.analysis.matching import goroutines_of
-from gosonde_collector.evidence.model import FOR_A, Frame, GoroutineGroup, GoroutineProfile
+from gosonde_collector.evidence.model import FOR_A, LEAKED, Frame, GoroutineGroup, GoroutineProfile
 from gosonde_collector.model import Site
 
 UNKNOWN: Final = "unknown"
@@ -171,7 +171,7 @@ def _receives(state: str, functions: Sequence[str]) -> bool:
 
 
 def _of_stack(state: str, functions: Sequence[str]) -> str:
-    state, _, waits_for = state.partition(FOR_A)
+    state, _, waits_for = state.removesuffix(LEAKED).partition(FOR_A)
     if waits_for in {CONTEXT, TIMER}:
         return waits_for
     for name in functions:

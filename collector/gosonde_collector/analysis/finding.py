@@ -22,6 +22,8 @@ CONFIDENCE: Final = {45: 0.6, 60: 0.65, 110: 0.7, 200: 0.75, 360: 0.8, 860: 0.85
 NO_EXITS: Final = 0.05
 #: What a further witness that agrees takes off the doubt; what one that disagrees leaves of the confidence.
 AGREEING, DISAGREEING = 0.5, 0.4
+#: What the runtime's own proof takes off the doubt.
+PROVING: Final = 0.9
 #: What is left of the confidence of a finding that stopped growing.
 STOPPED: Final = 0.6
 #: A finding is resolved when the live count has fallen back by this share of its rise.
@@ -182,7 +184,7 @@ def judge(growth: Growth, witnesses: tuple[Witness, ...]) -> float:
     )
     for witness in witnesses:
         if witness.name != "events" and witness.verdict == AGREES:
-            sure += (1 - sure) * AGREEING
+            sure += (1 - sure) * (PROVING if witness.strong else AGREEING)
         elif witness.name != "events" and witness.verdict == DISAGREES:
             sure *= DISAGREEING
     return round(sure, 2)

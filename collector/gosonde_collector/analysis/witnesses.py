@@ -1,13 +1,14 @@
 """What each kind of evidence says of a site that grows."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 
 from gosonde_collector.analysis.growth import PARTS, SECOND, Growth, Steps
 from gosonde_collector.analysis.matching import Count, count_goroutines
+from gosonde_collector.evidence.model import LEAK, LEAKED, GoroutineProfile
 from gosonde_collector.model import Site
 from gosonde_collector.store.records import Series, Snapshot
 
@@ -23,22 +24,70 @@ TOLERANCE_MIN: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class Witness:
-    """One kind of evidence: "events", "memory", "pprof" or "gctrace"; `detail` gives the numbers in a sentence."""
+    """One kind of evidence: "events", "memory", "pprof" or "gctrace".
+
+    Attributes:
+        detail: The numbers in a sentence.
+        strong: It is no count that fits, but the runtime's own proof.
+    """
 
     name: str
     verdict: str
     detail: str
+    strong: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshots:
+    """The newest profile of each kind that shows goroutines, None where there is none; `leaked` is goroutineleak's."""
+
+    memory: Snapshot | None
+    pprof: Snapshot | None
+    leaked: Snapshot | None = None
+
+    @property
+    def any(self) -> bool:
+        """Whether there is one at all."""
+        return any((self.memory, self.pprof, self.leaked))
 
 
 def counting_witnesses(
-    series: Series, growth: Growth | None, memory: Snapshot | None, pprof: Snapshot | None, others: Sequence[Site]
+    series: Series, growth: Growth | None, newest: Snapshots, others: Sequence[Site]
 ) -> tuple[Witness, ...]:
     """The witnesses that count goroutines, in their fixed order."""
     return (
         events(series, growth),
-        counted("memory", "no goroutines of this process were read from memory", series, memory, others),
-        counted("pprof", "no snapshot of this process was pushed", series, pprof, others),
+        counted("memory", "no goroutines of this process were read from memory", series, newest.memory, others),
+        proved(series, newest.leaked, others)
+        or proved(series, newest.pprof, others)
+        or counted("pprof", "no snapshot of this process was pushed", series, newest.pprof, others),
     )
+
+
+def proved(series: Series, snapshot: Snapshot | None, others: Sequence[Site]) -> Witness | None:
+    """The runtime's proof (runtime.gcGoroutineLeaks, Go 1.26+) that goroutines of the site wait for ever.
+
+    None when it names none of them: leaks that a global variable reaches, or that poll, are never among them.
+    """
+    if snapshot is None or not usable(series, snapshot):
+        return None
+    shown = count_goroutines(_leaked(snapshot.profile), series.site, others)
+    if not shown.least:
+        return None
+    age = max(series.until_unix_nano - snapshot.taken_unix_nano, 0) / SECOND
+    return Witness(
+        "pprof",
+        AGREES,
+        f"the runtime itself found, {age:.0f} s ago, that {shown.least} goroutines {shown.how} wait for ever",
+        strong=True,
+    )
+
+
+def _leaked(profile: GoroutineProfile) -> GoroutineProfile:
+    """The goroutines of which the runtime says that they leaked."""
+    if profile.kind == LEAK:
+        return profile
+    return replace(profile, groups=tuple(group for group in profile.groups if group.state.endswith(LEAKED)))
 
 
 def events(series: Series, growth: Growth | None) -> Witness:

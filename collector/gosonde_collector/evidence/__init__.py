@@ -1,1 +1,1 @@
-"""Evidence that others bring: pprof goroutine profiles in all three formats."""
+"""Evidence that others bring: profiles of pprof, and gctrace logs."""

@@ -1,14 +1,14 @@
-"""The text that /debug/pprof/goroutine?debug=1 answers: one paragraph per distinct stack, with its count."""
+"""Goroutine and goroutineleak profiles with debug=1: a paragraph per distinct stack, with its count."""
 
 import re
 from collections.abc import Iterator
 
-from gosonde_collector.errors import ProfileError
+from gosonde_collector.errors import ProfileError, Refusal
 from gosonde_collector.evidence.lines import MAX_FRAMES, Lines
 from gosonde_collector.evidence.model import Frame, GoroutineGroup, GoroutineProfile
 
-START = b"goroutine profile: total "
-HEADER = re.compile(r"goroutine profile: total (\d{1,15})")
+START = (b"goroutine profile: total ", b"goroutineleak profile: total ")
+HEADER = re.compile(r"(goroutine|goroutineleak) profile: total (\d{1,15})")
 GROUP = re.compile(r"(\d{1,15}) @((?: 0x[0-9a-f]+)*)")
 FRAME = re.compile(r"#\t0x[0-9a-f]+\t+(?P<function>[^\t]+?)\+0x[0-9a-f]+\t+(?P<file>[^\t]+):(?P<line>\d{1,9})")
 #: A frame that the runtime has no symbol for, and the labels of the group.
@@ -26,11 +26,12 @@ def parse_debug1(data: bytes) -> GoroutineProfile:
     text = iter(lines)
     header = HEADER.fullmatch(next(text, ""))
     if not header:
-        raise lines.error('is not "goroutine profile: total N"')
-    profile = GoroutineProfile("debug=1", tuple(_groups(lines, text)))
-    if profile.goroutines != int(header[1]):
+        raise lines.error('is not "goroutine profile: total N" or "goroutineleak profile: total N"')
+    profile = GoroutineProfile("debug=1", tuple(_groups(lines, text)), kind=header[1])
+    if profile.goroutines != int(header[2]):
         raise ProfileError(
-            f"the goroutine profile announces {header[1]} goroutines and shows {profile.goroutines}: it is cut off"
+            f"the goroutine profile announces {header[2]} goroutines and shows {profile.goroutines}: it is cut off",
+            Refusal.TRUNCATED,
         )
     return profile
 
@@ -56,4 +57,4 @@ def _frames(lines: Lines, text: Iterator[str]) -> Iterator[Frame]:
             yield Frame(frame["function"], frame["file"], int(frame["line"]))
         elif not IGNORED.fullmatch(line):
             raise lines.error("is not a frame")
-    raise lines.error("is the last and not empty: the file is cut off behind it")
+    raise lines.error("is the last and not empty: the file is cut off behind it", Refusal.TRUNCATED)

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 
+from gosonde_collector.errors import Refusal
 from gosonde_collector.evidence.lines import MAX_FRAMES, Lines
 from gosonde_collector.evidence.model import Frame, GoroutineGroup, GoroutineProfile
 
@@ -68,7 +69,7 @@ def _goroutine(lines: Lines, text: Iterator[str], state: str) -> GoroutineGroup:
         elif not IGNORED.fullmatch(line):
             raise lines.error("is neither a call nor a go statement")
     if lines.number == first:
-        raise lines.error("is the last: the file is cut off behind it")
+        raise lines.error("is the last: the file is cut off behind it", Refusal.TRUNCATED)
     return GoroutineGroup(1, tuple(frames), created_by, state)
 
 

@@ -3,7 +3,7 @@
 import io
 from collections.abc import Iterator
 
-from gosonde_collector.errors import ProfileError
+from gosonde_collector.errors import ProfileError, Refusal
 
 #: Frames of one goroutine: the runtime prints no more than 100, gosonde reads 2,048 calls and what is inlined in them.
 MAX_FRAMES = 10_000
@@ -23,14 +23,14 @@ class Lines:
         while raw := self._data.readline(MAX_LINE + 1):
             self.number += 1
             if len(raw) > MAX_LINE:
-                raise self.error(f"is longer than {MAX_LINE} bytes")
+                raise self.error(f"is longer than {MAX_LINE} bytes", Refusal.TOO_LARGE)
             if not raw.endswith(b"\n"):
-                raise self.error("is cut off: the file ends within it")
+                raise self.error("is cut off: the file ends within it", Refusal.TRUNCATED)
             try:
                 yield raw[:-1].decode()
             except UnicodeDecodeError as error:
                 raise self.error(f"is not UTF-8: {error.reason} at byte {error.start}") from error
 
-    def error(self, problem: str) -> ProfileError:
+    def error(self, problem: str, reason: Refusal = Refusal.MALFORMED) -> ProfileError:
         """An error about the line given last."""
-        return ProfileError(f"line {self.number} of the goroutine profile {problem}")
+        return ProfileError(f"line {self.number} of the goroutine profile {problem}", reason)

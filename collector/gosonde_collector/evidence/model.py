@@ -1,4 +1,4 @@
-"""A goroutine profile as plain values, whatever format it came in."""
+"""Profiles as plain values, whatever format they came in."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -9,6 +9,10 @@ MEMORY: Final = "memory"
 FOR_A: Final = ", for a "
 #: Formats that name each goroutine's `go` statement and state.
 WITH_STATEMENT: Final = frozenset({"debug=2", MEMORY})
+#: What a profile is of, as the runtime names its profiles.
+GOROUTINE, LEAK, HEAP, BLOCK, MUTEX = "goroutine", "goroutineleak", "heap", "block", "mutex"
+#: Behind the state of a goroutine that the runtime itself found to wait for ever (runtime.goroutineheader, Go 1.26+).
+LEAKED: Final = " (leaked)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +32,7 @@ class GoroutineGroup:
         count: How many, at least 1.
         frames: Innermost first; empty when the format gives no symbols.
         created_by: The `go` statement; only formats in WITH_STATEMENT name it, and not for the main goroutine.
-        state: Wait reason or status, such as "chan receive"; as `created_by`.
+        state: Wait reason or status, such as "chan receive"; as `created_by`. debug=2 writes LEAKED behind it.
         wait_minutes: The longest wait among them, in whole minutes; as `created_by`.
     """
 
@@ -41,19 +45,28 @@ class GoroutineGroup:
 
 @dataclass(frozen=True, slots=True)
 class GoroutineProfile:
-    """What a goroutine profile says.
+    """What a goroutine or goroutineleak profile says.
 
     Attributes:
         format: "proto", "debug=1", "debug=2" or MEMORY.
         groups: In the order of the file.
         taken_unix_nano: When it was taken; 0 when the file does not say (the text formats never do).
+        kind: GOROUTINE, or LEAK for goroutines of which the runtime proved that they wait for ever.
+        build_ids: GNU build ids, in hex, of the files that the program had mapped; proto alone, and Go 1.24+ alone.
     """
 
     format: str
     groups: tuple[GoroutineGroup, ...]
     taken_unix_nano: int = 0
+    kind: str = GOROUTINE
+    build_ids: frozenset[str] = frozenset()
 
     @property
     def goroutines(self) -> int:
         """How many goroutines the profile shows."""
         return sum(group.count for group in self.groups)
+
+    @property
+    def stacks(self) -> frozenset[tuple[Frame, ...]]:
+        """The distinct stacks."""
+        return frozenset(group.frames for group in self.groups)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
-from gosonde_collector.errors import ProfileError
+from gosonde_collector.errors import ProfileError, Refusal
 
 #: Bytes of a decoded profile.proto; 100,000 distinct stacks take about 20 million.
 MAX_PROTO_BYTES: Final = 32 << 20
@@ -23,14 +23,19 @@ def check_records(data: bytes) -> None:
             are too many.
     """
     if len(data) > MAX_PROTO_BYTES:
-        raise ProfileError(f"the profile is larger than {MAX_PROTO_BYTES} bytes")
+        raise ProfileError(f"the profile is larger than {MAX_PROTO_BYTES} bytes", Refusal.TOO_LARGE)
     for number, (start, end) in enumerate(_fields(data)):
         if end > len(data):
-            raise ProfileError(f"the profile is cut off: the field at byte {start} needs {end - len(data)} bytes more")
+            raise ProfileError(
+                f"the profile is cut off: the field at byte {start} needs {end - len(data)} bytes more",
+                Refusal.TRUNCATED,
+            )
         if end - start > MAX_RECORD_BYTES:
-            raise ProfileError(f"the profile's field at byte {start} is larger than {MAX_RECORD_BYTES} bytes")
+            raise ProfileError(
+                f"the profile's field at byte {start} is larger than {MAX_RECORD_BYTES} bytes", Refusal.TOO_LARGE
+            )
         if number >= MAX_RECORDS:
-            raise ProfileError(f"the profile has more than {MAX_RECORDS} records")
+            raise ProfileError(f"the profile has more than {MAX_RECORDS} records", Refusal.TOO_LARGE)
 
 
 def _fields(data: bytes) -> Iterator[tuple[int, int]]:
@@ -54,7 +59,7 @@ def _varint(data: bytes, position: int) -> tuple[int, int]:
     value = 0
     for shift in range(0, 70, 7):
         if position >= len(data):
-            raise ProfileError(f"the profile is cut off within a number at byte {position}")
+            raise ProfileError(f"the profile is cut off within a number at byte {position}", Refusal.TRUNCATED)
         byte = data[position]
         position += 1
         value |= (byte & 0x7F) << shift

@@ -2,14 +2,16 @@
 
 import zlib
 
-from gosonde_collector.errors import ProfileError
+from gosonde_collector.errors import ProfileError, Refusal
 
 #: The most bytes of a profile, as sent and after inflating.
 MAX_BYTES = 64 << 20
-#: Every format is known by how it begins: gzip's magic, the text formats' first word, the tag of one of profile.proto's
+#: Every format is known by how it begins: gzip's magic, the text formats' first word (goroutine or
+#: goroutineleak), the tag of one of profile.proto's
 #: fields (1 to 15, each with its one wire type; writers begin with different ones).
 GZIP_MAGIC = b"\x1f\x8b"
-TEXT_START = b"goroutine "
+TEXT_STARTS = (b"goroutine ", b"goroutinel")
+START_BYTES = 10
 PROTO_START = tuple(
     bytes([field << 3 | wire])
     for wire, fields in ((2, (1, 2, 3, 4, 5, 6, 11)), (0, (7, 8, 9, 10, 12)))
@@ -35,12 +37,12 @@ class ProfileUpload:
         """
         self._received += len(chunk)
         if self._received > self._max_bytes:
-            raise ProfileError(f"the profile is larger than {self._max_bytes} bytes")
+            raise ProfileError(f"the profile is larger than {self._max_bytes} bytes", Refusal.TOO_LARGE)
         if self._gunzip or self._plain:
             self._take(chunk)
             return
         self._start += chunk
-        if len(self._start) >= len(TEXT_START):
+        if len(self._start) >= START_BYTES:
             self._begin()
 
     def finish(self) -> bytes:
@@ -50,19 +52,21 @@ class ProfileUpload:
             ProfileError: The file is empty, no profile, or ends within its gzip stream.
         """
         if not self._received:
-            raise ProfileError("the profile is empty")
+            raise ProfileError("the profile is empty", Refusal.EMPTY)
         if not (self._gunzip or self._plain):
             self._begin()
         if self._gunzip and not self._gunzip.eof:
-            raise ProfileError(f"the profile is cut off: its gzip stream does not end within {self._received} bytes")
-        check_start(bytes(self._plain[: len(TEXT_START)]), "inside the gzip stream" if self._gunzip else "")
+            raise ProfileError(
+                f"the profile is cut off: its gzip stream does not end within {self._received} bytes", Refusal.TRUNCATED
+            )
+        check_start(bytes(self._plain[:START_BYTES]), "inside the gzip stream" if self._gunzip else "")
         return bytes(self._plain)
 
     def _begin(self) -> None:
         if self._start.startswith(GZIP_MAGIC):
             self._gunzip = zlib.decompressobj(wbits=31)
         else:
-            check_start(self._start[: len(TEXT_START)])
+            check_start(self._start[:START_BYTES])
         self._take(self._start)
         self._start = b""
 
@@ -77,16 +81,17 @@ class ProfileUpload:
         except zlib.error as error:
             raise ProfileError(f"the gzip stream is damaged before byte {self._received}: {error}") from error
         if len(self._plain) > self._max_bytes:
-            raise ProfileError(f"the profile inflates to more than {self._max_bytes} bytes")
+            raise ProfileError(f"the profile inflates to more than {self._max_bytes} bytes", Refusal.TOO_LARGE)
         if self._gunzip.unused_data:
             raise ProfileError(f"there is data behind the end of the gzip stream, before byte {self._received}")
 
 
 def check_start(start: bytes, where: str = "") -> None:
-    """Raises ProfileError when the file's first bytes fit no format of a goroutine profile."""
-    if not start.startswith((TEXT_START, *PROTO_START)):
+    """Raises ProfileError when the file's first bytes fit no format of a profile."""
+    if not start.startswith((*TEXT_STARTS, *PROTO_START)):
         place = f" {where}" if where else ""
         raise ProfileError(
-            f"not a goroutine profile: it begins{place} with {start!r}; expected are profile.proto (gzip or not) or "
-            f"the text that /debug/pprof/goroutine answers with debug=1 or debug=2"
+            f"not a profile: it begins{place} with {start!r}; expected are profile.proto (gzip or not), or the text "
+            f"that /debug/pprof/goroutine or goroutineleak answers with debug=1 or debug=2",
+            Refusal.UNKNOWN_KIND,
         )

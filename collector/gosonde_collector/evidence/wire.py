@@ -1,73 +1,82 @@
-"""profile.proto into plain values. The only module of `evidence` that knows the generated code."""
+"""profile.proto into plain values: what kind of profile it is, is told by the types of its samples."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from typing import Final
 
-from google.protobuf.message import DecodeError
-from gosonde_pb.pprof.v1 import profile_pb2
+from gosonde_collector.errors import ProfileError, Refusal
+from gosonde_collector.evidence.context import (
+    ContentionProfile,
+    ContentionSample,
+    ContextProfile,
+    HeapProfile,
+    HeapSample,
+)
+from gosonde_collector.evidence.model import (
+    BLOCK,
+    FOR_A,
+    GOROUTINE,
+    LEAK,
+    MEMORY,
+    MUTEX,
+    Frame,
+    GoroutineGroup,
+    GoroutineProfile,
+)
+from gosonde_collector.evidence.wire_stacks import Decoded, Sample, decode
 
-from gosonde_collector.errors import ProfileError
-from gosonde_collector.evidence.lines import MAX_FRAMES
-from gosonde_collector.evidence.model import FOR_A, MEMORY, Frame, GoroutineGroup, GoroutineProfile
-from gosonde_collector.evidence.records import check_records
-
-#: What the outermost frame of every goroutine returns to.
-EXIT = "runtime.goexit"
 #: The comment of a profile that gosonde read from a process's memory, what its labels are called, and the function that
 #: stands for the stack of a goroutine that ran.
 READ_BY_GOSONDE = "read by gosonde"
 STATE, WAIT_REASON, CREATED_BY, AGE, WAITS_FOR = "state", "wait_reason", "created_by", "age", "waits_for"
 NO_STACK = "[active: no stack]"
 
+#: What the samples of each kind are (runtime/pprof: printCountProfile, writeHeapProto, printCountCycleProfile).
+GOROUTINES: Final[dict[tuple[str, ...], str]] = {(GOROUTINE,): GOROUTINE, (LEAK,): LEAK}
+HEAP_TYPES: Final = ("alloc_objects", "alloc_space", "inuse_objects", "inuse_space")
+CONTENTION_TYPES: Final = ("contentions", "delay")
+#: Block and mutex profiles have the same types. The innermost functions of a mutex profile let a lock go, on which
+#: nobody waits (runtime.mutexevent, runtime.unlock; the last two stand for stacks that were not kept).
+LETS_GO: Final = ("Unlock", "unlock", "unlock2", "RUnlock", "_LostContendedRuntimeLock", "_LostContendedLock")
 
-def parse_proto(data: bytes) -> GoroutineProfile:
-    """Parses a whole profile.proto that holds goroutines.
+
+def parse_proto(data: bytes) -> GoroutineProfile | ContextProfile:
+    """Parses a whole profile.proto that a Go runtime or gosonde wrote.
 
     Raises:
         ProfileError: It is damaged, holds something else, or refers to what it does not contain.
     """
-    check_records(data)
-    try:
-        profile = profile_pb2.Profile.FromString(data)
-    except DecodeError as error:
-        raise ProfileError(f"not a profile.proto: {error}") from error
-    strings = profile.string_table
-    _check_type(profile, strings)
-    functions = {function.id: function for function in profile.function}
-    stacks = {place.id: _frames(place, functions, strings) for place in profile.location}
-    from_memory = READ_BY_GOSONDE in (_string(strings, comment) for comment in profile.comment)
-    groups = [_group(number, sample, stacks) for number, sample in enumerate(profile.sample)]
-    if from_memory:
-        labels = (_labels(sample, strings) for sample in profile.sample)
-        groups = [_labelled(group, *known) for group, known in zip(groups, labels, strict=True)]
-    return GoroutineProfile(MEMORY if from_memory else "proto", tuple(groups), max(profile.time_nanos, 0))
+    decoded = decode(data)
+    if kind := GOROUTINES.get(decoded.types):
+        return _goroutines(decoded, kind)
+    if decoded.types == HEAP_TYPES:
+        return _heap(decoded)
+    if decoded.types == CONTENTION_TYPES:
+        return _contention(decoded)
+    types = ", ".join(decoded.types) or "of no type"
+    raise ProfileError(
+        f"not a goroutine, goroutineleak, heap, block or mutex profile: its samples are {types}", Refusal.UNKNOWN_KIND
+    )
 
 
-def _check_type(profile: profile_pb2.Profile, strings: Sequence[str]) -> None:
-    kinds = [_string(strings, kind.type) for kind in profile.sample_type]
-    if kinds != ["goroutine"]:
-        raise ProfileError(f"not a goroutine profile: its samples are {', '.join(kinds) or 'of no type'}")
+def _goroutines(decoded: Decoded, kind: str) -> GoroutineProfile:
+    groups = tuple(_group(number, sample) for number, sample in enumerate(decoded.samples))
+    form = "proto"
+    if READ_BY_GOSONDE in decoded.comments:
+        form = MEMORY
+        groups = tuple(
+            _labelled(group, sample.texts, sample.numbers)
+            for group, sample in zip(groups, decoded.samples, strict=True)
+        )
+    return GoroutineProfile(form, groups, decoded.taken_unix_nano, kind, decoded.build_ids)
 
 
-def _group(number: int, sample: profile_pb2.Sample, stacks: Mapping[int, Sequence[Frame]]) -> GoroutineGroup:
-    if len(sample.value) != 1 or sample.value[0] < 1:
+def _group(number: int, sample: Sample) -> GoroutineGroup:
+    if sample.values[0] < 1:
         raise ProfileError(f"sample {number} of the profile has no count of goroutines")
-    if len(sample.location_id) > MAX_FRAMES:
-        raise ProfileError(f"sample {number} of the profile has more than {MAX_FRAMES} frames")
-    try:
-        frames = [frame for place in sample.location_id for frame in stacks[place]]
-    except KeyError as error:
-        raise ProfileError(f"sample {number} of the profile refers to location {error}, which is not there") from error
-    return GoroutineGroup(sample.value[0], tuple(frame for frame in frames if frame.function != EXIT))
+    return GoroutineGroup(sample.values[0], sample.frames)
 
 
-def _labels(sample: profile_pb2.Sample, strings: Sequence[str]) -> tuple[dict[str, str], int]:
-    """(text by key, age in seconds) of a sample."""
-    texts = {_string(strings, label.key): _string(strings, label.str) for label in sample.label}
-    ages = (label.num for label in sample.label if _string(strings, label.key) == AGE)
-    return texts, max(next(ages, 0), 0)
-
-
-def _labelled(group: GoroutineGroup, texts: Mapping[str, str], age_s: int) -> GoroutineGroup:
+def _labelled(group: GoroutineGroup, texts: Mapping[str, str], numbers: Mapping[str, int]) -> GoroutineGroup:
     function, _, place = texts.get(CREATED_BY, "").partition(" ")
     file, _, line = place.rpartition(":")
     created_by = Frame(function, file, int(line)) if function and line.isascii() and line.isdigit() else None
@@ -75,26 +84,32 @@ def _labelled(group: GoroutineGroup, texts: Mapping[str, str], age_s: int) -> Go
     if waits_for := texts.get(WAITS_FOR):
         state = f"{state}{FOR_A}{waits_for}"
     frames = tuple(frame for frame in group.frames if frame.function != NO_STACK)
-    return GoroutineGroup(group.count, frames, created_by, state, age_s // 60)
+    return GoroutineGroup(group.count, frames, created_by, state, max(numbers.get(AGE, 0), 0) // 60)
 
 
-def _frames(
-    place: profile_pb2.Location, functions: Mapping[int, profile_pb2.Function], strings: Sequence[str]
-) -> list[Frame]:
-    if len(place.line) > MAX_FRAMES:
-        raise ProfileError(f"location {place.id} of the profile has more than {MAX_FRAMES} inlined calls")
-    frames = []
-    for line in place.line:
-        function = functions.get(line.function_id)
-        if function is None:
-            raise ProfileError(
-                f"location {place.id} of the profile refers to function {line.function_id}, which is not there"
-            )
-        frames.append(Frame(_string(strings, function.name), _string(strings, function.filename), line.line))
-    return frames
+def _heap(decoded: Decoded) -> HeapProfile:
+    if not decoded.samples:
+        raise ProfileError("the heap profile shows nothing: is runtime.MemProfileRate 0?", Refusal.EMPTY)
+    samples = tuple(HeapSample(sample.frames, *_amounts(sample)) for sample in decoded.samples)
+    return HeapProfile(samples, decoded.taken_unix_nano, decoded.build_ids)
 
 
-def _string(strings: Sequence[str], index: int) -> str:
-    if not 0 <= index < len(strings):
-        raise ProfileError(f"the profile refers to string {index} of {len(strings)}")
-    return strings[index]
+def _contention(decoded: Decoded) -> ContentionProfile:
+    if not decoded.samples:
+        raise ProfileError(
+            "the block or mutex profile shows nothing: the program must call runtime.SetBlockProfileRate or "
+            "runtime.SetMutexProfileFraction",
+            Refusal.EMPTY,
+        )
+    samples = tuple(ContentionSample(sample.frames, *_amounts(sample)) for sample in decoded.samples)
+    kind = MUTEX if any(map(_lets_go, decoded.samples)) else BLOCK
+    return ContentionProfile(kind, samples, decoded.taken_unix_nano, decoded.build_ids)
+
+
+def _lets_go(sample: Sample) -> bool:
+    return bool(sample.frames) and sample.frames[0].function.rpartition(".")[2] in LETS_GO
+
+
+def _amounts(sample: Sample) -> tuple[int, ...]:
+    """The values; below zero is what the runtime's estimate cannot mean."""
+    return tuple(max(value, 0) for value in sample.values)

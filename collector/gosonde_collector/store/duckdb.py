@@ -12,7 +12,9 @@ import duckdb
 from gosonde.clock import steady_unix_nano
 
 from gosonde_collector.errors import DiskFullError, StoreError
-from gosonde_collector.evidence.model import GoroutineProfile
+from gosonde_collector.evidence.context import ContentionProfile, HeapProfile
+from gosonde_collector.evidence.model import GOROUTINE, HEAP, GoroutineProfile
+from gosonde_collector.evidence.parse import Profile
 from gosonde_collector.model import Batch, GcCycle, KnownProcess, ProcessFilter, ProcessKey, SiteTotal, Stream
 from gosonde_collector.store import queries, rows
 from gosonde_collector.store.migrations import prepare
@@ -70,20 +72,37 @@ class DuckDBStore:
         found = self._series(queries.SITE_STEPS, lookback_ns, host, *rows.key_values(process), pc)
         return found[0] if found else None
 
-    def add_snapshot(self, host: str, process: ProcessKey, taken_unix_nano: int, profile: GoroutineProfile) -> str:
+    def add_snapshot(self, host: str, process: ProcessKey, taken_unix_nano: int, profile: Profile) -> str:
         """See Store."""
         self._check_room()
         snapshot_id = uuid.uuid4().hex
-        head = (snapshot_id, host, *rows.key_values(process), taken_unix_nano, steady_unix_nano(), profile.format)
+        moments = taken_unix_nano, steady_unix_nano()
+        head = (snapshot_id, host, *rows.key_values(process), *moments, profile.format, profile.kind)
         places = ", ".join("?" * len(head))
         with self._transaction() as connection:
             connection.execute(f"INSERT INTO snapshots VALUES ({places})", head)  # noqa: S608
-            insert(connection, "snapshot_groups", rows.group_columns(snapshot_id, profile))
+            if isinstance(profile, GoroutineProfile):
+                insert(connection, "snapshot_groups", rows.group_columns(snapshot_id, profile))
+            else:
+                insert(connection, "snapshot_samples", rows.sample_columns(snapshot_id, profile))
         return snapshot_id
 
-    def newest_snapshot(self, host: str, process: ProcessKey, *, from_memory: bool) -> Snapshot | None:
+    def newest_snapshot(
+        self, host: str, process: ProcessKey, *, from_memory: bool, kind: str = GOROUTINE
+    ) -> Snapshot | None:
         """See Store."""
-        return rows.snapshot(self._select(queries.NEWEST_SNAPSHOT, host, *rows.key_values(process), from_memory))
+        return rows.snapshot(self._select(queries.NEWEST_SNAPSHOT, host, *rows.key_values(process), kind, from_memory))
+
+    def newest_heap(self, host: str, process: ProcessKey) -> HeapProfile | None:
+        """See Store."""
+        return rows.heap_profile(self._samples(host, process, HEAP))
+
+    def newest_contention(self, host: str, process: ProcessKey, kind: str) -> ContentionProfile | None:
+        """See Store."""
+        return rows.contention_profile(kind, self._samples(host, process, kind))
+
+    def _samples(self, host: str, process: ProcessKey, kind: str) -> list[tuple[Any, ...]]:
+        return self._select(queries.NEWEST_SAMPLES, host, *rows.key_values(process), kind)
 
     def save_findings(self, findings: Sequence[FindingRecord]) -> None:
         """See Store."""

@@ -16,6 +16,7 @@ MIGRATIONS: Final[dict[int, Sequence[str]]] = {
     ),
     3: ("ALTER TABLE site_counters ADD COLUMN baseline BIGINT DEFAULT 0",),
     4: (),  # the table probe_costs, which schema.sql makes
+    5: ("ALTER TABLE snapshots ADD COLUMN kind VARCHAR DEFAULT 'goroutine'",),
 }
 SCHEMA_VERSION: Final = max(MIGRATIONS)
 

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from gosonde_collector.evidence.model import GoroutineProfile
+from gosonde_collector.evidence.context import ContentionProfile, HeapProfile
+from gosonde_collector.evidence.model import GOROUTINE
+from gosonde_collector.evidence.parse import Profile
 from gosonde_collector.model import (
     Batch,
     GcCycle,
@@ -46,11 +48,19 @@ class Store(Protocol):
     def site_series(self, host: str, process: ProcessKey, pc: int, lookback_ns: int) -> Series | None:
         """The recent past of one site, whether it grew or not; None when its process is not known or has ended."""
 
-    def add_snapshot(self, host: str, process: ProcessKey, taken_unix_nano: int, profile: GoroutineProfile) -> str:
-        """Stores a goroutine profile of a process and returns its id."""
+    def add_snapshot(self, host: str, process: ProcessKey, taken_unix_nano: int, profile: Profile) -> str:
+        """Stores a profile of a process and returns its id."""
 
-    def newest_snapshot(self, host: str, process: ProcessKey, *, from_memory: bool) -> Snapshot | None:
-        """The snapshot of the process that was taken last: of those read from memory, or of all others."""
+    def newest_snapshot(
+        self, host: str, process: ProcessKey, *, from_memory: bool, kind: str = GOROUTINE
+    ) -> Snapshot | None:
+        """The goroutine (or goroutineleak) profile that was taken last: of those read from memory, or of all others."""
+
+    def newest_heap(self, host: str, process: ProcessKey) -> HeapProfile | None:
+        """The heap profile of the process that was taken last."""
+
+    def newest_contention(self, host: str, process: ProcessKey, kind: str) -> ContentionProfile | None:
+        """The block or mutex profile (evidence.model.BLOCK, MUTEX) of the process that was taken last."""
 
     def save_findings(self, findings: Sequence[FindingRecord]) -> None:
         """Stores a new version of each finding."""

@@ -123,14 +123,26 @@ SITE_STEPS: Final = _STEPS.format(
 )
 
 NEWEST_SNAPSHOT: Final = """
-SELECT s.snapshot_id, s.taken_unix_nano, s.format, g.goroutines, g.functions, g.files, g.lines,
+SELECT s.snapshot_id, s.taken_unix_nano, s.format, s.kind, g.goroutines, g.functions, g.files, g.lines,
     g.created_function, g.created_file, g.created_line, g.state, g.wait_minutes
 FROM (
     SELECT * FROM snapshots
-    WHERE host = ? AND boot_id = ? AND pid = ? AND start_ticks = ? AND exec_epoch = ? AND (format = 'memory') = ?
+    WHERE host = ? AND boot_id = ? AND pid = ? AND start_ticks = ? AND exec_epoch = ?
+        AND kind = ? AND (format = 'memory') = ?
     ORDER BY taken_unix_nano DESC, stored_unix_nano DESC LIMIT 1
 ) AS s
 JOIN snapshot_groups AS g ON g.snapshot_id = s.snapshot_id
+ORDER BY g.position
+"""
+
+NEWEST_SAMPLES: Final = """
+SELECT s.taken_unix_nano, g.functions, g.files, g.lines, g.amounts
+FROM (
+    SELECT * FROM snapshots
+    WHERE host = ? AND boot_id = ? AND pid = ? AND start_ticks = ? AND exec_epoch = ? AND kind = ?
+    ORDER BY taken_unix_nano DESC, stored_unix_nano DESC LIMIT 1
+) AS s
+JOIN snapshot_samples AS g ON g.snapshot_id = s.snapshot_id
 ORDER BY g.position
 """
 
@@ -167,10 +179,10 @@ EXPIRE: Final = (
     _superseded("losses", "agent_id, agent_epoch, name"),
     "DELETE FROM pauses WHERE taken_unix_nano < $before",
     "DELETE FROM gc_cycles WHERE taken_unix_nano < $before",
-    """
-DELETE FROM snapshot_groups WHERE snapshot_id IN
-    (SELECT snapshot_id FROM snapshots WHERE stored_unix_nano < $before)
-""",
+    *(
+        f"DELETE FROM {table} WHERE snapshot_id IN (SELECT snapshot_id FROM snapshots WHERE stored_unix_nano < $before)"
+        for table in ("snapshot_groups", "snapshot_samples")
+    ),
     "DELETE FROM snapshots WHERE stored_unix_nano < $before",
     """
 DELETE FROM findings AS old USING (SELECT id, max(updated_unix_nano) AS newest FROM findings GROUP BY id) AS kept

@@ -7,6 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gosonde_collector.evidence.context import (
+    ContentionProfile,
+    ContentionSample,
+    ContextProfile,
+    HeapProfile,
+    HeapSample,
+)
 from gosonde_collector.evidence.model import Frame, GoroutineGroup, GoroutineProfile
 from gosonde_collector.model import Columns, GcCycle, KnownProcess, Pause, Process, ProcessKey, Site, SiteTotal
 from gosonde_collector.store.records import FindingRecord, Series, Snapshot
@@ -83,12 +90,12 @@ def snapshot(rows: Sequence[Row]) -> Snapshot | None:
     """From queries.NEWEST_SNAPSHOT: one row per group; None when there is none."""
     if not rows:
         return None
-    snapshot_id, taken, kind = rows[0][:3]
-    return Snapshot(snapshot_id, taken, GoroutineProfile(kind, tuple(map(_group, rows)), taken))
+    snapshot_id, taken, form, kind = rows[0][:4]
+    return Snapshot(snapshot_id, taken, GoroutineProfile(form, tuple(map(_group, rows)), taken, kind))
 
 
 def _group(row: Row) -> GoroutineGroup:
-    count, functions, files, lines, function, file, line, state, minutes = row[3:]
+    count, functions, files, lines, function, file, line, state, minutes = row[4:]
     frames = tuple(map(Frame, functions, files, lines))
     return GoroutineGroup(count, frames, Frame(function, file, line) if function else None, state, minutes)
 
@@ -101,14 +108,51 @@ def group_columns(snapshot_id: str, profile: GoroutineProfile) -> Columns:
         "snapshot_id": _objects([snapshot_id] * len(groups)),
         "position": np.arange(len(groups), dtype=np.int64),
         "goroutines": np.array([group.count for group in groups], np.int64),
-        "functions": _objects([[frame.function for frame in group.frames] for group in groups]),
-        "files": _objects([[frame.file for frame in group.frames] for group in groups]),
-        "lines": _objects([[frame.line for frame in group.frames] for group in groups]),
+        **_stack_columns([group.frames for group in groups]),
         "created_function": _objects([(group.created_by or nowhere).function for group in groups]),
         "created_file": _objects([(group.created_by or nowhere).file for group in groups]),
         "created_line": np.array([(group.created_by or nowhere).line for group in groups], np.int64),
         "state": _objects([group.state for group in groups]),
         "wait_minutes": np.array([group.wait_minutes for group in groups], np.int64),
+    }
+
+
+def heap_profile(rows: Sequence[Row]) -> HeapProfile | None:
+    """From queries.NEWEST_SAMPLES; None when there is none."""
+    samples = tuple(HeapSample(_stack(row), *row[4]) for row in rows)
+    return HeapProfile(samples, rows[0][0]) if rows else None
+
+
+def contention_profile(kind: str, rows: Sequence[Row]) -> ContentionProfile | None:
+    """From queries.NEWEST_SAMPLES; None when there is none."""
+    samples = tuple(ContentionSample(_stack(row), *row[4]) for row in rows)
+    return ContentionProfile(kind, samples, rows[0][0]) if rows else None
+
+
+def _stack(row: Row) -> tuple[Frame, ...]:
+    return tuple(map(Frame, *row[1:4]))
+
+
+def sample_columns(snapshot_id: str, profile: ContextProfile) -> Columns:
+    """The columns of snapshot_samples."""
+    stacks = [sample.frames for sample in profile.samples]
+    if isinstance(profile, HeapProfile):
+        amounts = [[s.alloc_objects, s.alloc_bytes, s.inuse_objects, s.inuse_bytes] for s in profile.samples]
+    else:
+        amounts = [[s.contentions, s.delay_ns] for s in profile.samples]
+    return {
+        "snapshot_id": _objects([snapshot_id] * len(stacks)),
+        "position": np.arange(len(stacks), dtype=np.int64),
+        **_stack_columns(stacks),
+        "amounts": _objects(amounts),
+    }
+
+
+def _stack_columns(stacks: Sequence[Sequence[Frame]]) -> dict[str, NDArray[np.generic]]:
+    return {
+        "functions": _objects([[frame.function for frame in stack] for stack in stacks]),
+        "files": _objects([[frame.file for frame in stack] for stack in stacks]),
+        "lines": _objects([[frame.line for frame in stack] for stack in stacks]),
     }
 
 

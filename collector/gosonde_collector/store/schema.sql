@@ -61,7 +61,7 @@ CREATE TABLE IF NOT EXISTS losses (
 
 CREATE TABLE IF NOT EXISTS snapshots (
     snapshot_id VARCHAR, host VARCHAR, boot_id VARCHAR, pid BIGINT, start_ticks BIGINT, exec_epoch BIGINT,
-    taken_unix_nano BIGINT, stored_unix_nano BIGINT, format VARCHAR
+    taken_unix_nano BIGINT, stored_unix_nano BIGINT, format VARCHAR, kind VARCHAR
 );
 
 CREATE TABLE IF NOT EXISTS snapshot_groups (
@@ -69,6 +69,11 @@ CREATE TABLE IF NOT EXISTS snapshot_groups (
     functions VARCHAR[], files VARCHAR[], lines BIGINT[],
     created_function VARCHAR, created_file VARCHAR, created_line BIGINT,
     state VARCHAR, wait_minutes BIGINT
+);
+
+-- Heap, block and mutex profiles. `amounts` are the fields of evidence/context.py's samples, in their order.
+CREATE TABLE IF NOT EXISTS snapshot_samples (
+    snapshot_id VARCHAR, position BIGINT, functions VARCHAR[], files VARCHAR[], lines BIGINT[], amounts BIGINT[]
 );
 
 -- A row for each change of a finding. `document` is its JSON.

@@ -583,11 +583,15 @@ class PushSnapshotResponse(_message.Message):
     FORMAT_FIELD_NUMBER: _builtins.int
     GOROUTINES_FIELD_NUMBER: _builtins.int
     DISTINCT_STACKS_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
     snapshot_id: _builtins.str
     format: _builtins.str
-    """"proto", "debug=1" or "debug=2"."""
+    """"proto", "debug=1", "debug=2", or "memory" (read by gosonde)."""
     goroutines: _builtins.int
+    """0 for a heap, block or mutex profile."""
     distinct_stacks: _builtins.int
+    kind: _builtins.str
+    """"goroutine", "goroutineleak", "heap", "block" or "mutex", as its content tells."""
     def __init__(
         self,
         *,
@@ -595,10 +599,11 @@ class PushSnapshotResponse(_message.Message):
         format: _builtins.str = ...,
         goroutines: _builtins.int = ...,
         distinct_stacks: _builtins.int = ...,
+        kind: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["distinct_stacks", b"distinct_stacks", "format", b"format", "goroutines", b"goroutines", "snapshot_id", b"snapshot_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["distinct_stacks", b"distinct_stacks", "format", b"format", "goroutines", b"goroutines", "kind", b"kind", "snapshot_id", b"snapshot_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -638,11 +643,13 @@ class TakeSnapshotResponse(_message.Message):
     FORMAT_FIELD_NUMBER: _builtins.int
     GOROUTINES_FIELD_NUMBER: _builtins.int
     DISTINCT_STACKS_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
     snapshot_id: _builtins.str
     format: _builtins.str
-    """"memory"."""
+    """As in PushSnapshotResponse."""
     goroutines: _builtins.int
     distinct_stacks: _builtins.int
+    kind: _builtins.str
     def __init__(
         self,
         *,
@@ -650,10 +657,11 @@ class TakeSnapshotResponse(_message.Message):
         format: _builtins.str = ...,
         goroutines: _builtins.int = ...,
         distinct_stacks: _builtins.int = ...,
+        kind: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["distinct_stacks", b"distinct_stacks", "format", b"format", "goroutines", b"goroutines", "snapshot_id", b"snapshot_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["distinct_stacks", b"distinct_stacks", "format", b"format", "goroutines", b"goroutines", "kind", b"kind", "snapshot_id", b"snapshot_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

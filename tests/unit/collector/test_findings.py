@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from gosonde_collector.analysis.analyst import Analyst
 from gosonde_collector.analysis.finding import Finding
-from gosonde_collector.evidence.model import Frame, GoroutineGroup, GoroutineProfile
+from gosonde_collector.evidence.model import LEAK, Frame, GoroutineGroup, GoroutineProfile
 from gosonde_collector.model import ProcessFilter
 from gosonde_collector.store.duckdb import DuckDBStore, open_store
 
@@ -192,3 +192,41 @@ def test_agreement_makes_surer_and_contradiction_less_sure(store: DuckDBStore) -
     store.add_snapshot("web-1", KEY, START + 50 * SECOND + 1, GoroutineProfile("debug=2", (GoroutineGroup(1, ()),)))
     (contradicted,) = found(analyst)
     assert contradicted.confidence < alone.confidence < supported.confidence < 1
+
+
+START_OF_SITE = Frame("main.serve.func1", "main.go", 50)
+
+
+def leaked(goroutines: int, function: Frame = START_OF_SITE) -> GoroutineProfile:
+    return GoroutineProfile("proto", (GoroutineGroup(goroutines, (function,)),), kind=LEAK)
+
+
+def test_the_runtimes_own_proof_makes_surer_than_any_count(store: DuckDBStore) -> None:
+    leak(store, 50, per_second=8)
+    analyst = Analyst(store)
+    store.add_snapshot("web-1", KEY, START + 50 * SECOND, GoroutineProfile("debug=2", (GoroutineGroup(400, (), HERE),)))
+    (counted,) = found(analyst)
+    store.add_snapshot("web-1", KEY, START + 50 * SECOND, leaked(12))
+    (proved,) = found(analyst)
+    said, detail = verdict(proved, "pprof")
+    assert said == "agrees"
+    assert "that 12 goroutines starting in main.serve.func1 wait for ever" in detail
+    assert proved.confidence > counted.confidence
+
+
+def test_a_leak_profile_that_does_not_name_the_site_proves_nothing(store: DuckDBStore) -> None:
+    leak(store, 50, per_second=8)
+    analyst = Analyst(store)
+    (alone,) = found(analyst)
+    store.add_snapshot("web-1", KEY, START + 50 * SECOND, leaked(12, Frame("main.other", "main.go", 7)))
+    (same,) = found(analyst)
+    assert (verdict(same, "pprof")[0], same.confidence) == ("silent", alone.confidence)
+
+
+def test_goroutines_that_debug_2_marks_as_leaked_are_the_runtimes_proof_too(store: DuckDBStore) -> None:
+    leak(store, 50, per_second=8)
+    groups = (GoroutineGroup(7, (), HERE, "chan receive (leaked)"), GoroutineGroup(2, (), HERE, "chan receive"))
+    store.add_snapshot("web-1", KEY, START + 50 * SECOND, GoroutineProfile("debug=2", groups))
+    (finding,) = found(Analyst(store))
+    assert "that 7 goroutines created by main.serve" in verdict(finding, "pprof")[1]
+    assert finding.cause == "channel-receive"

@@ -5,7 +5,7 @@ import gzip
 from gosonde_agent.golang.pclntab import Location
 from gosonde_agent.sources.memory.dump import Goroutine
 from gosonde_agent.wire_profile import encode_profile
-from gosonde_collector.evidence.model import Frame, GoroutineGroup
+from gosonde_collector.evidence.model import Frame, GoroutineGroup, GoroutineProfile
 from gosonde_collector.evidence.parse import parse_profile
 
 BY = Location("main.serve", "/srv/my app/main.go", 42)
@@ -34,6 +34,7 @@ def goroutine(goid: int, wait_reason: str, *, waits_for: str = "", active: bool 
 def test_statement_state_age_stack_and_what_is_waited_for_come_back() -> None:
     goroutines = [goroutine(n, "chan receive", waits_for="context") for n in (2, 3)] + [goroutine(4, "", active=True)]
     profile = parse_profile(gzip.decompress(encode_profile(goroutines, 7)))
+    assert isinstance(profile, GoroutineProfile)
     by = Frame(BY.function, BY.file, BY.line)
     stack = tuple(Frame(place.function, place.file, place.line) for place in STACK)
     assert (profile.format, profile.taken_unix_nano) == ("memory", 7)

@@ -31,7 +31,9 @@ def read(data: bytes, piece: int = 1 << 20, max_bytes: int = 1 << 26) -> Gorouti
     upload = ProfileUpload(max_bytes)
     for start in range(0, len(data), piece):
         upload.feed(data[start : start + piece])
-    return parse_profile(upload.finish())
+    profile = parse_profile(upload.finish())
+    assert isinstance(profile, GoroutineProfile)
+    return profile
 
 
 def outermost(profile: GoroutineProfile) -> Counter[str]:
@@ -112,7 +114,7 @@ def test_stacks_that_are_shortened_or_running_elsewhere_are_understood() -> None
     [
         (b"", "empty"),
         (b"<html>404</html>", "begins with b'<html>404<'"),
-        (b"\x7fELF" + bytes(100), "not a goroutine profile"),
+        (b"\x7fELF" + bytes(100), "not a profile"),
         (b"goroutine profile: total 3\n1 @ 0x1\n#\t0x1\tmain.f+0x1\ta.go:1\n\n", "announces 3 goroutines and shows 1"),
         (b"goroutine profile: total 1\n1 @ 0x1\nnonsense\n\n", "line 3"),
         (b"goroutine 1 [running]:\nmain.f()\n", "line 2"),

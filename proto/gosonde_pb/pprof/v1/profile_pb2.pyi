@@ -20,7 +20,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class ValueType(_message.Message):
-    """The part of pprof's profile format that a goroutine profile uses. Field numbers are those of the public format, so
+    """The part of pprof's profile format that the profiles of a Go runtime use. Field numbers are those of the public format, so
     that every pprof file decodes; what is left out here is skipped as unknown fields.
 
     Every string is an index into Profile.string_table, and every id refers to the `id` of a Location or a Function.
@@ -109,6 +109,34 @@ class Label(_message.Message):
 Global___Label: _TypeAlias = Label  # noqa: Y015
 
 @_typing.final
+class Mapping(_message.Message):
+    """A file that was mapped when the profile was taken; the program's own comes first."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    FILENAME_FIELD_NUMBER: _builtins.int
+    BUILD_ID_FIELD_NUMBER: _builtins.int
+    id: _builtins.int
+    filename: _builtins.int
+    build_id: _builtins.int
+    """The GNU build id in hex; Go writes the one of the file that has the name now."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.int = ...,
+        filename: _builtins.int = ...,
+        build_id: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["build_id", b"build_id", "filename", b"filename", "id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Mapping: _TypeAlias = Mapping  # noqa: Y015
+
+@_typing.final
 class Line(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -193,6 +221,7 @@ class Profile(_message.Message):
 
     SAMPLE_TYPE_FIELD_NUMBER: _builtins.int
     SAMPLE_FIELD_NUMBER: _builtins.int
+    MAPPING_FIELD_NUMBER: _builtins.int
     LOCATION_FIELD_NUMBER: _builtins.int
     FUNCTION_FIELD_NUMBER: _builtins.int
     STRING_TABLE_FIELD_NUMBER: _builtins.int
@@ -207,6 +236,8 @@ class Profile(_message.Message):
     def sample_type(self) -> _containers.RepeatedCompositeFieldContainer[Global___ValueType]: ...
     @_builtins.property
     def sample(self) -> _containers.RepeatedCompositeFieldContainer[Global___Sample]: ...
+    @_builtins.property
+    def mapping(self) -> _containers.RepeatedCompositeFieldContainer[Global___Mapping]: ...
     @_builtins.property
     def location(self) -> _containers.RepeatedCompositeFieldContainer[Global___Location]: ...
     @_builtins.property
@@ -226,6 +257,7 @@ class Profile(_message.Message):
         *,
         sample_type: _abc.Iterable[Global___ValueType] | None = ...,
         sample: _abc.Iterable[Global___Sample] | None = ...,
+        mapping: _abc.Iterable[Global___Mapping] | None = ...,
         location: _abc.Iterable[Global___Location] | None = ...,
         function: _abc.Iterable[Global___Function] | None = ...,
         string_table: _abc.Iterable[_builtins.str] | None = ...,
@@ -236,7 +268,7 @@ class Profile(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["period_type", b"period_type"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["comment", b"comment", "function", b"function", "location", b"location", "period", b"period", "period_type", b"period_type", "sample", b"sample", "sample_type", b"sample_type", "string_table", b"string_table", "time_nanos", b"time_nanos"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["comment", b"comment", "function", b"function", "location", b"location", "mapping", b"mapping", "period", b"period", "period_type", b"period_type", "sample", b"sample", "sample_type", b"sample_type", "string_table", b"string_table", "time_nanos", b"time_nanos"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
