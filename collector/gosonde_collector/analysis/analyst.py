@@ -1,17 +1,18 @@
 """Keeps the findings up to date: reads the store, judges each site, remembers what was found."""
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from gosonde_collector.analysis import finding, gctraces
 from gosonde_collector.analysis.causes import UNKNOWN, Cause, classify
-from gosonde_collector.analysis.finding import Finding, finding_id
+from gosonde_collector.analysis.finding import RESOLVED, Finding, finding_id
 from gosonde_collector.analysis.gctraces import GcTraces
-from gosonde_collector.analysis.growth import LOOKBACK_NS, MIN_GROWTH, SECOND, Growth, Steps, find_growth
+from gosonde_collector.analysis.growth import SECOND, Growth, Steps, find_growth
+from gosonde_collector.analysis.survey import Survey
 from gosonde_collector.analysis.witnesses import Snapshots, Witness, counting_witnesses, usable
 from gosonde_collector.evidence.model import LEAK
-from gosonde_collector.model import ProcessFilter, Site
+from gosonde_collector.model import ProcessFilter
 from gosonde_collector.store.protocol import Store
 from gosonde_collector.store.records import Series, Snapshot
 
@@ -28,6 +29,7 @@ class Analyst:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._survey = Survey(store)
         self.traces = GcTraces()
         self._findings = {record.id: Finding.from_record(record) for record in store.findings()}
         self._saved: dict[str, tuple[str, int]] = {}
@@ -39,15 +41,12 @@ class Analyst:
             for found in self._findings.values()
             if which.host in {"", found.host} and which.pid in {0, found.process.pid}
         ]
-        return sorted(
-            chosen, key=lambda found: (found.state == finding.RESOLVED, -found.growth_per_second, -found.live)
-        )
+        return sorted(chosen, key=lambda found: (found.state == RESOLVED, -found.growth_per_second, -found.live))
 
     def run(self) -> None:
-        """Judges every site anew and stores what changed. Raises StoreError."""
-        growing = {finding_id(s.host, s.process.key, s.site): s for s in self._store.series(LOOKBACK_NS, MIN_GROWTH)}
-        updated = list(self._judged(growing))
-        updated += [self._revisited(found) for found in self._unseen({found.id for found in updated})]
+        """Judges every site that may grow anew, and stores what changed. Raises StoreError."""
+        updated = list(self._judged(self._survey.suspects()))
+        updated += self._revisited({found.id for found in updated})
         self._findings = {**self._findings, **{found.id: found for found in updated}}
         self._save(updated)
 
@@ -56,22 +55,25 @@ class Analyst:
         self._findings = {
             found.id: found
             for found in self._findings.values()
-            if found.state != finding.RESOLVED or found.grew_unix_nano >= before_unix_nano
+            if found.state != RESOLVED or found.grew_unix_nano >= before_unix_nano
         }
         self._saved = {key: saved for key, saved in self._saved.items() if key in self._findings}
 
-    def _judged(self, growing: dict[str, Series]) -> Iterator[Finding]:
-        for key, series in growing.items():
+    def _judged(self, suspects: Iterable[Series]) -> Iterator[Finding]:
+        for series in suspects:
             growth = find_growth(Steps(series.unix_nano, series.created, series.exited, series.until_unix_nano))
             if growth:
                 witnesses, cause = self._evidence(series, growth)
+                key = finding_id(series.host, series.process.key, series.site)
                 yield finding.grown(series, growth, witnesses, cause, self._findings.get(key))
 
-    def _unseen(self, seen: set[str]) -> list[Finding]:
-        return [found for found in self._findings.values() if found.id not in seen and found.state != finding.RESOLVED]
+    def _revisited(self, grown: set[str]) -> list[Finding]:
+        """What becomes of findings that are not resolved and do not grow now."""
+        others = [found for found in self._findings.values() if found.id not in grown and found.state != RESOLVED]
+        series = self._survey.sites((found.host, found.process, found.site.pc) for found in others)
+        return [self._rested(found, series.get((found.host, found.process, found.site.pc))) for found in others]
 
-    def _revisited(self, found: Finding) -> Finding:
-        series = self._store.site_series(found.host, found.process, found.site.pc, LOOKBACK_NS)
+    def _rested(self, found: Finding, series: Series | None) -> Finding:
         if series is None:
             return finding.ended(found)
         witnesses, _ = self._evidence(series, None)
@@ -84,14 +86,10 @@ class Analyst:
             self._store.newest_snapshot(series.host, key, from_memory=False),
             self._store.newest_snapshot(series.host, key, from_memory=False, kind=LEAK),
         )
-        others = self._sites(series) if newest.any else ()
+        others = self._survey.sites_beside(series) if newest.any else ()
         traced = gctraces.witness(series, growth, self.traces.of(series.host, key))
         witnesses = (*counting_witnesses(series, growth, newest, others), traced)
         return witnesses, _cause(series, growth, (newest.memory, newest.pprof))
-
-    def _sites(self, series: Series) -> Sequence[Site]:
-        totals = self._store.sites(ProcessFilter(series.host, series.process.key.pid))
-        return [total.site for total in totals if total.process == series.process.key]
 
     def _save(self, updated: list[Finding]) -> None:
         now = time.time_ns()

@@ -131,26 +131,35 @@ def moments(first: int, last: int, parts: int) -> Counts:
 def find_growth(steps: Steps) -> Growth | None:
     """The growth over the longest window that shows it; None when none does."""
     live = steps.live
+    highest = np.maximum.accumulate(live)
     for seconds in reversed(WINDOWS):
         start = steps.until_unix_nano - seconds * SECOND
         if start >= steps.unix_nano[0]:
-            window = _window(steps, live, seconds, start)
-            if _grows(window):
-                return _growth(steps, window, start)
+            before = int(highest[steps.index(np.array([start]))[0]])
+            # lookalikes.was_here_before would say so too; most windows end here.
+            if live[-1] > before:
+                window = _window(steps, live, seconds, before)
+                if _grows(window):
+                    return _growth(steps, window, start)
     return None
 
 
-def _window(steps: Steps, live: Counts, seconds: int, start: int) -> Window:
-    grid = moments(start, steps.until_unix_nano, PARTS)
-    index = steps.index(grid)
-    floors = np.array([live[index[part] : index[part + 1] + 1].min() for part in range(PARTS)])
+def _window(steps: Steps, live: Counts, seconds: int, before: int) -> Window:
+    index = steps.index(moments(steps.until_unix_nano - seconds * SECOND, steps.until_unix_nano, PARTS))
     return Window(
         seconds,
-        np.append(floors, live[-1]),
+        np.append(lowest(live, index[:-1], index[1:] + 1), live[-1]),
         np.diff(steps.created[index]),
         np.diff(steps.exited[index]),
-        int(live[: index[0] + 1].max()),
+        before,
     )
+
+
+def lowest(counts: NDArray[np.int32] | Counts, begin: Counts, end: Counts) -> Counts:
+    """The lowest count from each index up to, but not at, another; along the first axis of `counts`."""
+    padded = np.concatenate([counts, counts[-1:]])
+    found: Counts = np.minimum.reduceat(padded, np.column_stack([begin, end]).ravel(), axis=0)[::2]
+    return found
 
 
 def _grows(window: Window) -> bool:

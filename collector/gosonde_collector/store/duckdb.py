@@ -15,10 +15,10 @@ from gosonde_collector.errors import DiskFullError, StoreError
 from gosonde_collector.evidence.context import ContentionProfile, HeapProfile
 from gosonde_collector.evidence.model import GOROUTINE, HEAP, GoroutineProfile
 from gosonde_collector.evidence.parse import Profile
-from gosonde_collector.model import Batch, GcCycle, KnownProcess, ProcessFilter, ProcessKey, SiteTotal, Stream
+from gosonde_collector.model import Batch, GcCycle, KnownProcess, ProcessFilter, ProcessKey, Site, SiteTotal, Stream
 from gosonde_collector.store import queries, rows
 from gosonde_collector.store.migrations import prepare
-from gosonde_collector.store.records import FindingRecord, Series, Snapshot
+from gosonde_collector.store.records import Counters, FindingRecord, Running, Series, Snapshot
 from gosonde_collector.store.writes import Known, pending_tables, run_of
 
 FILE_NAME: Final = "gosonde.duckdb"
@@ -33,13 +33,16 @@ class DuckDBStore:
         self._connection = connection
         self._lock = threading.Lock()
         self._known = Known.load(connection)
+        ((self._stored_unix_nano,),) = connection.execute(queries.NEWEST_STORED).fetchall()
 
     def append(self, batches: Sequence[Batch]) -> None:
         """See Store."""
         self._check_room()
         try:
             with self._transaction() as connection:
-                for table, columns in pending_tables(batches, self._known, steady_unix_nano()):
+                # Also after a restart under a clock that was set back, what is stored later has a later time.
+                self._stored_unix_nano = max(steady_unix_nano(), self._stored_unix_nano + 1)
+                for table, columns in pending_tables(batches, self._known, self._stored_unix_nano):
                     insert(connection, table, columns)
         except BaseException:
             self._reload()
@@ -63,9 +66,32 @@ class DuckDBStore:
         """See Store."""
         return rows.gc_cycles(self._select(queries.GC_CYCLES, which.host, which.pid, limit))
 
-    def series(self, lookback_ns: int, min_growth: int) -> list[Series]:
+    def running(self) -> dict[int, Running]:
         """See Store."""
-        return self._series(queries.GROWN_STEPS, lookback_ns, min_growth)
+        return rows.running(self._select(queries.RUNNING))
+
+    def base_counters(self, lookback_ns: int) -> Counters:
+        """See Store."""
+        ((stored,),) = self._select(queries.BASE_STORED, lookback_ns)
+        return rows.counters(self._columns(queries.BASE_COUNTERS, lookback_ns), stored)
+
+    def new_counters(self, stored_unix_nano: int, batches: int) -> Counters | None:
+        """See Store."""
+        ((last, earliest),) = self._select(queries.NEXT_BATCHES, stored_unix_nano, batches)
+        if last is None:
+            return None
+        return rows.counters(self._columns(queries.NEW_COUNTERS, stored_unix_nano, last, earliest), last)
+
+    def series(self, sites: Sequence[tuple[int, int]], lookback_ns: int) -> list[Series]:
+        """See Store."""
+        if not sites:
+            return []
+        numbers, pcs = zip(*sites, strict=True)
+        return self._series(queries.SOME_STEPS, lookback_ns, list(numbers), list(pcs))
+
+    def site_names(self, build_id: str, pcs: Sequence[int]) -> list[Site]:
+        """See Store."""
+        return [self._known.sites.get((build_id, pc), Site(build_id, pc)) for pc in pcs]
 
     def site_series(self, host: str, process: ProcessKey, pc: int, lookback_ns: int) -> Series | None:
         """See Store."""
@@ -173,6 +199,11 @@ class DuckDBStore:
             processes = rows.running(cursor.execute(queries.RUNNING).fetchall())
             cursor.commit()
         return rows.all_series(steps, processes, self._known.sites)
+
+    def _columns(self, query: str, *values: object) -> dict[str, Any]:
+        with _failures("read the store"), self._connection.cursor() as cursor:
+            columns: dict[str, Any] = cursor.execute(query, values).fetchnumpy()
+        return columns
 
     def _reload(self) -> None:
         with self._lock, _failures("read the store"):

@@ -13,10 +13,11 @@ from gosonde_collector.model import (
     KnownProcess,
     ProcessFilter,
     ProcessKey,
+    Site,
     SiteTotal,
     Stream,
 )
-from gosonde_collector.store.records import FindingRecord, Series, Snapshot
+from gosonde_collector.store.records import Counters, FindingRecord, Running, Series, Snapshot
 
 
 class Store(Protocol):
@@ -42,8 +43,20 @@ class Store(Protocol):
     def gc_cycles(self, which: ProcessFilter, limit: int) -> list[GcCycle]:
         """The newest `limit` cycles of each process, newest first."""
 
-    def series(self, lookback_ns: int, min_growth: int) -> list[Series]:
-        """The recent past of each site of a running process whose live count rose by `min_growth` within it."""
+    def running(self) -> dict[int, Running]:
+        """Every process that runs, by a number that other methods name it by."""
+
+    def base_counters(self, lookback_ns: int) -> Counters:
+        """The totals that each site of a running process had before the recent past."""
+
+    def new_counters(self, stored_unix_nano: int, batches: int) -> Counters | None:
+        """The totals in about so many batches, the first stored after a moment (0: all); None when there are none."""
+
+    def series(self, sites: Sequence[tuple[int, int]], lookback_ns: int) -> list[Series]:
+        """The recent past of each of these sites, (process number, pc), whose process runs; in no order."""
+
+    def site_names(self, build_id: str, pcs: Sequence[int]) -> list[Site]:
+        """What is known of sites of a build, in their order."""
 
     def site_series(self, host: str, process: ProcessKey, pc: int, lookback_ns: int) -> Series | None:
         """The recent past of one site, whether it grew or not; None when its process is not known or has ended."""

@@ -83,17 +83,18 @@ RUNNING: Final = f"""
 SELECT p.process, p.host, {DETAILS}, p.last_taken_unix_nano FROM known_processes AS p WHERE p.ended_unix_nano = 0
 """
 
-#: Of each site: the rows of the period, and before them one base row: the latest before the period, or, for a site
-#: that had none, zero at the beginning of counting.
+#: Of each site that is meant: the rows of the period, and before them one base row: the latest before the period, or,
+#: for a site that had none, zero at the beginning of counting.
 _STEPS: Final = """
 WITH running AS (
     SELECT *, last_taken_unix_nano - $1 AS since_unix_nano FROM known_processes WHERE ended_unix_nano = 0
 ),
-recent AS (
-    SELECT p.process, c.pc, c.sequence, c.taken_unix_nano, c.created, c.exited
-    FROM running AS p JOIN site_counters AS c ON c.process = p.process AND c.taken_unix_nano >= p.since_unix_nano
-),
 chosen AS ({chosen}),
+recent AS (
+    SELECT h.process, h.pc, c.sequence, c.taken_unix_nano, c.created, c.exited
+    FROM chosen AS h JOIN running AS p ON p.process = h.process
+    JOIN site_counters AS c ON c.process = h.process AND c.pc = h.pc AND c.taken_unix_nano >= p.since_unix_nano
+),
 base AS (
     SELECT h.process, h.pc, coalesce(max(c.sequence), 0) AS sequence,
         coalesce(max(c.taken_unix_nano), max(p.counted_since_unix_nano)) AS taken_unix_nano,
@@ -102,18 +103,12 @@ base AS (
     LEFT JOIN site_counters AS c ON c.process = h.process AND c.pc = h.pc AND c.taken_unix_nano < p.since_unix_nano
     GROUP BY h.process, h.pc
 )
-SELECT r.process, r.pc, r.sequence, r.taken_unix_nano, r.created, r.exited
-FROM recent AS r JOIN chosen AS h ON h.process = r.process AND h.pc = r.pc
+SELECT process, pc, sequence, taken_unix_nano, created, exited FROM recent
 UNION ALL SELECT process, pc, sequence, taken_unix_nano, created, exited FROM base
 ORDER BY 1, 2, 3
 """
 
-GROWN_STEPS: Final = _STEPS.format(
-    chosen="""
-    SELECT process, pc FROM recent GROUP BY process, pc
-    HAVING max(created) - max(exited) - min(created - exited) >= $2
-"""
-)
+SOME_STEPS: Final = _STEPS.format(chosen="SELECT unnest($2::BIGINT[]) AS process, unnest($3::UBIGINT[]) AS pc")
 
 SITE_STEPS: Final = _STEPS.format(
     chosen="""
@@ -121,6 +116,49 @@ SITE_STEPS: Final = _STEPS.format(
     WHERE host = $2 AND boot_id = $3 AND pid = $4 AND start_ticks = $5 AND exec_epoch = $6
 """
 )
+
+#: The totals that held before the period, of each site that had any.
+BASE_COUNTERS: Final = """
+SELECT c.process, c.pc, max(c.taken_unix_nano) AS taken_unix_nano, max(c.created) AS created, max(c.exited) AS exited
+FROM known_processes AS p
+JOIN site_counters AS c ON c.process = p.process AND c.taken_unix_nano < p.last_taken_unix_nano - $1
+WHERE p.ended_unix_nano = 0
+GROUP BY c.process, c.pc
+ORDER BY 1, 2
+"""
+
+NEWEST_STORED: Final = "SELECT coalesce(max(stored_unix_nano), 0) FROM batches"
+
+#: Behind which moment everything of the period was stored.
+BASE_STORED: Final = """
+SELECT coalesce(min(stored_unix_nano), 1) - 1 FROM batches
+WHERE taken_unix_nano >= (SELECT min(last_taken_unix_nano) - $1 FROM known_processes WHERE ended_unix_nano = 0)
+"""
+
+#: Up to when the next so many batches were stored (and those stored with them), and the earliest time in them.
+NEXT_BATCHES: Final = """
+SELECT max(stored_unix_nano), min(taken_unix_nano) FROM batches
+WHERE stored_unix_nano > $1 AND stored_unix_nano <= (
+    SELECT max(stored_unix_nano)
+    FROM (SELECT stored_unix_nano FROM batches WHERE stored_unix_nano > $1 ORDER BY stored_unix_nano LIMIT $2)
+)
+"""
+
+#: The rows in those batches. The times keep the store from looking at what is older.
+NEW_COUNTERS: Final = """
+WITH fresh AS (
+    SELECT host, agent_id, agent_epoch, min(sequence) AS first, max(sequence) AS last
+    FROM batches WHERE stored_unix_nano > $1 AND stored_unix_nano <= $2 GROUP BY host, agent_id, agent_epoch
+)
+SELECT c.process, c.pc, c.taken_unix_nano, c.created, c.exited
+FROM (
+    SELECT DISTINCT p.process, f.first, f.last FROM fresh AS f
+    JOIN processes AS p ON p.host = f.host AND p.agent_id = f.agent_id AND p.agent_epoch = f.agent_epoch
+) AS n
+JOIN site_counters AS c ON c.process = n.process AND c.sequence BETWEEN n.first AND n.last
+WHERE c.taken_unix_nano >= $3
+ORDER BY c.process, c.sequence
+"""
 
 NEWEST_SNAPSHOT: Final = """
 SELECT s.snapshot_id, s.taken_unix_nano, s.format, s.kind, g.goroutines, g.functions, g.files, g.lines,

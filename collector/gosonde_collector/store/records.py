@@ -19,6 +19,7 @@ class Series:
         created: Shape (n,), int64, never falling.
         exited: The same.
         until_unix_nano: Up to when the last total is known to hold: the newest batch of the process's agent.
+        number: The process's, as `Store.running` has it.
     """
 
     host: str
@@ -28,11 +29,42 @@ class Series:
     created: NDArray[np.int64]
     exited: NDArray[np.int64]
     until_unix_nano: int
+    number: int = 0
 
     @property
     def live(self) -> NDArray[np.int64]:
         """Goroutines that live, relative to the beginning of counting: negative when older ones exited since."""
         return self.created - self.exited
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A process that runs, and up to when it is known to."""
+
+    host: str
+    process: Process
+    until_unix_nano: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Counters:
+    """Totals of sites of running processes as they were seen; those of one process stand together, oldest first.
+
+    Attributes:
+        process: Numbers as `Store.running` has them, shape (n,), int64; all columns have this shape.
+        pc: uint64.
+        unix_nano: When each was seen.
+        created: int64.
+        exited: int64.
+        stored_unix_nano: Up to when what was stored is in here; to ask for what comes next.
+    """
+
+    process: NDArray[np.int64]
+    pc: NDArray[np.uint64]
+    unix_nano: NDArray[np.int64]
+    created: NDArray[np.int64]
+    exited: NDArray[np.int64]
+    stored_unix_nano: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from gosonde_collector.evidence.context import (
 )
 from gosonde_collector.evidence.model import Frame, GoroutineGroup, GoroutineProfile
 from gosonde_collector.model import Columns, GcCycle, KnownProcess, Pause, Process, ProcessKey, Site, SiteTotal
-from gosonde_collector.store.records import FindingRecord, Series, Snapshot
+from gosonde_collector.store.records import Counters, FindingRecord, Running, Series, Snapshot
 
 Row = tuple[Any, ...]
 
@@ -55,35 +55,45 @@ def gc_cycles(rows: Iterable[Row]) -> list[GcCycle]:
     return cycles
 
 
-def running(rows: Iterable[Row]) -> dict[int, tuple[str, Process, int]]:
-    """From queries.RUNNING: (host, process, newest observation's time) by process number."""
-    return {row[0]: (row[1], process(row[2:15]), row[15]) for row in rows}
+def running(rows: Iterable[Row]) -> dict[int, Running]:
+    """From queries.RUNNING, by process number."""
+    return {row[0]: Running(row[1], process(row[2:15]), row[15]) for row in rows}
+
+
+def counters(columns: Mapping[str, NDArray[Any]], stored_unix_nano: int) -> Counters:
+    """From queries.BASE_COUNTERS or NEW_COUNTERS."""
+    times, created, exited = (np.asarray(columns[name], np.int64) for name in ("taken_unix_nano", "created", "exited"))
+    number, pc = np.asarray(columns["process"], np.int64), np.asarray(columns["pc"], np.uint64)
+    return Counters(number, pc, times, created, exited, stored_unix_nano)
 
 
 def all_series(
     steps: Mapping[str, NDArray[Any]],
-    processes: Mapping[int, tuple[str, Process, int]],
+    processes: Mapping[int, Running],
     sites: Mapping[tuple[str, int], Site],
 ) -> list[Series]:
-    """From the columns of queries.GROWN_STEPS or SITE_STEPS: the rows of one site stand together, in order."""
+    """From the columns of queries.SOME_STEPS or SITE_STEPS: the rows of one site stand together, in order."""
     numbers, pcs = np.asarray(steps["process"]), np.asarray(steps["pc"])
     borders = np.flatnonzero((np.diff(numbers) != 0) | (np.diff(pcs) != 0)) + 1
     found = []
     for part in np.split(np.arange(len(numbers)), borders):
         if part.size:
-            host, described, until = processes[int(numbers[part[0]])]
-            pc = int(pcs[part[0]])
-            site = sites.get((described.build_id, pc), Site(described.build_id, pc))
-            found.append(_series(host, described, site, until, {name: column[part] for name, column in steps.items()}))
+            number, pc = int(numbers[part[0]]), int(pcs[part[0]])
+            build_id = processes[number].process.build_id
+            site = sites.get((build_id, pc), Site(build_id, pc))
+            found.append(
+                _series(number, processes[number], site, {name: column[part] for name, column in steps.items()})
+            )
     return found
 
 
-def _series(host: str, described: Process, site: Site, until: int, steps: Mapping[str, NDArray[Any]]) -> Series:
+def _series(number: int, of: Running, site: Site, steps: Mapping[str, NDArray[Any]]) -> Series:
     # A clock that was set back must not make time run backwards, nor a late reading make a total fall.
     times, created, exited = (
         np.maximum.accumulate(np.asarray(steps[name], np.int64)) for name in ("taken_unix_nano", "created", "exited")
     )
-    return Series(host, described, site, times, created, exited, max(until, int(times[-1])))
+    until = max(of.until_unix_nano, int(times[-1]))
+    return Series(of.host, of.process, site, times, created, exited, until, number)
 
 
 def snapshot(rows: Sequence[Row]) -> Snapshot | None:

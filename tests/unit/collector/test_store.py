@@ -12,7 +12,7 @@ from gosonde_collector.errors import StoreError
 from gosonde_collector.evidence.model import Frame, GoroutineGroup, GoroutineProfile
 from gosonde_collector.model import Pause, ProcessFilter, ProcessKey
 from gosonde_collector.store.duckdb import FILE_NAME, DuckDBStore, open_store
-from gosonde_collector.store.records import FindingRecord
+from gosonde_collector.store.records import FindingRecord, Series
 
 from tests.unit.collector.batches import KEY, SECOND, SITE, START, STREAM, batch, process
 
@@ -23,6 +23,10 @@ AGAIN = replace(STREAM, agent_epoch="epoch-2")
 
 def totals(store: DuckDBStore) -> list[tuple[int, int]]:
     return [(total.created, total.exited) for total in store.sites(ALL)]
+
+
+def followed(store: DuckDBStore, *pcs: int) -> list[Series]:
+    return store.series([(number, pc) for number in store.running() for pc in pcs], HOUR)
 
 
 def test_the_latest_total_of_a_site_counts_not_the_sum(store: DuckDBStore) -> None:
@@ -134,7 +138,7 @@ def test_a_cycle_older_than_the_counting_holds_its_last_stop(store: DuckDBStore)
 
 def test_a_series_begins_with_zero_at_the_beginning_of_counting(store: DuckDBStore) -> None:
     store.append([batch(n, counters=[(0, SITE.pc, 10 * n, n)]) for n in range(1, 6)])
-    (series,) = store.series(HOUR, 10)
+    (series,) = followed(store, SITE.pc)
     assert list(series.unix_nano - START) == [second * SECOND for second in range(6)]
     assert list(series.live) == [0, 9, 18, 27, 36, 45]
     assert series.site == SITE
@@ -142,7 +146,7 @@ def test_a_series_begins_with_zero_at_the_beginning_of_counting(store: DuckDBSto
 
 def test_a_series_reaches_to_the_newest_batch_even_if_its_site_rests(store: DuckDBStore) -> None:
     store.append([batch(1, counters=[(0, SITE.pc, 10, 0)]), batch(2, counters=[(0, SITE.pc, 30, 0)]), batch(90)])
-    (series,) = store.series(HOUR, 10)
+    (series,) = followed(store, SITE.pc)
     assert series.until_unix_nano == START + 90 * SECOND
 
 
@@ -153,14 +157,39 @@ def test_a_series_of_the_recent_past_begins_with_what_held_before(store: DuckDBS
     assert list(series.created) == [10 * n for n in range(89, 101)]
 
 
-def test_only_sites_that_grow_in_running_processes_are_series(store: DuckDBStore) -> None:
+def test_only_sites_of_running_processes_are_series(store: DuckDBStore) -> None:
     quiet = replace(SITE, pc=0x2000)
     rows = [[(0, SITE.pc, 10 * n, 0), (0, quiet.pc, 1_000 * n, 1_000 * n - 5)] for n in range(1, 6)]
     store.append([batch(n, counters=row) for n, row in enumerate(rows, 1)])
-    assert [series.site.pc for series in store.series(HOUR, 10)] == [SITE.pc]
+    assert {series.site.pc for series in followed(store, SITE.pc, quiet.pc)} == {SITE.pc, quiet.pc}
+    (number,) = store.running()
     store.append([batch(6, processes=[process(ended_unix_nano=START)])])
-    assert store.series(HOUR, 10) == []
+    assert store.running() == {}
+    assert store.series([(number, SITE.pc)], HOUR) == []
     assert store.site_series("web-1", KEY, SITE.pc, HOUR) is None
+
+
+def test_new_counters_come_once_in_the_order_in_which_they_were_stored(store: DuckDBStore) -> None:
+    for n in range(1, 8):
+        store.append([batch(n, counters=[(0, SITE.pc, 10 * n, n)])])
+    seen, stored = [], 0
+    while counters := store.new_counters(stored, 3):
+        seen += counters.created.tolist()
+        stored = counters.stored_unix_nano
+    assert seen == [10 * n for n in range(1, 8)]
+    store.append([batch(8, counters=[(0, SITE.pc, 80, 8)], taken_unix_nano=START)])
+    counters = store.new_counters(stored, 3)
+    assert counters
+    assert counters.created.tolist() == [80]
+
+
+def test_what_held_before_the_recent_past_is_given_at_once(store: DuckDBStore) -> None:
+    store.append([batch(n, counters=[(0, SITE.pc, 10 * n, n)]) for n in range(1, 101)])
+    base = store.base_counters(10 * SECOND)
+    assert (base.created.tolist(), base.exited.tolist()) == ([890], [89])
+    later = store.new_counters(base.stored_unix_nano, 1_000)
+    assert later
+    assert int(later.created[-1]) == 1_000
 
 
 def test_a_snapshot_comes_back_as_it_went_in(store: DuckDBStore) -> None:

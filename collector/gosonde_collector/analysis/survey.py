@@ -1,0 +1,174 @@
+"""Follows the counters of every site as they are stored, and reads in full only those of sites that may grow.
+
+A fleet has hundreds of thousands of sites that change all the time, and a handful that grow: docs/adr/0080.
+"""
+
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gosonde_collector.analysis.growth import LOOKBACK_NS
+from gosonde_collector.analysis.history import History
+from gosonde_collector.model import ProcessKey, Site
+from gosonde_collector.store.protocol import Store
+from gosonde_collector.store.records import Counters, Running, Series
+
+#: Batches that are read at once.
+SLICE: Final = 128
+#: Processes are kept for that long after they last ran, series after somebody last asked for them; in seconds.
+KEEP_S: Final = 600.0
+
+#: A process number, and the pc of a site of it.
+SiteKey = tuple[int, int]
+#: A host, a process of it, and the pc of a site of that.
+Place = tuple[str, ProcessKey, int]
+
+
+class Survey:
+    """To be used by one thread at a time."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._stored: int | None = None
+        self._running: Mapping[int, Running] = {}
+        self._numbers: dict[tuple[str, ProcessKey], int] = {}
+        self._histories: dict[int, History] = {}
+        self._series: dict[SiteKey, Series] = {}
+        self._wanted: dict[SiteKey, float] = {}
+        self._ran: dict[int, float] = {}
+
+    def suspects(self) -> list[Series]:
+        """The recent past of every site that may grow, up to what is stored by now. Raises StoreError."""
+        self._follow()
+        found = [
+            (number, int(pc))
+            for number, of in self._running.items()
+            if number in self._histories
+            for pc in self._histories[number].suspects(of.until_unix_nano)
+        ]
+        return self._full(found)
+
+    def sites(self, wanted: Iterable[Place]) -> dict[Place, Series]:
+        """The recent past of sites, those left out whose process does not run. Raises StoreError."""
+        keys = [(self._numbers[host, key], pc) for host, key, pc in wanted if (host, key) in self._numbers]
+        return {(s.host, s.process.key, s.site.pc): s for s in self._full(keys)}
+
+    def sites_beside(self, series: Series) -> list[Site]:
+        """Every known site of the same process."""
+        pcs = self._histories[series.number].pcs.tolist() if series.number in self._histories else ()
+        return self._store.site_names(series.process.build_id, pcs)
+
+    def _follow(self) -> None:
+        """Takes in what was stored since the last time."""
+        if self._stored is None:
+            self._stored = self._begin()
+        while counters := self._store.new_counters(self._stored, SLICE):
+            self._look()
+            followed: dict[int, list[SiteKey]] = {}
+            for key in self._series:
+                followed.setdefault(key[0], []).append(key)
+            for number, part in _by_process(counters):
+                self._take(number, part, followed.get(number, ()))
+            self._stored = counters.stored_unix_nano
+        self._look()
+        self._forget()
+
+    def _begin(self) -> int:
+        base = self._store.base_counters(LOOKBACK_NS)
+        self._look()
+        for number, part in _by_process(base):
+            if history := self._history(number):
+                history.begin(int(part.unix_nano.min()), part.pc, part.created, part.exited)
+        return base.stored_unix_nano
+
+    def _look(self) -> None:
+        """Which processes run: those of new counters too, because it comes after those were read."""
+        self._running = self._store.running()
+        self._numbers = {(of.host, of.process.key): number for number, of in self._running.items()}
+        self._ran.update(dict.fromkeys(self._running, time.monotonic()))
+
+    def _history(self, number: int) -> History | None:
+        """None when the process does not run."""
+        if number not in self._histories and number in self._running:
+            self._histories[number] = History(self._running[number].process.counted_since_unix_nano)
+        return self._histories.get(number)
+
+    def _take(self, number: int, rows: Counters, followed: Iterable[SiteKey]) -> None:
+        history = self._history(number)
+        if history is None:
+            return
+        borders = np.flatnonzero(np.diff(rows.unix_nano)) + 1
+        for part in np.split(np.arange(len(rows.pc)), borders):
+            history.add(int(rows.unix_nano[part[0]]), rows.pc[part], rows.created[part], rows.exited[part])
+        for key in followed:
+            self._series[key] = _longer(self._series[key], rows)
+
+    def _full(self, keys: list[SiteKey]) -> list[Series]:
+        """Series of sites, read from the store when they are not followed yet."""
+        for series in self._store.series([key for key in keys if key not in self._series], LOOKBACK_NS):
+            self._series[series.number, series.site.pc] = series
+        self._wanted.update(dict.fromkeys(keys, time.monotonic()))
+        return [self._current(key) for key in keys if key in self._series]
+
+    def _current(self, key: SiteKey) -> Series:
+        """A series up to now, without what is older than the recent past, except what holds at its beginning."""
+        series, of = self._series[key], self._running[key[0]]
+        first = int(np.searchsorted(series.unix_nano, of.until_unix_nano - LOOKBACK_NS, side="left")) - 1
+        kept = slice(max(first, 0), None)
+        (site,) = self._store.site_names(of.process.build_id, [key[1]])
+        self._series[key] = replace(
+            series,
+            process=of.process,
+            site=site,
+            unix_nano=series.unix_nano[kept],
+            created=series.created[kept],
+            exited=series.exited[kept],
+            until_unix_nano=max(of.until_unix_nano, int(series.unix_nano[-1])),
+        )
+        return self._series[key]
+
+    def _forget(self) -> None:
+        """Drops what has not run, and what nobody asked for, in a while."""
+        before = time.monotonic() - KEEP_S
+        self._ran = {number: when for number, when in self._ran.items() if when >= before}
+        self._histories = {number: h for number, h in self._histories.items() if number in self._ran}
+        self._wanted = {key: when for key, when in self._wanted.items() if when >= before and key[0] in self._ran}
+        self._series = {key: series for key, series in self._series.items() if key in self._wanted}
+
+
+def _by_process(counters: Counters) -> Iterator[tuple[int, Counters]]:
+    borders = np.flatnonzero(np.diff(counters.process)) + 1
+    for part in np.split(np.arange(len(counters.process)), borders):
+        if part.size:
+            yield int(counters.process[part[0]]), _chosen(counters, part)
+
+
+def _chosen(counters: Counters, part: NDArray[np.int64]) -> Counters:
+    return Counters(
+        counters.process[part],
+        counters.pc[part],
+        counters.unix_nano[part],
+        counters.created[part],
+        counters.exited[part],
+        counters.stored_unix_nano,
+    )
+
+
+def _longer(series: Series, rows: Counters) -> Series:
+    """With the rows of its site: as the store would put them together."""
+    mine = rows.pc == np.uint64(series.site.pc)
+    if not mine.any():
+        return series
+    times, created, exited = (
+        np.maximum.accumulate(np.concatenate(both))
+        for both in (
+            (series.unix_nano, rows.unix_nano[mine]),
+            (series.created, rows.created[mine]),
+            (series.exited, rows.exited[mine]),
+        )
+    )
+    return replace(series, unix_nano=times, created=created, exited=exited)
