@@ -12,8 +12,8 @@ from gosonde.errors import UnsupportedError, UsageError
 
 #: A configuration file larger than this is a mistake.
 MAX_FILE_BYTES = 1 << 20
-#: sockaddr_un.sun_path holds 108 bytes, the last of which is 0.
-MAX_SOCKET_PATH_BYTES = 107
+#: sockaddr_un.sun_path holds 108 bytes, the last of which is 0; one is for the dot of `local_socket.inner_path`.
+MAX_SOCKET_PATH_BYTES = 106
 #: Largest pid that Linux hands out (PID_MAX_LIMIT).
 MAX_PID = 1 << 22
 
@@ -41,6 +41,7 @@ class AgentConfig:
         interval_seconds: Time between two observations, 0.1 to 3600.
         exe: Globs over the absolute path of the executable; none means every Go process.
         pid: Processes to watch besides those that `exe` names; when only `pid` is given, nothing else is watched.
+        redact_paths: Tell executables and source files without their folders.
         park: Count parks by wait reason. Parking is hot: the probe costs the target more than all others.
         reconcile_seconds: Least time between two readings of a process's memory, 1 to 86400; a large process is read
             more rarely, so that reading takes one percent of a CPU at most. 0 reads it only when it is found.
@@ -63,6 +64,7 @@ class AgentConfig:
     interval_seconds: float = 1.0
     exe: tuple[str, ...] = ()
     pid: tuple[int, ...] = ()
+    redact_paths: bool = False
     park: bool = False
     reconcile_seconds: float = 30.0
     spool_mb: float = 64.0
@@ -81,6 +83,7 @@ class AgentConfig:
                 "tls_ca: missing; a certificate is of use only to a collector that is itself authenticated"
             )
         _check_unix("listen", self.listen)
+        self._check_http()
         _check_number("interval_seconds", self.interval_seconds, 0.1, 3600)
         if self.reconcile_seconds != 0:
             _check_number("reconcile_seconds", self.reconcile_seconds, 1, 86_400)
@@ -98,6 +101,13 @@ class AgentConfig:
             raise UsageError(
                 f"collector: what is sent to {address} would be neither encrypted nor authenticated; give tls_ca, or "
                 f"write insecure = true into the configuration file"
+            )
+
+    def _check_http(self) -> None:
+        if self.http and not (self.insecure or channels.is_local(self.http)):
+            raise UsageError(
+                f"http: {self.http} can be reached from other machines, and has neither encryption nor a password; "
+                f"name a port of 127.0.0.1, or write insecure = true into the configuration file"
             )
 
     @property
@@ -210,6 +220,7 @@ _CONVERT: Mapping[str, Callable[[str, object], object]] = {
     "interval_seconds": _number,
     "exe": _strings,
     "pid": _integers,
+    "redact_paths": _boolean,
     "park": _boolean,
     "spool_mb": _number,
     "reconcile_seconds": _number,

@@ -1,31 +1,75 @@
 """What the agent answers on its own host, over a unix socket."""
 
 import asyncio
-import errno
-import os
-import socket
-import stat
-from collections.abc import AsyncIterator, Callable
-from contextlib import ExitStack
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+import grpc
 import grpc.aio
-from gosonde.errors import UnavailableError, UnsupportedError, UsageError
+from gosonde.errors import OverloadedError, UsageError
+from gosonde.ratelimit import Rates
 from gosonde.serving import new_server, set_serving
 from gosonde_pb.v1 import agent_pb2_grpc
 from grpc_health.v1 import health
 
 from gosonde_agent import wire, wire_goroutines
+from gosonde_agent.local_socket import INNER_MODE, LocalSocket, clear, with_mode
 from gosonde_agent.model import Observation
+from gosonde_agent.redaction import Redact, same
 from gosonde_agent.sources.memory.target import opened
 from gosonde_agent.status import AgentStatus
 
 SERVICE_NAMES = ("gosonde.v1.AgentService",)
 
-#: The socket's owner and group may connect.
-UMASK = 0o117
+#: Bytes of one question.
+MAX_QUESTION_BYTES = 64 << 10
+#: Questions of all local peers together: each second, and at once after a rest.
+CALLS_PER_SECOND = 50.0
+CALLS_AT_ONCE = 200.0
+#: Readings of goroutines that may go on at a time; each reads the memory of a process.
+MAX_READINGS = 4
+HEALTH = "/grpc.health.v1.Health/"
+
+
+class LocalGate:
+    """A `gosonde.serving.Gate`: who reaches the socket may ask, but not too often.
+
+    Attributes:
+        refused_total: Connections and calls that were refused, by reason or status.
+    """
+
+    def __init__(self) -> None:
+        self.refused_total: Counter[str] = Counter()
+        self._rates = Rates(CALLS_PER_SECOND, CALLS_AT_ONCE)
+        self._readings = 0
+
+    def admit(self, method: str, context: Any) -> None:  # noqa: ANN401, ARG002
+        """See Gate. Raises OverloadedError."""
+        if not method.startswith(HEALTH) and not self._rates.allows("all"):
+            raise OverloadedError(f"more than {CALLS_PER_SECOND:g} calls a second; ask less often")
+
+    def refused(self, method: str, status: grpc.StatusCode) -> None:  # noqa: ARG002
+        """See Gate."""
+        self.refused_total[status.name] += 1
+
+    def refuse_connection(self, reason: str) -> None:
+        """Counts a connection that was not taken."""
+        self.refused_total[reason] += 1
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Counts a reading of goroutines while it goes on. Raises OverloadedError when there are too many."""
+        if self._readings >= MAX_READINGS:
+            raise OverloadedError(f"{MAX_READINGS} readings of goroutines go on already; ask again later")
+        self._readings += 1
+        try:
+            yield
+        finally:
+            self._readings -= 1
 
 
 class Reader(Protocol):
@@ -43,9 +87,11 @@ class Reader(Protocol):
 class AgentService(agent_pb2_grpc.AgentServiceServicer):
     """The gRPC face of a Reader and of the agent's status."""
 
-    def __init__(self, reader: Reader, status: Callable[[], AgentStatus]) -> None:
+    def __init__(self, reader: Reader, status: Callable[[], AgentStatus], redact: Redact, gate: LocalGate) -> None:
         self._reader = reader
         self._status = status
+        self._redact = redact
+        self._gate = gate
 
     async def GetObservation(self, request: Any, context: Any) -> Any:  # noqa: ANN401, ARG002, N802
         """The current observation, with the names of all its sites."""
@@ -58,9 +104,9 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
     async def ReadGoroutines(self, request: Any, context: Any) -> AsyncIterator[Any]:  # noqa: ANN401, ARG002, N802
         """Every goroutine of one process that is watched, in messages of bounded size, read as they are sent."""
         self._reader.current(request.pid)
-        with ExitStack() as stack:
+        with self._gate.reading(), ExitStack() as stack:
             target = await asyncio.to_thread(stack.enter_context, opened(request.pid))
-            messages = wire_goroutines.chunks(target.goroutines())
+            messages = wire_goroutines.chunks(map(self._redact, target.goroutines()))
             while (message := await asyncio.to_thread(next, messages, None)) is not None:
                 yield message
 
@@ -71,15 +117,25 @@ class QueryServer:
 
     server: grpc.aio.Server
     health: health.aio.HealthServicer
+    socket: LocalSocket
 
     async def stop(self, grace: float) -> None:
         """Says NOT_SERVING, gives running calls `grace` seconds, and removes the socket."""
         await set_serving(self.health, SERVICE_NAMES, serving=False)
         await self.server.stop(grace)
+        self.socket.close()
 
 
-async def start_query_service(listen: str, reader: Reader, status: Callable[[], AgentStatus]) -> QueryServer:
+async def start_query_service(
+    listen: str,
+    reader: Reader,
+    status: Callable[[], AgentStatus],
+    redact: Redact = same,
+    gate: LocalGate | None = None,
+) -> QueryServer:
     """Serves on `listen` ("unix:PATH", mode 0660), with health checking and reflection.
+
+    `redact` makes of a goroutine what may be told of it.
 
     Raises:
         UnavailableError: Another agent listens there.
@@ -87,47 +143,26 @@ async def start_query_service(listen: str, reader: Reader, status: Callable[[], 
         UnsupportedError: This user may not make the socket.
     """
     path = Path(listen.removeprefix("unix:"))
-    _clear(path)
-    service = AgentService(reader, status)
+    gate = gate or LocalGate()
+    local = LocalSocket(path, gate.refuse_connection)
+    for place in (path, local.inner):
+        clear(place)
+    service = AgentService(reader, status, redact, gate)
     server, servicer = new_server(
-        lambda server: agent_pb2_grpc.add_AgentServiceServicer_to_server(service, server), SERVICE_NAMES
+        lambda server: agent_pb2_grpc.add_AgentServiceServicer_to_server(service, server),
+        SERVICE_NAMES,
+        (("grpc.max_receive_message_length", MAX_QUESTION_BYTES),),
+        gate,
     )
-    _bind(server, path)
+    with_mode(INNER_MODE, lambda: _bind(server, local.inner))
     await server.start()
+    await local.start()
     await set_serving(servicer, SERVICE_NAMES, serving=True)
-    return QueryServer(server, servicer)
-
-
-def _clear(path: Path) -> None:
-    """Makes sure that a socket can be made at `path`; removes one that nobody listens on any more."""
-    if not path.parent.is_dir():
-        raise UsageError(f"listen: the folder {path.parent} does not exist; make it or give another path with --listen")
-    if not os.access(path.parent, os.W_OK | os.X_OK):
-        raise UnsupportedError(f"listen: may not write to {path.parent}; run as root or give --listen unix:PATH")
-    try:
-        mode = path.lstat().st_mode
-    except FileNotFoundError:
-        return
-    if not stat.S_ISSOCK(mode):
-        raise UsageError(f"listen: {path} exists and is no socket; remove it or give another path with --listen")
-    if _answers(path):
-        raise UnavailableError(f"listen: another agent runs and listens on {path}; stop it or give another --listen")
-    path.unlink(missing_ok=True)
-
-
-def _answers(path: Path) -> bool:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.setblocking(False)
-        # A listener whose queue is full answers EAGAIN: it is there.
-        return probe.connect_ex(str(path)) not in (errno.ECONNREFUSED, errno.ENOENT)
+    return QueryServer(server, servicer, local)
 
 
 def _bind(server: grpc.aio.Server, path: Path) -> None:
-    # The mode must be right from the first moment, and gRPC makes the socket here, before it returns.
-    previous = os.umask(UMASK)
     try:
         server.add_insecure_port(f"unix:{path}")
     except RuntimeError as error:
         raise UsageError(f"listen: cannot make the socket {path}: {error}") from error
-    finally:
-        os.umask(previous)

@@ -20,7 +20,8 @@ from gosonde_agent.journal import FILE_NAME, Journal, JournalLimits
 from gosonde_agent.latest import Latest
 from gosonde_agent.model import Observation, ProcessKey
 from gosonde_agent.monitor import Monitor
-from gosonde_agent.query_service import start_query_service
+from gosonde_agent.query_service import LocalGate, start_query_service
+from gosonde_agent.redaction import Redaction, same
 from gosonde_agent.selection import Selection
 from gosonde_agent.snapshots import Snapshots
 from gosonde_agent.sources.ebpf import EbpfSource
@@ -55,15 +56,18 @@ async def _run(config: AgentConfig, reread: Callable[[], AgentConfig]) -> None:
     def watches(key: ProcessKey) -> bool:
         return monitor.watches(key)
 
-    snapshots = Snapshots(watches)
+    redaction = Redaction() if config.redact_paths else None
+    redact = redaction.goroutine if redaction else same
+    snapshots = Snapshots(watches, redact)
     uplink = Uplink(config.collector, me, config.interval_seconds, journal, tls=config.tls, snapshots=snapshots)
     latest = Latest()
 
     def status() -> AgentStatus:
         return AgentStatus(me.agent_id, __version__, me.host, started_unix_nano, uplink.status())
 
-    server = await start_query_service(config.listen, latest, status)
-    metrics = AgentMetrics(latest, uplink.status, lambda: journal.size)
+    gate = LocalGate()
+    server = await start_query_service(config.listen, latest, status, redact, gate)
+    metrics = AgentMetrics(latest, uplink.status, lambda: journal.size, gate.refused_total)
     http = MetricsServer(config.http, metrics.registry(), metrics.unready) if config.http else None
     try:
         source = EbpfSource(parks=config.park)
@@ -73,7 +77,7 @@ async def _run(config: AgentConfig, reread: Callable[[], AgentConfig]) -> None:
         raise
     log.info("hit costs", **asdict(costs))
     monitor = Monitor(source, _selection(config), config.reconcile_seconds, costs)
-    agent = _Agent(config, monitor, uplink, latest)
+    agent = _Agent(config, monitor, uplink, latest, redaction)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, agent.stopping.set)
@@ -124,8 +128,11 @@ def _selection(config: AgentConfig) -> Selection:
 class _Agent:
     """What happens between start and stop."""
 
-    def __init__(self, config: AgentConfig, monitor: Monitor, uplink: Uplink, latest: Latest) -> None:
+    def __init__(
+        self, config: AgentConfig, monitor: Monitor, uplink: Uplink, latest: Latest, redaction: Redaction | None
+    ) -> None:
         self._config = config
+        self._redaction = redaction
         self._monitor = monitor
         self._uplink = uplink
         self._latest = latest
@@ -172,6 +179,8 @@ class _Agent:
         """Tells the uplink and local queries what is known now."""
         self.on_event()
         observation = self._with_losses(self._monitor.observe())
+        if self._redaction:
+            observation = self._redaction.observation(observation)
         # What a local query has shown is on disk.
         self._uplink.offer(observation)
         self._latest.update(observation)

@@ -13,6 +13,7 @@ from gosonde.clock import steady_unix_nano
 from gosonde.errors import GosondeError, NotFoundError, OverloadedError, UnsupportedError
 
 from gosonde_agent.model import ProcessKey
+from gosonde_agent.redaction import Redact, same
 from gosonde_agent.sources.memory.target import KnownBinaries, opened
 from gosonde_agent.wire_profile import encode_profile
 
@@ -68,8 +69,9 @@ Taker = Callable[[int, Patience], bytes]
 class Snapshots:
     """Every kind of snapshot that this agent can take; `takers` is the one place that lists them."""
 
-    def __init__(self, watches: Callable[[ProcessKey], bool]) -> None:
+    def __init__(self, watches: Callable[[ProcessKey], bool], redact: Redact = same) -> None:
         self._watches = watches
+        self._redact = redact
         self._known = KnownBinaries()
         self._turn = asyncio.Lock()
         self._not_before = 0.0
@@ -115,4 +117,4 @@ class Snapshots:
     def _read_memory(self, pid: int, patience: Patience) -> bytes:
         taken_unix_nano = steady_unix_nano()
         with opened(pid, self._known) as target:
-            return encode_profile(patience.while_it_lasts(target.goroutines()), taken_unix_nano)
+            return encode_profile(patience.while_it_lasts(map(self._redact, target.goroutines())), taken_unix_nano)

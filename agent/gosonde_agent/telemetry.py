@@ -1,6 +1,6 @@
 """What the agent says of itself to Prometheus, and whether it is ready. docs/metrics.md lists each."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -17,10 +17,17 @@ PREFIX = "gosonde_agent"
 class AgentMetrics(Collector):
     """Reads at each scrape what the agent knows then; called from another thread, it changes nothing."""
 
-    def __init__(self, latest: Latest, status: Callable[[], UplinkStatus], spool_bytes: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        latest: Latest,
+        status: Callable[[], UplinkStatus],
+        spool_bytes: Callable[[], int],
+        refused: Mapping[str, int],
+    ) -> None:
         self._latest = latest
         self._status = status
         self._spool_bytes = spool_bytes
+        self._refused = refused
 
     def registry(self) -> CollectorRegistry:
         """A registry with these metrics alone."""
@@ -54,4 +61,10 @@ class AgentMetrics(Collector):
         yield CounterMetricFamily(
             f"{PREFIX}_batches_acknowledged", "Batches acknowledged in this run.", value=uplink.acknowledged_sequence
         )
+        refusals = CounterMetricFamily(
+            f"{PREFIX}_refused", "Local connections and calls that were refused.", labels=["reason"]
+        )
+        for reason, count in sorted(self._refused.items()):
+            refusals.add_metric([reason], count)
+        yield refusals
         yield from runtime_metrics(newest, self._latest.histograms)

@@ -36,7 +36,7 @@ class MetricsServer:
         try:
             self._server = make_server(host, port, app, _Server, _Handler)
         except (OSError, OverflowError) as error:
-            raise UnavailableError(f"http: cannot listen on {address}: {error}; choose another with --http") from error
+            raise UnavailableError(f"http: cannot listen on {address}: {error}; choose another address") from error
         self.port = self._server.server_port
         Thread(target=self._server.serve_forever, name="http", daemon=True).start()
 

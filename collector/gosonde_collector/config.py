@@ -66,6 +66,11 @@ class CollectorConfig:
         """Checks every value."""
         for address in filter(None, (self.listen, self.query_listen)):
             self._check_listen(address)
+        if self.http and not (self.insecure or is_local(self.http, "http")):
+            raise UsageError(
+                f"http: {self.http} can be reached from other machines, and has neither encryption nor a password; "
+                f"name a port of 127.0.0.1, or write insecure = true into the configuration file"
+            )
         if bool(self.tls_cert) != bool(self.tls_key):
             raise UsageError("tls_cert: a certificate needs its key and a key its certificate; give both or none")
         if self.tls_client_ca and not self.tls_cert:

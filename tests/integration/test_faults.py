@@ -9,13 +9,21 @@ import random
 import signal
 import socket
 import subprocess
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import grpc
+import numpy as np
 import pytest
 from gosonde.agent_client import AgentClient
 from gosonde.errors import GosondeError
+from gosonde_pb.v1 import collector_pb2
+from gosonde_pb.v1.collector_pb2_grpc import CollectorServiceStub
 
 from tests.collector_process import GOSONDE, CollectorProcess
 from tests.flaky_proxy import flaky_proxy
@@ -24,6 +32,7 @@ from tests.simulated import Agent, Query, Target, assert_exact, running, settled
 
 FULL = os.environ.get("GOSONDE_FAULTS") == "full"
 KILLS = 100 if FULL else 4
+KILLS_AT_WORK = 100 if FULL else 2
 CUT_SECONDS = 150.0 if FULL else 2.0
 # What piles up while the collector is mostly dead takes its time to arrive.
 INTERVAL_SECONDS = 0.25 if FULL else 0.05
@@ -86,11 +95,15 @@ class AgentProcess:
     def counted(self, pid: int) -> int:
         """Exits that it has seen of the process; -1 while it does not answer."""
         try:
-            with AgentClient(self.listen, timeout_seconds=1) as client:
-                rows = client.observation(pid).site_counts
+            return self.shown(pid, "main.spawn")[1]
         except GosondeError:
             return -1
-        return sum(row.exited for row in rows if row.site.function == "main.spawn")
+
+    def shown(self, pid: int, function: str) -> tuple[int, int]:
+        """What it says that one function's `go` statements created, and how many exited."""
+        with AgentClient(self.listen, timeout_seconds=5) as client:
+            rows = [row for row in client.observation(pid).site_counts if row.site.function == function]
+        return sum(row.created for row in rows), sum(row.exited for row in rows)
 
     def kill(self) -> None:
         self.process.kill()
@@ -135,6 +148,88 @@ def test_an_agent_that_is_killed_at_random_moments_loses_nothing_that_it_saw(
             eventually(lambda: spawned(listen, program.pid) == (total, total))
         finally:
             agent.kill()
+
+
+@dataclass
+class Work:
+    """Goroutines that a program creates and lets end in a thread, for as long as the block lasts.
+
+    Attributes:
+        created: How many it created, over all blocks; right outside of them.
+        exited: How many of them ended.
+    """
+
+    program: GoProgram
+    rng: random.Random
+    created: int = 0
+    exited: int = 0
+    over: threading.Event = field(default_factory=threading.Event)
+
+    @contextmanager
+    def going_on(self) -> Iterator[None]:
+        self.over.clear()
+        with ThreadPoolExecutor(1) as thread:
+            done = thread.submit(self._work)
+            try:
+                yield
+            finally:
+                self.over.set()
+                done.result()
+
+    def _work(self) -> None:
+        while not self.over.is_set():
+            more, fewer = self.rng.randrange(1, 2_000), self.rng.randrange(0, 1_000)
+            self.program.ask(f"more {more}")
+            self.created += more
+            fewer = min(fewer, self.created - self.exited)
+            self.program.ask(f"fewer {fewer}")
+            self.exited += fewer
+
+
+@pytest.mark.usefixtures("ebpf")
+def test_after_an_agent_was_killed_in_the_middle_of_work_the_store_has_exactly_what_lives(
+    tmp_path: Path, go_program: Callable[..., GoProgram]
+) -> None:
+    """What nobody counted is not in `created` and `exited`; it is in `live`, because the next run reads the memory."""
+    rng = random.Random(8)
+    (tmp_path / "agent.toml").write_text("interval_seconds = 0.1\n")
+    work = Work(go_program("parked", "0"), rng)
+    pid = work.program.pid
+    executable = str(Path(f"/proc/{pid}/exe").readlink())
+    shown = np.zeros(2, np.int64)
+    with CollectorProcess(tmp_path) as collector, collector.client() as client:
+
+        def live() -> list[int]:
+            return [row.live for row in client.sites() if (row.process.pid, row.function) == (pid, "main.more")]
+
+        for run in range(KILLS_AT_WORK):
+            agent = AgentProcess(tmp_path, collector.address, executable)
+            try:
+                eventually(lambda run=run: runs_of(collector.address, pid) > run)  # type: ignore[misc]
+                eventually(lambda: sum(live()) == work.created - work.exited)
+                with work.going_on():
+                    time.sleep(rng.uniform(0, 0.5))
+                    shown += agent.shown(pid, "main.more")
+                    agent.kill()
+            finally:
+                agent.kill()
+        agent = AgentProcess(tmp_path, collector.address, executable)
+        try:
+            eventually(lambda: runs_of(collector.address, pid) > KILLS_AT_WORK)
+            eventually(lambda: sum(live()) == work.created - work.exited)
+        finally:
+            agent.kill()
+        sums = asyncio.run(stored(Query(collector.address), all_runs=True))
+        created, exited = max(value for (_, owner, _), value in sums.items() if owner == pid)
+    assert shown[0] <= created <= work.created
+    assert shown[1] <= exited <= work.exited
+
+
+def runs_of(address: str, pid: int) -> int:
+    """How many runs of the agent told the collector of the process."""
+    with grpc.insecure_channel(address) as channel:
+        which = collector_pb2.ProcessFilter(pid=pid, all_runs=True)
+        return len(CollectorServiceStub(channel).ListProcesses(collector_pb2.ListProcessesRequest(filter=which)).rows)
 
 
 def spawned(address: str, pid: int) -> tuple[int, int]:

@@ -21,6 +21,9 @@ def collector(
     listen: Annotated[
         str | None, typer.Option(metavar="HOST:PORT", help="Where agents and queries are served; unix:PATH works too.")
     ] = None,
+    http: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="Where metrics, health and readiness are served.")
+    ] = None,
     data: Annotated[Path | None, typer.Option(metavar="DIR", help="Where the store is kept.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Log JSON also to a terminal.")] = False,
 ) -> None:
@@ -34,7 +37,7 @@ def collector(
         ) from error
 
     def read() -> CollectorConfig:
-        flags = {"listen": listen, "data": data}
+        flags = {"listen": listen, "http": http, "data": data}
         return load(config, flags) if config else CollectorConfig().merged(flags)
 
     settings = read()

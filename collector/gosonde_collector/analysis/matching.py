@@ -44,16 +44,17 @@ def count_goroutines(profile: GoroutineProfile, site: Site, others: Iterable[Sit
 def goroutines_of(profile: GoroutineProfile, site: Site) -> list[GoroutineGroup]:
     """The groups that `site` started, as far as the format tells; of a line with several sites, those of all."""
     if profile.format in WITH_STATEMENT:
-        here = _statement(site)
-        return [group for group in profile.groups if group.created_by and _created_at(group.created_by) == here]
+        return [group for group in profile.groups if group.created_by and _is_statement(group.created_by, site)]
     start = plain_name(site.start_function)
     if not start:
         return []
     return [group for group in profile.groups if group.frames and plain_name(group.frames[-1].function) == start]
 
 
-def _created_at(by: Frame) -> Frame:
-    return Frame(plain_name(by.function), by.file, by.line)
+def _is_statement(by: Frame, site: Site) -> bool:
+    """An agent that redacts paths names the file without its folder."""
+    file = by.file if "/" in site.file else by.file.rpartition("/")[2]
+    return Frame(plain_name(by.function), file, by.line) == _statement(site)
 
 
 def _statement(site: Site) -> Frame:
@@ -63,7 +64,7 @@ def _statement(site: Site) -> Frame:
 def _by_statement(profile: GoroutineProfile, site: Site, others: Iterable[Site]) -> Count:
     created = ((group.created_by, group.count) for group in profile.groups if group.created_by)
     here = _statement(site)
-    count = sum(n for by, n in created if _created_at(by) == here)
+    count = sum(n for by, n in created if _is_statement(by, site))
     sharing = sum(_statement(other) == here for other in others if other.pc != site.pc)
     where = f"created by {site.function} at {site.file}:{site.line}"
     if sharing:

@@ -2,16 +2,16 @@ import asyncio
 import socket
 import stat
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 
 import grpc
 import grpc.aio
 import pytest
 from gosonde.agent_client import AgentClient
-from gosonde.errors import NotFoundError, UnavailableError, UsageError
+from gosonde.errors import NotFoundError, OverloadedError, UnavailableError, UsageError
 from gosonde_agent.model import Observation
-from gosonde_agent.query_service import QueryServer, start_query_service
+from gosonde_agent.query_service import MAX_QUESTION_BYTES, MAX_READINGS, LocalGate, QueryServer, start_query_service
 from gosonde_agent.status import AgentStatus, UplinkStatus
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
@@ -138,3 +138,41 @@ async def test_a_file_that_is_no_socket_is_refused_and_kept(path: Path) -> None:
 async def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="does not exist; make it or give another path with --listen"):
         await start_query_service(f"unix:{tmp_path}/missing/agent.sock", FixedReader(), lambda: STATUS)
+
+
+async def test_a_question_that_is_too_large_is_refused(path: Path) -> None:
+    async with service(path), grpc.aio.insecure_channel(f"unix:{path}") as channel:
+        call = channel.unary_unary("/gosonde.v1.AgentService/GetObservation")
+        with pytest.raises(grpc.aio.AioRpcError) as refusal:
+            await call(bytes(MAX_QUESTION_BYTES + 1))
+        assert refusal.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+async def test_who_asks_too_often_is_told_so_and_counted_and_health_still_answers(path: Path) -> None:
+    gate = LocalGate()
+    server = await start_query_service(f"unix:{path}", FixedReader(), lambda: STATUS, gate=gate)
+    try:
+        async with grpc.aio.insecure_channel(f"unix:{path}") as channel:
+            ask = channel.unary_unary("/gosonde.v1.AgentService/GetStatus")
+            results = []
+            for _ in range(20):
+                results += await asyncio.gather(*(ask(b"") for _ in range(50)), return_exceptions=True)
+            refused = [error for error in results if isinstance(error, grpc.aio.AioRpcError)]
+            assert 0 < len(refused) < 1000
+            assert {error.code() for error in refused} == {grpc.StatusCode.RESOURCE_EXHAUSTED}
+            assert gate.refused_total["RESOURCE_EXHAUSTED"] == len(refused)
+            answer = await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest())
+            assert answer.status == health_pb2.HealthCheckResponse.SERVING
+    finally:
+        await server.stop(0)
+
+
+def test_only_so_many_readings_of_goroutines_go_on_at_a_time() -> None:
+    gate = LocalGate()
+    with ExitStack() as readings:
+        for _ in range(MAX_READINGS):
+            readings.enter_context(gate.reading())
+        with pytest.raises(OverloadedError, match="ask again later"), gate.reading():
+            pass
+    with gate.reading():
+        pass

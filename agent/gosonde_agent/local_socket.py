@@ -1,0 +1,179 @@
+"""The agent's unix socket: the kernel says who connects, and only then do the bytes reach gRPC.
+
+gRPC for Python shows a server nothing of a unix peer. So the agent accepts by itself and passes the bytes on to a
+second socket, on which gRPC listens and to which only the agent's own user can connect. ADR 0054.
+"""
+
+import asyncio
+import errno
+import os
+import socket
+import stat
+import struct
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+from gosonde.errors import UnavailableError, UnsupportedError, UsageError
+from gosonde.ratelimit import Seldom
+
+log = structlog.get_logger(__name__)
+
+#: The owner and the group of the socket may connect; to the inner one only the owner.
+MODE, INNER_MODE = 0o660, 0o600
+#: Open connections of one user, and of all together.
+CONNECTIONS_PER_USER = 32
+CONNECTIONS = 128
+#: Bytes that are passed on at a time; a reader that is slow stops the writer.
+PIECE = 1 << 16
+
+#: struct ucred.
+_CREDENTIALS = struct.Struct("iII")
+SO_PEERGROUPS = 59
+#: Most bytes that getsockopt gives: 256 groups.
+_MOST_BYTES = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Who connected, as the kernel noted it at that moment."""
+
+    pid: int
+    uid: int
+    groups: frozenset[int]
+
+    @classmethod
+    def of(cls, connection: socket.socket) -> "Peer":
+        """Of a connected unix socket. Raises OSError for more than 256 groups."""
+        credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+        pid, uid, gid = _CREDENTIALS.unpack(credentials)
+        others = connection.getsockopt(socket.SOL_SOCKET, SO_PEERGROUPS, _MOST_BYTES)
+        return cls(pid, uid, frozenset((gid, *(number for (number,) in struct.iter_unpack("I", others)))))
+
+
+class LocalSocket:
+    """Listens on `path` and passes what is allowed on to `inner`. `refused` hears why a connection was not taken."""
+
+    def __init__(self, path: Path, refused: Callable[[str], None]) -> None:
+        self.inner = inner_path(path)
+        self._path = path
+        self._refused = refused
+        self._open: Counter[int] = Counter()
+        self._seldom = Seldom()
+        self._group = os.getegid()
+
+    async def start(self) -> None:
+        """Takes connections from now on. Raises UsageError when the socket cannot be made."""
+        listener = _listener(self._path)
+        self._group = self._path.stat().st_gid
+        self._server = await asyncio.start_unix_server(self._serve, sock=listener, limit=PIECE)
+
+    def close(self) -> None:
+        """Takes no more connections, and removes the socket."""
+        self._server.close()
+        self._path.unlink(missing_ok=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        peer: Peer | None = None
+        try:
+            peer = Peer.of(writer.get_extra_info("socket"))
+            if reason := self._reason_against(peer):
+                self._refuse(reason, peer)
+                return
+            self._open[peer.uid] += 1
+            try:
+                await self._pass_on(reader, writer)
+            finally:
+                self._open[peer.uid] -= 1
+        except OSError as error:
+            log.debug("a local connection ended", peer=peer, reason=str(error))
+        finally:
+            writer.close()
+
+    def _reason_against(self, peer: Peer) -> str:
+        if not (peer.uid in (0, os.geteuid()) or self._group in peer.groups):
+            return "credentials"
+        if self._open[peer.uid] >= CONNECTIONS_PER_USER or self._open.total() >= CONNECTIONS:
+            return "connections"
+        return ""
+
+    def _refuse(self, reason: str, peer: Peer) -> None:
+        self._refused(reason)
+        if self._seldom.allows(f"{reason} {peer.uid}"):
+            log.warning("a local connection was refused", reason=reason, uid=peer.uid, pid=peer.pid)
+
+    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        inner_reader, inner_writer = await asyncio.open_unix_connection(str(self.inner), limit=PIECE)
+        ways = [asyncio.ensure_future(way) for way in (_copy(reader, inner_writer), _copy(inner_reader, writer))]
+        try:
+            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            inner_writer.close()
+            for way in ways:
+                way.cancel()
+            await asyncio.gather(*ways, return_exceptions=True)
+
+
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with suppress(OSError):
+        while data := await reader.read(PIECE):
+            writer.write(data)
+            await writer.drain()
+
+
+def inner_path(path: Path) -> Path:
+    """Where gRPC listens."""
+    return path.with_name(f".{path.name}")
+
+
+def clear(path: Path) -> None:
+    """Makes sure that a socket can be made at `path`; removes one that nobody listens on any more.
+
+    Raises:
+        UnavailableError: Another agent listens there.
+        UsageError: The path is taken by something else, or its folder is missing.
+        UnsupportedError: This user may not make the socket.
+    """
+    if not path.parent.is_dir():
+        raise UsageError(f"listen: the folder {path.parent} does not exist; make it or give another path with --listen")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise UnsupportedError(f"listen: may not write to {path.parent}; run as root or give --listen unix:PATH")
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(mode):
+        raise UsageError(f"listen: {path} exists and is no socket; remove it or give another path with --listen")
+    if _answers(path):
+        raise UnavailableError(f"listen: another agent runs and listens on {path}; stop it or give another --listen")
+    path.unlink(missing_ok=True)
+
+
+def _answers(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)
+        # A listener whose queue is full answers EAGAIN: it is there.
+        return probe.connect_ex(str(path)) not in (errno.ECONNREFUSED, errno.ENOENT)
+
+
+def _listener(path: Path) -> socket.socket:
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        with_mode(MODE, lambda: listener.bind(str(path)))
+        listener.listen(CONNECTIONS)
+    except OSError as error:
+        listener.close()
+        raise UsageError(f"listen: cannot make the socket {path}: {error}") from error
+    return listener
+
+
+def with_mode(mode: int, make: Callable[[], object]) -> None:
+    """Makes a socket whose mode is right from its first moment."""
+    previous = os.umask(0o777 & ~mode)
+    try:
+        make()
+    finally:
+        os.umask(previous)

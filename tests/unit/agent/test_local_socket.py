@@ -1,0 +1,110 @@
+"""The agent's socket asks the kernel who connects, whatever the mode of its file says."""
+
+import asyncio
+import os
+import shutil
+import socket
+import stat
+import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from gosonde_agent.local_socket import CONNECTIONS_PER_USER, Peer, inner_path
+from gosonde_agent.query_service import LocalGate, start_query_service
+
+from tests.unit.agent.test_query_service import STATUS, FixedReader
+
+NOBODY = 65_534
+#: gRPC's server says its settings as soon as it has a connection.
+ASK = """
+import socket, sys
+s = socket.socket(socket.AF_UNIX)
+s.settimeout(20)
+s.connect(sys.argv[1])
+print(len(s.recv(9)))
+"""
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
+
+
+@pytest.fixture
+def path() -> Iterator[Path]:
+    """In a folder that everyone may enter."""
+    folder = Path(tempfile.mkdtemp(prefix="gosonde-"))
+    folder.chmod(0o755)
+    yield folder / "agent.sock"
+    shutil.rmtree(folder)
+
+
+async def bytes_for(path: Path, user: int, groups: Sequence[int] = ()) -> int:
+    """How many bytes another user gets for a connection."""
+    command = ["/usr/bin/python3", "-c", ASK, str(path)]
+    done = await asyncio.to_thread(
+        lambda: subprocess.run(
+            command, user=user, group=user, extra_groups=groups, capture_output=True, text=True, check=False
+        )
+    )
+    assert done.returncode == 0, done.stderr
+    return int(done.stdout)
+
+
+@as_root
+async def test_who_is_neither_owner_nor_in_the_group_is_refused_whatever_the_mode_says(
+    path: Path,
+) -> None:
+    gate = LocalGate()
+    server = await start_query_service(f"unix:{path}", FixedReader(), lambda: STATUS, gate=gate)
+    try:
+        path.chmod(0o666)
+        assert await bytes_for(path, NOBODY) == 0
+        assert gate.refused_total == {"credentials": 1}
+        assert await bytes_for(path, NOBODY, [os.getegid()]) == 9
+        assert await bytes_for(path, os.geteuid()) == 9
+        assert gate.refused_total == {"credentials": 1}
+    finally:
+        await server.stop(0)
+
+
+async def test_nobody_but_the_owner_can_go_around_it(path: Path) -> None:
+    server = await start_query_service(f"unix:{path}", FixedReader(), lambda: STATUS)
+    modes = [stat.S_IMODE(place.stat().st_mode) for place in (path, inner_path(path))]
+    await server.stop(0)
+    assert modes == [0o660, 0o600]
+    assert list(path.parent.iterdir()) == []
+
+
+async def test_one_user_has_only_so_many_connections(path: Path) -> None:
+    gate = LocalGate()
+    server = await start_query_service(f"unix:{path}", FixedReader(), lambda: STATUS, gate=gate)
+    loop = asyncio.get_running_loop()
+    taken: list[socket.socket] = []
+
+    async def connect() -> bytes:
+        connection = socket.socket(socket.AF_UNIX)
+        connection.setblocking(False)
+        taken.append(connection)
+        await loop.sock_connect(connection, str(path))
+        return await loop.sock_recv(connection, 9)
+
+    try:
+        for _ in range(CONNECTIONS_PER_USER):
+            assert len(await connect()) == 9
+        assert await connect() == b""
+        assert gate.refused_total == {"connections": 1}
+        taken.pop(0).close()
+        async with asyncio.timeout(20):
+            while not await connect():
+                await asyncio.sleep(0.02)
+    finally:
+        for connection in taken:
+            connection.close()
+        await server.stop(0)
+
+
+def test_the_kernel_says_who_is_there() -> None:
+    ours, theirs = socket.socketpair(socket.AF_UNIX)
+    with ours, theirs:
+        peer = Peer.of(ours)
+    assert (peer.pid, peer.uid) == (os.getpid(), os.geteuid())
+    assert peer.groups == {os.getegid(), *os.getgroups()}

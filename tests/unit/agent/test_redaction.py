@@ -1,0 +1,59 @@
+"""With redact_paths nothing that the agent tells has a folder in it, and everything else stays."""
+
+from dataclasses import replace
+
+from gosonde_agent.golang.pclntab import Location
+from gosonde_agent.model import Observation
+from gosonde_agent.redaction import Redaction
+from gosonde_agent.sources.memory.dump import Goroutine
+
+from tests.unit.agent.observations import count, observed, pause, process
+
+HOME = "/home/ann/secret project"
+
+
+def seen() -> Observation:
+    watched = replace(process(1), exe=f"{HOME}/bin/shop")
+    refused = replace(process(2), exe=f"{HOME}/old", refusal=f"reading {HOME}/old failed: too old")
+    row = count(watched, 5, 3, 1)
+    row = replace(row, site=replace(row.site, function="example.com/shop.Serve", file=f"{HOME}/shop/cart.go"))
+    return observed(watched, refused, site_counts=(row,), pauses=(pause(watched, 1),))
+
+
+def test_executables_files_and_refusals_lose_their_folders() -> None:
+    told = Redaction().observation(seen())
+    assert [process.exe for process in told.processes] == ["shop", "old"]
+    assert told.processes[1].refusal == "reading old failed: too old"
+    assert told.site_counts[0].site.file == "cart.go"
+    assert "ann" not in repr(told)
+
+
+def test_functions_counts_and_events_stay() -> None:
+    before, told = seen(), Redaction().observation(seen())
+    (row,) = told.site_counts
+    assert (row.site.function, row.site.pc, row.created, row.exited) == ("example.com/shop.Serve", 5, 3, 1)
+    assert row.process == told.processes[0].key
+    assert (told.pauses, told.taken_unix_nano, told.losses) == (before.pauses, before.taken_unix_nano, before.losses)
+
+
+def test_a_goroutine_loses_the_folders_of_its_stack() -> None:
+    frames = tuple(Location(f"main.f{number}", f"{HOME}/f{number}.go", number) for number in (1, 2))
+    goroutine = Goroutine(
+        goid=7,
+        status="waiting",
+        wait_reason="chan receive",
+        wait_ns=None,
+        created_by=Location("main.main", f"{HOME}/main.go", 3),
+        start_function="main.f2",
+        parent_goid=1,
+        thread_id=0,
+        locked=False,
+        system=False,
+        active=False,
+        complete=True,
+        stack=frames,
+    )
+    told = Redaction().goroutine(goroutine)
+    assert told.created_by == Location("main.main", "main.go", 3)
+    assert told.stack == (Location("main.f1", "f1.go", 1), Location("main.f2", "f2.go", 2))
+    assert replace(told, created_by=goroutine.created_by, stack=frames) == goroutine
