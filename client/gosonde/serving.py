@@ -1,10 +1,12 @@
 """What every gosonde server has in common: health, reflection, and errors that become gRPC statuses."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import grpc
 import structlog
+from google.protobuf.message import DecodeError
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
@@ -63,6 +65,36 @@ class OpenGate:
         """See Gate."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Garbled:
+    """Stands for bytes that are no message of the method, until somebody can answer."""
+
+    reason: str
+
+
+def _checked(request: Any) -> Any:  # noqa: ANN401
+    if isinstance(request, _Garbled):
+        raise InvalidInputError(request.reason)
+    return request
+
+
+async def _all_checked(requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
+    async for request in requests:
+        yield _checked(request)
+
+
+def _tolerant(deserialize: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
+    """gRPC would end the call with UNKNOWN where this raises."""
+
+    def read(data: bytes) -> Any:  # noqa: ANN401
+        try:
+            return deserialize(data)
+        except DecodeError as error:
+            return _Garbled(str(error))
+
+    return read
+
+
 class StatusInterceptor(grpc.aio.ServerInterceptor):
     """Asks the gate, and ends a call with the status and the message of the GosondeError that was raised."""
 
@@ -75,26 +107,29 @@ class StatusInterceptor(grpc.aio.ServerInterceptor):
         if handler is None:
             return None
         wrap = self._streaming if handler.response_streaming else self._single
+        check = _all_checked if handler.request_streaming else _checked
         behaviours = (handler.unary_unary, handler.unary_stream, handler.stream_unary, handler.stream_stream)
-        return _rewrapped(handler, wrap(details.method, next(filter(None, behaviours))))
+        return _rewrapped(handler, wrap(details.method, next(filter(None, behaviours)), check))
 
-    def _single(self, method: str, behaviour: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    def _single(
+        self, method: str, behaviour: Callable[..., Awaitable[Any]], check: Callable[[Any], Any]
+    ) -> Callable[..., Awaitable[Any]]:
         async def call(request: Any, context: Context) -> Any:  # noqa: ANN401
             try:
                 self._gate.admit(method, context)
-                return await behaviour(request, context)
+                return await behaviour(check(request), context)
             except GosondeError as error:
                 await self._abort(method, context, error)
 
         return call
 
     def _streaming(
-        self, method: str, behaviour: Callable[..., AsyncIterator[Any]]
+        self, method: str, behaviour: Callable[..., AsyncIterator[Any]], check: Callable[[Any], Any]
     ) -> Callable[..., AsyncIterator[Any]]:
         async def call(request: Any, context: Context) -> AsyncIterator[Any]:  # noqa: ANN401
             try:
                 self._gate.admit(method, context)
-                async for response in behaviour(request, context):
+                async for response in behaviour(check(request), context):
                     yield response
             except GosondeError as error:
                 await self._abort(method, context, error)
@@ -110,7 +145,7 @@ class StatusInterceptor(grpc.aio.ServerInterceptor):
 def _rewrapped(handler: Any, behaviour: Any) -> Any:  # noqa: ANN401
     kind = f"{'stream' if handler.request_streaming else 'unary'}_{'stream' if handler.response_streaming else 'unary'}"
     make = getattr(grpc, f"{kind}_rpc_method_handler")
-    return make(behaviour, handler.request_deserializer, handler.response_serializer)
+    return make(behaviour, _tolerant(handler.request_deserializer), handler.response_serializer)
 
 
 #: What every server bears of one connection: pings as agents send them, a bounded number of calls, no slow handshakes.
