@@ -11,6 +11,7 @@ class FlakyProxy:
     harm: Probability that a piece of up to 4 KiB is harmed; 0 passes everything.
     cut: While set, connections are taken and nothing passes, as behind a firewall that drops.
     counts: How often each harm was done.
+    passed: Bytes that came, in each direction: to the target, and from it.
     """
 
     def __init__(self, target_port: int, seed: int = 1) -> None:
@@ -20,6 +21,7 @@ class FlakyProxy:
         self.harm = 0.0
         self.cut = asyncio.Event()
         self.address = ""
+        self.passed = [0, 0]
         self.counts = dict.fromkeys(("delay", "drop", "duplicate", "truncate"), 0)
 
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -27,14 +29,15 @@ class FlakyProxy:
         with suppress(OSError):
             upstream = await asyncio.open_connection("127.0.0.1", self._target_port)
             self._writers |= {writer, upstream[1]}
-            ways = self._pass(reader, upstream[1]), self._pass(upstream[0], writer)
+            ways = self._pass(reader, upstream[1], 0), self._pass(upstream[0], writer, 1)
             with suppress(OSError, asyncio.IncompleteReadError):
                 await asyncio.gather(*ways)
             upstream[1].close()
         writer.close()
 
-    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, way: int) -> None:
         while data := await reader.read(4096):
+            self.passed[way] += len(data)
             while self.cut.is_set():
                 await asyncio.sleep(0.05)
             if self._rng.random() < self.harm:

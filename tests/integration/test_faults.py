@@ -82,6 +82,29 @@ async def test_a_network_that_is_away_for_long_loses_nothing(tmp_path: Path) -> 
                 await assert_exact(Query(f"127.0.0.1:{port}"), agents)
 
 
+@pytest.mark.skipif(not FULL, reason="waits for pings for minutes: make test-faults")
+async def test_a_silent_line_is_kept_alive_by_pings_and_its_end_is_noticed(tmp_path: Path) -> None:
+    """Nothing is observed, so that nothing but pings passes; then nothing passes at all, and nobody says so."""
+    port = free_port()
+    with await asyncio.to_thread(CollectorProcess, tmp_path, listen=f"127.0.0.1:{port}") as collector:
+        async with flaky_proxy(port) as proxy:
+            (agent,) = fleet(proxy.address, 1)
+            async with running([agent]) as over:
+                over.set()
+                await settled([agent], SETTLE_SECONDS)
+                await asyncio.sleep(2)
+                before = list(proxy.passed)
+                await asyncio.sleep(100)
+                pings = [after - first for first, after in zip(before, proxy.passed, strict=True)]
+                assert all(0 < passed < 2_000 for passed in pings), pings
+                assert agent.uplink.status().connected
+                proxy.cut.set()
+                async with asyncio.timeout(90):
+                    while agent.uplink.status().connected:
+                        await asyncio.sleep(0.5)
+        assert collector.log.read_text().count("agent connected") == 1
+
+
 class AgentProcess:
     """`gosonde agent` with its own state folder, killed at the end."""
 

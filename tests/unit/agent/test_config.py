@@ -87,6 +87,7 @@ def test_an_empty_file_gives_the_defaults(tmp_path: Path) -> None:
         ('exe = ["server"]', "exe: 'server' can never match: executables have absolute paths; write '*/server'"),
         ("pid = [0]", "pid: 0 is not a process id"),
         ("pid = [true]", "pid: [True] is not a list of integers"),
+        ('http = "0.0.0.0:9318"', "http: 0.0.0.0:9318 can be reached from other machines"),
         ("park = 1", "park: 1 is not true or false"),
         ('log_level = "loud"', "log_level: 'loud' is none of debug, info, warning, error"),
         ("collector = [", "not valid TOML"),

@@ -5,14 +5,17 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
+from gosonde.channels import KEEPALIVE
+from gosonde.serving import SERVER_OPTIONS
 from gosonde_agent.identity import Identity
 from gosonde_agent.journal import EVENTS_DROPPED, FILE_NAME, Journal, JournalLimits
 from gosonde_agent.spool import MAX_EVENTS_IN_MEMORY
-from gosonde_agent.uplink import PATIENCE, STREAM_LIMITS, Patience, Uplink
+from gosonde_agent.uplink import CHANNEL_OPTIONS, PATIENCE, STREAM_LIMITS, Patience, Uplink
 from gosonde_agent.uplink_stream import StreamLimits
 from gosonde_pb.v1 import ingest_pb2
 from structlog.testing import capture_logs
 
+from tests.flaky_proxy import flaky_proxy
 from tests.unit.agent.observations import count, cycle, observed, pause, process
 from tests.unit.agent.recording_collector import RecordingCollector, eventually, serving
 
@@ -254,6 +257,32 @@ async def test_the_next_collector_takes_over_and_gets_the_whole_state() -> None:
             await eventually(lambda: second.totals == {(ONE.key, 1): (2, 0)})
             await eventually(lambda: first.events | second.events == {pause(ONE, 0), pause(ONE, 1)})
             assert uplink.status().collector == fallback
+
+
+async def test_batches_travel_compressed() -> None:
+    sites = tuple(count(ONE, pc, pc, pc // 2) for pc in range(1, 5_001))
+    collector = RecordingCollector()
+    async with (
+        serving(collector) as address,
+        flaky_proxy(int(address.rpartition(":")[2])) as proxy,
+        running(uplink := uplink_to(proxy.address)),
+    ):
+        uplink.offer(observed(ONE, site_counts=sites))
+        await acknowledged(uplink)
+        travelled = proxy.passed[0]
+    assert len(collector.totals) == len(sites)
+    assert travelled < sum(batch.ByteSize() for batch in collector.batches) / 3
+
+
+def test_pings_are_often_enough_for_nats_and_seldom_enough_for_the_server() -> None:
+    """A NAT may forget a silent connection after a minute; a server ends one that pings more often than it allows."""
+    agent, server = dict(KEEPALIVE), dict(SERVER_OPTIONS)
+    for side in (agent, server):
+        assert side["grpc.keepalive_time_ms"] + side["grpc.keepalive_timeout_ms"] < 60_000
+        assert side["grpc.keepalive_permit_without_calls"] == 1
+    assert agent["grpc.keepalive_time_ms"] > server["grpc.http2.min_ping_interval_without_data_ms"]
+    assert agent["grpc.http2.max_pings_without_data"] == 0, "without a bound on how often"
+    assert set(KEEPALIVE) <= set(CHANNEL_OPTIONS)
 
 
 async def test_a_collector_may_listen_on_a_unix_socket(tmp_path: Path) -> None:

@@ -103,6 +103,13 @@ def test_a_wrong_key_is_refused_by_its_name(tmp_path: Path, text: str, words: st
     assert "collector.toml" in str(refusal.value)
 
 
+def test_metrics_are_plain_text_and_for_this_machine_alone_unless_the_file_allows_more() -> None:
+    assert CollectorConfig(http="[::1]:9318").http == "[::1]:9318"
+    assert CollectorConfig(http="0.0.0.0:9318", insecure=True).insecure
+    with pytest.raises(UsageError, match=r"^http: 0\.0\.0\.0:9318 can be reached from other machines"):
+        CollectorConfig(http="0.0.0.0:9318")
+
+
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--config"):
         load(tmp_path / "none.toml", NO_FLAGS)

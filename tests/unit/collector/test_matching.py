@@ -1,5 +1,7 @@
 """Goroutines of a snapshot are counted for the go statement that made them, or the doubt is said."""
 
+from dataclasses import replace
+
 import pytest
 from gosonde_collector.analysis.matching import count_goroutines, plain_name
 from gosonde_collector.evidence.model import GoroutineProfile
@@ -43,6 +45,15 @@ def test_debug_2_counts_exactly_by_statement(version: str, site: Site, count: in
     others = [PLAIN, IN_LOOP, AFTER_LOOP, GENERIC, LABELLED]
     found = count_goroutines(profile(version, "debug2.txt"), site, [o for o in others if o.line != site.line])
     assert (found.least, found.most) == (count, count)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_site_whose_agent_redacts_paths_is_found_in_a_profile_that_has_them(version: str) -> None:
+    redacted = replace(PLAIN, file=PLAIN.file.rpartition("/")[2])
+    assert redacted != PLAIN
+    for site, least in ((redacted, 5), (replace(redacted, file="other.go"), 0)):
+        found = count_goroutines(profile(version, "debug2.txt"), site, [IN_LOOP, AFTER_LOOP])
+        assert (found.least, found.most) == (least, least)
 
 
 @pytest.mark.parametrize("version", VERSIONS)
