@@ -4,6 +4,7 @@ import stat
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import grpc
 import grpc.aio
@@ -142,7 +143,7 @@ async def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
 
 async def test_a_question_that_is_too_large_is_refused(path: Path) -> None:
     async with service(path), grpc.aio.insecure_channel(f"unix:{path}") as channel:
-        call = channel.unary_unary("/gosonde.v1.AgentService/GetObservation")
+        call: Any = channel.unary_unary("/gosonde.v1.AgentService/GetObservation")
         with pytest.raises(grpc.aio.AioRpcError) as refusal:
             await call(bytes(MAX_QUESTION_BYTES + 1))
         assert refusal.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
@@ -153,7 +154,7 @@ async def test_who_asks_too_often_is_told_so_and_counted_and_health_still_answer
     server = await start_query_service(f"unix:{path}", FixedReader(), lambda: STATUS, gate=gate)
     try:
         async with grpc.aio.insecure_channel(f"unix:{path}") as channel:
-            ask = channel.unary_unary("/gosonde.v1.AgentService/GetStatus")
+            ask: Any = channel.unary_unary("/gosonde.v1.AgentService/GetStatus")
             results = []
             for _ in range(20):
                 results += await asyncio.gather(*(ask(b"") for _ in range(50)), return_exceptions=True)
