@@ -6,7 +6,7 @@ from dataclasses import replace
 from gosonde.errors import NotFoundError
 
 from gosonde_agent.model import GcCycle, Observation, Pause
-from gosonde_agent.runtime_metrics import PauseHistograms
+from gosonde_agent.runtime_metrics import Pauses
 
 MAX_RECENT = 10_000
 
@@ -15,20 +15,20 @@ class Latest:
     """What local queries are answered from.
 
     Attributes:
-        histograms: Every pause since the start.
+        pauses: Every pause since the start, for Prometheus.
     """
 
     def __init__(self) -> None:
         self._observation = Observation(taken_unix_nano=0)
-        self._pauses: deque[Pause] = deque(maxlen=MAX_RECENT)
+        self._recent: deque[Pause] = deque(maxlen=MAX_RECENT)
         self._cycles: deque[GcCycle] = deque(maxlen=MAX_RECENT)
-        self.histograms = PauseHistograms()
+        self.pauses = Pauses()
 
     def update(self, observation: Observation) -> None:
         """Replaces the totals, and adds the pauses and cycles to the last ones."""
         self._observation = observation
-        self.histograms.update(observation)
-        self._pauses.extend(observation.pauses)
+        self.pauses.update(observation)
+        self._recent.extend(observation.pauses)
         self._cycles.extend(observation.gc_cycles)
 
     def current(self, pid: int | None) -> Observation:
@@ -37,7 +37,7 @@ class Latest:
         Raises:
             NotFoundError: No such process is watched.
         """
-        whole = replace(self._observation, pauses=tuple(self._pauses), gc_cycles=tuple(self._cycles))
+        whole = replace(self._observation, pauses=tuple(self._recent), gc_cycles=tuple(self._cycles))
         return _only(whole, pid)
 
 

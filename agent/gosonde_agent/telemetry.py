@@ -67,4 +67,4 @@ class AgentMetrics(Collector):
         for reason, count in sorted(self._refused.items()):
             refusals.add_metric([reason], count)
         yield refusals
-        yield from runtime_metrics(newest, self._latest.histograms)
+        yield from runtime_metrics(newest, self._latest.pauses)

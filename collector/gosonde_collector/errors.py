@@ -47,4 +47,4 @@ class DiskFullError(OverloadedError):
 
 
 class SnapshotError(GosondeError):
-    """An agent did not take the snapshot that it was asked for. The message has its reason."""
+    """An agent did not take the snapshot that it was asked for, or sent something else. The message says which."""

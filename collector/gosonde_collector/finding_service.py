@@ -19,6 +19,7 @@ from gosonde_collector.evidence import snapshots
 from gosonde_collector.evidence.gctrace import GcTrace, parse_gctrace
 from gosonde_collector.model import ProcessFilter
 from gosonde_collector.store.protocol import Store
+from gosonde_collector.telemetry import Telemetry
 from gosonde_collector.worker import Worker
 
 #: How often a watcher is told what changed, in seconds.
@@ -37,6 +38,7 @@ class FindingService(collector_pb2_grpc.CollectorServiceServicer):
     _store: Store
     _worker: Worker
     _analyst: Analyst
+    _telemetry: Telemetry
     _watchers = 0
 
     async def ExplainFinding(  # noqa: N802 - gRPC's name, as all below
@@ -87,10 +89,12 @@ class FindingService(collector_pb2_grpc.CollectorServiceServicer):
             ProfileError: The lines are damaged, too many, or another process's.
             NotFoundError: No such process is known.
         """
-        if not request.host or not request.pid:
-            raise ProfileError("the request names no host or no pid")
-        trace = parse_gctrace(request.lines)
-        return finding_wire.trace_answer(trace, await self._worker.run(self._take, request.host, request.pid, trace))
+        with self._telemetry.evidence("gctrace", request.host, request.pid):
+            if not request.host or not request.pid:
+                raise ProfileError("the request names no host or no pid")
+            trace = parse_gctrace(request.lines)
+            compared = await self._worker.run(self._take, request.host, request.pid, trace)
+        return finding_wire.trace_answer(trace, compared)
 
     def _take(self, host: str, pid: int, trace: GcTrace) -> Comparison:
         now = time.time_ns()

@@ -1,16 +1,18 @@
-"""What the collector tells Prometheus of findings, and of the goroutines of every process that runs."""
+"""What the collector tells Prometheus of findings, of every process that runs, and of what agents lost."""
 
 from collections import Counter
 from collections.abc import Iterable
 from typing import Final
 
+from gosonde.gc_metrics import cycles_metric
 from gosonde.goroutine_metrics import SiteRow, goroutine_metrics
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from gosonde_collector.analysis import finding
 from gosonde_collector.analysis.analyst import Analyst
-from gosonde_collector.model import ProcessFilter, SiteTotal
+from gosonde_collector.metrics_pauses import BatchPauses, owner
+from gosonde_collector.model import Loss, ProcessFilter, SiteTotal
 from gosonde_collector.store.protocol import Store
 
 STATES: Final = (finding.OPENED, finding.GROWING, finding.STABLE, finding.RESOLVED)
@@ -19,8 +21,9 @@ STATES: Final = (finding.OPENED, finding.GROWING, finding.STABLE, finding.RESOLV
 class FindingMetrics(Collector):
     """Asks the store and the analyst at each scrape."""
 
-    def __init__(self, store: Store, analyst: Analyst) -> None:
+    def __init__(self, store: Store, analyst: Analyst, pauses: BatchPauses) -> None:
         self._store = store
+        self._pauses = pauses
         self._analyst = analyst
 
     def describe(self) -> Iterable[Metric]:
@@ -34,11 +37,22 @@ class FindingMetrics(Collector):
         for state in STATES:
             findings.add_metric((state,), states[state])
         yield findings
-        running = {
-            (p.host, p.process.key) for p in self._store.processes(ProcessFilter()) if not p.process.ended_unix_nano
-        }
+        running = [known for known in self._store.processes(ProcessFilter()) if not known.process.ended_unix_nano]
+        alive = {(known.host, known.process.key) for known in running}
         totals = self._store.sites(ProcessFilter())
-        yield from goroutine_metrics(_row(total) for total in totals if (total.host, total.process) in running)
+        yield from goroutine_metrics(_row(total) for total in totals if (total.host, total.process) in alive)
+        yield self._pauses.metric(running)
+        yield cycles_metric((owner(gc.host, gc.process, gc.exe), gc.cycles) for gc in self._store.gc_totals())
+        yield _losses(self._store.losses())
+
+
+def _losses(losses: Iterable[Loss]) -> Metric:
+    lost = CounterMetricFamily(
+        "gosonde_agent_lost", "What agents could not see or keep, by name.", labels=("host", "counter")
+    )
+    for loss in losses:
+        lost.add_metric((loss.host, loss.name), loss.total)
+    return lost
 
 
 def _row(total: SiteTotal) -> SiteRow:

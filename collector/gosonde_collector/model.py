@@ -181,6 +181,25 @@ class SiteTotal:
 
 
 @dataclass(frozen=True, slots=True)
+class GcTotal:
+    """How many GC cycles a running process has had since counting began."""
+
+    host: str
+    process: ProcessKey
+    exe: str
+    cycles: int
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """What the present run of a host's agent could not see or keep since it started, by the counter's name."""
+
+    host: str
+    name: str
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
 class Pause:
     """A stop of the world."""
 

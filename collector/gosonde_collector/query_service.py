@@ -19,6 +19,7 @@ from gosonde_collector.finding_service import FindingService
 from gosonde_collector.model import ProcessFilter
 from gosonde_collector.snapshot_requests import SnapshotRequests
 from gosonde_collector.store.protocol import Store
+from gosonde_collector.telemetry import Telemetry
 from gosonde_collector.worker import Worker
 
 log = structlog.get_logger(__name__)
@@ -40,10 +41,13 @@ Uploads = AsyncIterator[collector_pb2.PushSnapshotRequest]
 class QueryService(FindingService):
     """Answers from the store and from the analyst's findings."""
 
-    def __init__(self, store: Store, worker: Worker, analyst: Analyst, snapshots: SnapshotRequests) -> None:
+    def __init__(
+        self, store: Store, worker: Worker, analyst: Analyst, telemetry: Telemetry, *, snapshots: SnapshotRequests
+    ) -> None:
         self._store = store
         self._worker = worker
         self._analyst = analyst
+        self._telemetry = telemetry
         self._snapshots = snapshots
         self._uploads = asyncio.Semaphore(MAX_UPLOADS)
 
@@ -103,22 +107,29 @@ class QueryService(FindingService):
             path.unlink(missing_ok=True)
 
     async def PushSnapshot(  # noqa: N802
-        self, request_iterator: Uploads, context: Context
+        self,
+        request_iterator: Uploads,
+        context: Context,  # noqa: ARG002
     ) -> collector_pb2.PushSnapshotResponse:
         """See collector.proto.
 
         Raises:
-            ProfileError: The file is no goroutine profile, damaged or too large, or the header is missing.
+            ProfileError: The file is no profile, damaged, too large or another process's, or the header is missing.
             NotFoundError: No such process is known.
         """
         requests = aiter(request_iterator)
-        header = await self._header(requests)
-        try:
-            async with self._uploads:
-                profile = await asyncio.to_thread(parse_profile, await self._received(requests))
-        except ProfileError as error:
-            log.warning("snapshot refused", host=header.host, pid=header.pid, peer=context.peer(), reason=str(error))
-            raise
+        first = await anext(requests, None)
+        header = first.header if first else collector_pb2.SnapshotHeader()
+        with self._telemetry.evidence("profile", header.host, header.pid):
+            return await self._pushed(header, requests)
+
+    async def _pushed(
+        self, header: collector_pb2.SnapshotHeader, requests: Uploads
+    ) -> collector_pb2.PushSnapshotResponse:
+        if not header.host or not header.pid:
+            raise ProfileError("the first request is not a header that names a host and a pid: no host or no pid")
+        async with self._uploads:
+            profile = await asyncio.to_thread(parse_profile, await self._received(requests))
         taken = snapshots.taken_at(profile.taken_unix_nano, header.taken_unix_nano)
         known = await self._worker.run(self._store.processes, ProcessFilter())
         process = snapshots.owner(known, header.host, header.pid, taken).process.key
@@ -144,14 +155,6 @@ class QueryService(FindingService):
             raise ProfileError("the request names no host or no pid")
         kind = query_wire.snapshot_kind(request.kind)
         return query_wire.take_answer(await self._snapshots.take(request.host, request.pid, kind))
-
-    async def _header(self, requests: Uploads) -> collector_pb2.SnapshotHeader:
-        first = await anext(requests, None)
-        if first is None or first.WhichOneof("message") != "header":
-            raise ProfileError("the first request must be the header")
-        if not first.header.host or not first.header.pid:
-            raise ProfileError("the header names no host or no pid")
-        return first.header
 
     async def _received(self, requests: Uploads) -> bytes:
         upload = ProfileUpload()

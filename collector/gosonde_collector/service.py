@@ -72,15 +72,15 @@ async def _serve(config: CollectorConfig, reload: Reload, store: Store) -> None:
         analyst = Analyst(store)
         telemetry = Telemetry()
         telemetry.follow_store(store.size, store.free)
-        telemetry.registry.register(FindingMetrics(store, analyst))
+        telemetry.registry.register(FindingMetrics(store, analyst, telemetry.pauses))
         routine = Routine(config, store, analysing, analyst, telemetry)
         committer = Committer(store, writing, telemetry)
         for work in (committer.run(), routine.analyse(), routine.expire(), notifier.watchdog()):
             await stack.enter_async_context(_running(work, stopping))
         access = Access(config, telemetry)
-        snapshots = SnapshotRequests(store, asking)
+        snapshots = SnapshotRequests(store, asking, telemetry)
         ingest = IngestService(store, asking, committer, access, telemetry, snapshots=snapshots)
-        query = QueryService(store, asking, analyst, snapshots)
+        query = QueryService(store, asking, analyst, telemetry, snapshots=snapshots)
         servicer = await stack.enter_async_context(_listening(config, ingest, query, access, telemetry))
         await stack.enter_async_context(_running(_watch_room(store, servicer), stopping))
         if config.http:

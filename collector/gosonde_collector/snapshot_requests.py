@@ -14,7 +14,7 @@ from typing import Final
 import structlog
 from gosonde.errors import NotFoundError, OverloadedError, UnsupportedError
 
-from gosonde_collector.errors import ProfileError, SnapshotError
+from gosonde_collector.errors import ProfileError, Refusal, SnapshotError
 from gosonde_collector.evidence import snapshots
 from gosonde_collector.evidence.model import MEMORY
 from gosonde_collector.evidence.parse import Profile, parse_profile
@@ -28,6 +28,7 @@ from gosonde_collector.model import (
     Stream,
 )
 from gosonde_collector.store.protocol import Store
+from gosonde_collector.telemetry import Telemetry
 from gosonde_collector.worker import Worker
 
 log = structlog.get_logger(__name__)
@@ -59,18 +60,18 @@ class _Expected:
 
     async def take(self, piece: SnapshotPiece) -> None:
         if piece.failure:
-            self.fail(f"the agent cannot take it: {piece.failure}")
+            self.fail(SnapshotError(f"the agent cannot take it: {piece.failure}"))
             return
         try:
             await asyncio.to_thread(self.upload.feed, piece.chunk)
             if piece.last and not self.whole.done():
                 self.whole.set_result(await asyncio.to_thread(self.upload.finish))
         except ProfileError as error:
-            self.fail(f"the agent sent something else: {error}")
+            self.fail(error)
 
-    def fail(self, reason: str) -> None:
+    def fail(self, error: SnapshotError | ProfileError) -> None:
         if not self.whole.done():
-            self.whole.set_exception(SnapshotError(reason))
+            self.whole.set_exception(error)
 
 
 class AgentLink:
@@ -90,7 +91,7 @@ class AgentLink:
         self._closed = False
 
     async def ask(self, process: ProcessKey, kind: SnapshotKind) -> bytes:
-        """The file, inflated. Raises SnapshotError."""
+        """The file, inflated. Raises SnapshotError, and ProfileError when it is none."""
         async with self._turn:
             if self._closed:
                 raise SnapshotError("the agent disconnected")
@@ -114,15 +115,16 @@ class AgentLink:
         """The stream has ended."""
         self._closed = True
         if self._expected:
-            self._expected.fail("the agent disconnected")
+            self._expected.fail(SnapshotError("the agent disconnected"))
 
 
 class SnapshotRequests:
     """The one way to a snapshot that an agent takes: for people who ask, and for the analysis."""
 
-    def __init__(self, store: Store, worker: Worker) -> None:
+    def __init__(self, store: Store, worker: Worker, telemetry: Telemetry) -> None:
         self._store = store
         self._worker = worker
+        self._telemetry = telemetry
         self._links: list[AgentLink] = []
         self._numbers = itertools.count(1)
         self._room = asyncio.Semaphore(MAX_AT_ONCE)
@@ -182,22 +184,20 @@ class SnapshotRequests:
     async def _taken(self, link: AgentLink, process: ProcessKey, kind: SnapshotKind) -> Taken:
         host, pid = link.stream.host, process.pid
         try:
-            profile = await self._profile(link, process, kind)
+            with self._telemetry.evidence("snapshot", host, pid):
+                profile = await self._profile(link, process, kind)
+                taken = snapshots.taken_at(profile.taken_unix_nano, 0)
+        except ProfileError as error:
+            raise SnapshotError(f"the agent sent something else: {error}") from error
         except SnapshotError as error:
             log.info("no snapshot", host=host, pid=pid, kind=kind, reason=str(error))
             raise
-        taken = snapshots.taken_at(profile.taken_unix_nano, 0)
         snapshot_id = await self._worker.run(self._store.add_snapshot, host, process, taken, profile)
         log.info("snapshot stored", host=host, pid=pid, format=profile.format, id=snapshot_id)
         return Taken(snapshot_id, profile)
 
     async def _profile(self, link: AgentLink, process: ProcessKey, kind: SnapshotKind) -> Profile:
-        data = await link.ask(process, kind)
-        try:
-            profile = await asyncio.to_thread(parse_profile, data)
-            snapshots.taken_at(profile.taken_unix_nano, 0)
-        except ProfileError as error:
-            raise SnapshotError(f"the agent sent something else: {error}") from error
+        profile = await asyncio.to_thread(parse_profile, await link.ask(process, kind))
         if profile.format != FORMATS[kind]:
-            raise SnapshotError(f"the agent sent a profile of the format {profile.format}")
+            raise ProfileError(f"a profile of the format {profile.format}", Refusal.UNKNOWN_KIND)
         return profile

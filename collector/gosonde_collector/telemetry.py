@@ -1,16 +1,32 @@
 """What the collector counts of itself. docs/metrics.md lists each."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import grpc
+import structlog
+from gosonde.errors import NotFoundError, OverloadedError, UnavailableError
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from gosonde_collector.errors import ProfileError, Refusal
+from gosonde_collector.metrics_pauses import BatchPauses
+from gosonde_collector.model import Batch
+
+log = structlog.get_logger(__name__)
 
 #: Seconds; acknowledgements are to stay below one.
 ACKNOWLEDGE_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
+#: What may be refused: profiles that people push, that agents take, and gctrace logs.
+EVIDENCE = ("profile", "snapshot", "gctrace")
+
 
 class Telemetry:
-    """The collector's metrics, in a registry of their own."""
+    """The collector's metrics, in a registry of their own.
+
+    Attributes:
+        pauses: The GC pauses in what was stored.
+    """
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -38,6 +54,16 @@ class Telemetry:
         self._refused = Counter(
             f"{prefix}_refused", "Calls that were refused.", ("service", "status"), registry=self.registry
         )
+        self._evidence_refused = Counter(
+            f"{prefix}_evidence_refused",
+            "Profiles and gctrace logs that were refused.",
+            ("kind", "reason"),
+            registry=self.registry,
+        )
+        for kind in EVIDENCE:
+            for reason in Refusal:
+                self._evidence_refused.labels(kind, reason)
+        self.pauses = BatchPauses()
         self._store_bytes = Gauge(f"{prefix}_store_bytes", "Size of the store.", registry=self.registry)
         self._disk_free = Gauge(f"{prefix}_disk_free_bytes", "Room on the store's disk.", registry=self.registry)
 
@@ -45,7 +71,30 @@ class Telemetry:
         """A call was refused."""
         self._refused.labels(method.split("/")[1], status.name).inc()
 
+    @contextmanager
+    def evidence(self, kind: str, host: str, pid: int) -> Iterator[None]:
+        """Around the taking in of evidence of a kind in EVIDENCE: counts and logs its refusal, and raises it on."""
+        try:
+            yield
+        except (ProfileError, NotFoundError, UnavailableError, OverloadedError) as error:
+            reason = _reason(error)
+            self._evidence_refused.labels(kind, reason).inc()
+            log.warning("evidence refused", kind=kind, host=host, pid=pid, reason=reason, message=str(error))
+            raise
+
+    def stored(self, batch: Batch) -> None:
+        """A batch was stored."""
+        self.batches.inc()
+        self.rows.inc(len(batch.site_counters["process"]))
+        self.pauses.take(batch)
+
     def follow_store(self, size: Callable[[], int], free: Callable[[], int]) -> None:
         """Asks these at each scrape."""
         self._store_bytes.set_function(size)
         self._disk_free.set_function(free)
+
+
+def _reason(error: Exception) -> Refusal:
+    if isinstance(error, ProfileError):
+        return error.reason
+    return Refusal.UNKNOWN_PROCESS if isinstance(error, NotFoundError) else Refusal.NOT_TAKEN

@@ -4,16 +4,21 @@ import re
 import subprocess
 from pathlib import Path
 
+from gosonde.gc_metrics import MAX_PROCESSES, Owner, PauseHistograms, cycles_metric
 from gosonde_agent.latest import Latest
 from gosonde_agent.model import GcTotal, Observation, Pause, Process, ProcessKey, Site, SiteCount
 from gosonde_agent.status import UplinkStatus
 from gosonde_agent.telemetry import AgentMetrics
 from gosonde_collector.analysis.analyst import Analyst
 from gosonde_collector.metrics_findings import FindingMetrics
+from gosonde_collector.model import Batch
 from gosonde_collector.store.duckdb import open_store
-from prometheus_client import CollectorRegistry, generate_latest
+from gosonde_collector.telemetry import Telemetry
+from prometheus_client import generate_latest
 
 from tests import real_binaries
+from tests.unit.collector.batches import KEY as STORED_KEY
+from tests.unit.collector.batches import SECOND, SITE, START, STREAM, batch, process
 
 RULES = Path(__file__).parents[2] / "deploy" / "prometheus"
 KEY = ProcessKey("boot", 7, 70, 1)
@@ -34,6 +39,22 @@ def site(number: int, live: int) -> SiteCount:
     return SiteCount(KEY, Site("build", number, f"main.f{number}", "main.go", number, ""), live + 5, 5)
 
 
+#: Metrics that an agent cannot serve.
+OF_THE_COLLECTOR = {"gosonde_findings"}
+
+
+def stopped(sequence: int) -> Batch:
+    """What one batch brings: a site, two pauses of the GC, one of something else, one cycle, and a loss."""
+    pauses = [
+        (0, 0, START, 30_000, "GC sweep termination"),
+        (0, 1, START, 12_000_000, "GC mark termination"),
+        (0, 2, START, 99_000_000, "read mem stats"),
+    ]
+    counters, totals = [(0, SITE.pc, 10, 2)], [(0, 1, 3, 12_030_000)]
+    losses = {"events_full": 5, "sites_full": 0}
+    return batch(sequence, counters=counters, pauses=pauses, totals=totals, losses=losses)
+
+
 def agent_metrics(sites: int = 2) -> str:
     latest = Latest()
     pauses = (
@@ -48,20 +69,23 @@ def agent_metrics(sites: int = 2) -> str:
     return generate_latest(AgentMetrics(latest, UplinkStatus, lambda: 0, {}).registry()).decode()
 
 
-def collector_metrics(folder: Path) -> str:
-    store = open_store(folder)
-    registry = CollectorRegistry()
-    registry.register(FindingMetrics(store, Analyst(store)))
-    text = generate_latest(registry).decode()
+def collector_metrics(folder: Path, *batches: Batch) -> str:
+    store, telemetry = open_store(folder), Telemetry()
+    telemetry.registry.register(FindingMetrics(store, Analyst(store), telemetry.pauses))
+    for stored in batches:
+        store.append([stored])
+        telemetry.stored(stored)
+    text = generate_latest(telemetry.registry).decode()
     store.close()
     return text
 
 
 def test_every_metric_that_a_rule_names_is_served(tmp_path: Path) -> None:
-    served = agent_metrics() + collector_metrics(tmp_path)
     named = set(re.findall(r"\bgosonde_\w+", (RULES / "gosonde.rules.yml").read_text()))
     assert len(named) >= 4
-    assert {name for name in named if f"\n{name}{{" not in f"\n{served}"} == set()
+    collector = collector_metrics(tmp_path, stopped(1))
+    assert {name for name in named if f"\n{name}{{" not in f"\n{collector}"} == set()
+    assert {name for name in named if f"\n{name}{{" not in f"\n{agent_metrics()}"} <= OF_THE_COLLECTOR
 
 
 def test_prometheus_finds_no_fault_with_the_metrics(tmp_path: Path) -> None:
@@ -70,8 +94,8 @@ def test_prometheus_finds_no_fault_with_the_metrics(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stdout + done.stderr
 
 
-def bucket(bound: str, phase: str, count: float) -> str:
-    labels = f'exe="/srv/app",le="{bound}",phase="{phase}",pid="7"'
+def bucket(bound: str, phase: str, count: float, host: str = "", pid: int = 7) -> str:
+    labels = f'exe="/srv/app",host="{host}",le="{bound}",phase="{phase}",pid="{pid}"'
     return f"gosonde_gc_pause_seconds_bucket{{{labels}}} {count:.1f}"
 
 
@@ -91,3 +115,38 @@ def test_the_top_sites_have_names_and_the_rest_is_summed() -> None:
     assert any('function="main.f1"' in line and line.endswith(" 99.0") for line in live)
     (others,) = [line for line in live if 'function="(others)"' in line]
     assert float(others.rpartition(" ")[2]) == sum(100 - number for number in range(11, 301))
+
+
+def test_the_collector_counts_pauses_once_by_host_process_and_phase(tmp_path: Path) -> None:
+    lines = collector_metrics(tmp_path, stopped(1), stopped(2)).splitlines()
+    host, pid = STREAM.host, STORED_KEY.pid
+    assert bucket("0.01", "mark_termination", 0, host, pid) in lines
+    assert bucket("0.015", "mark_termination", 1, host, pid) in lines
+    assert bucket("0.0001", "sweep_termination", 1, host, pid) in lines
+    assert sum(line.startswith("gosonde_gc_pause_seconds_count") for line in lines) == 2
+    assert f'gosonde_gc_cycles_total{{exe="/srv/app",host="{host}",pid="{pid}"}} 1.0' in lines
+
+
+def test_a_process_that_ended_has_no_metrics_any_more(tmp_path: Path) -> None:
+    ended = process(ended_unix_nano=START + SECOND)
+    lines = collector_metrics(tmp_path, stopped(1), batch(2, processes=[ended])).splitlines()
+    about = ("gosonde_gc_pause_seconds_bucket{", "gosonde_gc_cycles_total{", "gosonde_goroutines_live{")
+    assert [line for line in lines if line.startswith(about)] == []
+
+
+def test_the_collector_says_what_each_host_lost(tmp_path: Path) -> None:
+    lines = collector_metrics(tmp_path, stopped(1), stopped(2)).splitlines()
+    assert f'gosonde_agent_lost_total{{counter="events_full",host="{STREAM.host}"}} 5.0' in lines
+    assert f'gosonde_agent_lost_total{{counter="sites_full",host="{STREAM.host}"}} 0.0' in lines
+
+
+def test_processes_beyond_a_bound_share_a_histogram_and_a_counter() -> None:
+    histograms = PauseHistograms(max_processes=2)
+    for pid in range(5):
+        histograms.observe(Owner("web-1", str(pid), "/srv/app"), "GC mark termination", 1_000)
+    samples = [s for s in histograms.metric().samples if s.name.endswith("_count")]
+    assert {sample.labels["pid"]: sample.value for sample in samples} == {"0": 1, "1": 1, "(others)": 3}
+    totals = [(Owner("web-1", str(pid), "/srv/app"), 10) for pid in range(MAX_PROCESSES + 7)]
+    cycles = cycles_metric(totals).samples
+    assert len(cycles) == MAX_PROCESSES + 1
+    assert sum(sample.value for sample in cycles) == 10 * len(totals)

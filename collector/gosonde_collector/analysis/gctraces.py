@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from gosonde_collector.analysis.growth import SECOND, Growth
 from gosonde_collector.analysis.slope import theil_sen
 from gosonde_collector.analysis.witnesses import AGREES, DISAGREES, SILENT, Witness
-from gosonde_collector.errors import ProfileError
+from gosonde_collector.errors import ProfileError, Refusal
 from gosonde_collector.evidence.gctrace import MB, GcTraceLine, check_order
 from gosonde_collector.model import GcCycle, Process, ProcessKey
 from gosonde_collector.store.records import Series
@@ -67,7 +67,8 @@ class GcTraces:
             ran = (ended - process.started_unix_nano) / SECOND
             raise ProfileError(
                 f"the gctrace log tells of a cycle {new[-1].at_ns / SECOND:.3f} s after its process started, and this "
-                f"process ran for {ran:.3f} s: it is another one's"
+                f"process ran for {ran:.3f} s: it is another one's",
+                Refusal.MISMATCHED,
             )
         self._lines[key] = [*known, *new][-MAX_CYCLES:]
         self._lines.move_to_end(key)

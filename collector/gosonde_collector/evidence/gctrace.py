@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from gosonde_collector.errors import ProfileError
+from gosonde_collector.errors import ProfileError, Refusal
 
 MAX_BYTES: Final = 4 << 20
 MAX_LINE: Final = 4_096
@@ -76,7 +76,7 @@ def parse_gctrace(data: bytes) -> GcTrace:
             backwards: two processes wrote it, or one that started anew.
     """
     if len(data) > MAX_BYTES:
-        raise ProfileError(f"the gctrace log is larger than {MAX_BYTES} bytes; send it in pieces")
+        raise ProfileError(f"the gctrace log is larger than {MAX_BYTES} bytes; send it in pieces", Refusal.TOO_LARGE)
     try:
         text = data.decode()
     except UnicodeDecodeError as error:
@@ -99,7 +99,8 @@ def check_order(lines: Iterable[GcTraceLine]) -> None:
         if last and (line.cycle <= last.cycle or line.at_ns < last.at_ns):
             raise ProfileError(
                 f"the gctrace log goes from cycle {last.cycle} back to {line.cycle}: more than one process wrote it, "
-                f"or one that started anew; send what each of them wrote by itself"
+                f"or one that started anew; send what each of them wrote by itself",
+                Refusal.MISMATCHED,
             )
         last = line
 

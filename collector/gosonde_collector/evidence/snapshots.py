@@ -7,7 +7,7 @@ from typing import Final
 
 from gosonde.errors import NotFoundError
 
-from gosonde_collector.errors import ProfileError
+from gosonde_collector.errors import ProfileError, Refusal
 from gosonde_collector.model import KnownProcess
 
 #: Clocks of the host, of who pushes and of the collector may differ by this much.
@@ -27,7 +27,9 @@ def taken_at(profile_unix_nano: int, header_unix_nano: int) -> int:
     now = time.time_ns()
     taken = profile_unix_nano or header_unix_nano or now
     if not 0 < taken <= now + FUTURE_NS:
-        raise ProfileError(f"the profile was taken at {taken} ns since 1970, which is not in the past")
+        raise ProfileError(
+            f"the profile was taken at {taken} ns since 1970, which is not in the past", Refusal.UNTIMELY
+        )
     return taken
 
 

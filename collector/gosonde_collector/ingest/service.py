@@ -132,8 +132,7 @@ class IngestService(ingest_pb2_grpc.IngestServiceServicer):
     async def _stored(self, stream: Stream, request: ingest_pb2.StreamObservationsRequest) -> int:
         batch = decode_batch(stream, request)
         await self._committer.commit(batch)
-        self._telemetry.batches.inc()
-        self._telemetry.rows.inc(len(batch.site_counters["process"]))
+        self._telemetry.stored(batch)
         return batch.sequence
 
 

@@ -15,7 +15,18 @@ from gosonde_collector.errors import DiskFullError, StoreError
 from gosonde_collector.evidence.context import ContentionProfile, HeapProfile
 from gosonde_collector.evidence.model import GOROUTINE, HEAP, GoroutineProfile
 from gosonde_collector.evidence.parse import Profile
-from gosonde_collector.model import Batch, GcCycle, KnownProcess, ProcessFilter, ProcessKey, Site, SiteTotal, Stream
+from gosonde_collector.model import (
+    Batch,
+    GcCycle,
+    GcTotal,
+    KnownProcess,
+    Loss,
+    ProcessFilter,
+    ProcessKey,
+    Site,
+    SiteTotal,
+    Stream,
+)
 from gosonde_collector.store import queries, rows
 from gosonde_collector.store.migrations import prepare
 from gosonde_collector.store.records import Counters, FindingRecord, Running, Series, Snapshot
@@ -61,6 +72,14 @@ class DuckDBStore:
     def sites(self, which: ProcessFilter) -> list[SiteTotal]:
         """See Store."""
         return [rows.site_total(row) for row in self._select(queries.sites(which.all_runs), which.host, which.pid)]
+
+    def gc_totals(self) -> list[GcTotal]:
+        """See Store."""
+        return [rows.gc_total(row) for row in self._select(queries.GC_TOTALS)]
+
+    def losses(self) -> list[Loss]:
+        """See Store."""
+        return [Loss(*row) for row in self._select(queries.LOSSES)]
 
     def gc_cycles(self, which: ProcessFilter, limit: int) -> list[GcCycle]:
         """See Store."""

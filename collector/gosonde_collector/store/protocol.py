@@ -10,7 +10,9 @@ from gosonde_collector.evidence.parse import Profile
 from gosonde_collector.model import (
     Batch,
     GcCycle,
+    GcTotal,
     KnownProcess,
+    Loss,
     ProcessFilter,
     ProcessKey,
     Site,
@@ -39,6 +41,12 @@ class Store(Protocol):
 
     def sites(self, which: ProcessFilter) -> list[SiteTotal]:
         """The latest totals of every site: running processes first, then the most live goroutines."""
+
+    def gc_totals(self) -> list[GcTotal]:
+        """The latest total of every process that runs."""
+
+    def losses(self) -> list[Loss]:
+        """The latest total of every loss counter of the present run of each host's agent."""
 
     def gc_cycles(self, which: ProcessFilter, limit: int) -> list[GcCycle]:
         """The newest `limit` cycles of each process, newest first."""

@@ -56,6 +56,20 @@ ORDER BY p.ended_unix_nano > 0, t.baseline + t.created - t.exited DESC, t.create
 """
 
 
+GC_TOTALS: Final = f"""
+SELECT p.host, {KEY}, p.exe, max(t.cycles) FROM gc_totals AS t
+JOIN known_processes AS p ON p.process = t.process AND p.ended_unix_nano = 0
+GROUP BY ALL
+"""
+
+LOSSES: Final = """
+SELECT host, name, sum(total)::BIGINT FROM (
+    SELECT r.host, r.agent_id, l.name, max(l.total) AS total FROM losses AS l
+    JOIN runs AS r ON r.agent_id = l.agent_id AND r.agent_epoch = l.agent_epoch AND r.current = 1
+    GROUP BY r.host, r.agent_id, l.name
+) GROUP BY host, name ORDER BY host, name
+"""
+
 #: A pause belongs to a cycle when the two have a moment in common.
 GC_CYCLES: Final = f"""
 WITH chosen AS ({CHOSEN}),

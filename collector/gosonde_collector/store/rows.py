@@ -15,7 +15,7 @@ from gosonde_collector.evidence.context import (
     HeapSample,
 )
 from gosonde_collector.evidence.model import Frame, GoroutineGroup, GoroutineProfile
-from gosonde_collector.model import Columns, GcCycle, KnownProcess, Pause, Process, ProcessKey, Site, SiteTotal
+from gosonde_collector.model import Columns, GcCycle, GcTotal, KnownProcess, Pause, Process, ProcessKey, Site, SiteTotal
 from gosonde_collector.store.records import Counters, FindingRecord, Running, Series, Snapshot
 
 Row = tuple[Any, ...]
@@ -43,6 +43,12 @@ def site_total(row: Row) -> SiteTotal:
     """From queries.SITES."""
     host, boot_id, pid, ticks, epoch, exe, *site, created, exited, baseline = row
     return SiteTotal(host, ProcessKey(boot_id, pid, ticks, epoch), exe, Site(*site), created, exited, baseline)
+
+
+def gc_total(row: Row) -> GcTotal:
+    """From queries.GC_TOTALS."""
+    host, boot_id, pid, ticks, epoch, exe, cycles = row
+    return GcTotal(host, ProcessKey(boot_id, pid, ticks, epoch), exe, cycles)
 
 
 def gc_cycles(rows: Iterable[Row]) -> list[GcCycle]:

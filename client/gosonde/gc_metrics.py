@@ -1,0 +1,84 @@
+"""GC cycles and pauses by process, as Prometheus metrics: a bounded number of processes, the rest of a host summed."""
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from itertools import accumulate
+from typing import Final, NamedTuple
+
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
+
+from gosonde.goroutine_metrics import OTHERS
+
+#: Upper bounds in seconds.
+BUCKETS: Final = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.015, 0.02, 0.05, 0.1, 0.25, 1.0)
+#: The phases of a collection that stop the world, by the runtime's reason. What stops it otherwise is no GC pause.
+PHASES: Final = {"GC sweep termination": "sweep_termination", "GC mark termination": "mark_termination"}
+#: Processes with metrics of their own.
+MAX_PROCESSES: Final = 500
+
+
+class Owner(NamedTuple):
+    """The labels of a process; `host` is empty in an agent's own metrics."""
+
+    host: str
+    pid: str
+    exe: str
+
+
+@dataclass(slots=True)
+class _Histogram:
+    counts: list[int] = field(default_factory=lambda: [0] * (len(BUCKETS) + 1))
+    seconds: float = 0.0
+
+    def observe(self, seconds: float) -> None:
+        self.counts[bisect_left(BUCKETS, seconds)] += 1
+        self.seconds += seconds
+
+
+class PauseHistograms:
+    """Stops of the world by the GC, by process and phase. One thread writes; any may read meanwhile."""
+
+    def __init__(self, max_processes: int = MAX_PROCESSES) -> None:
+        self._max = max_processes
+        self._own: dict[Owner, dict[str, _Histogram]] = {}
+        self._others: dict[Owner, dict[str, _Histogram]] = {}
+
+    def observe(self, owner: Owner, reason: str, duration_ns: int) -> None:
+        """Counts one stop, unless the GC did not make it."""
+        if phase := PHASES.get(reason):
+            self._of(owner).setdefault(phase, _Histogram()).observe(duration_ns / 1e9)
+
+    def keep(self, owners: AbstractSet[Owner]) -> None:
+        """Forgets the processes that are not among these."""
+        self._own = {owner: phases for owner, phases in self._own.items() if owner in owners}
+
+    def metric(self) -> Metric:
+        """gosonde_gc_pause_seconds."""
+        family = HistogramMetricFamily(
+            "gosonde_gc_pause_seconds", "Stops of the world by the GC.", labels=(*Owner._fields, "phase")
+        )
+        bounds = [*map(str, BUCKETS), "+Inf"]
+        for owner, phases in [*self._own.items(), *self._others.items()]:
+            for phase, histogram in list(phases.items()):
+                buckets = list(zip(bounds, accumulate(histogram.counts), strict=True))
+                family.add_metric((*owner, phase), buckets, histogram.seconds)
+        return family
+
+    def _of(self, owner: Owner) -> dict[str, _Histogram]:
+        if owner in self._own or len(self._own) < self._max:
+            return self._own.setdefault(owner, {})
+        return self._others.setdefault(Owner(owner.host, OTHERS, OTHERS), {})
+
+
+def cycles_metric(totals: Iterable[tuple[Owner, int]]) -> Metric:
+    """gosonde_gc_cycles_total; the processes with the most cycles have their own."""
+    family = CounterMetricFamily("gosonde_gc_cycles", "GC cycles since counting began.", labels=Owner._fields)
+    sums: dict[Owner, int] = defaultdict(int)
+    for place, (owner, cycles) in enumerate(sorted(totals, key=lambda total: -total[1])):
+        sums[owner if place < MAX_PROCESSES else Owner(owner.host, OTHERS, OTHERS)] += cycles
+    for owner, cycles in sums.items():
+        family.add_metric(owner, cycles)
+    return family

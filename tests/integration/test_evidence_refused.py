@@ -1,0 +1,109 @@
+"""Evidence that is damaged, endless, of another process or of another build is refused, counted with its reason, and
+never part of a verdict."""
+
+import gzip
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from gosonde.errors import InvalidInputError, NotFoundError
+from gosonde.findings_client import FindingsClient
+
+from tests.collector_process import SECOND, AgentStream, CollectorProcess, observation
+from tests.real_binaries import free_port
+
+RECORDED = Path(__file__).parents[1] / "fixtures" / "pprof"
+PROTO = (RECORDED / "go1.24.proto.gz").read_bytes()
+TEXT = (RECORDED / "go1.24.debug2.txt").read_bytes()
+HOST, PID = "web-1", 4711
+
+
+@dataclass(frozen=True)
+class Collecting:
+    """A collector with metrics."""
+
+    address: str
+    http: str
+
+    def refused(self) -> dict[tuple[str, str], float]:
+        """What was refused so far, by kind and reason; nothing of what is 0."""
+        with urllib.request.urlopen(f"http://{self.http}/metrics", timeout=10) as answer:
+            lines = answer.read().decode().splitlines()
+        name = "gosonde_collector_evidence_refused_total{"
+        found = {line.partition("{")[2].partition("}")[0]: line for line in lines if line.startswith(name)}
+        counts = {}
+        for labels, line in found.items():
+            kind, reason = (label.partition("=")[2].strip('"') for label in labels.split(","))
+            if value := float(line.rpartition(" ")[2]):
+                counts[kind, reason] = value
+        return counts
+
+
+@pytest.fixture(scope="module")
+def collecting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collecting]:
+    folder, http = tmp_path_factory.mktemp("collector"), f"127.0.0.1:{free_port()}"
+    config = folder / "collector.toml"
+    config.write_text(f'http = "{http}"\n')
+    with CollectorProcess(folder, "--config", str(config)) as running:
+        with AgentStream(running.address) as agent:
+            agent.observe(1, observation([(1, 10, 3)]))
+        yield Collecting(running.address, http)
+
+
+Push = Callable[[FindingsClient], object]
+
+
+def profile(data: bytes, host: str = HOST, taken_unix_nano: int = 0) -> Push:
+    return lambda client: client.push_snapshot(BytesIO(data), host, PID, taken_unix_nano)
+
+
+def gctrace(*cycles: tuple[int, float]) -> Push:
+    lines = "".join(
+        f"gc {cycle} @{at:.3f}s 3%: 0.021+0.57+0.004 ms clock, 0.16+0.33/0.9/0+0.03 ms cpu, 4->4->1 MB, 5 MB goal, "
+        f"0 MB stacks, 0 MB globals, 8 P\n"
+        for cycle, at in cycles
+    )
+    return lambda client: client.push_gctrace(lines.encode(), HOST, PID)
+
+
+DAY_NS = 86_400 * SECOND
+
+
+@pytest.mark.parametrize(
+    ("push", "kind", "reason"),
+    [
+        (profile(PROTO[:700]), "profile", "truncated"),
+        (profile(TEXT[:-20]), "profile", "truncated"),
+        (profile(b""), "profile", "empty"),
+        (profile(b"<html>404</html>"), "profile", "unknown_kind"),
+        (profile(gzip.compress(b"goroutine " + bytes(100 << 20))), "profile", "too_large"),
+        (profile(b"\x0a\x02\xff\xff" + bytes([0x0A, 0x00]) * 9), "profile", "malformed"),
+        (profile(TEXT, taken_unix_nano=time.time_ns() + DAY_NS), "profile", "untimely"),
+        (profile(TEXT, taken_unix_nano=time.time_ns() - DAY_NS), "profile", "unknown_process"),
+        (profile(TEXT, host="web-9"), "profile", "unknown_process"),
+        (gctrace((1, 5), (2, 1)), "gctrace", "mismatched"),
+        (gctrace((1, 90_000)), "gctrace", "mismatched"),
+        (lambda client: client.push_gctrace(b"gc 1 @nonsense\n", HOST, PID), "gctrace", "malformed"),
+        (lambda client: client.push_gctrace(bytes(5 << 20), HOST, PID), "gctrace", "too_large"),
+    ],
+)
+def test_bad_evidence_is_counted_with_its_reason(collecting: Collecting, push: Push, kind: str, reason: str) -> None:
+    before = collecting.refused()
+    with FindingsClient(collecting.address) as client, pytest.raises((InvalidInputError, NotFoundError)):
+        push(client)
+    after = collecting.refused()
+    assert {key: value - before.get(key, 0) for key, value in after.items() if value != before.get(key)} == {
+        (kind, reason): 1
+    }
+
+
+def test_good_evidence_is_not_counted_as_refused(collecting: Collecting) -> None:
+    before = collecting.refused()
+    with FindingsClient(collecting.address) as client:
+        profile(TEXT)(client)
+        gctrace((1, 1.5), (2, 2.5))(client)
+    assert collecting.refused() == before
