@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from gosonde.clock import steady_unix_nano
 
+from gosonde_agent.carry import UNATTRIBUTED, Carry
 from gosonde_agent.golang.binary import GoBinary
 from gosonde_agent.golang.layouts import stop_reason
 from gosonde_agent.golang.wait_reasons import wait_reason
@@ -50,6 +51,8 @@ class Aggregation:
         image = process.image
         if image is None or process.binary is None:
             return []
+        if process.carry is not None:
+            return self._carried_counts(process, image, process.binary, process.carry, counters)
         sites = self._sites[image]
         totals = {total.pc: (total.created, total.exited) for total in counters.sites.get(image, ())}
         if process.bias is not None:
@@ -62,6 +65,23 @@ class Aggregation:
                 site = sites[pc] = self._name(process, image, process.binary, pc)
             baseline = process.baseline.of(site.pc), process.baseline.mismatch(site.pc)
             rows.append(SiteCount(process.key, site, created, exited, *baseline))
+        return rows
+
+    def _carried_counts(
+        self, process: GoProcess, image: Image, binary: GoBinary, carry: Carry, counters: Counters
+    ) -> list[SiteCount]:
+        """The rows of a process that was not always probed in full."""
+        sites = self._sites[image]
+        rows: list[SiteCount] = []
+        for link_time_pc, told in process.told(counters.sites.get(image, ())).items():
+            pc = link_time_pc + (process.bias or 0)
+            site = sites.get(pc)
+            if site is None:
+                site = sites[pc] = self._name(process, image, binary, pc)
+            rows.append(SiteCount(process.key, site, *told, process.baseline.mismatch(site.pc)))
+        if carry.unattributed:
+            nowhere = Site(binary.build_id, UNATTRIBUTED, "", "", 0)
+            rows.append(SiteCount(process.key, nowhere, carry.unattributed, carry.unattributed))
         return rows
 
     def _name(self, process: GoProcess, image: Image, binary: GoBinary, pc: int) -> Site:

@@ -31,6 +31,8 @@ class Reading:
     before: Mapping[int, Count]
     live: Mapping[int, int]
     after: Mapping[int, Count]
+    #: What the runtime says that it ever created, read between `before` and `live`; None where it cannot be read.
+    created: int | None = None
 
     def sites(self) -> set[int]:
         """Every site that it names."""
@@ -65,10 +67,10 @@ class SiteBaseline:
         return min(max(round(self.middle_sum / self.readings / 2), self.low), self.high)
 
     @classmethod
-    def first(cls, intervals: Sequence[Interval]) -> "SiteBaseline":
+    def first(cls, intervals: Sequence[Interval], *, signed: bool) -> "SiteBaseline":
         """What the first visit says. Readings that contradict each other leave everything between them possible."""
         lowest, highest = sorted((max(low for low, _ in intervals), min(high for _, high in intervals)))
-        return cls(max(lowest, 0), max(highest, 0))
+        return cls(lowest, highest) if signed else cls(max(lowest, 0), max(highest, 0))
 
     def narrow(self, intervals: Sequence[Interval]) -> int:
         """Takes in a later visit; returns by how much the disagreement with all of its readings has grown."""
@@ -94,10 +96,12 @@ class Baseline:
         known: Whether there was a reading, or none is needed because the probes were there first.
         sites: By link-time pc. A site that is not here has a baseline of 0, for no reading showed it before it was
             first counted.
+        signed: The probes were not always there since the counters began, so what they missed counts against it.
     """
 
     known: bool
     sites: dict[int, SiteBaseline] = field(default_factory=dict)
+    signed: bool = False
 
     def take(self, readings: Sequence[Reading]) -> int:
         """Narrows the baselines by the readings of one visit.
@@ -112,7 +116,7 @@ class Baseline:
             if self.known:
                 grown += self.sites.setdefault(pc, SiteBaseline()).narrow(intervals)
             else:
-                self.sites[pc] = SiteBaseline.first(intervals)
+                self.sites[pc] = SiteBaseline.first(intervals, signed=self.signed)
             self.sites[pc].note(intervals)
         self.known = self.known or bool(readings)
         return grown
@@ -130,6 +134,11 @@ class Baseline:
         """The baseline of a site; its likeliest value while it is uncertain."""
         site = self.sites.get(pc)
         return site.likeliest if site is not None else 0
+
+    def bounds(self, pc: int) -> Interval:
+        """The least and the most that the baseline of a site can be."""
+        site = self.sites.get(pc)
+        return (site.low, site.high) if site is not None else (0, 0)
 
     def mismatch(self, pc: int) -> int:
         """By how many live goroutines memory had more (negative: fewer) than the events at the last reading."""

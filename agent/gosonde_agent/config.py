@@ -10,6 +10,8 @@ from typing import Any
 from gosonde import channels
 from gosonde.errors import UnsupportedError, UsageError
 
+from gosonde_agent import budget
+
 #: A configuration file larger than this is a mistake.
 MAX_FILE_BYTES = 1 << 20
 #: sockaddr_un.sun_path holds 108 bytes, the last of which is 0; one is for the dot of `local_socket.inner_path`.
@@ -20,7 +22,7 @@ MAX_PID = 1 << 22
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 #: Keys that take effect on SIGHUP; every other one needs a restart.
-RELOADABLE = frozenset({"exe", "pid", "log_level"})
+RELOADABLE = frozenset({"exe", "pid", "max_target_overhead", "target_overhead", "log_level"})
 
 _HOST_PORT = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+):(?P<port>[0-9]{1,5})")
 
@@ -42,6 +44,8 @@ class AgentConfig:
         exe: Globs over the absolute path of the executable; none means every Go process.
         pid: Processes to watch besides those that `exe` names; when only `pid` is given, nothing else is watched.
         redact_paths: Tell executables and source files without their folders.
+        max_target_overhead: What probes may cost a target, in percent of its own CPU time, 0.01 to 100, or "off".
+        target_overhead: Other limits for executables that match, "GLOB=PERCENT" or "GLOB=off"; the first match counts.
         park: Count parks by wait reason. Parking is hot: the probe costs the target more than all others.
         reconcile_seconds: Least time between two readings of a process's memory, 1 to 86400; a large process is read
             more rarely, so that reading takes one percent of a CPU at most. 0 reads it only when it is found.
@@ -65,6 +69,8 @@ class AgentConfig:
     exe: tuple[str, ...] = ()
     pid: tuple[int, ...] = ()
     redact_paths: bool = False
+    max_target_overhead: float | str = 3.0
+    target_overhead: tuple[str, ...] = ()
     park: bool = False
     reconcile_seconds: float = 30.0
     spool_mb: float = 64.0
@@ -89,6 +95,7 @@ class AgentConfig:
             _check_number("reconcile_seconds", self.reconcile_seconds, 1, 86_400)
         _check_number("spool_mb", self.spool_mb, 1, 65_536)
         _check_number("spool_hours", self.spool_hours, 0.1, 8_760)
+        budget.parse(self.max_target_overhead, self.target_overhead)
         for glob in self.exe:
             _check_glob(glob)
         for pid in self.pid:
@@ -109,6 +116,11 @@ class AgentConfig:
                 f"http: {self.http} can be reached from other machines, and has neither encryption nor a password; "
                 f"name a port of 127.0.0.1, or write insecure = true into the configuration file"
             )
+
+    @property
+    def target_budget(self) -> budget.Budget:
+        """What probes may cost each target."""
+        return budget.parse(self.max_target_overhead, self.target_overhead)
 
     @property
     def tls(self) -> channels.ClientTls | None:
@@ -201,6 +213,10 @@ def _number(key: str, value: object) -> float:
     return value
 
 
+def _percent(key: str, value: object) -> float | str:
+    return value if value == budget.OFF and isinstance(value, str) else _number(key, value)
+
+
 def _boolean(key: str, value: object) -> bool:
     if not isinstance(value, bool):
         raise UsageError(f"{key}: {value!r} is not true or false")
@@ -221,6 +237,8 @@ _CONVERT: Mapping[str, Callable[[str, object], object]] = {
     "exe": _strings,
     "pid": _integers,
     "redact_paths": _boolean,
+    "max_target_overhead": _percent,
+    "target_overhead": _strings,
     "park": _boolean,
     "spool_mb": _number,
     "reconcile_seconds": _number,

@@ -9,6 +9,7 @@ from gosonde.errors import GosondeError
 
 from gosonde_agent.discovery import procfs
 from gosonde_agent.hit_costs import HitCosts
+from gosonde_agent.levels import Level
 from gosonde_agent.model import ProbeCost
 from gosonde_agent.processes import GoProcess, Processes
 from gosonde_agent.sources import Hits, Image
@@ -76,7 +77,7 @@ class Meter:
 
     def _measure(self, process: GoProcess, account: Account, hits: Hits) -> None:
         newest = account.newest
-        if hits == newest.hits and account.samples[0].hits == hits:
+        if process.level is Level.FULL and hits == newest.hits == account.samples[0].hits:
             account.add(Sample(time.monotonic(), hits, newest.probe_ns, newest.cpu_ns))
             return
         added = self.cost_ns(process, hits.less(newest.hits))

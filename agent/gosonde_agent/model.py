@@ -7,6 +7,8 @@ virtual addresses, and every counter is a total since counting began.
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from gosonde_agent.levels import Level, Step
+
 
 @dataclass(frozen=True, slots=True)
 class ProcessKey:
@@ -36,6 +38,9 @@ class Process:
         counted_from_start: No creation and no exit of this process can have been missed.
         ended_unix_nano: 0 while it runs.
         refusal: Why it is not probed; empty when it is.
+        level: How much of it is probed, unless it is refused.
+        precise: Every total is what the probes counted, or what memory showed for certain.
+        steps: The newest changes of `level`, the oldest first; see levels.MAX_STEPS.
     """
 
     key: ProcessKey
@@ -47,6 +52,9 @@ class Process:
     counted_from_start: bool
     ended_unix_nano: int = 0
     refusal: str = ""
+    level: Level = Level.FULL
+    precise: bool = True
+    steps: tuple[Step, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,11 +13,13 @@ from gosonde.errors import GosondeError
 
 from gosonde_agent.aggregation import Aggregation
 from gosonde_agent.baseline import Baseline
+from gosonde_agent.budget import Budget
 from gosonde_agent.discovery import procfs
 from gosonde_agent.discovery.attachments import Attachment, Attachments
 from gosonde_agent.errors import MalformedBinaryError, NoSuchProcessError, NotGoError, UnguardedFileError
 from gosonde_agent.golang import binary as golang
 from gosonde_agent.golang.known import KnownBinaries
+from gosonde_agent.governor import Governor
 from gosonde_agent.hit_costs import HitCosts
 from gosonde_agent.kernel import monotonic_to_unix_nano
 from gosonde_agent.losses import AGENT_LOSSES
@@ -28,6 +30,7 @@ from gosonde_agent.reconciliation import Reconciler, Scan
 from gosonde_agent.selection import Selection
 from gosonde_agent.sources import Counters, Image, Source
 from gosonde_agent.sources.records import EVENT_EXEC, EVENT_EXIT, Event
+from gosonde_agent.stepping import Stepper
 
 log = structlog.get_logger(__name__)
 
@@ -39,7 +42,12 @@ class Monitor:
     """The Go processes that `selection` means, counted by `source`."""
 
     def __init__(
-        self, source: Source, selection: Selection, reconcile_seconds: float = 0.0, costs: HitCosts | None = None
+        self,
+        source: Source,
+        selection: Selection,
+        reconcile_seconds: float = 0.0,
+        costs: HitCosts | None = None,
+        budget: Budget | None = None,
     ) -> None:
         self._source = source
         self._selection = selection
@@ -49,6 +57,8 @@ class Monitor:
         self._meter = Meter(costs or HitCosts(), self._processes)
         self._aggregation = Aggregation(source, self._processes)
         self._reconciler = Reconciler(source, self._processes, reconcile_seconds)
+        self._governor = Governor(budget or Budget(), self._meter)
+        self._stepper = Stepper(source, self._processes, self._reconciler, self._governor)
         self._boot_id = procfs.boot_id()
         self._execs: OrderedDict[tuple[int, int], int] = OrderedDict()
         self._exits: dict[tuple[int, int], int] = {}
@@ -164,7 +174,7 @@ class Monitor:
         if found is not None:
             return found
         try:
-            return self._attachments.attach(fd, lambda: golang.load(fd, path, self._known), pid)
+            attachment = self._attachments.attach(fd, lambda: golang.load(fd, path, self._known), pid)
         except (NoSuchProcessError, UnguardedFileError):
             raise
         except GosondeError as error:
@@ -175,6 +185,8 @@ class Monitor:
             refusal = MalformedBinaryError(f"reading {path} failed: {type(error).__name__}: {error}")
             self._attachments.refuse(identity, refusal)
             raise refusal from error
+        self._stepper.begin(attachment.number)
+        return attachment
 
     # --- keeping processes -------------------------------------------------------------------------------------------
 
@@ -194,7 +206,9 @@ class Monitor:
         )
         image = Image(pid, epoch, attachment.number)
         baseline = Baseline(known=from_start)
-        self._processes.add(pid, epoch, GoProcess(image, attachment.binary, description, baseline=baseline))
+        process = GoProcess(image, attachment.binary, description, baseline=baseline)
+        self._processes.add(pid, epoch, process)
+        self._stepper.join(process)
         if not {"started", "stopped"} <= attachment.binary.points.keys():
             self._losses["pauses_unmeasured"] += 1
 
@@ -255,6 +269,30 @@ class Monitor:
         process = self._processes.get(key.pid, epoch)
         return process is not None and process.key == key and not procfs.has_ended(key.pid, key.start_ticks)
 
+    # --- what the probes may cost -----------------------------------------------------------------------------------
+
+    def govern(self) -> None:
+        """Measures what the probes cost, and changes the level of whatever is above or well below its budget."""
+        self._meter.measure(self._source.hits())
+        self._stepper.govern()
+
+    def set_budget(self, budget: Budget) -> None:
+        """Holds to another budget from now on."""
+        self._governor.budget = budget
+
+    @property
+    def is_closing(self) -> bool:
+        """Whether probes that were taken out can still be hit."""
+        return any(self._source.is_closing(number) for number in self._attachments.numbers())
+
+    def switch(self, pid: int | None, *, on: bool) -> list[Process]:
+        """Takes all probes out of the file that a process runs, or (None) of all files, or puts them in again.
+
+        Raises:
+            NotFoundError: No such process is watched.
+        """
+        return [process.description for process in self._stepper.switch(pid, on=on)]
+
     # --- telling -----------------------------------------------------------------------------------------------------
 
     def observe(self) -> Observation:
@@ -265,6 +303,9 @@ class Monitor:
             if self._processes.get(image.tgid, image.epoch) is None:
                 self._learn(image)
         self._meter.measure(self._source.hits())
+        for process in self._processes:
+            if process.carry is not None and process.description.precise is not process.precise:
+                process.description = replace(process.description, precise=process.precise)
         losses = {**counters.losses, **self._losses, **self._reconciler.losses}
         observation = replace(self._aggregation.observe(counters, losses), probe_costs=tuple(self._meter.rows()))
         self._forget_ended(counters)
@@ -288,6 +329,7 @@ class Monitor:
                 del self._exits[pid, epoch]
         live = {process.image.binary for process in self._processes if process.image is not None}
         self._attachments.keep_used(live)
+        self._stepper.forget(self._attachments.numbers())
 
     def close(self) -> None:
         """Takes all probes out."""

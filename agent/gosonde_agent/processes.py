@@ -1,12 +1,14 @@
 """The Go processes that are watched or refused, each under the identity that the kernel side counts it by."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from gosonde_agent.baseline import Baseline
+from gosonde_agent.baseline import NOTHING, Baseline, Interval
+from gosonde_agent.carry import Carry, Told
 from gosonde_agent.golang.binary import GoBinary
+from gosonde_agent.levels import Level
 from gosonde_agent.model import Process, ProcessKey
-from gosonde_agent.sources import Image
+from gosonde_agent.sources import Image, SiteTotal
 
 
 @dataclass(slots=True)
@@ -19,6 +21,9 @@ class GoProcess:
         description: What is told of it.
         baseline: How many goroutines of each site it had before it was counted.
         start_pcs: Where a goroutine of a site begins, both link-time addresses; of sites that memory has shown.
+        births: The runtime's count of created goroutines less the probes': a constant while creations are probed.
+        carry: What the probes missed; None while they have always seen everything.
+        generation: How often the level has changed: a reading of memory is of one level.
     """
 
     image: Image | None
@@ -27,11 +32,37 @@ class GoProcess:
     bias: int | None = None
     baseline: Baseline = field(default_factory=lambda: Baseline(known=True))
     start_pcs: dict[int, int] = field(default_factory=dict)
+    births: Interval | None = None
+    carry: Carry | None = None
+    generation: int = 0
 
     @property
     def key(self) -> ProcessKey:
         """Its identity outside this host's kernel."""
         return self.description.key
+
+    @property
+    def level(self) -> Level:
+        """What is probed."""
+        return self.description.level
+
+    @property
+    def precise(self) -> bool:
+        """Whether the probes have seen everything since counting began, or memory shows exactly what they missed."""
+        carry = self.carry
+        return carry is None or not (carry.frozen is not None or carry.creations_missed or self.baseline.uncertain)
+
+    def told(self, totals: Sequence[SiteTotal]) -> dict[int, Told]:
+        """What is told of each site when the counters say `totals`, by link-time pc."""
+        if self.carry is not None and self.carry.frozen is not None:
+            return self.carry.frozen
+        bias = self.bias or 0
+        counts = {total.pc - bias: (total.created, total.exited) for total in totals}
+        if self.carry is not None:
+            pcs = {*counts, *self.baseline.shown(), *self.carry.known()}
+            return {pc: self.carry.after(pc, counts.get(pc, NOTHING), self.baseline) for pc in pcs}
+        pcs = {*counts, *self.baseline.shown()}
+        return {pc: Told(*counts.get(pc, NOTHING), self.baseline.of(pc)) for pc in pcs}
 
     @property
     def has_ended(self) -> bool:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import grpc
 import grpc.aio
-from gosonde.errors import OverloadedError, UsageError
+from gosonde.errors import OverloadedError, UnavailableError, UsageError
 from gosonde.ratelimit import Rates
 from gosonde.serving import new_server, set_serving
 from gosonde_pb.v1 import agent_pb2_grpc
@@ -18,7 +18,7 @@ from grpc_health.v1 import health
 
 from gosonde_agent import wire, wire_goroutines
 from gosonde_agent.local_socket import INNER_MODE, LocalSocket, clear, with_mode
-from gosonde_agent.model import Observation
+from gosonde_agent.model import Observation, Process
 from gosonde_agent.redaction import Redact, same
 from gosonde_agent.sources.memory.target import opened
 from gosonde_agent.status import AgentStatus
@@ -72,6 +72,19 @@ class LocalGate:
             self._readings -= 1
 
 
+#: (pid, or None for every process; on): the processes that this was done to. Raises NotFoundError.
+Switch = Callable[[int | None, bool], Awaitable[Sequence[Process]]]
+
+
+async def no_switch(_pid: int | None, _on: bool) -> Sequence[Process]:
+    """For whoever has no probes.
+
+    Raises:
+        UnavailableError: Always.
+    """
+    raise UnavailableError("this agent has no probes to switch")
+
+
 class Reader(Protocol):
     """Knows what the agent knows now."""
 
@@ -87,11 +100,14 @@ class Reader(Protocol):
 class AgentService(agent_pb2_grpc.AgentServiceServicer):
     """The gRPC face of a Reader and of the agent's status."""
 
-    def __init__(self, reader: Reader, status: Callable[[], AgentStatus], redact: Redact, gate: LocalGate) -> None:
+    def __init__(
+        self, reader: Reader, status: Callable[[], AgentStatus], redact: Redact, gate: LocalGate, switch: Switch
+    ) -> None:
         self._reader = reader
         self._status = status
         self._redact = redact
         self._gate = gate
+        self._switch = switch
 
     async def GetObservation(self, request: Any, context: Any) -> Any:  # noqa: ANN401, ARG002, N802
         """The current observation, with the names of all its sites."""
@@ -100,6 +116,10 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
     async def GetStatus(self, request: Any, context: Any) -> Any:  # noqa: ANN401, ARG002, N802
         """The agent's identity and how its uplink goes."""
         return wire.encode_status(self._status())
+
+    async def SwitchProbes(self, request: Any, context: Any) -> Any:  # noqa: ANN401, ARG002, N802
+        """Takes probes out or puts them in again, of what one process runs or of everything."""
+        return wire.switched(await self._switch(request.pid or None, request.on))
 
     async def ReadGoroutines(self, request: Any, context: Any) -> AsyncIterator[Any]:  # noqa: ANN401, ARG002, N802
         """Every goroutine of one process that is watched, in messages of bounded size, read as they are sent."""
@@ -131,7 +151,9 @@ async def start_query_service(
     reader: Reader,
     status: Callable[[], AgentStatus],
     redact: Redact = same,
+    *,
     gate: LocalGate | None = None,
+    switch: Switch = no_switch,
 ) -> QueryServer:
     """Serves on `listen` ("unix:PATH", mode 0660), with health checking and reflection.
 
@@ -147,7 +169,7 @@ async def start_query_service(
     local = LocalSocket(path, gate.refuse_connection)
     for place in (path, local.inner):
         clear(place)
-    service = AgentService(reader, status, redact, gate)
+    service = AgentService(reader, status, redact, gate, switch)
     server, servicer = new_server(
         lambda server: agent_pb2_grpc.add_AgentServiceServicer_to_server(service, server),
         SERVICE_NAMES,

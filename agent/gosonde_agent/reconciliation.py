@@ -10,6 +10,8 @@ import structlog
 from gosonde.errors import GosondeError
 
 from gosonde_agent.baseline import Count, Reading
+from gosonde_agent.carry import births_of, narrowed
+from gosonde_agent.levels import Level
 from gosonde_agent.processes import GoProcess, Processes
 from gosonde_agent.sources import Counters, Image, Source
 from gosonde_agent.sources.memory.target import KnownBinaries, Target, opened
@@ -28,6 +30,8 @@ VISIT_SECONDS = 0.2
 #: What part of one CPU reading a process takes at most: right after attaching, and later.
 FIRST_SHARE = 0.2
 LARGEST_SHARE = 0.01
+#: Least time between two readings of a process that is not probed in full: they tell what the probes would have.
+BELOW_FULL_SECONDS = 2.0
 #: Kernel losses that make the events say too little.
 CAUSES = ("sites_full", "gopc_unreadable")
 
@@ -55,6 +59,7 @@ class Scan:
     counters: Callable[[], Counters]
     known: KnownBinaries
     wanted: int
+    generation: int
     bias: int = 0
     readings: list[Reading] = field(default_factory=list)
     starts: dict[int, int] = field(default_factory=dict)
@@ -78,6 +83,7 @@ class Scan:
     def _read(self, target: Target) -> None:
         before = self.counters()
         time.sleep(SETTLE_SECONDS)
+        created = _created(target)
         live: Counter[int] = Counter()
         for block in target.blocks(stacks=False):
             pcs, first, counts = np.unique(block.gopc, return_index=True, return_counts=True)
@@ -88,11 +94,18 @@ class Scan:
         after = self.counters()
         live.pop(0, None)  # threads that C made have no go statement
         self.losses = after.losses
-        self.readings.append(Reading(self._totals(before), live, self._totals(after)))
+        self.readings.append(Reading(self._totals(before), live, self._totals(after), created))
 
     def _totals(self, counters: Counters) -> Mapping[int, Count]:
         totals = counters.sites.get(self.image, ())
         return {total.pc - self.bias: (total.created, total.exited) for total in totals}
+
+
+def _created(target: Target) -> int | None:
+    try:
+        return target.totals().created
+    except GosondeError:
+        return None
 
 
 class Reconciler:
@@ -115,12 +128,25 @@ class Reconciler:
             if image is None or process.has_ended:
                 continue
             plan = self._plans.setdefault(image, Plan(now if not process.baseline.known else now + self._seconds))
-            if plan.due <= now and (self._seconds or process.baseline.uncertain):
+            wanted = self._wanted(process, plan)
+            if plan.due <= now and wanted and not self._source.is_closing(image.binary):
                 plan.due = float("inf")
-                wanted = FIRST_READINGS if process.baseline.uncertain and plan.visits < FIRST_VISITS else LATER_READINGS
-                return Scan(process, image, self._source.counters, self._known, wanted)
+                return Scan(process, image, self._source.counters, self._known, wanted, process.generation)
         self._forget_ended()
         return None
+
+    def _wanted(self, process: GoProcess, plan: Plan) -> int:
+        """How many readings the next visit makes; 0 for none."""
+        if process.level is not Level.FULL:
+            return 1
+        if process.baseline.uncertain and plan.visits < FIRST_VISITS:
+            return FIRST_READINGS
+        return LATER_READINGS if self._seconds or process.baseline.uncertain else 0
+
+    def hurry(self, process: GoProcess) -> None:
+        """Has a process read anew, because its level has changed."""
+        if process.image is not None:
+            self._plans[process.image] = Plan(time.monotonic())
 
     def _forget_ended(self) -> None:
         images = {process.image for process in self._processes}
@@ -131,20 +157,33 @@ class Reconciler:
         plan = self._plans.get(scan.image)
         if plan is None or self._source.epoch(scan.image.tgid) != scan.image.epoch:
             return
+        if scan.generation != scan.process.generation:
+            plan.due = time.monotonic()
+            return
         plan.visits += 1
         if scan.error is not None:
             self._failed(scan, plan)
         else:
             self._take(scan)
-        hurries = scan.process.baseline.uncertain and plan.visits < FIRST_VISITS and scan.error is None
-        pause = 0.0 if hurries else self._seconds or float("inf")
+        below = scan.process.level is not Level.FULL
+        hurries = not below and scan.process.baseline.uncertain and plan.visits < FIRST_VISITS and not scan.error
+        pause = 0.0 if hurries else BELOW_FULL_SECONDS if below else self._seconds or float("inf")
         plan.due = time.monotonic() + max(pause, scan.seconds / (FIRST_SHARE if hurries else LARGEST_SHARE))
 
     def _take(self, scan: Scan) -> None:
         scan.process.bias = scan.bias
         for pc, start in scan.starts.items():
             scan.process.start_pcs.setdefault(pc, start)
-        grown = scan.process.baseline.take(scan.readings)
+        process, carry = scan.process, scan.process.carry
+        if carry is not None and process.level is not Level.FULL:
+            carry.take(scan.readings[-1], process.level)
+            return
+        grown = process.baseline.take(scan.readings)
+        if carry is not None:
+            carry.resume(scan.readings, process.baseline)
+        else:
+            for reading in scan.readings:
+                process.births = narrowed(process.births, births_of(reading))
         if grown:
             self._disagree(scan, grown)
 

@@ -4,21 +4,22 @@ import asyncio
 import contextlib
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import asdict, replace
 
 import structlog
 from gosonde import __version__, logs
-from gosonde.errors import GosondeError
+from gosonde.errors import GosondeError, UnavailableError
 from gosonde.metrics import MetricsServer
 from gosonde.notify import Notifier
 
 from gosonde_agent import hit_costs, identity, privileges
 from gosonde_agent.config import AgentConfig, reloaded
 from gosonde_agent.discovery.lease import BREAK_SIGNAL
+from gosonde_agent.governor import TICK_SECONDS
 from gosonde_agent.journal import FILE_NAME, Journal, JournalLimits
 from gosonde_agent.latest import Latest
-from gosonde_agent.model import Observation, ProcessKey
+from gosonde_agent.model import Observation, Process, ProcessKey
 from gosonde_agent.monitor import Monitor
 from gosonde_agent.query_service import LocalGate, start_query_service
 from gosonde_agent.redaction import Redaction, same
@@ -32,6 +33,8 @@ from gosonde_agent.uplink import Uplink
 log = structlog.get_logger(__name__)
 
 STOP_GRACE_SECONDS = 1.0
+#: How often it is looked whether probes are out.
+CLOSING_SECONDS = 0.02
 #: How long to wait when no process is due to be read.
 READING_PAUSE_SECONDS = 0.1
 
@@ -65,8 +68,15 @@ async def _run(config: AgentConfig, reread: Callable[[], AgentConfig]) -> None:
     def status() -> AgentStatus:
         return AgentStatus(me.agent_id, __version__, me.host, started_unix_nano, uplink.status())
 
+    agent: _Agent | None = None
+
+    async def switch(pid: int | None, on: bool) -> list[Process]:
+        if agent:
+            return await agent.switched(pid, on=on)
+        raise UnavailableError("the agent is starting")
+
     gate = LocalGate()
-    server = await start_query_service(config.listen, latest, status, redact, gate)
+    server = await start_query_service(config.listen, latest, status, redact, gate=gate, switch=switch)
     metrics = AgentMetrics(latest, uplink.status, lambda: journal.size, gate.refused_total)
     http = MetricsServer(config.http, metrics.registry(), metrics.unready) if config.http else None
     try:
@@ -75,20 +85,11 @@ async def _run(config: AgentConfig, reread: Callable[[], AgentConfig]) -> None:
     except GosondeError:
         await server.stop(0)
         raise
-    log.info("hit costs", **asdict(costs))
-    monitor = Monitor(source, _selection(config), config.reconcile_seconds, costs)
+    monitor = Monitor(source, _selection(config), config.reconcile_seconds, costs, config.target_budget)
     agent = _Agent(config, monitor, uplink, latest, redaction)
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, agent.stopping.set)
-    loop.add_signal_handler(signal.SIGHUP, agent.reload, reread)
-    loop.add_signal_handler(BREAK_SIGNAL, agent.on_event)
-    loop.add_reader(source.event_fd, agent.on_event)
+    agent.listen(source.event_fd, reread)
     notifier = Notifier()
-    tasks = [
-        asyncio.create_task(work)
-        for work in (uplink.run(), notifier.watchdog(), agent.load_unknown(), agent.read_memory())
-    ]
+    tasks = [asyncio.create_task(work) for work in (uplink.run(), notifier.watchdog(), *agent.work())]
     try:
         monitor.scan()
         await agent.load_all()
@@ -99,12 +100,13 @@ async def _run(config: AgentConfig, reread: Callable[[], AgentConfig]) -> None:
             version=__version__,
             collectors=list(config.collector),
             previous_end=uplink.previous_end,
+            hit_costs=asdict(costs),
         )
         notifier.ready("watching")
         await agent.observe_until_stopped()
     finally:
         notifier.stopping()
-        loop.remove_reader(source.event_fd)
+        asyncio.get_running_loop().remove_reader(source.event_fd)
         agent.observe()
         for task in tasks:
             task.cancel()
@@ -114,7 +116,7 @@ async def _run(config: AgentConfig, reread: Callable[[], AgentConfig]) -> None:
         journal.close()
         if http:
             http.close()
-        log.info("agent stopped")
+    log.info("agent stopped")
 
 
 def _journal_limits(config: AgentConfig) -> JournalLimits:
@@ -138,6 +140,20 @@ class _Agent:
         self._latest = latest
         self._unknown = asyncio.Event()
         self.stopping = asyncio.Event()
+
+    def listen(self, event_fd: int, reread: Callable[[], AgentConfig]) -> None:
+        """Takes signals and the kernel's events from now on."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stopping.set)
+        loop.add_signal_handler(signal.SIGHUP, self.reload, reread)
+        loop.add_signal_handler(signal.SIGUSR2, self.all_off)
+        loop.add_signal_handler(BREAK_SIGNAL, self.on_event)
+        loop.add_reader(event_fd, self.on_event)
+
+    def work(self) -> list[Coroutine[None, None, None]]:
+        """What goes on all the time beside the observations."""
+        return [self.load_unknown(), self.read_memory(), self.govern()]
 
     def on_event(self) -> None:
         """Takes in what the kernel reports; new files wait for `load_unknown`."""
@@ -168,6 +184,28 @@ class _Agent:
             await asyncio.to_thread(scan.run)
             self._monitor.take_reading(scan)
 
+    async def govern(self) -> None:
+        """Keeps what the probes cost within the budget."""
+        while True:
+            await asyncio.sleep(TICK_SECONDS)
+            self._monitor.govern()
+
+    async def switched(self, pid: int | None, *, on: bool) -> list[Process]:
+        """Takes probes out or puts them in again, and returns when that is done.
+
+        Raises:
+            NotFoundError: No such process is watched.
+        """
+        keys = {process.key for process in self._monitor.switch(pid, on=on)}
+        while self._monitor.is_closing:
+            await asyncio.sleep(CLOSING_SECONDS)
+        self.observe()
+        return [process for process in self._latest.current(None).processes if process.key in keys]
+
+    def all_off(self) -> None:
+        """Takes all probes out, until they are switched on again."""
+        self._monitor.switch(None, on=False)
+
     async def observe_until_stopped(self) -> None:
         """One observation each interval."""
         while not self.stopping.is_set():
@@ -197,6 +235,7 @@ class _Agent:
             return
         logs.set_level(self._config.log_level)
         self._monitor.select(_selection(self._config))
+        self._monitor.set_budget(self._config.target_budget)
         if ignored:
             log.warning("these keys need a restart", keys=list(ignored))
         log.info("configuration reloaded")

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from gosonde_pb.v1 import agent_pb2, ingest_pb2, model_pb2
 
+from gosonde_agent.levels import Level, Reason
 from gosonde_agent.model import (
     GcCycle,
     GcTotal,
@@ -29,6 +30,18 @@ MAX_TEXT = 16_384
 #: Largest line number that the field holds.
 MAX_LINE = (1 << 32) - 1
 
+
+LEVELS = {
+    Level.FULL: model_pb2.LEVEL_FULL,
+    Level.CREATION: model_pb2.LEVEL_CREATION,
+    Level.MEMORY: model_pb2.LEVEL_MEMORY,
+    Level.OFF: model_pb2.LEVEL_OFF,
+}
+REASONS = {
+    Reason.BUDGET: model_pb2.STEP_REASON_BUDGET,
+    Reason.RECOVERED: model_pb2.STEP_REASON_RECOVERED,
+    Reason.OPERATOR: model_pb2.STEP_REASON_OPERATOR,
+}
 
 #: For annotations elsewhere.
 ObservationMessage = model_pb2.Observation
@@ -99,6 +112,11 @@ def answer(observation: Observation) -> agent_pb2.GetObservationResponse:
     return agent_pb2.GetObservationResponse(observation=encode(observation))
 
 
+def switched(processes: Sequence[Process]) -> agent_pb2.SwitchProbesResponse:
+    """What SwitchProbes answers."""
+    return agent_pb2.SwitchProbesResponse(processes=[_process(process) for process in processes])
+
+
 def encode_status(status: AgentStatus) -> agent_pb2.GetStatusResponse:
     """What GetStatus answers."""
     return agent_pb2.GetStatusResponse(
@@ -129,8 +147,18 @@ def _process(process: Process) -> model_pb2.Process:
         counted_since_unix_nano=process.counted_since_unix_nano,
         counted_from_start=process.counted_from_start,
         ended_unix_nano=process.ended_unix_nano,
-        level=model_pb2.LEVEL_REFUSED if process.refusal else model_pb2.LEVEL_FULL,
+        level=model_pb2.LEVEL_REFUSED if process.refusal else LEVELS[process.level],
         refusal=text(process.refusal),
+        imprecise=not process.precise,
+        steps=[
+            model_pb2.Step(
+                at_unix_nano=step.at_unix_nano,
+                level=LEVELS[step.level],
+                reason=REASONS[step.reason],
+                target_ppm=step.target_ppm,
+            )
+            for step in process.steps
+        ],
     )
 
 

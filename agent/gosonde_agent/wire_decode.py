@@ -7,6 +7,8 @@ from google.protobuf.message import Message
 from gosonde.errors import InvalidInputError
 from gosonde_pb.v1 import agent_pb2, model_pb2
 
+from gosonde_agent import wire
+from gosonde_agent.levels import Level, Step
 from gosonde_agent.model import (
     GcCycle,
     GcTotal,
@@ -22,6 +24,8 @@ from gosonde_agent.model import (
 from gosonde_agent.status import AgentStatus, UplinkStatus
 
 SITE_COUNTS = ("pc", "created", "exited", "baseline", "mismatch")
+LEVELS = {number: level for level, number in wire.LEVELS.items()}
+REASONS = {number: reason for reason, number in wire.REASONS.items()}
 PROBE_COSTS = ("probe_ns", "cpu_ns", "target_ppm", "core_ppm")
 
 
@@ -74,7 +78,21 @@ def _process(message: model_pb2.Process) -> Process:
         counted_from_start=message.counted_from_start,
         ended_unix_nano=message.ended_unix_nano,
         refusal=message.refusal,
+        level=LEVELS.get(message.level, Level.FULL),
+        precise=not message.imprecise,
+        steps=tuple(_step(step) for step in message.steps),
     )
+
+
+def _step(message: model_pb2.Step) -> Step:
+    if message.level not in LEVELS or message.reason not in REASONS:
+        raise InvalidInputError(f"Process.steps: level {message.level} or reason {message.reason} is not known")
+    return Step(message.at_unix_nano, LEVELS[message.level], REASONS[message.reason], message.target_ppm)
+
+
+def decode_switched(message: agent_pb2.SwitchProbesResponse) -> tuple[Process, ...]:
+    """The processes that SwitchProbes answered with."""
+    return tuple(_process(process) for process in message.processes)
 
 
 def _site_counts(message: model_pb2.Observation, processes: Sequence[Process]) -> Iterator[SiteCount]:

@@ -6,17 +6,25 @@ from types import TracebackType
 from typing import Self
 
 import grpc
-from gosonde_agent.model import Observation
+from gosonde_agent.model import Observation, Process
 from gosonde_agent.sources.memory.dump import Goroutine
 from gosonde_agent.status import AgentStatus
-from gosonde_agent.wire_decode import decode, decode_status
+from gosonde_agent.wire_decode import decode, decode_status, decode_switched
 from gosonde_agent.wire_goroutines import decode as decode_goroutines
-from gosonde_pb.v1.agent_pb2 import GetObservationRequest, GetStatusRequest, ReadGoroutinesRequest
+from gosonde_pb.v1.agent_pb2 import (
+    GetObservationRequest,
+    GetStatusRequest,
+    ReadGoroutinesRequest,
+    SwitchProbesRequest,
+)
 from gosonde_pb.v1.agent_pb2_grpc import AgentServiceStub
 
+from gosonde import channels
 from gosonde.errors import GosondeError, InvalidInputError, NotFoundError, UnavailableError, UnsupportedError
 
-DEFAULT_ADDRESS = "unix:/run/gosonde/agent.sock"
+DEFAULT_ADDRESS = channels.AGENT_ADDRESS
+#: Taking out a probe takes the kernel 100 ms.
+SWITCH_SECONDS = 120.0
 
 #: An observation of a busy host can be larger than gRPC's 4 MiB.
 MAX_ANSWER_BYTES = 64 << 20
@@ -72,6 +80,20 @@ class AgentClient:
         with self._errors():
             for response in self._stub.ReadGoroutines(ReadGoroutinesRequest(pid=pid)):
                 yield from decode_goroutines(response)
+
+    def switch_probes(self, pid: int | None, *, on: bool) -> tuple[Process, ...]:
+        """Takes all probes out of what a process runs, or (None) of everything, or puts them in again.
+
+        Returns:
+            Every process that this was done to: probes belong to a file.
+
+        Raises:
+            NotFoundError: The agent watches no process with that pid.
+        """
+        with self._errors():
+            return decode_switched(
+                self._stub.SwitchProbes(SwitchProbesRequest(pid=pid or 0, on=on), timeout=SWITCH_SECONDS)
+            )
 
     def status(self) -> AgentStatus:
         """Who the agent is, and how its uplink goes."""

@@ -26,6 +26,9 @@ MAX_PEM_BYTES = 1 << 20
 
 HOST_PORT = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<name>[^\s:/\[\]]+)):(?P<port>[0-9]{1,5})")
 
+#: Where the agent answers unless its configuration says otherwise.
+AGENT_ADDRESS = "unix:/run/gosonde/agent.sock"
+
 
 @dataclass(frozen=True, slots=True)
 class ClientTls:

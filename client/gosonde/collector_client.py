@@ -38,8 +38,17 @@ ERROR_OF: Final[dict[grpc.StatusCode, type[GosondeError]]] = {
     grpc.StatusCode.RESOURCE_EXHAUSTED: OverloadedError,
 }
 
-LEVELS: Final = {model_pb2.LEVEL_FULL: "full", model_pb2.LEVEL_REFUSED: "refused"}
 Response = TypeVar("Response")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A change of a process's level: why, and what probes at level full cost or would have cost then."""
+
+    at_unix_nano: int
+    level: str
+    reason: str
+    overhead_percent: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +67,8 @@ class ProcessRow:
     live: int
     overhead_percent: float
     overhead_core_percent: float
+    precise: bool
+    steps: Sequence[Step]
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,13 +269,28 @@ def _process(row: collector_pb2.ProcessRow) -> ProcessRow:
         process.go_version,
         process.build_id,
         process.started_unix_nano,
-        LEVELS.get(process.level, "unknown"),
+        level_name(process.level),
         row.created,
         row.exited,
         row.baseline + row.created - row.exited,
         row.target_ppm / 1e4,
         row.core_ppm / 1e4,
+        not process.imprecise,
+        [
+            Step(
+                step.at_unix_nano,
+                level_name(step.level),
+                model_pb2.StepReason.Name(step.reason).removeprefix("STEP_REASON_").lower(),
+                step.target_ppm / 1e4,
+            )
+            for step in process.steps
+        ],
     )
+
+
+def level_name(level: model_pb2.Level.ValueType) -> str:
+    """ "full", "creation", "memory", "off" or "refused"."""
+    return model_pb2.Level.Name(level).removeprefix("LEVEL_").lower()
 
 
 def _site(row: collector_pb2.SiteRow) -> SiteRow:

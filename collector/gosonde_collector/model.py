@@ -25,14 +25,26 @@ class ProcessKey:
 
 
 @dataclass(frozen=True, slots=True)
+class Step:
+    """A change of a process's level, why, and what the probes of level full cost or would have cost then."""
+
+    at_unix_nano: int
+    level: str
+    reason: str
+    target_ppm: int
+
+
+@dataclass(frozen=True, slots=True)
 class Process:
     """A process image as its agent describes it.
 
     Attributes:
         counted_since_unix_nano: When counting began.
         ended_unix_nano: 0 while it runs.
-        level: "full" or "refused".
+        level: "full", "creation", "memory", "off" or "refused".
         refusal: Why it is refused; empty when it is not.
+        precise: False when some totals are what readings of memory show, not what probes counted.
+        steps: The newest changes of its level, the oldest first.
     """
 
     key: ProcessKey
@@ -45,6 +57,8 @@ class Process:
     ended_unix_nano: int
     level: str
     refusal: str
+    precise: bool = True
+    steps: tuple[Step, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

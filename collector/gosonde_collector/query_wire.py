@@ -6,10 +6,12 @@ from gosonde_pb.v1 import collector_pb2, model_pb2
 from gosonde_collector.analysis.finding import Finding
 from gosonde_collector.evidence.model import GoroutineProfile
 from gosonde_collector.evidence.parse import Profile
+from gosonde_collector.ingest import wire as ingest_wire
 from gosonde_collector.model import GcCycle, KnownProcess, ProcessFilter, ProcessKey, Site, SiteTotal, SnapshotKind
 from gosonde_collector.snapshot_requests import Taken
 
-LEVELS = {"full": model_pb2.LEVEL_FULL, "refused": model_pb2.LEVEL_REFUSED}
+LEVELS = {name: number for number, name in ingest_wire.LEVELS.items()}
+REASONS = {name: number for number, name in ingest_wire.REASONS.items()}
 STATES = {
     "opened": collector_pb2.FINDING_STATE_OPENED,
     "growing": collector_pb2.FINDING_STATE_GROWING,
@@ -65,6 +67,16 @@ def process_row(known: KnownProcess) -> collector_pb2.ProcessRow:
             ended_unix_nano=process.ended_unix_nano,
             level=LEVELS[process.level],
             refusal=process.refusal,
+            imprecise=not process.precise,
+            steps=[
+                model_pb2.Step(
+                    at_unix_nano=step.at_unix_nano,
+                    level=LEVELS[step.level],
+                    reason=REASONS[step.reason],
+                    target_ppm=step.target_ppm,
+                )
+                for step in process.steps
+            ],
         ),
         created=known.created,
         exited=known.exited,

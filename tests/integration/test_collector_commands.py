@@ -86,6 +86,10 @@ def test_processes_as_json(collector: CollectorProcess) -> None:
         "created": 52_500,
         "exited": 49_997,
         "live": 2_503,
+        "overhead_percent": 0.0,
+        "overhead_core_percent": 0.0,
+        "precise": True,
+        "steps": [],
     }
 
 

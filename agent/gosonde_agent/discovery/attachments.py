@@ -59,6 +59,10 @@ class Attachments:
     def __contains__(self, number: int) -> bool:
         return number in self._by_number
 
+    def numbers(self) -> set[int]:
+        """Of all files that have probes."""
+        return set(self._by_number)
+
     def refuse(self, identity: FileIdentity, error: GosondeError) -> None:
         """Remembers why a file has no probes; the oldest refusal goes when there are too many."""
         self._refusals[identity] = error

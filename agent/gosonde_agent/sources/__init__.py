@@ -1,6 +1,6 @@
 """Where facts about running processes come from: siblings behind one Protocol."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -76,6 +76,14 @@ class Source(Protocol):
 
     def detach(self, number: int) -> None:
         """Undoes `attach`."""
+        ...
+
+    def set_probes(self, number: int, probes: Collection[str]) -> None:
+        """Changes which probes of an attached binary are there; those that it has no point for never are."""
+        ...
+
+    def is_closing(self, number: int) -> bool:
+        """Whether a probe that was taken out can still be hit."""
         ...
 
     def counters(self) -> Counters:

@@ -5,8 +5,9 @@ import os
 import struct
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +28,29 @@ EXIT_PROGRAM_OFFSETS = range(240, 353, 8)
 USUAL_OFFSETS = (280, 288, 296)
 
 
+@dataclass(slots=True)
+class _Attached:
+    """A binary with probes.
+
+    Attributes:
+        programs: By probe, in the order in which they are attached.
+        open: The perf event and the link of each probe that is there.
+        closing: Probes that are being taken out.
+    """
+
+    fd: int
+    pid: int | None
+    binary: GoBinary
+    programs: dict[str, str]
+    open: dict[str, list[int]] = field(default_factory=dict)
+    closing: list[Future[None]] = field(default_factory=list)
+
+    def wait(self) -> None:
+        """Returns when nothing that was taken out can be hit any more."""
+        while self.closing:
+            self.closing.pop().result()
+
+
 class EbpfSource:
     """Probes in the kernel. `parks` adds the hot probe at runtime.gopark.
 
@@ -40,7 +64,7 @@ class EbpfSource:
         self._parks = parks
         self._cpus = possible_cpus()
         self._pending: list[Event] = []
-        self._descriptors: dict[int, list[int]] = {}
+        self._attached: dict[int, _Attached] = {}
         # The kernel takes some 100 ms to close a probe.
         self._closer = ThreadPoolExecutor(1, "close-probes")
         self._maps = {
@@ -86,7 +110,7 @@ class EbpfSource:
         return self._program.map_fd("events")
 
     def attach(self, number: int, binary: GoBinary, fd: int, pid: int | None) -> None:
-        """Puts the probes into the open file `fd`, for one process or for all that run it.
+        """Puts the probes into the open file `fd`, for one process or for all that run it. `fd` must stay open.
 
         All probes are in place before the first one counts, and the exit probe counts first: a goroutine whose
         creation is counted then always has its exit counted, and the moment in between is short.
@@ -98,24 +122,56 @@ class EbpfSource:
         """
         if binary.layout.gopc not in EXIT_PROGRAM_OFFSETS:
             raise UnsupportedBinaryError(f"no probe reads g.gopc at offset {binary.layout.gopc}")
-        plan = [("exited", f"on_exited_{binary.layout.gopc}"), ("created", "on_created")]
-        if {"stopped", "started"} <= binary.points.keys():
-            plan += [("started", "on_start"), ("stopped", self._stop_program(number, binary))]
-        if "mark_termination" in binary.points:
-            plan.append(("mark_termination", "on_mark_termination"))
-        if self._parks and "parked" in binary.points:
-            plan.append(("parked", "on_park"))
-        descriptors: list[int] = []
+        self._attached[number] = _Attached(fd, pid, binary, self._programs(number, binary))
         try:
-            for probe, _function in plan:
-                descriptors.append(syscalls.open_uprobe(f"/proc/self/fd/{fd}", binary.file_offsets[probe], pid))
-            for event, (_probe, function) in zip(list(descriptors), plan, strict=True):
-                descriptors.append(syscalls.link(self._program.function_fd(function), event, number))
+            self.set_probes(number, self._attached[number].programs.keys() - (set() if self._parks else {"parked"}))
         except BaseException:
-            self._descriptors[number] = descriptors
             self.detach(number)
             raise
-        self._descriptors[number] = descriptors
+
+    def _programs(self, number: int, binary: GoBinary) -> dict[str, str]:
+        """The program of each probe that the binary has a point for, in the order of attaching."""
+        programs = {"exited": f"on_exited_{binary.layout.gopc}", "created": "on_created"}
+        if {"stopped", "started"} <= binary.points.keys():
+            programs |= {"started": "on_start", "stopped": self._stop_program(number, binary)}
+        if "mark_termination" in binary.points:
+            programs["mark_termination"] = "on_mark_termination"
+        if "parked" in binary.points:
+            programs["parked"] = "on_park"
+        return programs
+
+    def set_probes(self, number: int, probes: Collection[str]) -> None:
+        """Takes out the probes that are not wanted, and puts in those that are missing.
+
+        What is taken out is closed by another thread, because the kernel takes 100 ms for each: see `is_closing`.
+
+        Raises:
+            GosondeError: As `attach`; the probes are as before, less those that are not wanted.
+        """
+        attached = self._attached[number]
+        for probe in [probe for probe in reversed(attached.programs) if probe in attached.open and probe not in probes]:
+            attached.closing.append(self._closer.submit(_close, attached.open.pop(probe)))
+        missing = [probe for probe in attached.programs if probe in probes and probe not in attached.open]
+        if missing:
+            attached.wait()
+        opened: dict[str, list[int]] = {}
+        try:
+            for probe in missing:
+                offset = attached.binary.file_offsets[probe]
+                opened[probe] = [syscalls.open_uprobe(f"/proc/self/fd/{attached.fd}", offset, attached.pid)]
+            for probe, descriptors in opened.items():
+                program = self._program.function_fd(attached.programs[probe])
+                descriptors.append(syscalls.link(program, descriptors[0], number))
+        except BaseException:
+            for descriptors in opened.values():
+                _close(descriptors)
+            raise
+        attached.open |= opened
+
+    def is_closing(self, number: int) -> bool:
+        """Whether a probe that was taken out can still be hit."""
+        attached = self._attached.get(number)
+        return attached is not None and not all(future.done() for future in attached.closing)
 
     def _stop_program(self, number: int, binary: GoBinary) -> str:
         if binary.layout.has_stop_reason:
@@ -126,8 +182,11 @@ class EbpfSource:
         return "on_stop_untold"
 
     def detach(self, number: int) -> None:
-        """Takes the probes out, the creation probe last of the pair."""
-        _close(self._descriptors.pop(number, []))
+        """Takes the probes out, the creation probe last of the pair; when this returns, no process can hit them."""
+        if attached := self._attached.pop(number, None):
+            for descriptors in reversed(attached.open.values()):
+                _close(descriptors)
+            attached.wait()
         syscalls.delete(self._program.map_fd("gc_stop_callers"), struct.pack("<I", number))
 
     def events(self) -> list[Event]:
@@ -221,7 +280,7 @@ class EbpfSource:
 
     def close(self) -> None:
         """Detaches everything."""
-        for number in list(self._descriptors):
+        for number in list(self._attached):
             self.detach(number)
         self._closer.shutdown()
         self._program.close()

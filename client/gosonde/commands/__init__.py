@@ -12,6 +12,7 @@ MODULES: tuple[str, ...] = (
     "doctor",
     "inspect",
     "goroutines",
+    "probes",
     "findings",
     "processes",
     "sites",

@@ -31,7 +31,7 @@ def _cells(row: ProcessRow) -> tuple[object, ...]:
         row.exe,
         row.go_version,
         rendering.moment(row.started_unix_nano),
-        row.level,
+        row.level if row.precise else f"{row.level} (from memory)",
         f"{row.overhead_percent:.2f} %",
         row.created,
         row.exited,

@@ -17,12 +17,25 @@ from gosonde_collector.model import (
     SnapshotKind,
     SnapshotPiece,
     SnapshotRequest,
+    Step,
     Stream,
 )
 
 MAX_PROCESSES = 10_000
 MAX_LOSSES = 1_000
-LEVELS = {model_pb2.LEVEL_FULL: "full", model_pb2.LEVEL_REFUSED: "refused"}
+MAX_STEPS = 64
+LEVELS = {
+    model_pb2.LEVEL_FULL: "full",
+    model_pb2.LEVEL_REFUSED: "refused",
+    model_pb2.LEVEL_CREATION: "creation",
+    model_pb2.LEVEL_MEMORY: "memory",
+    model_pb2.LEVEL_OFF: "off",
+}
+REASONS = {
+    model_pb2.STEP_REASON_BUDGET: "budget",
+    model_pb2.STEP_REASON_RECOVERED: "recovered",
+    model_pb2.STEP_REASON_OPERATOR: "operator",
+}
 PREVIOUS_ENDS = {
     ingest_pb2.PREVIOUS_END_NONE: "none",
     ingest_pb2.PREVIOUS_END_STOPPED: "stopped",
@@ -152,6 +165,24 @@ def _process(number: int, process: model_pb2.Process) -> Process:
         _number(f"{where}.ended_unix_nano", process.ended_unix_nano),
         LEVELS[process.level],
         text(f"{where}.refusal", process.refusal),
+        not process.imprecise,
+        _steps(where, process.steps),
+    )
+
+
+def _steps(where: str, steps: Sequence[model_pb2.Step]) -> tuple[Step, ...]:
+    if len(steps) > MAX_STEPS:
+        raise BatchError(f"{where} has more than {MAX_STEPS} steps")
+    if any(step.level not in LEVELS or step.reason not in REASONS for step in steps):
+        raise BatchError(f"{where}.steps has a level or a reason that is not known")
+    return tuple(
+        Step(
+            _number(f"{where}.steps.at_unix_nano", step.at_unix_nano),
+            LEVELS[step.level],
+            REASONS[step.reason],
+            _number(f"{where}.steps.target_ppm", step.target_ppm),
+        )
+        for step in steps
     )
 
 

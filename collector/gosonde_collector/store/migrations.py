@@ -17,6 +17,13 @@ MIGRATIONS: Final[dict[int, Sequence[str]]] = {
     3: ("ALTER TABLE site_counters ADD COLUMN baseline BIGINT DEFAULT 0",),
     4: (),  # the table probe_costs, which schema.sql makes
     5: ("ALTER TABLE snapshots ADD COLUMN kind VARCHAR DEFAULT 'goroutine'",),
+    6: (
+        "ALTER TABLE processes ADD COLUMN precise BIGINT DEFAULT 1",
+        "ALTER TABLE processes ADD COLUMN step_unix_nano BIGINT[] DEFAULT []",
+        "ALTER TABLE processes ADD COLUMN step_level VARCHAR[] DEFAULT []",
+        "ALTER TABLE processes ADD COLUMN step_reason VARCHAR[] DEFAULT []",
+        "ALTER TABLE processes ADD COLUMN step_ppm BIGINT[] DEFAULT []",
+    ),
 }
 SCHEMA_VERSION: Final = max(MIGRATIONS)
 

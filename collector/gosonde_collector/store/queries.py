@@ -18,7 +18,8 @@ CHOSEN: Final = "SELECT * FROM known_processes WHERE ($1 = '' OR host = $1) AND 
 KEY: Final = "p.boot_id, p.pid, p.start_ticks, p.exec_epoch"
 
 DETAILS: Final = f"""{KEY}, p.exe, p.go_version, p.build_id, p.started_unix_nano, p.counted_since_unix_nano,
-    p.counted_from_start, p.ended_unix_nano, p.level, p.refusal"""
+    p.counted_from_start, p.ended_unix_nano, p.level, p.refusal, p.precise,
+    p.step_unix_nano, p.step_level, p.step_reason, p.step_ppm"""
 
 
 def _chosen(all_runs: bool) -> str:

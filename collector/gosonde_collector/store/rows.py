@@ -15,7 +15,18 @@ from gosonde_collector.evidence.context import (
     HeapSample,
 )
 from gosonde_collector.evidence.model import Frame, GoroutineGroup, GoroutineProfile
-from gosonde_collector.model import Columns, GcCycle, GcTotal, KnownProcess, Pause, Process, ProcessKey, Site, SiteTotal
+from gosonde_collector.model import (
+    Columns,
+    GcCycle,
+    GcTotal,
+    KnownProcess,
+    Pause,
+    Process,
+    ProcessKey,
+    Site,
+    SiteTotal,
+    Step,
+)
 from gosonde_collector.store.records import Counters, FindingRecord, Running, Series, Snapshot
 
 Row = tuple[Any, ...]
@@ -28,15 +39,26 @@ def key_values(key: ProcessKey) -> tuple[str, int, int, int]:
 
 def process(values: Sequence[Any]) -> Process:
     """From the columns of queries.DETAILS."""
-    exe, go_version, build_id, started, since, from_start, ended, level, refusal = values[4:13]
+    exe, go_version, build_id, started, since, from_start, ended, level, refusal, precise, *steps = values[4:18]
     return Process(
-        ProcessKey(*values[:4]), exe, go_version, build_id, started, since, bool(from_start), ended, level, refusal
+        ProcessKey(*values[:4]),
+        exe,
+        go_version,
+        build_id,
+        started,
+        since,
+        bool(from_start),
+        ended,
+        level,
+        refusal,
+        bool(precise),
+        tuple(map(Step, *steps)),
     )
 
 
 def known_process(row: Row) -> KnownProcess:
     """From queries.PROCESSES."""
-    return KnownProcess(row[0], process(row[1:14]), *row[14:])
+    return KnownProcess(row[0], process(row[1:19]), *row[19:])
 
 
 def site_total(row: Row) -> SiteTotal:
@@ -63,7 +85,7 @@ def gc_cycles(rows: Iterable[Row]) -> list[GcCycle]:
 
 def running(rows: Iterable[Row]) -> dict[int, Running]:
     """From queries.RUNNING, by process number."""
-    return {row[0]: Running(row[1], process(row[2:15]), row[15]) for row in rows}
+    return {row[0]: Running(row[1], process(row[2:20]), row[20]) for row in rows}
 
 
 def counters(columns: Mapping[str, NDArray[Any]], stored_unix_nano: int) -> Counters:
@@ -121,14 +143,14 @@ def group_columns(snapshot_id: str, profile: GoroutineProfile) -> Columns:
     groups = profile.groups
     nowhere = Frame("", "", 0)
     return {
-        "snapshot_id": _objects([snapshot_id] * len(groups)),
+        "snapshot_id": objects([snapshot_id] * len(groups)),
         "position": np.arange(len(groups), dtype=np.int64),
         "goroutines": np.array([group.count for group in groups], np.int64),
         **_stack_columns([group.frames for group in groups]),
-        "created_function": _objects([(group.created_by or nowhere).function for group in groups]),
-        "created_file": _objects([(group.created_by or nowhere).file for group in groups]),
+        "created_function": objects([(group.created_by or nowhere).function for group in groups]),
+        "created_file": objects([(group.created_by or nowhere).file for group in groups]),
         "created_line": np.array([(group.created_by or nowhere).line for group in groups], np.int64),
-        "state": _objects([group.state for group in groups]),
+        "state": objects([group.state for group in groups]),
         "wait_minutes": np.array([group.wait_minutes for group in groups], np.int64),
     }
 
@@ -157,31 +179,32 @@ def sample_columns(snapshot_id: str, profile: ContextProfile) -> Columns:
     else:
         amounts = [[s.contentions, s.delay_ns] for s in profile.samples]
     return {
-        "snapshot_id": _objects([snapshot_id] * len(stacks)),
+        "snapshot_id": objects([snapshot_id] * len(stacks)),
         "position": np.arange(len(stacks), dtype=np.int64),
         **_stack_columns(stacks),
-        "amounts": _objects(amounts),
+        "amounts": objects(amounts),
     }
 
 
 def _stack_columns(stacks: Sequence[Sequence[Frame]]) -> dict[str, NDArray[np.generic]]:
     return {
-        "functions": _objects([[frame.function for frame in stack] for stack in stacks]),
-        "files": _objects([[frame.file for frame in stack] for stack in stacks]),
-        "lines": _objects([[frame.line for frame in stack] for stack in stacks]),
+        "functions": objects([[frame.function for frame in stack] for stack in stacks]),
+        "files": objects([[frame.file for frame in stack] for stack in stacks]),
+        "lines": objects([[frame.line for frame in stack] for stack in stacks]),
     }
 
 
 def finding_columns(findings: Sequence[FindingRecord]) -> Columns:
     """The columns of findings."""
     return {
-        "id": _objects([finding.id for finding in findings]),
+        "id": objects([finding.id for finding in findings]),
         "updated_unix_nano": np.array([finding.updated_unix_nano for finding in findings], np.int64),
-        "document": _objects([finding.document for finding in findings]),
+        "document": objects([finding.document for finding in findings]),
     }
 
 
-def _objects(values: Sequence[Any]) -> NDArray[np.generic]:
+def objects(values: Sequence[Any]) -> NDArray[np.generic]:
+    """A column of texts or lists."""
     column = np.empty(len(values), dtype=object)
     for position, value in enumerate(values):
         column[position] = value

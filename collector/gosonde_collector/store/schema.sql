@@ -17,7 +17,8 @@ CREATE TABLE IF NOT EXISTS processes (
     host VARCHAR, boot_id VARCHAR, pid BIGINT, start_ticks BIGINT, exec_epoch BIGINT,
     exe VARCHAR, go_version VARCHAR, build_id VARCHAR,
     started_unix_nano BIGINT, counted_since_unix_nano BIGINT, counted_from_start BIGINT, ended_unix_nano BIGINT,
-    level VARCHAR, refusal VARCHAR
+    level VARCHAR, refusal VARCHAR, precise BIGINT,
+    step_unix_nano BIGINT[], step_level VARCHAR[], step_reason VARCHAR[], step_ppm BIGINT[]
 );
 
 CREATE TABLE IF NOT EXISTS site_names (

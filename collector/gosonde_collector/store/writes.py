@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from gosonde_collector.model import Batch, Columns, Process, Site, Stream
 from gosonde_collector.store.identity import process_number
+from gosonde_collector.store.rows import objects
 
 Run = tuple[str, str, str]
 
@@ -44,6 +45,11 @@ PROCESS_COLUMNS = (
     "ended_unix_nano",
     "level",
     "refusal",
+    "precise",
+    "step_unix_nano",
+    "step_level",
+    "step_reason",
+    "step_ppm",
 )
 SITE_COLUMNS = ("build_id", "pc", "function", "file", "line", "start_function", "stored_unix_nano")
 LOSS_COLUMNS = ("agent_id", "agent_epoch", "sequence", "taken_unix_nano", "name", "total")
@@ -136,8 +142,13 @@ def _processes(batch: Batch, numbers: Iterable[int], known: Known, now_unix_nano
         if known.processes.get(number) != process:
             known.processes[number] = process
             head = (number, stream.agent_id, stream.agent_epoch, batch.sequence, now_unix_nano, stream.host)
-            _, *rest = astuple(process)
-            yield (*head, *astuple(process.key), *rest)
+            _, *rest, steps = astuple(process)
+            yield (*head, *astuple(process.key), *rest, *_transposed(steps))
+
+
+def _transposed(steps: Sequence[tuple[Any, ...]]) -> list[list[Any]]:
+    """A list for each column of the steps."""
+    return [list(column) for column in zip(*steps, strict=True)] or [[], [], [], []]
 
 
 def _new_sites(batch: Batch, known: Known) -> Iterator[Site]:
@@ -178,9 +189,9 @@ def _records(names: Sequence[str], records: Sequence[tuple[Any, ...]], **types: 
 
 
 def _column(values: Sequence[Any], kind: type[np.generic] | None) -> NDArray[np.generic]:
-    if kind is None:
-        kind = np.object_ if values and isinstance(values[0], str) else np.int64
-    return np.array(values, dtype=kind)
+    if values and isinstance(values[0], str | list):
+        return objects(values)
+    return np.array(values, dtype=kind or np.int64)
 
 
 def _filled(table: str, columns: Columns) -> Iterator[tuple[str, Columns]]:

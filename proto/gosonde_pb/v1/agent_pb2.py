@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from gosonde_pb.v1 import model_pb2 as gosonde_dot_v1_dot_model__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16gosonde/v1/agent.proto\x12\ngosonde.v1\x1a\x16gosonde/v1/model.proto\"$\n\x15GetObservationRequest\x12\x0b\n\x03pid\x18\x01 \x01(\r\"F\n\x16GetObservationResponse\x12,\n\x0bobservation\x18\x01 \x01(\x0b\x32\x17.gosonde.v1.Observation\"\x12\n\x10GetStatusRequest\"\xe4\x01\n\x11GetStatusResponse\x12\x10\n\x08\x61gent_id\x18\x01 \x01(\t\x12\x15\n\ragent_version\x18\x02 \x01(\t\x12\x0c\n\x04host\x18\x03 \x01(\t\x12\x19\n\x11started_unix_nano\x18\x04 \x01(\x03\x12\x11\n\tcollector\x18\x05 \x01(\t\x12\x1b\n\x13\x63ollector_connected\x18\x06 \x01(\x08\x12\x15\n\rlast_sequence\x18\x07 \x01(\x04\x12\x1d\n\x15\x61\x63knowledged_sequence\x18\x08 \x01(\x04\x12\x17\n\x0f\x63ollector_error\x18\t \x01(\t\"$\n\x15ReadGoroutinesRequest\x12\x0b\n\x03pid\x18\x01 \x01(\r\"C\n\x16ReadGoroutinesResponse\x12)\n\ngoroutines\x18\x01 \x03(\x0b\x32\x15.gosonde.v1.Goroutine\"<\n\x0c\x43odeLocation\x12\x10\n\x08\x66unction\x18\x01 \x01(\t\x12\x0c\n\x04\x66ile\x18\x02 \x01(\t\x12\x0c\n\x04line\x18\x03 \x01(\r\"\xb9\x02\n\tGoroutine\x12\x0c\n\x04goid\x18\x01 \x01(\x04\x12\x0e\n\x06status\x18\x02 \x01(\t\x12\x13\n\x0bwait_reason\x18\x03 \x01(\t\x12\x14\n\x07wait_ns\x18\x04 \x01(\x04H\x00\x88\x01\x01\x12,\n\ncreated_by\x18\x05 \x01(\x0b\x32\x18.gosonde.v1.CodeLocation\x12\x16\n\x0estart_function\x18\x06 \x01(\t\x12\x13\n\x0bparent_goid\x18\x07 \x01(\x04\x12\x11\n\tthread_id\x18\x08 \x01(\x04\x12\x0e\n\x06locked\x18\t \x01(\x08\x12\x0e\n\x06system\x18\n \x01(\x08\x12\x0e\n\x06\x61\x63tive\x18\x0b \x01(\x08\x12\x10\n\x08\x63omplete\x18\x0c \x01(\x08\x12\'\n\x05stack\x18\r \x03(\x0b\x32\x18.gosonde.v1.CodeLocationB\n\n\x08_wait_ns2\x8c\x02\n\x0c\x41gentService\x12W\n\x0eGetObservation\x12!.gosonde.v1.GetObservationRequest\x1a\".gosonde.v1.GetObservationResponse\x12H\n\tGetStatus\x12\x1c.gosonde.v1.GetStatusRequest\x1a\x1d.gosonde.v1.GetStatusResponse\x12Y\n\x0eReadGoroutines\x12!.gosonde.v1.ReadGoroutinesRequest\x1a\".gosonde.v1.ReadGoroutinesResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16gosonde/v1/agent.proto\x12\ngosonde.v1\x1a\x16gosonde/v1/model.proto\"$\n\x15GetObservationRequest\x12\x0b\n\x03pid\x18\x01 \x01(\r\"F\n\x16GetObservationResponse\x12,\n\x0bobservation\x18\x01 \x01(\x0b\x32\x17.gosonde.v1.Observation\"\x12\n\x10GetStatusRequest\"\xe4\x01\n\x11GetStatusResponse\x12\x10\n\x08\x61gent_id\x18\x01 \x01(\t\x12\x15\n\ragent_version\x18\x02 \x01(\t\x12\x0c\n\x04host\x18\x03 \x01(\t\x12\x19\n\x11started_unix_nano\x18\x04 \x01(\x03\x12\x11\n\tcollector\x18\x05 \x01(\t\x12\x1b\n\x13\x63ollector_connected\x18\x06 \x01(\x08\x12\x15\n\rlast_sequence\x18\x07 \x01(\x04\x12\x1d\n\x15\x61\x63knowledged_sequence\x18\x08 \x01(\x04\x12\x17\n\x0f\x63ollector_error\x18\t \x01(\t\"$\n\x15ReadGoroutinesRequest\x12\x0b\n\x03pid\x18\x01 \x01(\r\"C\n\x16ReadGoroutinesResponse\x12)\n\ngoroutines\x18\x01 \x03(\x0b\x32\x15.gosonde.v1.Goroutine\".\n\x13SwitchProbesRequest\x12\x0b\n\x03pid\x18\x01 \x01(\r\x12\n\n\x02on\x18\x02 \x01(\x08\">\n\x14SwitchProbesResponse\x12&\n\tprocesses\x18\x01 \x03(\x0b\x32\x13.gosonde.v1.Process\"<\n\x0c\x43odeLocation\x12\x10\n\x08\x66unction\x18\x01 \x01(\t\x12\x0c\n\x04\x66ile\x18\x02 \x01(\t\x12\x0c\n\x04line\x18\x03 \x01(\r\"\xb9\x02\n\tGoroutine\x12\x0c\n\x04goid\x18\x01 \x01(\x04\x12\x0e\n\x06status\x18\x02 \x01(\t\x12\x13\n\x0bwait_reason\x18\x03 \x01(\t\x12\x14\n\x07wait_ns\x18\x04 \x01(\x04H\x00\x88\x01\x01\x12,\n\ncreated_by\x18\x05 \x01(\x0b\x32\x18.gosonde.v1.CodeLocation\x12\x16\n\x0estart_function\x18\x06 \x01(\t\x12\x13\n\x0bparent_goid\x18\x07 \x01(\x04\x12\x11\n\tthread_id\x18\x08 \x01(\x04\x12\x0e\n\x06locked\x18\t \x01(\x08\x12\x0e\n\x06system\x18\n \x01(\x08\x12\x0e\n\x06\x61\x63tive\x18\x0b \x01(\x08\x12\x10\n\x08\x63omplete\x18\x0c \x01(\x08\x12\'\n\x05stack\x18\r \x03(\x0b\x32\x18.gosonde.v1.CodeLocationB\n\n\x08_wait_ns2\xdf\x02\n\x0c\x41gentService\x12W\n\x0eGetObservation\x12!.gosonde.v1.GetObservationRequest\x1a\".gosonde.v1.GetObservationResponse\x12H\n\tGetStatus\x12\x1c.gosonde.v1.GetStatusRequest\x1a\x1d.gosonde.v1.GetStatusResponse\x12Q\n\x0cSwitchProbes\x12\x1f.gosonde.v1.SwitchProbesRequest\x1a .gosonde.v1.SwitchProbesResponse\x12Y\n\x0eReadGoroutines\x12!.gosonde.v1.ReadGoroutinesRequest\x1a\".gosonde.v1.ReadGoroutinesResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -44,10 +44,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_READGOROUTINESREQUEST']._serialized_end=459
   _globals['_READGOROUTINESRESPONSE']._serialized_start=461
   _globals['_READGOROUTINESRESPONSE']._serialized_end=528
-  _globals['_CODELOCATION']._serialized_start=530
-  _globals['_CODELOCATION']._serialized_end=590
-  _globals['_GOROUTINE']._serialized_start=593
-  _globals['_GOROUTINE']._serialized_end=906
-  _globals['_AGENTSERVICE']._serialized_start=909
-  _globals['_AGENTSERVICE']._serialized_end=1177
+  _globals['_SWITCHPROBESREQUEST']._serialized_start=530
+  _globals['_SWITCHPROBESREQUEST']._serialized_end=576
+  _globals['_SWITCHPROBESRESPONSE']._serialized_start=578
+  _globals['_SWITCHPROBESRESPONSE']._serialized_end=640
+  _globals['_CODELOCATION']._serialized_start=642
+  _globals['_CODELOCATION']._serialized_end=702
+  _globals['_GOROUTINE']._serialized_start=705
+  _globals['_GOROUTINE']._serialized_end=1018
+  _globals['_AGENTSERVICE']._serialized_start=1021
+  _globals['_AGENTSERVICE']._serialized_end=1372
 # @@protoc_insertion_point(module_scope)

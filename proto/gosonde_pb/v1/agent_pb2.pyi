@@ -161,6 +161,51 @@ class ReadGoroutinesResponse(_message.Message):
 Global___ReadGoroutinesResponse: _TypeAlias = ReadGoroutinesResponse  # noqa: Y015
 
 @_typing.final
+class SwitchProbesRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PID_FIELD_NUMBER: _builtins.int
+    ON_FIELD_NUMBER: _builtins.int
+    pid: _builtins.int
+    """0 means every process, also those that come later."""
+    on: _builtins.bool
+    def __init__(
+        self,
+        *,
+        pid: _builtins.int = ...,
+        on: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["on", b"on", "pid", b"pid"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SwitchProbesRequest: _TypeAlias = SwitchProbesRequest  # noqa: Y015
+
+@_typing.final
+class SwitchProbesResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROCESSES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def processes(self) -> _containers.RepeatedCompositeFieldContainer[_model_pb2.Process]:
+        """Probes belong to a file: every process of it, as it is now."""
+
+    def __init__(
+        self,
+        *,
+        processes: _abc.Iterable[_model_pb2.Process] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["processes", b"processes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SwitchProbesResponse: _TypeAlias = SwitchProbesResponse  # noqa: Y015
+
+@_typing.final
 class CodeLocation(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

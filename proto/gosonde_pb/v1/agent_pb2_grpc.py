@@ -45,6 +45,11 @@ class AgentServiceStub:
                 request_serializer=gosonde_dot_v1_dot_agent__pb2.GetStatusRequest.SerializeToString,
                 response_deserializer=gosonde_dot_v1_dot_agent__pb2.GetStatusResponse.FromString,
                 _registered_method=True)
+        self.SwitchProbes = channel.unary_unary(
+                '/gosonde.v1.AgentService/SwitchProbes',
+                request_serializer=gosonde_dot_v1_dot_agent__pb2.SwitchProbesRequest.SerializeToString,
+                response_deserializer=gosonde_dot_v1_dot_agent__pb2.SwitchProbesResponse.FromString,
+                _registered_method=True)
         self.ReadGoroutines = channel.unary_stream(
                 '/gosonde.v1.AgentService/ReadGoroutines',
                 request_serializer=gosonde_dot_v1_dot_agent__pb2.ReadGoroutinesRequest.SerializeToString,
@@ -69,6 +74,13 @@ class AgentServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SwitchProbes(self, request, context):
+        """Takes all probes out of what a process runs, or of everything, or puts them in again. Acts before it answers.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ReadGoroutines(self, request, context):
         """Every goroutine of a process that the agent watches, read from its memory now, without stopping it.
         """
@@ -88,6 +100,11 @@ def add_AgentServiceServicer_to_server(servicer, server):
                     servicer.GetStatus,
                     request_deserializer=gosonde_dot_v1_dot_agent__pb2.GetStatusRequest.FromString,
                     response_serializer=gosonde_dot_v1_dot_agent__pb2.GetStatusResponse.SerializeToString,
+            ),
+            'SwitchProbes': grpc.unary_unary_rpc_method_handler(
+                    servicer.SwitchProbes,
+                    request_deserializer=gosonde_dot_v1_dot_agent__pb2.SwitchProbesRequest.FromString,
+                    response_serializer=gosonde_dot_v1_dot_agent__pb2.SwitchProbesResponse.SerializeToString,
             ),
             'ReadGoroutines': grpc.unary_stream_rpc_method_handler(
                     servicer.ReadGoroutines,
@@ -150,6 +167,33 @@ class AgentService:
             '/gosonde.v1.AgentService/GetStatus',
             gosonde_dot_v1_dot_agent__pb2.GetStatusRequest.SerializeToString,
             gosonde_dot_v1_dot_agent__pb2.GetStatusResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SwitchProbes(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gosonde.v1.AgentService/SwitchProbes',
+            gosonde_dot_v1_dot_agent__pb2.SwitchProbesRequest.SerializeToString,
+            gosonde_dot_v1_dot_agent__pb2.SwitchProbesResponse.FromString,
             options,
             channel_credentials,
             insecure,

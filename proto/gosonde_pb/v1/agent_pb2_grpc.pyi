@@ -36,6 +36,8 @@ class AgentServiceStub:
     GetObservation: _grpc.UnaryUnaryMultiCallable[_agent_pb2.GetObservationRequest, _agent_pb2.GetObservationResponse]
     """Everything that the agent knows now, of one process or of all."""
     GetStatus: _grpc.UnaryUnaryMultiCallable[_agent_pb2.GetStatusRequest, _agent_pb2.GetStatusResponse]
+    SwitchProbes: _grpc.UnaryUnaryMultiCallable[_agent_pb2.SwitchProbesRequest, _agent_pb2.SwitchProbesResponse]
+    """Takes all probes out of what a process runs, or of everything, or puts them in again. Acts before it answers."""
     ReadGoroutines: _grpc.UnaryStreamMultiCallable[_agent_pb2.ReadGoroutinesRequest, _agent_pb2.ReadGoroutinesResponse]
     """Every goroutine of a process that the agent watches, read from its memory now, without stopping it."""
 
@@ -47,6 +49,8 @@ class AgentServiceAsyncStub(AgentServiceStub):
     GetObservation: _aio.UnaryUnaryMultiCallable[_agent_pb2.GetObservationRequest, _agent_pb2.GetObservationResponse]  # type: ignore[assignment]
     """Everything that the agent knows now, of one process or of all."""
     GetStatus: _aio.UnaryUnaryMultiCallable[_agent_pb2.GetStatusRequest, _agent_pb2.GetStatusResponse]  # type: ignore[assignment]
+    SwitchProbes: _aio.UnaryUnaryMultiCallable[_agent_pb2.SwitchProbesRequest, _agent_pb2.SwitchProbesResponse]  # type: ignore[assignment]
+    """Takes all probes out of what a process runs, or of everything, or puts them in again. Acts before it answers."""
     ReadGoroutines: _aio.UnaryStreamMultiCallable[_agent_pb2.ReadGoroutinesRequest, _agent_pb2.ReadGoroutinesResponse]  # type: ignore[assignment]
     """Every goroutine of a process that the agent watches, read from its memory now, without stopping it."""
 
@@ -67,6 +71,14 @@ class AgentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _agent_pb2.GetStatusRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_agent_pb2.GetStatusResponse, _abc.Awaitable[_agent_pb2.GetStatusResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def SwitchProbes(
+        self,
+        request: _agent_pb2.SwitchProbesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_agent_pb2.SwitchProbesResponse, _abc.Awaitable[_agent_pb2.SwitchProbesResponse]]:
+        """Takes all probes out of what a process runs, or of everything, or puts them in again. Acts before it answers."""
 
     @_abc_1.abstractmethod
     def ReadGoroutines(

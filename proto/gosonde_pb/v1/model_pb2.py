@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16gosonde/v1/model.proto\x12\ngosonde.v1\"S\n\nProcessKey\x12\x0f\n\x07\x62oot_id\x18\x01 \x01(\t\x12\x0b\n\x03pid\x18\x02 \x01(\r\x12\x13\n\x0bstart_ticks\x18\x03 \x01(\x04\x12\x12\n\nexec_epoch\x18\x04 \x01(\r\"\x85\x02\n\x07Process\x12#\n\x03key\x18\x01 \x01(\x0b\x32\x16.gosonde.v1.ProcessKey\x12\x0b\n\x03\x65xe\x18\x02 \x01(\t\x12\x12\n\ngo_version\x18\x03 \x01(\t\x12\x10\n\x08\x62uild_id\x18\x04 \x01(\t\x12\x19\n\x11started_unix_nano\x18\x05 \x01(\x03\x12\x1f\n\x17\x63ounted_since_unix_nano\x18\x06 \x01(\x03\x12\x1a\n\x12\x63ounted_from_start\x18\x07 \x01(\x08\x12\x17\n\x0f\x65nded_unix_nano\x18\x08 \x01(\x03\x12 \n\x05level\x18\t \x01(\x0e\x32\x11.gosonde.v1.Level\x12\x0f\n\x07refusal\x18\n \x01(\t\"o\n\tSiteNames\x12\x10\n\x08\x62uild_id\x18\x01 \x03(\t\x12\n\n\x02pc\x18\x02 \x03(\x06\x12\x10\n\x08\x66unction\x18\x03 \x03(\t\x12\x0c\n\x04\x66ile\x18\x04 \x03(\t\x12\x0c\n\x04line\x18\x05 \x03(\r\x12\x16\n\x0estart_function\x18\x06 \x03(\t\"p\n\x0cSiteCounters\x12\x0f\n\x07process\x18\x01 \x03(\r\x12\n\n\x02pc\x18\x02 \x03(\x06\x12\x0f\n\x07\x63reated\x18\x03 \x03(\x04\x12\x0e\n\x06\x65xited\x18\x04 \x03(\x04\x12\x10\n\x08\x62\x61seline\x18\x05 \x03(\x04\x12\x10\n\x08mismatch\x18\x06 \x03(\x12\"D\n\x0cParkCounters\x12\x0f\n\x07process\x18\x01 \x03(\r\x12\x13\n\x0bwait_reason\x18\x02 \x03(\t\x12\x0e\n\x06parked\x18\x03 \x03(\x04\"h\n\x06Pauses\x12\x0f\n\x07process\x18\x01 \x03(\r\x12\x17\n\x0fstart_unix_nano\x18\x02 \x03(\x03\x12\x13\n\x0b\x64uration_ns\x18\x03 \x03(\x04\x12\x0e\n\x06reason\x18\x04 \x03(\t\x12\x0f\n\x07ordinal\x18\x05 \x03(\x04\"\\\n\x08GcCycles\x12\x0f\n\x07process\x18\x01 \x03(\r\x12\x0f\n\x07ordinal\x18\x02 \x03(\x04\x12\x17\n\x0fstart_unix_nano\x18\x03 \x03(\x03\x12\x15\n\rend_unix_nano\x18\x04 \x03(\x03\"P\n\x08GcTotals\x12\x0f\n\x07process\x18\x01 \x03(\r\x12\x0e\n\x06\x63ycles\x18\x02 \x03(\x04\x12\x0e\n\x06pauses\x18\x03 \x03(\x04\x12\x13\n\x0bgc_pause_ns\x18\x04 \x03(\x04\"e\n\nProbeCosts\x12\x0f\n\x07process\x18\x01 \x03(\r\x12\x10\n\x08probe_ns\x18\x02 \x03(\x04\x12\x0e\n\x06\x63pu_ns\x18\x03 \x03(\x04\x12\x12\n\ntarget_ppm\x18\x04 \x03(\x04\x12\x10\n\x08\x63ore_ppm\x18\x05 \x03(\x04\"\xe2\x03\n\x0bObservation\x12\x17\n\x0ftaken_unix_nano\x18\x01 \x01(\x03\x12&\n\tprocesses\x18\x02 \x03(\x0b\x32\x13.gosonde.v1.Process\x12)\n\nsite_names\x18\x03 \x01(\x0b\x32\x15.gosonde.v1.SiteNames\x12/\n\rsite_counters\x18\x04 \x01(\x0b\x32\x18.gosonde.v1.SiteCounters\x12/\n\rpark_counters\x18\x05 \x01(\x0b\x32\x18.gosonde.v1.ParkCounters\x12\"\n\x06pauses\x18\x06 \x01(\x0b\x32\x12.gosonde.v1.Pauses\x12\'\n\tgc_cycles\x18\x07 \x01(\x0b\x32\x14.gosonde.v1.GcCycles\x12\'\n\tgc_totals\x18\x08 \x01(\x0b\x32\x14.gosonde.v1.GcTotals\x12\x33\n\x06losses\x18\t \x03(\x0b\x32#.gosonde.v1.Observation.LossesEntry\x12+\n\x0bprobe_costs\x18\n \x01(\x0b\x32\x16.gosonde.v1.ProbeCosts\x1a-\n\x0bLossesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01*A\n\x05Level\x12\x15\n\x11LEVEL_UNSPECIFIED\x10\x00\x12\x0e\n\nLEVEL_FULL\x10\x01\x12\x11\n\rLEVEL_REFUSED\x10\x02*G\n\x0cSnapshotKind\x12\x1d\n\x19SNAPSHOT_KIND_UNSPECIFIED\x10\x00\x12\x18\n\x14SNAPSHOT_KIND_MEMORY\x10\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16gosonde/v1/model.proto\x12\ngosonde.v1\"S\n\nProcessKey\x12\x0f\n\x07\x62oot_id\x18\x01 \x01(\t\x12\x0b\n\x03pid\x18\x02 \x01(\r\x12\x13\n\x0bstart_ticks\x18\x03 \x01(\x04\x12\x12\n\nexec_epoch\x18\x04 \x01(\r\"z\n\x04Step\x12\x14\n\x0c\x61t_unix_nano\x18\x01 \x01(\x03\x12 \n\x05level\x18\x02 \x01(\x0e\x32\x11.gosonde.v1.Level\x12&\n\x06reason\x18\x03 \x01(\x0e\x32\x16.gosonde.v1.StepReason\x12\x12\n\ntarget_ppm\x18\x04 \x01(\x04\"\xb9\x02\n\x07Process\x12#\n\x03key\x18\x01 \x01(\x0b\x32\x16.gosonde.v1.ProcessKey\x12\x0b\n\x03\x65xe\x18\x02 \x01(\t\x12\x12\n\ngo_version\x18\x03 \x01(\t\x12\x10\n\x08\x62uild_id\x18\x04 \x01(\t\x12\x19\n\x11started_unix_nano\x18\x05 \x01(\x03\x12\x1f\n\x17\x63ounted_since_unix_nano\x18\x06 \x01(\x03\x12\x1a\n\x12\x63ounted_from_start\x18\x07 \x01(\x08\x12\x17\n\x0f\x65nded_unix_nano\x18\x08 \x01(\x03\x12 \n\x05level\x18\t \x01(\x0e\x32\x11.gosonde.v1.Level\x12\x0f\n\x07refusal\x18\n \x01(\t\x12\x11\n\timprecise\x18\x0b \x01(\x08\x12\x1f\n\x05steps\x18\x0c \x03(\x0b\x32\x10.gosonde.v1.Step\"o\n\tSiteNames\x12\x10\n\x08\x62uild_id\x18\x01 \x03(\t\x12\n\n\x02pc\x18\x02 \x03(\x06\x12\x10\n\x08\x66unction\x18\x03 \x03(\t\x12\x0c\n\x04\x66ile\x18\x04 \x03(\t\x12\x0c\n\x04line\x18\x05 \x03(\r\x12\x16\n\x0estart_function\x18\x06 \x03(\t\"p\n\x0cSiteCounters\x12\x0f\n\x07process\x18\x01 \x03(\r\x12\n\n\x02pc\x18\x02 \x03(\x06\x12\x0f\n\x07\x63reated\x18\x03 \x03(\x04\x12\x0e\n\x06\x65xited\x18\x04 \x03(\x04\x12\x10\n\x08\x62\x61seline\x18\x05 \x03(\x04\x12\x10\n\x08mismatch\x18\x06 \x03(\x12\"D\n\x0cParkCounters\x12\x0f\n\x07process\x18\x01 \x03(\r\x12\x13\n\x0bwait_reason\x18\x02 \x03(\t\x12\x0e\n\x06parked\x18\x03 \x03(\x04\"h\n\x06Pauses\x12\x0f\n\x07process\x18\x01 \x03(\r\x12\x17\n\x0fstart_unix_nano\x18\x02 \x03(\x03\x12\x13\n\x0b\x64uration_ns\x18\x03 \x03(\x04\x12\x0e\n\x06reason\x18\x04 \x03(\t\x12\x0f\n\x07ordinal\x18\x05 \x03(\x04\"\\\n\x08GcCycles\x12\x0f\n\x07process\x18\x01 \x03(\r\x12\x0f\n\x07ordinal\x18\x02 \x03(\x04\x12\x17\n\x0fstart_unix_nano\x18\x03 \x03(\x03\x12\x15\n\rend_unix_nano\x18\x04 \x03(\x03\"P\n\x08GcTotals\x12\x0f\n\x07process\x18\x01 \x03(\r\x12\x0e\n\x06\x63ycles\x18\x02 \x03(\x04\x12\x0e\n\x06pauses\x18\x03 \x03(\x04\x12\x13\n\x0bgc_pause_ns\x18\x04 \x03(\x04\"e\n\nProbeCosts\x12\x0f\n\x07process\x18\x01 \x03(\r\x12\x10\n\x08probe_ns\x18\x02 \x03(\x04\x12\x0e\n\x06\x63pu_ns\x18\x03 \x03(\x04\x12\x12\n\ntarget_ppm\x18\x04 \x03(\x04\x12\x10\n\x08\x63ore_ppm\x18\x05 \x03(\x04\"\xe2\x03\n\x0bObservation\x12\x17\n\x0ftaken_unix_nano\x18\x01 \x01(\x03\x12&\n\tprocesses\x18\x02 \x03(\x0b\x32\x13.gosonde.v1.Process\x12)\n\nsite_names\x18\x03 \x01(\x0b\x32\x15.gosonde.v1.SiteNames\x12/\n\rsite_counters\x18\x04 \x01(\x0b\x32\x18.gosonde.v1.SiteCounters\x12/\n\rpark_counters\x18\x05 \x01(\x0b\x32\x18.gosonde.v1.ParkCounters\x12\"\n\x06pauses\x18\x06 \x01(\x0b\x32\x12.gosonde.v1.Pauses\x12\'\n\tgc_cycles\x18\x07 \x01(\x0b\x32\x14.gosonde.v1.GcCycles\x12\'\n\tgc_totals\x18\x08 \x01(\x0b\x32\x14.gosonde.v1.GcTotals\x12\x33\n\x06losses\x18\t \x03(\x0b\x32#.gosonde.v1.Observation.LossesEntry\x12+\n\x0bprobe_costs\x18\n \x01(\x0b\x32\x16.gosonde.v1.ProbeCosts\x1a-\n\x0bLossesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01*v\n\x05Level\x12\x15\n\x11LEVEL_UNSPECIFIED\x10\x00\x12\x0e\n\nLEVEL_FULL\x10\x01\x12\x11\n\rLEVEL_REFUSED\x10\x02\x12\x12\n\x0eLEVEL_CREATION\x10\x03\x12\x10\n\x0cLEVEL_MEMORY\x10\x04\x12\r\n\tLEVEL_OFF\x10\x05*v\n\nStepReason\x12\x1b\n\x17STEP_REASON_UNSPECIFIED\x10\x00\x12\x16\n\x12STEP_REASON_BUDGET\x10\x01\x12\x19\n\x15STEP_REASON_RECOVERED\x10\x02\x12\x18\n\x14STEP_REASON_OPERATOR\x10\x03*G\n\x0cSnapshotKind\x12\x1d\n\x19SNAPSHOT_KIND_UNSPECIFIED\x10\x00\x12\x18\n\x14SNAPSHOT_KIND_MEMORY\x10\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,30 +33,34 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_OBSERVATION_LOSSESENTRY']._loaded_options = None
   _globals['_OBSERVATION_LOSSESENTRY']._serialized_options = b'8\001'
-  _globals['_LEVEL']._serialized_start=1554
-  _globals['_LEVEL']._serialized_end=1619
-  _globals['_SNAPSHOTKIND']._serialized_start=1621
-  _globals['_SNAPSHOTKIND']._serialized_end=1692
+  _globals['_LEVEL']._serialized_start=1730
+  _globals['_LEVEL']._serialized_end=1848
+  _globals['_STEPREASON']._serialized_start=1850
+  _globals['_STEPREASON']._serialized_end=1968
+  _globals['_SNAPSHOTKIND']._serialized_start=1970
+  _globals['_SNAPSHOTKIND']._serialized_end=2041
   _globals['_PROCESSKEY']._serialized_start=38
   _globals['_PROCESSKEY']._serialized_end=121
-  _globals['_PROCESS']._serialized_start=124
-  _globals['_PROCESS']._serialized_end=385
-  _globals['_SITENAMES']._serialized_start=387
-  _globals['_SITENAMES']._serialized_end=498
-  _globals['_SITECOUNTERS']._serialized_start=500
-  _globals['_SITECOUNTERS']._serialized_end=612
-  _globals['_PARKCOUNTERS']._serialized_start=614
-  _globals['_PARKCOUNTERS']._serialized_end=682
-  _globals['_PAUSES']._serialized_start=684
-  _globals['_PAUSES']._serialized_end=788
-  _globals['_GCCYCLES']._serialized_start=790
-  _globals['_GCCYCLES']._serialized_end=882
-  _globals['_GCTOTALS']._serialized_start=884
-  _globals['_GCTOTALS']._serialized_end=964
-  _globals['_PROBECOSTS']._serialized_start=966
-  _globals['_PROBECOSTS']._serialized_end=1067
-  _globals['_OBSERVATION']._serialized_start=1070
-  _globals['_OBSERVATION']._serialized_end=1552
-  _globals['_OBSERVATION_LOSSESENTRY']._serialized_start=1507
-  _globals['_OBSERVATION_LOSSESENTRY']._serialized_end=1552
+  _globals['_STEP']._serialized_start=123
+  _globals['_STEP']._serialized_end=245
+  _globals['_PROCESS']._serialized_start=248
+  _globals['_PROCESS']._serialized_end=561
+  _globals['_SITENAMES']._serialized_start=563
+  _globals['_SITENAMES']._serialized_end=674
+  _globals['_SITECOUNTERS']._serialized_start=676
+  _globals['_SITECOUNTERS']._serialized_end=788
+  _globals['_PARKCOUNTERS']._serialized_start=790
+  _globals['_PARKCOUNTERS']._serialized_end=858
+  _globals['_PAUSES']._serialized_start=860
+  _globals['_PAUSES']._serialized_end=964
+  _globals['_GCCYCLES']._serialized_start=966
+  _globals['_GCCYCLES']._serialized_end=1058
+  _globals['_GCTOTALS']._serialized_start=1060
+  _globals['_GCTOTALS']._serialized_end=1140
+  _globals['_PROBECOSTS']._serialized_start=1142
+  _globals['_PROBECOSTS']._serialized_end=1243
+  _globals['_OBSERVATION']._serialized_start=1246
+  _globals['_OBSERVATION']._serialized_end=1728
+  _globals['_OBSERVATION_LOSSESENTRY']._serialized_start=1683
+  _globals['_OBSERVATION_LOSSESENTRY']._serialized_end=1728
 # @@protoc_insertion_point(module_scope)

@@ -30,6 +30,12 @@ class _LevelEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Level.ValueType
     """Creations, exits, stops of the world and GC cycles."""
     LEVEL_REFUSED: _Level.ValueType  # 2
     """Refused: see Process.refusal."""
+    LEVEL_CREATION: _Level.ValueType  # 3
+    """Exits are not probed: they come from readings of memory."""
+    LEVEL_MEMORY: _Level.ValueType  # 4
+    """Neither creations nor exits are probed; stops of the world and GC cycles are."""
+    LEVEL_OFF: _Level.ValueType  # 5
+    """Nothing is probed, because the operator said so; memory is read."""
 
 class Level(_Level, metaclass=_LevelEnumTypeWrapper):
     """How much of a process the probes see."""
@@ -39,7 +45,37 @@ LEVEL_FULL: Level.ValueType  # 1
 """Creations, exits, stops of the world and GC cycles."""
 LEVEL_REFUSED: Level.ValueType  # 2
 """Refused: see Process.refusal."""
+LEVEL_CREATION: Level.ValueType  # 3
+"""Exits are not probed: they come from readings of memory."""
+LEVEL_MEMORY: Level.ValueType  # 4
+"""Neither creations nor exits are probed; stops of the world and GC cycles are."""
+LEVEL_OFF: Level.ValueType  # 5
+"""Nothing is probed, because the operator said so; memory is read."""
 Global___Level: _TypeAlias = Level  # noqa: Y015
+
+class _StepReason:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _StepReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_StepReason.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    STEP_REASON_UNSPECIFIED: _StepReason.ValueType  # 0
+    STEP_REASON_BUDGET: _StepReason.ValueType  # 1
+    """The probes cost more than the budget."""
+    STEP_REASON_RECOVERED: _StepReason.ValueType  # 2
+    """They would cost less than half of it, for a while."""
+    STEP_REASON_OPERATOR: _StepReason.ValueType  # 3
+
+class StepReason(_StepReason, metaclass=_StepReasonEnumTypeWrapper):
+    """Why the level of a process changed."""
+
+STEP_REASON_UNSPECIFIED: StepReason.ValueType  # 0
+STEP_REASON_BUDGET: StepReason.ValueType  # 1
+"""The probes cost more than the budget."""
+STEP_REASON_RECOVERED: StepReason.ValueType  # 2
+"""They would cost less than half of it, for a while."""
+STEP_REASON_OPERATOR: StepReason.ValueType  # 3
+Global___StepReason: _TypeAlias = StepReason  # noqa: Y015
 
 class _SnapshotKind:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -97,6 +133,37 @@ class ProcessKey(_message.Message):
 Global___ProcessKey: _TypeAlias = ProcessKey  # noqa: Y015
 
 @_typing.final
+class Step(_message.Message):
+    """A change of a process's level."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AT_UNIX_NANO_FIELD_NUMBER: _builtins.int
+    LEVEL_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    TARGET_PPM_FIELD_NUMBER: _builtins.int
+    at_unix_nano: _builtins.int
+    level: Global___Level.ValueType
+    reason: Global___StepReason.ValueType
+    target_ppm: _builtins.int
+    """What the probes of level full cost then, or would have cost, in parts per million of the process's CPU time."""
+    def __init__(
+        self,
+        *,
+        at_unix_nano: _builtins.int = ...,
+        level: Global___Level.ValueType = ...,
+        reason: Global___StepReason.ValueType = ...,
+        target_ppm: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_unix_nano", b"at_unix_nano", "level", b"level", "reason", b"reason", "target_ppm", b"target_ppm"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Step: _TypeAlias = Step  # noqa: Y015
+
+@_typing.final
 class Process(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -110,6 +177,8 @@ class Process(_message.Message):
     ENDED_UNIX_NANO_FIELD_NUMBER: _builtins.int
     LEVEL_FIELD_NUMBER: _builtins.int
     REFUSAL_FIELD_NUMBER: _builtins.int
+    IMPRECISE_FIELD_NUMBER: _builtins.int
+    STEPS_FIELD_NUMBER: _builtins.int
     exe: _builtins.str
     go_version: _builtins.str
     build_id: _builtins.str
@@ -124,8 +193,14 @@ class Process(_message.Message):
     level: Global___Level.ValueType
     refusal: _builtins.str
     """Why the process is not probed; empty unless level is LEVEL_REFUSED."""
+    imprecise: _builtins.bool
+    """Some totals are not what probes counted but what readings of memory show: less precise, see docs/agent.md."""
     @_builtins.property
     def key(self) -> Global___ProcessKey: ...
+    @_builtins.property
+    def steps(self) -> _containers.RepeatedCompositeFieldContainer[Global___Step]:
+        """The newest changes of level, at most 16, the oldest first."""
+
     def __init__(
         self,
         *,
@@ -139,10 +214,12 @@ class Process(_message.Message):
         ended_unix_nano: _builtins.int = ...,
         level: Global___Level.ValueType = ...,
         refusal: _builtins.str = ...,
+        imprecise: _builtins.bool = ...,
+        steps: _abc.Iterable[Global___Step] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["key", b"key"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["build_id", b"build_id", "counted_from_start", b"counted_from_start", "counted_since_unix_nano", b"counted_since_unix_nano", "ended_unix_nano", b"ended_unix_nano", "exe", b"exe", "go_version", b"go_version", "key", b"key", "level", b"level", "refusal", b"refusal", "started_unix_nano", b"started_unix_nano"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["build_id", b"build_id", "counted_from_start", b"counted_from_start", "counted_since_unix_nano", b"counted_since_unix_nano", "ended_unix_nano", b"ended_unix_nano", "exe", b"exe", "go_version", b"go_version", "imprecise", b"imprecise", "key", b"key", "level", b"level", "refusal", b"refusal", "started_unix_nano", b"started_unix_nano", "steps", b"steps"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

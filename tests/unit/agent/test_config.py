@@ -22,6 +22,8 @@ interval_seconds = 2
 exe = ["/usr/bin/*", "*/server"]
 pid = [1, 4711]
 redact_paths = true
+max_target_overhead = 1.5
+target_overhead = ["*/hot=0.5", "*/batch=off"]
 park = true
 reconcile_seconds = 60
 spool_mb = 8
@@ -50,6 +52,8 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         exe=("/usr/bin/*", "*/server"),
         pid=(1, 4711),
         redact_paths=True,
+        max_target_overhead=1.5,
+        target_overhead=("*/hot=0.5", "*/batch=off"),
         park=True,
         reconcile_seconds=60,
         spool_mb=8,
@@ -79,6 +83,11 @@ def test_an_empty_file_gives_the_defaults(tmp_path: Path) -> None:
         (f'listen = "unix:/{"x" * 107}"', "listen: the socket's path is longer than 106 bytes"),
         ("listen = 1", "listen: 1 is not a string"),
         ('state = ""', "state: '' is not a path"),
+        ("max_target_overhead = 0", "max_target_overhead: 0 is not allowed; give a number from 0.01 to 100 (percent)"),
+        ('max_target_overhead = "on"', "max_target_overhead: 'on' is not a number"),
+        ('target_overhead = ["*/app"]', "target_overhead: '*/app' is not \"GLOB=PERCENT\""),
+        ('target_overhead = ["app=1"]', 'is not "GLOB=PERCENT" with a glob over an absolute path'),
+        ('target_overhead = ["*/app=x"]', "target_overhead: x is not allowed"),
         ("interval_seconds = 0.09", "interval_seconds: 0.09 is not allowed; give a number from 0.1 to 3600"),
         ("interval_seconds = 3601", "interval_seconds: 3601 is not allowed"),
         ("interval_seconds = nan", "interval_seconds: nan is not allowed"),
@@ -136,3 +145,10 @@ def test_the_reference_says_of_every_key_what_a_reload_does() -> None:
     rows = re.findall(r"^\| `(\w+)` \| [^|]* \| (\*reload\*)?", AGENT_KEYS, re.MULTILINE)
     assert {key for key, _ in rows} == {field.name for field in fields(AgentConfig)}
     assert {key for key, mark in rows if mark} == RELOADABLE
+
+
+def test_the_first_glob_that_matches_sets_the_budget_of_a_target() -> None:
+    limits = AgentConfig(target_overhead=("/srv/hot=1", "/srv/*=off")).target_budget
+    assert limits.of("/srv/hot") == 0.01
+    assert limits.of("/srv/other") == float("inf")
+    assert limits.of("/usr/bin/other") == 0.03

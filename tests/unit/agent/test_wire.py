@@ -3,6 +3,7 @@ from dataclasses import replace
 import pytest
 from gosonde.errors import InvalidInputError
 from gosonde_agent import batches, wire, wire_decode
+from gosonde_agent.levels import Level, Reason, Step
 from gosonde_agent.model import (
     GcCycle,
     GcTotal,
@@ -27,8 +28,13 @@ U64 = st.integers(0, 2**64 - 1)
 TIME = st.integers(0, 2**63 - 1)
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 KEYS = st.builds(ProcessKey, TEXT, U32, U64, U32)
+STEPS = st.lists(st.builds(Step, TIME, st.sampled_from(Level), st.sampled_from(Reason), U64), max_size=3).map(tuple)
+#: A refused process has no level.
+PROCESS = st.builds(
+    Process, KEYS, TEXT, TEXT, TEXT, TIME, TIME, st.booleans(), TIME, TEXT, st.sampled_from(Level), st.booleans(), STEPS
+).map(lambda made: replace(made, level=Level.FULL) if made.refusal else made)
 PROCESSES = st.lists(
-    st.builds(Process, KEYS, TEXT, TEXT, TEXT, TIME, TIME, st.booleans(), TIME, TEXT),
+    PROCESS,
     max_size=4,
     unique_by=lambda entry: entry.key,
 )

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from gosonde_collector.errors import StoreError
 from gosonde_collector.evidence.model import Frame, GoroutineGroup, GoroutineProfile
-from gosonde_collector.model import Pause, ProcessFilter, ProcessKey
+from gosonde_collector.model import Pause, ProcessFilter, ProcessKey, Step
 from gosonde_collector.store.duckdb import FILE_NAME, DuckDBStore, open_store
 from gosonde_collector.store.records import FindingRecord, Series
 
@@ -313,3 +313,10 @@ def test_a_process_is_told_with_what_its_probes_cost_it_last(store: DuckDBStore)
     store.append([batch(1, costs=[(0, 10, 1000, 9, 4)]), batch(2, costs=[(0, 20, 2000, 10_000, 5)]), batch(3)])
     (known,) = store.processes(ALL)
     assert (known.target_ppm, known.core_ppm) == (10_000, 5)
+
+
+def test_a_process_keeps_the_steps_of_its_level(store: DuckDBStore) -> None:
+    step = Step(START, "memory", "budget", 250_000)
+    store.append([batch(1), batch(2, processes=[process(level="memory", precise=False, steps=(step,))])])
+    (known,) = store.processes(ALL)
+    assert (known.process.level, known.process.precise, known.process.steps) == ("memory", False, (step,))

@@ -1,0 +1,136 @@
+"""Keeps what probes cost each target within the budget: decides which level a file's probes have.
+
+Probes belong to a file, so its processes step together: down when one of them pays too much, up when all of them have
+paid little for a while.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gosonde_agent.budget import Budget
+from gosonde_agent.discovery import procfs
+from gosonde_agent.levels import Level, Reason
+from gosonde_agent.metering import PPM, Meter
+from gosonde_agent.processes import GoProcess
+from gosonde_agent.sources import Hits
+
+#: How often the costs are looked at, and over how long.
+TICK_SECONDS = 0.5
+LOOK_SECONDS = 1.0
+#: Less than this part of one core is never too much, however little the target itself does.
+LEAST_CORE_SHARE = 0.001
+#: What the next higher level may cost at most, as a part of the budget, and for how long, before it is taken.
+UP_SHARE = 0.5
+UP_SECONDS = 10.0
+#: The wait doubles each time that a step up was wrong.
+MOST_UP_SECONDS = 640.0
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A step to make."""
+
+    level: Level
+    reason: Reason
+    target_ppm: int
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What the probes of one process would cost at each level, and what they may cost, in ns of the same period."""
+
+    full: float
+    creation: float
+    allowed: float
+    cpu_ns: float
+
+    def fits(self, share: float) -> Level:
+        """The highest level that costs no more than this part of what is allowed."""
+        if self.full <= share * self.allowed:
+            return Level.FULL
+        return Level.CREATION if self.creation <= share * self.allowed else Level.MEMORY
+
+    @property
+    def ppm(self) -> int:
+        """Of level full."""
+        return min(round(PPM * self.full / self.cpu_ns), PPM)
+
+
+@dataclass(slots=True)
+class _State:
+    """Of one file: since when it could step up, and how long it must be able to."""
+
+    calm_since: float | None = None
+    patience: float = UP_SECONDS
+    stepped_up: float = float("-inf")
+
+
+ORDER = (Level.MEMORY, Level.CREATION, Level.FULL)
+
+
+class Governor:
+    """Decides; whoever asks makes the steps."""
+
+    def __init__(self, budget: Budget, meter: Meter) -> None:
+        self.budget = budget
+        self._meter = meter
+        self._states: dict[int, _State] = {}
+
+    def decide(self, number: int, level: Level, processes: Sequence[GoProcess]) -> Decision | None:
+        """Whether the file with this number, whose processes run at `level`, should step."""
+        loads = [load for process in processes if (load := self._load(process)) is not None]
+        if not loads:
+            return None
+        state = self._states.setdefault(number, _State())
+        worst = max(loads, key=lambda load: load.full / load.allowed)
+        if (lower := worst.fits(1.0)) in ORDER[: ORDER.index(level)]:
+            return self._down(state, Decision(lower, Reason.BUDGET, worst.ppm))
+        if len(loads) < len(processes) or (higher := worst.fits(UP_SHARE)) not in ORDER[ORDER.index(level) + 1 :]:
+            state.calm_since = None
+            return None
+        return self._up(state, Decision(higher, Reason.RECOVERED, worst.ppm))
+
+    def forget(self, numbers: set[int]) -> None:
+        """Forgets every file but these."""
+        self._states = {number: state for number, state in self._states.items() if number in numbers}
+
+    def _down(self, state: _State, decision: Decision) -> Decision:
+        now = time.monotonic()
+        if now - state.stepped_up < state.patience:
+            state.patience = min(2 * state.patience, MOST_UP_SECONDS)
+        elif now - state.stepped_up > 4 * state.patience:
+            state.patience = UP_SECONDS
+        state.calm_since = None
+        return decision
+
+    def _up(self, state: _State, decision: Decision) -> Decision | None:
+        now = time.monotonic()
+        state.calm_since = state.calm_since or now
+        if now - state.calm_since < state.patience:
+            return None
+        state.calm_since, state.stepped_up = None, now
+        return decision
+
+    def _load(self, process: GoProcess) -> Load | None:
+        """What a process would pay; None while that is not known."""
+        account = self._meter.account(process)
+        if account is None:
+            return None
+        newest, before = account.newest, account.since(LOOK_SECONDS)
+        cpu_ns = newest.cpu_ns - before.cpu_ns + procfs.TICK_NS
+        seconds = max(newest.at - before.at, 1e-3)
+        allowed = max(self.budget.of(process.description.exe) * cpu_ns, LEAST_CORE_SHARE * seconds * 1e9)
+        hits = newest.hits.less(before.hits)
+        if process.level is Level.FULL:
+            full = self._meter.cost_ns(process, hits._replace(parked=0))
+            return Load(full, self._meter.cost_ns(process, Hits(created=hits.created)), allowed, cpu_ns)
+        if process.level is Level.CREATION:
+            births = float(hits.created)
+        else:
+            rate = process.carry.creations_per_second if process.carry else None
+            if rate is None:
+                return None
+            births = rate * seconds
+        creation = births * self._meter.cost_ns(process, Hits(created=1))
+        return Load(creation + births * self._meter.cost_ns(process, Hits(exited=1)), creation, allowed, cpu_ns)

@@ -1,0 +1,50 @@
+"""How much of a process the probes see, and what a step from one level to another is."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+
+class Level(StrEnum):
+    """What is probed. Each but `full` leaves to readings of memory what it does not probe."""
+
+    FULL = "full"
+    #: Exits are not probed.
+    CREATION = "creation"
+    #: Neither creations nor exits are probed; stops of the world still are.
+    MEMORY = "memory"
+    #: Nothing is probed, because the operator said so.
+    OFF = "off"
+
+
+class Reason(StrEnum):
+    """Why there was a step."""
+
+    #: The probes cost more than the budget.
+    BUDGET = "budget"
+    #: They would cost less than half of it, for a while.
+    RECOVERED = "recovered"
+    OPERATOR = "operator"
+
+
+WORLD: Final = frozenset({"started", "stopped", "mark_termination"})
+PROBES: Final[Mapping[Level, frozenset[str]]] = {
+    Level.FULL: WORLD | {"created", "exited"},
+    Level.CREATION: WORLD | {"created"},
+    Level.MEMORY: WORLD,
+    Level.OFF: frozenset(),
+}
+
+#: Steps that are told of a process, the newest.
+MAX_STEPS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A change of level. `target_ppm` is what the probes of level full cost then, or would have cost."""
+
+    at_unix_nano: int
+    level: Level
+    reason: Reason
+    target_ppm: int

@@ -1,0 +1,126 @@
+"""Makes the steps from level to level: those that the budget asks for, and those that the operator does.
+
+Probes belong to a file (or, where only one process of it is meant, to that process), and so do levels.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import replace
+
+import structlog
+from gosonde.clock import steady_unix_nano
+from gosonde.errors import GosondeError, NotFoundError
+
+from gosonde_agent.baseline import Baseline
+from gosonde_agent.carry import Carry
+from gosonde_agent.governor import Governor
+from gosonde_agent.levels import MAX_STEPS, PROBES, Level, Reason, Step
+from gosonde_agent.processes import GoProcess, Processes
+from gosonde_agent.reconciliation import Reconciler
+from gosonde_agent.sources import Hits, Image, Source
+
+log = structlog.get_logger(__name__)
+
+
+class Stepper:
+    """The levels of all files that have probes, by their number."""
+
+    def __init__(self, source: Source, processes: Processes, reconciler: Reconciler, governor: Governor) -> None:
+        self._source = source
+        self._processes = processes
+        self._reconciler = reconciler
+        self._governor = governor
+        self._levels: dict[int, Level] = {}
+        self._all_off = False
+
+    def begin(self, number: int) -> None:
+        """A file has got its probes; takes them out again when the operator wants none."""
+        if self._all_off:
+            self._source.set_probes(number, PROBES[Level.OFF])
+            self._levels[number] = Level.OFF
+
+    def join(self, process: GoProcess) -> None:
+        """A process was found: it runs at the level of its file."""
+        level = self._levels.get(process.image.binary, Level.FULL) if process.image else Level.FULL
+        if level is Level.FULL:
+            process.births = (0, 0) if process.description.counted_from_start else None
+            return
+        known = process.description.counted_from_start
+        process.carry = Carry((0, 0) if known else None, frozen={}, fresh=not known)
+        process.description = replace(process.description, level=level, precise=False)
+        self._reconciler.hurry(process)
+
+    def forget(self, numbers: set[int]) -> None:
+        """Forgets every file but these."""
+        self._levels = {number: level for number, level in self._levels.items() if number in numbers}
+        self._governor.forget(numbers)
+
+    def govern(self) -> None:
+        """Makes the steps that the budget asks for."""
+        for number, processes in self._by_file().items():
+            level = self._levels.get(number, Level.FULL)
+            if level is Level.OFF:
+                continue
+            decision = self._governor.decide(number, level, processes)
+            if decision is not None:
+                self._step(number, decision.level, decision.reason, decision.target_ppm)
+
+    def switch(self, pid: int | None, *, on: bool) -> list[GoProcess]:
+        """Takes all probes out of the file that a process runs, or out of every file, or puts them in again.
+
+        Returns:
+            The processes that this was done to: all that share the file.
+
+        Raises:
+            NotFoundError: No such process is watched.
+        """
+        files = self._by_file()
+        if pid is None:
+            self._all_off = not on
+        else:
+            files = {number: own for number, own in files.items() if any(p.key.pid == pid for p in own)}
+            if not files:
+                raise NotFoundError(f"the agent does not watch a process {pid}, or it is refused")
+        # The dearest first: the kernel takes its time for each.
+        for number in sorted(files, key=lambda number: -self._hits(files[number])):
+            is_off = self._levels.get(number) is Level.OFF
+            if is_off == on:
+                self._step(number, Level.FULL if on else Level.OFF, Reason.OPERATOR, 0)
+        return [process for own in files.values() for process in own]
+
+    def _by_file(self) -> Mapping[int, list[GoProcess]]:
+        files: defaultdict[int, list[GoProcess]] = defaultdict(list)
+        for process in self._processes:
+            if process.image is not None and not process.has_ended:
+                files[process.image.binary].append(process)
+        return files
+
+    def _hits(self, processes: list[GoProcess]) -> int:
+        known: Mapping[Image, Hits] = self._source.hits()
+        return sum(sum(known.get(process.image, Hits())) for process in processes if process.image)
+
+    def _step(self, number: int, level: Level, reason: Reason, target_ppm: int) -> None:
+        processes = self._by_file()[number]
+        totals = self._source.counters().sites
+        for process in processes:
+            if process.carry is None:
+                process.carry = Carry(process.births)
+            process.carry.freeze(process.told(totals.get(process.image, ()) if process.image else ()), process.level)
+        try:
+            self._source.set_probes(number, PROBES[level])
+        except GosondeError as error:
+            log.warning("the level could not be changed", reason=str(error))
+            return
+        self._levels[number] = level
+        step = Step(steady_unix_nano(), level, reason, target_ppm)
+        for process in processes:
+            self._enter(process, step)
+        pids = [process.key.pid for process in processes]
+        log.info("level changed", level=level, reason=reason, target_ppm=target_ppm, pids=pids)
+
+    def _enter(self, process: GoProcess, step: Step) -> None:
+        process.generation += 1
+        process.baseline = Baseline(known=False, signed=True)
+        steps = (*process.description.steps, step)[-MAX_STEPS:]
+        process.description = replace(process.description, level=step.level, precise=False, steps=steps)
+        self._reconciler.hurry(process)

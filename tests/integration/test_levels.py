@@ -1,0 +1,190 @@
+"""Past the budget probes are taken out and put in again, and every total stays what the program itself says."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from gosonde.agent_client import AgentClient
+from gosonde.errors import NotFoundError
+from gosonde_agent.budget import Budget
+from gosonde_agent.hit_costs import HitCosts
+from gosonde_agent.levels import Level, Reason
+from gosonde_agent.model import Observation
+from gosonde_agent.monitor import Monitor
+from gosonde_agent.selection import Selection
+from gosonde_agent.sources.ebpf import EbpfSource
+
+from tests.go_programs import GoProgram
+from tests.integration.test_faults import AgentProcess, eventually
+
+pytestmark = pytest.mark.usefixtures("ebpf")
+
+Start = Callable[..., GoProgram]
+#: So that what is decided does not depend on how fast the machine is: a creation is next to free, an exit ruinous.
+EXITS_ARE_DEAR = HitCosts(optimized=0.001, emulated=0.001, single_stepped=0.001, exited=1e9)
+ALL_IS_DEAR = HitCosts(optimized=1e9, emulated=1e9, single_stepped=1e9)
+
+
+@contextmanager
+def monitored(pid: int, costs: HitCosts) -> Iterator[Monitor]:
+    monitor = Monitor(EbpfSource(parks=False), Selection(pids=frozenset({pid})), 1.0, costs, Budget(0.03))
+    try:
+        monitor.watch(pid)
+        read(monitor)
+        yield monitor
+    finally:
+        monitor.close()
+
+
+def read(monitor: Monitor) -> None:
+    """Waits until probes that were taken out are gone, then reads every process anew."""
+    while monitor.is_closing:
+        time.sleep(0.01)
+    for process in monitor._processes:
+        monitor._reconciler.hurry(process)
+    monitor.read_due()
+
+
+def totals(observation: Observation) -> tuple[int, int, int]:
+    """(created, exited, live) of the program's own goroutines and of those at unknown sites."""
+    rows = [row for row in observation.site_counts if row.site.function in ("main.spawn", "")]
+    return sum(row.created for row in rows), sum(row.exited for row in rows), sum(row.live for row in rows)
+
+
+def level(observation: Observation) -> Level:
+    (process,) = observation.processes
+    return process.level
+
+
+def test_exits_come_from_memory_when_only_creations_are_affordable(go_program: Start) -> None:
+    program = go_program("churn")
+    with monitored(program.pid, EXITS_ARE_DEAR) as monitor:
+        monitor.govern()
+        program.ask("run 10000")
+        monitor.govern()
+        program.ask("run 20000")
+        read(monitor)
+        below = monitor.observe()
+        assert level(below) is Level.CREATION
+        assert totals(below) == (30_000, 30_000, 0)
+        (process,) = below.processes
+        (step,) = process.steps
+        assert (step.level, step.reason, process.precise) == (Level.CREATION, Reason.BUDGET, False)
+        monitor.switch(program.pid, on=False)
+        monitor.switch(program.pid, on=True)
+        program.ask("run 5")
+        read(monitor)
+        again = monitor.observe()
+        assert (level(again), totals(again)) == (Level.FULL, (30_005, 30_005, 0))
+
+
+@pytest.mark.parametrize("version", ["1.21.13", "1.27.3"])
+def test_totals_are_exact_over_a_step_to_memory_and_back(go_program: Start, version: str) -> None:
+    program = go_program("churn", version=version)
+    with monitored(program.pid, ALL_IS_DEAR) as monitor:
+        monitor.govern()
+        program.ask("run 10000")
+        monitor.govern()
+        program.ask("run 300000")
+        read(monitor)
+        below = monitor.observe()
+        assert (level(below), totals(below)) == (Level.MEMORY, (310_000, 310_000, 0))
+        monitor._governor.budget = Budget()
+        monitor.switch(program.pid, on=False)
+        monitor.switch(program.pid, on=True)
+        program.ask("run 7000")
+        read(monitor)
+        again = monitor.observe()
+        assert (level(again), totals(again)) == (Level.FULL, (317_000, 317_000, 0))
+        (process,) = again.processes
+        assert [step.level for step in process.steps] == [Level.MEMORY, Level.OFF, Level.FULL]
+        assert not process.precise
+        assert again.losses["live_mismatch_unexplained"] == 0
+
+
+def test_probes_that_are_switched_off_cost_nothing_and_live_counts_go_on(go_program: Start) -> None:
+    program = go_program("parked", "150")
+    with monitored(program.pid, HitCosts()) as monitor:
+        (switched,) = monitor.switch(program.pid, on=False)
+        assert switched.level is Level.OFF
+        read(monitor)
+        before = monitor._source.hits()
+        program.ask("fewer 30")
+        assert monitor._source.hits() == before
+        read(monitor)
+        rows = [row for row in monitor.observe().site_counts if row.live > 30]
+        assert [(row.baseline, row.exited, row.live) for row in rows] == [(150, 30, 120)]
+        with pytest.raises(NotFoundError):
+            monitor.switch(1, on=False)
+
+
+def test_what_starts_while_all_probes_are_off_is_not_probed(go_program: Start) -> None:
+    first = go_program("churn")
+    with monitored(first.pid, HitCosts()) as monitor:
+        monitor.switch(None, on=False)
+        second = go_program("parked", "20")
+        monitor._selection = Selection()
+        monitor.watch(second.pid)
+        read(monitor)
+        found = {process.key.pid: process for process in monitor.observe().processes}
+        assert found[second.pid].level is Level.OFF
+        live = [row.live for row in monitor.observe().site_counts if row.process.pid == second.pid]
+        assert 20 in live
+        monitor.switch(None, on=True)
+        read(monitor)
+        assert {process.level for process in monitor.observe().processes} == {Level.FULL}
+
+
+def test_it_steps_up_when_the_higher_level_has_been_affordable_for_a_while(go_program: Start) -> None:
+    program = go_program("churn")
+    with monitored(program.pid, ALL_IS_DEAR) as monitor:
+        monitor.govern()
+        program.ask("run 10000")
+        monitor.govern()
+        for state in monitor._governor._states.values():
+            state.patience = 0.2
+        end = time.monotonic() + 20
+        while level(monitor.observe()) is not Level.FULL:
+            assert time.monotonic() < end, "it never steps up"
+            time.sleep(0.1)
+            read(monitor)
+            monitor.govern()
+        (process,) = monitor.observe().processes
+        assert [step.reason for step in process.steps] == [Reason.BUDGET, Reason.RECOVERED]
+
+
+def test_a_command_and_a_signal_take_all_probes_out(tmp_path: Path, go_program: Start) -> None:
+    (tmp_path / "agent.toml").write_text("interval_seconds = 0.1\n")
+    program = go_program("churn")
+    agent = AgentProcess(tmp_path, "127.0.0.1:1", str(Path(f"/proc/{program.pid}/exe").readlink()))
+    address = f"unix:{tmp_path / 'agent.sock'}"
+
+    def gosonde(*arguments: str) -> list[dict[str, object]]:
+        command = (str(Path(sys.executable).with_name("gosonde")), "probes", *arguments, "--agent", address, "--json")
+        document = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+        assert isinstance(document, list)
+        return document
+
+    def told() -> Observation:
+        with AgentClient(address) as client:
+            return client.observation(program.pid)
+
+    try:
+        eventually(lambda: agent.counted(program.pid) >= 0)
+        (switched,) = gosonde("off", "--pid", str(program.pid))
+        assert (switched["pid"], switched["level"]) == (program.pid, "off")
+        assert level(told()) is Level.OFF
+        (switched,) = gosonde("on")
+        assert switched["level"] == "full"
+        agent.process.send_signal(signal.SIGUSR2)
+        eventually(lambda: level(told()) is Level.OFF)
+        program.ask("run 50")
+        eventually(lambda: totals(told()) == (50, 50, 0))
+    finally:
+        agent.kill()

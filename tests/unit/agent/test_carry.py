@@ -1,0 +1,147 @@
+"""Totals go on over changes of level: nothing is told that did not happen, and a quiet moment makes all exact."""
+
+from dataclasses import dataclass, field, replace
+
+from gosonde_agent.baseline import Baseline, Reading
+from gosonde_agent.carry import UNCOUNTED, Carry
+from gosonde_agent.golang.binary import GoBinary
+from gosonde_agent.levels import Level
+from gosonde_agent.model import Process, ProcessKey
+from gosonde_agent.processes import GoProcess
+from gosonde_agent.sources import Image, SiteTotal
+from hypothesis import given
+from hypothesis import strategies as st
+
+SITES = (0x1000, 0x2000, 0x3000)
+DESCRIPTION = Process(ProcessKey("boot", 1, 1, 0), "/srv/app", "go1.27", "build", 1, 1, counted_from_start=True)
+#: (site, created, exited), the latter bounded by what lives.
+WORK = st.tuples(st.sampled_from(SITES), st.integers(0, 50), st.integers(0, 50))
+
+
+@dataclass
+class World:
+    """A process, what its runtime knows, and what its probes have seen."""
+
+    process: GoProcess
+    created: dict[int, int] = field(default_factory=lambda: dict.fromkeys(SITES, 0))
+    exited: dict[int, int] = field(default_factory=lambda: dict.fromkeys(SITES, 0))
+    seen_created: dict[int, int] = field(default_factory=lambda: dict.fromkeys(SITES, 0))
+    seen_exited: dict[int, int] = field(default_factory=lambda: dict.fromkeys(SITES, 0))
+
+    def work(self, site: int, created: int, exited: int) -> None:
+        exited = min(exited, self.created[site] + created - self.exited[site])
+        self.created[site] += created
+        self.exited[site] += exited
+        if self.process.level not in UNCOUNTED:
+            self.seen_created[site] += created
+        if self.process.level is Level.FULL:
+            self.seen_exited[site] += exited
+
+    def totals(self) -> list[SiteTotal]:
+        return [SiteTotal(site, self.seen_created[site], self.seen_exited[site]) for site in SITES]
+
+    def counts(self) -> dict[int, tuple[int, int]]:
+        return {total.pc: (total.created, total.exited) for total in self.totals()}
+
+    def step(self, level: Level) -> None:
+        process = self.process
+        if process.carry is None:
+            process.carry = Carry(process.births)
+        process.carry.freeze(process.told(self.totals()), process.level)
+        process.baseline = Baseline(known=False, signed=True)
+        process.description = replace(process.description, level=level)
+
+    def read(self, during: list[tuple[int, int, int]]) -> None:
+        """A reading in whose middle something happens."""
+        before = self.counts()
+        parts = (len(during) + 2) // 3
+        for work in during[:parts]:
+            self.work(*work)
+        created_by_runtime = sum(self.created.values())
+        for work in during[parts : 2 * parts]:
+            self.work(*work)
+        live = {site: self.created[site] - self.exited[site] for site in SITES}
+        for work in during[2 * parts :]:
+            self.work(*work)
+        reading = Reading(before, live, self.counts(), created_by_runtime)
+        carry = self.process.carry
+        if carry is not None and self.process.level is not Level.FULL:
+            carry.take(reading, self.process.level)
+            return
+        self.process.baseline.take([reading])
+        if carry is not None:
+            carry.resume([reading], self.process.baseline)
+
+    def told_totals(self) -> tuple[int, int, int]:
+        """(created, exited, live) of all that is told."""
+        told = self.process.told(self.totals()).values()
+        unattributed = self.process.carry.unattributed if self.process.carry else 0
+        created, exited = sum(row.created for row in told), sum(row.exited for row in told)
+        return created + unattributed, exited + unattributed, sum(row.live for row in told)
+
+
+def world() -> World:
+    binary: GoBinary = None  # type: ignore[assignment]  # nothing here asks for names
+    process = GoProcess(Image(1, 0, 1), binary, DESCRIPTION, bias=0, births=(0, 0))
+    return World(process)
+
+
+STEPS = st.lists(
+    st.tuples(st.sampled_from(list(Level)), st.lists(WORK, max_size=4), st.lists(WORK, max_size=4)), max_size=8
+)
+
+
+@given(st.lists(WORK, max_size=4), STEPS)
+def test_totals_are_exact_after_a_quiet_reading_whatever_the_steps(
+    first: list[tuple[int, int, int]], steps: list[tuple[Level, list[tuple[int, int, int]], list[tuple[int, int, int]]]]
+) -> None:
+    it = world()
+    for work in first:
+        it.work(*work)
+    for level, works, during in steps:
+        it.step(level)
+        for work in works:
+            it.work(*work)
+        it.read(during)
+        created, exited, _live = it.told_totals()
+        assert created <= sum(it.created.values())
+        assert exited <= sum(it.exited.values())
+        it.read([])
+        truth = sum(it.created.values()), sum(it.exited.values())
+        assert it.told_totals() == (*truth, truth[0] - truth[1])
+        for site, told in it.process.told(it.totals()).items():
+            assert told.live == it.created[site] - it.exited[site]
+            assert told.created <= it.created[site]
+            assert told.exited <= it.exited[site]
+            assert told.baseline == 0
+
+
+@given(st.lists(st.tuples(st.sampled_from([Level.FULL, Level.CREATION]), st.lists(WORK, max_size=4)), max_size=8))
+def test_every_site_is_exact_when_creations_were_always_probed(
+    steps: list[tuple[Level, list[tuple[int, int, int]]]],
+) -> None:
+    it = world()
+    for level, works in steps:
+        it.step(level)
+        for work in works:
+            it.work(*work)
+        it.read([])
+        told = it.process.told(it.totals())
+        for site in SITES:
+            row = told.get(site)
+            assert (row.created, row.exited) == (it.created[site], it.exited[site]) if row else not it.created[site]
+    assert it.process.carry is None or not it.process.carry.creations_missed
+
+
+def test_nothing_is_told_as_precise_that_was_not_seen() -> None:
+    it = world()
+    assert it.process.precise
+    it.step(Level.CREATION)
+    assert not it.process.precise
+    it.step(Level.FULL)
+    it.read([])
+    assert it.process.precise
+    it.step(Level.MEMORY)
+    it.step(Level.FULL)
+    it.read([])
+    assert not it.process.precise
