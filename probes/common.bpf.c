@@ -8,12 +8,14 @@
 #if defined(__TARGET_ARCH_arm64) || defined(__aarch64__)
 #define ARGUMENT_0(ctx) ((ctx)->regs[0])
 #define ARGUMENT_2(ctx) ((ctx)->regs[2])
+#define ARGUMENT_4(ctx) ((ctx)->regs[4])
 #define PROBE_ADDRESS(ctx) ((ctx)->pc)
 #define READ_RETURN_ADDRESS(address, ctx) (*(address) = (ctx)->regs[30])
 #else
 /* Go's register ABI: integer arguments in AX, BX, CX, ... (src/cmd/compile/abi-internal.md). */
 #define ARGUMENT_0(ctx) ((ctx)->ax)
 #define ARGUMENT_2(ctx) ((ctx)->cx)
+#define ARGUMENT_4(ctx) ((ctx)->si)
 #define PROBE_ADDRESS(ctx) ((ctx)->ip)
 #define READ_RETURN_ADDRESS(address, ctx) bpf_probe_read_user(address, sizeof(*(address)), (void *)(ctx)->sp)
 #endif

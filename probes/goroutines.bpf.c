@@ -30,10 +30,9 @@ static inline struct site_key site_of(struct pt_regs *ctx, u64 pc)
 	return key;
 }
 
-/* runtime.newproc1(fn *funcval, callergp *g, callerpc uintptr, ...): callerpc becomes gopc. */
-int on_created(struct pt_regs *ctx)
+static inline int count_creation(struct pt_regs *ctx, u64 pc)
 {
-	struct site_key key = site_of(ctx, ARGUMENT_2(ctx));
+	struct site_key key = site_of(ctx, pc);
 	struct site_count *count = sites.lookup(&key);
 
 	if (!count) {
@@ -46,6 +45,18 @@ int on_created(struct pt_regs *ctx)
 	}
 	__sync_fetch_and_add(&count->created, 1);
 	return 0;
+}
+
+/* runtime.newproc1(fn *funcval, callergp *g, callerpc uintptr, ...): callerpc becomes gopc. */
+int on_created(struct pt_regs *ctx)
+{
+	return count_creation(ctx, ARGUMENT_2(ctx));
+}
+
+/* Go 1.17: runtime.newproc1(fn *funcval, argp unsafe.Pointer, narg int32, callergp *g, callerpc uintptr). */
+int on_created_117(struct pt_regs *ctx)
+{
+	return count_creation(ctx, ARGUMENT_4(ctx));
 }
 
 static inline int count_exit(struct pt_regs *ctx, u64 gopc_offset)

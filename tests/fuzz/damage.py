@@ -3,7 +3,7 @@
 import json
 import os
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -14,16 +14,17 @@ from gosonde_agent.golang.elf import ElfImage
 from gosonde_agent.golang.layouts import layout_of
 from gosonde_agent.golang.pclntab import Pclntab
 
-from tests import go_programs
+from tests import go_programs, real_binaries
 
 CORPUS = Path(__file__).with_name("corpus")
 STRIPPED = ("-s", "-w")
-#: (version, flags of the build): the smallest that cover every parser.
-SEEDS = {
-    "old": ("1.19.8", {"ldflags": STRIPPED}),
-    "new": ("1.27.3", {"ldflags": STRIPPED}),
-    "debug": ("1.27.3", {}),
-    "pie": ("1.24.11", {"buildmode": "pie", "ldflags": STRIPPED}),
+#: The smallest that cover every parser.
+SEEDS: dict[str, Callable[[], Path]] = {
+    "oldest": lambda: real_binaries.esbuild("1.17.5"),
+    "old": lambda: go_programs.build("short", "1.19.8", ldflags=STRIPPED),
+    "new": lambda: go_programs.build("short", "1.27.3", ldflags=STRIPPED),
+    "debug": lambda: go_programs.build("short", "1.27.3"),
+    "pie": lambda: go_programs.build("short", "1.24.11", buildmode="pie", ldflags=STRIPPED),
 }
 #: Numbers that lengths and offsets are wrong by.
 WORDS = (0, 1, 7, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 1 << 40, (1 << 63) - 1, 1 << 63)
@@ -63,8 +64,7 @@ def unit_of(data: bytes) -> bytes:
 @cache
 def seed_bytes(seed: str) -> bytes:
     """The undamaged binary."""
-    version, flags = SEEDS[seed]
-    return go_programs.build("short", version, **flags).read_bytes()  # type: ignore[arg-type]
+    return SEEDS[seed]().read_bytes()
 
 
 @contextmanager
@@ -93,22 +93,24 @@ def places(seed: str) -> tuple[tuple[int, int], ...]:
     base = image.file_offset(header.vaddr)
     newproc1 = pclntab.find("runtime.newproc1")
     assert newproc1 is not None
+    index = header.function_count * 2 * header.format.width
     found = [
         (0, 64),
         (64, 56 * 12),
         (base, 72),
-        (base + header.functab, header.function_count * 8),
-        (base + header.functab + header.function_count * 8, 44 * header.function_count),
+        (base + header.functab, index),
+        (base + header.functab + index, 44 * header.function_count),
         (base + header.pctab, header.functab - header.pctab),
         (base + header.units, header.files - header.units),
         (base + header.names, header.units - header.names),
         (image.file_offset(module.vaddr), 400),
-        (image.file_offset(module.gofunc), 4_096),
         (image.file_offset(newproc1.entry), newproc1.end - newproc1.entry),
     ]
     names = (".go.buildinfo", ".note.go.buildid", ".dynamic", ".rela", ".rela.dyn", ".symtab", ".strtab", ".shstrtab")
     debug = (".debug_info", ".debug_abbrev")
     found += [(image.sections[n].offset, image.sections[n].size) for n in (*names, *debug) if n in image.sections]
+    if module.gofunc:
+        found.append((image.file_offset(module.gofunc), 4_096))
     sections = int.from_bytes(seed_bytes(seed)[40:48], "little")
     return (*((o, s) for o, s in found if s > 0), (sections, 64 * 20))
 

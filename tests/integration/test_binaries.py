@@ -13,6 +13,7 @@ from gosonde_agent.golang import binary, symtab
 from gosonde_agent.golang.binary import GoBinary
 from gosonde_agent.golang.elf import ElfImage
 from gosonde_agent.sources.ebpf import EXIT_PROGRAM_OFFSETS, EbpfSource
+from gosonde_agent.sources.memory.target import opened
 
 from tests import go_programs
 from tests.go_programs import GoProgram, site_line
@@ -96,18 +97,31 @@ def code_of(path: Path, name: str) -> bytes:
 
 
 def test_a_program_whose_code_contradicts_its_version_is_refused(changed: Callable[..., Path]) -> None:
-    program = changed(go_programs.build("churn", "1.27.3"), as_version("1.27.3", "1.25.3"))
+    program = changed(go_programs.build("churn", "1.27.3"), as_version("1.27.3", "1.25.5"))
     with pytest.raises(UnsupportedBinaryError, match=r"keeps g\.gopc at offset 288, but go1\.25\.5 has it at 280"):
         load(program)
 
 
-@pytest.mark.parametrize(("built", "named"), [("1.19.8", "1.18.8")])
-def test_versions_without_a_toolchain_are_known_from_their_source(
-    built: str, named: str, changed: Callable[..., Path]
+@pytest.mark.parametrize(("built", "named"), [(NEWEST, "1.27.2"), ("1.24.11", "1.24.12"), ("1.19.8", "1.18.8")])
+@pytest.mark.parametrize("ldflags", [(), STRIPPED], ids=["DWARF", "stripped"])
+def test_a_release_between_those_of_the_table_is_known_from_its_own_dwarf_or_from_its_neighbours(
+    ldflags: tuple[str, ...], built: str, named: str, changed: Callable[..., Path]
 ) -> None:
-    known = load(changed(go_programs.build("churn", built), as_version(built, named)))
-    assert known.layout.source == f"go{named.rpartition('.')[0]}"
+    known = load(changed(go_programs.build("churn", built, ldflags=ldflags), as_version(built, named)))
+    neighbour = {"1.27.2": "go1.27.3", "1.24.12": "go1.24.11", "1.18.8": "go1.18"}[named]
+    assert known.layout.source == (neighbour if ldflags else "DWARF")
     assert set(known.points) == {"created", "exited", "parked", "stopped", "started", "mark_termination"}
+
+
+def test_memory_is_laid_out_as_the_dwarf_of_a_version_that_is_newer_than_known_says(
+    changed: Callable[..., Path],
+) -> None:
+    program = changed(go_programs.build("churn", NEWEST), as_version(NEWEST, "1.99.3"))
+    with GoProgram(program) as running, opened(running.pid) as target:
+        assert target.runtime.layout.source == "DWARF"
+        functions = {goroutine.created_by.function for goroutine in target.goroutines() if goroutine.created_by}
+        assert "runtime.gcenable" in functions
+        assert target.totals().live > 0
 
 
 def test_a_go_that_is_too_old_is_refused_with_what_to_do(changed: Callable[..., Path]) -> None:

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 from gosonde.errors import GosondeError
 
-from gosonde_agent.errors import MalformedBinaryError, UnprovedProbePointError, UnsupportedBinaryError
+from gosonde_agent.errors import MalformedBinaryError
 from gosonde_agent.golang import buildinfo
 from gosonde_agent.golang.dwarf import read_structures
 from gosonde_agent.golang.elf import ElfImage
 from gosonde_agent.golang.known import Facts, KnownBinaries, evidence_of
-from gosonde_agent.golang.layouts import Layout, is_newer, layout_from, layout_of, newer_is_refused, structure_names
+from gosonde_agent.golang.layouts import Fields, Layout, layout_of, proved, structure_names
 from gosonde_agent.golang.pclntab import Location, Pclntab
 from gosonde_agent.golang.points import find_points, gopc_shown_by_code
 from gosonde_agent.golang.probe_points import ProbePoint
@@ -119,30 +119,26 @@ def load(fd: int, path: str, known: KnownBinaries | None = None) -> GoBinary:
 
 
 def _layout_and_pclntab(image: ElfImage, version: buildinfo.GoVersion) -> tuple[Layout, Pclntab]:
-    """The layout that the version has, proved by the code; of a newer version, what the binary itself tells."""
-    layout = layout_of_newer(image) if is_newer(version) else layout_of(version, image.architecture)
+    """The layout of a binary that names a version, proved by its code.
+
+    Raises:
+        UnsupportedBinaryError: The version is not supported, or the code contradicts it.
+        MalformedBinaryError: The binary contradicts itself.
+        UnprovedProbePointError: The code does not show where it keeps a goroutine's creation address.
+    """
+    layout = layout_named_by(image, version)
     pclntab = Pclntab(image, layout)
-    shown = gopc_shown_by_code(image, pclntab)
-    if is_newer(version) and not layout.has("g", "gopc"):
-        if shown is None:
-            raise UnsupportedBinaryError(newer_is_refused(version))
-        return layout.with_gopc(shown), pclntab
-    if shown is None:
-        raise UnprovedProbePointError(
-            f"the code of runtime.newproc1 does not show where it keeps a goroutine's creation address ({version})"
-        )
-    if shown != layout.gopc:
-        raise UnsupportedBinaryError(
-            f"its code keeps g.gopc at offset {shown}, but {layout.source} has it at {layout.gopc}: "
-            "it was not built by the Go that it names"
-        )
-    return layout, pclntab
+    return proved(layout, version, gopc_shown_by_code(image, pclntab, layout)), pclntab
 
 
-def layout_of_newer(image: ElfImage) -> Layout:
-    """The layout of a Go that is newer than the table, as far as the binary's own DWARF tells it."""
+def layout_named_by(image: ElfImage, version: buildinfo.GoVersion) -> Layout:
+    """The layout of a binary that names a version, not yet held against its code; see `layout_of`."""
+    return layout_of(version, image.architecture, lambda: _own_structures(image))
+
+
+def _own_structures(image: ElfImage) -> Mapping[str, Fields]:
+    """What the binary's DWARF says of the runtime's structures; empty where it says nothing."""
     try:
-        structures = read_structures(image, structure_names())
+        return read_structures(image, structure_names())
     except GosondeError:
-        structures = {}
-    return layout_from(structures, image.architecture)
+        return {}

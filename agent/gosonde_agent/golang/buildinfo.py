@@ -11,6 +11,9 @@ from gosonde_agent.golang.elf import ElfImage
 MAGIC = b"\xff Go buildinf:"
 ALIGNMENT = 16
 INLINE_STRINGS = 2
+#: Up to Go 1.17 the blob has pointers, from 1.18 their room is empty and the text follows.
+FIRST_POINTER, POINTERS_END = 16, 32
+MAX_VERSION = 256
 BLOB_LIMIT = 4_096
 NOTE_LIMIT = 65_536
 MAX_DIGESTED = 64 << 20
@@ -48,33 +51,40 @@ def parse_version(text: str) -> GoVersion:
 
 
 def read_version_string(image: ElfImage) -> str:
-    """runtime.Version() of the program, from its build info blob (debug/buildinfo, Go 1.18 and newer).
+    """runtime.Version() of the program, from its build info blob (debug/buildinfo).
 
     Raises:
         NotGoError: There is no such blob.
-        UnsupportedBinaryError: The blob is of a Go older than 1.18.
         MalformedBinaryError: The blob is cut off.
     """
     section = image.sections.get(".go.buildinfo")
     if section is not None:
-        blob = image.section_bytes(section, BLOB_LIMIT)
+        vaddr, blob = section.vaddr, image.section_bytes(section, BLOB_LIMIT)
     elif image.sections:
-        blob = b""
+        vaddr, blob = 0, b""
     else:
         places = image.find_all(MAGIC, alignment=ALIGNMENT, limit=1, only_writable=True)
-        blob = image.read_to_segment_end(places[0], BLOB_LIMIT) if places else b""
+        vaddr, blob = (places[0], image.read_to_segment_end(places[0], BLOB_LIMIT)) if places else (0, b"")
     if not blob.startswith(MAGIC):
         if UPX_MAGIC in image.head(UPX_LOOK):
             raise UnsupportedBinaryError("packed with UPX, so that nothing of it can be read: unpack it (upx -d)")
         raise NotGoError("not a Go binary: it has no Go build info")
-    if len(blob) < 33:
+    if len(blob) < POINTERS_END:
         raise MalformedBinaryError("the Go build info is cut off")
     if not blob[15] & INLINE_STRINGS:
-        raise UnsupportedBinaryError("the program was built with a Go older than 1.18: rebuild it with a newer Go")
-    length, position = _uvarint(blob, 32)
-    if length > 256 or position + length > len(blob):
+        return _pointed_to(image, image.pointer(vaddr + FIRST_POINTER))
+    length, position = _uvarint(blob, POINTERS_END)
+    if length > MAX_VERSION or position + length > len(blob):
         raise MalformedBinaryError(f"the Go version in the build info claims to be {length} bytes long")
     return blob[position : position + length].decode("utf-8", "replace")
+
+
+def _pointed_to(image: ElfImage, header: int) -> str:
+    """The text of a string's header in memory, which is how Go up to 1.17 leaves its version."""
+    length = int.from_bytes(image.read(header + 8, 8), "little")
+    if length > MAX_VERSION:
+        raise MalformedBinaryError(f"the Go version that the build info points to claims to be {length} bytes long")
+    return image.read(image.pointer(header), length).decode("utf-8", "replace")
 
 
 def _uvarint(data: bytes, position: int) -> tuple[int, int]:

@@ -1,7 +1,8 @@
 """Where the program's own code keeps a goroutine's creation address: what the exit probe reads, proved by instructions.
 
 runtime.newproc1(fn, callergp, callerpc) stores callerpc in the new g's gopc and, two words behind, *fn in startpc. The
-compiler spills both arguments on the stack; the stores of what is loaded again tell the offset.
+compiler spills both arguments on the stack; the stores of what is loaded again tell the offset. Up to Go 1.17 the
+function has two more arguments between.
 """
 
 import re
@@ -9,9 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from gosonde_agent.golang.instructions import Instruction, Machine
-
-#: g.startpc lies two words behind g.gopc (gopc, ancestors, startpc) in every version.
-STARTPC_BEHIND = 16
+from gosonde_agent.golang.layouts import STARTPC_BEHIND
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +33,14 @@ _ARM64_PAIR = re.compile(rf"(?P<kind>stp|ldp) (?P<first>x\d+), (?P<second>x\d+),
 _STACK = ("rsp", "rbp", "sp", "x29")
 
 
-def gopc_offset(instructions: Sequence[Instruction], machine: Machine) -> int | None:
-    """Offset of gopc in runtime.g as the code of runtime.newproc1 shows it; None when it does not show exactly one."""
-    fn, _callergp, callerpc = machine.arguments[:3]
-    stored = _stored(instructions, machine, callerpc, dereferenced=False)
-    started = _stored(instructions, machine, fn, dereferenced=True)
+def gopc_offset(instructions: Sequence[Instruction], machine: Machine, callerpc: int) -> int | None:
+    """Offset of gopc in runtime.g as the code of runtime.newproc1 shows it; None when it does not show exactly one.
+
+    Args:
+        callerpc: See `Layout`.
+    """
+    stored = _stored(instructions, machine, machine.arguments[callerpc], dereferenced=False)
+    started = _stored(instructions, machine, machine.arguments[0], dereferenced=True)
     proved = {offset for offset in stored if offset + STARTPC_BEHIND in started}
     return proved.pop() if len(proved) == 1 else None
 

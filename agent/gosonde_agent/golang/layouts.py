@@ -1,18 +1,22 @@
 """What differs between Go versions, and the one place that says which versions are supported."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from gosonde_agent.errors import UnsupportedBinaryError
+from gosonde_agent.errors import UnprovedProbePointError, UnsupportedBinaryError
 from gosonde_agent.golang.buildinfo import GoVersion, parse_version
 
 #: Written by scripts/generate_layouts.py.
 TABLE = Path(__file__).with_name("layouts.json")
 SIZE = "__size"
+#: The first version whose functions take their arguments in registers (cmd/compile/abi-internal.md), by architecture.
+OLDEST_MINOR = {"amd64": 17, "arm64": 18}
+#: g.startpc lies two words behind g.gopc (gopc, ancestors, startpc) in every version.
+STARTPC_BEHIND = 16
 
 Fields = Mapping[str, int]
 
@@ -22,12 +26,13 @@ class Layout:
     """Where the runtime of one Go version keeps what, on one architecture.
 
     Attributes:
-        source: What the offsets were taken from: a toolchain's release, or "DWARF".
+        source: What the offsets were taken from: a release in the table, "DWARF", or "code".
         structures: By structure of package runtime (g, gobuf, m, p, schedt, mstats, gcControllerState, workType,
             moduledata, ...) and field ("sched.sp" for one in a structure in a structure) the offset in bytes.
         func_ids: runtime.funcID by name: wrapper, gopanic, sigpanic, panicwrap, ...
         exit_function: Where every goroutine's end passes with its g as the first argument.
         has_stop_reason: runtime.stopTheWorldWithSema's first argument is a stwReason.
+        callerpc: Which argument of runtime.newproc1 becomes gopc, counted from 0.
     """
 
     source: str
@@ -35,6 +40,7 @@ class Layout:
     func_ids: Mapping[str, int]
     exit_function: str
     has_stop_reason: bool
+    callerpc: int
 
     def fields(self, structure: str) -> Fields:
         """Offsets by field; empty for a structure that is not known. "__size" is the size."""
@@ -62,11 +68,6 @@ class Layout:
             UnsupportedBinaryError: It is not known.
         """
         return self.offset(structure, SIZE)
-
-    def with_gopc(self, offset: int) -> "Layout":
-        """The same layout with g.gopc, and g.startpc two words behind it, as the program's code shows them."""
-        known = dict(self.structures) | {"g": dict(self.fields("g")) | {"gopc": offset, "startpc": offset + 16}}
-        return replace(self, source=f"{self.source} and code" if self.structures else "code", structures=known)
 
     @property
     def gopc(self) -> int:
@@ -111,43 +112,70 @@ def releases() -> tuple[GoVersion, ...]:
     return tuple(parse_version(f"go{release}") for release in _table()["releases"])
 
 
-def layout_of(version: GoVersion, architecture: str = "amd64") -> Layout:
-    """The layout of a Go version.
+def layout_of(
+    version: GoVersion, architecture: str = "amd64", own: Callable[[], Mapping[str, Fields]] = dict
+) -> Layout:
+    """The layout of a Go version; `proved` holds it against the program's code.
 
-    A release between two that the table has gets what both agree on.
+    A release that the table does not have, or not whole, is laid out as the program itself says. Where it says nothing,
+    one that is newer than all has no known fields, and another gets what its neighbours in the table agree on.
+
+    Args:
+        own: Reads the structures from the program's DWARF; empty when it carries none.
 
     Raises:
-        UnsupportedBinaryError: The version is not supported. The message names those that are.
+        UnsupportedBinaryError: The version is too old. The message names those that are supported.
     """
-    known = [index for index, release in enumerate(releases()) if release.minor == version.minor]
-    if known:
-        return _merged(version, architecture, *_neighbours(version, known))
-    if is_newer(version):
-        raise UnsupportedBinaryError(newer_is_refused(version))
-    raise UnsupportedBinaryError(f"{version} is not supported ({_supported()}): rebuild it with a newer Go")
+    if version.minor < OLDEST_MINOR[architecture]:
+        raise UnsupportedBinaryError(
+            f"{version} is not supported on {architecture} ({_supported()}): rebuild it with a newer Go"
+        )
+    low, high = _neighbours(version)
+    named = _merged(version, architecture, low, high)
+    is_whole = releases()[low] == version and named.has("g", SIZE)
+    structures: Mapping[str, Fields] = {} if is_whole else own()
+    if "gopc" in structures.get("g", {}):
+        return replace(named, source="DWARF", structures=structures)
+    return replace(named, source=_newer(version), structures={}) if _is_newer(version) else named
 
 
-def newer_is_refused(version: GoVersion) -> str:
-    """What is told of a version that is too new, when nothing in the binary proves its layout."""
-    return (
-        f"{version} is newer than this gosonde knows ({_supported()}), and neither DWARF nor the code of the program "
-        "prove its layout: update gosonde, or build the program without -ldflags=-s and -w"
-    )
+def proved(layout: Layout, version: GoVersion, shown: int | None) -> Layout:
+    """The layout, when the code of the program, which keeps g.gopc at the offset `shown`, agrees with it.
+
+    Raises:
+        UnsupportedBinaryError: It does not, or the version is too new and nothing proves its layout.
+        UnprovedProbePointError: The code does not show where it keeps a goroutine's creation address.
+    """
+    if layout.has("g", "gopc"):
+        if shown is None:
+            raise UnprovedProbePointError(
+                f"the code of runtime.newproc1 does not show where it keeps a goroutine's creation address ({version})"
+            )
+        if shown != layout.gopc:
+            raise UnsupportedBinaryError(
+                f"its code keeps g.gopc at offset {shown}, but {layout.source} has it at {layout.gopc}: "
+                "it was not built by the Go that it names"
+            )
+        return layout
+    if shown is None:
+        raise UnsupportedBinaryError(
+            f"{_newer(version)}, and neither DWARF nor the code of the program prove its layout: update gosonde, or "
+            "build the program without -ldflags=-s and -w"
+        )
+    fields = {"gopc": shown, "startpc": shown + STARTPC_BEHIND}
+    return replace(layout, source="code", structures={"g": fields})
+
+
+def _newer(version: GoVersion) -> str:
+    return f"{version} is newer than this gosonde knows ({_supported()})"
 
 
 def _supported() -> str:
     return "supported: " + ", ".join(f"1.{minor}" for minor in sorted({release.minor for release in releases()}))
 
 
-def is_newer(version: GoVersion) -> bool:
-    """Whether a version is newer than all that the table has."""
-    return version.minor > max(release.minor for release in releases())
-
-
-def layout_from(structures: Mapping[str, Fields], architecture: str) -> Layout:
-    """The layout of a version that is newer than the table, from its own DWARF; the rest is as in the newest known."""
-    newest = layout_of(releases()[-1], architecture)
-    return Layout("DWARF", structures, newest.func_ids, newest.exit_function, newest.has_stop_reason)
+def _is_newer(version: GoVersion) -> bool:
+    return version.minor > releases()[-1].minor
 
 
 def structure_names() -> tuple[str, ...]:
@@ -155,8 +183,10 @@ def structure_names() -> tuple[str, ...]:
     return tuple(_table()["structures"]["amd64"])
 
 
-def _neighbours(version: GoVersion, known: list[int]) -> tuple[int, int]:
-    """Columns of the releases of one minor version that a version lies between; twice the same one at an end."""
+def _neighbours(version: GoVersion) -> tuple[int, int]:
+    """Columns of the releases of a minor version that a version lies between; twice the same one at an end."""
+    known = [index for index, release in enumerate(releases()) if release.minor == version.minor]
+    known = known or [len(releases()) - 1]
     before = [index for index in known if releases()[index] <= version]
     after = [index for index in known if releases()[index] >= version]
     low = before[-1] if before else after[0]
@@ -181,6 +211,7 @@ def _merged(version: GoVersion, architecture: str, low: int, high: int) -> Layou
         func_ids={name: ids[low] for name, ids in table["func_ids"].items() if ids[low] is not None},
         exit_function="runtime.gdestroy" if version.minor >= 22 else "runtime.goexit0",
         has_stop_reason=version.minor >= 21,
+        callerpc=4 if version.minor <= 17 else 2,
     )
 
 

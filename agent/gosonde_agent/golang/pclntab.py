@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from gosonde_agent.errors import MalformedBinaryError
+from gosonde_agent.errors import MalformedBinaryError, UnsupportedBinaryError
 from gosonde_agent.golang.bounded import BoundedCache
 from gosonde_agent.golang.elf import ElfImage
 from gosonde_agent.golang.layouts import Layout
@@ -24,17 +24,12 @@ MAX_DATA_TABLES = 1_024
 MAX_KEPT = 8_192
 MAX_INLINE_TREE = 1 << 20
 
-#: Of _func, up to Go 1.19 and from 1.20, which added startLine.
-FUNC_SIZE_118 = 40
-FUNC_SIZE_120 = 44
-#: Of inlinedCall: (size, funcID, nameOff, parentPc).
-INLINED_CALL_118 = (20, 2, 12, 16)
-INLINED_CALL_120 = (16, 0, 4, 8)
 PCDATA_INLINE_INDEX = 2
 FUNCDATA_INLINE_TREE = 3
 ABSENT = 0xFFFFFFFF
 
 U32 = np.dtype("<u4")
+U64 = np.dtype("<u8")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +52,7 @@ class FunctionDetails:
         func_id: runtime.funcID, which versions number differently: see Layout.func_ids.
         flag: abi.FuncFlag: 1 top frame, 2 writes SP, 4 assembly.
         pcdata: Tables by PCDATA number.
-        funcdata: Offsets from moduledata.gofunc by FUNCDATA number; 0xFFFFFFFF for none.
+        funcdata: Offsets from Module.gofunc by FUNCDATA number; 0xFFFFFFFF for none.
     """
 
     name: str
@@ -93,7 +88,7 @@ class Pclntab:
     """The pclntab of one binary; `place` says where it is when that is known.
 
     Raises:
-        UnsupportedBinaryError: There is none that is understood (Go older than 1.18, packed, or not Go).
+        UnsupportedBinaryError: There is none that is understood (Go older than 1.16, packed, or not Go).
         MalformedBinaryError: It contradicts itself.
     """
 
@@ -104,16 +99,27 @@ class Pclntab:
         header = self.header
         self._region = Region(image, header.vaddr, header.available)
         self._pc_values = PcValues(self._region, header.pctab, header.functab, QUANTUM[image.architecture])
-        self._func_size = FUNC_SIZE_120 if header.is_120 else FUNC_SIZE_118
-        self._inlined_call = INLINED_CALL_120 if header.is_120 else INLINED_CALL_118
+        self._form = header.format
+        #: A _func begins with its entry; the words that are read begin with the last one of it.
+        self._skipped = self._form.width - 4
         self._details: BoundedCache[int, FunctionDetails] = BoundedCache(MAX_KEPT)
         self._locations: BoundedCache[int, Location] = BoundedCache(MAX_KEPT)
         self._inlined: BoundedCache[tuple[int, int], tuple[int, int, int]] = BoundedCache(MAX_KEPT)
-        table = np.frombuffer(self._region.whole(header.functab, header.function_count * 8 + 4), U32)
-        self._entries = table[::2].astype(np.uint64) + np.uint64(self.module.text)
-        self._starts = np.ascontiguousarray(table[1::2])
+        self._entries, self._starts = self._read_index()
         if np.any(self._entries[1:] < self._entries[:-1]):
             raise MalformedBinaryError(f"the functions in the pclntab at {header.vaddr:#x} are not in order")
+
+    def _read_index(self) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64]]:
+        """(where each function begins and the last one ends, offset of each one's _func)."""
+        header, width = self.header, self._form.width
+        data = self._region.whole(header.functab, (2 * header.function_count + 1) * width)
+        table = np.frombuffer(data, U64 if self._form.is_absolute else U32).astype(np.uint64)
+        entries, starts = table[::2], np.ascontiguousarray(table[1::2])
+        if not self._form.is_absolute:
+            return entries + np.uint64(self.module.text), starts
+        if int(entries[0]) != self.module.text:
+            raise UnsupportedBinaryError("a position-independent program of Go 1.17: rebuild it with a newer Go")
+        return np.ascontiguousarray(entries), starts
 
     @property
     def vaddr(self) -> int:
@@ -150,16 +156,16 @@ class Pclntab:
     @cached_property
     def _name_offsets(self) -> npt.NDArray[np.int32]:
         """_func.nameOff of every function, int32[n]; -1 where the _func lies outside the table."""
-        starts = self._starts.astype(np.int64)
         size = self._region.size - self.header.functab
-        inside = starts + self._func_size <= size
-        needed = int(starts[inside].max(initial=0)) + self._func_size
+        inside = self._starts <= size - self._form.func_size
+        starts = np.where(inside, self._starts, 0).astype(np.int64)
+        needed = int(starts.max(initial=0)) + self._form.func_size
         raw = np.frombuffer(self._region.whole(self.header.functab, min(needed, size)), np.uint8)
-        safe = np.where(inside, starts, 0)
-        if not np.any(safe % 4):
+        starts += self._form.width
+        if not np.any(starts % 4):
             words = raw[: len(raw) // 4 * 4].view("<i4")
-            return np.where(inside, words[safe // 4 + 1], -1).astype(np.int32)
-        offsets = raw[safe[:, None] + np.arange(4, 8)].view("<i4").reshape(-1)
+            return np.where(inside, words[starts // 4], -1).astype(np.int32)
+        offsets = raw[starts[:, None] + np.arange(4)].view("<i4").reshape(-1)
         return np.where(inside, offsets, -1).astype(np.int32)
 
     def _name(self, offset: int) -> str:
@@ -198,14 +204,14 @@ class Pclntab:
 
     def _read_details(self, index: int) -> FunctionDetails:
         start = self.header.functab + int(self._starts[index])
-        data = self._region.read(start, self._func_size)
-        words = np.frombuffer(data, U32, 9).tolist()
+        data = self._region.read(start, self._form.func_size)
+        words = np.frombuffer(data, U32, 9, self._skipped).tolist()
         func_id, flag, _padding, funcdata_count = data[-4:]
         pcdata_count = words[7]
         if pcdata_count > MAX_DATA_TABLES:
             raise MalformedBinaryError(f"the function at {self._entries[index]:#x} claims {pcdata_count} tables")
-        tables = self._region.read(start + self._func_size, (pcdata_count + funcdata_count) * 4)
-        numbers = np.frombuffer(tables, U32).tolist()
+        pcdata_at = start + self._form.func_size
+        pcdata = self._region.read(pcdata_at, pcdata_count * 4)
         return FunctionDetails(
             name=self._name(words[1]),
             entry=int(self._entries[index]),
@@ -217,9 +223,15 @@ class Pclntab:
             unit=words[8],
             func_id=func_id,
             flag=flag,
-            pcdata=tuple(numbers[:pcdata_count]),
-            funcdata=tuple(numbers[pcdata_count:]),
+            pcdata=tuple(np.frombuffer(pcdata, U32).tolist()),
+            funcdata=self._read_funcdata(pcdata_at + len(pcdata), funcdata_count),
         )
+
+    def _read_funcdata(self, at: int, count: int) -> tuple[int, ...]:
+        if not self._form.is_absolute:
+            return tuple(np.frombuffer(self._region.read(at, count * 4), U32).tolist())
+        at += (self.vaddr + at) & 4
+        return tuple(pointer or ABSENT for pointer in np.frombuffer(self._region.read(at, count * 8), U64).tolist())
 
     def code_of(self, details: FunctionDetails) -> bytes:
         """The function's machine code, and the padding behind it.
@@ -286,16 +298,16 @@ class Pclntab:
             return None
         tree = details.funcdata[FUNCDATA_INLINE_TREE]
         index = self.pc_value(details.pcdata[PCDATA_INLINE_INDEX], details.entry, pc)
-        if tree == ABSENT or index < 0 or self.module.gofunc == 0:
+        if tree == ABSENT or index < 0 or self.module.gofunc is None:
             return None
         if index >= MAX_INLINE_TREE:
             raise MalformedBinaryError(f"{details.name} claims more than {MAX_INLINE_TREE} inlined calls")
-        return self._inlined.get((tree, index), self._read_inlined_call)
+        return self._inlined.get((self.module.gofunc + tree, index), self._read_inlined_call)
 
     def _read_inlined_call(self, key: tuple[int, int]) -> tuple[int, int, int]:
         tree, index = key
-        size, func_id, name, parent = self._inlined_call
-        data = self._image.read(self.module.gofunc + tree + index * size, size)
+        size, func_id, name, parent = self._form.inlined_call
+        data = self._image.read(tree + index * size, size)
         return (
             data[func_id],
             int.from_bytes(data[name : name + 4], "little", signed=True),

@@ -5,22 +5,52 @@ from dataclasses import dataclass
 from gosonde_agent.errors import MalformedBinaryError, UnsupportedBinaryError
 from gosonde_agent.golang.elf import ElfImage
 
-#: pcHeader.magic of Go 1.18 (0xfffffff0) and 1.20 (0xfffffff1), then two zeros, quantum and pointer size.
-MAGIC_118 = 0xFFFFFFF0
-MAGIC_120 = 0xFFFFFFF1
-#: Those of Go 1.2 and 1.16, which name the program's age in a refusal.
-OLD_MAGICS = (0xFFFFFFFB, 0xFFFFFFFA)
+#: pcHeader.magic of Go 1.2 to 1.15, which names the program's age in a refusal.
+OLD_MAGIC = 0xFFFFFFFB
 QUANTUM = {"amd64": 1, "arm64": 4}
 HEADER_SIZE = 72
+#: Parts whose offsets are a header's last numbers.
+PARTS = 5
 MAX_FUNCTIONS = 4_000_000
 #: Where the last part of a pclntab may begin. The largest programs have some 100 MB.
 MAX_TABLE = 1 << 29
 SECTION_NAMES = (".gopclntab", ".data.rel.ro.gopclntab")
 
-#: runtime.moduledata, the same from Go 1.18 to 1.27.
+#: runtime.moduledata, the same from Go 1.17 to 1.27.
 MODULEDATA_FTAB = 128
 MODULEDATA_TEXT = 176
 MODULEDATA_ETEXT = 184
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """What differs between the pclntabs of Go versions.
+
+    Attributes:
+        magic: pcHeader.magic.
+        is_absolute: Functab, _func and funcdata hold addresses of 8 bytes, where later versions have offsets of 4; the
+            header has no textStart.
+        func_size: Size of a _func in bytes; 1.20 added startLine.
+        inlined_call: Of inlinedCall: (size, and where funcID, the name's offset and parentPc are).
+    """
+
+    magic: int
+    is_absolute: bool
+    func_size: int
+    inlined_call: tuple[int, int, int, int]
+
+    @property
+    def width(self) -> int:
+        """Size of a number in functab, in bytes."""
+        return 8 if self.is_absolute else 4
+
+
+#: Of Go 1.20 and newer, of 1.18 and 1.19, and of 1.16 and 1.17.
+FORMATS = (
+    Format(0xFFFFFFF1, is_absolute=False, func_size=44, inlined_call=(16, 0, 4, 8)),
+    Format(0xFFFFFFF0, is_absolute=False, func_size=40, inlined_call=(20, 2, 12, 16)),
+    Format(0xFFFFFFFA, is_absolute=True, func_size=44, inlined_call=(20, 2, 12, 16)),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +60,13 @@ class Header:
     Attributes:
         vaddr: Where it is.
         available: Bytes from there to the end of the section or segment.
-        is_120: It is of Go 1.20 or newer.
         found_by: How it was found: a section's name, or "scan".
         names, units, files, pctab, functab: Where its parts begin, in this order, as offsets from `vaddr`.
     """
 
     vaddr: int
     available: int
-    is_120: bool
+    format: Format
     found_by: str
     function_count: int
     names: int
@@ -51,13 +80,13 @@ class Header:
 class Module:
     """What runtime.firstmoduledata says: where it is, where code begins and ends, and what funcdata is relative to.
 
-    `gofunc` is 0 where it is not known: inlined calls are not told apart then.
+    `gofunc` is None where it is not known: inlined calls are not told apart then. It is 0 where funcdata is absolute.
     """
 
     vaddr: int
     text: int
     etext: int
-    gofunc: int
+    gofunc: int | None
 
 
 def find_pclntab(image: ElfImage, gofunc_offset: int | None) -> tuple[Header, Module]:
@@ -70,7 +99,7 @@ def find_header(image: ElfImage) -> Header:
     """The pclntab's header: by section, else by scanning the loaded segments.
 
     Raises:
-        UnsupportedBinaryError: There is none that is understood (Go older than 1.18, packed, or not Go).
+        UnsupportedBinaryError: There is none that is understood (Go older than 1.16, packed, or not Go).
     """
     for name in SECTION_NAMES:
         section = image.sections.get(name)
@@ -78,13 +107,13 @@ def find_header(image: ElfImage) -> Header:
             header = _header_at(image, section.vaddr, section.size, name)
             if header is not None:
                 return header
-    for magic in (MAGIC_120, MAGIC_118):
-        for vaddr in image.find_all(_pattern(image, magic), alignment=8):
+    for form in FORMATS:
+        for vaddr in image.find_all(_pattern(image, form.magic), alignment=8):
             header = _header_at(image, vaddr, None, "scan")
             if header is not None:
                 return header
-    if any(image.find_all(_pattern(image, magic), alignment=8, limit=1) for magic in OLD_MAGICS):
-        raise UnsupportedBinaryError("its pclntab is that of a Go older than 1.18: rebuild it with a newer Go")
+    if image.find_all(_pattern(image, OLD_MAGIC), alignment=8, limit=1):
+        raise UnsupportedBinaryError("its pclntab is that of a Go older than 1.16: rebuild it with a newer Go")
     raise UnsupportedBinaryError(
         "it has no pclntab: the program is packed (unpack it first), or obfuscated, or was damaged"
     )
@@ -103,26 +132,28 @@ def _header_at(image: ElfImage, vaddr: int, size: int | None, found_by: str) -> 
     except MalformedBinaryError:
         return None
     magic = int.from_bytes(data[:4], "little")
-    if magic not in (MAGIC_118, MAGIC_120) or data[:8] != _pattern(image, magic):
+    form = next((form for form in FORMATS if form.magic == magic), None)
+    if form is None or data[:8] != _pattern(image, magic):
         return None
-    count, _files, _text, *offsets = (int.from_bytes(data[i : i + 8], "little") for i in range(8, HEADER_SIZE, 8))
-    is_ordered = offsets == sorted(offsets) and offsets[0] >= HEADER_SIZE
+    count, _files, *words = (int.from_bytes(data[i : i + 8], "little") for i in range(8, HEADER_SIZE, 8))
+    offsets = words[:PARTS] if form.is_absolute else words[-PARTS:]
+    is_ordered = offsets == sorted(offsets) and offsets[0] >= HEADER_SIZE - 8 * form.is_absolute
     is_bounded = 0 < count < MAX_FUNCTIONS and offsets[-1] < MAX_TABLE
-    if not (is_bounded and is_ordered and offsets[-1] + count * 8 + 4 <= available):
+    if not (is_bounded and is_ordered and offsets[-1] + (2 * count + 1) * form.width <= available):
         return None
-    return Header(vaddr, available, magic == MAGIC_120, found_by, count, *offsets)
+    return Header(vaddr, available, form, found_by, count, *offsets)
 
 
 def find_module(image: ElfImage, header: Header, gofunc_offset: int | None) -> Module:
     """The moduledata: an aligned pointer to the header whose ftab is the header's functab.
 
-    Up to Go 1.25 the header has the text address as well, in textStart; from 1.26 that field is 0.
+    From Go 1.18 to 1.25 the header has the text address as well, in textStart; from 1.26 that field is 0.
 
     Raises:
         UnsupportedBinaryError: There is none.
         MalformedBinaryError: It contradicts the header.
     """
-    text_start = image.pointer(header.vaddr + 24)
+    text_start = 0 if header.format.is_absolute else image.pointer(header.vaddr + 24)
     for candidate in image.pointers_to(header.vaddr):
         module = _module_at(image, header, candidate, gofunc_offset)
         if module is None:
@@ -142,8 +173,8 @@ def _module_at(image: ElfImage, header: Header, vaddr: int, gofunc_offset: int |
         count = int.from_bytes(image.read(vaddr + MODULEDATA_FTAB + 8, 8), "little")
         text = image.pointer(vaddr + MODULEDATA_TEXT)
         end = image.pointer(vaddr + MODULEDATA_ETEXT)
-        gofunc = 0 if gofunc_offset is None else image.pointer(vaddr + gofunc_offset)
+        gofunc = None if gofunc_offset is None else image.pointer(vaddr + gofunc_offset)
     except MalformedBinaryError:
         return None
     is_ours = functab == header.vaddr + header.functab and count == header.function_count + 1
-    return Module(vaddr, text, end, gofunc) if is_ours and text < end else None
+    return Module(vaddr, text, end, 0 if header.format.is_absolute else gofunc) if is_ours and text < end else None

@@ -42,11 +42,11 @@ class Points:
     gc_stop_callers: tuple[int, int] | None
 
 
-def gopc_shown_by_code(image: ElfImage, pclntab: Pclntab) -> int | None:
+def gopc_shown_by_code(image: ElfImage, pclntab: Pclntab, layout: Layout) -> int | None:
     """Offset of gopc in runtime.g as runtime.newproc1 stores it; None when its code does not show it."""
     finder = Finder(image, pclntab)
     _function, instructions = finder.function(CREATOR)
-    return gopc_offset(instructions, finder.machine)
+    return gopc_offset(instructions, finder.machine, layout.callerpc)
 
 
 def find_points(image: ElfImage, pclntab: Pclntab, layout: Layout) -> Points:
@@ -61,7 +61,7 @@ def find_points(image: ElfImage, pclntab: Pclntab, layout: Layout) -> Points:
     returns = RETURN_ADDRESS[image.architecture]
     stop_registers = frozenset({arguments[0] if layout.has_stop_reason else returns})
     searches: dict[str, Callable[[str], ProbePoint]] = {
-        "created": lambda probe: finder.entry(probe, CREATOR, frozenset({arguments[0], arguments[2]})),
+        "created": lambda probe: finder.entry(probe, CREATOR, frozenset({arguments[0], arguments[layout.callerpc]})),
         "exited": lambda probe: finder.entry(probe, layout.exit_function, frozenset({arguments[0]})),
         "parked": lambda probe: finder.entry(probe, "runtime.gopark", frozenset({arguments[2]})),
         "stopped": lambda probe: finder.entry(probe, STOP, stop_registers),

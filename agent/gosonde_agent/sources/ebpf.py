@@ -24,6 +24,8 @@ from gosonde_agent.sources.records import Event
 PROGRAMS = ("on_created", "on_stop", "on_stop_untold", "on_start", "on_mark_termination")
 #: gopc offsets that probes/goroutines.bpf.c has an exit program for.
 EXIT_PROGRAM_OFFSETS = range(240, 353, 8)
+#: By Layout.callerpc.
+CREATION_PROGRAMS = {2: "on_created", 4: "on_created_117"}
 #: Those of the versions that are known: loaded at the start, so that no file waits for it.
 USUAL_OFFSETS = (280, 288, 296)
 
@@ -131,7 +133,7 @@ class EbpfSource:
 
     def _programs(self, number: int, binary: GoBinary) -> dict[str, str]:
         """The program of each probe that the binary has a point for, in the order of attaching."""
-        programs = {"exited": f"on_exited_{binary.layout.gopc}", "created": "on_created"}
+        programs = {"exited": f"on_exited_{binary.layout.gopc}", "created": CREATION_PROGRAMS[binary.layout.callerpc]}
         if {"stopped", "started"} <= binary.points.keys():
             programs |= {"started": "on_start", "stopped": self._stop_program(number, binary)}
         if "mark_termination" in binary.points:

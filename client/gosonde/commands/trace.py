@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from gosonde import logs
 from gosonde.errors import NotFoundError, UnsupportedError, UsageError
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ def _run(pid: int | None, exe: Path | None, command: list[str], seconds: float, 
         from gosonde_agent import trace as agent  # noqa: PLC0415
     except ImportError as error:
         raise UnsupportedError(f"tracing needs the Python module {error.name}: pip install 'gosonde[agent]'") from error
+    logs.configure(json=False)
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
     with Progress(

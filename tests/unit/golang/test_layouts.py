@@ -3,19 +3,31 @@
 import pytest
 from gosonde_agent.errors import UnsupportedBinaryError
 from gosonde_agent.golang.buildinfo import GoVersion
-from gosonde_agent.golang.layouts import layout_of
+from gosonde_agent.golang.layouts import layout_of, proved
 
 
 @pytest.mark.parametrize(
     ("minor", "gopc"),
-    [(18, 296), (19, 296), (20, 296), (21, 280), (22, 280), (23, 288), (24, 288), (25, 280), (26, 288), (27, 288)],
+    [
+        (17, 296),
+        (18, 296),
+        (19, 296),
+        (20, 296),
+        (21, 280),
+        (22, 280),
+        (23, 288),
+        (24, 288),
+        (25, 280),
+        (26, 288),
+        (27, 288),
+    ],
 )
 def test_every_supported_version_has_the_fields_that_probes_need(minor: int, gopc: int) -> None:
-    for architecture in ("amd64", "arm64"):
+    for architecture in ("amd64", "arm64") if minor > 17 else ("amd64",):
         layout = layout_of(GoVersion(minor), architecture)
         assert layout.offset("g", "gopc") == layout.gopc == gopc
         assert layout.offset("g", "startpc") == gopc + 16
-        assert layout.offset("moduledata", "gofunc") in (304, 320, 344)
+        assert layout.fields("moduledata").get("gofunc") in ((304, 320, 344) if minor > 17 else (None,))
         assert {"wrapper", "gopanic", "sigpanic", "panicwrap"} <= layout.func_ids.keys()
 
 
@@ -40,7 +52,34 @@ def test_what_two_neighbouring_releases_disagree_on_is_not_told_between_them() -
         between.offset(*changed.pop())
 
 
-@pytest.mark.parametrize(("version", "reason"), [(GoVersion(28), "newer than"), (GoVersion(16), "rebuild it")])
-def test_other_versions_are_refused_by_name_with_those_that_are_supported(version: GoVersion, reason: str) -> None:
-    with pytest.raises(UnsupportedBinaryError, match=rf"{version} .*{reason}"):
-        layout_of(version)
+def test_a_version_from_before_the_register_abi_is_refused_by_name_with_those_that_are_supported() -> None:
+    with pytest.raises(UnsupportedBinaryError, match=r"go1\.16 is not supported on amd64 .*1\.17, 1\.18.*rebuild it"):
+        layout_of(GoVersion(16))
+    with pytest.raises(UnsupportedBinaryError, match=r"go1\.17\.2 is not supported on arm64"):
+        layout_of(GoVersion(17, 2), "arm64")
+
+
+@pytest.mark.parametrize(
+    "version", [GoVersion(28), GoVersion(23, 5), GoVersion(24, 12), GoVersion(18, 1), GoVersion(18)]
+)
+def test_a_release_that_the_table_has_not_whole_is_laid_out_as_the_program_itself_says(version: GoVersion) -> None:
+    layout = layout_of(version, own=lambda: {"g": {"gopc": 288, "goid": 152}})
+    assert layout.source == "DWARF"
+    assert layout.offset("g", "goid") == 152
+    assert proved(layout, version, 288) == layout
+    with pytest.raises(UnsupportedBinaryError, match=r"keeps g\.gopc at offset 280, but DWARF has it at 288"):
+        proved(layout, version, 280)
+
+
+def test_a_release_that_the_table_has_is_never_asked_for_its_dwarf() -> None:
+    layout = layout_of(GoVersion(27, 3), own=lambda: pytest.fail("asked"))
+    assert layout.source == "go1.27.3"
+
+
+def test_of_a_newer_version_without_dwarf_only_what_its_code_shows_is_known() -> None:
+    version = GoVersion(28)
+    with pytest.raises(UnsupportedBinaryError, match=r"go1\.28 is newer than this gosonde knows .*1\.17.*1\.27"):
+        proved(layout_of(version), version, None)
+    layout = proved(layout_of(version), version, 304)
+    assert (layout.source, layout.gopc, layout.offset("g", "startpc")) == ("code", 304, 320)
+    assert not layout.has("g", "goid")

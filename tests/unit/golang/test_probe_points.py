@@ -127,7 +127,7 @@ STORES = bytes.fromhex(
 
 
 def test_the_code_of_newproc1_shows_where_gopc_lies() -> None:
-    assert gopc_offset(decode(STORES, ENTRY, "amd64"), MACHINES["amd64"]) == 0x120
+    assert gopc_offset(decode(STORES, ENTRY, "amd64"), MACHINES["amd64"], 2) == 0x120
 
 
 @pytest.mark.parametrize(
@@ -138,4 +138,4 @@ def test_the_code_of_newproc1_shows_where_gopc_lies() -> None:
 def test_code_that_stores_otherwise_shows_nothing(old: str, new: str) -> None:
     code = STORES.replace(bytes.fromhex(old), bytes.fromhex(new))
     assert code != STORES
-    assert gopc_offset(decode(code, ENTRY, "amd64"), MACHINES["amd64"]) is None
+    assert gopc_offset(decode(code, ENTRY, "amd64"), MACHINES["amd64"], 2) is None

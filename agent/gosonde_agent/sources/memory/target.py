@@ -6,11 +6,12 @@ from dataclasses import replace
 
 from gosonde_agent.discovery import procfs
 from gosonde_agent.golang import buildinfo
-from gosonde_agent.golang.binary import FileIdentity
+from gosonde_agent.golang.binary import FileIdentity, layout_named_by
 from gosonde_agent.golang.bounded import BoundedCache
 from gosonde_agent.golang.elf import ElfImage
-from gosonde_agent.golang.layouts import Layout, layout_of
+from gosonde_agent.golang.layouts import Layout
 from gosonde_agent.golang.pclntab import Pclntab
+from gosonde_agent.golang.pclntab_header import Header, Module
 from gosonde_agent.golang.unwind import Unwinder
 from gosonde_agent.golang.wait_reasons import wait_reason
 from gosonde_agent.sources.memory.bias import load_bias
@@ -31,7 +32,9 @@ MAX_KEPT_BINARIES = 256
 class KnownBinary:
     """What was found out about a binary by reading a process of it; the next process needs only the proof."""
 
-    def __init__(self, candidates: Candidates) -> None:
+    def __init__(self, layout: Layout, place: tuple[Header, Module], candidates: Candidates) -> None:
+        self.layout = layout
+        self.place = place
         self.candidates = candidates
 
     def narrow(self, proved: Addresses) -> None:
@@ -49,15 +52,21 @@ class KnownBinary:
 
 
 class KnownBinaries:
-    """Candidates by build id and file, so that a binary is searched once."""
+    """What is known by build id and file, so that a binary is searched once."""
 
     def __init__(self) -> None:
         self._known: BoundedCache[tuple[str, FileIdentity], KnownBinary] = BoundedCache(MAX_KEPT_BINARIES)
 
-    def of(self, fd: int, image: ElfImage, pclntab: Pclntab, layout: Layout) -> KnownBinary:
+    def of(self, fd: int, image: ElfImage, go_version: str) -> KnownBinary:
         """What is known of an open executable."""
         key = (buildinfo.read_build_id(image), FileIdentity.of(fd))
-        return self._known.get(key, lambda _key: KnownBinary(find(image, fd, pclntab, layout)))
+        return self._known.get(key, lambda _key: _looked_at(fd, image, go_version))
+
+
+def _looked_at(fd: int, image: ElfImage, go_version: str) -> KnownBinary:
+    layout = layout_named_by(image, buildinfo.parse_version(go_version))
+    pclntab = Pclntab(image, layout)
+    return KnownBinary(layout, (pclntab.header, pclntab.module), find(image, fd, pclntab, layout))
 
 
 class Target:
@@ -118,11 +127,10 @@ def opened(pid: int, known: KnownBinaries | None = None) -> Iterator[Target]:
     with ProcessMemory(pid) as memory, procfs.executable(pid) as (fd, _path):
         image = ElfImage(fd)
         go_version = buildinfo.read_version_string(image)
-        layout = layout_of(buildinfo.parse_version(go_version))
-        pclntab = Pclntab(image, layout)
-        binary = (known or KnownBinaries()).of(fd, image, pclntab, layout)
+        binary = (known or KnownBinaries()).of(fd, image, go_version)
         bias = load_bias(pid, fd, image)
-        addresses = Prover(memory, bias, layout).prove(binary.candidates)
+        addresses = Prover(memory, bias, binary.layout).prove(binary.candidates)
         memory.check_same(addresses.allgs + bias)
         binary.narrow(addresses)
-        yield Target(Runtime(memory, bias, addresses, layout), pclntab, go_version)
+        pclntab = Pclntab(image, binary.layout, binary.place)
+        yield Target(Runtime(memory, bias, addresses, binary.layout), pclntab, go_version)
