@@ -1,0 +1,73 @@
+"""`gosonde trace` on servers that nobody here wrote, held against their own goroutine profiles."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from gosonde_agent.golang import binary
+from gosonde_agent.golang.elf import ElfImage
+from gosonde_agent.sources.memory.bias import load_bias
+
+from tests.integration import test_goroutines_real_servers as servers
+from tests.integration.test_real_binaries import CONNECTIONS, GOSONDE, idle_connections, is_systems, profiled
+from tests.real_binaries import Http, running
+
+pytestmark = pytest.mark.usefixtures("ebpf")
+
+
+#: (command, port that it listens on, port of its pprof), in a folder.
+Server = Callable[[Path], tuple[Sequence[str], int, int]]
+
+
+@pytest.mark.parametrize("server", [servers.prometheus, servers.etcd, servers.nats])
+def test_trace_counts_what_a_server_counts_itself(server: Server, tmp_path: Path) -> None:
+    command, port, own_port = server(tmp_path)
+    with running(command, port, tmp_path) as pid, Http(own_port) as http, ExitStack() as stack:
+        before = steady(lambda: profiled(http))
+        traced = [str(GOSONDE), "trace", "--json", "--pid", str(pid), "--duration", "5m"]
+        trace = stack.enter_context(subprocess.Popen(traced, stdout=subprocess.PIPE, text=True))
+        stack.callback(trace.kill)
+        wait_for_probes(pid, trace)
+        stack.enter_context(idle_connections(port))
+        for _ in range(CONNECTIONS):
+            socket.create_connection(("127.0.0.1", port)).close()
+        after = steady(lambda: profiled(http), at_least=before + CONNECTIONS)
+        trace.send_signal(signal.SIGINT)
+        document = json.loads(trace.communicate()[0])
+        assert profiled(http) == after
+    assert not any(document["lost"].values())
+    assert all(site["function"] for site in document["sites"])
+    ours = [site for site in document["sites"] if not is_systems(site["function"])]
+    assert sum(site["created"] for site in ours) >= 2 * CONNECTIONS
+    assert sum(site["created"] - site["exited"] for site in ours) == after - before
+    assert document["totals"]["baseline"] > 0
+
+
+def steady(count: Callable[[], int], at_least: int = 0) -> int:
+    """A number that does not change for a while."""
+    end, last = time.monotonic() + 60, [-1, -2, -3]
+    while time.monotonic() < end:
+        last = [*last[1:], count()]
+        if len(set(last)) == 1 and last[0] >= at_least:
+            return last[0]
+        time.sleep(0.3)
+    pytest.fail(f"the server's goroutines never stood still: {last}")
+
+
+def wait_for_probes(pid: int, trace: "subprocess.Popen[str]") -> None:
+    """Waits until the process's code has a probe where goroutines are created."""
+    path = Path(f"/proc/{pid}/exe")
+    with path.open("rb") as file, Path(f"/proc/{pid}/mem").open("rb", buffering=0) as memory:
+        known = binary.load(file.fileno(), str(path))
+        address = known.points["created"].vaddr + load_bias(pid, file.fileno(), ElfImage(file.fileno()))
+        code = os.pread(file.fileno(), 1, known.file_offsets["created"])
+        while os.pread(memory.fileno(), 1, address) == code:
+            assert trace.poll() is None
+            time.sleep(0.05)
