@@ -41,8 +41,9 @@ test-matrix: setup ## Run the tests of Go binaries over every Go version and kin
 	$(BIN)/python scripts/generate_layouts.py --check
 	GOSONDE_MATRIX=1 $(BIN)/pytest --timeout=900 $(PYTEST_ARGS) $(addprefix tests/integration/test_,matrix.py symbolization.py arm64.py gc_pauses.py)
 
-fuzz: setup ## Damage binaries, and send hostile messages, at random for FUZZ_SECONDS each (default 60): all must be refused or read
+fuzz: setup ## Damage binaries and processes, send hostile messages, at random for FUZZ_SECONDS each (default 60): all must be refused or read
 	$(BIN)/python -m tests.fuzz.run $(FUZZ_SECONDS)
+	$(BIN)/python -m tests.fuzz.run_memory $(FUZZ_SECONDS)
 	$(BIN)/python -m tests.fuzz.run_grpc $(FUZZ_SECONDS)
 
 lint: setup ## Check style, types and the protocol

@@ -16,7 +16,6 @@ from gosonde_agent.golang.pclntab import Pclntab
 
 from tests import go_programs, real_binaries
 
-CORPUS = Path(__file__).with_name("corpus")
 STRIPPED = ("-s", "-w")
 #: The smallest that cover every parser.
 SEEDS: dict[str, Callable[[], Path]] = {
@@ -132,8 +131,3 @@ def random_damage(chance: random.Random) -> Damage:
             patches.append((max(offset, 0), chance.randbytes(chance.choice((1, 1, 2, 8, 64)))))
     cut = chance.randrange(len(data)) if chance.random() < 0.05 else None
     return Damage(seed, tuple(patches), cut)
-
-
-def corpus() -> list[Damage]:
-    """Damage that was once survived badly."""
-    return [Damage.from_json(path.read_text()) for path in sorted(CORPUS.glob("*.json"))]

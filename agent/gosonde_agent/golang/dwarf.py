@@ -16,8 +16,9 @@ MAX_UNITS = 1 << 16
 MAX_CANDIDATES = 64
 MAX_MEMBERS = 4_096
 MAX_NESTING = 8
-#: No structure of the runtime that is read is larger.
-MAX_STRUCTURE = 1 << 15
+#: No structure of the runtime that is read is larger. Of g thousands are read at once.
+MAX_SIZE = 1 << 15
+MAX_SIZES = {"g": 1 << 11}
 SECTIONS = (".debug_info", ".debug_abbrev", ".debug_str", ".debug_line_str", ".debug_str_offsets", ".debug_addr")
 ELFCOMPRESS_ZLIB = 1
 #: In a layout: the size of the structure.
@@ -112,8 +113,9 @@ def _structure(dwarf: DWARFInfo, info: bytes, name: str) -> dict[str, int]:
             if entry is not None:
                 fields: dict[str, int] = {SIZE: _number(entry, "DW_AT_byte_size")}
                 _collect(entry, "", 0, 0, fields)
-                if max(fields.values()) > min(fields[SIZE], MAX_STRUCTURE):
-                    raise MalformedBinaryError(f"{name} has fields outside of it, or more than {MAX_STRUCTURE} bytes")
+                limit = MAX_SIZES.get(name.removeprefix("runtime."), MAX_SIZE)
+                if max(fields.values()) > min(fields[SIZE], limit):
+                    raise MalformedBinaryError(f"{name} has fields outside of it, or more than {limit} bytes")
                 return fields
         position = info.find(needle, position + 1)
     return {}

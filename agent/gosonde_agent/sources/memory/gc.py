@@ -15,9 +15,23 @@ ATTEMPTS = 20
 UNLIMITED = (1 << 63) - 1
 MAX_HEAP = 1 << 48
 
-#: How much of runtime.work is read before tEnd and from it on, and of gcController, in bytes.
+#: How much of runtime.work is read before tEnd and from it on, in bytes.
 WORK_BEFORE, WORK_AFTER = 160, 48
-CONTROLLER_SIZE = 384
+#: What is read of mstats, with its size in bytes, and of gcController, 8 bytes each.
+STATS_FIELDS = {
+    "last_gc_unix": 8,
+    "pause_total_ns": 8,
+    "pause_ns": 8 * PAUSES,
+    "pause_end": 8 * PAUSES,
+    "numgc": 4,
+    "numforcedgc": 4,
+    "gc_cpu_fraction": 8,
+    "last_gc_nanotime": 8,
+}
+CONTROLLER_FIELDS = (
+    *("gcPercent", "memoryLimit", "gcPercentHeapGoal", "heapLive", "lastHeapGoal", "lastStackScan", "globalsScan"),
+    *("dedicatedMarkTime", "fractionalMarkTime", "assistTime", "idleMarkTime"),
+)
 WORK_FIELDS = frozenset(
     {"stwprocs", "maxprocs", "tSweepTerm", "tMark", "tMarkTerm", "tEnd", "heap0", "heap1", "heap2", "userForced"}
 )
@@ -145,10 +159,12 @@ class _Taken:
 class _Reader:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self._first = self._offset("mstats", "last_gc_unix")
-        self._end = self._offset("mstats", "last_gc_nanotime") + 8
+        self._first = min(self._offset("mstats", name) for name in STATS_FIELDS)
+        self._end = max(self._offset("mstats", name) + size for name, size in STATS_FIELDS.items())
+        self._controller_size = max(self._offset("gcControllerState", name) for name in CONTROLLER_FIELDS) + 8
         work = runtime.layout.fields("workType")
-        self._work = {name: work[name] - work["tEnd"] for name in WORK_FIELDS} if work.keys() >= WORK_FIELDS else {}
+        places = {name: work[name] - work["tEnd"] for name in WORK_FIELDS} if work.keys() >= WORK_FIELDS else {}
+        self._work = places if all(-WORK_BEFORE <= at <= WORK_AFTER - 8 for at in places.values()) else {}
 
     def _offset(self, structure: str, field: str) -> int:
         return self._runtime.layout.offset(structure, field)
@@ -158,7 +174,7 @@ class _Reader:
         at = self._runtime.addresses
         pieces = [
             (at.memstats + self._first, self._end - self._first),
-            (at.controller, CONTROLLER_SIZE),
+            (at.controller, self._controller_size),
             (at.t_end - WORK_BEFORE, WORK_BEFORE + WORK_AFTER if at.t_end and self._work else 0),
             (at.init_time, 8 if at.init_time else 0),
         ]
@@ -174,7 +190,7 @@ class _Reader:
     def figures(self, taken: _Taken) -> GcFigures:
         """What the bytes mean."""
         cycles, forced = (self._stat(taken, name, "<I") for name in ("numgc", "numforcedgc"))
-        percent = int.from_bytes(taken.controller[:4], "little", signed=True)
+        percent = self._control(taken, "gcPercent", 4, signed=True)
         limit = self._control(taken, "memoryLimit")
         goal = self._control(taken, "gcPercentHeapGoal")
         return GcFigures(
@@ -199,8 +215,9 @@ class _Reader:
             raise ImplausibleMemoryError(f"process {self._runtime.pid} says that GC took {value} of its CPU time")
         return value
 
-    def _control(self, taken: _Taken, name: str) -> int:
-        return int.from_bytes(taken.controller[self._offset("gcControllerState", name) :][:8], "little")
+    def _control(self, taken: _Taken, name: str, size: int = 8, *, signed: bool = False) -> int:
+        at = self._offset("gcControllerState", name)
+        return int.from_bytes(taken.controller[at : at + size], "little", signed=signed)
 
     def _pauses(self, taken: _Taken, cycles: int) -> tuple[PastPause, ...]:
         durations, ends = (

@@ -1,0 +1,19 @@
+"""Damaged memory costs a typed error and no more. `make fuzz` looks for new ones; here a fixed number is tried."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+EXAMPLES = 150
+
+
+def test_no_damaged_process_of_a_fixed_series_does_more_than_be_refused() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.fuzz.run_memory", "--examples", str(EXAMPLES)],
+        cwd=Path(__file__).resolve().parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "damaged processes, 0 not survived" in done.stdout
