@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from gosonde_agent.errors import UnsupportedBinaryError
@@ -22,6 +23,8 @@ from gosonde_agent.golang.buildinfo import parse_version, read_version_string
 from gosonde_agent.golang.dwarf import read_structures
 from gosonde_agent.golang.elf import ElfImage
 from gosonde_agent.golang.layouts import layout_of, structure_names
+from gosonde_agent.golang.wait_reasons import wait_reason
+from gosonde_agent.sources.memory import candidates
 
 from tests import real_binaries, toolchains
 from tests.integration.watching import Watch, watching
@@ -59,6 +62,22 @@ def test_every_probe_is_proved_and_the_kinds_of_functions_are_numbered_as_in_the
         if (details := known.pclntab.details_of(entry)) is not None and details.func_id
     )
     assert set(generated) == {known.layout.func_ids["wrapper"]}
+
+
+@pytest.mark.parametrize("version", real_binaries.ESBUILD)
+def test_wait_reasons_have_the_names_that_the_program_has(version: str) -> None:
+    path = real_binaries.esbuild(version)
+    known = load(path)
+    with path.open("rb") as file:
+        image = ElfImage(file.fileno())
+        table, count = candidates.find(image, file.fileno(), known.pclntab, known.layout).wait_reasons
+        headers = [
+            (image.pointer(at), int.from_bytes(image.read(at + 8, 8), "little"))
+            for at in range(table, table + count * 16, 16)
+        ]
+        names = [image.read(text, size).decode() if size else "" for text, size in headers]
+    assert count >= 27
+    assert names == [wait_reason(known.version.minor, code) for code in range(count)]
 
 
 @pytest.mark.parametrize("architecture", ["amd64", "arm64"])
@@ -198,33 +217,44 @@ def test_what_is_counted_from_birth_is_what_the_program_itself_lists_when_it_is_
         assert watch.nothing_lost()
 
 
-@pytest.mark.usefixtures("ebpf")
-def test_memory_of_go_120_shows_the_goroutines_that_the_program_itself_lists(tmp_path: Path) -> None:
-    with serving("1.20.7", tmp_path) as server, contextlib.ExitStack() as stack:
+@pytest.mark.parametrize("version", ["1.17.5", "1.20.7"])
+def test_memory_shows_the_goroutines_and_stacks_that_the_program_itself_lists(version: str, tmp_path: Path) -> None:
+    with serving(version, tmp_path) as server, contextlib.ExitStack() as stack:
         server.get()
         for _ in range(CONNECTIONS):
             stack.enter_context(socket.create_connection(("127.0.0.1", server.port)))
         with_all = CONNECTIONS + 3  # main, what reads the input, what listens
         end = time.monotonic() + 30
-        shown: dict[int, str] = {}
+        shown: list[dict[str, Any]] = []
         while len(shown) < with_all and time.monotonic() < end:
             command = [str(GOSONDE), "goroutines", "--json", str(server.process.pid)]
             done = subprocess.run(command, capture_output=True, text=True, check=True)
-            shown = {row["goid"]: row["created_by"]["function"] for row in json.loads(done.stdout) if not row["system"]}
-        text = server.dump()
-        listed = {int(goid) for goid in re.findall(r"^goroutine (\d+) \[", text, re.MULTILINE)} - {0}
-        assert {goid for goid in listed if goid in shown} == set(shown)
-        assert Counter(shown.values())["net/http.(*Server).Serve"] == CONNECTIONS
+            shown = [row for row in json.loads(done.stdout) if not row["system"]]
+        listed = dumped(server.dump())
+    assert len(shown) == with_all
+    assert Counter(row["created_by"]["function"] for row in shown)["net/http.(*Server).Serve"] == CONNECTIONS
+    for row in shown:
+        frames = iter(listed[row["goid"]])
+        own = [(frame["function"], frame["line"]) for frame in row["stack"] if not frame["function"].startswith(SYSTEM)]
+        assert len(own) > 3
+        assert all(frame in frames for frame in own), "they are listed in the same order, among wrappers"
 
 
-@pytest.mark.usefixtures("ebpf")
-@pytest.mark.parametrize("version", ["1.17.5", "1.18.3"])
-def test_memory_of_go_that_is_not_known_whole_is_not_read_and_says_what_is_missing(
-    version: str, tmp_path: Path
-) -> None:
-    with serving(version, tmp_path) as server:
+def dumped(text: str) -> dict[int, list[tuple[str, int]]]:
+    """(function, line) of each frame by goroutine, as the runtime prints them."""
+    found = {}
+    for section in text.split("\n\n"):
+        header = re.match(r"goroutine (\d+) \[", section)
+        if header is not None:
+            frames = re.findall(r"^(\S.*)\(.*\)\n\t\S+:(\d+)", section, re.MULTILINE)
+            found[int(header[1])] = [(function, int(line)) for function, line in frames]
+    return found
+
+
+def test_memory_of_go_that_is_not_known_whole_is_not_read_and_says_what_is_missing(tmp_path: Path) -> None:
+    with serving("1.18.3", tmp_path) as server:
         command = [str(GOSONDE), "goroutines", "--json", str(server.process.pid)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 3
-    assert re.search(r"where \S+ lies is not known \(go1\.1[78]", done.stderr)
+    assert re.search(r"where \S+ lies is not known \(go1\.18", done.stderr)
     assert not done.stdout

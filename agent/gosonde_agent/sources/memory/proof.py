@@ -34,6 +34,7 @@ class Addresses:
         by: How they were found: "symbols", "DWARF" or "instructions".
         allglen: The length that is published; allgptr is not needed, for allgs begins with the same pointer.
         t_end: Of runtime.work.tEnd; 0 until a GC cycle has ended, which is its proof.
+        controller: Of runtime.gcController; 0 where the version has no figures in it.
         init_time: Of runtime.runtimeInitTime; 0 when it was not found.
         wait_reasons: (address, count) of runtime.waitReasonStrings; (0, 0) when it was not found.
     """
@@ -79,11 +80,17 @@ class Prover:
             allp=allp,
             sched=self._only("sched", candidates.sched, self._is_sched(allgs, allp)),
             memstats=memstats,
-            controller=self._only("gcController", candidates.controller, self._is_controller),
+            controller=self._controller(candidates),
             t_end=self.t_end(candidates, memstats),
             init_time=next((at for at in candidates.init_time if self._is_init_time(at)), 0),
             wait_reasons=candidates.wait_reasons,
         )
+
+    def _controller(self, candidates: Candidates) -> int:
+        """0 before Go 1.19, which gave gcController what its figures and their proof rest on."""
+        if not self._layout.has("gcControllerState", "memoryLimit"):
+            return 0
+        return self._only("gcController", candidates.controller, self._is_controller)
 
     def t_end(self, candidates: Candidates, memstats: int) -> int:
         """Where runtime.work.tEnd is: it equals memstats.last_gc_nanotime. 0 when no cycle has ended, or not found."""
