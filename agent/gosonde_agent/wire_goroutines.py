@@ -42,6 +42,8 @@ def _encode(goroutine: Goroutine) -> agent_pb2.Goroutine:
         active=goroutine.active,
         complete=goroutine.complete,
         stack=[_place(frame) for frame in goroutine.stack],
+        waits_for=goroutine.waits_for,
+        stack_bytes=goroutine.stack_bytes,
     )
     if goroutine.wait_ns is not None:
         message.wait_ns = goroutine.wait_ns
@@ -75,6 +77,8 @@ def decode(response: Response) -> list[Goroutine]:
             active=message.active,
             complete=message.complete,
             stack=tuple(_location(frame) for frame in message.stack),
+            waits_for=message.waits_for,
+            stack_bytes=message.stack_bytes,
         )
         for message in response.goroutines
     ]

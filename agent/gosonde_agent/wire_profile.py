@@ -1,10 +1,9 @@
 """Goroutines as a pprof goroutine profile (profile.proto), with labels that pprof's own lacks."""
 
 import gzip
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 
-from gosonde.errors import OverloadedError
 from gosonde_pb.pprof.v1 import profile_pb2
 
 from gosonde_agent.golang.pclntab import Location
@@ -13,6 +12,9 @@ from gosonde_agent.sources.memory.dump import Goroutine
 #: Labels of a sample.
 STATE, WAIT_REASON, CREATED_BY, AGE, WAITS_FOR = "state", "wait_reason", "created_by", "age", "waits_for"
 AGE_UNIT = "seconds"
+GOIDS, STACK_BYTES, STACK_UNIT = "goids", "stack_bytes", "bytes"
+#: Goroutines of one sample, so that its list of goids stays short.
+MOST_TOGETHER = 2_000
 #: The profile's comment, by which the collector knows it.
 READ_BY_GOSONDE = "read by gosonde"
 
@@ -30,24 +32,29 @@ _Key = tuple[tuple[Location, ...], str, str, Location, int | None, str]
 def encode_profile(goroutines: Iterable[Goroutine], taken_unix_nano: int) -> bytes:
     """The profile, gzipped, of all goroutines that pprof would show: those that are not the runtime's own.
 
-    Goroutines that agree in stack, state, wait reason, creation site and age (in whole seconds) are one sample.
-
-    Raises:
-        OverloadedError: There are more different ones than fit into a profile.
+    Goroutines that agree in stack, state, wait reason, creation site and age (in whole seconds) are one sample, or as
+    many as it takes for MOST_TOGETHER in each. Its labels have their goids, and what their stacks take together.
     """
-    counts: Counter[_Key] = Counter()
-    room = MAX_FRAMES
+    groups: dict[_Key, _Group] = {}
     for goroutine in goroutines:
-        if goroutine.system:
-            continue
-        key = _key(goroutine)
-        if key not in counts and (room := room - SAMPLE_FRAMES - len(goroutine.stack)) < 0:
-            raise OverloadedError(f"the goroutines are too different for one profile: {len(counts)} samples and more")
-        counts[key] += 1
+        if not goroutine.system:
+            groups.setdefault(_key(goroutine), _Group()).add(goroutine)
     writer = _Writer(taken_unix_nano)
-    for key, count in counts.most_common():
-        writer.add(key, count)
+    for key, group in sorted(groups.items(), key=lambda item: -len(item[1].goids)):
+        for start in range(0, len(group.goids), MOST_TOGETHER):
+            together = slice(start, start + MOST_TOGETHER)
+            writer.add(key, group.goids[together], sum(group.stack_bytes[together]))
     return gzip.compress(writer.profile.SerializeToString(), compresslevel=6, mtime=0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    goids: list[int] = field(default_factory=list)
+    stack_bytes: list[int] = field(default_factory=list)
+
+    def add(self, goroutine: Goroutine) -> None:
+        self.goids.append(goroutine.goid)
+        self.stack_bytes.append(goroutine.stack_bytes)
 
 
 def _key(goroutine: Goroutine) -> _Key:
@@ -69,16 +76,24 @@ class _Writer:
         self.profile.period_type.unit = self._string("count")
         self.profile.comment.append(self._string(READ_BY_GOSONDE))
 
-    def add(self, key: _Key, count: int) -> None:
+    def add(self, key: _Key, goids: Sequence[int], stack_bytes: int) -> None:
         stack, status, wait_reason, created_by, age, waits_for = key
-        sample = self.profile.sample.add(value=[count], location_id=[self._location(frame) for frame in stack])
+        sample = self.profile.sample.add(value=[len(goids)], location_id=[self._location(frame) for frame in stack])
         site = f"{created_by.function} {created_by.file}:{created_by.line}" if created_by.function else ""
-        texts = ((STATE, status), (WAIT_REASON, wait_reason), (CREATED_BY, site), (WAITS_FOR, waits_for))
+        texts = (
+            (STATE, status),
+            (WAIT_REASON, wait_reason),
+            (CREATED_BY, site),
+            (WAITS_FOR, waits_for),
+            (GOIDS, " ".join(map(str, goids))),
+        )
         for name, value in texts:
             if value:
                 sample.label.add(key=self._string(name), str=self._string(value))
         if age is not None:
             sample.label.add(key=self._string(AGE), num=age, num_unit=self._string(AGE_UNIT))
+        if stack_bytes:
+            sample.label.add(key=self._string(STACK_BYTES), num=stack_bytes, num_unit=self._string(STACK_UNIT))
 
     def _string(self, text: str) -> int:
         index = self._strings.setdefault(text, len(self._strings))

@@ -142,6 +142,8 @@ class Finding:
     first_seen_unix_nano: int
     witnesses: dict[str, str]
     details: dict[str, str]
+    pattern: str = ""
+    restarts: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,4 +328,6 @@ def finding_of(found: collector_pb2.Finding) -> Finding:
         found.first_seen_unix_nano,
         {witness.name: verdict_name(witness.verdict) for witness in found.witnesses},
         {witness.name: witness.detail for witness in found.witnesses},
+        found.pattern,
+        found.restarts,
     )

@@ -27,6 +27,18 @@ class Sign:
 
 
 @dataclass(frozen=True, slots=True)
+class Persistence:
+    """How many goroutines of an earlier snapshot are in a later one too."""
+
+    witness: str
+    earlier_unix_nano: int
+    later_unix_nano: int
+    earlier: int
+    persisted: int
+    later: int
+
+
+@dataclass(frozen=True, slots=True)
 class Explanation:
     """A finding with its evidence. docs/json.md says more."""
 
@@ -38,6 +50,12 @@ class Explanation:
     gc_signs: tuple[Sign, ...]
     opened_unix_nano: int
     grew_unix_nano: int
+    details: dict[str, str]
+    shares: dict[str, float]
+    oldest_wait_ns: int
+    persistence: Persistence | None
+    stack_bytes: int | None
+    heap_bytes: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +92,9 @@ class FindingsClient(CollectorClient):
 
 
 def _explanation(answer: collector_pb2.ExplainFindingResponse) -> Explanation:
+    finding = finding_of(answer.finding)
     return Explanation(
-        finding_of(answer.finding),
+        finding,
         answer.cause_reason,
         {state.state: state.goroutines for state in answer.states},
         tuple(StackFrame(frame.function, frame.file, frame.line) for frame in answer.stack),
@@ -83,4 +102,16 @@ def _explanation(answer: collector_pb2.ExplainFindingResponse) -> Explanation:
         tuple(Sign(sign.name, verdict_name(sign.verdict), sign.detail) for sign in answer.gc_signs),
         answer.opened_unix_nano,
         answer.grew_unix_nano,
+        finding.details,
+        dict(answer.shares),
+        answer.oldest_wait_ns,
+        _persistence(answer.persistence) if answer.HasField("persistence") else None,
+        answer.stack_bytes if answer.HasField("stack_bytes") else None,
+        answer.heap_bytes if answer.HasField("heap_bytes") else None,
+    )
+
+
+def _persistence(kept: collector_pb2.Persistence) -> Persistence:
+    return Persistence(
+        kept.witness, kept.earlier_unix_nano, kept.later_unix_nano, kept.earlier, kept.persisted, kept.later
     )

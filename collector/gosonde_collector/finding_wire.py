@@ -4,6 +4,8 @@ from gosonde_pb.v1 import collector_pb2
 
 from gosonde_collector.analysis.explanation import Explanation
 from gosonde_collector.analysis.gctraces import Comparison
+from gosonde_collector.analysis.growth import SECOND
+from gosonde_collector.analysis.persistence import Persistence
 from gosonde_collector.evidence.gctrace import GcTrace
 from gosonde_collector.query_wire import VERDICTS, finding_message
 
@@ -23,6 +25,22 @@ def explanation(found: Explanation) -> collector_pb2.ExplainFindingResponse:
         ],
         opened_unix_nano=finding.opened_unix_nano,
         grew_unix_nano=finding.grew_unix_nano,
+        shares=dict(found.shares),
+        oldest_wait_ns=finding.oldest_wait_s * SECOND,
+        persistence=_persistence(finding.persistence) if finding.persistence else None,
+        stack_bytes=found.stack_bytes,
+        heap_bytes=found.heap_bytes,
+    )
+
+
+def _persistence(kept: Persistence) -> collector_pb2.Persistence:
+    return collector_pb2.Persistence(
+        witness=kept.witness,
+        earlier_unix_nano=kept.earlier_unix_nano,
+        later_unix_nano=kept.later_unix_nano,
+        earlier=kept.earlier,
+        persisted=kept.persisted,
+        later=kept.later,
     )
 
 

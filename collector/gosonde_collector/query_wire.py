@@ -136,6 +136,8 @@ def finding_message(finding: Finding) -> collector_pb2.Finding:
             collector_pb2.Witness(name=witness.name, verdict=VERDICTS[witness.verdict], detail=witness.detail)
             for witness in finding.witnesses
         ],
+        pattern=finding.pattern,
+        restarts=finding.restarts,
     )
 
 

@@ -15,6 +15,7 @@ from gosonde.collector_client import Finding
 from gosonde.commands._asking import DEFAULT_ADDRESS, Collector, Host, Json, Pid
 from gosonde.findings_client import Explanation, FindingsClient
 
+MIB = 1 << 20
 STYLES = {"opened": "bold yellow", "growing": "bold red", "stable": "cyan", "resolved": "dim"}
 MARKS = {"agrees": ("✓", "green"), "disagrees": ("✗", "red"), "silent": ("·", "dim")}
 
@@ -73,13 +74,32 @@ def _sections(explanation: Explanation) -> Iterator[tuple[str, Sequence[str]]]:
     """(title, lines) of each kind of evidence; no lines when there is none."""
     yield "live goroutines", _live(explanation.points)
     states = [f"{count:>8,} {rendering.cell(state)}" for state, count in explanation.states.items()]
-    yield "states", states
+    yield "states", [*states, *_shares(explanation)]
+    yield "the goroutines", _goroutines(explanation)
     frames = [f"{rendering.cell(f.function)}  {rendering.cell(f.file)}:{f.line}" for f in explanation.stack]
     yield f"the stack of most ({rendering.cell(explanation.cause_reason)})", frames
     signs = [
         f"{MARKS.get(s.verdict, ('?', ''))[0]} {s.name:<17} {rendering.cell(s.detail)}" for s in explanation.gc_signs
     ]
     yield "garbage collection", signs
+
+
+def _shares(explanation: Explanation) -> list[str]:
+    parts = ", ".join(f"{share:.0%} {state}" for state, share in explanation.shares.items())
+    return [f"{'':>8} {parts}"] if parts else []
+
+
+def _goroutines(explanation: Explanation) -> list[str]:
+    """What is known of them as individuals, and what they hold."""
+    lines = []
+    if kept := explanation.persistence:
+        apart = rendering.duration(kept.later_unix_nano - kept.earlier_unix_nano)
+        lines.append(f"of {kept.earlier:,} seen {apart} before, {kept.persisted:,} are still there ({kept.witness})")
+    if explanation.oldest_wait_ns:
+        lines.append(f"the oldest has waited for {rendering.duration(explanation.oldest_wait_ns)}")
+    held = (("their stacks take", explanation.stack_bytes), ("they allocated and hold", explanation.heap_bytes))
+    lines += [f"{what} {size / MIB:,.1f} MiB" for what, size in held if size is not None]
+    return lines
 
 
 def _live(points: Sequence[tuple[int, int]]) -> list[str]:
@@ -101,7 +121,10 @@ def _print(out: Console, finding: Finding) -> None:
         out.print(_line(f"{site.file}:{site.line}"))
     out.print(_line(_numbers(finding)))
     out.print(_line(f"host {finding.host}, process {finding.process.pid}, {finding.process.exe}"))
-    out.print(_line(f"confidence {finding.confidence:.2f}, cause {finding.cause}, finding {finding.id}"))
+    again = f", {finding.restarts} restarts of the process" if finding.restarts else ""
+    pattern = f", {finding.pattern}" if finding.pattern else ""
+    known = f"confidence {finding.confidence:.2f}, cause {finding.cause}{pattern}, finding {finding.id}{again}"
+    out.print(_line(known))
     for name, verdict in finding.witnesses.items():
         mark, colour = MARKS.get(verdict, ("?", ""))
         detail = rendering.cell(finding.details.get(name, ""))

@@ -5,12 +5,14 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from gosonde_collector.analysis import finding, gctraces
+from gosonde_collector.analysis.album import Album
 from gosonde_collector.analysis.causes import UNKNOWN, Cause, classify
-from gosonde_collector.analysis.finding import RESOLVED, Finding, finding_id
+from gosonde_collector.analysis.finding import RESOLVED, Evidence, Finding
 from gosonde_collector.analysis.gctraces import GcTraces
 from gosonde_collector.analysis.growth import SECOND, Growth, Steps, find_growth
+from gosonde_collector.analysis.persistence import Persistence, persistence, weighed
 from gosonde_collector.analysis.survey import Survey
-from gosonde_collector.analysis.witnesses import Snapshots, Witness, counting_witnesses, usable
+from gosonde_collector.analysis.witnesses import Snapshots, counting_witnesses, usable
 from gosonde_collector.evidence.model import LEAK
 from gosonde_collector.model import ProcessFilter
 from gosonde_collector.store.protocol import Store
@@ -30,6 +32,7 @@ class Analyst:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._survey = Survey(store)
+        self._album = Album(store)
         self.traces = GcTraces()
         self._findings = {record.id: Finding.from_record(record) for record in store.findings()}
         self._saved: dict[str, tuple[str, int]] = {}
@@ -45,6 +48,7 @@ class Analyst:
 
     def run(self) -> None:
         """Judges every site that may grow anew, and stores what changed. Raises StoreError."""
+        self._album.open()
         updated = list(self._judged(self._survey.suspects()))
         updated += self._revisited({found.id for found in updated})
         self._findings = {**self._findings, **{found.id: found for found in updated}}
@@ -63,9 +67,14 @@ class Analyst:
         for series in suspects:
             growth = find_growth(Steps(series.unix_nano, series.created, series.exited, series.until_unix_nano))
             if growth:
-                witnesses, cause = self._evidence(series, growth)
-                key = finding_id(series.host, series.process.key, series.site)
-                yield finding.grown(series, growth, witnesses, cause, self._findings.get(key))
+                yield finding.grown(series, growth, self._evidence(series, growth), self._previous(series))
+
+    def _previous(self, series: Series) -> Finding | None:
+        """The site's finding in this process, or in one that ended before this one began."""
+        place = (series.host, series.process.key, series.site.pc)
+        here = [found for found in self._findings.values() if (found.host, found.process, found.site.pc) == place]
+        before = [found for found in self._findings.values() if finding.succeeds(found, series)]
+        return max(here or before, key=lambda found: found.grew_unix_nano, default=None)
 
     def _revisited(self, grown: set[str]) -> list[Finding]:
         """What becomes of findings that are not resolved and do not grow now."""
@@ -76,20 +85,30 @@ class Analyst:
     def _rested(self, found: Finding, series: Series | None) -> Finding:
         if series is None:
             return finding.ended(found)
-        witnesses, _ = self._evidence(series, None)
-        return finding.not_grown(found, series, witnesses)
+        return finding.not_grown(found, series, self._evidence(series, None))
 
-    def _evidence(self, series: Series, growth: Growth | None) -> tuple[tuple[Witness, ...], Cause]:
-        key = series.process.key
+    def _evidence(self, series: Series, growth: Growth | None) -> Evidence:
+        place = series.host, series.process.key
         newest = Snapshots(
-            self._store.newest_snapshot(series.host, key, from_memory=True),
-            self._store.newest_snapshot(series.host, key, from_memory=False),
-            self._store.newest_snapshot(series.host, key, from_memory=False, kind=LEAK),
+            self._album.newest(*place, from_memory=True),
+            self._album.newest(*place, from_memory=False),
+            self._album.newest(*place, from_memory=False, kind=LEAK),
         )
         others = self._survey.sites_beside(series) if newest.any else ()
-        traced = gctraces.witness(series, growth, self.traces.of(series.host, key))
-        witnesses = (*counting_witnesses(series, growth, newest, others), traced)
-        return witnesses, _cause(series, growth, (newest.memory, newest.pprof))
+        traced = gctraces.witness(series, growth, self.traces.of(*place))
+        kept = self._persistence(series, newest)
+        counted = (weighed(witness, series, kept) for witness in counting_witnesses(series, growth, newest, others))
+        return Evidence((*counted, traced), _cause(series, growth, (newest.memory, newest.pprof)), kept)
+
+    def _persistence(self, series: Series, newest: Snapshots) -> Persistence | None:
+        """As far as snapshots that are not too old tell."""
+        for witness, latest in (("memory", newest.memory), ("pprof", newest.pprof)):
+            if latest is not None and usable(series, latest):
+                from_memory = latest is newest.memory
+                before = self._album.earlier(series.host, series.process.key, from_memory=from_memory)
+                if found := persistence(witness, series.site, before, latest):
+                    return found
+        return None
 
     def _save(self, updated: list[Finding]) -> None:
         now = time.time_ns()

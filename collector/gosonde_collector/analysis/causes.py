@@ -74,6 +74,7 @@ class Cause:
         stack: The stack that most of them have, innermost first.
         states: How many goroutines are in each state or wait for each reason, the most first.
         callers: Functions that make HTTP requests, for causes that lie with one of them.
+        oldest_wait_s: The longest wait among them, as far as the runtime has noted it.
     """
 
     name: str = UNKNOWN
@@ -81,6 +82,7 @@ class Cause:
     stack: tuple[Frame, ...] = ()
     states: tuple[tuple[str, int], ...] = ()
     callers: tuple[str, ...] = ()
+    oldest_wait_s: int = 0
 
 
 def classify(site: Site, profile: GoroutineProfile, growth: Growth | None) -> Cause:
@@ -102,7 +104,8 @@ def classify(site: Site, profile: GoroutineProfile, growth: Growth | None) -> Ca
     typical = max((g for g in groups if name in {UNKNOWN, UNBOUNDED} or _cause(site, g) == name), key=_size)
     what = ", ".join(f"{number} {state}" for state, number in states.most_common(3))
     callers = _callers(profile) if name in {HTTP_BODY, HTTP_IDLE} else ()
-    return Cause(name, f"of {total} goroutines: {what}", typical.frames, tuple(states.most_common()), callers)
+    oldest = max(group.wait_s for group in groups)
+    return Cause(name, f"of {total} goroutines: {what}", typical.frames, tuple(states.most_common()), callers, oldest)
 
 
 def _relevant(site: Site, profile: GoroutineProfile) -> list[GoroutineGroup]:

@@ -5,12 +5,16 @@ from typing import Final
 
 from gosonde.errors import NotFoundError
 
+from gosonde_collector.analysis.album import Album
 from gosonde_collector.analysis.analyst import Analyst
 from gosonde_collector.analysis.finding import Finding
 from gosonde_collector.analysis.gc_signs import gc_signs
 from gosonde_collector.analysis.growth import LOOKBACK_NS, Steps, moments
+from gosonde_collector.analysis.matching import goroutines_of, plain_name
 from gosonde_collector.analysis.witnesses import Witness, usable
-from gosonde_collector.model import ProcessFilter
+from gosonde_collector.evidence.context import HeapProfile
+from gosonde_collector.evidence.model import GoroutineProfile
+from gosonde_collector.model import ProcessFilter, Site
 from gosonde_collector.store.protocol import Store
 from gosonde_collector.store.records import Series
 
@@ -18,15 +22,28 @@ from gosonde_collector.store.records import Series
 POINTS: Final = 120
 #: Cycles of the process that are looked at.
 CYCLES: Final = 1_000
+#: States of goroutines that do not wait.
+AT_WORK: Final = ("runnable", "running", "syscall")
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """A finding with its evidence. `points` are (unix_nano, live), oldest first; empty when the process has ended."""
+    """A finding with its evidence.
+
+    Attributes:
+        points: (unix_nano, live), oldest first; empty when the process has ended, as the following then are.
+        shares: Which part of the goroutines is "runnable", "running", in a "syscall", or "waiting".
+        stack_bytes: What their stacks take, None when the newest snapshot does not tell.
+        heap_bytes: What is in use of what they allocated, None without a heap profile: an estimate of the runtime's, by
+            the function that the goroutines run first.
+    """
 
     finding: Finding
-    points: tuple[tuple[int, int], ...]
-    gc_signs: tuple[Witness, ...]
+    points: tuple[tuple[int, int], ...] = ()
+    gc_signs: tuple[Witness, ...] = ()
+    shares: tuple[tuple[str, float], ...] = ()
+    stack_bytes: int | None = None
+    heap_bytes: int | None = None
 
 
 def explain(store: Store, analyst: Analyst, finding_id: str) -> Explanation:
@@ -36,8 +53,43 @@ def explain(store: Store, analyst: Analyst, finding_id: str) -> Explanation:
         raise NotFoundError(f"there is no finding {finding_id}; `gosonde findings` lists those that there are")
     series = store.site_series(finding.host, finding.process, finding.site.pc, LOOKBACK_NS)
     if series is None:
-        return Explanation(finding, (), ())
-    return Explanation(finding, _points(series), _signs(store, analyst, series))
+        return Explanation(finding)
+    album = Album(store)
+    album.open()
+    snapshot = album.newest(series.host, series.process.key, from_memory=True)
+    profile = snapshot.profile if snapshot and usable(series, snapshot) else None
+    return Explanation(
+        finding,
+        _points(series),
+        _signs(store, analyst, series, profile),
+        _shares(finding),
+        _stack_bytes(series.site, profile),
+        _heap_bytes(series.site, store.newest_heap(series.host, series.process.key)),
+    )
+
+
+def _shares(finding: Finding) -> tuple[tuple[str, float], ...]:
+    total = sum(count for _, count in finding.states)
+    counts = dict.fromkeys(("waiting", *AT_WORK), 0)
+    for state, count in finding.states:
+        counts[state if state in AT_WORK else "waiting"] += count
+    return tuple((state, count / total) for state, count in counts.items()) if total else ()
+
+
+def _stack_bytes(site: Site, profile: GoroutineProfile | None) -> int | None:
+    stacks = sum(group.stack_bytes for group in goroutines_of(profile, site)) if profile else 0
+    return stacks or None
+
+
+def _heap_bytes(site: Site, heap: HeapProfile | None) -> int | None:
+    start = plain_name(site.start_function)
+    if heap is None or not start:
+        return None
+    return sum(
+        sample.inuse_bytes
+        for sample in heap.samples
+        if sample.frames and plain_name(sample.frames[-1].function) == start
+    )
 
 
 def _points(series: Series) -> tuple[tuple[int, int], ...]:
@@ -47,9 +99,7 @@ def _points(series: Series) -> tuple[tuple[int, int], ...]:
     return tuple(zip(at.tolist(), (created - exited).tolist(), strict=True))
 
 
-def _signs(store: Store, analyst: Analyst, series: Series) -> tuple[Witness, ...]:
+def _signs(store: Store, analyst: Analyst, series: Series, profile: GoroutineProfile | None) -> tuple[Witness, ...]:
     key = series.process.key
     cycles = [c for c in store.gc_cycles(ProcessFilter(series.host, key.pid), CYCLES) if c.process == key]
-    snapshot = store.newest_snapshot(series.host, key, from_memory=True)
-    profile = snapshot.profile if snapshot and usable(series, snapshot) else None
     return gc_signs(series, cycles, analyst.traces.of(series.host, key), profile)

@@ -6,7 +6,8 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 from gosonde_collector.analysis.causes import UNKNOWN, Cause
-from gosonde_collector.analysis.growth import SECOND, Growth
+from gosonde_collector.analysis.growth import SECOND, Growth, swings
+from gosonde_collector.analysis.persistence import Persistence
 from gosonde_collector.analysis.remedies import remedy
 from gosonde_collector.analysis.witnesses import AGREES, DISAGREES, Witness
 from gosonde_collector.evidence.model import Frame
@@ -28,6 +29,20 @@ PROVING: Final = 0.9
 STOPPED: Final = 0.6
 #: A finding is resolved when the live count has fallen back by this share of its rise.
 FALLEN: Final = 0.5
+#: What became of a count that grew: it stays, it fell, or it rose and fell several times.
+PLATEAU, BURST, BATCH = "plateau", "burst", "batch"
+SEVERAL: Final = 2
+#: A process that takes another's place may seem to have begun that long before that one's last observation.
+CLOCKS_NS: Final = 5 * SECOND
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What every kind of evidence says of a site at one time."""
+
+    witnesses: tuple[Witness, ...]
+    cause: Cause
+    persistence: Persistence | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +50,7 @@ class Finding:
     """A site whose live count grew, or grows.
 
     Attributes:
-        id: The same for one site of one process image, whenever and wherever it is computed.
+        id: The same for one site of one build on one host, from process to process that takes the place of another.
         live: Created less exited since counting began.
         growth_per_second: 0 unless it grows now.
         first_seen_unix_nano: When the growth began.
@@ -48,6 +63,11 @@ class Finding:
         cause_reason: What the cause was told from.
         stack: The stack that most of its goroutines have, innermost first.
         states: How many are in each state or wait for each reason.
+        oldest_wait_s: The longest wait among them, in seconds, as far as the runtime has noted it.
+        pattern: How the live count goes: Growth.shape while it grows, afterwards PLATEAU, BURST or BATCH.
+        restarts: How often the process that leaked ended and another one leaks in its place.
+        ended: The process ended, and the finding with it.
+        persistence: Whether goroutines stayed from one snapshot to another; None without two of them.
     """
 
     id: str
@@ -72,6 +92,11 @@ class Finding:
     cause_reason: str = ""
     stack: tuple[Frame, ...] = ()
     states: tuple[tuple[str, int], ...] = ()
+    oldest_wait_s: int = 0
+    pattern: str = ""
+    restarts: int = 0
+    ended: bool = False
+    persistence: Persistence | None = None
 
     def record(self, now_unix_nano: int) -> FindingRecord:
         """For the store."""
@@ -86,6 +111,7 @@ class Finding:
         values["witnesses"] = tuple(Witness(**witness) for witness in values["witnesses"])
         values["stack"] = tuple(Frame(**frame) for frame in values.get("stack", ()))
         values["states"] = tuple((state, count) for state, count in values.get("states", ()))
+        values["persistence"] = Persistence(**kept) if (kept := values.get("persistence")) else None
         return cls(**values)
 
 
@@ -95,18 +121,21 @@ def finding_id(host: str, process: ProcessKey, site: Site) -> str:
     return hashlib.blake2b("\0".join(map(str, parts)).encode(), digest_size=8).hexdigest()
 
 
-def grown(
-    series: Series, growth: Growth, witnesses: tuple[Witness, ...], cause: Cause, previous: Finding | None
-) -> Finding:
-    """The finding of a site that grows now. A cause that was known stays so when the evidence for it is gone."""
+def grown(series: Series, growth: Growth, evidence: Evidence, previous: Finding | None) -> Finding:
+    """The finding of a site that grows now. A cause that was known stays so when the evidence for it is gone.
+
+    `previous` is the site's in the same process, or in one that ended before this one began.
+    """
     now = series.until_unix_nano
     live = int(series.live[-1])
-    again = previous if previous and previous.state != RESOLVED else None
+    witnesses = evidence.witnesses
+    again = previous if previous and (previous.state != RESOLVED or previous.ended) else None
+    counted = again if again and not again.ended else None
     opened = again.opened_unix_nano if again else now
     confidence = judge(growth, witnesses)
     first_seen = min(again.first_seen_unix_nano, growth.since_unix_nano) if again else growth.since_unix_nano
     found = Finding(
-        id=finding_id(series.host, series.process.key, series.site),
+        id=previous.id if previous else finding_id(series.host, series.process.key, series.site),
         state=GROWING if now - opened >= CONFIRM_NS else OPENED,
         confidence=confidence,
         cause=UNKNOWN,
@@ -121,12 +150,15 @@ def grown(
         opened_unix_nano=opened,
         grew_unix_nano=now,
         window_s=growth.window_s,
-        base=again.base if again else int(series.live.min()),
-        peak=max(live, again.peak if again else live),
+        base=counted.base if counted else int(series.live.min()),
+        peak=max(live, counted.peak if counted else live),
         grown_confidence=confidence,
         witnesses=witnesses,
+        pattern=growth.shape,
+        restarts=previous.restarts + (previous.process != series.process.key) if previous else 0,
+        persistence=evidence.persistence,
     )
-    return with_cause(found, cause, again)
+    return with_cause(found, evidence.cause, again)
 
 
 def with_cause(finding: Finding, cause: Cause, previous: Finding | None) -> Finding:
@@ -139,6 +171,7 @@ def with_cause(finding: Finding, cause: Cause, previous: Finding | None) -> Find
             cause_reason=previous.cause_reason,
             stack=previous.stack,
             states=previous.states,
+            oldest_wait_s=previous.oldest_wait_s,
         )
     return replace(
         finding,
@@ -147,15 +180,29 @@ def with_cause(finding: Finding, cause: Cause, previous: Finding | None) -> Find
         cause_reason=cause.reason,
         stack=cause.stack,
         states=cause.states,
+        oldest_wait_s=cause.oldest_wait_s,
     )
 
 
-def not_grown(finding: Finding, series: Series, witnesses: tuple[Witness, ...]) -> Finding:
+def succeeds(found: Finding, series: Series) -> bool:
+    """Whether a finding ended with its process, and the series is the same site's in one that began afterwards."""
+    same = (found.host, found.exe, found.site.build_id, found.site.pc) == (
+        series.host,
+        series.process.exe,
+        series.site.build_id,
+        series.site.pc,
+    )
+    return found.ended and same and found.grew_unix_nano <= series.process.started_unix_nano + CLOCKS_NS
+
+
+def not_grown(finding: Finding, series: Series, evidence: Evidence) -> Finding:
     """What becomes of a finding whose site does not grow now: growing still for a while, then stable or resolved."""
+    witnesses = evidence.witnesses
     live = int(series.live[-1])
     finding = replace(finding, live=live, peak=max(live, finding.peak), site=series.site)
     if live <= finding.peak - FALLEN * (finding.peak - finding.base):
-        return resolved(replace(finding, witnesses=witnesses))
+        pattern = BATCH if swings(series.live) >= SEVERAL else BURST
+        return resolved(replace(finding, witnesses=witnesses, pattern=pattern))
     if series.until_unix_nano - finding.grew_unix_nano <= finding.window_s * SECOND:
         return finding
     return replace(
@@ -164,6 +211,8 @@ def not_grown(finding: Finding, series: Series, witnesses: tuple[Witness, ...]) 
         growth_per_second=0.0,
         confidence=round(finding.grown_confidence * STOPPED, 2),
         witnesses=witnesses,
+        pattern=PLATEAU,
+        persistence=evidence.persistence,
     )
 
 
@@ -174,7 +223,7 @@ def resolved(finding: Finding) -> Finding:
 
 def ended(finding: Finding) -> Finding:
     """The finding, over because its process ended, and with it every goroutine."""
-    return replace(resolved(finding), live=0)
+    return replace(resolved(finding), live=0, ended=True)
 
 
 def judge(growth: Growth, witnesses: tuple[Witness, ...]) -> float:

@@ -18,11 +18,11 @@ FREQUENT_NS: Final = 80_000_000
 #: The heap at the end of marking against its goal: from here on little is reclaimed, in so many successive cycles.
 FULL: Final = 0.95
 SUCCESSIVE: Final = 3
-#: A mark termination longer than this, while more than that share of goroutines is parked, and for how long: minutes
-#: are what snapshots keep.
+#: A mark termination longer than this, while more than that share of goroutines is parked, and for how many seconds: at
+#: least, because the runtime notes no wait before its next garbage collection.
 LONG_NS: Final = 8_000_000
 PARKED: Final = 0.7
-PARKED_MINUTES: Final = 1
+PARKED_S: Final = 30
 #: Cycles that any sign needs, and those that are looked at.
 MIN_CYCLES, NEWEST = 5, 50
 #: Parts of the time for the correlation, and orders by chance that it is held against.
@@ -37,11 +37,28 @@ def gc_signs(
 ) -> tuple[Witness, ...]:
     """Every sign, for one process; `cycles` are the newest first, `lines` oldest first."""
     return (
+        pauses(cycles),
         interval(cycles[:NEWEST]),
         mark_termination(cycles[:NEWEST], snapshot),
         heap_full(lines),
         frequency(series, cycles),
+        heap(series, lines),
     )
+
+
+def pauses(cycles: Sequence[GcCycle]) -> Witness:
+    """How long the world stood still in each phase: numbers to look at, for or against nothing."""
+    stops: dict[str, list[int]] = {}
+    for pause in (pause for cycle in cycles for pause in cycle.pauses):
+        stops.setdefault(pause.reason, []).append(pause.duration_ns)
+    if not stops:
+        return Witness("pauses", SILENT, "no stop of the world is known")
+    return Witness("pauses", SILENT, "; ".join(f"{phase} {_quantiles(ns)}" for phase, ns in sorted(stops.items())))
+
+
+def _quantiles(durations_ns: Sequence[int]) -> str:
+    middle, high, longest = np.quantile(durations_ns, (0.5, 0.99, 1.0)) / 1e6
+    return f"{len(durations_ns)} times, median {middle:.3f}, 99th percentile {high:.3f}, longest {longest:.3f} ms"
 
 
 def interval(cycles: Sequence[GcCycle]) -> Witness:
@@ -60,9 +77,11 @@ def mark_termination(cycles: Sequence[GcCycle], snapshot: GoroutineProfile | Non
     stops = [p.duration_ns for cycle in cycles for p in cycle.pauses if p.reason == "GC mark termination"]
     if not stops or snapshot is None:
         return Witness("mark termination", SILENT, "no stop or no snapshot with states is known")
-    parked = sum(g.count for g in snapshot.groups if g.state not in AT_WORK and g.wait_minutes >= PARKED_MINUTES)
+    parked = sum(g.count for g in snapshot.groups if g.state not in AT_WORK and g.wait_s >= PARKED_S)
     share = parked / snapshot.goroutines
-    detail = f"longest {max(stops) / 1e6:.3f} ms of {len(stops)}, {share:.0%} of goroutines parked for a minute or more"
+    detail = (
+        f"longest {max(stops) / 1e6:.3f} ms of {len(stops)}, {share:.0%} of goroutines parked for {PARKED_S} s or more"
+    )
     return Witness("mark termination", AGREES if max(stops) > LONG_NS and share > PARKED else DISAGREES, detail)
 
 
@@ -86,17 +105,32 @@ def frequency(series: Series, cycles: Sequence[GcCycle]) -> Witness:
     counts, _ = np.histogram(inside, borders)
     steps = Steps(series.unix_nano, series.created, series.exited, series.until_unix_nano)
     created, exited = steps.at(borders[1:])
-    return _correlation(counts, created - exited, (borders[1] - borders[0]) / SECOND)
+    parts = f"{PARTS} parts of {(borders[1] - borders[0]) / SECOND:.0f} s"
+    return _correlation("gc frequency", counts, created - exited, parts)
 
 
-def _correlation(counts: NDArray[np.int64], live: NDArray[np.int64], seconds: float) -> Witness:
+def heap(series: Series, lines: Sequence[GcTraceLine]) -> Witness:
+    """Whether more of the heap is in use the more goroutines live, cycle by cycle, against orders by chance."""
+    ends = np.array([series.process.started_unix_nano + line.at_ns for line in lines], np.int64)
+    inside = np.flatnonzero((ends >= series.unix_nano[0]) & (ends <= series.until_unix_nano))
+    if len(inside) < PARTS:
+        return Witness("heap in use", SILENT, f"a gctrace log has {len(inside)} cycles while the site was counted")
+    # No more than PARTS of them: what is in use hardly changes from one cycle to the next, which is no proof.
+    chosen = inside[np.linspace(0, len(inside) - 1, PARTS).astype(np.int64)]
+    steps = Steps(series.unix_nano, series.created, series.exited, series.until_unix_nano)
+    created, exited = steps.at(ends[chosen])
+    in_use = np.array([lines[number].heap_marked_bytes for number in chosen], np.int64)
+    return _correlation("heap in use", in_use, created - exited, f"{PARTS} of {len(inside)} cycles")
+
+
+def _correlation(name: str, counts: NDArray[np.int64], live: NDArray[np.int64], of: str) -> Witness:
     r = _spearman(counts, live)
     random = np.random.default_rng(0)
     orders = [_spearman(random.permutation(counts), live) for _ in range(ORDERS)]
     chance = float(np.mean([other >= r for other in orders]))
     verdict = AGREES if r > 0 and chance <= BY_CHANCE else SILENT
-    detail = f"rank correlation {r:.2f} with live goroutines in {PARTS} parts of {seconds:.0f} s"
-    return Witness("gc frequency", verdict, f"{detail}; {chance:.0%} of orders by chance correlate as much")
+    detail = f"rank correlation {r:.2f} with live goroutines in {of}"
+    return Witness(name, verdict, f"{detail}; {chance:.0%} of orders by chance correlate as much")
 
 
 def _spearman(first: NDArray[np.int64], second: NDArray[np.int64]) -> float:

@@ -30,6 +30,9 @@ QUIET: Final = 0.02
 CHANCE: Final = 3.0
 #: How far, against the whole rise, a count must lie below the straight line for growth to have begun later.
 KNEE: Final = 0.05
+STEADY, STEPS, BESIDE_EXITS, EXITS_STOPPED = "steady", "steps", "beside exits", "exits stopped"
+#: Exits have stopped where this share of at least so many had exited before.
+EXITED, EXITED_OF = 0.5, 20
 #: A rise of that many at once, and nothing in that share of the time, is a step.
 STEP, IDLE_SHARE = 4, 0.5
 
@@ -48,7 +51,8 @@ class Growth:
         created: Created within it.
         exited: Exited within it.
         since_unix_nano: When it began, as far as the steps reach back.
-        shape: "steady", "steps" (several at once, then nothing for a while) or "beside exits".
+        shape: STEADY, STEPS (several at once, then nothing for a while), BESIDE_EXITS, or EXITS_STOPPED (before the
+            second half of the window most of what was created exited).
     """
 
     window_s: int
@@ -202,12 +206,29 @@ def _slope(steps: Steps, start: int) -> Slope:
 
 
 def _shape(steps: Steps, window: Window, start: int) -> str:
+    middle = (start + steps.until_unix_nano) // 2
+    created, exited = steps.at(np.array([middle, steps.until_unix_nano]))
+    stopped = exited[1] - exited[0] <= QUIET * (created[1] - created[0])
+    if stopped and created[0] >= EXITED_OF and exited[0] >= EXITED * created[0]:
+        return EXITS_STOPPED
     if not window.quiet:
-        return "beside exits"
+        return BESIDE_EXITS
     created, exited = steps.at(moments(start, steps.until_unix_nano, min(window.seconds, 512)))
     rises = np.diff(created - exited)
     idle = np.count_nonzero(rises <= 0) / len(rises)
-    return "steps" if idle >= IDLE_SHARE and rises[rises > 0].mean() >= STEP else "steady"
+    return STEPS if idle >= IDLE_SHARE and rises[rises > 0].mean() >= STEP else STEADY
+
+
+def swings(live: Counts) -> int:
+    """How often a count rose to half of its range or more, and then fell to a quarter of it or less."""
+    low, high = int(live.min()), int(live.max())
+    number, up = 0, False
+    for count in live.tolist():
+        if not up and count >= (low + high) / 2:
+            up = True
+        elif up and count <= low + (high - low) / 4:
+            number, up = number + 1, False
+    return number
 
 
 def since(steps: Steps) -> int:

@@ -1,7 +1,6 @@
 """The text that /debug/pprof/goroutine?debug=2 answers: each goroutine's traceback and its go statement."""
 
 import re
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -11,7 +10,7 @@ from gosonde_collector.evidence.model import Frame, GoroutineGroup, GoroutinePro
 
 #: `goroutine 7 [chan receive, 3 minutes, locked to thread]:`; GOTRACEBACK=system writes `gp=... m=...` before the
 #: bracket, Go 1.27 writes labels behind it.
-HEADER = re.compile(r"goroutine \d+ [^\[]*\[(?P<state>[^\]]+)\].*:")
+HEADER = re.compile(r"goroutine (?P<goid>\d{1,18}) [^\[]*\[(?P<state>[^\]]+)\].*:")
 WAIT = re.compile(r"(\d{1,9}) minutes")
 #: `main.serve(0xc000012345, ...)`: what stands before the last parenthesis is the function.
 CALL = re.compile(r"(?P<function>\S.*)\([^()]*\)")
@@ -31,26 +30,26 @@ def parse_debug2(data: bytes) -> GoroutineProfile:
     """
     lines = Lines(data)
     text = iter(lines)
-    counts: Counter[GoroutineGroup] = Counter()
+    goids: dict[GoroutineGroup, list[int]] = {}
     waits: dict[GoroutineGroup, int] = {}
     for header in text:
         if not header:
             continue
-        state, minutes = _state(lines, header)
+        goid, state, minutes = _header(lines, header)
         group = _goroutine(lines, text, state)
-        counts[group] += 1
-        waits[group] = max(waits.get(group, 0), minutes)
-    groups = (replace(group, count=count, wait_minutes=waits[group]) for group, count in counts.items())
+        goids.setdefault(group, []).append(goid)
+        waits[group] = max(waits.get(group, 0), 60 * minutes)
+    groups = (replace(g, count=len(known), wait_s=waits[g], goids=tuple(known)) for g, known in goids.items())
     return GoroutineProfile("debug=2", tuple(groups))
 
 
-def _state(lines: Lines, line: str) -> tuple[str, int]:
+def _header(lines: Lines, line: str) -> tuple[int, str, int]:
     header = HEADER.fullmatch(line)
     if not header:
         raise lines.error('is not "goroutine N [STATE]:"')
     state, *rest = header["state"].split(", ")
     waits = (WAIT.fullmatch(part) for part in rest)
-    return state, next((int(wait[1]) for wait in waits if wait), 0)
+    return int(header["goid"]), state, next((int(wait[1]) for wait in waits if wait), 0)
 
 
 def _goroutine(lines: Lines, text: Iterator[str], state: str) -> GoroutineGroup:

@@ -33,14 +33,18 @@ class GoroutineGroup:
         frames: Innermost first; empty when the format gives no symbols.
         created_by: The `go` statement; only formats in WITH_STATEMENT name it, and not for the main goroutine.
         state: Wait reason or status, such as "chan receive"; as `created_by`. debug=2 writes LEAKED behind it.
-        wait_minutes: The longest wait among them, in whole minutes; as `created_by`.
+        wait_s: The longest wait among them, in seconds (debug=2 has whole minutes); as `created_by`.
+        goids: Who they are; as `created_by`.
+        stack_bytes: What their stacks take together; 0 when the format does not say (MEMORY alone does).
     """
 
     count: int
     frames: tuple[Frame, ...]
     created_by: Frame | None = None
     state: str = ""
-    wait_minutes: int = 0
+    wait_s: int = 0
+    goids: tuple[int, ...] = ()
+    stack_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,10 @@ from gosonde_collector.evidence.wire_stacks import Decoded, Sample, decode
 #: stands for the stack of a goroutine that ran.
 READ_BY_GOSONDE = "read by gosonde"
 STATE, WAIT_REASON, CREATED_BY, AGE, WAITS_FOR = "state", "wait_reason", "created_by", "age", "waits_for"
+GOIDS, STACK_BYTES = "goids", "stack_bytes"
 NO_STACK = "[active: no stack]"
+#: Decimal digits of a number that surely fits into 63 bits have fewer.
+MAX_DIGITS: Final = 19
 
 #: What the samples of each kind are (runtime/pprof: printCountProfile, writeHeapProto, printCountCycleProfile).
 GOROUTINES: Final[dict[tuple[str, ...], str]] = {(GOROUTINE,): GOROUTINE, (LEAK,): LEAK}
@@ -84,7 +87,16 @@ def _labelled(group: GoroutineGroup, texts: Mapping[str, str], numbers: Mapping[
     if waits_for := texts.get(WAITS_FOR):
         state = f"{state}{FOR_A}{waits_for}"
     frames = tuple(frame for frame in group.frames if frame.function != NO_STACK)
-    return GoroutineGroup(group.count, frames, created_by, state, max(numbers.get(AGE, 0), 0) // 60)
+    waited, stacks = (max(numbers.get(key, 0), 0) for key in (AGE, STACK_BYTES))
+    return GoroutineGroup(group.count, frames, created_by, state, waited, _goids(texts, group.count), stacks)
+
+
+def _goids(texts: Mapping[str, str], count: int) -> tuple[int, ...]:
+    """None when they are not there, or not as many as there are goroutines."""
+    words = texts.get(GOIDS, "").split(" ")
+    if len(words) != count or not all(word.isascii() and word.isdigit() and len(word) < MAX_DIGITS for word in words):
+        return ()
+    return tuple(map(int, words))
 
 
 def _heap(decoded: Decoded) -> HeapProfile:

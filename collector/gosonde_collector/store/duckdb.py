@@ -13,7 +13,7 @@ from gosonde.clock import steady_unix_nano
 
 from gosonde_collector.errors import DiskFullError, StoreError
 from gosonde_collector.evidence.context import ContentionProfile, HeapProfile
-from gosonde_collector.evidence.model import GOROUTINE, HEAP, GoroutineProfile
+from gosonde_collector.evidence.model import HEAP, GoroutineProfile
 from gosonde_collector.evidence.parse import Profile
 from gosonde_collector.model import (
     Batch,
@@ -29,7 +29,7 @@ from gosonde_collector.model import (
 )
 from gosonde_collector.store import queries, rows
 from gosonde_collector.store.migrations import prepare
-from gosonde_collector.store.records import Counters, FindingRecord, Running, Series, Snapshot
+from gosonde_collector.store.records import Counters, FindingRecord, Running, Series, Snapshot, SnapshotHead
 from gosonde_collector.store.writes import Known, pending_tables, run_of
 
 FILE_NAME: Final = "gosonde.duckdb"
@@ -132,11 +132,13 @@ class DuckDBStore:
                 insert(connection, "snapshot_samples", rows.sample_columns(snapshot_id, profile))
         return snapshot_id
 
-    def newest_snapshot(
-        self, host: str, process: ProcessKey, *, from_memory: bool, kind: str = GOROUTINE
-    ) -> Snapshot | None:
+    def snapshot_heads(self, most: int) -> list[SnapshotHead]:
         """See Store."""
-        return rows.snapshot(self._select(queries.NEWEST_SNAPSHOT, host, *rows.key_values(process), kind, from_memory))
+        return [rows.snapshot_head(row) for row in self._select(queries.SNAPSHOT_HEADS, most)]
+
+    def snapshot(self, snapshot_id: str) -> Snapshot | None:
+        """See Store."""
+        return rows.snapshot(self._select(queries.SNAPSHOT, snapshot_id))
 
     def newest_heap(self, host: str, process: ProcessKey) -> HeapProfile | None:
         """See Store."""

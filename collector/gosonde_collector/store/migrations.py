@@ -24,6 +24,12 @@ MIGRATIONS: Final[dict[int, Sequence[str]]] = {
         "ALTER TABLE processes ADD COLUMN step_reason VARCHAR[] DEFAULT []",
         "ALTER TABLE processes ADD COLUMN step_ppm BIGINT[] DEFAULT []",
     ),
+    7: (
+        "ALTER TABLE snapshot_groups ADD COLUMN wait_s BIGINT DEFAULT 0",
+        "ALTER TABLE snapshot_groups DROP COLUMN wait_minutes",
+        "ALTER TABLE snapshot_groups ADD COLUMN goids BIGINT[] DEFAULT []",
+        "ALTER TABLE snapshot_groups ADD COLUMN stack_bytes BIGINT DEFAULT 0",
+    ),
 }
 SCHEMA_VERSION: Final = max(MIGRATIONS)
 

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Protocol
 
 from gosonde_collector.evidence.context import ContentionProfile, HeapProfile
-from gosonde_collector.evidence.model import GOROUTINE
 from gosonde_collector.evidence.parse import Profile
 from gosonde_collector.model import (
     Batch,
@@ -19,7 +18,7 @@ from gosonde_collector.model import (
     SiteTotal,
     Stream,
 )
-from gosonde_collector.store.records import Counters, FindingRecord, Running, Series, Snapshot
+from gosonde_collector.store.records import Counters, FindingRecord, Running, Series, Snapshot, SnapshotHead
 
 
 class Store(Protocol):
@@ -72,10 +71,11 @@ class Store(Protocol):
     def add_snapshot(self, host: str, process: ProcessKey, taken_unix_nano: int, profile: Profile) -> str:
         """Stores a profile of a process and returns its id."""
 
-    def newest_snapshot(
-        self, host: str, process: ProcessKey, *, from_memory: bool, kind: str = GOROUTINE
-    ) -> Snapshot | None:
-        """The goroutine (or goroutineleak) profile that was taken last: of those read from memory, or of all others."""
+    def snapshot_heads(self, most: int) -> list[SnapshotHead]:
+        """The newest goroutine and goroutineleak profiles: so many of each process, of each kind and source."""
+
+    def snapshot(self, snapshot_id: str) -> Snapshot | None:
+        """A goroutine or goroutineleak profile; None when it is there no longer."""
 
     def newest_heap(self, host: str, process: ProcessKey) -> HeapProfile | None:
         """The heap profile of the process that was taken last."""

@@ -175,15 +175,21 @@ WHERE c.taken_unix_nano >= $3
 ORDER BY c.process, c.sequence
 """
 
-NEWEST_SNAPSHOT: Final = """
+#: The newest snapshots of goroutines of each process, of each kind apart, those read from memory apart too.
+SNAPSHOT_HEADS: Final = """
+SELECT host, boot_id, pid, start_ticks, exec_epoch, kind, format = 'memory', snapshot_id, taken_unix_nano
+FROM snapshots
+QUALIFY row_number() OVER (
+    PARTITION BY host, boot_id, pid, start_ticks, exec_epoch, kind, format = 'memory'
+    ORDER BY taken_unix_nano DESC, stored_unix_nano DESC
+) <= $1
+ORDER BY taken_unix_nano DESC, stored_unix_nano DESC
+"""
+
+SNAPSHOT: Final = """
 SELECT s.snapshot_id, s.taken_unix_nano, s.format, s.kind, g.goroutines, g.functions, g.files, g.lines,
-    g.created_function, g.created_file, g.created_line, g.state, g.wait_minutes
-FROM (
-    SELECT * FROM snapshots
-    WHERE host = ? AND boot_id = ? AND pid = ? AND start_ticks = ? AND exec_epoch = ?
-        AND kind = ? AND (format = 'memory') = ?
-    ORDER BY taken_unix_nano DESC, stored_unix_nano DESC LIMIT 1
-) AS s
+    g.created_function, g.created_file, g.created_line, g.state, g.wait_s, g.goids, g.stack_bytes
+FROM (SELECT * FROM snapshots WHERE snapshot_id = $1) AS s
 JOIN snapshot_groups AS g ON g.snapshot_id = s.snapshot_id
 ORDER BY g.position
 """

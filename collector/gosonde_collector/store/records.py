@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gosonde_collector.evidence.model import GoroutineProfile
-from gosonde_collector.model import Process, Site
+from gosonde_collector.model import Process, ProcessKey, Site
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,6 +65,18 @@ class Counters:
     created: NDArray[np.int64]
     exited: NDArray[np.int64]
     stored_unix_nano: int
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotHead:
+    """Which profile there is of a process; `kind` as GoroutineProfile's."""
+
+    host: str
+    process: ProcessKey
+    kind: str
+    from_memory: bool
+    id: str
+    taken_unix_nano: int
 
 
 @dataclass(frozen=True, slots=True)

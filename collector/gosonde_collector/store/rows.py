@@ -27,7 +27,7 @@ from gosonde_collector.model import (
     SiteTotal,
     Step,
 )
-from gosonde_collector.store.records import Counters, FindingRecord, Running, Series, Snapshot
+from gosonde_collector.store.records import Counters, FindingRecord, Running, Series, Snapshot, SnapshotHead
 
 Row = tuple[Any, ...]
 
@@ -124,8 +124,14 @@ def _series(number: int, of: Running, site: Site, steps: Mapping[str, NDArray[An
     return Series(of.host, of.process, site, times, created, exited, until, number)
 
 
+def snapshot_head(row: Row) -> SnapshotHead:
+    """From queries.SNAPSHOT_HEADS."""
+    host, boot_id, pid, ticks, epoch, kind, from_memory, snapshot_id, taken = row
+    return SnapshotHead(host, ProcessKey(boot_id, pid, ticks, epoch), kind, bool(from_memory), snapshot_id, taken)
+
+
 def snapshot(rows: Sequence[Row]) -> Snapshot | None:
-    """From queries.NEWEST_SNAPSHOT: one row per group; None when there is none."""
+    """From queries.SNAPSHOT: one row per group; None when there is none."""
     if not rows:
         return None
     snapshot_id, taken, form, kind = rows[0][:4]
@@ -133,9 +139,10 @@ def snapshot(rows: Sequence[Row]) -> Snapshot | None:
 
 
 def _group(row: Row) -> GoroutineGroup:
-    count, functions, files, lines, function, file, line, state, minutes = row[4:]
+    count, functions, files, lines, function, file, line, state, waited, goids, stack_bytes = row[4:]
     frames = tuple(map(Frame, functions, files, lines))
-    return GoroutineGroup(count, frames, Frame(function, file, line) if function else None, state, minutes)
+    created_by = Frame(function, file, line) if function else None
+    return GoroutineGroup(count, frames, created_by, state, waited, tuple(goids), stack_bytes)
 
 
 def group_columns(snapshot_id: str, profile: GoroutineProfile) -> Columns:
@@ -151,7 +158,9 @@ def group_columns(snapshot_id: str, profile: GoroutineProfile) -> Columns:
         "created_file": objects([(group.created_by or nowhere).file for group in groups]),
         "created_line": np.array([(group.created_by or nowhere).line for group in groups], np.int64),
         "state": objects([group.state for group in groups]),
-        "wait_minutes": np.array([group.wait_minutes for group in groups], np.int64),
+        "wait_s": np.array([group.wait_s for group in groups], np.int64),
+        "goids": objects([list(group.goids) for group in groups]),
+        "stack_bytes": np.array([group.stack_bytes for group in groups], np.int64),
     }
 
 

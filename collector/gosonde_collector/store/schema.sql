@@ -69,7 +69,7 @@ CREATE TABLE IF NOT EXISTS snapshot_groups (
     snapshot_id VARCHAR, position BIGINT, goroutines BIGINT,
     functions VARCHAR[], files VARCHAR[], lines BIGINT[],
     created_function VARCHAR, created_file VARCHAR, created_line BIGINT,
-    state VARCHAR, wait_minutes BIGINT
+    state VARCHAR, wait_s BIGINT, goids BIGINT[], stack_bytes BIGINT
 );
 
 -- Heap, block and mutex profiles. `amounts` are the fields of evidence/context.py's samples, in their order.

@@ -247,6 +247,8 @@ class Goroutine(_message.Message):
     ACTIVE_FIELD_NUMBER: _builtins.int
     COMPLETE_FIELD_NUMBER: _builtins.int
     STACK_FIELD_NUMBER: _builtins.int
+    WAITS_FOR_FIELD_NUMBER: _builtins.int
+    STACK_BYTES_FIELD_NUMBER: _builtins.int
     goid: _builtins.int
     status: _builtins.str
     """"runnable", "running", "syscall", "waiting", "preempted", "copystack" or "leaked"."""
@@ -266,6 +268,10 @@ class Goroutine(_message.Message):
     """It ran or moved while it was read: it has no stack."""
     complete: _builtins.bool
     """The stack reaches the goroutine's first function."""
+    waits_for: _builtins.str
+    """"context" or "timer" where the code tells that the channel that it waits for is one's; else empty."""
+    stack_bytes: _builtins.int
+    """What its stack takes."""
     @_builtins.property
     def created_by(self) -> Global___CodeLocation:
         """The go statement."""
@@ -290,10 +296,12 @@ class Goroutine(_message.Message):
         active: _builtins.bool = ...,
         complete: _builtins.bool = ...,
         stack: _abc.Iterable[Global___CodeLocation] | None = ...,
+        waits_for: _builtins.str = ...,
+        stack_bytes: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_wait_ns", b"_wait_ns", "created_by", b"created_by", "wait_ns", b"wait_ns"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_wait_ns", b"_wait_ns", "active", b"active", "complete", b"complete", "created_by", b"created_by", "goid", b"goid", "locked", b"locked", "parent_goid", b"parent_goid", "stack", b"stack", "start_function", b"start_function", "status", b"status", "system", b"system", "thread_id", b"thread_id", "wait_ns", b"wait_ns", "wait_reason", b"wait_reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_wait_ns", b"_wait_ns", "active", b"active", "complete", b"complete", "created_by", b"created_by", "goid", b"goid", "locked", b"locked", "parent_goid", b"parent_goid", "stack", b"stack", "stack_bytes", b"stack_bytes", "start_function", b"start_function", "status", b"status", "system", b"system", "thread_id", b"thread_id", "wait_ns", b"wait_ns", "wait_reason", b"wait_reason", "waits_for", b"waits_for"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__wait_ns: _TypeAlias = _typing.Literal["wait_ns"]  # noqa: Y015
     _WhichOneofArgType__wait_ns: _TypeAlias = _typing.Literal["_wait_ns", b"_wait_ns"]  # noqa: Y015

@@ -25,17 +25,19 @@ _sym_db = _symbol_database.Default()
 from gosonde_pb.v1 import model_pb2 as gosonde_dot_v1_dot_model__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1agosonde/v1/collector.proto\x12\ngosonde.v1\x1a\x16gosonde/v1/model.proto\"<\n\rProcessFilter\x12\x0c\n\x04host\x18\x01 \x01(\t\x12\x0b\n\x03pid\x18\x02 \x01(\r\x12\x10\n\x08\x61ll_runs\x18\x03 \x01(\x08\"\x99\x01\n\nProcessRow\x12\x0c\n\x04host\x18\x01 \x01(\t\x12$\n\x07process\x18\x02 \x01(\x0b\x32\x13.gosonde.v1.Process\x12\x0f\n\x07\x63reated\x18\x03 \x01(\x04\x12\x0e\n\x06\x65xited\x18\x04 \x01(\x04\x12\x10\n\x08\x62\x61seline\x18\x05 \x01(\x04\x12\x12\n\ntarget_ppm\x18\x06 \x01(\x04\x12\x10\n\x08\x63ore_ppm\x18\x07 \x01(\x04\"A\n\x14ListProcessesRequest\x12)\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x19.gosonde.v1.ProcessFilter\"=\n\x15ListProcessesResponse\x12$\n\x04rows\x18\x01 \x03(\x0b\x32\x16.gosonde.v1.ProcessRow\"j\n\x04Site\x12\x10\n\x08\x62uild_id\x18\x01 \x01(\t\x12\n\n\x02pc\x18\x02 \x01(\x06\x12\x10\n\x08\x66unction\x18\x03 \x01(\t\x12\x0c\n\x04\x66ile\x18\x04 \x01(\t\x12\x0c\n\x04line\x18\x05 \x01(\r\x12\x16\n\x0estart_function\x18\x06 \x01(\t\"\xa0\x01\n\x07SiteRow\x12\x0c\n\x04host\x18\x01 \x01(\t\x12\'\n\x07process\x18\x02 \x01(\x0b\x32\x16.gosonde.v1.ProcessKey\x12\x0b\n\x03\x65xe\x18\x03 \x01(\t\x12\x1e\n\x04site\x18\x04 \x01(\x0b\x32\x10.gosonde.v1.Site\x12\x0f\n\x07\x63reated\x18\x05 \x01(\x04\x12\x0e\n\x06\x65xited\x18\x06 \x01(\x04\x12\x10\n\x08\x62\x61seline\x18\x07 \x01(\x04\"=\n\x10ListSitesRequest\x12)\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x19.gosonde.v1.ProcessFilter\"6\n\x11ListSitesResponse\x12!\n\x04rows\x18\x01 \x03(\x0b\x32\x13.gosonde.v1.SiteRow\"E\n\x05Pause\x12\x17\n\x0fstart_unix_nano\x18\x01 \x01(\x03\x12\x13\n\x0b\x64uration_ns\x18\x02 \x01(\x04\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\xb2\x01\n\nGcCycleRow\x12\x0c\n\x04host\x18\x01 \x01(\t\x12\'\n\x07process\x18\x02 \x01(\x0b\x32\x16.gosonde.v1.ProcessKey\x12\x0b\n\x03\x65xe\x18\x03 \x01(\t\x12\r\n\x05\x63ycle\x18\x04 \x01(\x04\x12\x17\n\x0fstart_unix_nano\x18\x05 \x01(\x03\x12\x15\n\rend_unix_nano\x18\x06 \x01(\x03\x12!\n\x06pauses\x18\x07 \x03(\x0b\x32\x11.gosonde.v1.Pause\"O\n\x13ListGcCyclesRequest\x12)\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x19.gosonde.v1.ProcessFilter\x12\r\n\x05limit\x18\x02 \x01(\r\"<\n\x14ListGcCyclesResponse\x12$\n\x04rows\x18\x01 \x03(\x0b\x32\x16.gosonde.v1.GcCycleRow\"M\n\x07Witness\x12\x0c\n\x04name\x18\x01 \x01(\t\x12$\n\x07verdict\x18\x02 \x01(\x0e\x32\x13.gosonde.v1.Verdict\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\"\xc4\x02\n\x07\x46inding\x12\n\n\x02id\x18\x01 \x01(\t\x12\'\n\x05state\x18\x02 \x01(\x0e\x32\x18.gosonde.v1.FindingState\x12\x12\n\nconfidence\x18\x03 \x01(\x01\x12\r\n\x05\x63\x61use\x18\x04 \x01(\t\x12\x0e\n\x06remedy\x18\x05 \x01(\t\x12\x0c\n\x04host\x18\x06 \x01(\t\x12\'\n\x07process\x18\x07 \x01(\x0b\x32\x16.gosonde.v1.ProcessKey\x12\x0b\n\x03\x65xe\x18\x08 \x01(\t\x12\x1e\n\x04site\x18\t \x01(\x0b\x32\x10.gosonde.v1.Site\x12\x0c\n\x04live\x18\n \x01(\x03\x12\x19\n\x11growth_per_second\x18\x0b \x01(\x01\x12\x1c\n\x14\x66irst_seen_unix_nano\x18\x0c \x01(\x03\x12&\n\twitnesses\x18\r \x03(\x0b\x32\x13.gosonde.v1.Witness\"@\n\x13ListFindingsRequest\x12)\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x19.gosonde.v1.ProcessFilter\"=\n\x14ListFindingsResponse\x12%\n\x08\x66indings\x18\x01 \x03(\x0b\x32\x13.gosonde.v1.Finding\"D\n\x0eSnapshotHeader\x12\x0c\n\x04host\x18\x01 \x01(\t\x12\x0b\n\x03pid\x18\x02 \x01(\r\x12\x17\n\x0ftaken_unix_nano\x18\x03 \x01(\x03\"_\n\x13PushSnapshotRequest\x12,\n\x06header\x18\x01 \x01(\x0b\x32\x1a.gosonde.v1.SnapshotHeaderH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x42\t\n\x07message\"v\n\x14PushSnapshotResponse\x12\x13\n\x0bsnapshot_id\x18\x01 \x01(\t\x12\x0e\n\x06\x66ormat\x18\x02 \x01(\t\x12\x12\n\ngoroutines\x18\x03 \x01(\x04\x12\x17\n\x0f\x64istinct_stacks\x18\x04 \x01(\x04\x12\x0c\n\x04kind\x18\x05 \x01(\t\"X\n\x13TakeSnapshotRequest\x12\x0c\n\x04host\x18\x01 \x01(\t\x12\x0b\n\x03pid\x18\x02 \x01(\r\x12&\n\x04kind\x18\x03 \x01(\x0e\x32\x18.gosonde.v1.SnapshotKind\"v\n\x14TakeSnapshotResponse\x12\x13\n\x0bsnapshot_id\x18\x01 \x01(\t\x12\x0e\n\x06\x66ormat\x18\x02 \x01(\t\x12\x12\n\ngoroutines\x18\x03 \x01(\x04\x12\x17\n\x0f\x64istinct_stacks\x18\x04 \x01(\x04\x12\x0c\n\x04kind\x18\x05 \x01(\t\"5\n\x05\x46rame\x12\x10\n\x08\x66unction\x18\x01 \x01(\t\x12\x0c\n\x04\x66ile\x18\x02 \x01(\t\x12\x0c\n\x04line\x18\x03 \x01(\r\"/\n\nStateCount\x12\r\n\x05state\x18\x01 \x01(\t\x12\x12\n\ngoroutines\x18\x02 \x01(\x04\",\n\tLivePoint\x12\x11\n\tunix_nano\x18\x01 \x01(\x03\x12\x0c\n\x04live\x18\x02 \x01(\x03\"L\n\x06GcSign\x12\x0c\n\x04name\x18\x01 \x01(\t\x12$\n\x07verdict\x18\x02 \x01(\x0e\x32\x13.gosonde.v1.Verdict\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\"#\n\x15\x45xplainFindingRequest\x12\n\n\x02id\x18\x01 \x01(\t\"\x9d\x02\n\x16\x45xplainFindingResponse\x12$\n\x07\x66inding\x18\x01 \x01(\x0b\x32\x13.gosonde.v1.Finding\x12\x14\n\x0c\x63\x61use_reason\x18\x02 \x01(\t\x12&\n\x06states\x18\x03 \x03(\x0b\x32\x16.gosonde.v1.StateCount\x12 \n\x05stack\x18\x04 \x03(\x0b\x32\x11.gosonde.v1.Frame\x12%\n\x06points\x18\x05 \x03(\x0b\x32\x15.gosonde.v1.LivePoint\x12$\n\x08gc_signs\x18\x06 \x03(\x0b\x32\x12.gosonde.v1.GcSign\x12\x18\n\x10opened_unix_nano\x18\x07 \x01(\x03\x12\x16\n\x0egrew_unix_nano\x18\x08 \x01(\x03\"A\n\x14WatchFindingsRequest\x12)\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x19.gosonde.v1.ProcessFilter\"=\n\x15WatchFindingsResponse\x12$\n\x07\x66inding\x18\x01 \x01(\x0b\x32\x13.gosonde.v1.Finding\">\n\x12PushGcTraceRequest\x12\x0c\n\x04host\x18\x01 \x01(\t\x12\x0b\n\x03pid\x18\x02 \x01(\r\x12\r\n\x05lines\x18\x03 \x01(\x0c\"y\n\x13PushGcTraceResponse\x12\x0e\n\x06\x63ycles\x18\x01 \x01(\r\x12\x0e\n\x06others\x18\x02 \x01(\r\x12\x10\n\x08\x61greeing\x18\x03 \x01(\r\x12\x11\n\tdiffering\x18\x04 \x01(\r\x12\x1d\n\x15largest_difference_ns\x18\x05 \x01(\x04\"\x0f\n\rBackupRequest\"\x1f\n\x0e\x42\x61\x63kupResponse\x12\r\n\x05\x63hunk\x18\x01 \x01(\x0c*a\n\x07Verdict\x12\x17\n\x13VERDICT_UNSPECIFIED\x10\x00\x12\x12\n\x0eVERDICT_AGREES\x10\x01\x12\x15\n\x11VERDICT_DISAGREES\x10\x02\x12\x12\n\x0eVERDICT_SILENT\x10\x03*\x98\x01\n\x0c\x46indingState\x12\x1d\n\x19\x46INDING_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14\x46INDING_STATE_OPENED\x10\x01\x12\x19\n\x15\x46INDING_STATE_GROWING\x10\x02\x12\x18\n\x14\x46INDING_STATE_STABLE\x10\x03\x12\x1a\n\x16\x46INDING_STATE_RESOLVED\x10\x04\x32\xc4\x06\n\x10\x43ollectorService\x12\x41\n\x06\x42\x61\x63kup\x12\x19.gosonde.v1.BackupRequest\x1a\x1a.gosonde.v1.BackupResponse0\x01\x12T\n\rListProcesses\x12 .gosonde.v1.ListProcessesRequest\x1a!.gosonde.v1.ListProcessesResponse\x12H\n\tListSites\x12\x1c.gosonde.v1.ListSitesRequest\x1a\x1d.gosonde.v1.ListSitesResponse\x12Q\n\x0cListGcCycles\x12\x1f.gosonde.v1.ListGcCyclesRequest\x1a .gosonde.v1.ListGcCyclesResponse\x12Q\n\x0cListFindings\x12\x1f.gosonde.v1.ListFindingsRequest\x1a .gosonde.v1.ListFindingsResponse\x12S\n\x0cPushSnapshot\x12\x1f.gosonde.v1.PushSnapshotRequest\x1a .gosonde.v1.PushSnapshotResponse(\x01\x12Q\n\x0cTakeSnapshot\x12\x1f.gosonde.v1.TakeSnapshotRequest\x1a .gosonde.v1.TakeSnapshotResponse\x12W\n\x0e\x45xplainFinding\x12!.gosonde.v1.ExplainFindingRequest\x1a\".gosonde.v1.ExplainFindingResponse\x12V\n\rWatchFindings\x12 .gosonde.v1.WatchFindingsRequest\x1a!.gosonde.v1.WatchFindingsResponse0\x01\x12N\n\x0bPushGcTrace\x12\x1e.gosonde.v1.PushGcTraceRequest\x1a\x1f.gosonde.v1.PushGcTraceResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1agosonde/v1/collector.proto\x12\ngosonde.v1\x1a\x16gosonde/v1/model.proto\"<\n\rProcessFilter\x12\x0c\n\x04host\x18\x01 \x01(\t\x12\x0b\n\x03pid\x18\x02 \x01(\r\x12\x10\n\x08\x61ll_runs\x18\x03 \x01(\x08\"\x99\x01\n\nProcessRow\x12\x0c\n\x04host\x18\x01 \x01(\t\x12$\n\x07process\x18\x02 \x01(\x0b\x32\x13.gosonde.v1.Process\x12\x0f\n\x07\x63reated\x18\x03 \x01(\x04\x12\x0e\n\x06\x65xited\x18\x04 \x01(\x04\x12\x10\n\x08\x62\x61seline\x18\x05 \x01(\x04\x12\x12\n\ntarget_ppm\x18\x06 \x01(\x04\x12\x10\n\x08\x63ore_ppm\x18\x07 \x01(\x04\"A\n\x14ListProcessesRequest\x12)\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x19.gosonde.v1.ProcessFilter\"=\n\x15ListProcessesResponse\x12$\n\x04rows\x18\x01 \x03(\x0b\x32\x16.gosonde.v1.ProcessRow\"j\n\x04Site\x12\x10\n\x08\x62uild_id\x18\x01 \x01(\t\x12\n\n\x02pc\x18\x02 \x01(\x06\x12\x10\n\x08\x66unction\x18\x03 \x01(\t\x12\x0c\n\x04\x66ile\x18\x04 \x01(\t\x12\x0c\n\x04line\x18\x05 \x01(\r\x12\x16\n\x0estart_function\x18\x06 \x01(\t\"\xa0\x01\n\x07SiteRow\x12\x0c\n\x04host\x18\x01 \x01(\t\x12\'\n\x07process\x18\x02 \x01(\x0b\x32\x16.gosonde.v1.ProcessKey\x12\x0b\n\x03\x65xe\x18\x03 \x01(\t\x12\x1e\n\x04site\x18\x04 \x01(\x0b\x32\x10.gosonde.v1.Site\x12\x0f\n\x07\x63reated\x18\x05 \x01(\x04\x12\x0e\n\x06\x65xited\x18\x06 \x01(\x04\x12\x10\n\x08\x62\x61seline\x18\x07 \x01(\x04\"=\n\x10ListSitesRequest\x12)\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x19.gosonde.v1.ProcessFilter\"6\n\x11ListSitesResponse\x12!\n\x04rows\x18\x01 \x03(\x0b\x32\x13.gosonde.v1.SiteRow\"E\n\x05Pause\x12\x17\n\x0fstart_unix_nano\x18\x01 \x01(\x03\x12\x13\n\x0b\x64uration_ns\x18\x02 \x01(\x04\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\xb2\x01\n\nGcCycleRow\x12\x0c\n\x04host\x18\x01 \x01(\t\x12\'\n\x07process\x18\x02 \x01(\x0b\x32\x16.gosonde.v1.ProcessKey\x12\x0b\n\x03\x65xe\x18\x03 \x01(\t\x12\r\n\x05\x63ycle\x18\x04 \x01(\x04\x12\x17\n\x0fstart_unix_nano\x18\x05 \x01(\x03\x12\x15\n\rend_unix_nano\x18\x06 \x01(\x03\x12!\n\x06pauses\x18\x07 \x03(\x0b\x32\x11.gosonde.v1.Pause\"O\n\x13ListGcCyclesRequest\x12)\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x19.gosonde.v1.ProcessFilter\x12\r\n\x05limit\x18\x02 \x01(\r\"<\n\x14ListGcCyclesResponse\x12$\n\x04rows\x18\x01 \x03(\x0b\x32\x16.gosonde.v1.GcCycleRow\"M\n\x07Witness\x12\x0c\n\x04name\x18\x01 \x01(\t\x12$\n\x07verdict\x18\x02 \x01(\x0e\x32\x13.gosonde.v1.Verdict\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\"\xe7\x02\n\x07\x46inding\x12\n\n\x02id\x18\x01 \x01(\t\x12\'\n\x05state\x18\x02 \x01(\x0e\x32\x18.gosonde.v1.FindingState\x12\x12\n\nconfidence\x18\x03 \x01(\x01\x12\r\n\x05\x63\x61use\x18\x04 \x01(\t\x12\x0e\n\x06remedy\x18\x05 \x01(\t\x12\x0c\n\x04host\x18\x06 \x01(\t\x12\'\n\x07process\x18\x07 \x01(\x0b\x32\x16.gosonde.v1.ProcessKey\x12\x0b\n\x03\x65xe\x18\x08 \x01(\t\x12\x1e\n\x04site\x18\t \x01(\x0b\x32\x10.gosonde.v1.Site\x12\x0c\n\x04live\x18\n \x01(\x03\x12\x19\n\x11growth_per_second\x18\x0b \x01(\x01\x12\x1c\n\x14\x66irst_seen_unix_nano\x18\x0c \x01(\x03\x12&\n\twitnesses\x18\r \x03(\x0b\x32\x13.gosonde.v1.Witness\x12\x0f\n\x07pattern\x18\x0e \x01(\t\x12\x10\n\x08restarts\x18\x0f \x01(\r\"@\n\x13ListFindingsRequest\x12)\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x19.gosonde.v1.ProcessFilter\"=\n\x14ListFindingsResponse\x12%\n\x08\x66indings\x18\x01 \x03(\x0b\x32\x13.gosonde.v1.Finding\"D\n\x0eSnapshotHeader\x12\x0c\n\x04host\x18\x01 \x01(\t\x12\x0b\n\x03pid\x18\x02 \x01(\r\x12\x17\n\x0ftaken_unix_nano\x18\x03 \x01(\x03\"_\n\x13PushSnapshotRequest\x12,\n\x06header\x18\x01 \x01(\x0b\x32\x1a.gosonde.v1.SnapshotHeaderH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x42\t\n\x07message\"v\n\x14PushSnapshotResponse\x12\x13\n\x0bsnapshot_id\x18\x01 \x01(\t\x12\x0e\n\x06\x66ormat\x18\x02 \x01(\t\x12\x12\n\ngoroutines\x18\x03 \x01(\x04\x12\x17\n\x0f\x64istinct_stacks\x18\x04 \x01(\x04\x12\x0c\n\x04kind\x18\x05 \x01(\t\"X\n\x13TakeSnapshotRequest\x12\x0c\n\x04host\x18\x01 \x01(\t\x12\x0b\n\x03pid\x18\x02 \x01(\r\x12&\n\x04kind\x18\x03 \x01(\x0e\x32\x18.gosonde.v1.SnapshotKind\"v\n\x14TakeSnapshotResponse\x12\x13\n\x0bsnapshot_id\x18\x01 \x01(\t\x12\x0e\n\x06\x66ormat\x18\x02 \x01(\t\x12\x12\n\ngoroutines\x18\x03 \x01(\x04\x12\x17\n\x0f\x64istinct_stacks\x18\x04 \x01(\x04\x12\x0c\n\x04kind\x18\x05 \x01(\t\"5\n\x05\x46rame\x12\x10\n\x08\x66unction\x18\x01 \x01(\t\x12\x0c\n\x04\x66ile\x18\x02 \x01(\t\x12\x0c\n\x04line\x18\x03 \x01(\r\"/\n\nStateCount\x12\r\n\x05state\x18\x01 \x01(\t\x12\x12\n\ngoroutines\x18\x02 \x01(\x04\",\n\tLivePoint\x12\x11\n\tunix_nano\x18\x01 \x01(\x03\x12\x0c\n\x04live\x18\x02 \x01(\x03\"L\n\x06GcSign\x12\x0c\n\x04name\x18\x01 \x01(\t\x12$\n\x07verdict\x18\x02 \x01(\x0e\x32\x13.gosonde.v1.Verdict\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\"#\n\x15\x45xplainFindingRequest\x12\n\n\x02id\x18\x01 \x01(\t\"\xa4\x04\n\x16\x45xplainFindingResponse\x12$\n\x07\x66inding\x18\x01 \x01(\x0b\x32\x13.gosonde.v1.Finding\x12\x14\n\x0c\x63\x61use_reason\x18\x02 \x01(\t\x12&\n\x06states\x18\x03 \x03(\x0b\x32\x16.gosonde.v1.StateCount\x12 \n\x05stack\x18\x04 \x03(\x0b\x32\x11.gosonde.v1.Frame\x12%\n\x06points\x18\x05 \x03(\x0b\x32\x15.gosonde.v1.LivePoint\x12$\n\x08gc_signs\x18\x06 \x03(\x0b\x32\x12.gosonde.v1.GcSign\x12\x18\n\x10opened_unix_nano\x18\x07 \x01(\x03\x12\x16\n\x0egrew_unix_nano\x18\x08 \x01(\x03\x12>\n\x06shares\x18\t \x03(\x0b\x32..gosonde.v1.ExplainFindingResponse.SharesEntry\x12\x16\n\x0eoldest_wait_ns\x18\n \x01(\x03\x12,\n\x0bpersistence\x18\x0b \x01(\x0b\x32\x17.gosonde.v1.Persistence\x12\x18\n\x0bstack_bytes\x18\x0c \x01(\x03H\x00\x88\x01\x01\x12\x17\n\nheap_bytes\x18\r \x01(\x03H\x01\x88\x01\x01\x1a-\n\x0bSharesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x42\x0e\n\x0c_stack_bytesB\r\n\x0b_heap_bytes\"\x85\x01\n\x0bPersistence\x12\x0f\n\x07witness\x18\x01 \x01(\t\x12\x19\n\x11\x65\x61rlier_unix_nano\x18\x02 \x01(\x03\x12\x17\n\x0flater_unix_nano\x18\x03 \x01(\x03\x12\x0f\n\x07\x65\x61rlier\x18\x04 \x01(\x03\x12\x11\n\tpersisted\x18\x05 \x01(\x03\x12\r\n\x05later\x18\x06 \x01(\x03\"A\n\x14WatchFindingsRequest\x12)\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x19.gosonde.v1.ProcessFilter\"=\n\x15WatchFindingsResponse\x12$\n\x07\x66inding\x18\x01 \x01(\x0b\x32\x13.gosonde.v1.Finding\">\n\x12PushGcTraceRequest\x12\x0c\n\x04host\x18\x01 \x01(\t\x12\x0b\n\x03pid\x18\x02 \x01(\r\x12\r\n\x05lines\x18\x03 \x01(\x0c\"y\n\x13PushGcTraceResponse\x12\x0e\n\x06\x63ycles\x18\x01 \x01(\r\x12\x0e\n\x06others\x18\x02 \x01(\r\x12\x10\n\x08\x61greeing\x18\x03 \x01(\r\x12\x11\n\tdiffering\x18\x04 \x01(\r\x12\x1d\n\x15largest_difference_ns\x18\x05 \x01(\x04\"\x0f\n\rBackupRequest\"\x1f\n\x0e\x42\x61\x63kupResponse\x12\r\n\x05\x63hunk\x18\x01 \x01(\x0c*a\n\x07Verdict\x12\x17\n\x13VERDICT_UNSPECIFIED\x10\x00\x12\x12\n\x0eVERDICT_AGREES\x10\x01\x12\x15\n\x11VERDICT_DISAGREES\x10\x02\x12\x12\n\x0eVERDICT_SILENT\x10\x03*\x98\x01\n\x0c\x46indingState\x12\x1d\n\x19\x46INDING_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14\x46INDING_STATE_OPENED\x10\x01\x12\x19\n\x15\x46INDING_STATE_GROWING\x10\x02\x12\x18\n\x14\x46INDING_STATE_STABLE\x10\x03\x12\x1a\n\x16\x46INDING_STATE_RESOLVED\x10\x04\x32\xc4\x06\n\x10\x43ollectorService\x12\x41\n\x06\x42\x61\x63kup\x12\x19.gosonde.v1.BackupRequest\x1a\x1a.gosonde.v1.BackupResponse0\x01\x12T\n\rListProcesses\x12 .gosonde.v1.ListProcessesRequest\x1a!.gosonde.v1.ListProcessesResponse\x12H\n\tListSites\x12\x1c.gosonde.v1.ListSitesRequest\x1a\x1d.gosonde.v1.ListSitesResponse\x12Q\n\x0cListGcCycles\x12\x1f.gosonde.v1.ListGcCyclesRequest\x1a .gosonde.v1.ListGcCyclesResponse\x12Q\n\x0cListFindings\x12\x1f.gosonde.v1.ListFindingsRequest\x1a .gosonde.v1.ListFindingsResponse\x12S\n\x0cPushSnapshot\x12\x1f.gosonde.v1.PushSnapshotRequest\x1a .gosonde.v1.PushSnapshotResponse(\x01\x12Q\n\x0cTakeSnapshot\x12\x1f.gosonde.v1.TakeSnapshotRequest\x1a .gosonde.v1.TakeSnapshotResponse\x12W\n\x0e\x45xplainFinding\x12!.gosonde.v1.ExplainFindingRequest\x1a\".gosonde.v1.ExplainFindingResponse\x12V\n\rWatchFindings\x12 .gosonde.v1.WatchFindingsRequest\x1a!.gosonde.v1.WatchFindingsResponse0\x01\x12N\n\x0bPushGcTrace\x12\x1e.gosonde.v1.PushGcTraceRequest\x1a\x1f.gosonde.v1.PushGcTraceResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'gosonde_pb.v1.collector_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_VERDICT']._serialized_start=3151
-  _globals['_VERDICT']._serialized_end=3248
-  _globals['_FINDINGSTATE']._serialized_start=3251
-  _globals['_FINDINGSTATE']._serialized_end=3403
+  _globals['_EXPLAINFINDINGRESPONSE_SHARESENTRY']._loaded_options = None
+  _globals['_EXPLAINFINDINGRESPONSE_SHARESENTRY']._serialized_options = b'8\001'
+  _globals['_VERDICT']._serialized_start=3585
+  _globals['_VERDICT']._serialized_end=3682
+  _globals['_FINDINGSTATE']._serialized_start=3685
+  _globals['_FINDINGSTATE']._serialized_end=3837
   _globals['_PROCESSFILTER']._serialized_start=66
   _globals['_PROCESSFILTER']._serialized_end=126
   _globals['_PROCESSROW']._serialized_start=129
@@ -63,45 +65,49 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_WITNESS']._serialized_start=1199
   _globals['_WITNESS']._serialized_end=1276
   _globals['_FINDING']._serialized_start=1279
-  _globals['_FINDING']._serialized_end=1603
-  _globals['_LISTFINDINGSREQUEST']._serialized_start=1605
-  _globals['_LISTFINDINGSREQUEST']._serialized_end=1669
-  _globals['_LISTFINDINGSRESPONSE']._serialized_start=1671
-  _globals['_LISTFINDINGSRESPONSE']._serialized_end=1732
-  _globals['_SNAPSHOTHEADER']._serialized_start=1734
-  _globals['_SNAPSHOTHEADER']._serialized_end=1802
-  _globals['_PUSHSNAPSHOTREQUEST']._serialized_start=1804
-  _globals['_PUSHSNAPSHOTREQUEST']._serialized_end=1899
-  _globals['_PUSHSNAPSHOTRESPONSE']._serialized_start=1901
-  _globals['_PUSHSNAPSHOTRESPONSE']._serialized_end=2019
-  _globals['_TAKESNAPSHOTREQUEST']._serialized_start=2021
-  _globals['_TAKESNAPSHOTREQUEST']._serialized_end=2109
-  _globals['_TAKESNAPSHOTRESPONSE']._serialized_start=2111
-  _globals['_TAKESNAPSHOTRESPONSE']._serialized_end=2229
-  _globals['_FRAME']._serialized_start=2231
-  _globals['_FRAME']._serialized_end=2284
-  _globals['_STATECOUNT']._serialized_start=2286
-  _globals['_STATECOUNT']._serialized_end=2333
-  _globals['_LIVEPOINT']._serialized_start=2335
-  _globals['_LIVEPOINT']._serialized_end=2379
-  _globals['_GCSIGN']._serialized_start=2381
-  _globals['_GCSIGN']._serialized_end=2457
-  _globals['_EXPLAINFINDINGREQUEST']._serialized_start=2459
-  _globals['_EXPLAINFINDINGREQUEST']._serialized_end=2494
-  _globals['_EXPLAINFINDINGRESPONSE']._serialized_start=2497
-  _globals['_EXPLAINFINDINGRESPONSE']._serialized_end=2782
-  _globals['_WATCHFINDINGSREQUEST']._serialized_start=2784
-  _globals['_WATCHFINDINGSREQUEST']._serialized_end=2849
-  _globals['_WATCHFINDINGSRESPONSE']._serialized_start=2851
-  _globals['_WATCHFINDINGSRESPONSE']._serialized_end=2912
-  _globals['_PUSHGCTRACEREQUEST']._serialized_start=2914
-  _globals['_PUSHGCTRACEREQUEST']._serialized_end=2976
-  _globals['_PUSHGCTRACERESPONSE']._serialized_start=2978
-  _globals['_PUSHGCTRACERESPONSE']._serialized_end=3099
-  _globals['_BACKUPREQUEST']._serialized_start=3101
-  _globals['_BACKUPREQUEST']._serialized_end=3116
-  _globals['_BACKUPRESPONSE']._serialized_start=3118
-  _globals['_BACKUPRESPONSE']._serialized_end=3149
-  _globals['_COLLECTORSERVICE']._serialized_start=3406
-  _globals['_COLLECTORSERVICE']._serialized_end=4242
+  _globals['_FINDING']._serialized_end=1638
+  _globals['_LISTFINDINGSREQUEST']._serialized_start=1640
+  _globals['_LISTFINDINGSREQUEST']._serialized_end=1704
+  _globals['_LISTFINDINGSRESPONSE']._serialized_start=1706
+  _globals['_LISTFINDINGSRESPONSE']._serialized_end=1767
+  _globals['_SNAPSHOTHEADER']._serialized_start=1769
+  _globals['_SNAPSHOTHEADER']._serialized_end=1837
+  _globals['_PUSHSNAPSHOTREQUEST']._serialized_start=1839
+  _globals['_PUSHSNAPSHOTREQUEST']._serialized_end=1934
+  _globals['_PUSHSNAPSHOTRESPONSE']._serialized_start=1936
+  _globals['_PUSHSNAPSHOTRESPONSE']._serialized_end=2054
+  _globals['_TAKESNAPSHOTREQUEST']._serialized_start=2056
+  _globals['_TAKESNAPSHOTREQUEST']._serialized_end=2144
+  _globals['_TAKESNAPSHOTRESPONSE']._serialized_start=2146
+  _globals['_TAKESNAPSHOTRESPONSE']._serialized_end=2264
+  _globals['_FRAME']._serialized_start=2266
+  _globals['_FRAME']._serialized_end=2319
+  _globals['_STATECOUNT']._serialized_start=2321
+  _globals['_STATECOUNT']._serialized_end=2368
+  _globals['_LIVEPOINT']._serialized_start=2370
+  _globals['_LIVEPOINT']._serialized_end=2414
+  _globals['_GCSIGN']._serialized_start=2416
+  _globals['_GCSIGN']._serialized_end=2492
+  _globals['_EXPLAINFINDINGREQUEST']._serialized_start=2494
+  _globals['_EXPLAINFINDINGREQUEST']._serialized_end=2529
+  _globals['_EXPLAINFINDINGRESPONSE']._serialized_start=2532
+  _globals['_EXPLAINFINDINGRESPONSE']._serialized_end=3080
+  _globals['_EXPLAINFINDINGRESPONSE_SHARESENTRY']._serialized_start=3004
+  _globals['_EXPLAINFINDINGRESPONSE_SHARESENTRY']._serialized_end=3049
+  _globals['_PERSISTENCE']._serialized_start=3083
+  _globals['_PERSISTENCE']._serialized_end=3216
+  _globals['_WATCHFINDINGSREQUEST']._serialized_start=3218
+  _globals['_WATCHFINDINGSREQUEST']._serialized_end=3283
+  _globals['_WATCHFINDINGSRESPONSE']._serialized_start=3285
+  _globals['_WATCHFINDINGSRESPONSE']._serialized_end=3346
+  _globals['_PUSHGCTRACEREQUEST']._serialized_start=3348
+  _globals['_PUSHGCTRACEREQUEST']._serialized_end=3410
+  _globals['_PUSHGCTRACERESPONSE']._serialized_start=3412
+  _globals['_PUSHGCTRACERESPONSE']._serialized_end=3533
+  _globals['_BACKUPREQUEST']._serialized_start=3535
+  _globals['_BACKUPREQUEST']._serialized_end=3550
+  _globals['_BACKUPRESPONSE']._serialized_start=3552
+  _globals['_BACKUPRESPONSE']._serialized_end=3583
+  _globals['_COLLECTORSERVICE']._serialized_start=3840
+  _globals['_COLLECTORSERVICE']._serialized_end=4676
 # @@protoc_insertion_point(module_scope)

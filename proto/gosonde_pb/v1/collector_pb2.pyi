@@ -441,8 +441,10 @@ class Finding(_message.Message):
     GROWTH_PER_SECOND_FIELD_NUMBER: _builtins.int
     FIRST_SEEN_UNIX_NANO_FIELD_NUMBER: _builtins.int
     WITNESSES_FIELD_NUMBER: _builtins.int
+    PATTERN_FIELD_NUMBER: _builtins.int
+    RESTARTS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """Stable for one site of one process image."""
+    """Stable for one site of one build on one host, over restarts of the process too."""
     state: Global___FindingState.ValueType
     confidence: _builtins.float
     """From 0 to 1."""
@@ -453,6 +455,12 @@ class Finding(_message.Message):
     live: _builtins.int
     growth_per_second: _builtins.float
     first_seen_unix_nano: _builtins.int
+    pattern: _builtins.str
+    """How the live count goes: "steady", "steps", "beside exits", "exits stopped"; when it grows no longer "plateau",
+    "burst" or "batch".
+    """
+    restarts: _builtins.int
+    """How often the process ended and another one leaks in its place."""
     @_builtins.property
     def process(self) -> _model_pb2.ProcessKey: ...
     @_builtins.property
@@ -475,10 +483,12 @@ class Finding(_message.Message):
         growth_per_second: _builtins.float = ...,
         first_seen_unix_nano: _builtins.int = ...,
         witnesses: _abc.Iterable[Global___Witness] | None = ...,
+        pattern: _builtins.str = ...,
+        restarts: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["process", b"process", "site", b"site"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "confidence", b"confidence", "exe", b"exe", "first_seen_unix_nano", b"first_seen_unix_nano", "growth_per_second", b"growth_per_second", "host", b"host", "id", b"id", "live", b"live", "process", b"process", "remedy", b"remedy", "site", b"site", "state", b"state", "witnesses", b"witnesses"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "confidence", b"confidence", "exe", b"exe", "first_seen_unix_nano", b"first_seen_unix_nano", "growth_per_second", b"growth_per_second", "host", b"host", "id", b"id", "live", b"live", "pattern", b"pattern", "process", b"process", "remedy", b"remedy", "restarts", b"restarts", "site", b"site", "state", b"state", "witnesses", b"witnesses"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -789,6 +799,26 @@ Global___ExplainFindingRequest: _TypeAlias = ExplainFindingRequest  # noqa: Y015
 class ExplainFindingResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class SharesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.float
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.float = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     FINDING_FIELD_NUMBER: _builtins.int
     CAUSE_REASON_FIELD_NUMBER: _builtins.int
     STATES_FIELD_NUMBER: _builtins.int
@@ -797,11 +827,22 @@ class ExplainFindingResponse(_message.Message):
     GC_SIGNS_FIELD_NUMBER: _builtins.int
     OPENED_UNIX_NANO_FIELD_NUMBER: _builtins.int
     GREW_UNIX_NANO_FIELD_NUMBER: _builtins.int
+    SHARES_FIELD_NUMBER: _builtins.int
+    OLDEST_WAIT_NS_FIELD_NUMBER: _builtins.int
+    PERSISTENCE_FIELD_NUMBER: _builtins.int
+    STACK_BYTES_FIELD_NUMBER: _builtins.int
+    HEAP_BYTES_FIELD_NUMBER: _builtins.int
     cause_reason: _builtins.str
     """What the cause was told from; empty while it is unknown for want of evidence."""
     opened_unix_nano: _builtins.int
     grew_unix_nano: _builtins.int
     """When it was last seen to grow."""
+    oldest_wait_ns: _builtins.int
+    """The longest wait, as far as the runtime has noted it."""
+    stack_bytes: _builtins.int
+    """What the stacks of the goroutines take; absent when the newest snapshot was not read from memory."""
+    heap_bytes: _builtins.int
+    """What is in use of what they allocated, as a heap profile estimates it; absent without one."""
     @_builtins.property
     def finding(self) -> Global___Finding: ...
     @_builtins.property
@@ -816,6 +857,14 @@ class ExplainFindingResponse(_message.Message):
 
     @_builtins.property
     def gc_signs(self) -> _containers.RepeatedCompositeFieldContainer[Global___GcSign]: ...
+    @_builtins.property
+    def shares(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
+        """Which part of the goroutines is "runnable", "running", in a "syscall", or "waiting"; empty without a snapshot."""
+
+    @_builtins.property
+    def persistence(self) -> Global___Persistence:
+        """Absent without two snapshots that name goroutines."""
+
     def __init__(
         self,
         *,
@@ -827,14 +876,64 @@ class ExplainFindingResponse(_message.Message):
         gc_signs: _abc.Iterable[Global___GcSign] | None = ...,
         opened_unix_nano: _builtins.int = ...,
         grew_unix_nano: _builtins.int = ...,
+        shares: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
+        oldest_wait_ns: _builtins.int = ...,
+        persistence: Global___Persistence | None = ...,
+        stack_bytes: _builtins.int | None = ...,
+        heap_bytes: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["finding", b"finding"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_heap_bytes", b"_heap_bytes", "_stack_bytes", b"_stack_bytes", "finding", b"finding", "heap_bytes", b"heap_bytes", "persistence", b"persistence", "stack_bytes", b"stack_bytes"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause_reason", b"cause_reason", "finding", b"finding", "gc_signs", b"gc_signs", "grew_unix_nano", b"grew_unix_nano", "opened_unix_nano", b"opened_unix_nano", "points", b"points", "stack", b"stack", "states", b"states"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_heap_bytes", b"_heap_bytes", "_stack_bytes", b"_stack_bytes", "cause_reason", b"cause_reason", "finding", b"finding", "gc_signs", b"gc_signs", "grew_unix_nano", b"grew_unix_nano", "heap_bytes", b"heap_bytes", "oldest_wait_ns", b"oldest_wait_ns", "opened_unix_nano", b"opened_unix_nano", "persistence", b"persistence", "points", b"points", "shares", b"shares", "stack", b"stack", "stack_bytes", b"stack_bytes", "states", b"states"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__heap_bytes: _TypeAlias = _typing.Literal["heap_bytes"]  # noqa: Y015
+    _WhichOneofArgType__heap_bytes: _TypeAlias = _typing.Literal["_heap_bytes", b"_heap_bytes"]  # noqa: Y015
+    _WhichOneofReturnType__stack_bytes: _TypeAlias = _typing.Literal["stack_bytes"]  # noqa: Y015
+    _WhichOneofArgType__stack_bytes: _TypeAlias = _typing.Literal["_stack_bytes", b"_stack_bytes"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__heap_bytes) -> _WhichOneofReturnType__heap_bytes | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__stack_bytes) -> _WhichOneofReturnType__stack_bytes | None: ...
+
+Global___ExplainFindingResponse: _TypeAlias = ExplainFindingResponse  # noqa: Y015
+
+@_typing.final
+class Persistence(_message.Message):
+    """Whether the same goroutines are in an earlier snapshot and in a later one."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WITNESS_FIELD_NUMBER: _builtins.int
+    EARLIER_UNIX_NANO_FIELD_NUMBER: _builtins.int
+    LATER_UNIX_NANO_FIELD_NUMBER: _builtins.int
+    EARLIER_FIELD_NUMBER: _builtins.int
+    PERSISTED_FIELD_NUMBER: _builtins.int
+    LATER_FIELD_NUMBER: _builtins.int
+    witness: _builtins.str
+    """"memory" or "pprof": where both come from."""
+    earlier_unix_nano: _builtins.int
+    later_unix_nano: _builtins.int
+    earlier: _builtins.int
+    persisted: _builtins.int
+    """How many of the earlier are in the later."""
+    later: _builtins.int
+    def __init__(
+        self,
+        *,
+        witness: _builtins.str = ...,
+        earlier_unix_nano: _builtins.int = ...,
+        later_unix_nano: _builtins.int = ...,
+        earlier: _builtins.int = ...,
+        persisted: _builtins.int = ...,
+        later: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["earlier", b"earlier", "earlier_unix_nano", b"earlier_unix_nano", "later", b"later", "later_unix_nano", b"later_unix_nano", "persisted", b"persisted", "witness", b"witness"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___ExplainFindingResponse: _TypeAlias = ExplainFindingResponse  # noqa: Y015
+Global___Persistence: _TypeAlias = Persistence  # noqa: Y015
 
 @_typing.final
 class WatchFindingsRequest(_message.Message):

@@ -107,6 +107,41 @@ def test_a_finding_of_a_process_that_ended_is_resolved(store: DuckDBStore) -> No
     assert found(analyst) == []
 
 
+def test_a_finding_goes_on_when_the_process_is_started_again_and_leaks_again(store: DuckDBStore) -> None:
+    analyst = Analyst(store)
+    leak(store, 70)
+    (before,) = found(analyst)
+    store.append([batch(71, processes=[process(ended_unix_nano=START + 71 * SECOND)])])
+    (over,) = found(analyst)
+    assert (over.state, over.ended) == ("resolved", True)
+    began = START + 80 * SECOND
+    again = process(replace(KEY, pid=99), started_unix_nano=began, counted_since_unix_nano=began)
+    later = [batch(80 + n, counters=[(0, SITE.pc, 20 * n, 0)], processes=[again]) for n in range(1, 51)]
+    store.append(later)
+    (after,) = found(Analyst(store))
+    assert (after.id, after.process.pid, after.restarts, after.state) == (before.id, 99, 1, "growing")
+    assert (after.first_seen_unix_nano, after.live) == (before.first_seen_unix_nano, 1_000)
+
+
+def test_two_processes_that_run_at_the_same_time_have_a_finding_each(store: DuckDBStore) -> None:
+    both = [process(), process(replace(KEY, pid=99))]
+    rows = [(n, [(0, SITE.pc, 20 * n, 0), (1, SITE.pc, 30 * n, 0)]) for n in range(1, 51)]
+    store.append([batch(n, counters=counters, processes=both) for n, counters in rows])
+    findings = found(Analyst(store))
+    assert len({finding.id for finding in findings}) == 2
+    assert {finding.restarts for finding in findings} == {0}
+
+
+def test_a_finding_says_how_its_count_goes(store: DuckDBStore) -> None:
+    analyst = Analyst(store)
+    leak(store, 90)
+    assert found(analyst)[0].pattern == "steady"
+    store.append([batch(n) for n in range(91, 400)])
+    assert found(analyst)[0].pattern == "plateau"
+    feed(store, 400, [(1_900, 1_900)])
+    assert (found(analyst)[0].pattern, found(analyst)[0].state) == ("burst", "resolved")
+
+
 def test_findings_are_chosen_by_host_and_pid_and_the_fastest_come_first(store: DuckDBStore) -> None:
     other = replace(SITE, pc=0x2000)
     store.append([batch(n, counters=[(0, SITE.pc, 20 * n, 0), (0, other.pc, 90 * n, 0)]) for n in range(1, 51)])

@@ -27,8 +27,8 @@ def test_frequent_cycles_are_a_sign() -> None:
     assert gc_signs.interval(cycles([1.0, 2.0])).verdict == "silent"
 
 
-def profile(parked: int, running: int) -> GoroutineProfile:
-    groups = (GoroutineGroup(parked, (), None, "chan receive", 3), GoroutineGroup(running, (), None, "running"))
+def profile(parked: int, running: int, waited_s: int = 31) -> GoroutineProfile:
+    groups = (GoroutineGroup(parked, (), None, "chan receive", waited_s), GoroutineGroup(running, (), None, "running"))
     return GoroutineProfile("memory", groups)
 
 
@@ -36,11 +36,18 @@ def test_long_mark_terminations_among_parked_goroutines_are_a_sign() -> None:
     assert gc_signs.mark_termination(cycles([1.0], 9.0), profile(80, 20)).verdict == "agrees"
     assert gc_signs.mark_termination(cycles([1.0], 7.0), profile(80, 20)).verdict == "disagrees"
     assert gc_signs.mark_termination(cycles([1.0], 9.0), profile(60, 40)).verdict == "disagrees"
+    assert gc_signs.mark_termination(cycles([1.0], 9.0), profile(80, 20, waited_s=29)).verdict == "disagrees"
     assert gc_signs.mark_termination(cycles([1.0], 9.0), None).verdict == "silent"
 
 
-def line(end_mb: int) -> GcTraceLine:
-    return GcTraceLine(1, 0, 0, 0, 0, end_mb * MB, 0, 100 * MB, None, forced=False)
+def test_pauses_are_told_by_phase() -> None:
+    detail = gc_signs.pauses(cycles([1.0, 2.0, 3.0], 2.0)).detail
+    assert detail == "GC mark termination 3 times, median 2.000, 99th percentile 2.000, longest 2.000 ms"
+    assert gc_signs.pauses([]).verdict == "silent"
+
+
+def line(end_mb: int, at_s: float = 0, marked_mb: int = 0) -> GcTraceLine:
+    return GcTraceLine(1, int(at_s * 1e9), 0, 0, 0, end_mb * MB, marked_mb * MB, 100 * MB, None, forced=False)
 
 
 def test_a_heap_that_ends_at_its_goal_again_and_again_is_a_sign() -> None:
@@ -60,3 +67,11 @@ def test_cycles_that_come_the_more_often_the_more_goroutines_live_correlate() ->
     assert gc_signs.frequency(leak(), cycles(faster)).verdict == "agrees"
     assert gc_signs.frequency(leak(), cycles(steady)).verdict == "silent"
     assert gc_signs.frequency(leak(), cycles([1.0, 2.0])).verdict == "silent"
+
+
+def test_a_heap_that_grows_along_with_the_goroutines_correlates() -> None:
+    growing = [line(1, 5 * n, 4 + 3 * n) for n in range(24)]
+    constant = [line(1, 5 * n, 4 + n % 3) for n in range(24)]
+    assert gc_signs.heap(leak(), growing).verdict == "agrees"
+    assert gc_signs.heap(leak(), constant).verdict == "silent"
+    assert gc_signs.heap(leak(), growing[:5]).verdict == "silent"

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from gosonde_collector.analysis.growth import PARTS, SECOND, find_growth
+from gosonde_collector.analysis.growth import PARTS, SECOND, find_growth, swings
 from gosonde_collector.analysis.slope import theil_sen
 
 from tests.unit.collector.series import START, live, poisson_population, steps, until, verdicts
@@ -146,3 +146,16 @@ def test_theil_sen_is_not_moved_by_an_outlier() -> None:
     values = np.arange(PARTS + 1) * 5
     values[4] = 10_000
     assert theil_sen(np.arange(PARTS + 1), values).middle == 5
+
+
+def test_growth_of_a_site_whose_exits_stopped_is_told_apart() -> None:
+    created = [10 * second for second in range(1, 201)]
+    found = find_growth(steps(created, [min(n, 1_000) for n in created]))
+    assert found
+    assert found.shape == "exits stopped"
+    assert found.slope.middle == pytest.approx(10, rel=0.1)
+
+
+def test_a_batch_that_comes_again_and_again_swings() -> None:
+    assert swings(np.array([0, 50, 100, 100, 10, 0, 90, 0, 80, 70])) == 2
+    assert swings(np.array([0, 50, 100, 60, 60])) == 0

@@ -28,6 +28,7 @@ def goroutine(goid: int, wait_reason: str, *, waits_for: str = "", active: bool 
         complete=not active,
         stack=() if active else STACK,
         waits_for=waits_for,
+        stack_bytes=2_048 * min(goid, 9),
     )
 
 
@@ -39,6 +40,22 @@ def test_statement_state_age_stack_and_what_is_waited_for_come_back() -> None:
     stack = tuple(Frame(place.function, place.file, place.line) for place in STACK)
     assert (profile.format, profile.taken_unix_nano) == ("memory", 7)
     assert profile.groups == (
-        GoroutineGroup(2, stack, by, "chan receive, for a context", 2),
-        GoroutineGroup(1, (), by, "running", 0),
+        GoroutineGroup(2, stack, by, "chan receive, for a context", 130, (2, 3), 5 * 2_048),
+        GoroutineGroup(1, (), by, "running", 0, (4,), 4 * 2_048),
     )
+
+
+def test_who_is_there_comes_back_of_many_goroutines_too() -> None:
+    goroutines = [goroutine(10**15 + n, "select") for n in range(50_000)]
+    profile = parse_profile(gzip.decompress(encode_profile(goroutines, 7)))
+    assert isinstance(profile, GoroutineProfile)
+    assert profile.goroutines == 50_000
+    assert sorted(goid for group in profile.groups for goid in group.goids) == [g.goid for g in goroutines]
+
+
+def test_a_list_of_goids_that_is_not_one_is_passed_over() -> None:
+    data = gzip.decompress(encode_profile([goroutine(n, "select") for n in (11, 12)], 7))
+    for wrong in (b"11 1x", b"11111", b"11  2"):
+        profile = parse_profile(data.replace(b"11 12", wrong))
+        assert isinstance(profile, GoroutineProfile)
+        assert profile.groups[0].goids == ()

@@ -96,7 +96,8 @@ def test_only_the_proto_says_when_it_was_taken(version: str) -> None:
 def test_headers_of_all_kinds_are_understood(header: str, state: str, minutes: int, creator: str) -> None:
     text = f"{header}\nmain.(*T).m(0xc000010000, {{0x1, 0x2}})\n\t/src/a b.go:7 +0x1c\n{creator}\n\t/src/c.go:9 +0x26\n"
     (group,) = read(text.encode()).groups
-    assert (group.state, group.wait_minutes) == (state, minutes)
+    assert (group.state, group.wait_s) == (state, 60 * minutes)
+    assert group.goids == (int(header.split()[1]),)
     assert group.frames == (Frame("main.(*T).m", "/src/a b.go", 7),)
     assert group.created_by == Frame("main.f", "/src/c.go", 9)
 

@@ -195,17 +195,25 @@ def test_what_held_before_the_recent_past_is_given_at_once(store: DuckDBStore) -
 def test_a_snapshot_comes_back_as_it_went_in(store: DuckDBStore) -> None:
     groups = (
         GoroutineGroup(
-            5, (Frame("main.f", "a.go", 1), Frame("main.g", "b.go", 2)), Frame("main.h", "c.go", 3), "select", 7
+            5,
+            (Frame("main.f", "a.go", 1), Frame("main.g", "b.go", 2)),
+            Frame("main.h", "c.go", 3),
+            "select",
+            7,
+            (3, 9),
+            4_096,
         ),
         GoroutineGroup(1, ()),
     )
     store.add_snapshot("web-1", KEY, START, GoroutineProfile("debug=2", (GoroutineGroup(1, ()),)))
     newest = store.add_snapshot("web-1", KEY, START + 1, GoroutineProfile("debug=2", groups))
-    snapshot = store.newest_snapshot("web-1", KEY, from_memory=False)
+    (head,) = store.snapshot_heads(1)
+    assert (head.host, head.process, head.from_memory, head.id) == ("web-1", KEY, False, newest)
+    snapshot = store.snapshot(newest)
     assert snapshot
     assert (snapshot.id, snapshot.taken_unix_nano, snapshot.profile.groups) == (newest, START + 1, groups)
-    assert store.newest_snapshot("web-2", KEY, from_memory=False) is None
-    assert store.newest_snapshot("web-1", KEY, from_memory=True) is None
+    assert len(store.snapshot_heads(5)) == 2
+    assert store.snapshot("another") is None
 
 
 def test_only_the_newest_version_of_a_finding_is_given(store: DuckDBStore) -> None:

@@ -59,6 +59,7 @@ class Goroutine:
         complete: The stack reaches its first function.
         stack: Innermost first, inlined calls among them, without runtime.goexit.
         waits_for: "context" or "timer" where the code tells that the channel is one's; else empty.
+        stack_bytes: What its stack takes.
     """
 
     goid: int
@@ -75,6 +76,7 @@ class Goroutine:
     complete: bool
     stack: tuple[Location, ...]
     waits_for: str = ""
+    stack_bytes: int = 0
 
 
 class Describer:
@@ -105,11 +107,25 @@ class Describer:
             block.running_cleanups.tolist(),
             block.active.tolist(),
             block.complete.tolist(),
+            block.stack_bytes.tolist(),
             block.stacks,
         )
-        for goid, code, reason, since, gopc, start, parent, thread, locked, cleaning, active, complete, row in zip(
-            *columns, strict=True
-        ):
+        for (
+            goid,
+            code,
+            reason,
+            since,
+            gopc,
+            start,
+            parent,
+            thread,
+            locked,
+            cleaning,
+            active,
+            complete,
+            size,
+            row,
+        ) in zip(*columns, strict=True):
             waits = code in (WAITING, LEAKED)
             wait_reason = self.wait_reason(reason) if waits else ""
             pcs = row.tobytes()
@@ -129,6 +145,7 @@ class Describer:
                 complete=complete,
                 stack=self._stacks.get(pcs, self._stack),
                 waits_for=self._waits_for(wait_reason, pcs, gopc, start_function),
+                stack_bytes=size,
             )
 
     def wait_reason(self, code: int) -> str:

@@ -48,6 +48,7 @@ class Block:
         active: It changed while it was read, or runs: what is said of it may be mixed, and it has no stack.
         stacks: uint64[n, depth]: call addresses, innermost first, 0 where there is none; depth 0 when not asked for.
         complete: The stack reaches the goroutine's first frame.
+        stack_bytes: What the stack takes (runtime.stack: hi less lo), 0 where that cannot be.
     """
 
     goid: U64
@@ -63,6 +64,7 @@ class Block:
     active: Bools
     stacks: U64
     complete: Bools
+    stack_bytes: npt.NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.goid)
@@ -144,6 +146,7 @@ class GoroutineReader:
             active=active,
             stacks=depth,
             complete=complete,
+            stack_bytes=_stack_bytes(rows, at),
         )
 
     def _linked(self, addresses: U64) -> U64:
@@ -186,6 +189,12 @@ class GoroutineReader:
 
 def _words(rows: Rows, offset: int) -> U64:
     return np.ascontiguousarray(rows[:, offset : offset + 8]).view("<u8")[:, 0].astype(np.uint64)
+
+
+def _stack_bytes(rows: Rows, at: GoroutineLayout) -> npt.NDArray[np.int64]:
+    low, high = _words(rows, at.stack_lo), _words(rows, at.stack_hi)
+    sane = (low < high) & (high - low < np.uint64(MAX_STACK))
+    return np.where(sane, high - low, np.uint64(0)).astype(np.int64)
 
 
 def _status(rows: Rows, at: GoroutineLayout) -> npt.NDArray[np.int64]:

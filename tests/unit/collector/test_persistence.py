@@ -1,0 +1,75 @@
+"""Goroutines that leak are there again in the next snapshot; those of a population that grows by churn are not."""
+
+from collections.abc import Iterable
+
+import pytest
+from gosonde_collector.analysis.analyst import Analyst
+from gosonde_collector.analysis.explanation import explain
+from gosonde_collector.analysis.finding import Finding
+from gosonde_collector.evidence.context import HeapProfile, HeapSample
+from gosonde_collector.evidence.model import MEMORY, Frame, GoroutineGroup, GoroutineProfile
+from gosonde_collector.model import ProcessFilter
+from gosonde_collector.store.duckdb import DuckDBStore
+
+from tests.unit.collector.batches import KEY, SECOND, SITE, START, batch
+
+HERE = Frame(SITE.function, SITE.file, SITE.line)
+STACK = (Frame("runtime.gopark", "proc.go", 1), Frame(SITE.start_function, "main.go", 50))
+
+
+def snapshot(store: DuckDBStore, at_s: int, goids: Iterable[int], kind: str = MEMORY) -> None:
+    """Goroutines of SITE, half of them runnable."""
+    known = tuple(goids)
+    half = len(known) // 2
+    groups = tuple(
+        GoroutineGroup(len(part), STACK, HERE, state, 3, part, 2_048 * len(part))
+        for state, part in (("runnable", known[:half]), ("chan receive", known[half:]))
+    )
+    store.add_snapshot("web-1", KEY, START + at_s * SECOND, GoroutineProfile(kind, groups))
+
+
+def found(store: DuckDBStore) -> tuple[Finding, Analyst]:
+    """The finding of a population that grows by 8 a second for 50 seconds."""
+    store.append([batch(n, counters=[(0, SITE.pc, 8 * n, 0)]) for n in range(1, 51)])
+    analyst = Analyst(store)
+    analyst.run()
+    (finding,) = analyst.findings(ProcessFilter())
+    return finding, analyst
+
+
+@pytest.mark.parametrize(("kind", "name"), [(MEMORY, "memory"), ("debug=2", "pprof")])
+def test_goroutines_that_stay_agree(store: DuckDBStore, kind: str, name: str) -> None:
+    snapshot(store, 30, range(1, 241), kind)
+    snapshot(store, 50, range(1, 401), kind)
+    finding, _ = found(store)
+    (witness,) = [w for w in finding.witnesses if w.name == name]
+    assert witness.verdict == "agrees"
+    assert "of 240 goroutines 20 s before, 240 are still there" in witness.detail
+    assert finding.persistence
+    assert (finding.persistence.witness, finding.persistence.later) == (name, 400)
+
+
+def test_goroutines_that_are_others_each_time_contradict(store: DuckDBStore) -> None:
+    snapshot(store, 30, range(1, 241))
+    snapshot(store, 50, range(201, 601))
+    finding, _ = found(store)
+    (witness,) = [w for w in finding.witnesses if w.name == "memory"]
+    assert witness.verdict == "disagrees"
+    assert "40 are still there: they come and go" in witness.detail
+
+
+def test_snapshots_that_follow_each_other_at_once_say_nothing(store: DuckDBStore) -> None:
+    snapshot(store, 48, range(1, 385))
+    snapshot(store, 50, range(601, 1_001))
+    finding, _ = found(store)
+    assert finding.persistence is None
+
+
+def test_an_explanation_tells_states_waits_stacks_and_heap(store: DuckDBStore) -> None:
+    snapshot(store, 50, range(1, 401))
+    samples = (HeapSample(STACK, 9, 9_000, 5, 5_000), HeapSample(STACK[:1], 1, 100, 1, 100))
+    store.add_snapshot("web-1", KEY, START + 50 * SECOND, HeapProfile(samples))
+    finding, analyst = found(store)
+    told = explain(store, analyst, finding.id)
+    assert dict(told.shares) == {"waiting": 0.5, "runnable": 0.5, "running": 0.0, "syscall": 0.0}
+    assert (told.stack_bytes, told.heap_bytes, finding.oldest_wait_s) == (400 * 2_048, 5_000, 3)
