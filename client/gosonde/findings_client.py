@@ -1,6 +1,6 @@
 """Asks a collector about one finding, watches all of them, and hands it gctrace logs."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from gosonde_pb.v1 import collector_pb2
@@ -24,6 +24,14 @@ class Sign:
     name: str
     verdict: str
     detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """A stack, innermost first, and how many goroutines have it."""
+
+    goroutines: int
+    frames: tuple[StackFrame, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +64,7 @@ class Explanation:
     persistence: Persistence | None
     stack_bytes: int | None
     heap_bytes: int | None
+    stacks: tuple[Stack, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +106,7 @@ def _explanation(answer: collector_pb2.ExplainFindingResponse) -> Explanation:
         finding,
         answer.cause_reason,
         {state.state: state.goroutines for state in answer.states},
-        tuple(StackFrame(frame.function, frame.file, frame.line) for frame in answer.stack),
+        _frames(answer.stack),
         tuple((point.unix_nano, point.live) for point in answer.points),
         tuple(Sign(sign.name, verdict_name(sign.verdict), sign.detail) for sign in answer.gc_signs),
         answer.opened_unix_nano,
@@ -108,7 +117,12 @@ def _explanation(answer: collector_pb2.ExplainFindingResponse) -> Explanation:
         _persistence(answer.persistence) if answer.HasField("persistence") else None,
         answer.stack_bytes if answer.HasField("stack_bytes") else None,
         answer.heap_bytes if answer.HasField("heap_bytes") else None,
+        tuple(Stack(stack.goroutines, _frames(stack.frames)) for stack in answer.stacks),
     )
+
+
+def _frames(frames: Iterable[collector_pb2.Frame]) -> tuple[StackFrame, ...]:
+    return tuple(StackFrame(frame.function, frame.file, frame.line) for frame in frames)
 
 
 def _persistence(kept: collector_pb2.Persistence) -> Persistence:

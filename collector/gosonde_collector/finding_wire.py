@@ -1,5 +1,7 @@
 """Explanations and answers about gctrace logs into messages."""
 
+from collections.abc import Sequence
+
 from gosonde_pb.v1 import collector_pb2
 
 from gosonde_collector.analysis.explanation import Explanation
@@ -7,6 +9,7 @@ from gosonde_collector.analysis.gctraces import Comparison
 from gosonde_collector.analysis.growth import SECOND
 from gosonde_collector.analysis.persistence import Persistence
 from gosonde_collector.evidence.gctrace import GcTrace
+from gosonde_collector.evidence.model import Frame
 from gosonde_collector.query_wire import VERDICTS, finding_message
 
 
@@ -17,7 +20,8 @@ def explanation(found: Explanation) -> collector_pb2.ExplainFindingResponse:
         finding=finding_message(finding),
         cause_reason=finding.cause_reason,
         states=[collector_pb2.StateCount(state=state, goroutines=count) for state, count in finding.states],
-        stack=[collector_pb2.Frame(function=f.function, file=f.file, line=f.line) for f in finding.stack],
+        stack=_frames(finding.stacks[0][1]) if finding.stacks else (),
+        stacks=[collector_pb2.Stack(goroutines=count, frames=_frames(frames)) for count, frames in finding.stacks],
         points=[collector_pb2.LivePoint(unix_nano=moment, live=live) for moment, live in found.points],
         gc_signs=[
             collector_pb2.GcSign(name=sign.name, verdict=VERDICTS[sign.verdict], detail=sign.detail)
@@ -31,6 +35,10 @@ def explanation(found: Explanation) -> collector_pb2.ExplainFindingResponse:
         stack_bytes=found.stack_bytes,
         heap_bytes=found.heap_bytes,
     )
+
+
+def _frames(frames: Sequence[Frame]) -> list[collector_pb2.Frame]:
+    return [collector_pb2.Frame(function=f.function, file=f.file, line=f.line) for f in frames]
 
 
 def _persistence(kept: Persistence) -> collector_pb2.Persistence:

@@ -37,6 +37,11 @@ class FindingMetrics(Collector):
         for state in STATES:
             findings.add_metric((state,), states[state])
         yield findings
+        yield GaugeMetricFamily(
+            "gosonde_analysis_passed_over",
+            "Totals of sites that were not analysed, because their process claims too many sites.",
+            value=self._analyst.passed_over,
+        )
         running = [known for known in self._store.processes(ProcessFilter()) if not known.process.ended_unix_nano]
         alive = {(known.host, known.process.key) for known in running}
         totals = self._store.sites(ProcessFilter())

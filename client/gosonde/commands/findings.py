@@ -76,8 +76,10 @@ def _sections(explanation: Explanation) -> Iterator[tuple[str, Sequence[str]]]:
     states = [f"{count:>8,} {rendering.cell(state)}" for state, count in explanation.states.items()]
     yield "states", [*states, *_shares(explanation)]
     yield "the goroutines", _goroutines(explanation)
-    frames = [f"{rendering.cell(f.function)}  {rendering.cell(f.file)}:{f.line}" for f in explanation.stack]
-    yield f"the stack of most ({rendering.cell(explanation.cause_reason)})", frames
+    for number, stack in enumerate(explanation.stacks):
+        whose = f"the stack of {stack.goroutines:,}" + (f" ({explanation.cause_reason})" if not number else "")
+        frames = [f"{rendering.cell(f.function)}  {rendering.cell(f.file)}:{f.line}" for f in stack.frames]
+        yield rendering.cell(whose), frames
     signs = [
         f"{MARKS.get(s.verdict, ('?', ''))[0]} {s.name:<17} {rendering.cell(s.detail)}" for s in explanation.gc_signs
     ]

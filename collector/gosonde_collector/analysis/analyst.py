@@ -46,6 +46,11 @@ class Analyst:
         ]
         return sorted(chosen, key=lambda found: (found.state == RESOLVED, -found.growth_per_second, -found.live))
 
+    @property
+    def passed_over(self) -> int:
+        """Totals of sites that were not looked at, because their process has too many."""
+        return self._survey.passed_over
+
     def run(self) -> None:
         """Judges every site that may grow anew, and stores what changed. Raises StoreError."""
         self._album.open()

@@ -6,6 +6,7 @@ A cause is named only when most of a site's goroutines show it; otherwise it sta
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 from gosonde_collector.analysis.growth import Growth
@@ -57,6 +58,8 @@ PERSISTENT: Final = "net/http.(*persistConn)."
 DIAL: Final = "net/http.(*Transport).dialConn"
 CLIENT: Final = ("net/http.(*Client).", "net/http.(*Transport).RoundTrip", "net/http.Get", "net/http.Post")
 MAX_CALLERS: Final = 5
+#: Stacks that stand for the goroutines of a site.
+MAX_STACKS: Final = 3
 #: `go` statements of the standard library that have one meaning.
 TIMER_SITE, CONTEXT_SITE = "time.goFunc", "context.(*cancelCtx).propagateCancel"
 GROUP_SITE: Final = "errgroup.(*Group)."
@@ -71,7 +74,8 @@ class Cause:
     Attributes:
         name: One of the above.
         reason: The evidence in a sentence; empty when there is none.
-        stack: The stack that most of them have, innermost first.
+        stacks: Stacks that stand for them, innermost first, with how many have each: first the one that most of those
+            with the cause have, then the most frequent others.
         states: How many goroutines are in each state or wait for each reason, the most first.
         callers: Functions that make HTTP requests, for causes that lie with one of them.
         oldest_wait_s: The longest wait among them, as far as the runtime has noted it.
@@ -79,7 +83,7 @@ class Cause:
 
     name: str = UNKNOWN
     reason: str = ""
-    stack: tuple[Frame, ...] = ()
+    stacks: tuple[tuple[int, tuple[Frame, ...]], ...] = ()
     states: tuple[tuple[str, int], ...] = ()
     callers: tuple[str, ...] = ()
     oldest_wait_s: int = 0
@@ -105,7 +109,16 @@ def classify(site: Site, profile: GoroutineProfile, growth: Growth | None) -> Ca
     what = ", ".join(f"{number} {state}" for state, number in states.most_common(3))
     callers = _callers(profile) if name in {HTTP_BODY, HTTP_IDLE} else ()
     oldest = max(group.wait_s for group in groups)
-    return Cause(name, f"of {total} goroutines: {what}", typical.frames, tuple(states.most_common()), callers, oldest)
+    reason = f"of {total} goroutines: {what}"
+    return Cause(name, reason, _stacks(typical, groups), tuple(states.most_common()), callers, oldest)
+
+
+def _stacks(typical: GoroutineGroup, groups: Sequence[GoroutineGroup]) -> tuple[tuple[int, tuple[Frame, ...]], ...]:
+    counts: Counter[tuple[Frame, ...]] = Counter()
+    for group in groups:
+        counts[group.frames] += group.count
+    others = (frames for frames, _ in counts.most_common() if frames != typical.frames)
+    return tuple((counts[frames], frames) for frames in (typical.frames, *islice(others, MAX_STACKS - 1)))
 
 
 def _relevant(site: Site, profile: GoroutineProfile) -> list[GoroutineGroup]:

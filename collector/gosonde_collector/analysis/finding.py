@@ -61,7 +61,7 @@ class Finding:
         peak: The highest live count since.
         grown_confidence: The confidence at the time it was last seen to grow.
         cause_reason: What the cause was told from.
-        stack: The stack that most of its goroutines have, innermost first.
+        stacks: Stacks that stand for its goroutines, with how many have each; see Cause.
         states: How many are in each state or wait for each reason.
         oldest_wait_s: The longest wait among them, in seconds, as far as the runtime has noted it.
         pattern: How the live count goes: Growth.shape while it grows, afterwards PLATEAU, BURST or BATCH.
@@ -90,7 +90,7 @@ class Finding:
     grown_confidence: float
     witnesses: tuple[Witness, ...]
     cause_reason: str = ""
-    stack: tuple[Frame, ...] = ()
+    stacks: tuple[tuple[int, tuple[Frame, ...]], ...] = ()
     states: tuple[tuple[str, int], ...] = ()
     oldest_wait_s: int = 0
     pattern: str = ""
@@ -109,7 +109,8 @@ class Finding:
         values["process"] = ProcessKey(**values["process"])
         values["site"] = Site(**values["site"])
         values["witnesses"] = tuple(Witness(**witness) for witness in values["witnesses"])
-        values["stack"] = tuple(Frame(**frame) for frame in values.get("stack", ()))
+        values["stacks"] = tuple((n, tuple(Frame(**frame) for frame in s)) for n, s in values.get("stacks", ()))
+        values.pop("stack", None)  # what older collectors wrote
         values["states"] = tuple((state, count) for state, count in values.get("states", ()))
         values["persistence"] = Persistence(**kept) if (kept := values.get("persistence")) else None
         return cls(**values)
@@ -169,7 +170,7 @@ def with_cause(finding: Finding, cause: Cause, previous: Finding | None) -> Find
             cause=previous.cause,
             remedy=previous.remedy,
             cause_reason=previous.cause_reason,
-            stack=previous.stack,
+            stacks=previous.stacks,
             states=previous.states,
             oldest_wait_s=previous.oldest_wait_s,
         )
@@ -178,7 +179,7 @@ def with_cause(finding: Finding, cause: Cause, previous: Finding | None) -> Find
         cause=cause.name,
         remedy=remedy(cause, finding.site),
         cause_reason=cause.reason,
-        stack=cause.stack,
+        stacks=cause.stacks,
         states=cause.states,
         oldest_wait_s=cause.oldest_wait_s,
     )

@@ -16,6 +16,8 @@ from gosonde_collector.analysis.growth import LOOKBACK_NS
 RESOLUTION: Final = 16
 #: Bins that may come before the older ones are put together.
 ROOM: Final = 32
+#: Sites of one process that are looked at; large programs have a few thousand. An agent that claims more is wrong.
+MAX_SITES: Final = 20_000
 #: Counts are kept as int32; no process has more goroutines.
 LEAST, MOST = -(2**31), 2**31 - 1
 
@@ -29,6 +31,7 @@ class History:
         pcs: The sites, ascending, shape (sites,), uint64.
         created: The newest totals, shape (sites,), int64.
         exited: The same.
+        passed_over: Totals of sites beyond MAX_SITES, which are not looked at.
     """
 
     def __init__(self, since_unix_nano: int) -> None:
@@ -36,6 +39,7 @@ class History:
         self.pcs: NDArray[np.uint64] = np.empty(0, np.uint64)
         self.created: Counts = np.empty(0, np.int64)
         self.exited: Counts = np.empty(0, np.int64)
+        self.passed_over = 0
         # Bins are rows, of which the first `size` are in use.
         self._size = 1
         self._first: Counts = np.full(ROOM, since_unix_nano, np.int64)
@@ -80,7 +84,10 @@ class History:
     def _count(self, pcs: NDArray[np.uint64], created: Counts, exited: Counts) -> None:
         columns = np.searchsorted(self.pcs, pcs)
         if len(self.pcs) == 0 or not np.array_equal(self.pcs[np.minimum(columns, len(self.pcs) - 1)], pcs):
-            self._make_room(np.setdiff1d(pcs, self.pcs))
+            self._make_room(np.setdiff1d(pcs, self.pcs)[: MAX_SITES - len(self.pcs)])
+            known = np.isin(pcs, self.pcs)
+            self.passed_over += int(np.count_nonzero(~known))
+            pcs, created, exited = pcs[known], created[known], exited[known]
             columns = np.searchsorted(self.pcs, pcs)
         self.created[columns] = np.maximum(self.created[columns], created)
         self.exited[columns] = np.maximum(self.exited[columns], exited)

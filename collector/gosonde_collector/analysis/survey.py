@@ -62,6 +62,11 @@ class Survey:
         pcs = self._histories[series.number].pcs.tolist() if series.number in self._histories else ()
         return self._store.site_names(series.process.build_id, pcs)
 
+    @property
+    def passed_over(self) -> int:
+        """Totals of sites that are not looked at, since the start, of processes that still run."""
+        return sum(history.passed_over for history in tuple(self._histories.values()))
+
     def _follow(self) -> None:
         """Takes in what was stored since the last time."""
         if self._stored is None:

@@ -832,6 +832,7 @@ class ExplainFindingResponse(_message.Message):
     PERSISTENCE_FIELD_NUMBER: _builtins.int
     STACK_BYTES_FIELD_NUMBER: _builtins.int
     HEAP_BYTES_FIELD_NUMBER: _builtins.int
+    STACKS_FIELD_NUMBER: _builtins.int
     cause_reason: _builtins.str
     """What the cause was told from; empty while it is unknown for want of evidence."""
     opened_unix_nano: _builtins.int
@@ -865,6 +866,10 @@ class ExplainFindingResponse(_message.Message):
     def persistence(self) -> Global___Persistence:
         """Absent without two snapshots that name goroutines."""
 
+    @_builtins.property
+    def stacks(self) -> _containers.RepeatedCompositeFieldContainer[Global___Stack]:
+        """Stacks that stand for the goroutines, at most 3; the first is `stack`."""
+
     def __init__(
         self,
         *,
@@ -881,10 +886,11 @@ class ExplainFindingResponse(_message.Message):
         persistence: Global___Persistence | None = ...,
         stack_bytes: _builtins.int | None = ...,
         heap_bytes: _builtins.int | None = ...,
+        stacks: _abc.Iterable[Global___Stack] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_heap_bytes", b"_heap_bytes", "_stack_bytes", b"_stack_bytes", "finding", b"finding", "heap_bytes", b"heap_bytes", "persistence", b"persistence", "stack_bytes", b"stack_bytes"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_heap_bytes", b"_heap_bytes", "_stack_bytes", b"_stack_bytes", "cause_reason", b"cause_reason", "finding", b"finding", "gc_signs", b"gc_signs", "grew_unix_nano", b"grew_unix_nano", "heap_bytes", b"heap_bytes", "oldest_wait_ns", b"oldest_wait_ns", "opened_unix_nano", b"opened_unix_nano", "persistence", b"persistence", "points", b"points", "shares", b"shares", "stack", b"stack", "stack_bytes", b"stack_bytes", "states", b"states"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_heap_bytes", b"_heap_bytes", "_stack_bytes", b"_stack_bytes", "cause_reason", b"cause_reason", "finding", b"finding", "gc_signs", b"gc_signs", "grew_unix_nano", b"grew_unix_nano", "heap_bytes", b"heap_bytes", "oldest_wait_ns", b"oldest_wait_ns", "opened_unix_nano", b"opened_unix_nano", "persistence", b"persistence", "points", b"points", "shares", b"shares", "stack", b"stack", "stack_bytes", b"stack_bytes", "stacks", b"stacks", "states", b"states"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__heap_bytes: _TypeAlias = _typing.Literal["heap_bytes"]  # noqa: Y015
     _WhichOneofArgType__heap_bytes: _TypeAlias = _typing.Literal["_heap_bytes", b"_heap_bytes"]  # noqa: Y015
@@ -896,6 +902,31 @@ class ExplainFindingResponse(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__stack_bytes) -> _WhichOneofReturnType__stack_bytes | None: ...
 
 Global___ExplainFindingResponse: _TypeAlias = ExplainFindingResponse  # noqa: Y015
+
+@_typing.final
+class Stack(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GOROUTINES_FIELD_NUMBER: _builtins.int
+    FRAMES_FIELD_NUMBER: _builtins.int
+    goroutines: _builtins.int
+    @_builtins.property
+    def frames(self) -> _containers.RepeatedCompositeFieldContainer[Global___Frame]:
+        """Innermost first."""
+
+    def __init__(
+        self,
+        *,
+        goroutines: _builtins.int = ...,
+        frames: _abc.Iterable[Global___Frame] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["frames", b"frames", "goroutines", b"goroutines"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Stack: _TypeAlias = Stack  # noqa: Y015
 
 @_typing.final
 class Persistence(_message.Message):

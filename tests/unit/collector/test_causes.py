@@ -54,7 +54,7 @@ def cause(*groups: GoroutineGroup, site: Site = SITE, seen: Growth | None = None
 def test_a_wait_reason_and_a_stack_tell_the_cause(state: str, functions: tuple[str, ...], expected: str) -> None:
     found = cause(group(state, *functions))
     assert found.name == expected
-    assert found.stack[-1].function == functions[-1]
+    assert found.stacks[0][1][-1].function == functions[-1]
     assert found.states == ((state, 10),)
 
 
@@ -64,6 +64,16 @@ def test_goroutines_that_wait_for_different_things_leave_the_cause_unknown() -> 
 
 def test_a_few_that_differ_change_nothing() -> None:
     assert cause(group("chan send", "main.a", count=20), group("running", "main.a", count=3)).name == "channel-send"
+
+
+def test_the_most_frequent_stacks_stand_for_all_those_of_the_cause_first() -> None:
+    groups = [group("sleep", f"main.f{n}", count=n) for n in (1, 2, 3)] + [group("chan send", "main.a", count=20)]
+    found = cause(*groups)
+    assert [(count, frames[0].function) for count, frames in found.stacks] == [
+        (20, "main.a"),
+        (3, "main.f3"),
+        (2, "main.f2"),
+    ]
 
 
 def test_goroutines_of_other_statements_do_not_count() -> None:

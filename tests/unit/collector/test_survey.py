@@ -128,3 +128,13 @@ def test_a_process_that_ended_is_no_longer_looked_at(store: DuckDBStore) -> None
     store.append([batch(60, processes=[process(ended_unix_nano=START + 60 * SECOND)])])
     assert survey.suspects() == []
     assert survey.sites([("web-1", KEY, SITE.pc)]) == {}
+
+
+def test_a_process_that_claims_too_many_sites_takes_no_more_room() -> None:
+    history = History(START)
+    for part in range(4):
+        pcs = np.arange(part * 8_000, (part + 1) * 8_000, dtype=np.uint64)
+        history.add(START + part, pcs, np.ones(8_000, np.int64), np.zeros(8_000, np.int64))
+    assert (len(history.pcs), history.passed_over) == (20_000, 12_000)
+    history.add(START + 9, np.array([3, 31_000], np.uint64), np.array([5, 5]), np.array([0, 0]))
+    assert (int(history.live[3]), history.passed_over) == (5, 12_001)
