@@ -152,7 +152,10 @@ def leak(seconds: int, per_second: int, pc: int = 42) -> Iterator[model_pb2.Obse
     for second in range(1, seconds + 1):
         taken = now - (seconds - second) * SECOND
         counts = [(pc, per_second * second, 0), (7, 1_000 * second, 1_000 * second - 3)]
-        yield observation(counts, taken_unix_nano=taken, started_s_ago=seconds)
+        seen = observation(counts, taken_unix_nano=taken)
+        # However long the sending takes, the process began once.
+        seen.processes[0].started_unix_nano = seen.processes[0].counted_since_unix_nano = now - seconds * SECOND
+        yield seen
 
 
 def eventually(ask: CollectorClient, state: str, live: int | None = None) -> bool:
