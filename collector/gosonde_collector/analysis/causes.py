@@ -175,7 +175,12 @@ def _of_site(site: Site, group: GoroutineGroup, functions: Sequence[str]) -> str
 
 
 def _of_connection(state: str, functions: Sequence[str]) -> str:
-    """An HTTP client's connection: its reader waits for the end of a body, or for the server while it is idle."""
+    """An HTTP client's connection: its reader waits for the end of a body, or for the server while it is idle.
+
+    Who asked waits in roundTrip for an answer that does not come.
+    """
+    if f"{PERSISTENT}roundTrip" in functions:
+        return IO
     reads = any(name.startswith(f"{PERSISTENT}readLoop") for name in functions)
     if reads and state.startswith("select"):
         return HTTP_BODY

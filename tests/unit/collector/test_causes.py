@@ -46,6 +46,7 @@ def cause(*groups: GoroutineGroup, site: Site = SITE, seen: Growth | None = None
         ("sync.WaitGroup.Wait", ("main.f",), "waitgroup"),
         ("sync.Cond.Wait", ("sync.(*Cond).Wait", "main.f"), "cond"),
         ("IO wait", ("internal/poll.(*FD).Read", "net.(*conn).Read", "main.f"), "io"),
+        ("select", ("runtime.selectgo", "net/http.(*persistConn).roundTrip", "net/http.Get", "main.f"), "io"),
         ("syscall", ("syscall.Syscall", "syscall.Flock", "main.f"), "syscall"),
         ("runnable", ("main.f",), "unknown"),
         ("some new reason", ("main.f",), "unknown"),
