@@ -10,7 +10,7 @@ from gosonde_collector.analysis.causes import UNKNOWN, Cause, classify
 from gosonde_collector.analysis.finding import RESOLVED, Evidence, Finding
 from gosonde_collector.analysis.gctraces import GcTraces
 from gosonde_collector.analysis.growth import SECOND, Growth, Steps, find_growth
-from gosonde_collector.analysis.persistence import Persistence, persistence, weighed
+from gosonde_collector.analysis.persistence import Persistence, persistence, served, weighed
 from gosonde_collector.analysis.survey import Survey
 from gosonde_collector.analysis.witnesses import Snapshots, counting_witnesses, usable
 from gosonde_collector.evidence.model import LEAK
@@ -103,7 +103,8 @@ class Analyst:
         traced = gctraces.witness(series, growth, self.traces.of(*place))
         kept = self._persistence(series, newest)
         counted = (weighed(witness, series, kept) for witness in counting_witnesses(series, growth, newest, others))
-        return Evidence((*counted, traced), _cause(series, growth, (newest.memory, newest.pprof)), kept)
+        cause = _cause(series, growth, (newest.memory, newest.pprof), served(series, kept))
+        return Evidence((*counted, traced), cause, kept)
 
     def _persistence(self, series: Series, newest: Snapshots) -> Persistence | None:
         """As far as snapshots that are not too old tell."""
@@ -126,8 +127,8 @@ class Analyst:
         return state != found.state or now - saved >= SAVE_NS
 
 
-def _cause(series: Series, growth: Growth | None, snapshots: Iterable[Snapshot | None]) -> Cause:
+def _cause(series: Series, growth: Growth | None, snapshots: Iterable[Snapshot | None], turns: bool | None) -> Cause:
     """What the first snapshot says that says anything."""
-    told = [classify(series.site, s.profile, growth) for s in snapshots if s is not None and usable(series, s)]
+    told = [classify(series.site, s.profile, growth, turns) for s in snapshots if s is not None and usable(series, s)]
     known = [cause for cause in told if cause.name != UNKNOWN]
     return (known or told or [Cause()])[0]

@@ -89,8 +89,11 @@ class Cause:
     oldest_wait_s: int = 0
 
 
-def classify(site: Site, profile: GoroutineProfile, growth: Growth | None) -> Cause:
-    """The cause that most of the site's goroutines in a profile show. Without any it is unknown."""
+def classify(site: Site, profile: GoroutineProfile, growth: Growth | None, served: bool | None = None) -> Cause:
+    """The cause that most of the site's goroutines in a profile show. Without any it is unknown.
+
+    `served` says whether it is the older goroutines that exit, None when that is not known: see persistence.served.
+    """
     groups = _relevant(site, profile)
     total = sum(group.count for group in groups)
     if not total:
@@ -103,7 +106,7 @@ def classify(site: Site, profile: GoroutineProfile, growth: Growth | None) -> Ca
     name, count = names.most_common(1)[0]
     if count < MAJORITY * total:
         name = UNKNOWN
-    if growth and _overloaded(growth, states, total):
+    if growth and served is not False and _overloaded(growth, states, total):
         name = UNBOUNDED
     typical = max((g for g in groups if name in {UNKNOWN, UNBOUNDED} or _cause(site, g) == name), key=_size)
     what = ", ".join(f"{number} {state}" for state, number in states.most_common(3))

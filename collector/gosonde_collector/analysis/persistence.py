@@ -3,7 +3,9 @@
 from dataclasses import dataclass, replace
 from typing import Final
 
-from gosonde_collector.analysis.growth import SECOND
+import numpy as np
+
+from gosonde_collector.analysis.growth import SECOND, Steps
 from gosonde_collector.analysis.matching import goroutines_of
 from gosonde_collector.analysis.witnesses import AGREES, DISAGREES, SILENT, Witness, live_around
 from gosonde_collector.model import Site
@@ -13,6 +15,8 @@ from gosonde_collector.store.records import Series, Snapshot
 MIN_RISE: Final = 16
 #: When fewer than this share of that rise is still there, the growth is one of goroutines that come and go.
 STAYING: Final = 0.5
+#: Exits between the two snapshots that say whose turn comes, and the share of them that older goroutines must make up.
+MIN_TURNS, SERVED = 10, 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,19 @@ def weighed(witness: Witness, series: Series, kept: Persistence | None) -> Witne
     if witness.verdict not in {AGREES, SILENT} or not turns_over(series, kept):
         return replace(witness, detail=detail)
     return replace(witness, verdict=DISAGREES, detail=f"{detail}: they come and go")
+
+
+def served(series: Series, kept: Persistence | None) -> bool | None:
+    """Whether those that exit are those that were there before, as when everyone's turn comes, only too late.
+
+    False when newer ones exit instead, and the others stay; None when that cannot be told.
+    """
+    if kept is None:
+        return None
+    steps = Steps(series.unix_nano, series.created, series.exited, series.until_unix_nano)
+    _, exited = steps.at(np.array([kept.earlier_unix_nano, kept.later_unix_nano]))
+    turns = min(int(exited[1] - exited[0]), kept.earlier)
+    return kept.earlier - kept.persisted >= SERVED * turns if turns >= MIN_TURNS else None
 
 
 def turns_over(series: Series, kept: Persistence) -> bool:

@@ -104,6 +104,13 @@ def test_goroutines_that_end_more_slowly_than_others_begin_are_too_many() -> Non
     assert cause(group("sleep", "time.Sleep"), seen=growth(100, 50)).name == "unbounded-go"
 
 
+def test_goroutines_are_not_too_many_when_newer_ones_exit_and_the_older_stay() -> None:
+    groups = (group("chan send", "main.a", count=90), group("sleep", "time.Sleep"))
+    profile = GoroutineProfile("debug=2", groups)
+    assert classify(SITE, profile, growth(100, 40)).name == "unbounded-go"
+    assert classify(SITE, profile, growth(100, 40), served=False).name == "channel-send"
+
+
 def test_a_few_that_stay_among_many_that_end_are_not_too_many() -> None:
     assert cause(group("chan receive", "main.a"), seen=growth(1_000, 990)).name == "channel-receive"
 

@@ -1,17 +1,21 @@
 """Goroutines that leak are there again in the next snapshot; those of a population that grows by churn are not."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import pytest
 from gosonde_collector.analysis.analyst import Analyst
 from gosonde_collector.analysis.explanation import explain
 from gosonde_collector.analysis.finding import Finding
+from gosonde_collector.analysis.persistence import Persistence, served
 from gosonde_collector.evidence.context import HeapProfile, HeapSample
 from gosonde_collector.evidence.model import MEMORY, Frame, GoroutineGroup, GoroutineProfile
 from gosonde_collector.model import ProcessFilter
 from gosonde_collector.store.duckdb import DuckDBStore
+from gosonde_collector.store.records import Series
 
-from tests.unit.collector.batches import KEY, SECOND, SITE, START, batch
+from tests.unit.collector.batches import KEY, SECOND, SITE, START, batch, process
+from tests.unit.collector.series import steps
 
 HERE = Frame(SITE.function, SITE.file, SITE.line)
 STACK = (Frame("runtime.gopark", "proc.go", 1), Frame(SITE.start_function, "main.go", 50))
@@ -73,3 +77,13 @@ def test_an_explanation_tells_states_waits_stacks_and_heap(store: DuckDBStore) -
     told = explain(store, analyst, finding.id)
     assert dict(told.shares) == {"waiting": 0.5, "runnable": 0.5, "running": 0.0, "syscall": 0.0}
     assert (told.stack_bytes, told.heap_bytes, finding.oldest_wait_s) == (400 * 2_048, 5_000, 3)
+
+
+def test_whose_turn_comes_is_told_from_who_is_gone() -> None:
+    grown = steps([20 * second for second in range(1, 61)], [10 * second for second in range(1, 61)])
+    series = Series("web-1", process(), SITE, grown.unix_nano, grown.created, grown.exited, grown.until_unix_nano)
+    kept = Persistence("memory", START + 40 * SECOND, START + 60 * SECOND, earlier=400, persisted=200, later=600)
+    assert served(series, kept) is True
+    assert served(series, replace(kept, persisted=395)) is False
+    assert served(series, replace(kept, later_unix_nano=kept.earlier_unix_nano)) is None
+    assert served(series, None) is None
