@@ -10,6 +10,8 @@ from capstone import arm64, x86
 from gosonde_agent.errors import MalformedBinaryError
 
 MAX_FUNCTION_SIZE = 1 << 16
+#: Bytes of an instruction's last operand, which may look like padding.
+MAX_ALIKE = 4
 
 #: Every name of a part of a register, by the register's full name.
 _X86_PARTS = {
@@ -130,18 +132,20 @@ def decode(code: bytes, address: int, architecture: str) -> list[Instruction]:
     machine = MACHINES[architecture]
     if len(code) > MAX_FUNCTION_SIZE:
         raise MalformedBinaryError(f"the function at {address:#x} claims {len(code)} bytes of code")
-    while code.endswith(machine.padding):
-        code = code.removesuffix(machine.padding)
+    bare = code
+    while bare.endswith(machine.padding):
+        bare = bare.removesuffix(machine.padding)
+    # The last bytes of the last instruction may look like padding: `jmp -52` is eb cc.
+    for length in range(len(bare), min(len(bare) + MAX_ALIKE, len(code)) + 1, len(machine.padding)):
+        instructions = list(_decoded(machine, code[:length], address))
+        if instructions and instructions[-1].end == address + length:
+            return instructions
+    raise MalformedBinaryError(f"bytes of the function at {address:#x} are no instruction")
+
+
+def _decoded(machine: Machine, code: bytes, address: int) -> Iterator[Instruction]:
     engine = capstone.Cs(*machine.engine)
     engine.detail = True
-    instructions = list(_decoded(engine, code, address, machine))
-    end = instructions[-1].end if instructions else address
-    if end != address + len(code) or not instructions:
-        raise MalformedBinaryError(f"the bytes at {end:#x} are no instruction")
-    return instructions
-
-
-def _decoded(engine: Any, code: bytes, address: int, machine: Machine) -> Iterator[Instruction]:  # noqa: ANN401
     for found in engine.disasm(code, address):
         _reads, writes = found.regs_access()
         names = (engine.reg_name(register) for register in writes)

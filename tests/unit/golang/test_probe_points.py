@@ -139,3 +139,15 @@ def test_code_that_stores_otherwise_shows_nothing(old: str, new: str) -> None:
     code = STORES.replace(bytes.fromhex(old), bytes.fromhex(new))
     assert code != STORES
     assert gopc_offset(decode(code, ENTRY, "amd64"), MACHINES["amd64"], 2) is None
+
+
+def test_the_end_of_an_instruction_that_looks_like_padding_belongs_to_it() -> None:
+    body = b"\x90" * 50
+    for padding in (b"", b"\xcc", b"\xcc" * 13):
+        last = decode(body + b"\xeb\xcc" + padding, 0x1000, "amd64")[-1]
+        assert (last.text, last.target, last.end) == ("jmp 0x1000", 0x1000, 0x1034)
+
+
+def test_code_that_is_cut_off_within_an_instruction_is_refused() -> None:
+    with pytest.raises(MalformedBinaryError, match="no instruction"):
+        decode(b"\x90\xe8\x01", 0x1000, "amd64")
