@@ -251,10 +251,18 @@ def dumped(text: str) -> dict[int, list[tuple[str, int]]]:
     return found
 
 
+@pytest.mark.usefixtures("ebpf")
 def test_memory_of_go_that_is_not_known_whole_is_not_read_and_says_what_is_missing(tmp_path: Path) -> None:
     with serving("1.18.3", tmp_path) as server:
-        command = [str(GOSONDE), "goroutines", "--json", str(server.process.pid)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 3
-    assert re.search(r"where \S+ lies is not known \(go1\.18", done.stderr)
-    assert not done.stdout
+        commands = (["goroutines", "--json"], ["trace", "--json", "--duration", "1s", "--pid"])
+        asked, traced = (
+            subprocess.run([GOSONDE, *command, str(server.process.pid)], capture_output=True, text=True, check=False)
+            for command in commands
+        )
+    missing = re.compile(r"where \S+ lies is not known \(go1\.18")
+    assert asked.returncode == 3
+    assert missing.search(asked.stderr)
+    assert not asked.stdout
+    assert traced.returncode == 0
+    assert missing.search(traced.stderr)
+    assert json.loads(traced.stdout)["lost"]["baselines_unread"] == 1
