@@ -11,6 +11,7 @@ from gosonde import channels
 from gosonde.errors import UnsupportedError, UsageError
 
 from gosonde_agent import budget
+from gosonde_agent.selection import parse_rules
 
 #: A configuration file larger than this is a mistake.
 MAX_FILE_BYTES = 1 << 20
@@ -22,7 +23,7 @@ MAX_PID = 1 << 22
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 #: Keys that take effect on SIGHUP; every other one needs a restart.
-RELOADABLE = frozenset({"exe", "pid", "max_target_overhead", "target_overhead", "log_level"})
+RELOADABLE = frozenset({"exe", "pid", "allow", "deny", "max_target_overhead", "target_overhead", "log_level"})
 
 _HOST_PORT = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+):(?P<port>[0-9]{1,5})")
 
@@ -44,6 +45,9 @@ class AgentConfig:
         exe: Globs over the absolute path of the executable; none means every Go process.
         pid: Processes to watch besides those that `exe` names; when only `pid` is given, nothing else is watched.
         redact_paths: Tell executables and source files without their folders.
+        allow: Only processes that one of these rules matches are watched: "KIND:GLOB" with a kind of selection.FACTS or
+            "exe"; none allows all.
+        deny: No process that one of these rules matches is watched.
         max_target_overhead: What probes may cost a target, in percent of its own CPU time, 0.01 to 100, or "off".
         target_overhead: Other limits for executables that match, "GLOB=PERCENT" or "GLOB=off"; the first match counts.
         park: Count parks by wait reason. Parking is hot: the probe costs the target more than all others.
@@ -69,6 +73,8 @@ class AgentConfig:
     exe: tuple[str, ...] = ()
     pid: tuple[int, ...] = ()
     redact_paths: bool = False
+    allow: tuple[str, ...] = ()
+    deny: tuple[str, ...] = ()
     max_target_overhead: float | str = 3.0
     target_overhead: tuple[str, ...] = ()
     park: bool = False
@@ -95,6 +101,8 @@ class AgentConfig:
             _check_number("reconcile_seconds", self.reconcile_seconds, 1, 86_400)
         _check_number("spool_mb", self.spool_mb, 1, 65_536)
         _check_number("spool_hours", self.spool_hours, 0.1, 8_760)
+        parse_rules("allow", self.allow)
+        parse_rules("deny", self.deny)
         budget.parse(self.max_target_overhead, self.target_overhead)
         for glob in self.exe:
             _check_glob(glob)
@@ -237,6 +245,8 @@ _CONVERT: Mapping[str, Callable[[str, object], object]] = {
     "exe": _strings,
     "pid": _integers,
     "redact_paths": _boolean,
+    "allow": _strings,
+    "deny": _strings,
     "max_target_overhead": _percent,
     "target_overhead": _strings,
     "park": _boolean,

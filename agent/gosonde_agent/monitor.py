@@ -106,7 +106,7 @@ class Monitor:
                 identity = golang.FileIdentity.of(fd)
                 scope = self._scope(pid, path)
                 found = self._attachments.find(identity, scope) or self._attachments.find(identity, pid)
-                is_meant = self._selection.by_pid(pid) or self._selection.by_file(path)
+                is_meant = self._selection.means(pid, path)
             start = procfs.start_of(pid)
         except GosondeError:
             return  # it has ended; if it was counted, _learn says so

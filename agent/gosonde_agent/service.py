@@ -23,7 +23,7 @@ from gosonde_agent.model import Observation, Process, ProcessKey
 from gosonde_agent.monitor import Monitor
 from gosonde_agent.query_service import LocalGate, start_query_service
 from gosonde_agent.redaction import Redaction, same
-from gosonde_agent.selection import Selection
+from gosonde_agent.selection import Selection, parse_rules
 from gosonde_agent.snapshots import Snapshots
 from gosonde_agent.sources.ebpf import EbpfSource
 from gosonde_agent.status import AgentStatus
@@ -124,7 +124,8 @@ def _journal_limits(config: AgentConfig) -> JournalLimits:
 
 
 def _selection(config: AgentConfig) -> Selection:
-    return Selection(config.exe, frozenset(config.pid))
+    rules = parse_rules("allow", config.allow), parse_rules("deny", config.deny)
+    return Selection(config.exe, frozenset(config.pid), *rules)
 
 
 class _Agent:

@@ -17,7 +17,7 @@ from gosonde_agent.hit_costs import HitCosts
 from gosonde_agent.levels import Level, Reason
 from gosonde_agent.model import Observation
 from gosonde_agent.monitor import Monitor
-from gosonde_agent.selection import Selection
+from gosonde_agent.selection import Selection, parse_rules
 from gosonde_agent.sources.ebpf import EbpfSource
 
 from tests.go_programs import GoProgram
@@ -188,3 +188,21 @@ def test_a_command_and_a_signal_take_all_probes_out(tmp_path: Path, go_program: 
         eventually(lambda: totals(told()) == (50, 50, 0))
     finally:
         agent.kill()
+
+
+def test_a_process_that_a_rule_denies_pays_nothing_for_its_sibling(go_program: Start) -> None:
+    meant = go_program("churn", env={"GOSONDE_LABELS": "probes=yes"})
+    denied = go_program("churn", env={"GOSONDE_LABELS": "probes=no"})
+    exe = str(Path(f"/proc/{meant.pid}/exe").readlink())
+    monitor = Monitor(EbpfSource(parks=False), Selection((exe,), deny=parse_rules("deny", ("label:probes=no",))))
+    try:
+        monitor.scan()
+        while monitor.has_unknown:
+            monitor.load_next()
+        meant.ask("run 100")
+        denied.ask("run 100")
+        rows = [row for row in monitor.observe().site_counts if row.site.function == "main.spawn"]
+        assert [(row.process.pid, row.created, row.exited) for row in rows] == [(meant.pid, 100, 100)]
+        assert {image.tgid for image in monitor._source.hits()} == {meant.pid}
+    finally:
+        monitor.close()

@@ -22,6 +22,8 @@ interval_seconds = 2
 exe = ["/usr/bin/*", "*/server"]
 pid = [1, 4711]
 redact_paths = true
+allow = ["unit:*.service"]
+deny = ["user:root", "exe:/usr/*"]
 max_target_overhead = 1.5
 target_overhead = ["*/hot=0.5", "*/batch=off"]
 park = true
@@ -52,6 +54,8 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         exe=("/usr/bin/*", "*/server"),
         pid=(1, 4711),
         redact_paths=True,
+        allow=("unit:*.service",),
+        deny=("user:root", "exe:/usr/*"),
         max_target_overhead=1.5,
         target_overhead=("*/hot=0.5", "*/batch=off"),
         park=True,
@@ -83,6 +87,8 @@ def test_an_empty_file_gives_the_defaults(tmp_path: Path) -> None:
         (f'listen = "unix:/{"x" * 107}"', "listen: the socket's path is longer than 106 bytes"),
         ("listen = 1", "listen: 1 is not a string"),
         ('state = ""', "state: '' is not a path"),
+        ('allow = ["pod:x"]', "allow: 'pod:x' is not KIND:GLOB; the kinds are exe, unit, container, user, label"),
+        ('deny = ["user:"]', "deny: 'user:' is not KIND:GLOB"),
         ("max_target_overhead = 0", "max_target_overhead: 0 is not allowed; give a number from 0.01 to 100 (percent)"),
         ('max_target_overhead = "on"', "max_target_overhead: 'on' is not a number"),
         ('target_overhead = ["*/app"]', "target_overhead: '*/app' is not \"GLOB=PERCENT\""),

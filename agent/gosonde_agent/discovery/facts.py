@@ -1,0 +1,59 @@
+"""Who runs a process and where: its unit, its container, its user, its labels. Read when a rule asks for it."""
+
+import os
+import pwd
+import re
+from pathlib import Path
+
+#: What a process says of itself, in its environment when it was started: NAME=VALUE, apart by commas.
+LABELS_VARIABLE = b"GOSONDE_LABELS="
+#: Nothing longer is read from a process's own files.
+MAX_BYTES = 1 << 20
+UNIT = re.compile(r"([^/]+\.(?:service|scope|slice|socket|mount))(?=/|$)")
+#: An id of docker, containerd, CRI-O or podman, whatever stands around it.
+CONTAINER = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
+
+
+def units(pid: int) -> frozenset[str]:
+    """The systemd units that a process belongs to, as its control group names them; slices among them."""
+    return frozenset(UNIT.findall(_cgroup(pid)))
+
+
+def containers(pid: int) -> frozenset[str]:
+    """The id of the container that a process is in, by its control group; none outside of one."""
+    return frozenset(CONTAINER.findall(_cgroup(pid)))
+
+
+def users(pid: int) -> frozenset[str]:
+    """The user that a process runs as: name and number, as this host has them."""
+    try:
+        uid = Path(f"/proc/{pid}").stat().st_uid
+    except OSError:
+        return frozenset()
+    try:
+        return frozenset({str(uid), pwd.getpwuid(uid).pw_name})
+    except KeyError:
+        return frozenset({str(uid)})
+
+
+def labels(pid: int) -> frozenset[str]:
+    """The labels that a process was started with."""
+    for variable in _read(pid, "environ").split(b"\0"):
+        if variable.startswith(LABELS_VARIABLE):
+            text = os.fsdecode(variable[len(LABELS_VARIABLE) :])
+            return frozenset(label.strip() for label in text.split(",") if label.strip())
+    return frozenset()
+
+
+def _cgroup(pid: int) -> str:
+    """The paths of a process's control groups, one a line."""
+    lines = os.fsdecode(_read(pid, "cgroup")).splitlines()
+    return "\n".join(line.split(":", 2)[-1] for line in lines)
+
+
+def _read(pid: int, name: str) -> bytes:
+    try:
+        with Path(f"/proc/{pid}/{name}").open("rb") as file:
+            return file.read(MAX_BYTES)
+    except OSError:
+        return b""

@@ -1,0 +1,78 @@
+"""Rules say which processes are watched, by what the kernel says of them."""
+
+import os
+import pwd
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from gosonde_agent.discovery import facts
+from gosonde_agent.selection import Selection, parse_rules
+
+ID = "0123456789abcdef" * 4
+ME = pwd.getpwuid(os.getuid()).pw_name
+
+
+@pytest.fixture
+def labelled() -> Iterator[int]:
+    """A process with two labels."""
+    environment = os.environ | {"GOSONDE_LABELS": "team=payments, tier=1"}
+    command = [sys.executable, "-c", "print(flush=True); input()"]
+    with subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        yield process.pid
+        process.kill()
+
+
+def test_labels_come_from_the_environment_that_a_process_was_started_with(labelled: int) -> None:
+    assert facts.labels(labelled) == {"team=payments", "tier=1"}
+    assert facts.users(labelled) == {str(os.getuid()), ME}
+
+
+@pytest.mark.parametrize(
+    ("cgroup", "units", "containers"),
+    [
+        ("0::/system.slice/api.service\n", {"system.slice", "api.service"}, set()),
+        (f"0::/system.slice/docker-{ID}.scope\n", {"system.slice", f"docker-{ID}.scope"}, {ID}),
+        (f"0::/kubepods.slice/kubepods-pod1.slice/cri-containerd-{ID}.scope\n", None, {ID}),
+        (f"12:cpu:/docker/{ID}\n11:memory:/docker/{ID}\n", set(), {ID}),
+        ("0::/\n", set(), set()),
+        (f"0::/{ID}0\n", set(), set()),
+    ],
+)
+def test_units_and_containers_come_from_the_control_group(
+    cgroup: str, units: set[str] | None, containers: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(facts, "_read", lambda _pid, _name: cgroup.encode())
+    assert units is None or facts.units(1) == units
+    assert facts.containers(1) == containers
+
+
+def selection(allow: tuple[str, ...] = (), deny: tuple[str, ...] = ()) -> Selection:
+    return Selection(allow=parse_rules("allow", allow), deny=parse_rules("deny", deny))
+
+
+def test_a_rule_that_denies_wins_over_one_that_allows(labelled: int) -> None:
+    path = str(Path(sys.executable).resolve())
+    assert selection().means(labelled, path)
+    assert selection(allow=("label:team=*",)).means(labelled, path)
+    assert not selection(allow=("label:team=search",)).means(labelled, path)
+    assert selection(allow=("label:team=search", f"user:{ME}")).means(labelled, path)
+    assert not selection(allow=("label:team=*",), deny=("exe:*/python*",)).means(labelled, path)
+    assert not Selection(pids=frozenset({labelled}), deny=parse_rules("deny", (f"user:{ME}",))).means(labelled, path)
+
+
+def test_a_process_that_is_gone_matches_no_rule_about_it() -> None:
+    pid = subprocess.run(
+        [sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True
+    ).stdout
+    assert not selection(allow=("label:*", "user:*", "unit:*", "container:*")).means(int(pid), "/x")
+
+
+def test_probes_are_for_a_whole_file_only_when_all_its_processes_are_meant() -> None:
+    assert selection(deny=("exe:/usr/*",)).by_file("/srv/app")
+    assert not selection(deny=("exe:/usr/*",)).by_file("/usr/app")
+    assert not selection(deny=("label:probes=no",)).by_file("/srv/app")
