@@ -1,7 +1,8 @@
 """Turns what the kernel counted into what is told: sites with names, pauses with reasons, processes with totals."""
 
 from collections import defaultdict, deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from gosonde.clock import steady_unix_nano
 
@@ -12,10 +13,19 @@ from gosonde_agent.golang.wait_reasons import wait_reason
 from gosonde_agent.kernel import monotonic_to_unix_nano
 from gosonde_agent.model import GcCycle, GcTotal, Observation, ParkCount, Pause, Site, SiteCount
 from gosonde_agent.processes import GoProcess, Processes
-from gosonde_agent.sources import Counters, Image, Source
+from gosonde_agent.sources import Counters, Image, SiteTotal, Source
 from gosonde_agent.sources.records import EVENT_PAUSE, PROBE_CREATED, Event
 
 MAX_PENDING_EVENTS = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """The rows of an image, and what they were made of: the same gives the same."""
+
+    totals: Sequence[SiteTotal]
+    of: tuple[int, int | None]
+    rows: list[SiteCount]
 
 
 class Aggregation:
@@ -25,6 +35,7 @@ class Aggregation:
         self._source = source
         self._processes = processes
         self._sites: dict[Image, dict[int, Site]] = defaultdict(dict)
+        self._kept: dict[Image, _Kept] = {}
         self._events: deque[Event] = deque(maxlen=MAX_PENDING_EVENTS)
 
     def add_event(self, event: Event) -> None:
@@ -53,8 +64,20 @@ class Aggregation:
             return []
         if process.carry is not None:
             return self._carried_counts(process, image, process.binary, process.carry, counters)
+        found = counters.sites.get(image, ())
+        kept = self._kept.get(image)
+        if kept is not None and kept.totals is found and kept.of == (process.baseline.version, process.bias):
+            return kept.rows
+        rows = self._counted(process, image, process.binary, found)
+        self._kept[image] = _Kept(found, (process.baseline.version, process.bias), rows)
+        return rows
+
+    def _counted(
+        self, process: GoProcess, image: Image, binary: GoBinary, found: Sequence[SiteTotal]
+    ) -> list[SiteCount]:
+        """The rows of a process that was always probed in full."""
         sites = self._sites[image]
-        totals = {total.pc: (total.created, total.exited) for total in counters.sites.get(image, ())}
+        totals = {total.pc: (total.created, total.exited) for total in found}
         if process.bias is not None:
             born_before = (pc + process.bias for pc in process.baseline.shown())
             totals |= {pc: (0, 0) for pc in born_before if pc not in totals}
@@ -62,7 +85,7 @@ class Aggregation:
         for pc, (created, exited) in totals.items():
             site = sites.get(pc)
             if site is None:
-                site = sites[pc] = self._name(process, image, process.binary, pc)
+                site = sites[pc] = self._name(process, image, binary, pc)
             baseline = process.baseline.of(site.pc), process.baseline.mismatch(site.pc)
             rows.append(SiteCount(process.key, site, created, exited, *baseline))
         return rows
@@ -113,6 +136,7 @@ class Aggregation:
 
     def forget(self, image: Image) -> None:
         """Forgets the names of an image's sites."""
+        self._kept.pop(image, None)
         self._sites.pop(image, None)
 
 

@@ -96,12 +96,14 @@ class Baseline:
         known: Whether there was a reading, or none is needed because the probes were there first.
         sites: By link-time pc. A site that is not here has a baseline of 0, for no reading showed it before it was
             first counted.
+        version: Changes with each visit that is taken in.
         signed: The probes were not always there since the counters began, so what they missed counts against it.
     """
 
     known: bool
     sites: dict[int, SiteBaseline] = field(default_factory=dict)
     signed: bool = False
+    version: int = 0
 
     def take(self, readings: Sequence[Reading]) -> int:
         """Narrows the baselines by the readings of one visit.
@@ -111,6 +113,7 @@ class Baseline:
             single one can catch a goroutine between its probe and its place in memory.
         """
         grown = 0
+        self.version += 1
         for pc in {*self.sites, *(pc for reading in readings for pc in reading.sites())}:
             intervals = [reading.interval(pc) for reading in readings]
             if self.known:
@@ -125,6 +128,13 @@ class Baseline:
     def uncertain(self) -> bool:
         """Whether another reading could tell more."""
         return not self.known or any(site.low != site.high for site in self.sites.values())
+
+    def agrees(self, reading: Reading) -> bool:
+        """Whether a reading contradicts nothing that is known."""
+        if not self.known:
+            return True
+        bounds = ((self.bounds(pc), reading.interval(pc)) for pc in reading.sites() | self.sites.keys())
+        return all(low <= most and least <= high for (low, high), (least, most) in bounds)
 
     def shown(self) -> list[int]:
         """The sites that had goroutines before they were counted, or at which memory and events disagree."""

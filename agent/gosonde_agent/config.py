@@ -11,6 +11,7 @@ from gosonde import channels
 from gosonde.errors import UnsupportedError, UsageError
 
 from gosonde_agent import budget
+from gosonde_agent.own_budget import MEBIBYTE, OwnBudget
 from gosonde_agent.selection import parse_rules
 
 #: A configuration file larger than this is a mistake.
@@ -23,7 +24,19 @@ MAX_PID = 1 << 22
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 #: Keys that take effect on SIGHUP; every other one needs a restart.
-RELOADABLE = frozenset({"exe", "pid", "allow", "deny", "max_target_overhead", "target_overhead", "log_level"})
+RELOADABLE = frozenset(
+    {
+        "exe",
+        "pid",
+        "allow",
+        "deny",
+        "max_target_overhead",
+        "target_overhead",
+        "max_agent_cpu",
+        "max_agent_memory_mb",
+        "log_level",
+    }
+)
 
 _HOST_PORT = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+):(?P<port>[0-9]{1,5})")
 
@@ -55,6 +68,9 @@ class AgentConfig:
             more rarely, so that reading takes one percent of a CPU at most. 0 reads it only when it is found.
         spool_mb: Largest size of what waits for a collector on disk, in MiB, 1 to 65536.
         spool_hours: How long it may wait, 0.1 to 8760.
+        max_agent_cpu: What the agent itself takes of one core in the long run, in percent, 0.1 to 100: past it memory
+            is read more rarely, and observations are further apart.
+        max_agent_memory_mb: Resident memory from which on the agent gives back what it can, in MiB, 64 to 65536.
         log_level: One of LOG_LEVELS.
 
     Raises:
@@ -81,6 +97,8 @@ class AgentConfig:
     reconcile_seconds: float = 30.0
     spool_mb: float = 64.0
     spool_hours: float = 24.0
+    max_agent_cpu: float = 2.0
+    max_agent_memory_mb: float = 160.0
     log_level: str = "info"
 
     def __post_init__(self) -> None:
@@ -104,6 +122,8 @@ class AgentConfig:
         parse_rules("allow", self.allow)
         parse_rules("deny", self.deny)
         budget.parse(self.max_target_overhead, self.target_overhead)
+        _check_number("max_agent_cpu", self.max_agent_cpu, 0.1, 100)
+        _check_number("max_agent_memory_mb", self.max_agent_memory_mb, 64, 65_536)
         for glob in self.exe:
             _check_glob(glob)
         for pid in self.pid:
@@ -124,6 +144,11 @@ class AgentConfig:
                 f"http: {self.http} can be reached from other machines, and has neither encryption nor a password; "
                 f"name a port of 127.0.0.1, or write insecure = true into the configuration file"
             )
+
+    @property
+    def own_budget(self) -> OwnBudget:
+        """What the agent itself may take."""
+        return OwnBudget(self.max_agent_cpu / 100, int(self.max_agent_memory_mb * MEBIBYTE))
 
     @property
     def target_budget(self) -> budget.Budget:
@@ -253,6 +278,8 @@ _CONVERT: Mapping[str, Callable[[str, object], object]] = {
     "spool_mb": _number,
     "reconcile_seconds": _number,
     "spool_hours": _number,
+    "max_agent_cpu": _number,
+    "max_agent_memory_mb": _number,
     "log_level": _string,
 }
 

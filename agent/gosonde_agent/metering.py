@@ -17,6 +17,9 @@ from gosonde_agent.sources import Hits, Image
 #: Over how long the shares that are told go.
 WINDOW_SECONDS = 5.0
 PPM = 1_000_000
+#: What costs a smaller part of a core is looked at more rarely: asking for CPU times costs the agent most.
+CHEAP_SHARE = 0.001
+CHEAP_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,9 @@ class Meter:
             account.add(Sample(time.monotonic(), hits, newest.probe_ns, newest.cpu_ns))
             return
         added = self.cost_ns(process, hits.less(newest.hits))
+        seconds = time.monotonic() - newest.at
+        if added < CHEAP_SHARE * seconds * 1e9 and seconds < CHEAP_SECONDS and process.level is Level.FULL:
+            return
         cpu_ns = max(_cpu_ns(process.key.pid) - account.cpu_before_ns, newest.cpu_ns)
         account.add(Sample(time.monotonic(), hits, newest.probe_ns + added, cpu_ns))
 

@@ -36,6 +36,8 @@ log = structlog.get_logger(__name__)
 
 MAX_REMEMBERED_EXECS = 16_384
 MAX_UNKNOWN = 1_024
+#: Whether a process has ended is asked when the kernel has said so, and otherwise at each of so many observations.
+TURNS = 5
 
 
 class Monitor:
@@ -64,6 +66,7 @@ class Monitor:
         self._exits: dict[tuple[int, int], int] = {}
         self._unknown: deque[tuple[int, int]] = deque(maxlen=MAX_UNKNOWN)
         self._losses: dict[str, int] = dict.fromkeys(AGENT_LOSSES, 0)
+        self._turn = 0
 
     def select(self, selection: Selection) -> None:
         """Means other processes from now on; those that are watched already stay so until they end."""
@@ -243,8 +246,10 @@ class Monitor:
 
     def _end_those_gone(self) -> None:
         """Marks what runs no more. Counters that are read after this are final for what it marked."""
+        self._turn = (self._turn + 1) % TURNS
         for (pid, epoch), process in self._processes.items():
-            if not process.has_ended and procfs.has_ended(pid, process.key.start_ticks):
+            is_asked = (pid, epoch) in self._exits or pid % TURNS == self._turn
+            if is_asked and not process.has_ended and procfs.has_ended(pid, process.key.start_ticks):
                 self._end(process, self._exits.get((pid, epoch), time.monotonic_ns()))
 
     # --- reading memory ----------------------------------------------------------------------------------------------
@@ -252,6 +257,15 @@ class Monitor:
     def next_reading(self) -> Scan | None:
         """A process whose memory is due to be read, if there is one: run it in any thread, then hand it back."""
         return self._reconciler.next()
+
+    def reading_due_in(self) -> float:
+        """Seconds until the memory of a process is due to be read, as far as is known now."""
+        return self._reconciler.due_in()
+
+    def give_memory_back(self) -> None:
+        """Forgets what can be found out again, and lets the kernel take back what is not in use."""
+        self._reconciler.forget_binaries()
+        self._source.give_memory_back()
 
     def take_reading(self, scan: Scan) -> None:
         """Takes in a reading that has run."""

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,7 +13,7 @@ from gosonde_agent.baseline import Count, Reading
 from gosonde_agent.carry import births_of, narrowed
 from gosonde_agent.levels import Level
 from gosonde_agent.processes import GoProcess, Processes
-from gosonde_agent.sources import Counters, Image, Source
+from gosonde_agent.sources import Image, Source
 from gosonde_agent.sources.memory.target import KnownBinaries, Target, opened
 
 log = structlog.get_logger(__name__)
@@ -50,13 +50,12 @@ class Scan:
     """One visit to a process's memory. `run` may be called from any thread; it raises nothing.
 
     Attributes:
-        counters: Reads the source's counters; must be safe to call from that thread.
         wanted: How many readings to make, as far as VISIT_SECONDS allow.
     """
 
     process: GoProcess
     image: Image
-    counters: Callable[[], Counters]
+    source: Source
     known: KnownBinaries
     wanted: int
     generation: int
@@ -65,23 +64,36 @@ class Scan:
     starts: dict[int, int] = field(default_factory=dict)
     losses: Mapping[str, int] = field(default_factory=dict)
     seconds: float = 0.0
+    cpu_seconds: float = 0.0
     error: GosondeError | None = None
 
     def run(self) -> None:
         """Counts the live goroutines of each site, as often as wanted."""
-        began = time.monotonic()
+        began, cpu_began = time.monotonic(), time.thread_time()
         try:
             with opened(self.image.tgid, self.known) as target:
                 self.bias = target.runtime.bias
                 self._read(target)
-                while len(self.readings) < self.wanted and time.monotonic() - began < VISIT_SECONDS:
+                while self._wants_more() and time.monotonic() - began < VISIT_SECONDS:
                     self._read(target)
         except GosondeError as error:
             self.error = error
         self.seconds = time.monotonic() - began
+        self.cpu_seconds = time.thread_time() - cpu_began
+
+    @property
+    def first(self) -> bool:
+        """Whether it is to find a baseline."""
+        return self.wanted == FIRST_READINGS
+
+    def _wants_more(self) -> bool:
+        """A reading in which nothing happened, and which contradicts nothing, says it all."""
+        newest = self.readings[-1]
+        quiet = newest.before == newest.after and self.process.baseline.agrees(newest)
+        return len(self.readings) < self.wanted and not quiet
 
     def _read(self, target: Target) -> None:
-        before = self.counters()
+        before = self._totals()
         time.sleep(SETTLE_SECONDS)
         created = _created(target)
         live: Counter[int] = Counter()
@@ -91,13 +103,13 @@ class Scan:
             for pc, start, count in zip(pcs.tolist(), starts, counts.tolist(), strict=True):
                 live[pc] += count
                 self.starts.setdefault(pc, start)
-        after = self.counters()
+        after = self._totals()
         live.pop(0, None)  # threads that C made have no go statement
-        self.losses = after.losses
-        self.readings.append(Reading(self._totals(before), live, self._totals(after), created))
+        self.losses = self.source.losses()
+        self.readings.append(Reading(before, live, after, created))
 
-    def _totals(self, counters: Counters) -> Mapping[int, Count]:
-        totals = counters.sites.get(self.image, ())
+    def _totals(self) -> Mapping[int, Count]:
+        totals = self.source.site_totals(self.image)
         return {total.pc - self.bias: (total.created, total.exited) for total in totals}
 
 
@@ -131,7 +143,7 @@ class Reconciler:
             wanted = self._wanted(process, plan)
             if plan.due <= now and wanted and not self._source.is_closing(image.binary):
                 plan.due = float("inf")
-                return Scan(process, image, self._source.counters, self._known, wanted, process.generation)
+                return Scan(process, image, self._source, self._known, wanted, process.generation)
         self._forget_ended()
         return None
 
@@ -147,6 +159,14 @@ class Reconciler:
         """Has a process read anew, because its level has changed."""
         if process.image is not None:
             self._plans[process.image] = Plan(time.monotonic())
+
+    def due_in(self) -> float:
+        """Seconds until a process is due, as far as is known now."""
+        return min((plan.due for plan in self._plans.values()), default=float("inf")) - time.monotonic()
+
+    def forget_binaries(self) -> None:
+        """Gives up what was found out about binaries; it is found out again when it is needed."""
+        self._known = KnownBinaries()
 
     def _forget_ended(self) -> None:
         images = {process.image for process in self._processes}

@@ -21,6 +21,7 @@ from gosonde_agent.journal import FILE_NAME, Journal, JournalLimits
 from gosonde_agent.latest import Latest
 from gosonde_agent.model import Observation, Process, ProcessKey
 from gosonde_agent.monitor import Monitor
+from gosonde_agent.own_budget import Smoothed, resident_bytes
 from gosonde_agent.query_service import LocalGate, start_query_service
 from gosonde_agent.redaction import Redaction, same
 from gosonde_agent.selection import Selection, parse_rules
@@ -35,8 +36,10 @@ log = structlog.get_logger(__name__)
 STOP_GRACE_SECONDS = 1.0
 #: How often it is looked whether probes are out.
 CLOSING_SECONDS = 0.02
-#: How long to wait when no process is due to be read.
-READING_PAUSE_SECONDS = 0.1
+#: How long to wait at least and at most when no process is due to be read.
+LEAST_PAUSE_SECONDS, READING_PAUSE_SECONDS = 0.05, 1.0
+#: Between two times that memory is given back because there is too much of it.
+GIVE_BACK_SECONDS = 60.0
 
 
 def run(config: AgentConfig, reread: Callable[[], AgentConfig]) -> None:
@@ -140,6 +143,8 @@ class _Agent:
         self._uplink = uplink
         self._latest = latest
         self._unknown = asyncio.Event()
+        self._effort = Smoothed()
+        self._give_back_at = 0.0
         self.stopping = asyncio.Event()
 
     def listen(self, event_fd: int, reread: Callable[[], AgentConfig]) -> None:
@@ -180,10 +185,12 @@ class _Agent:
         while True:
             scan = self._monitor.next_reading()
             if scan is None:
-                await asyncio.sleep(READING_PAUSE_SECONDS)
+                due = self._monitor.reading_due_in()
+                await asyncio.sleep(min(max(due, LEAST_PAUSE_SECONDS), READING_PAUSE_SECONDS))
                 continue
             await asyncio.to_thread(scan.run)
             self._monitor.take_reading(scan)
+            await asyncio.sleep(self._config.own_budget.pause_after_reading(scan.cpu_seconds, first=scan.first))
 
     async def govern(self) -> None:
         """Keeps what the probes cost within the budget."""
@@ -210,9 +217,20 @@ class _Agent:
     async def observe_until_stopped(self) -> None:
         """One observation each interval."""
         while not self.stopping.is_set():
+            self._effort.begin()
             self.observe()
+            self._effort.end()
+            self._keep_memory()
+            interval = self._config.own_budget.interval(self._config.interval_seconds, self._effort.seconds)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.stopping.wait(), self._config.interval_seconds)
+                await asyncio.wait_for(self.stopping.wait(), interval)
+
+    def _keep_memory(self) -> None:
+        """Gives back what is not needed when the agent has more than it may."""
+        if time.monotonic() >= self._give_back_at and self._config.own_budget.is_over_memory():
+            self._give_back_at = time.monotonic() + GIVE_BACK_SECONDS
+            self._monitor.give_memory_back()
+            log.warning("the agent had more memory than it may, and gave some back", resident_bytes=resident_bytes())
 
     def observe(self) -> None:
         """Tells the uplink and local queries what is known now."""

@@ -238,7 +238,8 @@ class Spool:
 
     def _is_new_site(self, row: SiteCount) -> bool:
         held = self._held.get(row.process)
-        return held is None or held.sites.get(row.site.pc) != row
+        known = held.sites.get(row.site.pc) if held is not None else None
+        return known is not row and known != row
 
     def _is_new_park(self, row: ParkCount) -> bool:
         held = self._held.get(row.process)

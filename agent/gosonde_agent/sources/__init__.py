@@ -90,6 +90,14 @@ class Source(Protocol):
         """All totals, now."""
         ...
 
+    def site_totals(self, image: Image) -> Sequence[SiteTotal]:
+        """The site totals of one image, now; may be called from any thread."""
+        ...
+
+    def losses(self) -> Mapping[str, int]:
+        """What the source could not count, by name, now; may be called from any thread."""
+        ...
+
     def hits(self) -> Mapping[Image, Hits]:
         """How often probes were hit, now."""
         ...
@@ -112,6 +120,10 @@ class Source(Protocol):
 
     def forget_exec(self, tgid: int, epoch: int) -> None:
         """Frees the number of an exec, unless the pid has gone on to another."""
+        ...
+
+    def give_memory_back(self) -> None:
+        """Lets the kernel take back memory that is not in use."""
         ...
 
     def close(self) -> None:

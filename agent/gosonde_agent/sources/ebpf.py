@@ -5,7 +5,7 @@ import os
 import struct
 import time
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -20,6 +20,7 @@ from gosonde_agent.losses import KERNEL_LOSSES
 from gosonde_agent.sources import Counters, Hits, Image, Origin, SiteTotal, WorldTotal, calibration, records, syscalls
 from gosonde_agent.sources.program import Program
 from gosonde_agent.sources.records import Event
+from gosonde_agent.sources.site_table import SiteTable, images_of, sums_of, totals_of
 
 PROGRAMS = ("on_created", "on_stop", "on_stop_untold", "on_start", "on_mark_termination")
 #: gopc offsets that probes/goroutines.bpf.c has an exit program for.
@@ -65,6 +66,7 @@ class EbpfSource:
         self._program = Program()
         self._parks = parks
         self._cpus = possible_cpus()
+        self._table = SiteTable()
         self._pending: list[Event] = []
         self._attached: dict[int, _Attached] = {}
         # The kernel takes some 100 ms to close a probe.
@@ -205,40 +207,39 @@ class EbpfSource:
         keys, values = syscalls.read_all(self._maps[name], key.itemsize, value.itemsize * slots)
         return keys.reshape(-1).view(key), values.reshape(-1).view(value).reshape(-1, slots)
 
-    def _read_sites(self) -> dict[Image, list[SiteTotal]]:
+    def _read_sites(self) -> dict[Image, Sequence[SiteTotal]]:
+        self._table.update(*self._read("sites", records.SITE_KEY, records.SITE_COUNT, self._cpus))
+        return dict(self._table.totals)
+
+    def site_totals(self, image: Image) -> list[SiteTotal]:
+        """The totals of one image; may be called from any thread."""
         keys, values = self._read("sites", records.SITE_KEY, records.SITE_COUNT, self._cpus)
-        created = values["created"].sum(axis=1)
-        exited = values["exited"].sum(axis=1)
-        sites: dict[Image, list[SiteTotal]] = defaultdict(list)
-        columns = (keys["pc"].tolist(), created.tolist(), exited.tolist())
-        for image, pc, births, exits in zip(_images(keys["image"]), *columns, strict=True):
-            sites[image].append(SiteTotal(pc, births, exits))
-        return sites
+        return totals_of(image, keys, values)
+
+    def losses(self) -> dict[str, int]:
+        """What the kernel could not count, by name."""
+        return self._read_losses()
 
     def hits(self) -> dict[Image, Hits]:
-        """How often probes were hit, in one pass over the maps."""
-        keys, values = self._read("sites", records.SITE_KEY, records.SITE_COUNT, self._cpus)
-        created, exited = _sums(keys["image"], values["created"]), _sums(keys["image"], values["exited"])
-        parked: dict[Image, int] = {}
+        """How often probes were hit."""
+        self._read_sites()
+        sums = self._table.sums
+        parked: Mapping[Image, int] = {}
         if self._parks:
             keys, parks = self._read("parks", records.PARK_KEY, np.dtype("<u8"), self._cpus)
-            parked = _sums(keys["image"], parks)
+            parked = sums_of(keys["image"], parks)
         worlds = self._read_worlds()
-        return {
-            image: Hits(
-                created.get(image, 0),
-                exited.get(image, 0),
-                parked.get(image, 0),
-                *((worlds[image].pauses, worlds[image].cycles) if image in worlds else ()),
-            )
-            for image in {*created, *parked, *worlds}
-        }
+        hits: dict[Image, Hits] = {}
+        for image in {*sums, *parked, *worlds}:
+            world = worlds.get(image, WorldTotal(0, 0, 0))
+            hits[image] = Hits(*sums.get(image, (0, 0)), parked.get(image, 0), world.pauses, world.cycles)
+        return hits
 
     def _read_worlds(self) -> dict[Image, WorldTotal]:
         keys, values = self._read("worlds", records.IMAGE, records.WORLD, 1)
         rows = values[:, 0]
         totals = zip(*(rows[name].tolist() for name in ("cycles", "pauses", "gc_pause_ns")), strict=True)
-        return {image: WorldTotal(*total) for image, total in zip(_images(keys), totals, strict=True)}
+        return {image: WorldTotal(*total) for image, total in zip(images_of(keys), totals, strict=True)}
 
     def _read_parks(self) -> dict[Image, dict[int, int]]:
         if not self._parks:
@@ -246,7 +247,7 @@ class EbpfSource:
         keys, values = self._read("parks", records.PARK_KEY, np.dtype("<u8"), self._cpus)
         parks: dict[Image, dict[int, int]] = defaultdict(dict)
         columns = (keys["reason"].tolist(), values.sum(axis=1).tolist())
-        for image, reason, count in zip(_images(keys["image"]), *columns, strict=True):
+        for image, reason, count in zip(images_of(keys["image"]), *columns, strict=True):
             parks[image][reason] = count
         return parks
 
@@ -286,19 +287,6 @@ class EbpfSource:
             self.detach(number)
         self._closer.shutdown()
         self._program.close()
-
-
-def _images(keys: npt.NDArray) -> list[Image]:  # type: ignore[type-arg]
-    columns = (keys[name].tolist() for name in ("tgid", "epoch", "binary"))
-    return [Image(*image) for image in zip(*columns, strict=True)]
-
-
-def _sums(images: npt.NDArray, values: npt.NDArray) -> dict[Image, int]:  # type: ignore[type-arg]
-    """The sum of all values of each image."""
-    found, place = np.unique(np.ascontiguousarray(images).view("V16").reshape(-1), return_inverse=True)
-    sums = np.zeros(len(found), np.uint64)
-    np.add.at(sums, place, values.sum(axis=1))
-    return dict(zip(_images(found.view(records.IMAGE)), sums.tolist(), strict=True))
 
 
 def _image_key(image: Image) -> bytes:

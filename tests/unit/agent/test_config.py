@@ -30,6 +30,8 @@ park = true
 reconcile_seconds = 60
 spool_mb = 8
 spool_hours = 48
+max_agent_cpu = 1.5
+max_agent_memory_mb = 200
 log_level = "debug"
 """
 
@@ -62,6 +64,8 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         reconcile_seconds=60,
         spool_mb=8,
         spool_hours=48,
+        max_agent_cpu=1.5,
+        max_agent_memory_mb=200,
         log_level="debug",
     )
     assert tomllib.loads(FULL).keys() == {field.name for field in fields(AgentConfig)}

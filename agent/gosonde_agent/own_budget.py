@@ -1,0 +1,59 @@
+"""Keeps what the agent itself takes within limits: it reads memory more rarely and observes at longer intervals."""
+
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+#: Of the CPU limit: what reading memory takes at most, first visits to a process, and observations.
+READING_PART = 0.25
+FIRST_READING_PART = 2.5
+OBSERVING_PART = 0.5
+MEBIBYTE = 1 << 20
+PAGE_BYTES = os.sysconf("SC_PAGESIZE")
+
+
+@dataclass(frozen=True, slots=True)
+class OwnBudget:
+    """What the agent may take.
+
+    Attributes:
+        cpu: Part of one core, in the long run.
+        memory_bytes: Resident.
+    """
+
+    cpu: float
+    memory_bytes: int
+
+    def pause_after_reading(self, cpu_seconds: float, *, first: bool) -> float:
+        """Seconds without a reading after one that took so much: readings that find a baseline may take more."""
+        return cpu_seconds / (self.cpu * (FIRST_READING_PART if first else READING_PART))
+
+    def interval(self, configured: float, cpu_seconds: float) -> float:
+        """Seconds between two observations when one takes so much."""
+        return max(configured, cpu_seconds / (self.cpu * OBSERVING_PART))
+
+    def is_over_memory(self) -> bool:
+        """Whether more is resident now than may be."""
+        return resident_bytes() > self.memory_bytes
+
+
+class Smoothed:
+    """CPU seconds of something that is done again and again; one that was slow by chance does not count much."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self._began = 0.0
+
+    def begin(self) -> None:
+        """It begins, in this thread."""
+        self._began = time.thread_time()
+
+    def end(self) -> None:
+        """It has been done."""
+        self.seconds += (time.thread_time() - self._began - self.seconds) / 8
+
+
+def resident_bytes() -> int:
+    """What the agent has in memory."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * PAGE_BYTES

@@ -1,0 +1,25 @@
+"""The agent does less when what it does takes more than it may."""
+
+from gosonde_agent.config import AgentConfig
+from gosonde_agent.own_budget import OwnBudget
+
+LIMIT = AgentConfig(max_agent_cpu=2.0, max_agent_memory_mb=64).own_budget
+
+
+def test_an_observation_that_is_cheap_comes_at_each_interval() -> None:
+    assert LIMIT.interval(1.0, 0.005) == 1.0
+
+
+def test_an_observation_that_is_dear_comes_more_rarely() -> None:
+    assert 0.050 / LIMIT.interval(1.0, 0.050) <= 0.01
+
+
+def test_reading_takes_its_part_whatever_a_reading_takes() -> None:
+    for cpu_seconds in (0.001, 0.1, 10.0):
+        assert cpu_seconds / LIMIT.pause_after_reading(cpu_seconds, first=False) <= 0.0051
+        assert cpu_seconds / LIMIT.pause_after_reading(cpu_seconds, first=True) <= 0.051
+
+
+def test_more_than_may_be_resident_is_noticed() -> None:
+    assert OwnBudget(0.02, 1).is_over_memory()
+    assert not OwnBudget(0.02, 1 << 40).is_over_memory()
