@@ -10,11 +10,12 @@ SYSCONFDIR ?= /etc
 DESTDIR ?=
 PYTEST_ARGS ?=
 FUZZ_SECONDS ?= 60
+BENCH ?=
 
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help setup demo accuracy test test-faults lint format proto proto-check run install uninstall clean
+.PHONY: bench help setup demo accuracy test test-faults lint format proto proto-check run install uninstall clean
 
 help: ## Say what each target does
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1\t\2/p' Makefile | expand -t 14
@@ -40,6 +41,9 @@ test-faults: setup ## Kill, cut and fill up everything, at length
 test-matrix: setup ## Run the tests of Go binaries over every Go version and kind of build
 	$(BIN)/python scripts/generate_layouts.py --check
 	GOSONDE_MATRIX=1 $(BIN)/pytest --timeout=900 $(PYTEST_ARGS) $(addprefix tests/integration/test_,matrix.py symbolization.py arm64.py gc_pauses.py)
+
+bench: setup ## Measure everything that docs/performance.md tells (an hour, as root); BENCH="life --quick" some of it
+	$(BIN)/python -m benchmarks.run $(BENCH)
 
 fuzz: setup ## Damage binaries and processes, send hostile messages, at random for FUZZ_SECONDS each (default 60): all must be refused or read
 	$(BIN)/python -m tests.fuzz.run $(FUZZ_SECONDS)

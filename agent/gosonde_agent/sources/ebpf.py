@@ -209,7 +209,7 @@ class EbpfSource:
 
     def _read_sites(self) -> dict[Image, Sequence[SiteTotal]]:
         self._table.update(*self._read("sites", records.SITE_KEY, records.SITE_COUNT, self._cpus))
-        return dict(self._table.totals)
+        return self._table.totals()
 
     def site_totals(self, image: Image) -> list[SiteTotal]:
         """The totals of one image; may be called from any thread."""
@@ -222,7 +222,7 @@ class EbpfSource:
 
     def hits(self) -> dict[Image, Hits]:
         """How often probes were hit."""
-        self._read_sites()
+        self._table.update(*self._read("sites", records.SITE_KEY, records.SITE_COUNT, self._cpus))
         sums = self._table.sums
         parked: Mapping[Image, int] = {}
         if self._parks:

@@ -15,46 +15,49 @@ class SiteTable:
     """The elements of the map `sites` as they were read last.
 
     Attributes:
-        totals: By image; the list of an image stays the same object until one of its totals changes.
         sums: (created, exited) by image.
     """
 
     def __init__(self) -> None:
-        self.totals: dict[Image, Sequence[SiteTotal]] = {}
         self.sums: dict[Image, tuple[int, int]] = {}
+        self._totals: dict[Image, Sequence[SiteTotal]] = {}
         self._keys = np.zeros(0, records.SITE_KEY)
         self._images: list[Image] = []
         self._place = np.zeros(0, np.intp)
-        self._rows: list[Array] = []
+        self._order = np.zeros(0, np.intp)
+        self._starts = np.zeros(0, np.intp)
         self._counts = np.zeros((0, 2), np.uint64)
+        self._changed: set[int] = set()
 
     def update(self, keys: Array, values: Array) -> None:
         """Takes in what was read: SITE_KEY[n], SITE_COUNT[n, cpus]."""
         counts = np.stack((values["created"].sum(axis=1), values["exited"].sum(axis=1)), axis=1)
         if keys.tobytes() == self._keys.tobytes():
-            changed = np.unique(self._place[np.flatnonzero((counts != self._counts).any(axis=1))]).tolist()
+            self._changed.update(np.unique(self._place[(counts != self._counts).any(axis=1)]).tolist())
         else:
             self._group(keys)
-            changed = range(len(self._images))
         self._counts = counts
-        for place in changed:
-            self._rebuild(place)
+        sums = np.add.reduceat(counts[self._order], self._starts).tolist() if len(counts) else []
+        self.sums = {image: (created, exited) for image, (created, exited) in zip(self._images, sums, strict=True)}
+
+    def totals(self) -> dict[Image, Sequence[SiteTotal]]:
+        """By image; the list of an image stays the same object until one of its totals changes."""
+        for place in self._changed:
+            end = self._starts[place + 1] if place + 1 < len(self._starts) else len(self._order)
+            rows = self._order[self._starts[place] : end]
+            columns = (self._keys["pc"][rows], self._counts[rows, 0], self._counts[rows, 1])
+            self._totals[self._images[place]] = list(map(SiteTotal, *(column.tolist() for column in columns)))
+        self._changed.clear()
+        return dict(self._totals)
 
     def _group(self, keys: Array) -> None:
         self._keys = keys
         found, self._place = np.unique(keys["image"].copy().view("V16").reshape(-1), return_inverse=True)
         self._images = images_of(found.view(records.IMAGE))
-        order = np.argsort(self._place, kind="stable")
-        borders = np.searchsorted(self._place[order], np.arange(1, len(self._images)))
-        self._rows = np.split(order, borders)
-        self.totals, self.sums = {}, {}
-
-    def _rebuild(self, place: int) -> None:
-        image, rows = self._images[place], self._rows[place]
-        counts = self._counts[rows]
-        columns = (self._keys["pc"][rows].tolist(), counts[:, 0].tolist(), counts[:, 1].tolist())
-        self.totals[image] = list(map(SiteTotal, *columns))
-        self.sums[image] = sum(columns[1]), sum(columns[2])
+        self._order = np.argsort(self._place, kind="stable")
+        self._starts = np.searchsorted(self._place[self._order], np.arange(len(self._images)))
+        self._totals = {}
+        self._changed = set(range(len(self._images)))
 
 
 def totals_of(image: Image, keys: Array, values: Array) -> list[SiteTotal]:

@@ -17,18 +17,18 @@ def test_totals_are_the_sums_of_all_cpus_by_image() -> None:
     rows: Rows = [(ONE, 16, [(1, 0), (2, 1)]), (TWO, 16, [(5, 5), (0, 0)]), (ONE, 32, [(0, 0), (4, 0)])]
     table = SiteTable()
     table.update(*arrays(rows))
-    assert table.totals == {ONE: [SiteTotal(16, 3, 1), SiteTotal(32, 4, 0)], TWO: [SiteTotal(16, 5, 5)]}
+    assert table.totals() == {ONE: [SiteTotal(16, 3, 1), SiteTotal(32, 4, 0)], TWO: [SiteTotal(16, 5, 5)]}
     assert table.sums == {ONE: (7, 1), TWO: (5, 5)}
-    assert totals_of(ONE, *arrays(rows)) == table.totals[ONE]
+    assert totals_of(ONE, *arrays(rows)) == table.totals()[ONE]
 
 
 def test_what_has_not_changed_stays_the_same_object() -> None:
     table = SiteTable()
     table.update(*arrays([(ONE, 16, [(1, 0)]), (TWO, 16, [(1, 0)])]))
-    one, two = table.totals[ONE], table.totals[TWO]
+    one, two = table.totals()[ONE], table.totals()[TWO]
     table.update(*arrays([(ONE, 16, [(1, 0)]), (TWO, 16, [(2, 0)])]))
-    assert table.totals[ONE] is one
-    assert table.totals[TWO] is not two
+    assert table.totals()[ONE] is one
+    assert table.totals()[TWO] is not two
     assert table.sums == {ONE: (1, 0), TWO: (2, 0)}
 
 
@@ -36,7 +36,7 @@ def test_images_that_are_gone_are_forgotten_and_new_ones_found() -> None:
     table = SiteTable()
     table.update(*arrays([(ONE, 16, [(1, 0)])]))
     table.update(*arrays([(TWO, 16, [(3, 2)])]))
-    assert table.totals == {TWO: [SiteTotal(16, 3, 2)]}
+    assert table.totals() == {TWO: [SiteTotal(16, 3, 2)]}
     table.update(np.zeros(0, records.SITE_KEY), np.zeros((0, 1), records.SITE_COUNT))
-    assert not table.totals
+    assert not table.totals()
     assert not table.sums

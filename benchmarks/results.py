@@ -1,0 +1,110 @@
+"""What every benchmark gives: rows of measured values, one format for the table, the JSON file and the plots."""
+
+import json
+import math
+import os
+import platform
+import statistics
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+FOLDER = ROOT / "build" / "bench"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One thing that was measured several times.
+
+    Attributes:
+        benchmark: Which benchmark, such as "life".
+        case: What was compared, such as "gosonde" or "bpftrace".
+        unit: Of the values.
+        values: Each run's.
+        x: The amount of work, where a benchmark varies it; 0 where it does not.
+        x_unit: What `x` counts.
+    """
+
+    benchmark: str
+    case: str
+    unit: str
+    values: tuple[float, ...]
+    x: float = 0.0
+    x_unit: str = ""
+
+    @property
+    def median(self) -> float:
+        """The middle value."""
+        return statistics.median(self.values)
+
+
+def table(rows: Sequence[Row]) -> str:
+    """For people: medians with their spread, and how each compares with the first of its benchmark, unit and x."""
+    first: dict[tuple[str, str, float], float] = {}
+    lines = [f"{'benchmark':12} {'case':28} {'x':>10} {'median':>12} {'least':>12} {'most':>12} {'/ first':>8}  unit"]
+    for row in rows:
+        base = first.setdefault((row.benchmark, row.unit, row.x), row.median)
+        ratio = f"{row.median / base:8.3f}" if base else " " * 8
+        x = f"{row.x:10,.0f}" if row.x_unit else " " * 10
+        numbers = " ".join(f"{value:12,.4g}" for value in (row.median, min(row.values), max(row.values)))
+        lines.append(f"{row.benchmark:12} {row.case:28} {x} {numbers} {ratio}  {row.unit}")
+    return "\n".join(lines)
+
+
+def growth(rows: Iterable[Row]) -> list[str]:
+    """How each cost grows with its work: the exponent of a power law, by least squares over logarithms."""
+    series: defaultdict[tuple[str, str, str, str], list[tuple[float, float]]] = defaultdict(list)
+    for row in rows:
+        if row.x > 0 and row.median > 0:
+            series[row.benchmark, row.case, row.unit, row.x_unit].append((math.log(row.x), math.log(row.median)))
+    lines = []
+    for (benchmark, case, unit, x_unit), points in series.items():
+        if len(points) > 2:
+            slope, offset = statistics.linear_regression(*zip(*points, strict=True))
+            lines.append(f"{benchmark}, {case}: {math.exp(offset):.3g} {unit} x ({x_unit}) ^ {slope:.2f}")
+    return lines
+
+
+def write(rows: Sequence[Row]) -> Path:
+    """Adds the rows to those of earlier runs, in place of older ones of the same benchmarks, and returns the file."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    path = FOLDER / "results.json"
+    known = json.loads(path.read_text())["rows"] if path.exists() else []
+    fresh = {row.benchmark for row in rows}
+    kept = [row for row in known if row["benchmark"] not in fresh]
+    host = {"kernel": platform.release(), "cpus": os.cpu_count(), "machine": platform.machine()}
+    path.write_text(json.dumps({"host": host, "rows": kept + [asdict(row) for row in rows]}, indent=1) + "\n")
+    return path
+
+
+def plot(rows: Sequence[Row]) -> list[Path]:
+    """A picture for each benchmark and unit; none where matplotlib is missing (pip install 'gosonde[bench]')."""
+    try:
+        from matplotlib import pyplot  # noqa: PLC0415
+    except ImportError:
+        return []
+    paths = []
+    for benchmark, unit in sorted({(row.benchmark, row.unit) for row in rows}):
+        own = [row for row in rows if (row.benchmark, row.unit) == (benchmark, unit)]
+        figure, axes = pyplot.subplots(figsize=(7, 4))
+        if own[0].x_unit:
+            for case in dict.fromkeys(row.case for row in own):
+                line = [row for row in own if row.case == case]
+                axes.plot([row.x for row in line], [row.median for row in line], marker="o", label=case)
+            axes.set(xscale="log", xlabel=own[0].x_unit)
+            if min(row.median for row in own) > 0:
+                axes.set_yscale("log")
+            axes.legend()
+        else:
+            spread = [[row.median - min(row.values) for row in own], [max(row.values) - row.median for row in own]]
+            axes.barh([row.case for row in own], [row.median for row in own], xerr=spread)
+            axes.invert_yaxis()
+        axes.set_title(f"{benchmark}: {unit}")
+        figure.tight_layout()
+        path = FOLDER / f"{benchmark}-{''.join(c if c.isalnum() else '-' for c in unit)}.png"
+        figure.savefig(path, dpi=120)
+        pyplot.close(figure)
+        paths.append(path)
+    return paths

@@ -1,0 +1,49 @@
+"""Runs the benchmarks: `python -m benchmarks.run [NAME ...] [--quick]`, all of them by default. Needs root.
+
+Prints a table of medians with their spread and how costs grow with their work, and writes build/bench/results.json (the
+values of all runs) and, where matplotlib is installed, pictures beside it.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator
+
+from benchmarks import agents, results, targets
+from benchmarks.results import Row
+from benchmarks.targets import FULL, QUICK, Effort
+
+BENCHMARKS: dict[str, Callable[[Effort], Iterator[Row]]] = {
+    "life": targets.life,
+    "park": targets.park,
+    "rates": targets.rates,
+    "requests": targets.requests,
+    "budget": targets.budget,
+    "reading": lambda effort: agents.readings(effort.rounds),
+    "attach": lambda effort: agents.attach(effort.rounds),
+    "footprint": lambda effort: agents.footprint(4 * effort.seconds),
+}
+
+
+def main() -> int:
+    """Measures what the command line names."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHMARKS))
+    parser.add_argument("--quick", action="store_true", help="fewer rounds, less work in each")
+    options = parser.parse_args()
+    if unknown := set(options.names) - BENCHMARKS.keys():
+        parser.error(f"no such benchmark: {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}")
+    rows: list[Row] = []
+    for name in options.names or BENCHMARKS:
+        print(f"{name} ...", file=sys.stderr, flush=True)
+        rows += BENCHMARKS[name](QUICK if options.quick else FULL)
+    print(results.table(rows))
+    for line in results.growth(rows):
+        print(line)
+    path = results.write(rows)
+    pictures = results.plot(rows)
+    print(f"written to {path.relative_to(results.ROOT)}, with {len(pictures)} pictures")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,147 @@
+"""What probes cost the programs that they are in: goroutines' lives, parks, requests; and whether counts are right."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+from gosonde_agent.discovery import procfs
+from gosonde_agent.levels import Level
+from gosonde_agent.sources.ebpf import EbpfSource
+
+from benchmarks import probing
+from benchmarks.agents import agent
+from benchmarks.results import Row
+from tests.go_programs import GoProgram, build
+
+RATES = (1_000, 10_000, 100_000, 300_000, 1_000_000)
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How long to measure."""
+
+    rounds: int
+    goroutines: int
+    parks: int
+    seconds: float
+
+
+FULL = Effort(rounds=7, goroutines=200_000, parks=100_000, seconds=5.0)
+QUICK = Effort(rounds=3, goroutines=50_000, parks=30_000, seconds=2.0)
+
+Way = Callable[[GoProgram], AbstractContextManager[object]]
+
+
+def life(effort: Effort) -> Iterator[Row]:
+    """ns of a goroutine that does nothing, on fresh processes of one program, the ways in turn."""
+    executable = build("bench")
+    ways: dict[str, Way] = {
+        "no probes": lambda _: nullcontext(),
+        "gosonde": lambda program: probing.gosonde(program.pid),
+        "gosonde, creation only": lambda program: probing.gosonde(program.pid, level=Level.CREATION),
+        "gosonde at the entry": lambda program: probing.gosonde(program.pid, at_entry=True),
+        "bpftrace at the entry": lambda _: probing.bpftrace(probing.bpftrace_counts(executable), 2),
+    }
+    return _interleaved("life", executable, ways, f"run {effort.goroutines}", effort)
+
+
+def park(effort: Effort) -> Iterator[Row]:
+    """ns of a round of ping-pong between two goroutines, two parks each, on one P."""
+    executable = build("bench")
+    ways: dict[str, Way] = {
+        "no probes": lambda _: nullcontext(),
+        "gosonde": lambda program: probing.gosonde(program.pid, parks=True),
+        "gosonde at the entry": lambda program: probing.gosonde(program.pid, parks=True, at_entry=True),
+        "bpftrace at the entry": lambda _: probing.bpftrace(probing.bpftrace_parks(executable), 1),
+    }
+    return _interleaved("park", executable, ways, f"pingpong {effort.parks}", effort, GOMAXPROCS="1")
+
+
+def _interleaved(
+    benchmark: str, executable: Path, ways: dict[str, Way], command: str, effort: Effort, **environment: str
+) -> Iterator[Row]:
+    work = int(command.split()[1])
+    values: defaultdict[str, list[float]] = defaultdict(list)
+    for _ in range(effort.rounds):
+        for case, way in ways.items():
+            with GoProgram(executable, env=environment) as program, way(program):
+                program.ask(f"{command.split(maxsplit=1)[0]} {work // 10}")
+                values[case].append(program.ask(command)["elapsed_ns"] / work)
+    for case, measured in values.items():
+        yield Row(benchmark, case, "ns", tuple(measured))
+
+
+def rates(effort: Effort) -> Iterator[Row]:
+    """Counts by the probes less the program's own, at growing rates: 0 says that every one was counted."""
+    for rate in RATES:
+        reached, created, exited = [], [], []
+        for _ in range(effort.rounds):
+            with GoProgram(build("bench")) as program, probing.gosonde(program.pid) as probes:
+                before = _counted(probes, program.pid)
+                answer = program.ask(f"pace {rate} {round(effort.seconds * 400)}")
+                after = _counted(probes, program.pid)
+                reached.append(answer["created"] / answer["elapsed_ns"] * 1e9)
+                created.append(float(after[0] - before[0] - answer["created"]))
+                exited.append(float(after[1] - before[1] - answer["created"]))
+        yield Row("rates", "reached", "goroutines/s", tuple(reached), rate, "goroutines/s asked")
+        yield Row("rates", "created missed", "goroutines", tuple(created), rate, "goroutines/s asked")
+        yield Row("rates", "exited missed", "goroutines", tuple(exited), rate, "goroutines/s asked")
+
+
+def _counted(probes: EbpfSource, pid: int) -> tuple[int, int]:
+    """The program's own statement is the busiest."""
+    totals = [total for image, own in probes.counters().sites.items() if image.tgid == pid for total in own]
+    busiest = max(totals, key=lambda total: total.created, default=None)
+    return (busiest.created, busiest.exited) if busiest else (0, 0)
+
+
+def requests(effort: Effort) -> Iterator[Row]:
+    """Requests a second, p99 and CPU of a saturated server, in turn without probes, at each level, under the agent."""
+    for kind in ("http", "streams"):
+        values: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
+        for _ in range(effort.rounds):
+            for case, way in _levels().items():
+                answer = _load(kind, way, effort.seconds)
+                values[case, "requests/s"].append(answer["requests"] / answer["elapsed_ns"] * 1e9)
+                values[case, "p99 µs"].append(answer["p99_ns"] / 1e3)
+                values[case, "µs of the server's CPU per request"].append(answer["cpu_ns"] / answer["requests"] / 1e3)
+        for (case, unit), measured in values.items():
+            yield Row(kind, case, unit, tuple(measured))
+
+
+def _levels() -> dict[str, Way]:
+    return {
+        "no probes": lambda _: nullcontext(),
+        "level full": lambda program: probing.gosonde(program.pid),
+        "level creation": lambda program: probing.gosonde(program.pid, level=Level.CREATION),
+        "level memory": lambda program: probing.gosonde(program.pid, level=Level.MEMORY),
+        "agent, default budget": lambda program: agent(f"--pid={program.pid}"),
+    }
+
+
+def _load(kind: str, way: Way, seconds: float) -> dict[str, int]:
+    with ExitStack() as stack:
+        server = stack.enter_context(GoProgram(build("requests"), kind, env={"GOMAXPROCS": "1"}))
+        arguments = ("load", kind, server.ready["address"], "16")
+        client = stack.enter_context(GoProgram(build("requests"), *arguments, env={"GOMAXPROCS": "1"}))
+        stack.enter_context(way(server))
+        client.ask("load 1500")  # within which the agent has made its steps
+        before = procfs.cpu_ns(server.pid)
+        answer = client.ask(f"load {round(seconds * 1000)}")
+        return answer | {"cpu_ns": procfs.cpu_ns(server.pid) - before}
+
+
+def budget(effort: Effort) -> Iterator[Row]:
+    """How long a program that makes as many goroutines as it can is over the budget, and what is counted at the end."""
+    late, missed = [], []
+    for _ in range(effort.rounds):
+        with GoProgram(build("bench")) as program, agent(f"--pid={program.pid}") as running:
+            running.wait_for(program.pid)
+            began = running.now()
+            answer = program.ask(f"pace 1000000 {round(effort.seconds * 1000)}")
+            late.append(running.seconds_over_budget(program.pid, began))
+            missed.append(running.created_missed(program.pid, answer["created"]))
+    yield Row("budget", "from the first goroutine to the step", "s", tuple(late))
+    yield Row("budget", "created missed after the end", "goroutines", tuple(missed))
