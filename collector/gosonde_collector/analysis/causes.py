@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
+from statistics import median
 from typing import Final
 
 from gosonde_collector.analysis.growth import Growth
@@ -106,7 +107,7 @@ def classify(site: Site, profile: GoroutineProfile, growth: Growth | None, serve
     name, count = names.most_common(1)[0]
     if count < MAJORITY * total:
         name = UNKNOWN
-    if growth and served is not False and _overloaded(growth, states, total):
+    if growth and served is not False and _overloaded(growth, groups, total):
         name = UNBOUNDED
     typical = max((g for g in groups if name in {UNKNOWN, UNBOUNDED} or _cause(site, g) == name), key=_size)
     what = ", ".join(f"{number} {state}" for state, number in states.most_common(3))
@@ -147,16 +148,23 @@ def _size(group: GoroutineGroup) -> int:
     return group.count
 
 
-def _overloaded(growth: Growth, states: Counter[str], total: int) -> bool:
+def _overloaded(growth: Growth, groups: Sequence[GoroutineGroup], total: int) -> bool:
     """Whether goroutines do end, only more slowly than others are made, so that what they wait for does come.
 
     Either most of them are at work, or some are while the others wait for their turn. A go statement nearly all of
     whose goroutines end is another matter: the few that stay wait for something else.
     """
-    busy = sum(count for state, count in states.items() if state in BUSY)
+    busy = sum(group.count for group in groups if group.state in BUSY)
     if growth.exited < FINISHING * growth.created or not busy:
         return False
-    return busy >= MAJORITY * total or growth.exited <= STAYING * growth.created
+    return busy >= MAJORITY * total or (growth.exited <= STAYING * growth.created and not _newest_at_work(groups))
+
+
+def _newest_at_work(groups: Sequence[GoroutineGroup]) -> bool:
+    """Whether those at work are newer than those that wait, whose turn then never comes. False without goids."""
+    busy = [goid for group in groups if group.state in BUSY for goid in group.goids]
+    waiting = [goid for group in groups if group.state not in BUSY for goid in group.goids]
+    return bool(busy and waiting) and median(busy) > median(waiting)
 
 
 def _cause(site: Site, group: GoroutineGroup) -> str:

@@ -1,5 +1,7 @@
 """A cause is told from where goroutines wait, and stays unknown when they do not agree."""
 
+from dataclasses import replace
+
 import pytest
 from gosonde_collector.analysis.causes import Cause, classify
 from gosonde_collector.analysis.growth import Growth
@@ -109,6 +111,14 @@ def test_goroutines_are_not_too_many_when_newer_ones_exit_and_the_older_stay() -
     profile = GoroutineProfile("debug=2", groups)
     assert classify(SITE, profile, growth(100, 40)).name == "unbounded-go"
     assert classify(SITE, profile, growth(100, 40), served=False).name == "channel-send"
+
+
+def test_goroutines_are_not_too_many_when_the_newest_are_at_work_and_the_others_never_have_their_turn() -> None:
+    waiting = replace(group("chan send", "main.a", count=90), goids=tuple(range(1, 91)))
+    working = group("sleep", "time.Sleep")
+    older, newer = (replace(working, goids=tuple(range(first, first + 10))) for first in (-9, 91))
+    assert cause(waiting, older, seen=growth(100, 40)).name == "unbounded-go"
+    assert cause(waiting, newer, seen=growth(100, 40)).name == "channel-send"
 
 
 def test_a_few_that_stay_among_many_that_end_are_not_too_many() -> None:
