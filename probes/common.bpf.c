@@ -37,13 +37,30 @@ static inline void lose(u32 what)
 		__sync_fetch_and_add(count, 1);
 }
 
+/*
+ * Process and thread, as the agent's pid namespace numbers them. Where that is not the host's, the agent gives its
+ * device and inode, and what runs in any other namespace is 0: it has no number there, or cannot be asked for it here.
+ */
+static inline u64 current_id(void)
+{
+#ifdef PIDNS_INODE
+	struct bpf_pidns_info info = {};
+
+	if (bpf_get_ns_current_pid_tgid(PIDNS_DEVICE, PIDNS_INODE, &info, sizeof(info)))
+		return 0;
+	return (u64)info.tgid << 32 | info.pid;
+#else
+	return bpf_get_current_pid_tgid();
+#endif
+}
+
 /* Who runs: the process, which of its images, and the binary that the probe was attached to. */
 static inline struct image image_of(struct pt_regs *ctx)
 {
 	struct image image = {};
 	u32 *epoch;
 
-	image.tgid = bpf_get_current_pid_tgid() >> 32;
+	image.tgid = current_id() >> 32;
 	epoch = images.lookup(&image.tgid);
 	if (epoch)
 		image.epoch = *epoch;

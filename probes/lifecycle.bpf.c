@@ -7,13 +7,13 @@ int on_exec(struct bpf_raw_tracepoint_args *ctx)
 	u32 zero = 0;
 	u32 *newest = last_epoch.lookup(&zero);
 
-	if (!newest)
+	event.tgid = current_id() >> 32;
+	if (!newest || !event.tgid)
 		return 0;
 	/* Two execs at once on two CPUs may read the same number. They are of two processes, so the pair of
 	 * (tgid, epoch) stays unique. */
 	__sync_fetch_and_add(newest, 1);
 	event.epoch = *newest;
-	event.tgid = bpf_get_current_pid_tgid() >> 32;
 	if (images.update(&event.tgid, &event.epoch))
 		lose(LOSS_IMAGES_FULL);
 	emit(&event, 0);
@@ -23,11 +23,11 @@ int on_exec(struct bpf_raw_tracepoint_args *ctx)
 int on_exit(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct event event = {.kind = EVENT_EXIT};
-	u64 id = bpf_get_current_pid_tgid();
+	u64 id = current_id();
 	u32 *epoch;
 
 	event.tgid = id >> 32;
-	if ((u32)id != event.tgid)
+	if (!id || (u32)id != event.tgid)
 		return 0;
 	epoch = images.lookup(&event.tgid);
 	if (epoch)

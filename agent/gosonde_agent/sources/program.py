@@ -13,6 +13,8 @@ SOURCES = ("gosonde.h", "common.bpf.c", "lifecycle.bpf.c", "goroutines.bpf.c", "
 EVENT_PAGES = 256
 SIZES = {"MAX_SITES": 131_072, "MAX_IMAGES": 32_768, "MAX_PARKS": 16_384, "EVENT_PAGES": EVENT_PAGES}
 MADV_PAGEOUT = 21
+#: Inode of the host's own pid namespace (include/linux/proc_ns.h).
+PROC_PID_INIT_INO = 0xEFFFFFFC
 
 
 def probe_dir() -> Path:
@@ -49,7 +51,7 @@ class Program:
                 "loading BPF programs needs root, or CAP_BPF and CAP_PERFMON; `gosonde doctor` says what is missing"
             )
         os.environ["BCC_KERNEL_SOURCE"] = str(probe_dir() / "kernel")
-        flags = [f"-D{name}={value}" for name, value in SIZES.items()]
+        flags = [f"-D{name}={value}" for name, value in {**SIZES, **_pid_namespace()}.items()]
         try:
             self._bpf: Any = bcc.BPF(text=source().encode(), cflags=flags)
         except Exception as error:  # bcc raises bare Exception
@@ -115,6 +117,16 @@ class Program:
     def close(self) -> None:
         """Detaches the tracepoints and frees programs and maps."""
         self._bpf.cleanup()
+
+
+def _pid_namespace() -> dict[str, str]:
+    """What tells the probes of the agent's pid namespace; nothing when it is the host's."""
+    found = Path("/proc/self/ns/pid").stat()
+    if found.st_ino == PROC_PID_INIT_INO:
+        return {}
+    # The kernel's dev_t.
+    device = os.major(found.st_dev) << 20 | os.minor(found.st_dev)
+    return {"PIDNS_DEVICE": f"{device}ULL", "PIDNS_INODE": f"{found.st_ino}ULL"}
 
 
 def _has_capabilities() -> bool:
