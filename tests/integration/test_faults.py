@@ -146,7 +146,7 @@ def test_an_agent_that_is_killed_at_random_moments_loses_nothing_that_it_saw(
 ) -> None:
     """The collector is away half of the time, so that what is killed had not been sent."""
     rng = random.Random(7)
-    (tmp_path / "agent.toml").write_text("interval_seconds = 0.1\n")
+    (tmp_path / "agent.toml").write_text("interval_seconds = 0.1\nmax_target_overhead = 100\n")
     listen = f"unix:{tmp_path}/collector.sock"
     program = go_program("churn")
     executable = str(Path(f"/proc/{program.pid}/exe").readlink())
@@ -215,7 +215,7 @@ def test_after_an_agent_was_killed_in_the_middle_of_work_the_store_has_exactly_w
 ) -> None:
     """What nobody counted is not in `created` and `exited`; it is in `live`, because the next run reads the memory."""
     rng = random.Random(8)
-    (tmp_path / "agent.toml").write_text("interval_seconds = 0.1\n")
+    (tmp_path / "agent.toml").write_text("interval_seconds = 0.1\nmax_target_overhead = 100\n")
     work = Work(go_program("parked", "0"), rng)
     pid = work.program.pid
     executable = str(Path(f"/proc/{pid}/exe").readlink())

@@ -3,7 +3,7 @@
 import shutil
 import threading
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -38,8 +38,9 @@ FILE_NAME: Final = "gosonde.duckdb"
 class DuckDBStore:
     """Implements `protocol.Store`. Writers take turns; readers, each with a cursor of its own, wait for nobody."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, folder: Path, now: Callable[[], int]) -> None:
         self.min_free_bytes = 0
+        self._now = now
         self._folder = folder
         self._connection = connection
         self._lock = threading.Lock()
@@ -52,7 +53,7 @@ class DuckDBStore:
         try:
             with self._transaction() as connection:
                 # Also after a restart under a clock that was set back, what is stored later has a later time.
-                self._stored_unix_nano = max(steady_unix_nano(), self._stored_unix_nano + 1)
+                self._stored_unix_nano = max(self._now(), self._stored_unix_nano + 1)
                 for table, columns in pending_tables(batches, self._known, self._stored_unix_nano):
                     insert(connection, table, columns)
         except BaseException:
@@ -121,7 +122,7 @@ class DuckDBStore:
         """See Store."""
         self._check_room()
         snapshot_id = uuid.uuid4().hex
-        moments = taken_unix_nano, steady_unix_nano()
+        moments = taken_unix_nano, self._now()
         head = (snapshot_id, host, *rows.key_values(process), *moments, profile.format, profile.kind)
         places = ", ".join("?" * len(head))
         with self._transaction() as connection:
@@ -246,8 +247,8 @@ class DuckDBStore:
                 raise
 
 
-def open_store(folder: Path) -> DuckDBStore:
-    """Opens the store in `folder`, which is made when it is not there.
+def open_store(folder: Path, now: Callable[[], int] = steady_unix_nano) -> DuckDBStore:
+    """Opens the store in `folder`, which is made when it is not there. `now` is the clock of what is stored.
 
     Raises:
         StoreError: The folder cannot be used, another process has the store open, or it was written by another
@@ -273,7 +274,7 @@ def open_store(folder: Path) -> DuckDBStore:
     with _failures(f"prepare the store {path}"):
         _confine(connection, folder)
         prepare(connection)
-        return DuckDBStore(connection, folder)
+        return DuckDBStore(connection, folder, now)
 
 
 def _confine(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:

@@ -212,17 +212,42 @@ QUALIFY row_number() OVER (PARTITION BY id ORDER BY updated_unix_nano DESC) = 1
 
 _OLD_RUNS: Final = "SELECT host, agent_id, agent_epoch FROM runs WHERE last_stored_unix_nano < $before"
 _OLD_PROCESSES: Final = """
-SELECT process FROM all_processes WHERE ended_unix_nano BETWEEN 1 AND $before OR last_stored_unix_nano < $before
+SELECT process FROM all_processes
+WHERE (ended_unix_nano > 0 AND told_unix_nano < $before) OR last_stored_unix_nano < $before
+"""
+
+#: What is old was stored long ago: agents' clocks may be wrong. Of each run, the newest batch that is old.
+_OLD_BATCHES: Final = """
+SELECT host, agent_id, agent_epoch, max(sequence) AS newest FROM batches WHERE stored_unix_nano < $before
+GROUP BY host, agent_id, agent_epoch
+"""
+_OLD_OF_PROCESSES: Final = f"""
+SELECT DISTINCT p.process, b.newest FROM processes AS p JOIN ({_OLD_BATCHES}) AS b
+ON b.host = p.host AND b.agent_id = p.agent_id AND b.agent_epoch = p.agent_epoch
 """
 
 
-def _superseded(table: str, key: str) -> str:
+def _superseded(table: str, key: str, old: str = _OLD_OF_PROCESSES, owner: str = "process") -> str:
     """Deletes old rows of totals, except the newest old one of each key: it still holds."""
-    same = " AND ".join(f"old.{column} = kept.{column}" for column in key.split(", "))
+    same = " AND ".join(f"stale.{column} = kept.{column}" for column in key.split(", "))
+    kept = ", ".join(f"t.{column}" for column in key.split(", "))
     return f"""
-DELETE FROM {table} AS old USING (
-    SELECT {key}, max(sequence) AS sequence FROM {table} WHERE taken_unix_nano < $before GROUP BY {key}
-) AS kept WHERE {same} AND old.sequence < kept.sequence
+DELETE FROM {table} AS stale USING (
+    SELECT {kept}, max(t.sequence) AS sequence FROM {table} AS t JOIN ({old}) AS o
+    ON {_same_owner("t", owner)} AND t.sequence <= o.newest GROUP BY {kept}
+) AS kept WHERE {same} AND stale.sequence < kept.sequence
+"""
+
+
+def _same_owner(table: str, owner: str) -> str:
+    return " AND ".join(f"{table}.{column} = o.{column}" for column in owner.split(", "))
+
+
+def _events(table: str) -> str:
+    """Deletes old events."""
+    return f"""
+DELETE FROM {table} AS stale USING ({_OLD_OF_PROCESSES}) AS o
+WHERE stale.process = o.process AND stale.sequence <= o.newest
 """
 
 
@@ -235,9 +260,9 @@ EXPIRE: Final = (
     _superseded("park_counters", "process, wait_reason"),
     _superseded("gc_totals", "process"),
     _superseded("probe_costs", "process"),
-    _superseded("losses", "agent_id, agent_epoch, name"),
-    "DELETE FROM pauses WHERE taken_unix_nano < $before",
-    "DELETE FROM gc_cycles WHERE taken_unix_nano < $before",
+    _superseded("losses", "agent_id, agent_epoch, name", _OLD_BATCHES, "agent_id, agent_epoch"),
+    _events("pauses"),
+    _events("gc_cycles"),
     *(
         f"DELETE FROM {table} WHERE snapshot_id IN (SELECT snapshot_id FROM snapshots WHERE stored_unix_nano < $before)"
         for table in ("snapshot_groups", "snapshot_samples")
@@ -249,5 +274,5 @@ WHERE old.id = kept.id AND (old.updated_unix_nano < kept.newest OR kept.newest <
 """,
     f"DELETE FROM losses WHERE (agent_id, agent_epoch) IN (SELECT agent_id, agent_epoch FROM ({_OLD_RUNS}))",
     f"DELETE FROM batches WHERE (host, agent_id, agent_epoch) IN ({_OLD_RUNS})",
-    _superseded("batches", "host, agent_id, agent_epoch"),
+    _superseded("batches", "host, agent_id, agent_epoch", _OLD_BATCHES, "host, agent_id, agent_epoch"),
 )

@@ -14,9 +14,11 @@ FROM (
 ) AS newest;
 
 -- The newest row of each process. What a former run of an agent had seen and the present one has not is over.
--- `superseded` is 1 for what a former run had counted and a newer run counts anew.
+-- `superseded` is 1 for what a former run had counted and a newer run counts anew. `told_unix_nano` is when its end was
+-- stored, or the last of its run.
 CREATE OR REPLACE VIEW all_processes AS
 SELECT p.* EXCLUDE (ended_unix_nano), r.last_taken_unix_nano, r.last_stored_unix_nano,
+    CASE WHEN p.ended_unix_nano = 0 THEN r.last_stored_unix_nano ELSE p.stored_unix_nano END AS told_unix_nano,
     CASE WHEN p.ended_unix_nano = 0 AND r.current = 0 THEN r.last_taken_unix_nano ELSE p.ended_unix_nano END
     AS ended_unix_nano,
     CASE WHEN rank() OVER (

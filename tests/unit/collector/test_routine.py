@@ -9,7 +9,7 @@ from gosonde_collector.analysis.analyst import Analyst
 from gosonde_collector.config import CollectorConfig
 from gosonde_collector.model import ProcessFilter
 from gosonde_collector.routine import Routine
-from gosonde_collector.store.duckdb import DuckDBStore
+from gosonde_collector.store.duckdb import open_store
 from gosonde_collector.telemetry import Telemetry
 from gosonde_collector.worker import Worker
 
@@ -19,11 +19,11 @@ HOURS = 75
 SITES = 100_000
 
 
-def test_a_store_that_is_too_large_lets_go_of_the_oldest_details_and_of_no_total(
-    store: DuckDBStore, tmp_path: Path
-) -> None:
+def test_a_store_that_is_too_large_lets_go_of_the_oldest_details_and_of_no_total(tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     now = time.time_ns()
+    taken = 0
+    store = open_store(tmp_path / "data", lambda: taken)
     newest = np.zeros(SITES, np.int64)
     for hour in range(HOURS, 0, -1):
         newest = newest + rng.integers(1, 1 << 40, SITES)
@@ -46,3 +46,4 @@ def test_a_store_that_is_too_large_lets_go_of_the_oldest_details_and_of_no_total
     routine._shrink()
     assert store.size() <= 64 << 20
     assert sum(total.created for total in store.sites(ProcessFilter())) == int(newest.sum())
+    store.close()

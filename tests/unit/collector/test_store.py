@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -222,12 +223,33 @@ def test_only_the_newest_version_of_a_finding_is_given(store: DuckDBStore) -> No
     assert sorted(record.document for record in store.findings()) == ["new", "other"]
 
 
-def test_what_is_too_old_goes_but_the_totals_of_what_runs_stay(store: DuckDBStore) -> None:
+@pytest.fixture
+def clock() -> list[int]:
+    """The time by which `timed` stores."""
+    return [START]
+
+
+@pytest.fixture
+def timed(tmp_path: Path, clock: list[int]) -> Iterator[DuckDBStore]:
+    opened = open_store(tmp_path / "timed", lambda: clock[0])
+    yield opened
+    opened.close()
+
+
+@pytest.mark.parametrize("wrong_ns", [0, 30 * HOUR, -30 * HOUR], ids=["right", "ahead", "behind"])
+def test_what_is_too_old_goes_but_the_totals_of_what_runs_stay(
+    timed: DuckDBStore, clock: list[int], wrong_ns: int
+) -> None:
+    """What is old was stored long ago, however wrong the agent's clock is."""
+    store = timed
     resting = replace(SITE, pc=0x2000)
     store.append(
         [batch(1, counters=[(0, resting.pc, 7, 3)], parks=[(0, "select", 1)], totals=[(0, 1, 2, 3)], losses={"x": 1})]
     )
-    store.append([batch(n, counters=[(0, SITE.pc, n, 0)], losses={"x": n}) for n in range(2, 101)])
+    for n in range(2, 101):
+        clock[0] = START + n * SECOND
+        taken = clock[0] + wrong_ns
+        store.append([batch(n, counters=[(0, SITE.pc, n, 0)], losses={"x": n}, taken_unix_nano=taken)])
     store.expire(START + 90 * SECOND)
     assert sorted(totals(store)) == [(7, 3), (100, 0)]
     series = store.site_series("web-1", KEY, SITE.pc, HOUR)
@@ -236,10 +258,18 @@ def test_what_is_too_old_goes_but_the_totals_of_what_runs_stay(store: DuckDBStor
     assert store.acknowledged(STREAM) == 100
 
 
-def test_an_ended_process_goes_when_it_is_too_old(store: DuckDBStore) -> None:
-    ended = process(ended_unix_nano=START + SECOND)
+@pytest.mark.parametrize("wrong_ns", [0, 30 * HOUR, -30 * HOUR], ids=["right", "ahead", "behind"])
+def test_an_ended_process_goes_when_its_end_was_told_too_long_ago(
+    timed: DuckDBStore, clock: list[int], wrong_ns: int
+) -> None:
+    store = timed
+    ended = process(ended_unix_nano=START + SECOND + wrong_ns)
     running = process(ProcessKey("boot", 5, 100, 0))
     store.append([batch(1, processes=[ended, running], counters=[(0, SITE.pc, 1, 0), (1, SITE.pc, 2, 0)])])
+    clock[0] = START + 3 * SECOND
+    store.append([batch(2, processes=[running], counters=[(0, SITE.pc, 2, 0)])])
+    store.expire(START)
+    assert len(store.processes(ALL)) == 2
     store.expire(START + 2 * SECOND)
     assert [known.process for known in store.processes(ALL)] == [running]
     assert totals(store) == [(2, 0)]
