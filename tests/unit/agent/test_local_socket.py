@@ -39,14 +39,12 @@ def path() -> Iterator[Path]:
 
 async def bytes_for(path: Path, user: int, groups: Sequence[int] = ()) -> int:
     """How many bytes another user gets for a connection."""
-    command = ["/usr/bin/python3", "-c", ASK, str(path)]
-    done = await asyncio.to_thread(
-        lambda: subprocess.run(
-            command, user=user, group=user, extra_groups=groups, capture_output=True, text=True, check=False
-        )
-    )
-    assert done.returncode == 0, done.stderr
-    return int(done.stdout)
+    wanted = f"--groups={','.join(map(str, groups))}" if groups else "--clear-groups"
+    command = ("setpriv", f"--reuid={user}", f"--regid={user}", wanted, "/usr/bin/python3", "-c", ASK, str(path))
+    process = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    out, err = await process.communicate()
+    assert process.returncode == 0, err.decode()
+    return int(out)
 
 
 @as_root
