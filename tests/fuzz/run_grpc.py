@@ -9,13 +9,14 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import grpc
 from gosonde_agent.latest import Latest
-from gosonde_agent.model import Observation
+from gosonde_agent.model import Observation, Process
 from gosonde_agent.query_service import start_query_service
 from gosonde_agent.status import AgentStatus, UplinkStatus
 
@@ -53,12 +54,17 @@ class AgentServer:
         self.process.wait()
 
 
+async def switch(_pid: int | None, _on: bool) -> Sequence[Process]:
+    """Switches the probes of nothing."""
+    return ()
+
+
 async def serve(address: str) -> None:
     """Serves until it is killed."""
     latest = Latest()
     latest.update(Observation(taken_unix_nano=1))
     status = AgentStatus("fuzzed", "0", "host", 1, UplinkStatus(""))
-    server = await start_query_service(address, latest, lambda: status)
+    server = await start_query_service(address, latest, lambda: status, switch=switch)
     await asyncio.Event().wait()
     await server.stop(0)
 
