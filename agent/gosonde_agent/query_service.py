@@ -16,10 +16,11 @@ from gosonde.serving import new_server, set_serving
 from gosonde_pb.v1 import agent_pb2_grpc
 from grpc_health.v1 import health
 
-from gosonde_agent import wire, wire_goroutines
+from gosonde_agent import wire, wire_gc, wire_goroutines
 from gosonde_agent.local_socket import INNER_MODE, LocalSocket, clear, with_mode
 from gosonde_agent.model import Observation, Process
 from gosonde_agent.redaction import Redact, same
+from gosonde_agent.sources.memory.gc import GcFigures
 from gosonde_agent.sources.memory.target import opened
 from gosonde_agent.status import AgentStatus
 
@@ -129,6 +130,16 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
             messages = wire_goroutines.chunks(map(self._redact, target.goroutines()))
             while (message := await asyncio.to_thread(next, messages, None)) is not None:
                 yield message
+
+    async def ReadGc(self, request: Any, context: Any) -> Any:  # noqa: ANN401, ARG002, N802
+        """The GC figures of one process that is watched."""
+        self._reader.current(request.pid)
+        return wire_gc.encode(await asyncio.to_thread(_gc_of, request.pid))
+
+
+def _gc_of(pid: int) -> GcFigures:
+    with opened(pid) as target:
+        return target.gc()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,15 @@ from typing import Self
 import grpc
 from gosonde_agent.model import Observation, Process
 from gosonde_agent.sources.memory.dump import Goroutine
+from gosonde_agent.sources.memory.gc import GcFigures
 from gosonde_agent.status import AgentStatus
 from gosonde_agent.wire_decode import decode, decode_status, decode_switched
+from gosonde_agent.wire_gc import decode as decode_gc
 from gosonde_agent.wire_goroutines import decode as decode_goroutines
 from gosonde_pb.v1.agent_pb2 import (
     GetObservationRequest,
     GetStatusRequest,
+    ReadGcRequest,
     ReadGoroutinesRequest,
     SwitchProbesRequest,
 )
@@ -94,6 +97,16 @@ class AgentClient:
             return decode_switched(
                 self._stub.SwitchProbes(SwitchProbesRequest(pid=pid or 0, on=on), timeout=SWITCH_SECONDS)
             )
+
+    def gc(self, pid: int) -> GcFigures:
+        """The runtime's own account of a process's garbage collections, read from its memory.
+
+        Raises:
+            NotFoundError: The agent watches no process with that pid.
+            UnsupportedError: Its memory cannot be read.
+        """
+        with self._errors():
+            return decode_gc(self._stub.ReadGc(ReadGcRequest(pid=pid), timeout=self._timeout))
 
     def status(self) -> AgentStatus:
         """Who the agent is, and how its uplink goes."""

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import typer.main
 from gosonde import cli, collector_client
-from gosonde.commands import findings, trace
+from gosonde.commands import _gc_local, findings, trace
 from gosonde.commands import inspect as inspect_command
 from gosonde.errors import GosondeError
 from gosonde.serving import status_of
@@ -20,6 +20,7 @@ from gosonde_agent import host, model
 from gosonde_agent.config import AgentConfig
 from gosonde_agent.golang import binary
 from gosonde_agent.losses import LOSSES
+from gosonde_agent.sources.memory.gc import GcFigures, LastCycle, PastPause
 from gosonde_agent.trace import Trace
 from gosonde_collector.config import CollectorConfig
 
@@ -154,6 +155,11 @@ def traced() -> Trace:
     return Trace(process, (model.SiteCount(key, site, 1, 1),), None, [pause], dict.fromkeys(LOSSES, 0))
 
 
+def collected() -> GcFigures:
+    cycle = LastCycle(**{field.name: 1 for field in dataclasses.fields(LastCycle)})
+    return GcFigures(1, 1, 1, (PastPause(1, 1, 1),), 1, 1, 1, 1, 0.5, cycle)
+
+
 def inspected() -> binary.GoBinary:
     executable = go_programs.build("churn")
     with executable.open("rb") as file:
@@ -167,6 +173,7 @@ def json_keys(command: str) -> set[str]:
         "processes": lambda: fields_of(collector_client.ProcessRow),
         "sites": lambda: fields_of(collector_client.SiteRow),
         "gc": lambda: fields_of(collector_client.GcRow),
+        "gc PID": lambda: keys_of(_gc_local.as_document(collected(), 1)),
         "findings": lambda: fields_of(collector_client.Finding) - {"details"},
         "pprof push": lambda: fields_of(collector_client.Pushed),
     }
@@ -174,7 +181,9 @@ def json_keys(command: str) -> set[str]:
     return keys
 
 
-@pytest.mark.parametrize("command", ["trace", "inspect", "processes", "sites", "gc", "findings", "pprof push"])
+@pytest.mark.parametrize(
+    "command", ["trace", "inspect", "processes", "sites", "gc", "gc PID", "findings", "pprof push"]
+)
 def test_every_key_of_a_json_document_is_documented(command: str) -> None:
     keys = json_keys(command)
     assert len(keys) > 3

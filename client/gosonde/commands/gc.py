@@ -6,10 +6,14 @@ import typer
 
 from gosonde import rendering
 from gosonde.collector_client import CollectorClient, GcRow, Pause
+from gosonde.commands import _gc_local
 from gosonde.commands._asking import DEFAULT_ADDRESS, Collector, Host, Json, Pid
+from gosonde.errors import UsageError
 
 COLUMNS = ("HOST", "PID", "CYCLE", "BEGAN", "STOPPED", "STOPS", "EXECUTABLE")
 Limit = Annotated[int, typer.Option(metavar="N", min=1, max=10_000, help="The newest N cycles of each process.")]
+Here = Annotated[int, typer.Argument(metavar="[PID]", min=0, help="Read this process's memory, and ask no collector.")]
+Follow = Annotated[bool, typer.Option("--follow", help="With PID: a line for each cycle, as gctrace prints it.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -18,14 +22,26 @@ def register(app: typer.Typer) -> None:
 
 
 def gc(
+    here: Here = 0,
     *,
     json: Json = False,
+    follow: Follow = False,
     collector: Collector = DEFAULT_ADDRESS,
     host: Host = "",
     pid: Pid = 0,
     limit: Limit = 100,
 ) -> None:
-    """List GC cycles, the newest first, with every stop of the world in them."""
+    """List GC cycles, the newest first, with every stop of the world in them.
+
+    With PID, the runtime's own figures of a process on this host, read from its memory without stopping it.
+    """
+    if here and (host or pid or collector != DEFAULT_ADDRESS):
+        raise UsageError("PID reads a process on this host; --collector, --host and --pid ask a collector")
+    if follow and not here:
+        raise UsageError("--follow needs a PID: it reads a process on this host")
+    if here:
+        _gc_local.follow(here, json=json) if follow else _gc_local.show(here, limit, json=json)
+        return
     with CollectorClient(collector) as client:
         rows = client.gc(host, pid, limit)
     if json:

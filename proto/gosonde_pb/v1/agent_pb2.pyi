@@ -308,3 +308,192 @@ class Goroutine(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__wait_ns) -> _WhichOneofReturnType__wait_ns | None: ...
 
 Global___Goroutine: _TypeAlias = Goroutine  # noqa: Y015
+
+@_typing.final
+class ReadGcRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PID_FIELD_NUMBER: _builtins.int
+    pid: _builtins.int
+    def __init__(
+        self,
+        *,
+        pid: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["pid", b"pid"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReadGcRequest: _TypeAlias = ReadGcRequest  # noqa: Y015
+
+@_typing.final
+class ReadGcResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CYCLES_FIELD_NUMBER: _builtins.int
+    FORCED_CYCLES_FIELD_NUMBER: _builtins.int
+    PAUSE_TOTAL_NS_FIELD_NUMBER: _builtins.int
+    PAUSES_FIELD_NUMBER: _builtins.int
+    HEAP_LIVE_BYTES_FIELD_NUMBER: _builtins.int
+    HEAP_GOAL_BYTES_FIELD_NUMBER: _builtins.int
+    GC_PERCENT_FIELD_NUMBER: _builtins.int
+    MEMORY_LIMIT_BYTES_FIELD_NUMBER: _builtins.int
+    CPU_FRACTION_FIELD_NUMBER: _builtins.int
+    LAST_CYCLE_FIELD_NUMBER: _builtins.int
+    cycles: _builtins.int
+    forced_cycles: _builtins.int
+    """Those that the program itself asked for."""
+    pause_total_ns: _builtins.int
+    heap_live_bytes: _builtins.int
+    heap_goal_bytes: _builtins.int
+    """Where GOGC alone would have the next cycle end; absent when it is off."""
+    gc_percent: _builtins.int
+    """GOGC; absent when it is off."""
+    memory_limit_bytes: _builtins.int
+    """GOMEMLIMIT; absent when there is none."""
+    cpu_fraction: _builtins.float
+    """Share of the program's CPU time that the collector took since the program began, from 0 to 1."""
+    @_builtins.property
+    def pauses(self) -> _containers.RepeatedCompositeFieldContainer[Global___PastPause]:
+        """The last 256 cycles', oldest first."""
+
+    @_builtins.property
+    def last_cycle(self) -> Global___LastCycle:
+        """The cycle that ended last; absent until one has, while one runs, and where its figures were not located."""
+
+    def __init__(
+        self,
+        *,
+        cycles: _builtins.int = ...,
+        forced_cycles: _builtins.int = ...,
+        pause_total_ns: _builtins.int = ...,
+        pauses: _abc.Iterable[Global___PastPause] | None = ...,
+        heap_live_bytes: _builtins.int = ...,
+        heap_goal_bytes: _builtins.int | None = ...,
+        gc_percent: _builtins.int | None = ...,
+        memory_limit_bytes: _builtins.int | None = ...,
+        cpu_fraction: _builtins.float = ...,
+        last_cycle: Global___LastCycle | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_gc_percent", b"_gc_percent", "_heap_goal_bytes", b"_heap_goal_bytes", "_memory_limit_bytes", b"_memory_limit_bytes", "gc_percent", b"gc_percent", "heap_goal_bytes", b"heap_goal_bytes", "last_cycle", b"last_cycle", "memory_limit_bytes", b"memory_limit_bytes"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_gc_percent", b"_gc_percent", "_heap_goal_bytes", b"_heap_goal_bytes", "_memory_limit_bytes", b"_memory_limit_bytes", "cpu_fraction", b"cpu_fraction", "cycles", b"cycles", "forced_cycles", b"forced_cycles", "gc_percent", b"gc_percent", "heap_goal_bytes", b"heap_goal_bytes", "heap_live_bytes", b"heap_live_bytes", "last_cycle", b"last_cycle", "memory_limit_bytes", b"memory_limit_bytes", "pause_total_ns", b"pause_total_ns", "pauses", b"pauses"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__gc_percent: _TypeAlias = _typing.Literal["gc_percent"]  # noqa: Y015
+    _WhichOneofArgType__gc_percent: _TypeAlias = _typing.Literal["_gc_percent", b"_gc_percent"]  # noqa: Y015
+    _WhichOneofReturnType__heap_goal_bytes: _TypeAlias = _typing.Literal["heap_goal_bytes"]  # noqa: Y015
+    _WhichOneofArgType__heap_goal_bytes: _TypeAlias = _typing.Literal["_heap_goal_bytes", b"_heap_goal_bytes"]  # noqa: Y015
+    _WhichOneofReturnType__memory_limit_bytes: _TypeAlias = _typing.Literal["memory_limit_bytes"]  # noqa: Y015
+    _WhichOneofArgType__memory_limit_bytes: _TypeAlias = _typing.Literal["_memory_limit_bytes", b"_memory_limit_bytes"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__gc_percent) -> _WhichOneofReturnType__gc_percent | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__heap_goal_bytes) -> _WhichOneofReturnType__heap_goal_bytes | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__memory_limit_bytes) -> _WhichOneofReturnType__memory_limit_bytes | None: ...
+
+Global___ReadGcResponse: _TypeAlias = ReadGcResponse  # noqa: Y015
+
+@_typing.final
+class PastPause(_message.Message):
+    """How long one cycle stopped the world in all, and when the last of its stops ended."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CYCLE_FIELD_NUMBER: _builtins.int
+    END_UNIX_NANO_FIELD_NUMBER: _builtins.int
+    DURATION_NS_FIELD_NUMBER: _builtins.int
+    cycle: _builtins.int
+    end_unix_nano: _builtins.int
+    duration_ns: _builtins.int
+    def __init__(
+        self,
+        *,
+        cycle: _builtins.int = ...,
+        end_unix_nano: _builtins.int = ...,
+        duration_ns: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cycle", b"cycle", "duration_ns", b"duration_ns", "end_unix_nano", b"end_unix_nano"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PastPause: _TypeAlias = PastPause  # noqa: Y015
+
+@_typing.final
+class LastCycle(_message.Message):
+    """What GODEBUG=gctrace=1 tells of a cycle."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CYCLE_FIELD_NUMBER: _builtins.int
+    START_NS_FIELD_NUMBER: _builtins.int
+    CPU_PERCENT_FIELD_NUMBER: _builtins.int
+    SWEEP_NS_FIELD_NUMBER: _builtins.int
+    MARK_NS_FIELD_NUMBER: _builtins.int
+    TERMINATION_NS_FIELD_NUMBER: _builtins.int
+    STOPPED_PROCESSORS_FIELD_NUMBER: _builtins.int
+    ASSIST_CPU_NS_FIELD_NUMBER: _builtins.int
+    BACKGROUND_CPU_NS_FIELD_NUMBER: _builtins.int
+    IDLE_CPU_NS_FIELD_NUMBER: _builtins.int
+    HEAP_START_BYTES_FIELD_NUMBER: _builtins.int
+    HEAP_END_BYTES_FIELD_NUMBER: _builtins.int
+    HEAP_MARKED_BYTES_FIELD_NUMBER: _builtins.int
+    HEAP_GOAL_BYTES_FIELD_NUMBER: _builtins.int
+    STACKS_BYTES_FIELD_NUMBER: _builtins.int
+    GLOBALS_BYTES_FIELD_NUMBER: _builtins.int
+    PROCESSORS_FIELD_NUMBER: _builtins.int
+    FORCED_FIELD_NUMBER: _builtins.int
+    cycle: _builtins.int
+    start_ns: _builtins.int
+    """Since the runtime began; absent where that moment was not located."""
+    cpu_percent: _builtins.int
+    sweep_ns: _builtins.int
+    mark_ns: _builtins.int
+    termination_ns: _builtins.int
+    stopped_processors: _builtins.int
+    assist_cpu_ns: _builtins.int
+    background_cpu_ns: _builtins.int
+    idle_cpu_ns: _builtins.int
+    heap_start_bytes: _builtins.int
+    heap_end_bytes: _builtins.int
+    heap_marked_bytes: _builtins.int
+    heap_goal_bytes: _builtins.int
+    stacks_bytes: _builtins.int
+    globals_bytes: _builtins.int
+    processors: _builtins.int
+    forced: _builtins.bool
+    def __init__(
+        self,
+        *,
+        cycle: _builtins.int = ...,
+        start_ns: _builtins.int | None = ...,
+        cpu_percent: _builtins.int = ...,
+        sweep_ns: _builtins.int = ...,
+        mark_ns: _builtins.int = ...,
+        termination_ns: _builtins.int = ...,
+        stopped_processors: _builtins.int = ...,
+        assist_cpu_ns: _builtins.int = ...,
+        background_cpu_ns: _builtins.int = ...,
+        idle_cpu_ns: _builtins.int = ...,
+        heap_start_bytes: _builtins.int = ...,
+        heap_end_bytes: _builtins.int = ...,
+        heap_marked_bytes: _builtins.int = ...,
+        heap_goal_bytes: _builtins.int = ...,
+        stacks_bytes: _builtins.int = ...,
+        globals_bytes: _builtins.int = ...,
+        processors: _builtins.int = ...,
+        forced: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_start_ns", b"_start_ns", "start_ns", b"start_ns"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_start_ns", b"_start_ns", "assist_cpu_ns", b"assist_cpu_ns", "background_cpu_ns", b"background_cpu_ns", "cpu_percent", b"cpu_percent", "cycle", b"cycle", "forced", b"forced", "globals_bytes", b"globals_bytes", "heap_end_bytes", b"heap_end_bytes", "heap_goal_bytes", b"heap_goal_bytes", "heap_marked_bytes", b"heap_marked_bytes", "heap_start_bytes", b"heap_start_bytes", "idle_cpu_ns", b"idle_cpu_ns", "mark_ns", b"mark_ns", "processors", b"processors", "stacks_bytes", b"stacks_bytes", "start_ns", b"start_ns", "stopped_processors", b"stopped_processors", "sweep_ns", b"sweep_ns", "termination_ns", b"termination_ns"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__start_ns: _TypeAlias = _typing.Literal["start_ns"]  # noqa: Y015
+    _WhichOneofArgType__start_ns: _TypeAlias = _typing.Literal["_start_ns", b"_start_ns"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__start_ns) -> _WhichOneofReturnType__start_ns | None: ...
+
+Global___LastCycle: _TypeAlias = LastCycle  # noqa: Y015

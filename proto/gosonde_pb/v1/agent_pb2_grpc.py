@@ -55,6 +55,11 @@ class AgentServiceStub:
                 request_serializer=gosonde_dot_v1_dot_agent__pb2.ReadGoroutinesRequest.SerializeToString,
                 response_deserializer=gosonde_dot_v1_dot_agent__pb2.ReadGoroutinesResponse.FromString,
                 _registered_method=True)
+        self.ReadGc = channel.unary_unary(
+                '/gosonde.v1.AgentService/ReadGc',
+                request_serializer=gosonde_dot_v1_dot_agent__pb2.ReadGcRequest.SerializeToString,
+                response_deserializer=gosonde_dot_v1_dot_agent__pb2.ReadGcResponse.FromString,
+                _registered_method=True)
 
 
 class AgentServiceServicer:
@@ -88,6 +93,13 @@ class AgentServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ReadGc(self, request, context):
+        """The runtime's own account of its garbage collections, read from its memory now.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AgentServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -110,6 +122,11 @@ def add_AgentServiceServicer_to_server(servicer, server):
                     servicer.ReadGoroutines,
                     request_deserializer=gosonde_dot_v1_dot_agent__pb2.ReadGoroutinesRequest.FromString,
                     response_serializer=gosonde_dot_v1_dot_agent__pb2.ReadGoroutinesResponse.SerializeToString,
+            ),
+            'ReadGc': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReadGc,
+                    request_deserializer=gosonde_dot_v1_dot_agent__pb2.ReadGcRequest.FromString,
+                    response_serializer=gosonde_dot_v1_dot_agent__pb2.ReadGcResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -221,6 +238,33 @@ class AgentService:
             '/gosonde.v1.AgentService/ReadGoroutines',
             gosonde_dot_v1_dot_agent__pb2.ReadGoroutinesRequest.SerializeToString,
             gosonde_dot_v1_dot_agent__pb2.ReadGoroutinesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReadGc(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gosonde.v1.AgentService/ReadGc',
+            gosonde_dot_v1_dot_agent__pb2.ReadGcRequest.SerializeToString,
+            gosonde_dot_v1_dot_agent__pb2.ReadGcResponse.FromString,
             options,
             channel_credentials,
             insecure,

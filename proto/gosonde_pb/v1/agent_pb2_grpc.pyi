@@ -40,6 +40,8 @@ class AgentServiceStub:
     """Takes all probes out of what a process runs, or of everything, or puts them in again. Acts before it answers."""
     ReadGoroutines: _grpc.UnaryStreamMultiCallable[_agent_pb2.ReadGoroutinesRequest, _agent_pb2.ReadGoroutinesResponse]
     """Every goroutine of a process that the agent watches, read from its memory now, without stopping it."""
+    ReadGc: _grpc.UnaryUnaryMultiCallable[_agent_pb2.ReadGcRequest, _agent_pb2.ReadGcResponse]
+    """The runtime's own account of its garbage collections, read from its memory now."""
 
 @_typing.type_check_only
 class AgentServiceAsyncStub(AgentServiceStub):
@@ -53,6 +55,8 @@ class AgentServiceAsyncStub(AgentServiceStub):
     """Takes all probes out of what a process runs, or of everything, or puts them in again. Acts before it answers."""
     ReadGoroutines: _aio.UnaryStreamMultiCallable[_agent_pb2.ReadGoroutinesRequest, _agent_pb2.ReadGoroutinesResponse]  # type: ignore[assignment]
     """Every goroutine of a process that the agent watches, read from its memory now, without stopping it."""
+    ReadGc: _aio.UnaryUnaryMultiCallable[_agent_pb2.ReadGcRequest, _agent_pb2.ReadGcResponse]  # type: ignore[assignment]
+    """The runtime's own account of its garbage collections, read from its memory now."""
 
 class AgentServiceServicer(metaclass=_abc_1.ABCMeta):
     """What the agent answers on its own host."""
@@ -87,5 +91,13 @@ class AgentServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_agent_pb2.ReadGoroutinesResponse], _abc.AsyncIterator[_agent_pb2.ReadGoroutinesResponse]]:
         """Every goroutine of a process that the agent watches, read from its memory now, without stopping it."""
+
+    @_abc_1.abstractmethod
+    def ReadGc(
+        self,
+        request: _agent_pb2.ReadGcRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_agent_pb2.ReadGcResponse, _abc.Awaitable[_agent_pb2.ReadGcResponse]]:
+        """The runtime's own account of its garbage collections, read from its memory now."""
 
 def add_AgentServiceServicer_to_server(servicer: AgentServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

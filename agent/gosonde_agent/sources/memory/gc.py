@@ -2,6 +2,8 @@
 
 import math
 import struct
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +14,8 @@ from gosonde_agent.sources.memory.runtime import Runtime
 
 #: A reading that a collection changes under way is made again so often.
 ATTEMPTS = 20
+#: How often a process that is followed is read; a reading takes some 0.1 ms.
+FOLLOW_SECONDS = 0.01
 UNLIMITED = (1 << 63) - 1
 MAX_HEAP = 1 << 48
 
@@ -126,6 +130,21 @@ class GcFigures:
     memory_limit_bytes: int
     cpu_fraction: float
     last: LastCycle | None
+
+
+def follow_gc(runtime: Runtime) -> Iterator[LastCycle]:
+    """Each cycle that ends from now on. One that another follows within FOLLOW_SECONDS may be missing: numbers tell.
+
+    Raises:
+        GosondeError: As `read_gc`; also when the process has ended.
+    """
+    seen = read_gc(runtime).cycles
+    while True:
+        time.sleep(FOLLOW_SECONDS)
+        last = read_gc(runtime).last
+        if last and last.cycle > seen:
+            seen = last.cycle
+            yield last
 
 
 def read_gc(runtime: Runtime) -> GcFigures:

@@ -18,7 +18,7 @@ from gosonde_agent.sources.memory.bias import load_bias
 from gosonde_agent.sources.memory.candidates import MAX_WAIT_REASONS, Candidates, find
 from gosonde_agent.sources.memory.dump import Describer, Goroutine
 from gosonde_agent.sources.memory.errors import ImplausibleMemoryError
-from gosonde_agent.sources.memory.gc import GcFigures, read_gc
+from gosonde_agent.sources.memory.gc import GcFigures, LastCycle, follow_gc, read_gc
 from gosonde_agent.sources.memory.goroutines import Block, GoroutineReader
 from gosonde_agent.sources.memory.proof import Addresses, Prover
 from gosonde_agent.sources.memory.reader import ProcessMemory
@@ -106,6 +106,10 @@ class Target:
     def gc(self) -> GcFigures:
         """The runtime's account of its collections; see `read_gc`."""
         return read_gc(self.runtime)
+
+    def gc_cycles(self) -> Iterator[LastCycle]:
+        """Each collection that ends from now on; see `follow_gc`."""
+        return follow_gc(self.runtime)
 
     def totals(self) -> GoroutineTotals:
         """The runtime's own goroutine counters; see `read_totals`."""

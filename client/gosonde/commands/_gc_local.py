@@ -1,0 +1,96 @@
+"""`gosonde gc PID`: what the runtime of one process on this host knows of its collections."""
+
+import json as jsonlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from gosonde import rendering
+from gosonde.errors import NotFoundError, UnsupportedError
+
+if TYPE_CHECKING:
+    from gosonde_agent.sources.memory.gc import GcFigures, LastCycle
+    from gosonde_agent.sources.memory.target import Target
+
+COLUMNS = ("CYCLE", "ENDED", "STOPPED")
+MIB = 1 << 20
+
+
+def show(pid: int, limit: int, *, json: bool) -> None:
+    """Prints the figures, and the stops of the newest `limit` cycles."""
+    with _opened(pid) as target:
+        figures = target.gc()
+    if json:
+        rendering.print_json(as_document(figures, limit))
+        return
+    out = rendering.console()
+    for line in _summary(figures):
+        out.print(line, markup=False)
+    rows = [
+        (pause.cycle, rendering.moment(pause.end_unix_nano), rendering.duration(pause.duration_ns))
+        for pause in newest(figures, limit)
+    ]
+    rendering.print_table(COLUMNS, rows, "No cycle has ended yet.")
+
+
+def follow(pid: int, *, json: bool) -> None:
+    """Prints each cycle when it has ended, until the process does."""
+    with _opened(pid) as target:
+        try:
+            for cycle in target.gc_cycles():
+                print(jsonlib.dumps(cycle_document(cycle)) if json else cycle.gctrace(), flush=True)  # noqa: T201
+        except (NotFoundError, KeyboardInterrupt):
+            return
+
+
+def as_document(figures: "GcFigures", limit: int) -> dict[str, Any]:
+    """The JSON form; docs/json.md describes it. What is off or not known is null."""
+    off = {
+        name: value if (value := getattr(figures, name)) >= 0 else None
+        for name in ("heap_goal_bytes", "gc_percent", "memory_limit_bytes")
+    }
+    return {
+        "cycles": figures.cycles,
+        "forced_cycles": figures.forced_cycles,
+        "pause_total_ns": figures.pause_total_ns,
+        "heap_live_bytes": figures.heap_live_bytes,
+        **off,
+        "cpu_fraction": figures.cpu_fraction,
+        "pauses": [asdict(pause) for pause in newest(figures, limit)],
+        "last_cycle": cycle_document(figures.last) if figures.last else None,
+    }
+
+
+def cycle_document(cycle: "LastCycle") -> dict[str, Any]:
+    """The JSON form of a cycle."""
+    return {**asdict(cycle), "start_ns": cycle.start_ns if cycle.start_ns >= 0 else None, "gctrace": cycle.gctrace()}
+
+
+def newest(figures: "GcFigures", limit: int) -> list[Any]:
+    """The stops of the newest cycles, newest first."""
+    return list(figures.pauses[::-1][:limit])
+
+
+def _summary(figures: "GcFigures") -> Iterator[str]:
+    stopped = rendering.duration(figures.pause_total_ns)
+    yield (
+        f"{figures.cycles:,} cycles, {figures.forced_cycles:,} of them forced; they stopped the world for {stopped} "
+        f"in all and took {figures.cpu_fraction:.2%} of the CPU time"
+    )
+    goal = f"{figures.heap_goal_bytes / MIB:,.1f} MiB" if figures.heap_goal_bytes >= 0 else "none"
+    percent = str(figures.gc_percent) if figures.gc_percent >= 0 else "off"
+    limit = f"{figures.memory_limit_bytes / MIB:,.1f} MiB" if figures.memory_limit_bytes >= 0 else "none"
+    yield f"heap {figures.heap_live_bytes / MIB:,.1f} MiB, goal {goal}; GOGC {percent}, memory limit {limit}"
+    if figures.last:
+        yield figures.last.gctrace()
+
+
+@contextmanager
+def _opened(pid: int) -> "Iterator[Target]":
+    try:
+        from gosonde_agent.sources.memory.target import opened  # noqa: PLC0415
+    except ImportError as error:
+        raise UnsupportedError(f"this needs the Python module {error.name}: pip install 'gosonde[agent]'") from error
+    with opened(pid) as target:
+        yield target
