@@ -12,14 +12,21 @@ KERNEL_LOSSES: Mapping[str, str] = {
     "gopc_unreadable": "Exits not counted because g.gopc could not be read.",
 }
 
+#: Counted in the agent, where memory is read.
+MEMORY_LOSSES: Mapping[str, str] = {
+    "baselines_unread": "Processes whose memory could not be read: goroutines born before the agent came do not count.",
+    "live_mismatch_events_lost": "Live goroutines by which memory and events disagree, after the kernel lost events.",
+    "live_mismatch_unexplained": "Live goroutines by which memory and events disagree, for no known cause.",
+    "created_total_mismatch": "Goroutines by which the runtime's own total of creations and the events disagree.",
+    "exited_total_mismatch": "Goroutines by which the runtime's own total of exits and the events disagree.",
+}
+
 #: Counted in the agent.
 AGENT_LOSSES: Mapping[str, str] = {
     "processes_unseen": "Go processes that ended before it could be learned what they were.",
     "processes_refused": "Go processes that are not probed; `gosonde processes` says why.",
     "pauses_unmeasured": "Processes whose stops of the world cannot be measured because no probe point is proved.",
-    "baselines_unread": "Processes whose memory could not be read: goroutines born before the agent came do not count.",
-    "live_mismatch_events_lost": "Live goroutines by which memory and events disagree, after the kernel lost events.",
-    "live_mismatch_unexplained": "Live goroutines by which memory and events disagree, for no known cause.",
+    **MEMORY_LOSSES,
     "uplink_events_dropped": "Pauses and GC cycles dropped because the spool was full or they were too old.",
     "uplink_processes_dropped": "Processes whose last totals were dropped: the spool was full, or they were too old.",
     "spool_writes_failed": "Observations that the spool's disk did not take; they are kept in memory instead.",

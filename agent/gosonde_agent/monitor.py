@@ -31,6 +31,7 @@ from gosonde_agent.selection import Selection
 from gosonde_agent.sources import Counters, Image, Source
 from gosonde_agent.sources.records import EVENT_EXEC, EVENT_EXIT, Event
 from gosonde_agent.stepping import Stepper
+from gosonde_agent.totals_check import TotalsCheck
 
 log = structlog.get_logger(__name__)
 
@@ -208,8 +209,13 @@ class Monitor:
             counted_from_start=from_start,
         )
         image = Image(pid, epoch, attachment.number)
-        baseline = Baseline(known=from_start)
-        process = GoProcess(image, attachment.binary, description, baseline=baseline)
+        process = GoProcess(
+            image,
+            attachment.binary,
+            description,
+            baseline=Baseline(known=from_start),
+            totals=TotalsCheck(from_start=from_start),
+        )
         self._processes.add(pid, epoch, process)
         self._stepper.join(process)
         if not {"started", "stopped"} <= attachment.binary.points.keys():

@@ -9,6 +9,7 @@ from gosonde_agent.golang.binary import GoBinary
 from gosonde_agent.levels import Level
 from gosonde_agent.model import Process, ProcessKey
 from gosonde_agent.sources import Image, SiteTotal
+from gosonde_agent.totals_check import TotalsCheck
 
 
 @dataclass(slots=True)
@@ -20,6 +21,7 @@ class GoProcess:
         bias: Runtime address less link-time address; None until a first hit has shown it.
         description: What is told of it.
         baseline: How many goroutines of each site it had before it was counted.
+        totals: The runtime's own totals against the events'.
         start_pcs: Where a goroutine of a site begins, both link-time addresses; of sites that memory has shown.
         births: The runtime's count of created goroutines less the probes': a constant while creations are probed.
         carry: What the probes missed; None while they have always seen everything.
@@ -31,6 +33,7 @@ class GoProcess:
     description: Process
     bias: int | None = None
     baseline: Baseline = field(default_factory=lambda: Baseline(known=True))
+    totals: TotalsCheck = field(default_factory=lambda: TotalsCheck(from_start=False))
     start_pcs: dict[int, int] = field(default_factory=dict)
     births: Interval | None = None
     carry: Carry | None = None

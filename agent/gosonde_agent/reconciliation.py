@@ -1,4 +1,4 @@
-"""Reads the memory of watched processes now and then, for their baselines and to check the events against."""
+"""Reads the memory of watched processes now and then, for their baselines and to check the events against them."""
 
 import time
 from collections import Counter
@@ -12,9 +12,12 @@ from gosonde.errors import GosondeError
 from gosonde_agent.baseline import Count, Reading
 from gosonde_agent.carry import births_of, narrowed
 from gosonde_agent.levels import Level
+from gosonde_agent.losses import MEMORY_LOSSES
 from gosonde_agent.processes import GoProcess, Processes
 from gosonde_agent.sources import Image, Source
 from gosonde_agent.sources.memory.target import KnownBinaries, Target, opened
+from gosonde_agent.sources.memory.totals import GoroutineTotals
+from gosonde_agent.totals_check import TotalsCheck, TotalsReading
 
 log = structlog.get_logger(__name__)
 
@@ -23,8 +26,10 @@ SETTLE_SECONDS = 0.000_2
 #: Visits right after attaching, and readings in each, for the baselines of busy sites.
 FIRST_VISITS = 5
 FIRST_READINGS = 20
-#: Readings in a later visit: a disagreement counts when all of them show it.
+#: Readings in a later visit, and the time between two: a disagreement counts when all of them show it, and a thread
+#: that is interrupted between a probe and its goroutine's place in memory goes on meanwhile.
 LATER_READINGS = 3
+LATER_PAUSE_SECONDS = 0.05
 #: A visit makes no further reading after that long.
 VISIT_SECONDS = 0.2
 #: What part of one CPU reading a process takes at most: right after attaching, and later.
@@ -51,6 +56,7 @@ class Scan:
 
     Attributes:
         wanted: How many readings to make, as far as VISIT_SECONDS allow.
+        pause_seconds: Between two of them.
     """
 
     process: GoProcess
@@ -59,8 +65,10 @@ class Scan:
     known: KnownBinaries
     wanted: int
     generation: int
+    pause_seconds: float
     bias: int = 0
     readings: list[Reading] = field(default_factory=list)
+    totals: list[TotalsReading] = field(default_factory=list)
     starts: dict[int, int] = field(default_factory=dict)
     losses: Mapping[str, int] = field(default_factory=dict)
     seconds: float = 0.0
@@ -75,10 +83,11 @@ class Scan:
                 self.bias = target.runtime.bias
                 self._read(target)
                 while self._wants_more() and time.monotonic() - began < VISIT_SECONDS:
+                    time.sleep(self.pause_seconds)
                     self._read(target)
         except GosondeError as error:
             self.error = error
-        self.seconds = time.monotonic() - began
+        self.seconds = time.monotonic() - began - self.pause_seconds * max(len(self.readings) - 1, 0)
         self.cpu_seconds = time.thread_time() - cpu_began
 
     @property
@@ -90,32 +99,38 @@ class Scan:
         """A reading in which nothing happened, and which contradicts nothing, says it all."""
         newest = self.readings[-1]
         quiet = newest.before == newest.after and self.process.baseline.agrees(newest)
-        return len(self.readings) < self.wanted and not quiet
+        agrees = all(self.process.totals.agrees(reading) for reading in self.totals[-1:])
+        return len(self.readings) < self.wanted and not (quiet and agrees)
 
     def _read(self, target: Target) -> None:
-        before = self._totals()
+        before = self._counts()
         time.sleep(SETTLE_SECONDS)
-        created = _created(target)
+        totals = _totals(target)
         live: Counter[int] = Counter()
+        foreign = 0
         for block in target.blocks(stacks=False):
             pcs, first, counts = np.unique(block.gopc, return_index=True, return_counts=True)
             starts = block.start_pc[first].tolist()
             for pc, start, count in zip(pcs.tolist(), starts, counts.tolist(), strict=True):
                 live[pc] += count
                 self.starts.setdefault(pc, start)
-        after = self._totals()
+            foreign += block.foreign
+        after = self._counts()
         live.pop(0, None)  # threads that C made have no go statement
         self.losses = self.source.losses()
-        self.readings.append(Reading(before, live, after, created))
+        reading = Reading(before, live, after, totals.created if totals else None)
+        self.readings.append(reading)
+        if totals:
+            self.totals.append(TotalsReading.of(reading, totals, foreign))
 
-    def _totals(self) -> Mapping[int, Count]:
+    def _counts(self) -> Mapping[int, Count]:
         totals = self.source.site_totals(self.image)
         return {total.pc - self.bias: (total.created, total.exited) for total in totals}
 
 
-def _created(target: Target) -> int | None:
+def _totals(target: Target) -> GoroutineTotals | None:
     try:
-        return target.totals().created
+        return target.totals()
     except GosondeError:
         return None
 
@@ -130,7 +145,7 @@ class Reconciler:
         self._known = KnownBinaries()
         self._plans: dict[Image, Plan] = {}
         self._lost: dict[str, int] = {}
-        self.losses = dict.fromkeys(("baselines_unread", "live_mismatch_events_lost", "live_mismatch_unexplained"), 0)
+        self.losses = dict.fromkeys(MEMORY_LOSSES, 0)
 
     def next(self) -> Scan | None:
         """What is due to be read, if anything is."""
@@ -143,7 +158,8 @@ class Reconciler:
             wanted = self._wanted(process, plan)
             if plan.due <= now and wanted and not self._source.is_closing(image.binary):
                 plan.due = float("inf")
-                return Scan(process, image, self._source, self._known, wanted, process.generation)
+                pause = 0.0 if wanted == FIRST_READINGS else LATER_PAUSE_SECONDS
+                return Scan(process, image, self._source, self._known, wanted, process.generation, pause)
         self._forget_ended()
         return None
 
@@ -156,7 +172,8 @@ class Reconciler:
         return LATER_READINGS if self._seconds or process.baseline.uncertain else 0
 
     def hurry(self, process: GoProcess) -> None:
-        """Has a process read anew, because its level has changed."""
+        """Has a process read anew, because its level has changed: what the probes have missed now is no loss."""
+        process.totals = TotalsCheck(from_start=False)
         if process.image is not None:
             self._plans[process.image] = Plan(time.monotonic())
 
@@ -204,8 +221,9 @@ class Reconciler:
         else:
             for reading in scan.readings:
                 process.births = narrowed(process.births, births_of(reading))
-        if grown:
-            self._disagree(scan, grown)
+        totals = process.totals.take(scan.totals)
+        if grown or totals:
+            self._disagree(scan, grown, totals)
 
     def _failed(self, scan: Scan, plan: Plan) -> None:
         if not plan.failed:
@@ -213,8 +231,12 @@ class Reconciler:
             self.losses["baselines_unread"] += 1
             log.info("memory not read", pid=scan.image.tgid, reason=str(scan.error))
 
-    def _disagree(self, scan: Scan, grown: int) -> None:
+    def _disagree(self, scan: Scan, grown: int, totals: Mapping[str, int]) -> None:
         lost = [name for name in CAUSES if scan.losses.get(name, 0) > self._lost.get(name, 0)]
         self._lost = {name: scan.losses.get(name, 0) for name in CAUSES}
         self.losses["live_mismatch_events_lost" if lost else "live_mismatch_unexplained"] += grown
-        log.warning("events and memory disagree", pid=scan.image.tgid, goroutines=grown, cause=lost or "unknown")
+        for name, goroutines in totals.items():
+            self.losses[name] += goroutines
+        log.warning(
+            "events and memory disagree", pid=scan.image.tgid, goroutines=grown, cause=lost or "unknown", **totals
+        )

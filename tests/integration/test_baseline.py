@@ -10,7 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from gosonde_agent.losses import MEMORY_LOSSES
 from gosonde_agent.model import SiteCount
+from gosonde_agent.processes import GoProcess
+from gosonde_agent.reconciliation import Plan
+from gosonde_agent.sources import Image
+from gosonde_agent.totals_check import CREATED, EXITED
 
 from tests.go_programs import GoProgram, site_line
 from tests.integration.watching import Watch, watching
@@ -116,3 +121,61 @@ def test_a_process_whose_memory_makes_no_sense_is_still_counted(go_program: Star
         watch.observe()
         assert watch.losses["baselines_unread"] == 1
         assert watch.counts(program.pid, "main.spawn") == (1, 1)
+
+
+def image_of(watch: Watch, pid: int) -> tuple[Image, GoProcess]:
+    """How the kernel side names a process."""
+    (process,) = [process for process in watch.monitor._processes if process.key.pid == pid]
+    assert process.image is not None
+    return process.image, process
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_runtimes_own_totals_agree_with_the_events(version: str, go_program: Start) -> None:
+    first = go_program("churn", version=version)
+    executable = Path(f"/proc/{first.pid}/exe").resolve()
+    with watching(exe=str(executable)) as watch:
+        program = go_program("churn", version=version)
+        watch.observe()
+        _, process = image_of(watch, program.pid)
+        assert process.description.counted_from_start
+        for count in (20_000, 1, 3_000):
+            program.ask(f"run {count}")
+            read_again(watch)
+        watch.observe()
+        assert process.totals._earlier[CREATED].mismatch == process.totals._earlier[EXITED].mismatch == 0
+        assert process.totals._earlier[CREATED].low == process.totals._earlier[CREATED].high
+        assert not any(watch.losses[name] for name in MEMORY_LOSSES)
+
+
+def test_events_that_were_lost_alike_are_seen_by_the_runtimes_totals(go_program: Start) -> None:
+    program = go_program("churn")
+    with watching(pid=program.pid) as watch:
+        settle(watch)
+        program.ask("run 500")
+        read_again(watch)
+        image, _ = image_of(watch, program.pid)
+        pcs = [total.pc for total in watch.monitor._source.counters().sites[image] if total.created == 500]
+        assert len(pcs) == 1
+        watch.monitor._source.forget(image, pcs)  # as if the kernel had no room for them
+        read_again(watch)
+        watch.observe()
+        assert watch.losses["live_mismatch_unexplained"] == watch.losses["live_mismatch_events_lost"] == 0
+        assert (watch.losses[CREATED], watch.losses[EXITED]) == (500, 500)
+
+
+def read_again(watch: Watch) -> None:
+    """One more visit to the memory of every process, as if it were due."""
+    reconciler = watch.monitor._reconciler
+    reconciler._seconds = 0.000_1
+    for plan in reconciler._plans.values():
+        plan.due = 0.0
+    for process in watch.monitor._processes:
+        if process.image is not None:
+            reconciler._plans.setdefault(process.image, Plan(0.0))
+    scans = 0
+    while scans < len(reconciler._plans) and (scan := watch.monitor.next_reading()):
+        scan.run()
+        assert scan.error is None
+        watch.monitor.take_reading(scan)
+        scans += 1

@@ -55,7 +55,7 @@ def test_cycles_that_are_followed_print_what_gctrace_prints(tmp_path: Path) -> N
     trace = tmp_path / "stderr"
     executable = go_programs.build("parked")
     with trace.open("wb") as stderr, GoProgram(executable, "9", env={"GODEBUG": "gctrace=1"}, stderr=stderr) as program:
-        command = [GOSONDE, "gc", str(program.pid), "--follow"]
+        command: list[str | Path] = [GOSONDE, "gc", str(program.pid), "--follow"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as follower:
             lines: list[str] = []
             while not lines:  # the first line shows that it follows

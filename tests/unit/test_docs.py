@@ -156,8 +156,8 @@ def traced() -> Trace:
 
 
 def collected() -> GcFigures:
-    cycle = LastCycle(**{field.name: 1 for field in dataclasses.fields(LastCycle)})
-    return GcFigures(1, 1, 1, (PastPause(1, 1, 1),), 1, 1, 1, 1, 0.5, cycle)
+    values: dict[str, Any] = {field.name: 1 for field in dataclasses.fields(LastCycle)}
+    return GcFigures(1, 1, 1, (PastPause(1, 1, 1),), 1, 1, 1, 1, 0.5, LastCycle(**values))
 
 
 def inspected() -> binary.GoBinary:

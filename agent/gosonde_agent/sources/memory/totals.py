@@ -14,17 +14,21 @@ class GoroutineTotals:
     """Totals since the process began.
 
     Attributes:
-        created: All goroutines ever, the runtime's own among them. Before Go 1.26 it is what was taken from the
-            runtime's goroutine ids; ids that a lowered GOMAXPROCS threw away count too.
+        created: All goroutines ever, the runtime's own among them.
         exited: Of those.
-        live: The difference.
+        live: Those that are left. In a program with cgo it counts the g of each thread that C made, too.
         system: How many of `live` the runtime calls its own.
+        processors: How many Ps there are. Each keeps some of the counts to itself.
+        by_ids: `created` is what was taken from the runtime's goroutine ids (before Go 1.26): it counts the g of
+            threads that C made, and ids that a lowered GOMAXPROCS threw away.
     """
 
     created: int
     exited: int
     live: int
     system: int
+    processors: int = 1
+    by_ids: bool = False
 
 
 def read_totals(runtime: Runtime) -> GoroutineTotals:
@@ -52,7 +56,8 @@ def read_totals(runtime: Runtime) -> GoroutineTotals:
         return int(rows.view("<i4" if size == 4 else "<u8").sum())
 
     known = runtime.number(addresses.allglen)
-    if layout.has("schedt", "goroutinesCreated") and layout.has("p", "goroutinesCreated"):
+    by_ids = not (layout.has("schedt", "goroutinesCreated") and layout.has("p", "goroutinesCreated"))
+    if not by_ids:
         created = scheduler("goroutinesCreated", 8) + each("goroutinesCreated", 8)
     else:
         created = scheduler("goidgen", 8) - (each("goidcacheend", 8) - each("goidcache", 8))
@@ -65,4 +70,5 @@ def read_totals(runtime: Runtime) -> GoroutineTotals:
         raise ImplausibleMemoryError(
             f"process {memory.pid} claims {created} goroutines created, {known} known and {unused} unused"
         )
-    return GoroutineTotals(created, max(created - live, 0), live, scheduler("ngsys", 4))
+    exited = max(created - live, 0)
+    return GoroutineTotals(created, exited, live, scheduler("ngsys", 4), header[1], by_ids)

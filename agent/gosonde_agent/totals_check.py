@@ -1,0 +1,100 @@
+"""The third check: what the runtime itself counts of all goroutines, against the event counters.
+
+Since the probes were attached, the runtime's total less the events' total is a constant: what happened before. A
+reading of both gives an interval for it, as in `baseline`; a reading whose interval has nothing in common with the
+others shows that something was lost, also where creations and exits were lost alike, which no live count shows.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from gosonde_agent.baseline import Count, Interval, Reading, SiteBaseline
+from gosonde_agent.sources.memory.totals import GoroutineTotals
+
+CREATED, EXITED = "created_total_mismatch", "exited_total_mismatch"
+#: Goroutines that a P takes from the runtime's lists, gives back, or takes ids for, at a time: what a reading of
+#: several Ps may miss or count twice while goroutines come and go.
+BATCH = 64
+
+
+@dataclass(frozen=True, slots=True)
+class TotalsReading:
+    """The runtime's totals, and the event counters of the whole process from before and after they were read.
+
+    Attributes:
+        foreign: g of threads that C made, which no event counts.
+    """
+
+    before: Count
+    totals: GoroutineTotals
+    after: Count
+    foreign: int
+
+    @classmethod
+    def of(cls, reading: Reading, totals: GoroutineTotals, foreign: int) -> "TotalsReading":
+        """From the counters of each site."""
+        return cls(_sum(reading.before), totals, _sum(reading.after), foreign)
+
+    def intervals(self) -> tuple[Interval, Interval]:
+        """What was created, and what exited, before the events were counted: lowest and highest."""
+        totals = self.totals
+        created = totals.created - (self.foreign if totals.by_ids else 0)
+        exited = totals.exited + (0 if totals.by_ids else self.foreign)
+        slack = BATCH * totals.processors if self.before != self.after else 0
+        return (
+            (created - self.after[0] - slack, created - self.before[0] + slack),
+            (exited - self.after[1] - slack, exited - self.before[1] + slack),
+        )
+
+
+@dataclass(slots=True)
+class TotalsCheck:
+    """Of one process.
+
+    Attributes:
+        from_start: No event can have been missed: nothing was created before.
+    """
+
+    from_start: bool
+    _processors: int = 0
+    _earlier: dict[str, SiteBaseline] = field(default_factory=dict)
+
+    def agrees(self, reading: TotalsReading) -> bool:
+        """Whether a reading contradicts nothing that is known."""
+        if not self._earlier:
+            return not self.from_start
+        found = zip(self._earlier.values(), reading.intervals(), strict=True)
+        return all(low <= earlier.high and earlier.low <= high for earlier, (low, high) in found)
+
+    def take(self, readings: Sequence[TotalsReading]) -> dict[str, int]:
+        """Compares the readings of one visit with all before.
+
+        Returns:
+            By how many goroutines totals have newly come to disagree, in every one of these readings, by name.
+        """
+        if not readings:
+            return {}
+        self._begin(readings)
+        return {name: grown for name, grown in self._grown(readings) if grown}
+
+    def _begin(self, readings: Sequence[TotalsReading]) -> None:
+        """Where goroutine ids are counted, another GOMAXPROCS throws some away, or brings them back: begin anew."""
+        totals = readings[-1].totals
+        if self._earlier and not (totals.by_ids and totals.processors != self._processors):
+            return
+        self._processors = totals.processors
+        zero_known = self.from_start and not totals.by_ids
+        columns = zip(*(reading.intervals() for reading in readings), strict=True)
+        self._earlier = {
+            name: SiteBaseline() if zero_known else SiteBaseline.first(intervals, signed=True)
+            for name, intervals in zip((CREATED, EXITED), columns, strict=True)
+        }
+
+    def _grown(self, readings: Sequence[TotalsReading]) -> Iterator[tuple[str, int]]:
+        columns = zip(*(reading.intervals() for reading in readings), strict=True)
+        for (name, earlier), intervals in zip(self._earlier.items(), columns, strict=True):
+            yield name, earlier.narrow(intervals)
+
+
+def _sum(counts: Mapping[int, Count]) -> Count:
+    return sum(created for created, _ in counts.values()), sum(exited for _, exited in counts.values())
