@@ -134,7 +134,8 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
     async def ReadGc(self, request: Any, context: Any) -> Any:  # noqa: ANN401, ARG002, N802
         """The GC figures of one process that is watched."""
         self._reader.current(request.pid)
-        return wire_gc.encode(await asyncio.to_thread(_gc_of, request.pid))
+        with self._gate.reading():
+            return wire_gc.encode(await asyncio.to_thread(_gc_of, request.pid))
 
 
 def _gc_of(pid: int) -> GcFigures:
