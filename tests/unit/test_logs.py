@@ -1,10 +1,18 @@
 """Logs are JSON lines whose level can change while the process runs."""
 
 import json
+from collections.abc import Iterator
 
 import pytest
 import structlog
 from gosonde import logs
+
+
+@pytest.fixture(autouse=True)
+def as_before() -> Iterator[None]:
+    """Loggers of later tests must not print to what was captured here."""
+    yield
+    structlog.reset_defaults()
 
 
 def test_each_line_is_one_json_document(capsys: pytest.CaptureFixture[str]) -> None:
