@@ -26,6 +26,8 @@ pytestmark = pytest.mark.usefixtures("ebpf")
 Start = Callable[..., GoProgram]
 BUILDS: dict[str, dict[str, Any]] = {"plain": {}, "stripped-pie": {"ldflags": ("-s", "-w"), "buildmode": "pie"}}
 
+CGO: dict[str, Any] = {"flags": ("-tags=withcgo",), "env": {"CGO_ENABLED": "1"}}
+
 
 def row(watch: Watch, function: str, line: int) -> SiteCount:
     """The newest totals of one go statement."""
@@ -130,12 +132,12 @@ def image_of(watch: Watch, pid: int) -> tuple[Image, GoProcess]:
     return process.image, process
 
 
-@pytest.mark.parametrize("version", VERSIONS)
-def test_the_runtimes_own_totals_agree_with_the_events(version: str, go_program: Start) -> None:
-    first = go_program("churn", version=version)
+@pytest.mark.parametrize(("version", "build"), [*((version, {}) for version in VERSIONS), (VERSIONS[-1], CGO)])
+def test_the_runtimes_own_totals_agree_with_the_events(version: str, build: dict[str, Any], go_program: Start) -> None:
+    first = go_program("churn", version=version, **build)
     executable = Path(f"/proc/{first.pid}/exe").resolve()
     with watching(exe=str(executable)) as watch:
-        program = go_program("churn", version=version)
+        program = go_program("churn", version=version, **build)
         watch.observe()
         _, process = image_of(watch, program.pid)
         assert process.description.counted_from_start
