@@ -1,7 +1,8 @@
 """What it costs to read a process's goroutines: `python -m benchmarks.memory [GOROUTINES ...]`.
 
-Prints medians for reading headers and for reading headers and stacks, the largest memory that the reader took, and what
-one dump a second costs the target: pairs of runs with and without it, in turn.
+Prints medians for reading headers and for reading headers and stacks, for a whole snapshot as a collector gets it, for
+the runtime's totals and its GC figures, the largest memory that the reader took, and what one dump a second costs the
+target: pairs of runs with and without it, in turn.
 """
 
 import os
@@ -14,12 +15,14 @@ import time
 from collections.abc import Callable
 
 from gosonde_agent.sources.memory.target import KnownBinaries, Target, opened
+from gosonde_agent.wire_profile import encode_profile
 
 from tests import go_programs
 from tests.go_programs import GoProgram
 
 DEFAULT = (10_000, 100_000)
 ROUNDS = 9
+SNAPSHOTS = 3
 PAIRS = 5
 SPIN_MS = 3_000
 
@@ -44,11 +47,14 @@ def _reading(program: GoProgram, count: int) -> None:
     with opened(program.pid, known) as target:
         headers = _median(lambda: _drain(target, stacks=False))
         stacks = _median(lambda: _drain(target, stacks=True))
+        profile = _median(lambda: _encode(target), rounds=SNAPSHOTS)
+        totals, gc = _median(lambda: _ignore(target.totals())), _median(lambda: _ignore(target.gc()))
     opening = _median(lambda: _open(program.pid, known))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
     print(
         f"{count:>9,} goroutines: headers {headers * 1e3:.0f} ms, with stacks {stacks * 1e3:.0f} ms of one CPU; "
-        f"opening the process {opening * 1e3:.0f} ms more; reader's peak so far {peak} MiB"
+        f"opening the process {opening * 1e3:.0f} ms more; a snapshot {profile:.1f} s; totals {totals * 1e3:.2f} ms, "
+        f"GC figures {gc * 1e3:.2f} ms; reader's peak so far {peak} MiB"
     )
 
 
@@ -57,15 +63,23 @@ def _drain(target: Target, *, stacks: bool) -> None:
         pass
 
 
+def _encode(target: Target) -> None:
+    encode_profile(target.goroutines(), time.time_ns())
+
+
+def _ignore(_value: object) -> None:
+    """For what is measured and not used."""
+
+
 def _open(pid: int, known: KnownBinaries) -> None:
     with opened(pid, known):
         pass
 
 
-def _median(work: Callable[[], None]) -> float:
+def _median(work: Callable[[], None], rounds: int = ROUNDS) -> float:
     """CPU seconds."""
     times = []
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         began = time.process_time()
         work()
         times.append(time.process_time() - began)
