@@ -15,7 +15,7 @@ from gosonde_collector.metrics_pauses import BatchPauses, owner
 from gosonde_collector.model import Loss, ProcessFilter, SiteTotal
 from gosonde_collector.store.protocol import Store
 
-STATES: Final = (finding.OPENED, finding.GROWING, finding.STABLE, finding.RESOLVED)
+STATES: Final = (finding.OPENED, finding.GROWING, finding.STABLE, finding.RESOLVED, finding.WITHDRAWN)
 
 
 class FindingMetrics(Collector):

@@ -125,7 +125,8 @@ class Batch:
     """What one agent saw at one moment; every column of row data has its batch's process numbers in "process".
 
     Attributes:
-        site_counters: process, pc, created, exited, baseline (goroutines that lived when counting began).
+        site_counters: process, pc, created, exited, baseline (goroutines that lived when counting began), mismatch (by
+            how many live goroutines the process's memory had more than the events when the agent read it last).
         park_counters: process, wait_reason, parked.
         pauses: process, ordinal, start_unix_nano, duration_ns, reason.
         gc_cycles: process, ordinal, start_unix_nano, end_unix_nano.

@@ -17,6 +17,7 @@ STATES = {
     "growing": collector_pb2.FINDING_STATE_GROWING,
     "stable": collector_pb2.FINDING_STATE_STABLE,
     "resolved": collector_pb2.FINDING_STATE_RESOLVED,
+    "withdrawn": collector_pb2.FINDING_STATE_WITHDRAWN,
 }
 VERDICTS = {
     "agrees": collector_pb2.VERDICT_AGREES,

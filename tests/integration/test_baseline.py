@@ -168,6 +168,23 @@ def test_events_that_were_lost_alike_are_seen_by_the_runtimes_totals(go_program:
         assert (watch.losses[CREATED], watch.losses[EXITED]) == (500, 500)
 
 
+def test_creations_that_were_lost_show_at_their_site(go_program: Start) -> None:
+    program = go_program("parked", "10")
+    with watching(pid=program.pid) as watch:
+        settle(watch)
+        program.ask("more 40")
+        read_again(watch)
+        image, _ = image_of(watch, program.pid)
+        pcs = [total.pc for total in watch.monitor._source.counters().sites[image] if total.created == 40]
+        watch.monitor._source.forget(image, pcs)
+        read_again(watch)
+        program.ask("more 3")
+        watch.observe()
+        more = row(watch, "main.more", site_line("parked", "more"))
+        assert (more.mismatch, more.created, more.live) == (40, 3, 3)
+        assert watch.losses["live_mismatch_unexplained"] == watch.losses[CREATED] == 40
+
+
 def read_again(watch: Watch) -> None:
     """One more visit to the memory of every process, as if it were due."""
     reconciler = watch.monitor._reconciler

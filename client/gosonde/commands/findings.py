@@ -16,7 +16,7 @@ from gosonde.commands._asking import DEFAULT_ADDRESS, Collector, Host, Json, Pid
 from gosonde.findings_client import Explanation, FindingsClient
 
 MIB = 1 << 20
-STYLES = {"opened": "bold yellow", "growing": "bold red", "stable": "cyan", "resolved": "dim"}
+STYLES = {"opened": "bold yellow", "growing": "bold red", "stable": "cyan", "resolved": "dim", "withdrawn": "dim"}
 MARKS = {"agrees": ("✓", "green"), "disagrees": ("✗", "red"), "silent": ("·", "dim")}
 
 
@@ -131,7 +131,7 @@ def _print(out: Console, finding: Finding) -> None:
         mark, colour = MARKS.get(verdict, ("?", ""))
         detail = rendering.cell(finding.details.get(name, ""))
         out.print(Text.assemble("    ", (f"{mark} {name:<8}", colour), detail))
-    if finding.state != "resolved":
+    if finding.state not in {"resolved", "withdrawn"}:
         out.print(_line(f"→ {finding.remedy}"))
     out.print()
 

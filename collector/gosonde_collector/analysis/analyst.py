@@ -4,19 +4,24 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+import structlog
+
 from gosonde_collector.analysis import finding, gctraces
 from gosonde_collector.analysis.album import Album
 from gosonde_collector.analysis.causes import UNKNOWN, Cause, classify
-from gosonde_collector.analysis.finding import RESOLVED, Evidence, Finding
+from gosonde_collector.analysis.finding import OVER, Evidence, Finding
 from gosonde_collector.analysis.gctraces import GcTraces
 from gosonde_collector.analysis.growth import SECOND, Growth, Steps, find_growth
 from gosonde_collector.analysis.persistence import Persistence, persistence, served, weighed
+from gosonde_collector.analysis.reconciliation import contradicted, contradiction
 from gosonde_collector.analysis.survey import Survey
-from gosonde_collector.analysis.witnesses import Snapshots, counting_witnesses, usable
+from gosonde_collector.analysis.witnesses import Snapshots, Witness, counting_witnesses, usable
 from gosonde_collector.evidence.model import LEAK
 from gosonde_collector.model import ProcessFilter
 from gosonde_collector.store.protocol import Store
 from gosonde_collector.store.records import Series, Snapshot
+
+log = structlog.get_logger(__name__)
 
 #: A finding that only its numbers changed of is stored again after this time.
 SAVE_NS: Final = 60 * SECOND
@@ -44,7 +49,7 @@ class Analyst:
             for found in self._findings.values()
             if which.host in {"", found.host} and which.pid in {0, found.process.pid}
         ]
-        return sorted(chosen, key=lambda found: (found.state == RESOLVED, -found.growth_per_second, -found.live))
+        return sorted(chosen, key=lambda found: (found.state in OVER, -found.growth_per_second, -found.live))
 
     @property
     def passed_over(self) -> int:
@@ -60,19 +65,25 @@ class Analyst:
         self._save(updated)
 
     def forget(self, before_unix_nano: int) -> None:
-        """Drops findings that are resolved and did not grow since."""
+        """Drops findings that are over and did not grow since."""
         self._findings = {
             found.id: found
             for found in self._findings.values()
-            if found.state != RESOLVED or found.grew_unix_nano >= before_unix_nano
+            if found.state not in OVER or found.grew_unix_nano >= before_unix_nano
         }
         self._saved = {key: saved for key, saved in self._saved.items() if key in self._findings}
 
     def _judged(self, suspects: Iterable[Series]) -> Iterator[Finding]:
         for series in suspects:
-            growth = find_growth(Steps(series.unix_nano, series.created, series.exited, series.until_unix_nano))
-            if growth:
-                yield finding.grown(series, growth, self._evidence(series, growth), self._previous(series))
+            growth = find_growth(Steps.of(series))
+            if not growth:
+                continue
+            previous, evidence = self._previous(series), self._evidence(series, growth)
+            doubt = contradiction(series, growth.grown)
+            if not doubt:
+                yield finding.grown(series, growth, evidence, previous)
+            elif previous and previous.state not in OVER:
+                yield _withdrawn(previous, series, evidence, doubt)
 
     def _previous(self, series: Series) -> Finding | None:
         """The site's finding in this process, or in one that ended before this one began."""
@@ -82,15 +93,18 @@ class Analyst:
         return max(here or before, key=lambda found: found.grew_unix_nano, default=None)
 
     def _revisited(self, grown: set[str]) -> list[Finding]:
-        """What becomes of findings that are not resolved and do not grow now."""
-        others = [found for found in self._findings.values() if found.id not in grown and found.state != RESOLVED]
+        """What becomes of findings that are not over and are not seen to grow now."""
+        others = [found for found in self._findings.values() if found.id not in grown and found.state not in OVER]
         series = self._survey.sites((found.host, found.process, found.site.pc) for found in others)
         return [self._rested(found, series.get((found.host, found.process, found.site.pc))) for found in others]
 
     def _rested(self, found: Finding, series: Series | None) -> Finding:
         if series is None:
             return finding.ended(found)
-        return finding.not_grown(found, series, self._evidence(series, None))
+        evidence = self._evidence(series, None)
+        if doubt := contradiction(series, found.peak - found.base):
+            return _withdrawn(found, series, evidence, doubt)
+        return finding.not_grown(found, series, evidence)
 
     def _evidence(self, series: Series, growth: Growth | None) -> Evidence:
         place = series.host, series.process.key
@@ -125,6 +139,11 @@ class Analyst:
     def _is_due(self, found: Finding, now: int) -> bool:
         state, saved = self._saved.get(found.id, ("", 0))
         return state != found.state or now - saved >= SAVE_NS
+
+
+def _withdrawn(found: Finding, series: Series, evidence: Evidence, doubt: Witness) -> Finding:
+    log.warning("finding withdrawn", finding=found.id, host=found.host, pid=found.process.pid, reason=doubt.detail)
+    return finding.withdrawn(found, series, contradicted(evidence.witnesses, doubt))
 
 
 def _cause(series: Series, growth: Growth | None, snapshots: Iterable[Snapshot | None], turns: bool | None) -> Cause:

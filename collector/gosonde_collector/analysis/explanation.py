@@ -93,10 +93,8 @@ def _heap_bytes(site: Site, heap: HeapProfile | None) -> int | None:
 
 
 def _points(series: Series) -> tuple[tuple[int, int], ...]:
-    steps = Steps(series.unix_nano, series.created, series.exited, series.until_unix_nano)
     at = moments(int(series.unix_nano[0]), series.until_unix_nano, POINTS - 1)
-    created, exited = steps.at(at)
-    return tuple(zip(at.tolist(), (created - exited).tolist(), strict=True))
+    return tuple(zip(at.tolist(), Steps.of(series).live_at(at).tolist(), strict=True))
 
 
 def _signs(store: Store, analyst: Analyst, series: Series, profile: GoroutineProfile | None) -> tuple[Witness, ...]:

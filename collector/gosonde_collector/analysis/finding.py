@@ -1,4 +1,4 @@
-"""A finding and its life: opened, growing, stable, resolved."""
+"""A finding and its life: opened, growing, stable, resolved, or withdrawn."""
 
 import hashlib
 import json
@@ -14,7 +14,9 @@ from gosonde_collector.evidence.model import Frame
 from gosonde_collector.model import ProcessKey, Site
 from gosonde_collector.store.records import FindingRecord, Series
 
-OPENED, GROWING, STABLE, RESOLVED = "opened", "growing", "stable", "resolved"
+OPENED, GROWING, STABLE, RESOLVED, WITHDRAWN = "opened", "growing", "stable", "resolved", "withdrawn"
+#: States of findings that are over.
+OVER: Final = frozenset({RESOLVED, WITHDRAWN})
 #: A finding that still grows that long after it was opened is growing.
 CONFIRM_NS: Final = 60 * SECOND
 #: How sure growth over a window of so many seconds or more alone makes, at most 1.
@@ -51,7 +53,7 @@ class Finding:
 
     Attributes:
         id: The same for one site of one build on one host, from process to process that takes the place of another.
-        live: Created less exited since counting began.
+        live: Goroutines that live, as the events have them.
         growth_per_second: 0 unless it grows now.
         first_seen_unix_nano: When the growth began.
         opened_unix_nano: When it was first found.
@@ -130,7 +132,7 @@ def grown(series: Series, growth: Growth, evidence: Evidence, previous: Finding 
     now = series.until_unix_nano
     live = int(series.live[-1])
     witnesses = evidence.witnesses
-    again = previous if previous and (previous.state != RESOLVED or previous.ended) else None
+    again = previous if previous and (previous.state not in OVER or previous.ended) else None
     counted = again if again and not again.ended else None
     opened = again.opened_unix_nano if again else now
     confidence = judge(growth, witnesses)
@@ -220,6 +222,20 @@ def not_grown(finding: Finding, series: Series, evidence: Evidence) -> Finding:
 def resolved(finding: Finding) -> Finding:
     """The finding, over because the goroutines went away."""
     return replace(finding, state=RESOLVED, growth_per_second=0.0)
+
+
+def withdrawn(finding: Finding, series: Series, witnesses: tuple[Witness, ...]) -> Finding:
+    """The finding, over because the events that it rests on are contradicted."""
+    live = int(series.live[-1])
+    return replace(
+        finding,
+        state=WITHDRAWN,
+        growth_per_second=0.0,
+        confidence=0.0,
+        live=live,
+        site=series.site,
+        witnesses=witnesses,
+    )
 
 
 def ended(finding: Finding) -> Finding:

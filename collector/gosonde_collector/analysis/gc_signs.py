@@ -103,10 +103,8 @@ def frequency(series: Series, cycles: Sequence[GcCycle]) -> Witness:
         return Witness("gc frequency", SILENT, f"only {len(inside)} cycles while the site was counted")
     borders = np.linspace(inside.min(), inside.max() + 1, PARTS + 1).astype(np.int64)
     counts, _ = np.histogram(inside, borders)
-    steps = Steps(series.unix_nano, series.created, series.exited, series.until_unix_nano)
-    created, exited = steps.at(borders[1:])
-    parts = f"{PARTS} parts of {(borders[1] - borders[0]) / SECOND:.0f} s"
-    return _correlation("gc frequency", counts, created - exited, parts)
+    live = Steps.of(series).live_at(borders[1:])
+    return _correlation("gc frequency", counts, live, f"{PARTS} parts of {(borders[1] - borders[0]) / SECOND:.0f} s")
 
 
 def heap(series: Series, lines: Sequence[GcTraceLine]) -> Witness:
@@ -117,10 +115,10 @@ def heap(series: Series, lines: Sequence[GcTraceLine]) -> Witness:
         return Witness("heap in use", SILENT, f"a gctrace log has {len(inside)} cycles while the site was counted")
     # No more than PARTS of them: what is in use hardly changes from one cycle to the next, which is no proof.
     chosen = inside[np.linspace(0, len(inside) - 1, PARTS).astype(np.int64)]
-    steps = Steps(series.unix_nano, series.created, series.exited, series.until_unix_nano)
-    created, exited = steps.at(ends[chosen])
     in_use = np.array([lines[number].heap_marked_bytes for number in chosen], np.int64)
-    return _correlation("heap in use", in_use, created - exited, f"{PARTS} of {len(inside)} cycles")
+    return _correlation(
+        "heap in use", in_use, Steps.of(series).live_at(ends[chosen]), f"{PARTS} of {len(inside)} cycles"
+    )
 
 
 def _correlation(name: str, counts: NDArray[np.int64], live: NDArray[np.int64], of: str) -> Witness:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from gosonde_collector.analysis import lookalikes
 from gosonde_collector.analysis.slope import Slope, theil_sen
+from gosonde_collector.store.records import Series
 
 SECOND: Final = 1_000_000_000
 #: How long growth is looked for, shortest first, in seconds: fast leaks show in short windows, slow ones in long ones.
@@ -69,18 +70,29 @@ class Growth:
 class Steps:
     """Totals as steps: element i holds from `unix_nano[i]` until the next, the last one until `until_unix_nano`.
 
-    All arrays have shape (n,), n >= 1, int64; `unix_nano` ascends.
+    All arrays have shape (n,), n >= 1, int64; `unix_nano` ascends. `baseline` goroutines lived when counting began.
     """
 
     unix_nano: Counts
     created: Counts
     exited: Counts
     until_unix_nano: int
+    baseline: int = 0
+
+    @classmethod
+    def of(cls, series: Series) -> "Steps":
+        """Those of a site."""
+        return cls(series.unix_nano, series.created, series.exited, series.until_unix_nano, int(series.baseline[-1]))
 
     def at(self, unix_nano: Counts) -> tuple[Counts, Counts]:
         """Created and exited at each of the moments, in their shape; before the first step, what that holds."""
         index = self.index(unix_nano)
         return self.created[index], self.exited[index]
+
+    def live_at(self, unix_nano: Counts) -> Counts:
+        """Live goroutines at each of the moments."""
+        live: Counts = self.live[self.index(unix_nano)]
+        return live
 
     def index(self, unix_nano: Counts) -> Counts:
         """Which step holds at each of the moments."""
@@ -89,7 +101,7 @@ class Steps:
     @property
     def live(self) -> Counts:
         """Shape (n,)."""
-        return self.created - self.exited
+        return self.created - self.exited + self.baseline
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -73,7 +73,7 @@ def served(series: Series, kept: Persistence | None) -> bool | None:
     """
     if kept is None:
         return None
-    steps = Steps(series.unix_nano, series.created, series.exited, series.until_unix_nano)
+    steps = Steps.of(series)
     _, exited = steps.at(np.array([kept.earlier_unix_nano, kept.later_unix_nano]))
     turns = min(int(exited[1] - exited[0]), kept.earlier)
     return kept.earlier - kept.persisted >= SERVED * turns if turns >= MIN_TURNS else None

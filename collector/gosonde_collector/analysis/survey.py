@@ -132,6 +132,8 @@ class Survey:
             unix_nano=series.unix_nano[kept],
             created=series.created[kept],
             exited=series.exited[kept],
+            baseline=series.baseline[kept],
+            mismatch=series.mismatch[kept],
             until_unix_nano=max(of.until_unix_nano, int(series.unix_nano[-1])),
         )
         return self._series[key]
@@ -159,6 +161,8 @@ def _chosen(counters: Counters, part: NDArray[np.int64]) -> Counters:
         counters.unix_nano[part],
         counters.created[part],
         counters.exited[part],
+        counters.baseline[part],
+        counters.mismatch[part],
         counters.stored_unix_nano,
     )
 
@@ -176,4 +180,11 @@ def _longer(series: Series, rows: Counters) -> Series:
             (series.exited, rows.exited[mine]),
         )
     )
-    return replace(series, unix_nano=times, created=created, exited=exited)
+    return replace(
+        series,
+        unix_nano=times,
+        created=created,
+        exited=exited,
+        baseline=np.concatenate([series.baseline, rows.baseline[mine]]),
+        mismatch=np.concatenate([series.mismatch, rows.mismatch[mine]]),
+    )

@@ -126,10 +126,8 @@ def usable(series: Series, snapshot: Snapshot) -> bool:
 
 def live_around(series: Series, unix_nano: int) -> tuple[int, int]:
     """The lowest and the highest live count within TIMING_NS of a moment."""
-    steps = Steps(series.unix_nano, series.created, series.exited, series.until_unix_nano)
     moments = np.linspace(unix_nano - TIMING_NS, unix_nano + TIMING_NS, 13).astype(np.int64)
-    created, exited = steps.at(moments)
-    live = created - exited
+    live = Steps.of(series).live_at(moments)
     return max(int(live.min()), 0), max(int(live.max()), 0)
 
 

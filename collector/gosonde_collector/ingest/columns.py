@@ -17,11 +17,12 @@ MAX_TEXT: Final = 16_384
 MAX_VALUE: Final = (1 << 62) - 1
 
 
-def numbers(where: str, values: Collection[int], *, address: bool = False) -> NDArray[np.generic]:
+def numbers(where: str, values: Collection[int], *, address: bool = False, signed: bool = False) -> NDArray[np.generic]:
     """A column of 64-bit numbers, signed, or unsigned for addresses.
 
     Raises:
-        BatchError: Too many rows, or a value outside of 0 to MAX_VALUE (addresses may have any value).
+        BatchError: Too many rows, or a value outside of 0 to MAX_VALUE (of -MAX_VALUE, where it may have a sign;
+            addresses may have any value).
     """
     _bound(where, len(values))
     if address:
@@ -30,11 +31,12 @@ def numbers(where: str, values: Collection[int], *, address: bool = False) -> ND
         column = np.fromiter(values, np.int64, len(values))
     except OverflowError:
         column = np.fromiter((min(value, MAX_VALUE + 1) for value in values), np.int64, len(values))
-    wrong = np.flatnonzero((column < 0) | (column > MAX_VALUE))
+    least = -MAX_VALUE if signed else 0
+    wrong = np.flatnonzero((column < least) | (column > MAX_VALUE))
     if wrong.size:
         row = int(wrong[0])
         value = next(islice(values, row, None))
-        raise BatchError(f"{where}[{row}] is {value}, outside of 0 to {MAX_VALUE}")
+        raise BatchError(f"{where}[{row}] is {value}, outside of {least} to {MAX_VALUE}")
     return column
 
 

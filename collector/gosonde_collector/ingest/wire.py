@@ -201,12 +201,13 @@ def _sites(names: model_pb2.SiteNames) -> tuple[Site, ...]:
 
 
 def _site_counters(message: model_pb2.SiteCounters, processes: int) -> Columns:
-    """The counters; agents that read no memory send no baselines."""
-    columns = ("pc", "created", "exited")
-    if len(message.baseline):
-        return _columns("site_counters", message, processes, (*columns, "baseline"))
-    found = _columns("site_counters", message, processes, columns)
-    return {**found, "baseline": np.zeros(len(message.pc), np.int64)}
+    """The counters; agents that read no memory send no baselines and no mismatches."""
+    found = dict(_columns("site_counters", message, processes, ("pc", "created", "exited")))
+    for name, signed in (("baseline", False), ("mismatch", True)):
+        values = getattr(message, name) or [0] * len(message.pc)
+        found[name] = numbers(f"site_counters.{name}", values, signed=signed)
+    equal_lengths("site_counters", [len(column) for column in found.values()])
+    return found
 
 
 def _columns(

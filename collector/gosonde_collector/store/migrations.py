@@ -30,6 +30,7 @@ MIGRATIONS: Final[dict[int, Sequence[str]]] = {
         "ALTER TABLE snapshot_groups ADD COLUMN goids BIGINT[] DEFAULT []",
         "ALTER TABLE snapshot_groups ADD COLUMN stack_bytes BIGINT DEFAULT 0",
     ),
+    8: ("ALTER TABLE site_counters ADD COLUMN mismatch BIGINT DEFAULT 0",),
 }
 SCHEMA_VERSION: Final = max(MIGRATIONS)
 

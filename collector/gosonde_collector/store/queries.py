@@ -106,20 +106,22 @@ WITH running AS (
 ),
 chosen AS ({chosen}),
 recent AS (
-    SELECT h.process, h.pc, c.sequence, c.taken_unix_nano, c.created, c.exited
+    SELECT h.process, h.pc, c.sequence, c.taken_unix_nano, c.created, c.exited, c.baseline, c.mismatch
     FROM chosen AS h JOIN running AS p ON p.process = h.process
     JOIN site_counters AS c ON c.process = h.process AND c.pc = h.pc AND c.taken_unix_nano >= p.since_unix_nano
 ),
 base AS (
     SELECT h.process, h.pc, coalesce(max(c.sequence), 0) AS sequence,
         coalesce(max(c.taken_unix_nano), max(p.counted_since_unix_nano)) AS taken_unix_nano,
-        coalesce(max(c.created), 0) AS created, coalesce(max(c.exited), 0) AS exited
+        coalesce(max(c.created), 0) AS created, coalesce(max(c.exited), 0) AS exited,
+        coalesce(arg_max(c.baseline, c.sequence), 0) AS baseline,
+        coalesce(arg_max(c.mismatch, c.sequence), 0) AS mismatch
     FROM chosen AS h JOIN running AS p ON p.process = h.process
     LEFT JOIN site_counters AS c ON c.process = h.process AND c.pc = h.pc AND c.taken_unix_nano < p.since_unix_nano
     GROUP BY h.process, h.pc
 )
-SELECT process, pc, sequence, taken_unix_nano, created, exited FROM recent
-UNION ALL SELECT process, pc, sequence, taken_unix_nano, created, exited FROM base
+SELECT process, pc, sequence, taken_unix_nano, created, exited, baseline, mismatch FROM recent
+UNION ALL SELECT process, pc, sequence, taken_unix_nano, created, exited, baseline, mismatch FROM base
 ORDER BY 1, 2, 3
 """
 
@@ -134,7 +136,8 @@ SITE_STEPS: Final = _STEPS.format(
 
 #: The totals that held before the period, of each site that had any.
 BASE_COUNTERS: Final = """
-SELECT c.process, c.pc, max(c.taken_unix_nano) AS taken_unix_nano, max(c.created) AS created, max(c.exited) AS exited
+SELECT c.process, c.pc, max(c.taken_unix_nano) AS taken_unix_nano, max(c.created) AS created, max(c.exited) AS exited,
+    arg_max(c.baseline, c.sequence) AS baseline, arg_max(c.mismatch, c.sequence) AS mismatch
 FROM known_processes AS p
 JOIN site_counters AS c ON c.process = p.process AND c.taken_unix_nano < p.last_taken_unix_nano - $1
 WHERE p.ended_unix_nano = 0
@@ -165,7 +168,7 @@ WITH fresh AS (
     SELECT host, agent_id, agent_epoch, min(sequence) AS first, max(sequence) AS last
     FROM batches WHERE stored_unix_nano > $1 AND stored_unix_nano <= $2 GROUP BY host, agent_id, agent_epoch
 )
-SELECT c.process, c.pc, c.taken_unix_nano, c.created, c.exited
+SELECT c.process, c.pc, c.taken_unix_nano, c.created, c.exited, c.baseline, c.mismatch
 FROM (
     SELECT DISTINCT p.process, f.first, f.last FROM fresh AS f
     JOIN processes AS p ON p.host = f.host AND p.agent_id = f.agent_id AND p.agent_epoch = f.agent_epoch

@@ -18,6 +18,8 @@ class Series:
             the period, or zero at the beginning of counting.
         created: Shape (n,), int64, never falling.
         exited: The same.
+        baseline: Goroutines that lived when counting began, as far as was known then; the newest is the best.
+        mismatch: By how many live goroutines memory had more (negative: fewer) than the events.
         until_unix_nano: Up to when the last total is known to hold: the newest batch of the process's agent.
         number: The process's, as `Store.running` has it.
     """
@@ -28,13 +30,15 @@ class Series:
     unix_nano: NDArray[np.int64]
     created: NDArray[np.int64]
     exited: NDArray[np.int64]
+    baseline: NDArray[np.int64]
+    mismatch: NDArray[np.int64]
     until_unix_nano: int
     number: int = 0
 
     @property
     def live(self) -> NDArray[np.int64]:
-        """Goroutines that live, relative to the beginning of counting: negative when older ones exited since."""
-        return self.created - self.exited
+        """Goroutines that live; below zero where those that lived when counting began are not known, and exit."""
+        return self.created - self.exited + int(self.baseline[-1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,8 @@ class Counters:
         unix_nano: When each was seen.
         created: int64.
         exited: int64.
+        baseline: int64.
+        mismatch: int64.
         stored_unix_nano: Up to when what was stored is in here; to ask for what comes next.
     """
 
@@ -64,6 +70,8 @@ class Counters:
     unix_nano: NDArray[np.int64]
     created: NDArray[np.int64]
     exited: NDArray[np.int64]
+    baseline: NDArray[np.int64]
+    mismatch: NDArray[np.int64]
     stored_unix_nano: int
 
 

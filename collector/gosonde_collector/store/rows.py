@@ -90,9 +90,10 @@ def running(rows: Iterable[Row]) -> dict[int, Running]:
 
 def counters(columns: Mapping[str, NDArray[Any]], stored_unix_nano: int) -> Counters:
     """From queries.BASE_COUNTERS or NEW_COUNTERS."""
-    times, created, exited = (np.asarray(columns[name], np.int64) for name in ("taken_unix_nano", "created", "exited"))
-    number, pc = np.asarray(columns["process"], np.int64), np.asarray(columns["pc"], np.uint64)
-    return Counters(number, pc, times, created, exited, stored_unix_nano)
+    names = ("process", "taken_unix_nano", "created", "exited", "baseline", "mismatch")
+    number, times, created, exited, baseline, mismatch = (np.asarray(columns[name], np.int64) for name in names)
+    pc = np.asarray(columns["pc"], np.uint64)
+    return Counters(number, pc, times, created, exited, baseline, mismatch, stored_unix_nano)
 
 
 def all_series(
@@ -121,7 +122,8 @@ def _series(number: int, of: Running, site: Site, steps: Mapping[str, NDArray[An
         np.maximum.accumulate(np.asarray(steps[name], np.int64)) for name in ("taken_unix_nano", "created", "exited")
     )
     until = max(of.until_unix_nano, int(times[-1]))
-    return Series(of.host, of.process, site, times, created, exited, until, number)
+    baseline, mismatch = (np.asarray(steps[name], np.int64) for name in ("baseline", "mismatch"))
+    return Series(of.host, of.process, site, times, created, exited, baseline, mismatch, until, number)
 
 
 def snapshot_head(row: Row) -> SnapshotHead:

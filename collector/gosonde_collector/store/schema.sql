@@ -28,7 +28,7 @@ CREATE TABLE IF NOT EXISTS site_names (
 
 CREATE TABLE IF NOT EXISTS site_counters (
     process BIGINT, sequence BIGINT, taken_unix_nano BIGINT, pc UBIGINT, created BIGINT, exited BIGINT,
-    baseline BIGINT
+    baseline BIGINT, mismatch BIGINT
 );
 
 CREATE TABLE IF NOT EXISTS park_counters (

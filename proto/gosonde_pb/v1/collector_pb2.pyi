@@ -53,6 +53,8 @@ class _FindingStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FindingS
     FINDING_STATE_GROWING: _FindingState.ValueType  # 2
     FINDING_STATE_STABLE: _FindingState.ValueType  # 3
     FINDING_STATE_RESOLVED: _FindingState.ValueType  # 4
+    FINDING_STATE_WITHDRAWN: _FindingState.ValueType  # 5
+    """The counts that it rests on are contradicted by the process's memory."""
 
 class FindingState(_FindingState, metaclass=_FindingStateEnumTypeWrapper): ...
 
@@ -61,6 +63,8 @@ FINDING_STATE_OPENED: FindingState.ValueType  # 1
 FINDING_STATE_GROWING: FindingState.ValueType  # 2
 FINDING_STATE_STABLE: FindingState.ValueType  # 3
 FINDING_STATE_RESOLVED: FindingState.ValueType  # 4
+FINDING_STATE_WITHDRAWN: FindingState.ValueType  # 5
+"""The counts that it rests on are contradicted by the process's memory."""
 Global___FindingState: _TypeAlias = FindingState  # noqa: Y015
 
 @_typing.final

@@ -46,6 +46,7 @@ def batch(
     *,
     counters: Sequence[tuple[int, int, int, int]] = (),
     baseline: int = 0,
+    mismatch: int = 0,
     stream: Stream = STREAM,
     processes: Sequence[Process] | None = None,
     sites: Sequence[Site] = (SITE,),
@@ -57,14 +58,20 @@ def batch(
     losses: Mapping[str, int] | None = None,
     taken_unix_nano: int = 0,
 ) -> Batch:
-    """A batch `sequence` seconds after START. `counters`: (process, pc, created, exited), with `baseline` each."""
+    """A batch `sequence` seconds after START.
+
+    `counters`: (process, pc, created, exited), with `baseline` and `mismatch` each.
+    """
     return Batch(
         stream,
         sequence,
         taken_unix_nano or START + sequence * SECOND,
         tuple(processes if processes is not None else [process()]),
         tuple(sites),
-        columns(("process", "pc", "created", "exited", "baseline"), [(*row, baseline) for row in counters]),
+        columns(
+            ("process", "pc", "created", "exited", "baseline", "mismatch"),
+            [(*row, baseline, mismatch) for row in counters],
+        ),
         columns(("process", "wait_reason", "parked"), parks),
         columns(("process", "ordinal", "start_unix_nano", "duration_ns", "reason"), pauses),
         columns(("process", "ordinal", "start_unix_nano", "end_unix_nano"), cycles),

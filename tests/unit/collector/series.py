@@ -4,6 +4,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 from gosonde_collector.analysis.growth import SECOND, Growth, Steps, find_growth
+from gosonde_collector.model import Process
+from gosonde_collector.store.records import Series
+
+from tests.unit.collector.batches import SITE
 
 START = 1_700_000_000 * SECOND
 
@@ -16,6 +20,14 @@ def steps(created: Sequence[int], exited: Sequence[int] | None = None, attached_
         births, deaths = births[1:] - births[1], deaths[1:] - deaths[1]
     times = START + SECOND * np.arange(len(births), dtype=np.int64)
     return Steps(times, births, deaths, int(times[-1]))
+
+
+def series_of(found: Steps, described: Process) -> Series:
+    """The steps as the store gives them, of SITE."""
+    nothing = np.zeros(len(found.created), np.int64)
+    return Series(
+        "web-1", described, SITE, found.unix_nano, found.created, found.exited, nothing, nothing, found.until_unix_nano
+    )
 
 
 def live(counts: Sequence[float], churn: int = 100) -> Steps:

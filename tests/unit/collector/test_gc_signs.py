@@ -6,8 +6,8 @@ from gosonde_collector.evidence.model import GoroutineGroup, GoroutineProfile
 from gosonde_collector.model import GcCycle, Pause
 from gosonde_collector.store.records import Series
 
-from tests.unit.collector.batches import KEY, SITE, START, process
-from tests.unit.collector.series import steps
+from tests.unit.collector.batches import KEY, START, process
+from tests.unit.collector.series import series_of, steps
 
 MS = 1_000_000
 
@@ -58,7 +58,7 @@ def test_a_heap_that_ends_at_its_goal_again_and_again_is_a_sign() -> None:
 
 def leak() -> Series:
     grown = steps([10 * second for second in range(1, 121)])
-    return Series("web-1", process(), SITE, grown.unix_nano, grown.created, grown.exited, grown.until_unix_nano)
+    return series_of(grown, process())
 
 
 def test_cycles_that_come_the_more_often_the_more_goroutines_live_correlate() -> None:

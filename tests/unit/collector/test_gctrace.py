@@ -14,8 +14,8 @@ from gosonde_collector.store.records import Series
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.collector.batches import KEY, SECOND, SITE, START, process
-from tests.unit.collector.series import steps
+from tests.unit.collector.batches import KEY, SECOND, START, process
+from tests.unit.collector.series import series_of, steps
 
 NEW = (
     "gc 7 @0.104s 3%: 0.021+0.57+0.004 ms clock, 0.16+0.33/0.9/0+0.03 ms cpu, 4->5->1 MB, 6 MB goal, 2 MB stacks, "
@@ -107,7 +107,7 @@ def test_cycles_before_the_probes_came_are_found_by_their_time() -> None:
 def series() -> Series:
     found = steps([100 * second for second in range(1, 61)])
     described = replace(process(), started_unix_nano=START)
-    return Series("web-1", described, SITE, found.unix_nano, found.created, found.exited, found.until_unix_nano)
+    return series_of(found, described)
 
 
 def growth(grown: int) -> Growth:

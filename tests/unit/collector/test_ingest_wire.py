@@ -67,6 +67,7 @@ def test_a_whole_batch_is_understood() -> None:
     assert batch.site_counters["pc"].tolist() == [2**64 - 1]
     assert batch.site_counters["pc"].dtype == np.uint64
     assert batch.site_counters["created"].tolist() == [10]
+    assert batch.site_counters["baseline"].tolist() == batch.site_counters["mismatch"].tolist() == [0]
     assert batch.pauses["reason"].tolist() == ["GC"]
 
 

@@ -12,10 +12,9 @@ from gosonde_collector.evidence.context import HeapProfile, HeapSample
 from gosonde_collector.evidence.model import MEMORY, Frame, GoroutineGroup, GoroutineProfile
 from gosonde_collector.model import ProcessFilter
 from gosonde_collector.store.duckdb import DuckDBStore
-from gosonde_collector.store.records import Series
 
 from tests.unit.collector.batches import KEY, SECOND, SITE, START, batch, process
-from tests.unit.collector.series import steps
+from tests.unit.collector.series import series_of, steps
 
 HERE = Frame(SITE.function, SITE.file, SITE.line)
 STACK = (Frame("runtime.gopark", "proc.go", 1), Frame(SITE.start_function, "main.go", 50))
@@ -81,7 +80,7 @@ def test_an_explanation_tells_states_waits_stacks_and_heap(store: DuckDBStore) -
 
 def test_whose_turn_comes_is_told_from_who_is_gone() -> None:
     grown = steps([20 * second for second in range(1, 61)], [10 * second for second in range(1, 61)])
-    series = Series("web-1", process(), SITE, grown.unix_nano, grown.created, grown.exited, grown.until_unix_nano)
+    series = series_of(grown, process())
     kept = Persistence("memory", START + 40 * SECOND, START + 60 * SECOND, earlier=400, persisted=200, later=600)
     assert served(series, kept) is True
     assert served(series, replace(kept, persisted=395)) is False
