@@ -63,14 +63,18 @@ def main() -> int:
 
 def _find_leak(program: GoProgram, address: str, folder: Path) -> int:
     _await("the agent counts its goroutines", lambda: _of(program, _ask("sites", address)))
-    found = _await("the collector finds the leak", lambda: _of(program, _ask("findings", address)))
+    _await("the collector finds the leak", lambda: _of(program, _ask("findings", address)))
+    found = _await(
+        "memory agrees: the agent has read it, as the collector asked",
+        lambda: _agreed("memory", _of(program, _ask("findings", address))),
+    )
     _say("now the program's own goroutine profile, as a second opinion")
     profile = folder / "goroutines.pb.gz"
     with urllib.request.urlopen(f"http://127.0.0.1:{program.ready['port']}/debug/pprof/goroutine") as response:
         profile.write_bytes(response.read())
     who = ("--host", found["host"], "--pid", str(program.pid))
     _show("pprof", "push", str(profile), *who, "--collector", address)
-    agreed = _await("the profile agrees", lambda: _agreed(_of(program, _ask("findings", address))))
+    agreed = _await("the profile agrees", lambda: _agreed("pprof", _of(program, _ask("findings", address))))
     _show("findings", "--collector", address)
     console.print(f"The program itself says: {program.ask('counts')}")
     right = (agreed["site"]["function"], agreed["site"]["line"]) == ("main.leak", site_line("leak", "leak"))
@@ -83,8 +87,8 @@ def _of(program: GoProgram, rows: list[dict[str, Any]] | None) -> dict[str, Any]
     return next((row for row in rows or () if row["process"]["pid"] == program.pid), None)
 
 
-def _agreed(finding: dict[str, Any] | None) -> dict[str, Any] | None:
-    return finding if finding and finding["witnesses"]["pprof"] == "agrees" else None
+def _agreed(witness: str, finding: dict[str, Any] | None) -> dict[str, Any] | None:
+    return finding if finding and finding["witnesses"][witness] == "agrees" else None
 
 
 def _ask(command: str, address: str) -> Any:  # noqa: ANN401

@@ -2,6 +2,7 @@
 
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 
 #: Keys that are remembered at a time; the one that rested longest is forgotten first.
@@ -36,7 +37,8 @@ class _Bucket:
 class Rates:
     """Each key may do something `per_second` times a second, and `burst` times at once after a rest."""
 
-    def __init__(self, per_second: float, burst: float) -> None:
+    def __init__(self, per_second: float, burst: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._per_second = per_second
         self._burst = burst
         self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
@@ -47,7 +49,7 @@ class Rates:
 
     def delay(self, key: str) -> float:
         """Seconds until the key may do it; 0 says that it may now, and counts it."""
-        now = time.monotonic()
+        now = self._clock()
         bucket = self._buckets.setdefault(key, _Bucket(self._burst, now))
         self._buckets.move_to_end(key)
         if len(self._buckets) > MAX_KEYS:

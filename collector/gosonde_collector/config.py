@@ -15,7 +15,15 @@ MAX_FILE_BYTES: Final = 1 << 20
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 #: Keys that take effect on SIGHUP; every other one needs a restart.
 RELOADABLE: Final = frozenset(
-    {"retention_hours", "retention_mb", "min_free_mb", "analysis_interval_seconds", "log_level"}
+    {
+        "retention_hours",
+        "retention_mb",
+        "min_free_mb",
+        "analysis_interval_seconds",
+        "snapshots_on_suspicion",
+        "finding_snapshot_seconds",
+        "log_level",
+    }
 )
 
 
@@ -39,6 +47,8 @@ class CollectorConfig:
         retention_mb: How large the store may become in MiB, 64 to 10,000,000; beyond, the oldest details go.
         min_free_mb: Room in MiB that the store leaves on its disk, 1 to 1,000,000: below, nothing is acknowledged.
         analysis_interval_seconds: Least time between two analyses, 0.5 to 3,600.
+        snapshots_on_suspicion: Ask the agent for a snapshot of a process when a site of it starts to grow.
+        finding_snapshot_seconds: How often to ask for one of a process with open findings, 30 to 86,400; 0 for never.
         log_level: One of LOG_LEVELS.
 
     Raises:
@@ -60,6 +70,8 @@ class CollectorConfig:
     retention_mb: float = 8192.0
     min_free_mb: float = 64.0
     analysis_interval_seconds: float = 2.0
+    snapshots_on_suspicion: bool = True
+    finding_snapshot_seconds: float = 120.0
     log_level: str = "info"
 
     def __post_init__(self) -> None:
@@ -80,6 +92,8 @@ class CollectorConfig:
         _check_range("min_free_mb", self.min_free_mb, 1, 1_000_000)
         _check_range("retention_hours", self.retention_hours, 1, 87_600)
         _check_range("analysis_interval_seconds", self.analysis_interval_seconds, 0.5, 3_600)
+        if self.finding_snapshot_seconds:
+            _check_range("finding_snapshot_seconds", self.finding_snapshot_seconds, 30, 86_400)
         if self.log_level not in LOG_LEVELS:
             raise UsageError(f"log_level: {self.log_level!r} is none of {', '.join(LOG_LEVELS)}")
 

@@ -9,6 +9,7 @@ from gosonde.clock import steady_unix_nano
 from gosonde_collector.analysis.analyst import Analyst
 from gosonde_collector.config import CollectorConfig
 from gosonde_collector.errors import DiskFullError, StoreError
+from gosonde_collector.snapshot_policy import Due, SnapshotAsker, SnapshotPolicy
 from gosonde_collector.store.protocol import Store
 from gosonde_collector.telemetry import Telemetry
 from gosonde_collector.worker import Worker
@@ -30,24 +31,39 @@ class Routine:
     """Runs until cancelled. `config` may be replaced while it does."""
 
     def __init__(
-        self, config: CollectorConfig, store: Store, worker: Worker, analyst: Analyst, telemetry: Telemetry
+        self,
+        config: CollectorConfig,
+        store: Store,
+        worker: Worker,
+        analyst: Analyst,
+        telemetry: Telemetry,
+        *,
+        asker: SnapshotAsker,
     ) -> None:
         self.config = config
         self._store = store
         self._worker = worker
         self._analyst = analyst
         self._telemetry = telemetry
+        self._asker = asker
+        self._policy = SnapshotPolicy()
 
     async def analyse(self) -> None:
         """Judges every site, rests, and begins again."""
         while True:
             began = time.monotonic()
             try:
-                await self._worker.run(self._analyst.run)
+                self._asker.ask(await self._worker.run(self._analyse))
             except (StoreError, DiskFullError) as error:
                 log.error("analysis failed", reason=str(error))  # noqa: TRY400 - the reason says it all
             took = time.monotonic() - began
             await asyncio.sleep(max(self.config.analysis_interval_seconds, ANALYSIS_SHARE * took))
+
+    def _analyse(self) -> list[Due]:
+        """Judges, and says of which processes snapshots are due."""
+        self._analyst.run()
+        suspected = self._analyst.beginning(self._policy.rested) if self.config.snapshots_on_suspicion else []
+        return self._policy.due(suspected, self._analyst.open(), self.config.finding_snapshot_seconds)
 
     async def expire(self) -> None:
         """Deletes what is too old or too much, rests, and begins again."""

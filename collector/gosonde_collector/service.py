@@ -26,6 +26,7 @@ from gosonde_collector.ingest.service import IngestService
 from gosonde_collector.metrics_findings import FindingMetrics
 from gosonde_collector.query_service import QueryService
 from gosonde_collector.routine import Routine
+from gosonde_collector.snapshot_policy import SnapshotAsker
 from gosonde_collector.snapshot_requests import SnapshotRequests
 from gosonde_collector.store.duckdb import open_store
 from gosonde_collector.store.protocol import Store
@@ -73,12 +74,12 @@ async def _serve(config: CollectorConfig, reload: Reload, store: Store) -> None:
         telemetry = Telemetry()
         telemetry.follow_store(store.size, store.free)
         telemetry.registry.register(FindingMetrics(store, analyst, telemetry.pauses))
-        routine = Routine(config, store, analysing, analyst, telemetry)
+        snapshots = SnapshotRequests(store, asking, telemetry)
+        routine = Routine(config, store, analysing, analyst, telemetry, asker=SnapshotAsker(snapshots, telemetry))
         committer = Committer(store, writing, telemetry)
         for work in (committer.run(), routine.analyse(), routine.expire(), notifier.watchdog()):
             await stack.enter_async_context(_running(work, stopping))
         access = Access(config, telemetry)
-        snapshots = SnapshotRequests(store, asking, telemetry)
         ingest = IngestService(store, asking, committer, access, telemetry, snapshots=snapshots)
         query = QueryService(store, asking, analyst, telemetry, snapshots=snapshots)
         servicer = await stack.enter_async_context(_listening(config, ingest, query, access, telemetry))

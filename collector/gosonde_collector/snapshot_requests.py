@@ -141,6 +141,11 @@ class SnapshotRequests:
             self._links.remove(link)
             link.close()
 
+    def kinds(self, host: str) -> list[SnapshotKind]:
+        """What the agents of a host that are connected can take, the best evidence first."""
+        able = {kind for link in self._links if link.stream.host == host for kind in link.kinds}
+        return [kind for kind in SnapshotKind if kind in able]
+
     async def take(self, host: str, pid: int, kind: SnapshotKind) -> Taken:
         """A snapshot of the process that has the pid now, stored; else as `take_of`.
 

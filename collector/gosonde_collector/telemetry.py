@@ -63,6 +63,12 @@ class Telemetry:
         for kind in EVIDENCE:
             for reason in Refusal:
                 self._evidence_refused.labels(kind, reason)
+        self._snapshots = Counter(
+            f"{prefix}_snapshots",
+            "Snapshots that the collector asked agents for by itself.",
+            ("reason", "kind", "result"),
+            registry=self.registry,
+        )
         self.pauses = BatchPauses()
         self._store_bytes = Gauge(f"{prefix}_store_bytes", "Size of the store.", registry=self.registry)
         self._disk_free = Gauge(f"{prefix}_disk_free_bytes", "Room on the store's disk.", registry=self.registry)
@@ -81,6 +87,10 @@ class Telemetry:
             self._evidence_refused.labels(kind, reason).inc()
             log.warning("evidence refused", kind=kind, host=host, pid=pid, reason=reason, message=str(error))
             raise
+
+    def asked(self, reason: str, kind: str, result: str) -> None:
+        """A snapshot was asked for on suspicion or by schedule, and was taken or has failed."""
+        self._snapshots.labels(reason, kind, result).inc()
 
     def stored(self, batch: Batch) -> None:
         """A batch was stored."""

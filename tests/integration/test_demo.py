@@ -10,8 +10,10 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.usefixtures("ebpf")
-def test_a_leak_is_found_by_its_go_statement_and_confirmed_by_the_programs_own_profile() -> None:
+def test_a_leak_is_found_by_its_go_statement_and_confirmed_by_its_memory_and_its_own_profile() -> None:
     done = subprocess.run([sys.executable, "scripts/demo.py"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "The leak is found." in done.stdout
+    assert "✓ memory" in done.stdout
     assert "✓ pprof" in done.stdout
+    assert "cause channel-receive" in done.stdout

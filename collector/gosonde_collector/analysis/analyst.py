@@ -1,7 +1,7 @@
 """Keeps the findings up to date: reads the store, judges each site, remembers what was found."""
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 import structlog
@@ -17,7 +17,7 @@ from gosonde_collector.analysis.reconciliation import contradicted, contradictio
 from gosonde_collector.analysis.survey import Survey
 from gosonde_collector.analysis.witnesses import Snapshots, Witness, counting_witnesses, usable
 from gosonde_collector.evidence.model import LEAK
-from gosonde_collector.model import ProcessFilter
+from gosonde_collector.model import ProcessFilter, ProcessKey
 from gosonde_collector.store.protocol import Store
 from gosonde_collector.store.records import Series, Snapshot
 
@@ -63,6 +63,14 @@ class Analyst:
         updated += self._revisited({found.id for found in updated})
         self._findings = {**self._findings, **{found.id: found for found in updated}}
         self._save(updated)
+
+    def beginning(self, wanted: Callable[[tuple[str, ProcessKey]], bool]) -> list[tuple[str, ProcessKey]]:
+        """Of the processes that are wanted, those some site of which seemed to begin to grow at the last run."""
+        return self._survey.beginning(wanted)
+
+    def open(self) -> list[tuple[str, ProcessKey]]:
+        """The processes that have a finding which is not resolved."""
+        return list({(found.host, found.process): None for found in self._findings.values() if found.state != RESOLVED})
 
     def forget(self, before_unix_nano: int) -> None:
         """Drops findings that are over and did not grow since."""

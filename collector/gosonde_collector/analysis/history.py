@@ -18,6 +18,8 @@ RESOLUTION: Final = 16
 ROOM: Final = 32
 #: Sites of one process that are looked at; large programs have a few thousand. An agent that claims more is wrong.
 MAX_SITES: Final = 20_000
+#: Seconds over which a site that begins to grow rises: enough for a snapshot before growth.WINDOWS can tell.
+BEGINNING: Final = (24,)
 #: Counts are kept as int32; no process has more goroutines.
 LEAST, MOST = -(2**31), 2**31 - 1
 
@@ -62,6 +64,10 @@ class History:
     def suspects(self, until_unix_nano: int) -> NDArray[np.uint64]:
         """The sites that may grow: all that do, and as few others as can be told at a glance."""
         return self.pcs[screen.suspects(self.bins(until_unix_nano), self.live)]
+
+    def beginning(self, until_unix_nano: int) -> bool:
+        """Whether some site rises as if it began to grow, for too short a time yet to tell."""
+        return bool(screen.suspects(self.bins(until_unix_nano), self.live, BEGINNING).size)
 
     def begin(self, unix_nano: int, pcs: NDArray[np.uint64], created: Counts, exited: Counts) -> None:
         """Totals that held at a moment and, as far as it matters, ever before; before anything else is added."""

@@ -4,6 +4,7 @@ Each test is a condition that growth.find_growth also makes, weakened by what th
 the lowest count of all bins that touch its part and the lowest of those that lie within it for certain.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,9 +52,9 @@ class Bins:
         return Bins(self.first, self.last, self.floors[:, columns], self.peaks[:, columns], self.until_unix_nano)
 
 
-def suspects(bins: Bins, live: Counts) -> Columns:
+def suspects(bins: Bins, live: Counts, windows: Sequence[int] = WINDOWS) -> Columns:
     """The columns that may grow over any window; `live` are the newest counts, shape (sites,)."""
-    possible = [s for seconds in reversed(WINDOWS) if (s := bins.until_unix_nano - seconds * SECOND) >= bins.first[0]]
+    possible = [s for seconds in reversed(windows) if (s := bins.until_unix_nano - seconds * SECOND) >= bins.first[0]]
     left = np.flatnonzero(live - bins.floors.min(axis=0) >= MIN_GROWTH)
     # The longer the window, the less lies before it: whatever is not above that grows over no shorter one either.
     if possible and left.size:

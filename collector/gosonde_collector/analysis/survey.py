@@ -4,7 +4,7 @@ A fleet has hundreds of thousands of sites that change all the time, and a handf
 """
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -40,6 +40,7 @@ class Survey:
         self._series: dict[SiteKey, Series] = {}
         self._wanted: dict[SiteKey, float] = {}
         self._ran: dict[int, float] = {}
+        self._suspected: set[int] = set()
 
     def suspects(self) -> list[Series]:
         """The recent past of every site that may grow, up to what is stored by now. Raises StoreError."""
@@ -50,7 +51,17 @@ class Survey:
             if number in self._histories
             for pc in self._histories[number].suspects(of.until_unix_nano)
         ]
+        self._suspected = {number for number, _ in found}
         return self._full(found)
+
+    def beginning(self, wanted: Callable[[tuple[str, ProcessKey]], bool]) -> list[tuple[str, ProcessKey]]:
+        """Of the processes that are wanted, those some site of which seems to begin to grow, or may grow."""
+        found = []
+        for number, of in self._running.items():
+            place, history = (of.host, of.process.key), self._histories.get(number)
+            if history and wanted(place) and (number in self._suspected or history.beginning(of.until_unix_nano)):
+                found.append(place)
+        return found
 
     def sites(self, wanted: Iterable[Place]) -> dict[Place, Series]:
         """The recent past of sites, those left out whose process does not run. Raises StoreError."""

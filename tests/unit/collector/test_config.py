@@ -26,6 +26,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         'listen = "0.0.0.0:1"\ndata = "/d"\nquery_listen = "0.0.0.0:2"\nhttp = "127.0.0.1:3"\ninsecure = true\n'
         'tls_cert = "/c"\ntls_key = "/k"\ntls_client_ca = "/a"\ntls_revoked = "/r"\ntokens = "/t"\nmax_agents = 9\n'
         "retention_hours = 48\nretention_mb = 100\nmin_free_mb = 7\nanalysis_interval_seconds = 5\n"
+        "snapshots_on_suspicion = false\nfinding_snapshot_seconds = 60\n"
         'log_level = "debug"\n'
     )
     config = load(written(tmp_path, text), NO_FLAGS)
@@ -45,6 +46,8 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         retention_mb=100,
         min_free_mb=7,
         analysis_interval_seconds=5,
+        snapshots_on_suspicion=False,
+        finding_snapshot_seconds=60,
         log_level="debug",
     )
     assert tomllib.loads(text).keys() == {field.name for field in fields(CollectorConfig)}

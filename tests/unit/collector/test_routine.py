@@ -9,6 +9,8 @@ from gosonde_collector.analysis.analyst import Analyst
 from gosonde_collector.config import CollectorConfig
 from gosonde_collector.model import ProcessFilter
 from gosonde_collector.routine import Routine
+from gosonde_collector.snapshot_policy import SnapshotAsker
+from gosonde_collector.snapshot_requests import SnapshotRequests
 from gosonde_collector.store.duckdb import open_store
 from gosonde_collector.telemetry import Telemetry
 from gosonde_collector.worker import Worker
@@ -36,12 +38,14 @@ def test_a_store_that_is_too_large_lets_go_of_the_oldest_details_and_of_no_total
         taken = now - hour * 3_600 * 10**9
         store.append([replace(batch(HOURS - hour + 1), taken_unix_nano=taken, site_counters=columns)])
     assert store.size() > 64 << 20
+    telemetry = Telemetry()
     routine = Routine(
         CollectorConfig(data=tmp_path, retention_hours=1000, retention_mb=64),
         store,
         Worker("unused"),
         Analyst(store),
-        Telemetry(),
+        telemetry,
+        asker=SnapshotAsker(SnapshotRequests(store, Worker("unused"), telemetry), telemetry),
     )
     routine._shrink()
     assert store.size() <= 64 << 20
