@@ -10,7 +10,7 @@ from typing import Any
 from gosonde import channels
 from gosonde.errors import UnsupportedError, UsageError
 
-from gosonde_agent import budget
+from gosonde_agent import budget, pprof_allowed
 from gosonde_agent.own_budget import MEBIBYTE, OwnBudget
 from gosonde_agent.selection import parse_rules
 
@@ -63,6 +63,8 @@ class AgentConfig:
         deny: No process that one of these rules matches is watched.
         max_target_overhead: What probes may cost a target, in percent of its own CPU time, 0.01 to 100, or "off".
         target_overhead: Other limits for executables that match, "GLOB=PERCENT" or "GLOB=off"; the first match counts.
+        pprof: Executables that may be asked for their own profiles, "GLOB=http://127.0.0.1:PORT/debug/pprof" or
+            "GLOB=unix:PATH"; the first match counts.
         park: Count parks by wait reason. Parking is hot: the probe costs the target more than all others.
         reconcile_seconds: Least time between two readings of a process's memory, 1 to 86400; a large process is read
             more rarely, so that reading takes one percent of a CPU at most. 0 reads it only when it is found.
@@ -93,6 +95,7 @@ class AgentConfig:
     deny: tuple[str, ...] = ()
     max_target_overhead: float | str = 3.0
     target_overhead: tuple[str, ...] = ()
+    pprof: tuple[str, ...] = ()
     park: bool = False
     reconcile_seconds: float = 30.0
     spool_mb: float = 64.0
@@ -124,6 +127,10 @@ class AgentConfig:
         budget.parse(self.max_target_overhead, self.target_overhead)
         _check_number("max_agent_cpu", self.max_agent_cpu, 0.1, 100)
         _check_number("max_agent_memory_mb", self.max_agent_memory_mb, 64, 65_536)
+        if self.pprof and self.redact_paths:
+            raise UsageError("pprof: a program's own profiles name whole paths, which redact_paths forbids to send")
+        for text in self.pprof:
+            pprof_allowed.place(text)
         for glob in self.exe:
             _check_glob(glob)
         for pid in self.pid:
@@ -274,6 +281,7 @@ _CONVERT: Mapping[str, Callable[[str, object], object]] = {
     "deny": _strings,
     "max_target_overhead": _percent,
     "target_overhead": _strings,
+    "pprof": _strings,
     "park": _boolean,
     "spool_mb": _number,
     "reconcile_seconds": _number,

@@ -13,7 +13,7 @@ from gosonde.errors import GosondeError, UnavailableError
 from gosonde.metrics import MetricsServer
 from gosonde.notify import Notifier
 
-from gosonde_agent import hit_costs, identity, privileges
+from gosonde_agent import hit_costs, identity, pprof_allowed, privileges
 from gosonde_agent.config import AgentConfig, reloaded
 from gosonde_agent.discovery.lease import BREAK_SIGNAL
 from gosonde_agent.governor import TICK_SECONDS
@@ -64,7 +64,7 @@ async def _run(config: AgentConfig, reread: Callable[[], AgentConfig]) -> None:
 
     redaction = Redaction() if config.redact_paths else None
     redact = redaction.goroutine if redaction else same
-    snapshots = Snapshots(watches, redact)
+    snapshots = Snapshots(watches, redact, tuple(map(pprof_allowed.place, config.pprof)))
     uplink = Uplink(config.collector, me, config.interval_seconds, journal, tls=config.tls, snapshots=snapshots)
     latest = Latest()
 

@@ -3,7 +3,7 @@
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeVar
@@ -13,6 +13,8 @@ from gosonde.clock import steady_unix_nano
 from gosonde.errors import GosondeError, NotFoundError, OverloadedError, UnsupportedError
 
 from gosonde_agent.model import ProcessKey
+from gosonde_agent.pprof_allowed import PprofPlace
+from gosonde_agent.pprof_pull import PprofPuller
 from gosonde_agent.redaction import Redact, same
 from gosonde_agent.sources.memory.target import KnownBinaries, opened
 from gosonde_agent.wire_profile import encode_profile
@@ -32,6 +34,17 @@ class SnapshotKind(StrEnum):
     """What a snapshot is made from."""
 
     MEMORY = "memory"
+    PPROF = "pprof"
+    PPROF_LEAK = "pprof-leak"
+    PPROF_HEAP = "pprof-heap"
+
+
+#: The profile of runtime/pprof that each kind asks the process itself for.
+PROFILES: Mapping[SnapshotKind, str] = {
+    SnapshotKind.PPROF: "goroutine",
+    SnapshotKind.PPROF_LEAK: "goroutineleak",
+    SnapshotKind.PPROF_HEAP: "heap",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,16 +79,24 @@ class Patience:
 Taker = Callable[[int, Patience], bytes]
 
 
+def _asking(puller: PprofPuller, profile: str) -> Taker:
+    return lambda pid, _: puller.take(pid, profile)
+
+
 class Snapshots:
     """Every kind of snapshot that this agent can take; `takers` is the one place that lists them."""
 
-    def __init__(self, watches: Callable[[ProcessKey], bool], redact: Redact = same) -> None:
+    def __init__(
+        self, watches: Callable[[ProcessKey], bool], redact: Redact = same, pprof: Sequence[PprofPlace] = ()
+    ) -> None:
         self._watches = watches
         self._redact = redact
         self._known = KnownBinaries()
         self._turn = asyncio.Lock()
         self._not_before = 0.0
-        self.takers: Mapping[SnapshotKind, Taker] = {SnapshotKind.MEMORY: self._read_memory}
+        puller = PprofPuller(pprof)
+        asked = {kind: _asking(puller, profile) for kind, profile in PROFILES.items()} if pprof else {}
+        self.takers: Mapping[SnapshotKind, Taker] = {SnapshotKind.MEMORY: self._read_memory, **asked}
 
     async def take(self, request: SnapshotRequest) -> bytes:
         """A gzipped profile.proto.

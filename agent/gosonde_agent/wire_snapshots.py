@@ -10,7 +10,12 @@ from gosonde_agent.snapshots import SnapshotKind, SnapshotRequest
 
 #: Bytes of the file in one message: small enough that batches are not held up behind it.
 PIECE_BYTES = 256 << 10
-KINDS = {SnapshotKind.MEMORY: model_pb2.SNAPSHOT_KIND_MEMORY}
+KINDS = {
+    SnapshotKind.MEMORY: model_pb2.SNAPSHOT_KIND_MEMORY,
+    SnapshotKind.PPROF: model_pb2.SNAPSHOT_KIND_PPROF,
+    SnapshotKind.PPROF_LEAK: model_pb2.SNAPSHOT_KIND_PPROF_LEAK,
+    SnapshotKind.PPROF_HEAP: model_pb2.SNAPSHOT_KIND_PPROF_HEAP,
+}
 KIND_OF = {number: kind for kind, number in KINDS.items()}
 
 

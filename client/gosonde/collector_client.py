@@ -24,6 +24,13 @@ from gosonde.errors import (
 )
 
 DEFAULT_ADDRESS: Final = "127.0.0.1:9317"
+#: What a snapshot may be made from: the process's memory, or its own profiles.
+SNAPSHOT_KINDS: Final = {
+    "memory": model_pb2.SNAPSHOT_KIND_MEMORY,
+    "pprof": model_pb2.SNAPSHOT_KIND_PPROF,
+    "pprof-leak": model_pb2.SNAPSHOT_KIND_PPROF_LEAK,
+    "pprof-heap": model_pb2.SNAPSHOT_KIND_PPROF_HEAP,
+}
 TIMEOUT_SECONDS: Final = 30.0
 #: How long taking a snapshot may last: others may be taken before it.
 SNAPSHOT_SECONDS: Final = 180.0
@@ -207,9 +214,9 @@ class CollectorClient:
         answer = self._call(self._stub.PushSnapshot, _pieces(header, file))
         return Pushed(answer.snapshot_id, answer.kind, answer.format, answer.goroutines, answer.distinct_stacks)
 
-    def take_snapshot(self, host: str, pid: int) -> Pushed:
-        """Has the host's agent read the goroutines of a process from its memory, and the collector store them."""
-        request = collector_pb2.TakeSnapshotRequest(host=host, pid=pid, kind=model_pb2.SNAPSHOT_KIND_MEMORY)
+    def take_snapshot(self, host: str, pid: int, kind: str = "memory") -> Pushed:
+        """Has the host's agent take a snapshot of a process, of a kind in SNAPSHOT_KINDS; the collector stores it."""
+        request = collector_pb2.TakeSnapshotRequest(host=host, pid=pid, kind=SNAPSHOT_KINDS[kind])
         answer = self._call(self._stub.TakeSnapshot, request, max(self._timeout, SNAPSHOT_SECONDS))
         return Pushed(answer.snapshot_id, answer.kind, answer.format, answer.goroutines, answer.distinct_stacks)
 

@@ -94,6 +94,9 @@ class SnapshotKind(StrEnum):
     """What an agent makes a snapshot from."""
 
     MEMORY = "memory"
+    PPROF = "pprof"
+    PPROF_LEAK = "pprof-leak"
+    PPROF_HEAP = "pprof-heap"
 
 
 @dataclass(frozen=True, slots=True)

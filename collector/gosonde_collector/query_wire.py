@@ -27,6 +27,9 @@ VERDICTS = {
 KINDS = {
     model_pb2.SNAPSHOT_KIND_UNSPECIFIED: SnapshotKind.MEMORY,
     model_pb2.SNAPSHOT_KIND_MEMORY: SnapshotKind.MEMORY,
+    model_pb2.SNAPSHOT_KIND_PPROF: SnapshotKind.PPROF,
+    model_pb2.SNAPSHOT_KIND_PPROF_LEAK: SnapshotKind.PPROF_LEAK,
+    model_pb2.SNAPSHOT_KIND_PPROF_HEAP: SnapshotKind.PPROF_HEAP,
 }
 
 

@@ -13,7 +13,7 @@ import structlog
 from gosonde.errors import GosondeError, NotFoundError, OverloadedError
 from gosonde.ratelimit import Rates
 
-from gosonde_collector.model import ProcessKey
+from gosonde_collector.model import ProcessKey, SnapshotKind
 from gosonde_collector.snapshot_requests import SnapshotRequests
 from gosonde_collector.telemetry import Telemetry
 
@@ -98,5 +98,7 @@ class SnapshotAsker:
                 return
             except GosondeError:  # logged where it was asked for
                 self._telemetry.asked(due.reason, kind, "failed")
+                if kind is SnapshotKind.PPROF:
+                    return  # who does not answer to that has no other profile either
             else:
                 self._telemetry.asked(due.reason, kind, "taken")

@@ -16,7 +16,7 @@ from gosonde.errors import NotFoundError, OverloadedError, UnsupportedError
 
 from gosonde_collector.errors import ProfileError, Refusal, SnapshotError
 from gosonde_collector.evidence import snapshots
-from gosonde_collector.evidence.model import MEMORY
+from gosonde_collector.evidence.model import GOROUTINE, HEAP, LEAK, MEMORY
 from gosonde_collector.evidence.parse import Profile, parse_profile
 from gosonde_collector.evidence.upload import ProfileUpload
 from gosonde_collector.model import (
@@ -38,8 +38,13 @@ ANSWER_SECONDS: Final = 90.0
 #: Snapshots that are taken in at the same time, and that may wait for it.
 MAX_AT_ONCE: Final = 4
 MAX_WAITING: Final = 64
-#: The format of what each kind of snapshot must turn out to be.
-FORMATS: Final = {SnapshotKind.MEMORY: MEMORY}
+#: The format, and the kind of profile, that each kind of snapshot must turn out to be.
+EXPECTED: Final = {
+    SnapshotKind.MEMORY: (MEMORY, GOROUTINE),
+    SnapshotKind.PPROF: ("proto", GOROUTINE),
+    SnapshotKind.PPROF_LEAK: ("proto", LEAK),
+    SnapshotKind.PPROF_HEAP: ("proto", HEAP),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +208,6 @@ class SnapshotRequests:
 
     async def _profile(self, link: AgentLink, process: ProcessKey, kind: SnapshotKind) -> Profile:
         profile = await asyncio.to_thread(parse_profile, await link.ask(process, kind))
-        if profile.format != FORMATS[kind]:
-            raise ProfileError(f"a profile of the format {profile.format}", Refusal.UNKNOWN_KIND)
+        if (profile.format, profile.kind) != EXPECTED[kind]:
+            raise ProfileError(f"a {profile.kind} profile of the format {profile.format}", Refusal.UNKNOWN_KIND)
         return profile

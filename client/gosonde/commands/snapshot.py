@@ -5,8 +5,9 @@ from typing import Annotated
 import typer
 
 from gosonde import rendering
-from gosonde.collector_client import CollectorClient
+from gosonde.collector_client import SNAPSHOT_KINDS, CollectorClient
 from gosonde.commands._asking import DEFAULT_ADDRESS, Collector, Json, snapshot_line
+from gosonde.errors import UsageError
 
 
 def register(app: typer.Typer) -> None:
@@ -18,12 +19,15 @@ def snapshot(
     *,
     host: Annotated[str, typer.Option(metavar="H", help="The host of the process, as gosonde processes names it.")],
     pid: Annotated[int, typer.Option(metavar="N", min=1, max=(1 << 32) - 1, help="The process.")],
+    kind: Annotated[str, typer.Option(metavar="KIND", help=f"What from: {', '.join(SNAPSHOT_KINDS)}.")] = "memory",
     json: Json = False,
     collector: Collector = DEFAULT_ADDRESS,
 ) -> None:
-    """Have the agent of a host read every goroutine of a process from its memory, as evidence for findings."""
+    """Have the agent of a host read every goroutine of a process from its memory, or fetch a profile from it."""
+    if kind not in SNAPSHOT_KINDS:
+        raise UsageError(f"--kind: {kind!r} is none of {', '.join(SNAPSHOT_KINDS)}")
     with CollectorClient(collector) as client:
-        taken = client.take_snapshot(host, pid)
+        taken = client.take_snapshot(host, pid, kind)
     if json:
         rendering.print_json(taken)
     else:

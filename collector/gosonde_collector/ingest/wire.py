@@ -42,7 +42,12 @@ PREVIOUS_ENDS = {
     ingest_pb2.PREVIOUS_END_KILLED: "killed",
     ingest_pb2.PREVIOUS_END_REBOOTED: "rebooted",
 }
-KINDS = {SnapshotKind.MEMORY: model_pb2.SNAPSHOT_KIND_MEMORY}
+KINDS = {
+    SnapshotKind.MEMORY: model_pb2.SNAPSHOT_KIND_MEMORY,
+    SnapshotKind.PPROF: model_pb2.SNAPSHOT_KIND_PPROF,
+    SnapshotKind.PPROF_LEAK: model_pb2.SNAPSHOT_KIND_PPROF_LEAK,
+    SnapshotKind.PPROF_HEAP: model_pb2.SNAPSHOT_KIND_PPROF_HEAP,
+}
 
 PROBE_COSTS = ("probe_ns", "cpu_ns", "target_ppm", "core_ppm")
 

@@ -86,6 +86,10 @@ class _SnapshotKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Snapshot
     SNAPSHOT_KIND_UNSPECIFIED: _SnapshotKind.ValueType  # 0
     SNAPSHOT_KIND_MEMORY: _SnapshotKind.ValueType  # 1
     """The goroutines, read from the process's memory: a pprof profile that says so in its comment."""
+    SNAPSHOT_KIND_PPROF: _SnapshotKind.ValueType  # 2
+    """What the process answers at its own /debug/pprof/goroutine, goroutineleak and heap, where its host's operator allows it."""
+    SNAPSHOT_KIND_PPROF_LEAK: _SnapshotKind.ValueType  # 3
+    SNAPSHOT_KIND_PPROF_HEAP: _SnapshotKind.ValueType  # 4
 
 class SnapshotKind(_SnapshotKind, metaclass=_SnapshotKindEnumTypeWrapper):
     """What a snapshot is made from."""
@@ -93,6 +97,10 @@ class SnapshotKind(_SnapshotKind, metaclass=_SnapshotKindEnumTypeWrapper):
 SNAPSHOT_KIND_UNSPECIFIED: SnapshotKind.ValueType  # 0
 SNAPSHOT_KIND_MEMORY: SnapshotKind.ValueType  # 1
 """The goroutines, read from the process's memory: a pprof profile that says so in its comment."""
+SNAPSHOT_KIND_PPROF: SnapshotKind.ValueType  # 2
+"""What the process answers at its own /debug/pprof/goroutine, goroutineleak and heap, where its host's operator allows it."""
+SNAPSHOT_KIND_PPROF_LEAK: SnapshotKind.ValueType  # 3
+SNAPSHOT_KIND_PPROF_HEAP: SnapshotKind.ValueType  # 4
 Global___SnapshotKind: _TypeAlias = SnapshotKind  # noqa: Y015
 
 @_typing.final

@@ -26,6 +26,7 @@ allow = ["unit:*.service"]
 deny = ["user:root", "exe:/usr/*"]
 max_target_overhead = 1.5
 target_overhead = ["*/hot=0.5", "*/batch=off"]
+pprof = []
 park = true
 reconcile_seconds = 60
 spool_mb = 8
@@ -107,6 +108,8 @@ def test_an_empty_file_gives_the_defaults(tmp_path: Path) -> None:
         ("pid = [0]", "pid: 0 is not a process id"),
         ("pid = [true]", "pid: [True] is not a list of integers"),
         ('http = "0.0.0.0:9318"', "http: 0.0.0.0:9318 can be reached from other machines"),
+        ('pprof = ["/a=http://10.0.0.1:1"]', "pprof: 'http://10.0.0.1:1' is not on a loopback address"),
+        ('redact_paths = true\npprof = ["/a=unix:/b"]', "pprof: a program's own profiles name whole paths"),
         ("park = 1", "park: 1 is not true or false"),
         ('log_level = "loud"', "log_level: 'loud' is none of debug, info, warning, error"),
         ("collector = [", "not valid TOML"),
