@@ -76,6 +76,7 @@ class ProcessRow:
     overhead_core_percent: float
     precise: bool
     steps: Sequence[Step]
+    clock_offset_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +163,7 @@ class Pushed:
     format: str
     goroutines: int
     distinct_stacks: int
+    age_ns: int
 
 
 class CollectorClient:
@@ -212,13 +214,17 @@ class CollectorClient:
         """Sends a profile of any kind; a time of 0 means now, unless the profile itself says when it was taken."""
         header = collector_pb2.SnapshotHeader(host=host, pid=pid, taken_unix_nano=taken_unix_nano)
         answer = self._call(self._stub.PushSnapshot, _pieces(header, file))
-        return Pushed(answer.snapshot_id, answer.kind, answer.format, answer.goroutines, answer.distinct_stacks)
+        return Pushed(
+            answer.snapshot_id, answer.kind, answer.format, answer.goroutines, answer.distinct_stacks, answer.age_ns
+        )
 
     def take_snapshot(self, host: str, pid: int, kind: str = "memory") -> Pushed:
         """Has the host's agent take a snapshot of a process, of a kind in SNAPSHOT_KINDS; the collector stores it."""
         request = collector_pb2.TakeSnapshotRequest(host=host, pid=pid, kind=SNAPSHOT_KINDS[kind])
         answer = self._call(self._stub.TakeSnapshot, request, max(self._timeout, SNAPSHOT_SECONDS))
-        return Pushed(answer.snapshot_id, answer.kind, answer.format, answer.goroutines, answer.distinct_stacks)
+        return Pushed(
+            answer.snapshot_id, answer.kind, answer.format, answer.goroutines, answer.distinct_stacks, answer.age_ns
+        )
 
     def _call(self, method: Callable[..., Response], request: object, timeout: float | None = None) -> Response:
         with self._errors():
@@ -294,6 +300,7 @@ def _process(row: collector_pb2.ProcessRow) -> ProcessRow:
             )
             for step in process.steps
         ],
+        row.clock_offset_ns,
     )
 
 

@@ -65,6 +65,7 @@ class Explanation:
     stack_bytes: int | None
     heap_bytes: int | None
     stacks: tuple[Stack, ...]
+    clock_offset_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +119,7 @@ def _explanation(answer: collector_pb2.ExplainFindingResponse) -> Explanation:
         answer.stack_bytes if answer.HasField("stack_bytes") else None,
         answer.heap_bytes if answer.HasField("heap_bytes") else None,
         tuple(Stack(stack.goroutines, _frames(stack.frames)) for stack in answer.stacks),
+        answer.clock_offset_ns,
     )
 
 

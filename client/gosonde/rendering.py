@@ -69,6 +69,11 @@ def duration(nanoseconds: int) -> str:
     raise AssertionError("days have no upper limit")
 
 
+def clock(offset_ns: int) -> str:
+    """By how much a host's clock is ahead of the collector's, or behind."""
+    return f"{duration(abs(offset_ns))} {'ahead of' if offset_ns > 0 else 'behind'} the collector's clock"
+
+
 def _plain(value: object) -> object:
     if is_dataclass(value) and not isinstance(value, type):
         return asdict(value)

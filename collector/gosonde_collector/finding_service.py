@@ -1,7 +1,6 @@
 """The part of CollectorService that explains and watches findings, and takes gctrace logs in."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from typing import Any, Final
 
@@ -52,7 +51,8 @@ class FindingService(collector_pb2_grpc.CollectorServiceServicer):
             NotFoundError: There is no such finding.
         """
         found = await self._worker.run(explain, self._store, self._analyst, request.id)
-        return finding_wire.explanation(found)
+        ahead = await self._worker.run(self._store.clock_offsets)
+        return finding_wire.explanation(found, ahead.get(found.finding.host, 0))
 
     async def WatchFindings(  # noqa: N802
         self,
@@ -97,7 +97,7 @@ class FindingService(collector_pb2_grpc.CollectorServiceServicer):
         return finding_wire.trace_answer(trace, compared)
 
     def _take(self, host: str, pid: int, trace: GcTrace) -> Comparison:
-        now = time.time_ns()
+        now = snapshots.host_now(self._store, host)
         known = self._store.processes(ProcessFilter())
         process = snapshots.owner(known, host, pid, now).process
         self._analyst.traces.add(host, process, trace.lines, now)

@@ -13,7 +13,7 @@ from gosonde_collector.evidence.model import Frame
 from gosonde_collector.query_wire import VERDICTS, finding_message
 
 
-def explanation(found: Explanation) -> collector_pb2.ExplainFindingResponse:
+def explanation(found: Explanation, clock_offset_ns: int) -> collector_pb2.ExplainFindingResponse:
     """What ExplainFinding answers."""
     finding = found.finding
     return collector_pb2.ExplainFindingResponse(
@@ -34,6 +34,7 @@ def explanation(found: Explanation) -> collector_pb2.ExplainFindingResponse:
         persistence=_persistence(finding.persistence) if finding.persistence else None,
         stack_bytes=found.stack_bytes,
         heap_bytes=found.heap_bytes,
+        clock_offset_ns=clock_offset_ns,
     )
 
 

@@ -48,6 +48,14 @@ class FindingMetrics(Collector):
         yield from goroutine_metrics(_row(total) for total in totals if (total.host, total.process) in alive)
         yield self._pauses.metric(running)
         yield cycles_metric((owner(gc.host, gc.process, gc.exe), gc.cycles) for gc in self._store.gc_totals())
+        offsets = GaugeMetricFamily(
+            "gosonde_collector_clock_offset_seconds",
+            "By how much a host's clock is ahead of the collector's.",
+            labels=("host",),
+        )
+        for host, offset_ns in self._store.clock_offsets().items():
+            offsets.add_metric((host,), offset_ns / 1e9)
+        yield offsets
         yield _losses(self._store.losses())
 
 

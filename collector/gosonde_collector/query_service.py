@@ -13,6 +13,7 @@ from gosonde_collector import query_wire
 from gosonde_collector.analysis.analyst import Analyst
 from gosonde_collector.errors import ProfileError
 from gosonde_collector.evidence import snapshots
+from gosonde_collector.evidence.identity import check_program
 from gosonde_collector.evidence.parse import parse_profile
 from gosonde_collector.evidence.upload import ProfileUpload
 from gosonde_collector.finding_service import FindingService
@@ -58,7 +59,9 @@ class QueryService(FindingService):
     ) -> collector_pb2.ListProcessesResponse:
         """See collector.proto."""
         known = await self._worker.run(self._store.processes, query_wire.process_filter(request.filter))
-        return collector_pb2.ListProcessesResponse(rows=map(query_wire.process_row, known))
+        ahead = await self._worker.run(self._store.clock_offsets)
+        rows = [query_wire.process_row(row, ahead.get(row.host, 0)) for row in known]
+        return collector_pb2.ListProcessesResponse(rows=rows)
 
     async def ListSites(  # noqa: N802
         self,
@@ -130,12 +133,16 @@ class QueryService(FindingService):
             raise ProfileError("the first request is not a header that names a host and a pid: no host or no pid")
         async with self._uploads:
             profile = await asyncio.to_thread(parse_profile, await self._received(requests))
-        taken = snapshots.taken_at(profile.taken_unix_nano, header.taken_unix_nano)
+        now = await self._worker.run(snapshots.host_now, self._store, header.host)
+        taken = snapshots.taken_at(profile.taken_unix_nano, header.taken_unix_nano, now)
         known = await self._worker.run(self._store.processes, ProcessFilter())
         process = snapshots.owner(known, header.host, header.pid, taken).process.key
+        totals = await self._worker.run(self._store.sites, ProcessFilter(header.host, header.pid))
+        check_program(profile, [total.site for total in totals if total.process == process])
         snapshot_id = await self._worker.run(self._store.add_snapshot, header.host, process, taken, profile)
         log.info("snapshot stored", host=header.host, pid=header.pid, format=profile.format, id=snapshot_id)
-        return query_wire.push_answer(snapshot_id, profile)
+        self._telemetry.evidence_age("profile", now - taken)
+        return query_wire.push_answer(snapshot_id, profile, now - taken)
 
     async def TakeSnapshot(  # noqa: N802
         self,

@@ -55,7 +55,7 @@ def _site(site: Site) -> collector_pb2.Site:
     )
 
 
-def process_row(known: KnownProcess) -> collector_pb2.ProcessRow:
+def process_row(known: KnownProcess, clock_offset_ns: int) -> collector_pb2.ProcessRow:
     """A row of ListProcesses."""
     process = known.process
     return collector_pb2.ProcessRow(
@@ -85,6 +85,7 @@ def process_row(known: KnownProcess) -> collector_pb2.ProcessRow:
         created=known.created,
         exited=known.exited,
         baseline=known.baseline,
+        clock_offset_ns=clock_offset_ns,
         target_ppm=known.target_ppm,
         core_ppm=known.core_ppm,
     )
@@ -145,7 +146,7 @@ def finding_message(finding: Finding) -> collector_pb2.Finding:
     )
 
 
-def push_answer(snapshot_id: str, profile: Profile) -> collector_pb2.PushSnapshotResponse:
+def push_answer(snapshot_id: str, profile: Profile, age_ns: int) -> collector_pb2.PushSnapshotResponse:
     """What PushSnapshot answers."""
     return collector_pb2.PushSnapshotResponse(
         snapshot_id=snapshot_id,
@@ -153,6 +154,7 @@ def push_answer(snapshot_id: str, profile: Profile) -> collector_pb2.PushSnapsho
         goroutines=profile.goroutines if isinstance(profile, GoroutineProfile) else 0,
         distinct_stacks=len(profile.stacks),
         kind=profile.kind,
+        age_ns=age_ns,
     )
 
 
@@ -170,11 +172,12 @@ def snapshot_kind(number: int) -> SnapshotKind:
 
 def take_answer(taken: Taken) -> collector_pb2.TakeSnapshotResponse:
     """What TakeSnapshot answers."""
-    pushed = push_answer(taken.id, taken.profile)
+    pushed = push_answer(taken.id, taken.profile, taken.age_ns)
     return collector_pb2.TakeSnapshotResponse(
         snapshot_id=pushed.snapshot_id,
         format=pushed.format,
         goroutines=pushed.goroutines,
         distinct_stacks=pushed.distinct_stacks,
         kind=pushed.kind,
+        age_ns=pushed.age_ns,
     )

@@ -53,6 +53,7 @@ class Taken:
 
     id: str
     profile: Profile
+    age_ns: int
 
 
 @dataclass(slots=True)
@@ -158,7 +159,7 @@ class SnapshotRequests:
             NotFoundError: No such process runs, or no agent of the host is connected.
         """
         known = await self._worker.run(self._store.processes, ProcessFilter())
-        found = snapshots.owner(known, host, pid, snapshots.taken_at(0, 0))
+        found = snapshots.owner(known, host, pid, await self._worker.run(snapshots.host_now, self._store, host))
         return await self.take_of(host, found.process.key, kind)
 
     async def take_of(self, host: str, process: ProcessKey, kind: SnapshotKind) -> Taken:
@@ -196,7 +197,8 @@ class SnapshotRequests:
         try:
             with self._telemetry.evidence("snapshot", host, pid):
                 profile = await self._profile(link, process, kind)
-                taken = snapshots.taken_at(profile.taken_unix_nano, 0)
+                now = await self._worker.run(snapshots.host_now, self._store, host)
+                taken = snapshots.taken_at(profile.taken_unix_nano, 0, now)
         except ProfileError as error:
             raise SnapshotError(f"the agent sent something else: {error}") from error
         except SnapshotError as error:
@@ -204,7 +206,8 @@ class SnapshotRequests:
             raise
         snapshot_id = await self._worker.run(self._store.add_snapshot, host, process, taken, profile)
         log.info("snapshot stored", host=host, pid=pid, format=profile.format, id=snapshot_id)
-        return Taken(snapshot_id, profile)
+        self._telemetry.evidence_age("snapshot", now - taken)
+        return Taken(snapshot_id, profile, now - taken)
 
     async def _profile(self, link: AgentLink, process: ProcessKey, kind: SnapshotKind) -> Profile:
         profile = await asyncio.to_thread(parse_profile, await link.ask(process, kind))

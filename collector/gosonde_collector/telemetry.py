@@ -17,6 +17,8 @@ log = structlog.get_logger(__name__)
 #: Seconds; acknowledgements are to stay below one.
 ACKNOWLEDGE_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
+#: Seconds between the taking of a profile and its arrival; beyond 600 it is of no use any more.
+AGE_BUCKETS = (0.0, 0.1, 1.0, 5.0, 30.0, 60.0, 300.0, 600.0, 3600.0)
 #: What may be refused: profiles that people push, that agents take, and gctrace logs.
 EVIDENCE = ("profile", "snapshot", "gctrace")
 
@@ -63,6 +65,13 @@ class Telemetry:
         for kind in EVIDENCE:
             for reason in Refusal:
                 self._evidence_refused.labels(kind, reason)
+        self._evidence_age = Histogram(
+            f"{prefix}_evidence_age_seconds",
+            "How long before it came evidence was taken, by the clock of its host.",
+            ("kind",),
+            buckets=AGE_BUCKETS,
+            registry=self.registry,
+        )
         self._snapshots = Counter(
             f"{prefix}_snapshots",
             "Snapshots that the collector asked agents for by itself.",
@@ -87,6 +96,10 @@ class Telemetry:
             self._evidence_refused.labels(kind, reason).inc()
             log.warning("evidence refused", kind=kind, host=host, pid=pid, reason=reason, message=str(error))
             raise
+
+    def evidence_age(self, kind: str, age_ns: int) -> None:
+        """Evidence was taken in that was so old."""
+        self._evidence_age.labels(kind).observe(age_ns / 1e9)
 
     def asked(self, reason: str, kind: str, result: str) -> None:
         """A snapshot was asked for on suspicion or by schedule, and was taken or has failed."""

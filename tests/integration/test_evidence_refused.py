@@ -61,6 +61,11 @@ def profile(data: bytes, host: str = HOST, taken_unix_nano: int = 0) -> Push:
     return lambda client: client.push_snapshot(BytesIO(data), host, PID, taken_unix_nano)
 
 
+def foreign() -> bytes:
+    """A traceback of a program whose main.site_1 stands in another file."""
+    return b"goroutine 1 [running]:\nmain.site_1()\n\t/elsewhere/main.go:7 +0x1c\n"
+
+
 def gctrace(*cycles: tuple[int, float]) -> Push:
     lines = "".join(
         f"gc {cycle} @{at:.3f}s 3%: 0.021+0.57+0.004 ms clock, 0.16+0.33/0.9/0+0.03 ms cpu, 4->4->1 MB, 5 MB goal, "
@@ -84,6 +89,7 @@ DAY_NS = 86_400 * SECOND
         (profile(b"\x0a\x02\xff\xff" + bytes([0x0A, 0x00]) * 9), "profile", "malformed"),
         (profile(TEXT, taken_unix_nano=time.time_ns() + DAY_NS), "profile", "untimely"),
         (profile(TEXT, taken_unix_nano=time.time_ns() - DAY_NS), "profile", "unknown_process"),
+        (profile(foreign()), "profile", "mismatched"),
         (profile(TEXT, host="web-9"), "profile", "unknown_process"),
         (gctrace((1, 5), (2, 1)), "gctrace", "mismatched"),
         (gctrace((1, 90_000)), "gctrace", "mismatched"),
@@ -107,3 +113,26 @@ def test_good_evidence_is_not_counted_as_refused(collecting: Collecting) -> None
         profile(TEXT)(client)
         gctrace((1, 1.5), (2, 2.5))(client)
     assert collecting.refused() == before
+
+
+def test_what_is_refused_is_never_part_of_what_is_known(collecting: Collecting) -> None:
+    with FindingsClient(collecting.address) as client:
+        with pytest.raises(
+            InvalidInputError, match=r"it has main.site_1 in /elsewhere/main.go, and this process has it in"
+        ):
+            profile(foreign())(client)
+        (row,) = client.processes()
+        assert abs(row.clock_offset_ns) < 60 * SECOND
+
+
+def test_a_host_whose_clock_is_off_is_told_of_and_its_profiles_are_taken_by_its_own_clock(tmp_path: Path) -> None:
+    late = 3_600 * SECOND
+    with CollectorProcess(tmp_path) as running, FindingsClient(running.address) as client:
+        with AgentStream(running.address) as agent:
+            seen = observation([(1, 10, 3)], taken_unix_nano=time.time_ns() - late)
+            seen.processes[0].started_unix_nano = seen.taken_unix_nano - 60 * SECOND
+            agent.observe(1, seen)
+        (row,) = client.processes()
+        assert row.clock_offset_ns == pytest.approx(-late, abs=20 * SECOND)
+        pushed = client.push_snapshot(BytesIO(TEXT), HOST, PID)
+        assert abs(pushed.age_ns) < 20 * SECOND

@@ -21,7 +21,7 @@ def snapshot_line(snapshot: Pushed) -> str:
     what = f"{snapshot.goroutines:,} goroutines" if snapshot.kind in COUNTING else "context"
     return (
         f"snapshot {snapshot.snapshot_id}: {snapshot.kind} profile, {what} with {snapshot.distinct_stacks:,} "
-        f"distinct stacks, read from {snapshot.format}"
+        f"distinct stacks, read from {snapshot.format}, taken {snapshot.age_ns / 1e9:.1f} s before it came"
     )
 
 

@@ -84,6 +84,7 @@ def _sections(explanation: Explanation) -> Iterator[tuple[str, Sequence[str]]]:
         f"{MARKS.get(s.verdict, ('?', ''))[0]} {s.name:<17} {rendering.cell(s.detail)}" for s in explanation.gc_signs
     ]
     yield "garbage collection", signs
+    yield "clocks", [f"host {explanation.finding.host}: {rendering.clock(explanation.clock_offset_ns)}"]
 
 
 def _shares(explanation: Explanation) -> list[str]:

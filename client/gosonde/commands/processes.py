@@ -6,7 +6,7 @@ from gosonde import rendering
 from gosonde.collector_client import CollectorClient, ProcessRow
 from gosonde.commands._asking import DEFAULT_ADDRESS, Collector, Host, Json, Pid
 
-COLUMNS = ("HOST", "PID", "EXECUTABLE", "GO", "STARTED", "LEVEL", "OVERHEAD", "CREATED", "EXITED", "LIVE")
+COLUMNS = ("HOST", "PID", "EXECUTABLE", "GO", "STARTED", "LEVEL", "OVERHEAD", "CLOCK", "CREATED", "EXITED", "LIVE")
 
 
 def register(app: typer.Typer) -> None:
@@ -33,6 +33,7 @@ def _cells(row: ProcessRow) -> tuple[object, ...]:
         rendering.moment(row.started_unix_nano),
         row.level if row.precise else f"{row.level} (from memory)",
         f"{row.overhead_percent:.2f} %",
+        f"{row.clock_offset_ns / 1e9:+.3f} s",
         row.created,
         row.exited,
         row.live,

@@ -69,8 +69,8 @@ class Analyst:
         return self._survey.beginning(wanted)
 
     def open(self) -> list[tuple[str, ProcessKey]]:
-        """The processes that have a finding which is not resolved."""
-        return list({(found.host, found.process): None for found in self._findings.values() if found.state != RESOLVED})
+        """The processes that have a finding which is not over."""
+        return list({(found.host, found.process): None for found in self._findings.values() if found.state not in OVER})
 
     def forget(self, before_unix_nano: int) -> None:
         """Drops findings that are over and did not grow since."""

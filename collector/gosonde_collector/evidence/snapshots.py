@@ -1,14 +1,15 @@
 """Which process a pushed profile belongs to."""
 
-import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Final
 
+from gosonde.clock import steady_unix_nano
 from gosonde.errors import NotFoundError
 
 from gosonde_collector.errors import ProfileError, Refusal
 from gosonde_collector.model import KnownProcess
+from gosonde_collector.store.protocol import Store
 
 #: Clocks of the host, of who pushes and of the collector may differ by this much.
 CLOCKS_NS: Final = 5_000_000_000
@@ -18,13 +19,17 @@ FUTURE_NS: Final = 300_000_000_000
 LISTED: Final = 20
 
 
-def taken_at(profile_unix_nano: int, header_unix_nano: int) -> int:
-    """When a profile was taken: what it says itself counts most, then what its sender says, then now.
+def host_now(store: Store, host: str) -> int:
+    """The time by the clock of a host, as far as the collector knows how that one goes. Raises StoreError."""
+    return steady_unix_nano() + store.clock_offsets().get(host, 0)
+
+
+def taken_at(profile_unix_nano: int, header_unix_nano: int, now: int) -> int:
+    """When a profile was taken: what it says itself counts most, then what its sender says, then `now` on its host.
 
     Raises:
         ProfileError: That is well in the future.
     """
-    now = time.time_ns()
     taken = profile_unix_nano or header_unix_nano or now
     if not 0 < taken <= now + FUTURE_NS:
         raise ProfileError(

@@ -74,6 +74,10 @@ class DuckDBStore:
         """See Store."""
         return [rows.site_total(row) for row in self._select(queries.sites(which.all_runs), which.host, which.pid)]
 
+    def clock_offsets(self) -> dict[str, int]:
+        """See Store."""
+        return dict(self._select(queries.CLOCK_OFFSETS))
+
     def gc_totals(self) -> list[GcTotal]:
         """See Store."""
         return [rows.gc_total(row) for row in self._select(queries.GC_TOTALS)]

@@ -41,6 +41,12 @@ class Store(Protocol):
     def sites(self, which: ProcessFilter) -> list[SiteTotal]:
         """The latest totals of every site: running processes first, then the most live goroutines."""
 
+    def clock_offsets(self) -> dict[str, int]:
+        """By how many nanoseconds each host's clock is ahead of the collector's (negative: behind), of late.
+
+        The time that a batch takes from the agent's reading to the store makes it too low by as much.
+        """
+
     def gc_totals(self) -> list[GcTotal]:
         """The latest total of every process that runs."""
 

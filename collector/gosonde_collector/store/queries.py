@@ -57,6 +57,12 @@ ORDER BY p.ended_unix_nano > 0, t.baseline + t.created - t.exited DESC, t.create
 """
 
 
+#: The batch that took least, of those that were stored in the last five minutes in which any was.
+CLOCK_OFFSETS: Final = """
+SELECT host, max(taken_unix_nano - stored_unix_nano) FROM batches
+WHERE stored_unix_nano >= (SELECT max(stored_unix_nano) FROM batches) - 300000000000 GROUP BY host
+"""
+
 GC_TOTALS: Final = f"""
 SELECT p.host, {KEY}, p.exe, max(t.cycles) FROM gc_totals AS t
 JOIN known_processes AS p ON p.process = t.process AND p.ended_unix_nano = 0

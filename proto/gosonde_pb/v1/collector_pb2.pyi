@@ -108,6 +108,7 @@ class ProcessRow(_message.Message):
     BASELINE_FIELD_NUMBER: _builtins.int
     TARGET_PPM_FIELD_NUMBER: _builtins.int
     CORE_PPM_FIELD_NUMBER: _builtins.int
+    CLOCK_OFFSET_NS_FIELD_NUMBER: _builtins.int
     host: _builtins.str
     created: _builtins.int
     exited: _builtins.int
@@ -116,6 +117,10 @@ class ProcessRow(_message.Message):
     target_ppm: _builtins.int
     """What its probes cost it lately: parts per million of its own CPU time, and of one core."""
     core_ppm: _builtins.int
+    clock_offset_ns: _builtins.int
+    """By how much the host's clock is ahead of the collector's; negative when it is behind. Too low by the time that a batch
+    takes.
+    """
     @_builtins.property
     def process(self) -> _model_pb2.Process: ...
     def __init__(
@@ -128,10 +133,11 @@ class ProcessRow(_message.Message):
         baseline: _builtins.int = ...,
         target_ppm: _builtins.int = ...,
         core_ppm: _builtins.int = ...,
+        clock_offset_ns: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["process", b"process"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["baseline", b"baseline", "core_ppm", b"core_ppm", "created", b"created", "exited", b"exited", "host", b"host", "process", b"process", "target_ppm", b"target_ppm"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["baseline", b"baseline", "clock_offset_ns", b"clock_offset_ns", "core_ppm", b"core_ppm", "created", b"created", "exited", b"exited", "host", b"host", "process", b"process", "target_ppm", b"target_ppm"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -598,6 +604,7 @@ class PushSnapshotResponse(_message.Message):
     GOROUTINES_FIELD_NUMBER: _builtins.int
     DISTINCT_STACKS_FIELD_NUMBER: _builtins.int
     KIND_FIELD_NUMBER: _builtins.int
+    AGE_NS_FIELD_NUMBER: _builtins.int
     snapshot_id: _builtins.str
     format: _builtins.str
     """"proto", "debug=1", "debug=2", or "memory" (read by gosonde)."""
@@ -606,6 +613,8 @@ class PushSnapshotResponse(_message.Message):
     distinct_stacks: _builtins.int
     kind: _builtins.str
     """"goroutine", "goroutineleak", "heap", "block" or "mutex", as its content tells."""
+    age_ns: _builtins.int
+    """How long before it came it was taken, by the clock of the process's host."""
     def __init__(
         self,
         *,
@@ -614,10 +623,11 @@ class PushSnapshotResponse(_message.Message):
         goroutines: _builtins.int = ...,
         distinct_stacks: _builtins.int = ...,
         kind: _builtins.str = ...,
+        age_ns: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["distinct_stacks", b"distinct_stacks", "format", b"format", "goroutines", b"goroutines", "kind", b"kind", "snapshot_id", b"snapshot_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["age_ns", b"age_ns", "distinct_stacks", b"distinct_stacks", "format", b"format", "goroutines", b"goroutines", "kind", b"kind", "snapshot_id", b"snapshot_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -658,12 +668,14 @@ class TakeSnapshotResponse(_message.Message):
     GOROUTINES_FIELD_NUMBER: _builtins.int
     DISTINCT_STACKS_FIELD_NUMBER: _builtins.int
     KIND_FIELD_NUMBER: _builtins.int
+    AGE_NS_FIELD_NUMBER: _builtins.int
     snapshot_id: _builtins.str
     format: _builtins.str
     """As in PushSnapshotResponse."""
     goroutines: _builtins.int
     distinct_stacks: _builtins.int
     kind: _builtins.str
+    age_ns: _builtins.int
     def __init__(
         self,
         *,
@@ -672,10 +684,11 @@ class TakeSnapshotResponse(_message.Message):
         goroutines: _builtins.int = ...,
         distinct_stacks: _builtins.int = ...,
         kind: _builtins.str = ...,
+        age_ns: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["distinct_stacks", b"distinct_stacks", "format", b"format", "goroutines", b"goroutines", "kind", b"kind", "snapshot_id", b"snapshot_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["age_ns", b"age_ns", "distinct_stacks", b"distinct_stacks", "format", b"format", "goroutines", b"goroutines", "kind", b"kind", "snapshot_id", b"snapshot_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -837,6 +850,7 @@ class ExplainFindingResponse(_message.Message):
     STACK_BYTES_FIELD_NUMBER: _builtins.int
     HEAP_BYTES_FIELD_NUMBER: _builtins.int
     STACKS_FIELD_NUMBER: _builtins.int
+    CLOCK_OFFSET_NS_FIELD_NUMBER: _builtins.int
     cause_reason: _builtins.str
     """What the cause was told from; empty while it is unknown for want of evidence."""
     opened_unix_nano: _builtins.int
@@ -848,6 +862,8 @@ class ExplainFindingResponse(_message.Message):
     """What the stacks of the goroutines take; absent when the newest snapshot was not read from memory."""
     heap_bytes: _builtins.int
     """What is in use of what they allocated, as a heap profile estimates it; absent without one."""
+    clock_offset_ns: _builtins.int
+    """As in ProcessRow."""
     @_builtins.property
     def finding(self) -> Global___Finding: ...
     @_builtins.property
@@ -891,10 +907,11 @@ class ExplainFindingResponse(_message.Message):
         stack_bytes: _builtins.int | None = ...,
         heap_bytes: _builtins.int | None = ...,
         stacks: _abc.Iterable[Global___Stack] | None = ...,
+        clock_offset_ns: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_heap_bytes", b"_heap_bytes", "_stack_bytes", b"_stack_bytes", "finding", b"finding", "heap_bytes", b"heap_bytes", "persistence", b"persistence", "stack_bytes", b"stack_bytes"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_heap_bytes", b"_heap_bytes", "_stack_bytes", b"_stack_bytes", "cause_reason", b"cause_reason", "finding", b"finding", "gc_signs", b"gc_signs", "grew_unix_nano", b"grew_unix_nano", "heap_bytes", b"heap_bytes", "oldest_wait_ns", b"oldest_wait_ns", "opened_unix_nano", b"opened_unix_nano", "persistence", b"persistence", "points", b"points", "shares", b"shares", "stack", b"stack", "stack_bytes", b"stack_bytes", "stacks", b"stacks", "states", b"states"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_heap_bytes", b"_heap_bytes", "_stack_bytes", b"_stack_bytes", "cause_reason", b"cause_reason", "clock_offset_ns", b"clock_offset_ns", "finding", b"finding", "gc_signs", b"gc_signs", "grew_unix_nano", b"grew_unix_nano", "heap_bytes", b"heap_bytes", "oldest_wait_ns", b"oldest_wait_ns", "opened_unix_nano", b"opened_unix_nano", "persistence", b"persistence", "points", b"points", "shares", b"shares", "stack", b"stack", "stack_bytes", b"stack_bytes", "stacks", b"stacks", "states", b"states"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__heap_bytes: _TypeAlias = _typing.Literal["heap_bytes"]  # noqa: Y015
     _WhichOneofArgType__heap_bytes: _TypeAlias = _typing.Literal["_heap_bytes", b"_heap_bytes"]  # noqa: Y015
