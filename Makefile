@@ -15,7 +15,7 @@ BENCH ?=
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: bench help setup demo accuracy test test-faults test-boot lint format proto proto-check run install uninstall clean
+.PHONY: bench help setup demo accuracy test test-faults lint format proto proto-check run install uninstall clean
 
 help: ## Say what each target does
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1\t\2/p' Makefile | expand -t 14
@@ -38,9 +38,6 @@ accuracy: setup ## Run every program of which it is known whether it leaks, and 
 test-faults: setup ## Kill, cut and fill up everything, at length
 	GOSONDE_FAULTS=full $(BIN)/pytest $(PYTEST_ARGS) $(addprefix tests/integration/test_,faults.py room.py clock_jumps.py \
 		security.py::test_an_encrypted_stream_over_a_network_that_harms_it_loses_nothing)
-
-test-boot: setup ## Boot a real systemd with the installed units, as root
-	GOSONDE_BOOT=1 $(BIN)/pytest tests/integration/test_boot.py $(PYTEST_ARGS)
 
 test-matrix: setup ## Run the tests of Go binaries over every Go version and kind of build
 	$(BIN)/python scripts/generate_layouts.py --check

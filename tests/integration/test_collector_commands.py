@@ -66,6 +66,8 @@ def test_findings_as_json(collector: CollectorProcess) -> None:
         "growth_per_second",
         "first_seen_unix_nano",
         "witnesses",
+        "pattern",
+        "restarts",
     ]
     assert finding["process"] == {"pid": 4711, "exe": "/srv/app"}
     assert finding["site"] == {"function": "main.site_42", "file": "main.go", "line": 42}
