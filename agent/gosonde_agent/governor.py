@@ -123,7 +123,7 @@ class Governor:
         allowed = max(self.budget.of(process.description.exe) * cpu_ns, LEAST_CORE_SHARE * seconds * 1e9)
         hits = newest.hits.less(before.hits)
         if process.level is Level.FULL:
-            full = self._meter.cost_ns(process, hits._replace(parked=0))
+            full = self._meter.cost_ns(process, hits)
             return Load(full, self._meter.cost_ns(process, Hits(created=hits.created)), allowed, cpu_ns)
         if process.level is Level.CREATION:
             births = float(hits.created)

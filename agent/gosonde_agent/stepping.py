@@ -107,7 +107,8 @@ class Stepper:
                 process.carry = Carry(process.births)
             process.carry.freeze(process.told(totals.get(process.image, ()) if process.image else ()), process.level)
         try:
-            self._source.set_probes(number, PROBES[level])
+            extra = self._source.extra_probes if level is Level.FULL else frozenset()
+            self._source.set_probes(number, PROBES[level] | extra)
         except GosondeError as error:
             log.warning("the level could not be changed", reason=str(error))
             return

@@ -69,6 +69,8 @@ class Source(Protocol):
 
     #: Every exec has a larger epoch; images that are older than the source have epoch 0.
     first_epoch: int
+    #: Probes that level full has beside the usual ones.
+    extra_probes: frozenset[str]
 
     def attach(self, number: int, binary: GoBinary, fd: int, pid: int | None) -> None:
         """Watches one process, or (None) all that run the open file, now or later. Image.binary will be `number`."""

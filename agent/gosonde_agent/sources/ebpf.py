@@ -65,6 +65,7 @@ class EbpfSource:
     def __init__(self, *, parks: bool) -> None:
         self._program = Program()
         self._parks = parks
+        self.extra_probes = frozenset({"parked"} if parks else ())
         self._cpus = possible_cpus()
         self._table = SiteTable()
         self._pending: list[Event] = []
