@@ -14,6 +14,7 @@ from gosonde.metrics import MetricsServer
 from gosonde.notify import Notifier
 
 from gosonde_agent import hit_costs, identity, pprof_allowed, privileges
+from gosonde_agent.background import Background
 from gosonde_agent.config import AgentConfig, reloaded
 from gosonde_agent.discovery.lease import BREAK_SIGNAL
 from gosonde_agent.governor import TICK_SECONDS
@@ -46,7 +47,7 @@ def run(config: AgentConfig, reread: Callable[[], AgentConfig]) -> None:
     """Runs the agent until SIGTERM or SIGINT; `reread` gives the configuration anew on SIGHUP.
 
     Raises:
-        GosondeError: It could not start.
+        GosondeError: It could not start, or a part of it failed.
     """
     # Capabilities belong to threads: the others are not there yet.
     kept = privileges.drop(keep_admin=privileges.uprobes_need_admin())
@@ -92,7 +93,7 @@ async def _run(config: AgentConfig, reread: Callable[[], AgentConfig]) -> None:
     agent = _Agent(config, monitor, uplink, latest, redaction)
     agent.listen(source.event_fd, reread)
     notifier = Notifier()
-    tasks = [asyncio.create_task(work) for work in (uplink.run(), notifier.watchdog(), *agent.work())]
+    background = Background((uplink.run(), notifier.watchdog(), *agent.work()), agent.stopping)
     try:
         monitor.scan()
         await agent.load_all()
@@ -111,14 +112,13 @@ async def _run(config: AgentConfig, reread: Callable[[], AgentConfig]) -> None:
         notifier.stopping()
         asyncio.get_running_loop().remove_reader(source.event_fd)
         agent.observe()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await background.cancel()
         await server.stop(STOP_GRACE_SECONDS)
         monitor.close()
         journal.close()
         if http:
             http.close()
+    background.check()
     log.info("agent stopped")
 
 
