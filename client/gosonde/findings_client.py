@@ -47,6 +47,16 @@ class Persistence:
 
 
 @dataclass(frozen=True, slots=True)
+class Contention:
+    """Waits that have ended, as the newest profile of a `kind`, "block" or "mutex", has them."""
+
+    kind: str
+    taken_unix_nano: int
+    waits: int
+    delay_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class Explanation:
     """A finding with its evidence. docs/json.md says more."""
 
@@ -66,6 +76,7 @@ class Explanation:
     heap_bytes: int | None
     stacks: tuple[Stack, ...]
     clock_offset_ns: int
+    contentions: tuple[Contention, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +131,7 @@ def _explanation(answer: collector_pb2.ExplainFindingResponse) -> Explanation:
         answer.heap_bytes if answer.HasField("heap_bytes") else None,
         tuple(Stack(stack.goroutines, _frames(stack.frames)) for stack in answer.stacks),
         answer.clock_offset_ns,
+        tuple(Contention(row.kind, row.taken_unix_nano, row.waits, row.delay_ns) for row in answer.contentions),
     )
 
 

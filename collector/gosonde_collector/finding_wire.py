@@ -34,6 +34,12 @@ def explanation(found: Explanation, clock_offset_ns: int) -> collector_pb2.Expla
         persistence=_persistence(finding.persistence) if finding.persistence else None,
         stack_bytes=found.stack_bytes,
         heap_bytes=found.heap_bytes,
+        contentions=[
+            collector_pb2.Contention(
+                kind=row.kind, taken_unix_nano=row.taken_unix_nano, waits=row.waits, delay_ns=row.delay_ns
+            )
+            for row in found.contentions
+        ],
         clock_offset_ns=clock_offset_ns,
     )
 

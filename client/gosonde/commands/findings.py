@@ -102,6 +102,9 @@ def _goroutines(explanation: Explanation) -> list[str]:
         lines.append(f"the oldest has waited for {rendering.duration(explanation.oldest_wait_ns)}")
     held = (("their stacks take", explanation.stack_bytes), ("they allocated and hold", explanation.heap_bytes))
     lines += [f"{what} {size / MIB:,.1f} MiB" for what, size in held if size is not None]
+    for row in explanation.contentions:
+        ended = f"{row.waits:,} waits that ended, {rendering.duration(row.delay_ns)} in all"
+        lines.append(f"{ended} ({rendering.cell(row.kind)} profile of {rendering.moment(row.taken_unix_nano)})")
     return lines
 
 

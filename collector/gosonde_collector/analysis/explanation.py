@@ -12,8 +12,8 @@ from gosonde_collector.analysis.gc_signs import gc_signs
 from gosonde_collector.analysis.growth import LOOKBACK_NS, Steps, moments
 from gosonde_collector.analysis.matching import goroutines_of, plain_name
 from gosonde_collector.analysis.witnesses import Witness, usable
-from gosonde_collector.evidence.context import HeapProfile
-from gosonde_collector.evidence.model import GoroutineProfile
+from gosonde_collector.evidence.context import ContentionProfile, ContentionSample, HeapProfile, HeapSample
+from gosonde_collector.evidence.model import BLOCK, MUTEX, GoroutineProfile
 from gosonde_collector.model import ProcessFilter, Site
 from gosonde_collector.store.protocol import Store
 from gosonde_collector.store.records import Series
@@ -27,6 +27,20 @@ AT_WORK: Final = ("runnable", "running", "syscall")
 
 
 @dataclass(frozen=True, slots=True)
+class Contention:
+    """Waits that have ended, as the newest profile has them: of those who waited (block), or let others wait (mutex).
+
+    Attributes:
+        kind: BLOCK or MUTEX.
+    """
+
+    kind: str
+    taken_unix_nano: int
+    waits: int
+    delay_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class Explanation:
     """A finding with its evidence.
 
@@ -36,6 +50,7 @@ class Explanation:
         stack_bytes: What their stacks take, None when the newest snapshot does not tell.
         heap_bytes: What is in use of what they allocated, None without a heap profile: an estimate of the runtime's, by
             the function that the goroutines run first.
+        contentions: By the same function, at most one of each kind.
     """
 
     finding: Finding
@@ -44,6 +59,7 @@ class Explanation:
     shares: tuple[tuple[str, float], ...] = ()
     stack_bytes: int | None = None
     heap_bytes: int | None = None
+    contentions: tuple[Contention, ...] = ()
 
 
 def explain(store: Store, analyst: Analyst, finding_id: str) -> Explanation:
@@ -57,14 +73,19 @@ def explain(store: Store, analyst: Analyst, finding_id: str) -> Explanation:
     album = Album(store)
     album.open()
     snapshot = album.newest(series.host, series.process.key, from_memory=True)
-    profile = snapshot.profile if snapshot and usable(series, snapshot) else None
+    goroutines = snapshot.profile if snapshot and usable(series, snapshot) else None
     return Explanation(
         finding,
         _points(series),
-        _signs(store, analyst, series, profile),
+        _signs(store, analyst, series, goroutines),
         _shares(finding),
-        _stack_bytes(series.site, profile),
+        _stack_bytes(series.site, goroutines),
         _heap_bytes(series.site, store.newest_heap(series.host, series.process.key)),
+        tuple(
+            _contention(series.site, profile)
+            for kind in (BLOCK, MUTEX)
+            if (profile := store.newest_contention(series.host, series.process.key, kind))
+        ),
     )
 
 
@@ -82,14 +103,21 @@ def _stack_bytes(site: Site, profile: GoroutineProfile | None) -> int | None:
 
 
 def _heap_bytes(site: Site, heap: HeapProfile | None) -> int | None:
-    start = plain_name(site.start_function)
-    if heap is None or not start:
+    if heap is None or not site.start_function:
         return None
-    return sum(
-        sample.inuse_bytes
-        for sample in heap.samples
-        if sample.frames and plain_name(sample.frames[-1].function) == start
-    )
+    return sum(sample.inuse_bytes for sample in heap.samples if _is_of(site, sample))
+
+
+def _contention(site: Site, profile: ContentionProfile) -> Contention:
+    samples = [sample for sample in profile.samples if _is_of(site, sample)]
+    waits, delay_ns = sum(sample.contentions for sample in samples), sum(sample.delay_ns for sample in samples)
+    return Contention(profile.kind, profile.taken_unix_nano, waits, delay_ns)
+
+
+def _is_of(site: Site, sample: HeapSample | ContentionSample) -> bool:
+    """Whether the stack is of a goroutine that began with what the site's goroutines run first."""
+    start = plain_name(site.start_function)
+    return bool(start and sample.frames) and plain_name(sample.frames[-1].function) == start
 
 
 def _points(series: Series) -> tuple[tuple[int, int], ...]:

@@ -850,6 +850,7 @@ class ExplainFindingResponse(_message.Message):
     STACK_BYTES_FIELD_NUMBER: _builtins.int
     HEAP_BYTES_FIELD_NUMBER: _builtins.int
     STACKS_FIELD_NUMBER: _builtins.int
+    CONTENTIONS_FIELD_NUMBER: _builtins.int
     CLOCK_OFFSET_NS_FIELD_NUMBER: _builtins.int
     cause_reason: _builtins.str
     """What the cause was told from; empty while it is unknown for want of evidence."""
@@ -890,6 +891,10 @@ class ExplainFindingResponse(_message.Message):
     def stacks(self) -> _containers.RepeatedCompositeFieldContainer[Global___Stack]:
         """Stacks that stand for the goroutines, at most 3; the first is `stack`."""
 
+    @_builtins.property
+    def contentions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Contention]:
+        """At most one for each kind of profile that was given."""
+
     def __init__(
         self,
         *,
@@ -907,11 +912,12 @@ class ExplainFindingResponse(_message.Message):
         stack_bytes: _builtins.int | None = ...,
         heap_bytes: _builtins.int | None = ...,
         stacks: _abc.Iterable[Global___Stack] | None = ...,
+        contentions: _abc.Iterable[Global___Contention] | None = ...,
         clock_offset_ns: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_heap_bytes", b"_heap_bytes", "_stack_bytes", b"_stack_bytes", "finding", b"finding", "heap_bytes", b"heap_bytes", "persistence", b"persistence", "stack_bytes", b"stack_bytes"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_heap_bytes", b"_heap_bytes", "_stack_bytes", b"_stack_bytes", "cause_reason", b"cause_reason", "clock_offset_ns", b"clock_offset_ns", "finding", b"finding", "gc_signs", b"gc_signs", "grew_unix_nano", b"grew_unix_nano", "heap_bytes", b"heap_bytes", "oldest_wait_ns", b"oldest_wait_ns", "opened_unix_nano", b"opened_unix_nano", "persistence", b"persistence", "points", b"points", "shares", b"shares", "stack", b"stack", "stack_bytes", b"stack_bytes", "stacks", b"stacks", "states", b"states"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_heap_bytes", b"_heap_bytes", "_stack_bytes", b"_stack_bytes", "cause_reason", b"cause_reason", "clock_offset_ns", b"clock_offset_ns", "contentions", b"contentions", "finding", b"finding", "gc_signs", b"gc_signs", "grew_unix_nano", b"grew_unix_nano", "heap_bytes", b"heap_bytes", "oldest_wait_ns", b"oldest_wait_ns", "opened_unix_nano", b"opened_unix_nano", "persistence", b"persistence", "points", b"points", "shares", b"shares", "stack", b"stack", "stack_bytes", b"stack_bytes", "stacks", b"stacks", "states", b"states"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__heap_bytes: _TypeAlias = _typing.Literal["heap_bytes"]  # noqa: Y015
     _WhichOneofArgType__heap_bytes: _TypeAlias = _typing.Literal["_heap_bytes", b"_heap_bytes"]  # noqa: Y015
@@ -923,6 +929,37 @@ class ExplainFindingResponse(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__stack_bytes) -> _WhichOneofReturnType__stack_bytes | None: ...
 
 Global___ExplainFindingResponse: _TypeAlias = ExplainFindingResponse  # noqa: Y015
+
+@_typing.final
+class Contention(_message.Message):
+    """Waits of the statement's goroutines that have ended, as the newest block or mutex profile of the process has them."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    TAKEN_UNIX_NANO_FIELD_NUMBER: _builtins.int
+    WAITS_FIELD_NUMBER: _builtins.int
+    DELAY_NS_FIELD_NUMBER: _builtins.int
+    kind: _builtins.str
+    """"block" or "mutex"."""
+    taken_unix_nano: _builtins.int
+    waits: _builtins.int
+    delay_ns: _builtins.int
+    def __init__(
+        self,
+        *,
+        kind: _builtins.str = ...,
+        taken_unix_nano: _builtins.int = ...,
+        waits: _builtins.int = ...,
+        delay_ns: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["delay_ns", b"delay_ns", "kind", b"kind", "taken_unix_nano", b"taken_unix_nano", "waits", b"waits"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Contention: _TypeAlias = Contention  # noqa: Y015
 
 @_typing.final
 class Stack(_message.Message):

@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import pytest
 from gosonde_collector.analysis.analyst import Analyst
-from gosonde_collector.analysis.explanation import explain
+from gosonde_collector.analysis.explanation import Contention, explain
 from gosonde_collector.analysis.finding import Finding
 from gosonde_collector.analysis.persistence import Persistence, served
-from gosonde_collector.evidence.context import HeapProfile, HeapSample
-from gosonde_collector.evidence.model import MEMORY, Frame, GoroutineGroup, GoroutineProfile
+from gosonde_collector.evidence.context import ContentionProfile, ContentionSample, HeapProfile, HeapSample
+from gosonde_collector.evidence.model import BLOCK, MEMORY, Frame, GoroutineGroup, GoroutineProfile
 from gosonde_collector.model import ProcessFilter
 from gosonde_collector.store.duckdb import DuckDBStore
 
@@ -68,12 +68,15 @@ def test_snapshots_that_follow_each_other_at_once_say_nothing(store: DuckDBStore
     assert finding.persistence is None
 
 
-def test_an_explanation_tells_states_waits_stacks_and_heap(store: DuckDBStore) -> None:
+def test_an_explanation_tells_states_waits_stacks_heap_and_contention(store: DuckDBStore) -> None:
     snapshot(store, 50, range(1, 401))
     samples = (HeapSample(STACK, 9, 9_000, 5, 5_000), HeapSample(STACK[:1], 1, 100, 1, 100))
     store.add_snapshot("web-1", KEY, START + 50 * SECOND, HeapProfile(samples))
+    waits = (ContentionSample(STACK, 3, 7_000), ContentionSample(STACK[:1], 1, 100))
+    store.add_snapshot("web-1", KEY, START + 40 * SECOND, ContentionProfile(BLOCK, waits))
     finding, analyst = found(store)
     told = explain(store, analyst, finding.id)
+    assert told.contentions == (Contention(BLOCK, START + 40 * SECOND, waits=3, delay_ns=7_000),)
     assert dict(told.shares) == {"waiting": 0.5, "runnable": 0.5, "running": 0.0, "syscall": 0.0}
     assert (told.stack_bytes, told.heap_bytes, finding.oldest_wait_s) == (400 * 2_048, 5_000, 3)
 
