@@ -78,6 +78,7 @@ def test_findings_as_json(collector: CollectorProcess) -> None:
 def test_processes_as_json(collector: CollectorProcess) -> None:
     (process,) = document(collector, "processes")
     assert isinstance(process.pop("started_unix_nano"), int)
+    assert isinstance(process.pop("clock_offset_ns"), int)
     assert process == {
         "host": "web-1",
         "pid": 4711,
