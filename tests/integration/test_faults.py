@@ -82,7 +82,7 @@ async def test_a_network_that_is_away_for_long_loses_nothing(tmp_path: Path) -> 
                 await assert_exact(Query(f"127.0.0.1:{port}"), agents)
 
 
-@pytest.mark.skipif(not FULL, reason="waits for pings for minutes: make test-faults")
+@pytest.mark.minutes
 async def test_a_silent_line_is_kept_alive_by_pings_and_its_end_is_noticed(tmp_path: Path) -> None:
     """Nothing is observed, so that nothing but pings passes; then nothing passes at all, and nobody says so."""
     port = free_port()
