@@ -24,7 +24,10 @@ def missing() -> str:
         return "only root can make namespaces"
     if not Path("/usr/lib/systemd/systemd").exists():
         return "systemd is not installed"
-    return "" if _cgroups() else "no cgroup2 is mounted"
+    if not _cgroups():
+        return "no cgroup2 is mounted"
+    tried = subprocess.run(("unshare", *NAMESPACES, "--fork", "true"), capture_output=True, text=True, check=False)
+    return f"no namespaces can be made here: {tried.stderr.strip()}" if tried.returncode else ""
 
 
 def eventually(condition: Callable[[], bool], what: str) -> None:
