@@ -82,7 +82,8 @@ class Stepper:
             if not files:
                 raise NotFoundError(f"the agent does not watch a process {pid}, or it is refused")
         # The dearest first: the kernel takes its time for each.
-        for number in sorted(files, key=lambda number: -self._hits(files[number])):
+        hits = self._source.hits()
+        for number in sorted(files, key=lambda number: -_sum(hits, files[number])):
             is_off = self._levels.get(number) is Level.OFF
             if is_off == on:
                 self._step(number, Level.FULL if on else Level.OFF, Reason.OPERATOR, 0)
@@ -94,10 +95,6 @@ class Stepper:
             if process.image is not None and not process.has_ended:
                 files[process.image.binary].append(process)
         return files
-
-    def _hits(self, processes: list[GoProcess]) -> int:
-        known: Mapping[Image, Hits] = self._source.hits()
-        return sum(sum(known.get(process.image, Hits())) for process in processes if process.image)
 
     def _step(self, number: int, level: Level, reason: Reason, target_ppm: int) -> None:
         processes = self._by_file()[number]
@@ -125,3 +122,7 @@ class Stepper:
         steps = (*process.description.steps, step)[-MAX_STEPS:]
         process.description = replace(process.description, level=step.level, precise=False, steps=steps)
         self._reconciler.hurry(process)
+
+
+def _sum(hits: Mapping[Image, Hits], processes: list[GoProcess]) -> int:
+    return sum(sum(hits.get(process.image, Hits())) for process in processes if process.image)
