@@ -53,7 +53,8 @@ def profile(http: Http, folder: Path) -> Counter[Stack]:
 
 
 def is_serving(stack: Stack) -> bool:
-    return any(function in SERVING for function, _line in stack)
+    """Also an empty stack: the read that a request starts has not run yet, and pprof hides the wrapper it begins in."""
+    return not stack or any(function in SERVING for function, _line in stack)
 
 
 @pytest.mark.parametrize("server", [prometheus, etcd, nats])
