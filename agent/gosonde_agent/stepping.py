@@ -4,7 +4,7 @@ Probes belong to a file (or, where only one process of it is meant, to that proc
 """
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import structlog
@@ -13,11 +13,11 @@ from gosonde.errors import GosondeError, NotFoundError
 
 from gosonde_agent.baseline import Baseline
 from gosonde_agent.carry import Carry
-from gosonde_agent.governor import Governor
+from gosonde_agent.governor import Decision, Governor
 from gosonde_agent.levels import MAX_STEPS, PROBES, Level, Reason, Step
 from gosonde_agent.processes import GoProcess, Processes
 from gosonde_agent.reconciliation import Reconciler
-from gosonde_agent.sources import Hits, Image, Source
+from gosonde_agent.sources import Hits, Image, SiteTotal, Source
 
 log = structlog.get_logger(__name__)
 
@@ -57,13 +57,13 @@ class Stepper:
 
     def govern(self) -> None:
         """Makes the steps that the budget asks for."""
-        for number, processes in self._by_file().items():
+        files = self._by_file()
+        decisions: dict[int, Decision] = {}
+        for number, processes in files.items():
             level = self._levels.get(number, Level.FULL)
-            if level is Level.OFF:
-                continue
-            decision = self._governor.decide(number, level, processes)
-            if decision is not None:
-                self._step(number, decision.level, decision.reason, decision.target_ppm)
+            if level is not Level.OFF and (decision := self._governor.decide(number, level, processes)) is not None:
+                decisions[number] = decision
+        self._make(decisions, files)
 
     def switch(self, pid: int | None, *, on: bool) -> list[GoProcess]:
         """Takes all probes out of the file that a process runs, or out of every file, or puts them in again.
@@ -83,10 +83,9 @@ class Stepper:
                 raise NotFoundError(f"the agent does not watch a process {pid}, or it is refused")
         # The dearest first: the kernel takes its time for each.
         hits = self._source.hits()
-        for number in sorted(files, key=lambda number: -_sum(hits, files[number])):
-            is_off = self._levels.get(number) is Level.OFF
-            if is_off == on:
-                self._step(number, Level.FULL if on else Level.OFF, Reason.OPERATOR, 0)
+        dearest_first = sorted(files, key=lambda number: -_sum(hits, files[number]))
+        step = Decision(Level.FULL if on else Level.OFF, Reason.OPERATOR, 0)
+        self._make({n: step for n in dearest_first if (self._levels.get(n) is Level.OFF) == on}, files)
         return [process for own in files.values() for process in own]
 
     def _by_file(self) -> Mapping[int, list[GoProcess]]:
@@ -96,25 +95,32 @@ class Stepper:
                 files[process.image.binary].append(process)
         return files
 
-    def _step(self, number: int, level: Level, reason: Reason, target_ppm: int) -> None:
-        processes = self._by_file()[number]
-        totals = self._source.counters().sites
+    def _make(self, decisions: Mapping[int, Decision], files: Mapping[int, list[GoProcess]]) -> None:
+        """Makes the steps of some files, in this order. The counters are read once for all of them."""
+        if decisions:
+            totals = self._source.counters().sites
+            for number, decision in decisions.items():
+                self._step(number, decision, files[number], totals)
+
+    def _step(
+        self, number: int, decision: Decision, processes: list[GoProcess], totals: Mapping[Image, Sequence[SiteTotal]]
+    ) -> None:
         for process in processes:
             if process.carry is None:
                 process.carry = Carry(process.births)
             process.carry.freeze(process.told(totals.get(process.image, ()) if process.image else ()), process.level)
         try:
-            extra = self._source.extra_probes if level is Level.FULL else frozenset()
-            self._source.set_probes(number, PROBES[level] | extra)
+            extra = self._source.extra_probes if decision.level is Level.FULL else frozenset()
+            self._source.set_probes(number, PROBES[decision.level] | extra)
         except GosondeError as error:
             log.warning("the level could not be changed", reason=str(error))
             return
-        self._levels[number] = level
-        step = Step(steady_unix_nano(), level, reason, target_ppm)
+        self._levels[number] = decision.level
+        step = Step(steady_unix_nano(), decision.level, decision.reason, decision.target_ppm)
         for process in processes:
             self._enter(process, step)
         pids = [process.key.pid for process in processes]
-        log.info("level changed", level=level, reason=reason, target_ppm=target_ppm, pids=pids)
+        log.info("level changed", level=step.level, reason=step.reason, target_ppm=step.target_ppm, pids=pids)
 
     def _enter(self, process: GoProcess, step: Step) -> None:
         process.generation += 1
