@@ -20,7 +20,7 @@ class ProcessKey:
         start_ticks: Clock ticks between boot and fork (/proc/PID/stat, field 22); 0 for a process that had ended
             before it could be asked.
         exec_epoch: Number of the exec among those the agent saw; for an image that is older than the agent, that of
-            the agent's start. Counting begins anew with each key.
+            the agent's start; a number of its own for one that is watched again. Counting begins anew with each key.
     """
 
     boot_id: str
@@ -36,8 +36,8 @@ class Process:
     Attributes:
         counted_since_unix_nano: When counting began; `started_unix_nano` when the probes were there first.
         counted_from_start: No creation and no exit of this process can have been missed.
-        ended_unix_nano: 0 while it runs.
-        refusal: Why it is not probed; empty when it is.
+        ended_unix_nano: 0 while it runs and is watched.
+        refusal: Why it is not probed, or (`ended_unix_nano` is not 0) no longer watched; else empty.
         level: How much of it is probed, unless it is refused.
         precise: Every total is what the probes counted, or what memory showed for certain.
         steps: The newest changes of `level`, the oldest first; see levels.MAX_STEPS.

@@ -16,6 +16,7 @@ from gosonde_agent.baseline import Baseline
 from gosonde_agent.budget import Budget
 from gosonde_agent.discovery import procfs
 from gosonde_agent.discovery.attachments import Attachment, Attachments
+from gosonde_agent.dismissed import DISMISSED, Dismissed
 from gosonde_agent.errors import MalformedBinaryError, NoSuchProcessError, NotGoError, UnguardedFileError
 from gosonde_agent.golang import binary as golang
 from gosonde_agent.golang.known import KnownBinaries
@@ -55,6 +56,7 @@ class Monitor:
         self._source = source
         self._selection = selection
         self._attachments = Attachments(source)
+        self._dismissed = Dismissed(source)
         self._known = KnownBinaries()
         self._processes = Processes()
         self._meter = Meter(costs or HitCosts(), self._processes)
@@ -70,9 +72,29 @@ class Monitor:
         self._turn = 0
 
     def select(self, selection: Selection) -> None:
-        """Means other processes from now on; those that are watched already stay so until they end."""
+        """Means other processes from now on.
+
+        What is watched and not meant any more is told of one last time, by the next observation. Its probes are taken
+        out, unless another process that is meant runs the same file.
+        """
         self._selection = selection
+        self._unknown.clear()  # `scan` finds them again
+        for (pid, epoch), process in self._processes.items():
+            if not process.has_ended and not selection.means(pid, process.description.exe):
+                self._dismiss(pid, epoch, process)
+        running = {process.image.binary for process in self._processes if process.image and not process.has_ended}
+        self._attachments.dismiss(running, selection.by_file)
         self.scan()
+
+    def _dismiss(self, pid: int, epoch: int, process: GoProcess) -> None:
+        if procfs.has_ended(pid, process.key.start_ticks):
+            return
+        self._end(process, time.monotonic_ns())
+        process.description = replace(process.description, refusal=DISMISSED)
+        process.generation += 1
+        if process.image is not None:
+            self._dismissed.add(pid, epoch, process.key.start_ticks)
+        log.info("no longer watched", pid=pid, exe=process.description.exe)
 
     # --- finding processes -------------------------------------------------------------------------------------------
 
@@ -114,7 +136,9 @@ class Monitor:
             start = procfs.start_of(pid)
         except GosondeError:
             return  # it has ended; if it was counted, _learn says so
-        if not is_meant or isinstance(found, NotGoError):
+        if not is_meant and self._attachments.counts(identity):
+            self._dismissed.add(pid, epoch, start.ticks)
+        if not is_meant or isinstance(found, NotGoError) or self._dismissed.is_past(pid, epoch):
             return
         if isinstance(found, Attachment):
             self._register(pid, epoch, start, found, path)
@@ -195,17 +219,23 @@ class Monitor:
     # --- keeping processes -------------------------------------------------------------------------------------------
 
     def _register(self, pid: int, epoch: int, start: procfs.ProcessStart, attachment: Attachment, path: str) -> None:
-        exec_at = self._execs.get((pid, epoch))
+        exec_at, since = self._execs.get((pid, epoch)), attachment.attached_ns
         to_unix = monotonic_to_unix_nano()
         started = start.unix_nano if exec_at is None else exec_at + to_unix
-        from_start = exec_at is not None and exec_at > attachment.attached_ns
+        if (pid, epoch) in self._dismissed:
+            try:
+                epoch, since = self._source.begin_anew(pid), time.monotonic_ns()
+            except GosondeError as error:
+                log.warning("not watched again", pid=pid, reason=str(error))
+                return
+        from_start = exec_at is not None and exec_at > since
         description = Process(
             key=self._key(pid, epoch, start.ticks),
             exe=path,
             go_version=attachment.binary.go_version,
             build_id=attachment.binary.build_id,
             started_unix_nano=started,
-            counted_since_unix_nano=started if from_start else attachment.attached_ns + to_unix,
+            counted_since_unix_nano=started if from_start else since + to_unix,
             counted_from_start=from_start,
         )
         image = Image(pid, epoch, attachment.number)
@@ -238,13 +268,20 @@ class Monitor:
         if self._processes.get(image.tgid, image.epoch) is not None or not procfs.has_ended(image.tgid, 0):
             return
         exec_at = self._execs.get((image.tgid, image.epoch))
-        if exec_at is None or image.binary not in self._attachments:
+        if exec_at is None or not self._is_sure(image.binary):
             self._losses["processes_unseen"] += 1
             self._source.forget(image, ())
             return
         attachment = self._attachments[image.binary]
         start = procfs.ProcessStart(0, exec_at + monotonic_to_unix_nano())
         self._register(image.tgid, image.epoch, start, attachment, attachment.binary.path)
+
+    def _is_sure(self, number: int) -> bool:
+        """Whether every process that the probes of a number count is meant."""
+        if number not in self._attachments:
+            return False
+        attachment = self._attachments[number]
+        return attachment.pid is not None or self._selection.by_file(attachment.binary.path)
 
     def _end(self, process: GoProcess, at: int) -> None:
         if not process.has_ended:
@@ -303,7 +340,7 @@ class Monitor:
     @property
     def is_closing(self) -> bool:
         """Whether probes that were taken out can still be hit."""
-        return any(self._source.is_closing(number) for number in self._attachments.numbers())
+        return self._attachments.is_closing
 
     def switch(self, pid: int | None, *, on: bool) -> list[Process]:
         """Takes all probes out of the file that a process runs, or (None) of all files, or puts them in again.
@@ -320,7 +357,7 @@ class Monitor:
         self._end_those_gone()
         counters = self._source.counters()
         for image in counters.sites:
-            if self._processes.get(image.tgid, image.epoch) is None:
+            if (image.tgid, image.epoch) not in self._dismissed and not self._processes.get(image.tgid, image.epoch):
                 self._learn(image)
         self._meter.measure(self._source.hits())
         for process in self._processes:
@@ -337,8 +374,9 @@ class Monitor:
             images[image.tgid, image.epoch].append(image)
         for (pid, epoch), process in self._processes.items():
             if process.has_ended:
-                for image in images[pid, epoch]:  # two, when probes sit in a file twice
-                    self._source.forget(image, [total.pc for total in counters.sites.get(image, ())])
+                if (pid, epoch) not in self._dismissed:
+                    for image in images[pid, epoch]:  # two, when probes sit in a file twice
+                        self._source.forget(image, [total.pc for total in counters.sites.get(image, ())])
                 if process.image is not None:
                     self._aggregation.forget(process.image)
                 self._processes.remove(pid, epoch)
@@ -348,10 +386,11 @@ class Monitor:
                 self._execs.pop((pid, epoch), None)
                 del self._exits[pid, epoch]
         live = {process.image.binary for process in self._processes if process.image is not None}
-        self._attachments.keep_used(live)
+        self._attachments.keep_used(live, self._selection.by_file)
+        self._dismissed.forget_unused(counters, self._attachments.numbers())
         self._stepper.forget(self._attachments.numbers())
 
     def close(self) -> None:
         """Takes all probes out."""
-        self._attachments.keep(lambda _attachment: False)
+        self._attachments.close()
         self._source.close()

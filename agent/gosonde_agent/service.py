@@ -255,6 +255,7 @@ class _Agent:
         logs.set_level(self._config.log_level)
         self._monitor.select(_selection(self._config))
         self._monitor.set_budget(self._config.target_budget)
+        self.observe()
         if ignored:
             log.warning("these keys need a restart", keys=list(ignored))
         log.info("configuration reloaded")

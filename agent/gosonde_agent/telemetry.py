@@ -46,8 +46,8 @@ class AgentMetrics(Collector):
         for name in LOSSES:
             lost.add_metric([name], newest.losses.get(name, 0))
         yield lost
-        refused = sum(bool(process.refusal) for process in newest.processes)
         ended = sum(process.ended_unix_nano > 0 for process in newest.processes)
+        refused = sum(bool(process.refusal) and not process.ended_unix_nano for process in newest.processes)
         processes = GaugeMetricFamily(
             f"{PREFIX}_processes", "Go processes by what is done with them.", labels=["state"]
         )

@@ -17,6 +17,8 @@ MAX_REFUSALS = 4_096
 #: File systems that stay mounted as long as the host runs: files there keep their probes while no process runs them.
 HOST_FOLDERS = ("/", "/usr", "/usr/local", "/opt", "/home", "/root", "/srv", "/var")
 IDLE_SECONDS = 10.0
+#: Whether every process of a file with this path is meant.
+IsMeant = Callable[[str], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,7 @@ class Attachments:
         self._source = source
         self._by_number: dict[int, Attachment] = {}
         self._by_file: dict[tuple[FileIdentity, int | None], Attachment] = {}
+        self._leaving: list[Attachment] = []
         self._refusals: OrderedDict[FileIdentity, GosondeError] = OrderedDict()
         self._last_number = 0
         self._used_at: dict[int, float] = {}
@@ -53,6 +56,11 @@ class Attachments:
         """The probes in a file, why it has none, or None when it was not tried yet."""
         return self._by_file.get((identity, pid)) or self._refusals.get(identity)
 
+    def counts(self, identity: FileIdentity) -> bool:
+        """Whether every process of a file is counted, wanted or not."""
+        leaving = any(a.pid is None and a.binary.identity == identity for a in self._leaving)
+        return leaving or (identity, None) in self._by_file
+
     def __getitem__(self, number: int) -> Attachment:
         return self._by_number[number]
 
@@ -61,7 +69,12 @@ class Attachments:
 
     def numbers(self) -> set[int]:
         """Of all files that have probes."""
-        return set(self._by_number)
+        return {*self._by_number, *(attachment.number for attachment in self._leaving)}
+
+    @property
+    def is_closing(self) -> bool:
+        """Whether probes that were taken out can still be hit."""
+        return any(self._source.is_closing(number) for number in self.numbers())
 
     def refuse(self, identity: FileIdentity, error: GosondeError) -> None:
         """Remembers why a file has no probes; the oldest refusal goes when there are too many."""
@@ -93,20 +106,43 @@ class Attachments:
 
     def release_wanted(self) -> None:
         """Takes the probes out of every file that somebody waits to write to."""
-        self.keep(lambda attachment: attachment.pid is not None or not lease.is_wanted_back(attachment.fd))
+        self.keep(lambda attachment: not _is_wanted_back(attachment))
+        leaving, self._leaving = self._leaving, []
+        for attachment in leaving:
+            if self._source.is_closing(attachment.number) and not _is_wanted_back(attachment):
+                self._leaving.append(attachment)
+            else:
+                self._give_back(attachment)
 
-    def keep_used(self, live: Collection[int]) -> None:
+    def dismiss(self, live: Collection[int], is_meant: IsMeant) -> None:
+        """Takes the probes out of files that are not meant, unless they are `live`: see `keep_used`.
+
+        Returns before they are out (see `is_closing`), because the kernel takes its time for each; what the files hold
+        is given back by a later call of `release_wanted`.
+        """
+        for attachment in [a for a in self._by_number.values() if a.number not in live]:
+            if attachment.pid is not None or not is_meant(attachment.binary.path):
+                self._source.set_probes(attachment.number, ())
+                self._remove(attachment)
+                self._leaving.append(attachment)
+
+    def keep_used(self, live: Collection[int], is_meant: IsMeant) -> None:
         """Keeps the probes of files that a process runs (`live` has their numbers) or that may be started again soon.
 
         Probes hold a file's mount, so on a file system that may be unmounted (not one of HOST_FOLDERS) they are taken
-        out IDLE_SECONDS after the file's last process was seen.
+        out IDLE_SECONDS after the file's last process was seen. Those of a file that is not meant go at once.
         """
         now = time.monotonic()
         for number in live:
             self._used_at[number] = now
         # A file whose mode changes or that is linked looks new, and then has probes twice: the newer ones stay.
         newest = {_inode(a): a.number for a in self._by_number.values() if a.pid is None}  # in order of their numbers
-        self.keep(lambda a: a.number in live or (newest.get(_inode(a)) == a.number and self._may_start_again(a, now)))
+        self.keep(
+            lambda a: (
+                a.number in live
+                or (newest.get(_inode(a)) == a.number and is_meant(a.binary.path) and self._may_start_again(a, now))
+            )
+        )
 
     def _may_start_again(self, attachment: Attachment, now: float) -> bool:
         if attachment.pid is not None or procfs.links(attachment.fd) == 0:
@@ -117,13 +153,30 @@ class Attachments:
     def keep(self, is_needed: Callable[[Attachment], bool]) -> None:
         """Takes the probes out of every file that is not needed."""
         for attachment in [a for a in self._by_number.values() if not is_needed(a)]:
-            self._source.detach(attachment.number)
-            if attachment.pid is None:
-                lease.give_back(attachment.fd)
-            os.close(attachment.fd)
-            self._used_at.pop(attachment.number, None)
-            del self._by_number[attachment.number]
-            del self._by_file[attachment.binary.identity, attachment.pid]
+            self._give_back(attachment)
+            self._remove(attachment)
+
+    def close(self) -> None:
+        """Takes all probes out."""
+        self.keep(lambda _attachment: False)
+        while self._leaving:
+            self._give_back(self._leaving.pop())
+
+    def _remove(self, attachment: Attachment) -> None:
+        self._used_at.pop(attachment.number, None)
+        del self._by_number[attachment.number]
+        del self._by_file[attachment.binary.identity, attachment.pid]
+
+    def _give_back(self, attachment: Attachment) -> None:
+        """Returns when no process can hit the probes, and nothing of the file is held any more."""
+        self._source.detach(attachment.number)
+        if attachment.pid is None:
+            lease.give_back(attachment.fd)
+        os.close(attachment.fd)
+
+
+def _is_wanted_back(attachment: Attachment) -> bool:
+    return attachment.pid is None and lease.is_wanted_back(attachment.fd)
 
 
 def _inode(attachment: Attachment) -> tuple[int, int]:

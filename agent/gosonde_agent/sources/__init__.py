@@ -120,6 +120,10 @@ class Source(Protocol):
         """Number of the exec that a process runs; 0 when that was before the source."""
         ...
 
+    def begin_anew(self, tgid: int) -> int:
+        """Counts a process from now on as another image, as if it had run exec; returns its number."""
+        ...
+
     def forget_exec(self, tgid: int, epoch: int) -> None:
         """Frees the number of an exec, unless the pid has gone on to another."""
         ...

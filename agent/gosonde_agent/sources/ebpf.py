@@ -29,6 +29,8 @@ EXIT_PROGRAM_OFFSETS = range(240, 353, 8)
 CREATION_PROGRAMS = {2: "on_created", 4: "on_created_117"}
 #: Those of the versions that are known: loaded at the start, so that no file waits for it.
 USUAL_OFFSETS = (280, 288, 296)
+#: Numbers of images that began without an exec go down from so far above the first exec's, where execs never come.
+FIRST_ANEW = 1 << 31
 
 
 @dataclass(slots=True)
@@ -79,6 +81,7 @@ class EbpfSource:
         first_epoch = int(time.time() * 256) & 0x7FFFFFFF
         syscalls.update(self._program.map_fd("last_epoch"), bytes(4), struct.pack("<I", first_epoch))
         self.first_epoch = first_epoch
+        self._last_anew = first_epoch + FIRST_ANEW
         self._program.on_event(self._keep)
         self._program.attach_tracepoint("sched_process_exec", "on_exec")
         self._program.attach_tracepoint("sched_process_exit", "on_exit")
@@ -276,6 +279,16 @@ class EbpfSource:
         """Number of the exec that a process runs; 0 when that was before the agent."""
         value = syscalls.lookup(self._maps["images"], struct.pack("<I", tgid), 4)
         return int.from_bytes(value, "little") if value else 0
+
+    def begin_anew(self, tgid: int) -> int:
+        """Counts a process from now on as another image, as if it had run exec; returns its number.
+
+        Raises:
+            ProbeError: The kernel's table of images is full.
+        """
+        self._last_anew -= 1
+        syscalls.update(self._maps["images"], struct.pack("<I", tgid), struct.pack("<I", self._last_anew))
+        return self._last_anew
 
     def forget_exec(self, tgid: int, epoch: int) -> None:
         """Frees the number of an exec, unless the pid has gone on to another."""

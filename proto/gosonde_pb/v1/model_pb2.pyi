@@ -122,7 +122,8 @@ class ProcessKey(_message.Message):
     """Field 22 of /proc/PID/stat: clock ticks between boot and the fork."""
     exec_epoch: _builtins.int
     """Number of the exec among those the agent saw; for an image that is older than the agent, that of the agent's
-    start. Counters of two keys never belong together: after a restart of the agent counting begins anew.
+    start; a number of its own for an image that the agent has ceased to watch and watches again. Counters of two keys
+    never belong together: after a restart of the agent counting begins anew.
     """
     def __init__(
         self,
@@ -197,10 +198,10 @@ class Process(_message.Message):
     counted_from_start: _builtins.bool
     """True when no creation and no exit of this process can have been missed."""
     ended_unix_nano: _builtins.int
-    """0 while the process runs."""
+    """0 while the process runs and is watched."""
     level: Global___Level.ValueType
     refusal: _builtins.str
-    """Why the process is not probed; empty unless level is LEVEL_REFUSED."""
+    """Why the process is not probed, or (ended_unix_nano is not 0) no longer watched; empty unless level is LEVEL_REFUSED."""
     imprecise: _builtins.bool
     """Some totals are not what probes counted but what readings of memory show: less precise, see docs/agent.md."""
     @_builtins.property

@@ -1,0 +1,46 @@
+"""Processes that were watched until the operator's rules meant them no more.
+
+Where others of its file are still watched, the probes stay and count a dismissed process too: nobody is told. When it
+is meant again it is watched as another image, whose counts begin at zero, so that nothing of the time between shows.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection
+
+from gosonde_agent.discovery import procfs
+from gosonde_agent.sources import Counters, Image, Source
+
+#: Process.refusal of a process that is told of one last time.
+DISMISSED = "the agent's configuration means this process no longer"
+
+
+class Dismissed:
+    """By (tgid, epoch), until they end."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._start_ticks: dict[tuple[int, int], int] = {}
+
+    def add(self, tgid: int, epoch: int, start_ticks: int) -> None:
+        """A process is meant no more."""
+        self._start_ticks[tgid, epoch] = start_ticks
+
+    def __contains__(self, image: tuple[int, int]) -> bool:
+        return image in self._start_ticks
+
+    def is_past(self, tgid: int, epoch: int) -> bool:
+        """Whether a process was dismissed as the image of this epoch, and is another one by now."""
+        return (tgid, epoch) in self and self._source.epoch(tgid) != epoch
+
+    def forget_unused(self, counters: Counters, numbers: Collection[int]) -> None:
+        """Frees the counts of those that have ended, are another image, or are not probed: not by any of `numbers`."""
+        images: defaultdict[tuple[int, int], set[Image]] = defaultdict(set)
+        for image in (*counters.sites, *counters.worlds):
+            images[image.tgid, image.epoch].add(image)
+        for (tgid, epoch), start_ticks in list(self._start_ticks.items()):
+            is_over = self._source.epoch(tgid) != epoch or procfs.has_ended(tgid, start_ticks)
+            for image in images[tgid, epoch]:
+                if is_over or image.binary not in numbers:
+                    self._source.forget(image, [total.pc for total in counters.sites.get(image, ())])
+            if is_over:
+                del self._start_ticks[tgid, epoch]
