@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 import structlog
 from gosonde.errors import GosondeError
 
@@ -107,21 +108,22 @@ class Scan:
         time.sleep(SETTLE_SECONDS)
         totals = _totals(target)
         live: Counter[int] = Counter()
-        foreign = 0
+        foreign: list[npt.NDArray[np.uint64]] = []
         for block in target.blocks(stacks=False):
             pcs, first, counts = np.unique(block.gopc, return_index=True, return_counts=True)
             starts = block.start_pc[first].tolist()
             for pc, start, count in zip(pcs.tolist(), starts, counts.tolist(), strict=True):
                 live[pc] += count
                 self.starts.setdefault(pc, start)
-            foreign += block.foreign
+            foreign.append(block.foreign)
         after = self._counts()
         live.pop(0, None)  # threads that C made have no go statement
+        totals = totals.without(np.concatenate(foreign)) if totals else None
         self.losses = self.source.losses()
         reading = Reading(before, live, after, totals.created if totals else None)
         self.readings.append(reading)
         if totals:
-            self.totals.append(TotalsReading.of(reading, totals, foreign))
+            self.totals.append(TotalsReading.of(reading, totals))
 
     def _counts(self) -> Mapping[int, Count]:
         totals = self.source.site_totals(self.image)

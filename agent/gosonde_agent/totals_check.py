@@ -19,27 +19,20 @@ BATCH = 64
 
 @dataclass(frozen=True, slots=True)
 class TotalsReading:
-    """The runtime's totals, and the event counters of the whole process from before and after they were read.
-
-    Attributes:
-        foreign: g of threads that C made, which no event counts.
-    """
+    """The runtime's totals without threads that C made, and the event counters of the whole process around them."""
 
     before: Count
     totals: GoroutineTotals
     after: Count
-    foreign: int
 
     @classmethod
-    def of(cls, reading: Reading, totals: GoroutineTotals, foreign: int) -> "TotalsReading":
+    def of(cls, reading: Reading, totals: GoroutineTotals) -> "TotalsReading":
         """From the counters of each site."""
-        return cls(_sum(reading.before), totals, _sum(reading.after), foreign)
+        return cls(_sum(reading.before), totals, _sum(reading.after))
 
     def intervals(self) -> tuple[Interval, Interval]:
         """What was created, and what exited, before the events were counted: lowest and highest."""
-        totals = self.totals
-        created = totals.created - (self.foreign if totals.by_ids else 0)
-        exited = totals.exited + (0 if totals.by_ids else self.foreign)
+        totals, created, exited = self.totals, self.totals.created, self.totals.exited
         slack = BATCH * totals.processors if self.before != self.after else 0
         return (
             (created - self.after[0] - slack, created - self.before[0] + slack),

@@ -20,6 +20,7 @@ from gosonde_agent.monitor import Monitor
 from gosonde_agent.selection import Selection, parse_rules
 from gosonde_agent.sources.ebpf import EbpfSource
 
+from tests import go_programs
 from tests.go_programs import GoProgram
 from tests.integration.test_faults import AgentProcess, eventually
 
@@ -139,6 +140,23 @@ def test_what_starts_while_all_probes_are_off_is_not_probed(go_program: Start) -
         monitor.switch(None, on=True)
         read(monitor)
         assert {process.level for process in monitor.observe().processes} == {Level.FULL}
+
+
+@pytest.mark.parametrize("version", ["1.21.13", "1.25.5", "1.27.3"])
+def test_threads_that_c_made_are_no_goroutines_where_creations_come_from_memory(version: str) -> None:
+    executable = go_programs.build("callbacks", version, env={"CGO_ENABLED": "1"})
+    with GoProgram(executable) as program, monitored(program.pid, ALL_IS_DEAR) as monitor:
+        program.ask("threads 3")
+        monitor.govern()
+        program.ask("run 10000")
+        monitor.govern()
+        for count in (8, 16):
+            program.ask(f"threads {count}")
+            read(monitor)
+            assert (level(monitor.observe()), totals(monitor.observe())) == (Level.MEMORY, (10_000, 10_000, 0))
+        program.ask("run 300")
+        read(monitor)
+        assert totals(monitor.observe()) == (10_300, 10_300, 0)
 
 
 def test_it_steps_up_when_the_higher_level_has_been_affordable_for_a_while(go_program: Start) -> None:

@@ -49,7 +49,7 @@ class Block:
         stacks: uint64[n, depth]: call addresses, innermost first, 0 where there is none; depth 0 when not asked for.
         complete: The stack reaches the goroutine's first frame.
         stack_bytes: What the stack takes (runtime.stack: hi less lo), 0 where that cannot be.
-        foreign: How many g of threads that C made were seen beside these, in use or not.
+        foreign: uint64[m]: goid of each g of a thread that C made, in use or not; those in use are rows, too.
     """
 
     goid: U64
@@ -66,7 +66,7 @@ class Block:
     stacks: U64
     complete: Bools
     stack_bytes: npt.NDArray[np.int64]
-    foreign: int
+    foreign: U64
 
     def __len__(self) -> int:
         return len(self.goid)
@@ -121,7 +121,9 @@ class GoroutineReader:
         if not whole.all():  # the runtime never frees a g
             raise ImplausibleMemoryError(f"a goroutine in the list of process {self._memory.pid} is not mapped")
         status = _status(rows, at)
-        foreign = int(np.count_nonzero((_words(rows, at.gopc) == 0) & (status != IDLE)))
+        goids = _words(rows, at.goid)
+        # A g gets its gopc before its first id.
+        foreign = goids[(_words(rows, at.gopc) == 0) & (goids != 0) & (status != IDLE)]
         live = ~np.isin(status, NOT_LIVE)
         # A goroutine that lives points to itself, so a wrong list does not pass for goroutines.
         live &= _words(rows, at.itself) == pointers

@@ -1,8 +1,9 @@
 """How many goroutines a process ever made, and how many it has, by the runtime's own counters: no probe, no list."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from gosonde_agent.sources.memory.errors import ImplausibleMemoryError
 from gosonde_agent.sources.memory.proof import MAX_GOROUTINES, MAX_PROCESSORS
@@ -16,11 +17,12 @@ class GoroutineTotals:
     Attributes:
         created: All goroutines ever, the runtime's own among them.
         exited: Of those.
-        live: Those that are left. In a program with cgo it counts the g of each thread that C made, too.
+        live: Those that are left. In a program with cgo it counts the g of each thread that C made, too: see `without`.
         system: How many of `live` the runtime calls its own.
         processors: How many Ps there are. Each keeps some of the counts to itself.
         by_ids: `created` is what was taken from the runtime's goroutine ids (before Go 1.26): it counts the g of
             threads that C made, and ids that a lowered GOMAXPROCS threw away.
+        newest_id: The highest goroutine id that was handed out by then.
     """
 
     created: int
@@ -29,6 +31,16 @@ class GoroutineTotals:
     system: int
     processors: int = 1
     by_ids: bool = False
+    newest_id: int = 0
+
+    def without(self, foreign: npt.NDArray[np.uint64]) -> "GoroutineTotals":
+        """Less the g of threads that C made, whose ids were found in the list of goroutines afterwards.
+
+        Each took one id when it was made, passed no `newproc1`, and stays for good: it serves one thread after another.
+        """
+        counted = int(np.count_nonzero(foreign <= self.newest_id))
+        created, live = self.created - (counted if self.by_ids else 0), self.live - counted
+        return replace(self, created=created, live=live, exited=max(created - live, 0))
 
 
 def read_totals(runtime: Runtime) -> GoroutineTotals:
@@ -57,10 +69,11 @@ def read_totals(runtime: Runtime) -> GoroutineTotals:
 
     known = runtime.number(addresses.allglen)
     by_ids = not (layout.has("schedt", "goroutinesCreated") and layout.has("p", "goroutinesCreated"))
+    newest_id = scheduler("goidgen", 8)
     if not by_ids:
         created = scheduler("goroutinesCreated", 8) + each("goroutinesCreated", 8)
     else:
-        created = scheduler("goidgen", 8) - (each("goidcacheend", 8) - each("goidcache", 8))
+        created = newest_id - (each("goidcacheend", 8) - each("goidcache", 8))
     free = [name for name in ("gFree.n", "gFree.stack.size", "gFree.noStack.size") if layout.has("schedt", name)]
     unused = sum(scheduler(name, 4) for name in free) + each(
         "gFree.n" if layout.has("p", "gFree.n") else "gFree.size", 4
@@ -71,4 +84,4 @@ def read_totals(runtime: Runtime) -> GoroutineTotals:
             f"process {memory.pid} claims {created} goroutines created, {known} known and {unused} unused"
         )
     exited = max(created - live, 0)
-    return GoroutineTotals(created, exited, live, scheduler("ngsys", 4), header[1], by_ids)
+    return GoroutineTotals(created, exited, live, scheduler("ngsys", 4), header[1], by_ids, newest_id)
