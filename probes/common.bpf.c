@@ -23,6 +23,8 @@
 BPF_ARRAY(losses, u64, LOSS_COUNT);
 BPF_RINGBUF_OUTPUT(events, EVENT_PAGES);
 
+BPF_PERCPU_ARRAY(hits, struct hits, 1);
+
 /* Number of the newest exec; the agent sets where it begins. */
 BPF_ARRAY(last_epoch, u32, 1);
 
@@ -54,7 +56,16 @@ static inline u64 current_id(void)
 #endif
 }
 
-/* Who runs: the process, which of its images, and the binary that the probe was attached to. */
+static inline void count_hit(u32 tgid)
+{
+	u32 zero = 0;
+	struct hits *all = hits.lookup(&zero);
+
+	if (all)
+		__sync_fetch_and_add(&all->slots[tgid % HIT_SLOTS], 1);
+}
+
+/* Who was hit: the process, which of its images, and the binary that the probe was attached to. */
 static inline struct image image_of(struct pt_regs *ctx)
 {
 	struct image image = {};
@@ -65,6 +76,7 @@ static inline struct image image_of(struct pt_regs *ctx)
 	if (epoch)
 		image.epoch = *epoch;
 	image.binary = bpf_get_attach_cookie(ctx);
+	count_hit(image.tgid);
 	return image;
 }
 

@@ -37,6 +37,16 @@ struct site_origin {
 	u32 padding;
 };
 
+/*
+ * How often any probe was hit, by pid modulo HIT_SLOTS: no process can have been hit more often than its slot says, and
+ * all slots together are read much faster than all sites.
+ */
+#define HIT_SLOTS 128
+
+struct hits {
+	u64 slots[HIT_SLOTS];
+};
+
 struct park_key {
 	struct image image;
 	u32 reason; /* runtime.waitReason */

@@ -27,6 +27,20 @@ class _Kept:
     of: tuple[int, int | None]
     rows: list[SiteCount]
 
+    def after(self, found: Sequence[SiteTotal]) -> list[SiteCount] | None:
+        """The rows when only counters have changed, which are of the first rows in order; None otherwise."""
+        if len(found) != len(self.totals):
+            return None
+        rows: list[SiteCount] = []
+        for row, before, now in zip(self.rows, self.totals, found, strict=False):
+            if now == before:
+                rows.append(row)
+            elif now.pc == before.pc:
+                rows.append(SiteCount(row.process, row.site, now.created, now.exited, row.baseline, row.mismatch))
+            else:
+                return None
+        return rows + self.rows[len(found) :]
+
 
 class Aggregation:
     """Names and sums what `source` counted for `processes`."""
@@ -35,6 +49,8 @@ class Aggregation:
         self._source = source
         self._processes = processes
         self._sites: dict[Image, dict[int, Site]] = defaultdict(dict)
+        # By binary: processes of one file share the names.
+        self._names: dict[int, dict[Site, Site]] = defaultdict(dict)
         self._kept: dict[Image, _Kept] = {}
         self._events: deque[Event] = deque(maxlen=MAX_PENDING_EVENTS)
 
@@ -66,9 +82,12 @@ class Aggregation:
             return self._carried_counts(process, image, process.binary, process.carry, counters)
         found = counters.sites.get(image, ())
         kept = self._kept.get(image)
-        if kept is not None and kept.totals is found and kept.of == (process.baseline.version, process.bias):
-            return kept.rows
-        rows = self._counted(process, image, process.binary, found)
+        of = (process.baseline.version, process.bias)
+        same = kept if kept is not None and kept.of == of else None
+        if same is not None and same.totals is found:
+            return same.rows
+        rows = (same.after(found) if same else None) or self._counted(process, image, process.binary, found)
+        # The first name may have shown the bias.
         self._kept[image] = _Kept(found, (process.baseline.version, process.bias), rows)
         return rows
 
@@ -116,7 +135,8 @@ class Aggregation:
         start_pc = origin.start_pc - bias if origin is not None else process.start_pcs.get(pc - bias)
         start_function = binary.start_function(start_pc) if start_pc is not None else ""
         location = binary.go_statement(pc - bias)
-        return Site(binary.build_id, pc - bias, location.function, location.file, location.line, start_function)
+        site = Site(binary.build_id, pc - bias, location.function, location.file, location.line, start_function)
+        return self._names[image.binary].setdefault(site, site)
 
     def _take_events(self, to_unix: int) -> tuple[tuple[Pause, ...], tuple[GcCycle, ...]]:
         pauses: list[Pause] = []
@@ -138,6 +158,8 @@ class Aggregation:
         """Forgets the names of an image's sites."""
         self._kept.pop(image, None)
         self._sites.pop(image, None)
+        if not any(other.binary == image.binary for other in self._sites):
+            self._names.pop(image.binary, None)
 
 
 def _gc_total(process: GoProcess, counters: Counters) -> GcTotal:

@@ -22,7 +22,7 @@ def messages(
     """
     message = wire.encode(observation, known)
     if message.ByteSize() <= max_bytes or not (parts := _halves(observation)):
-        known.update(row.site for row in observation.site_counts)
+        known.update(wire.sites_of(observation.site_counts))
         yield message
         return
     for part in parts:

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gosonde_agent.budget import Budget
-from gosonde_agent.discovery import procfs
 from gosonde_agent.levels import Level, Reason
 from gosonde_agent.metering import PPM, Meter
 from gosonde_agent.processes import GoProcess
@@ -69,6 +68,11 @@ class _State:
 ORDER = (Level.MEMORY, Level.CREATION, Level.FULL)
 
 
+def least_allowed_ns(seconds: float) -> float:
+    """What probes may cost any program in so long."""
+    return LEAST_CORE_SHARE * seconds * 1e9
+
+
 class Governor:
     """Decides; whoever asks makes the steps."""
 
@@ -90,6 +94,10 @@ class Governor:
             state.calm_since = None
             return None
         return self._up(state, Decision(higher, Reason.RECOVERED, worst.ppm))
+
+    def allowed_ns(self, exe: str, cpu_ns: int, seconds: float) -> float:
+        """What probes may cost a program that takes so much CPU time in so long."""
+        return max(self.budget.of(exe) * cpu_ns, least_allowed_ns(seconds))
 
     def forget(self, numbers: set[int]) -> None:
         """Forgets every file but these."""
@@ -118,13 +126,13 @@ class Governor:
         if account is None:
             return None
         newest, before = account.newest, account.since(LOOK_SECONDS)
-        cpu_ns = newest.cpu_ns - before.cpu_ns + procfs.TICK_NS
+        cpu_ns = max(newest.cpu_ns - before.cpu_ns, 1)
         seconds = max(newest.at - before.at, 1e-3)
-        allowed = max(self.budget.of(process.description.exe) * cpu_ns, LEAST_CORE_SHARE * seconds * 1e9)
+        allowed = self.allowed_ns(process.description.exe, cpu_ns, seconds)
         hits = newest.hits.less(before.hits)
         if process.level is Level.FULL:
-            full = self._meter.cost_ns(process, hits)
-            return Load(full, self._meter.cost_ns(process, Hits(created=hits.created)), allowed, cpu_ns)
+            full = account.cost_ns(hits)
+            return Load(full, account.cost_ns(Hits(created=hits.created)), allowed, cpu_ns)
         if process.level is Level.CREATION:
             births = float(hits.created)
         else:
@@ -132,5 +140,5 @@ class Governor:
             if rate is None:
                 return None
             births = rate * seconds
-        creation = births * self._meter.cost_ns(process, Hits(created=1))
-        return Load(creation + births * self._meter.cost_ns(process, Hits(exited=1)), creation, allowed, cpu_ns)
+        creation = births * account.cost_ns(Hits(created=1))
+        return Load(creation + births * account.cost_ns(Hits(exited=1)), creation, allowed, cpu_ns)

@@ -4,6 +4,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from operator import mul
 
 from gosonde.errors import GosondeError
 
@@ -17,9 +18,8 @@ from gosonde_agent.sources import Hits, Image
 #: Over how long the shares that are told go.
 WINDOW_SECONDS = 5.0
 PPM = 1_000_000
-#: What costs a smaller part of a core is looked at more rarely: asking for CPU times costs the agent most.
-CHEAP_SHARE = 0.001
-CHEAP_SECONDS = 2.0
+#: A share of less CPU time than that says nothing.
+LEAST_CPU_NS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +34,19 @@ class Sample:
 
 @dataclass(slots=True)
 class Account:
-    """The totals of one process image, and its samples of the last seconds, the oldest first."""
+    """The totals of one process image, and its samples of the last seconds, the oldest first.
+
+    Attributes:
+        prices: What one of each of Hits costs the process, ns.
+    """
 
     cpu_before_ns: int
+    prices: tuple[float, ...]
     samples: deque[Sample]
+
+    def cost_ns(self, hits: Hits) -> float:
+        """What so many hits cost the process."""
+        return sum(map(mul, hits, self.prices), 0.0)
 
     @property
     def newest(self) -> Sample:
@@ -45,9 +54,18 @@ class Account:
         return self.samples[-1]
 
     def since(self, seconds: float) -> Sample:
-        """The newest sample that is at least so old, or the oldest that there is."""
-        limit = self.newest.at - seconds
-        return next((sample for sample in reversed(self.samples) if sample.at <= limit), self.samples[0])
+        """The sample whose age is nearest to so many seconds, of those at least half as old; else the oldest."""
+        sample = self.samples[0]
+        for candidate in self.samples:
+            age = self.newest.at - candidate.at
+            if seconds / 2 <= age and abs(age - seconds) <= abs(self.newest.at - sample.at - seconds):
+                sample = candidate
+        return sample
+
+    @property
+    def dearest(self) -> float:
+        """What no hit exceeds."""
+        return max(self.prices)
 
     def add(self, sample: Sample) -> None:
         """Takes in a sample, and forgets those that no window needs any more."""
@@ -65,7 +83,7 @@ class Meter:
         self._accounts: dict[Image, Account] = {}
 
     def measure(self, hits: Mapping[Image, Hits]) -> None:
-        """Takes in the hits of now. The CPU time of a process is asked for only when it had hits lately."""
+        """Takes in the hits of now. While a process has none, its CPU time stays what it was: nothing new is told."""
         watched = {process.image: process for process in self._processes if process.image and not process.has_ended}
         before, self._accounts = self._accounts, {}
         for image, process in watched.items():
@@ -75,36 +93,28 @@ class Meter:
 
     def _opened(self, process: GoProcess, hits: Hits) -> Account:
         """An account from now on; what was hit before counts in the totals alone."""
-        first = Sample(time.monotonic(), hits, self.cost_ns(process, hits), 0)
-        return Account(_cpu_ns(process.key.pid), deque([first]))
+        account = Account(_cpu_ns(process.key.pid), self._prices(process), deque())
+        account.add(Sample(time.monotonic(), hits, account.cost_ns(hits), 0))
+        return account
 
     def _measure(self, process: GoProcess, account: Account, hits: Hits) -> None:
         newest = account.newest
         if process.level is Level.FULL and hits == newest.hits == account.samples[0].hits:
             account.add(Sample(time.monotonic(), hits, newest.probe_ns, newest.cpu_ns))
             return
-        added = self.cost_ns(process, hits.less(newest.hits))
-        seconds = time.monotonic() - newest.at
-        if added < CHEAP_SHARE * seconds * 1e9 and seconds < CHEAP_SECONDS and process.level is Level.FULL:
-            return
+        added = account.cost_ns(hits.less(newest.hits))
         cpu_ns = max(_cpu_ns(process.key.pid) - account.cpu_before_ns, newest.cpu_ns)
         account.add(Sample(time.monotonic(), hits, newest.probe_ns + added, cpu_ns))
 
-    def cost_ns(self, process: GoProcess, hits: Hits) -> float:
-        """What so many hits cost a process."""
+    def _prices(self, process: GoProcess) -> tuple[float, ...]:
+        """What one of each of Hits costs a process."""
         if process.binary is None:
-            return 0.0
-        return sum(
-            count * self._costs.of(process.binary, probe)
-            for probe, count in (
-                ("created", hits.created),
-                ("exited", hits.exited),
-                ("parked", hits.parked),
-                ("stopped", hits.pauses),
-                ("started", hits.pauses),
-                ("mark_termination", hits.cycles),
-            )
+            return (0.0,)
+        created, exited, parked, stopped, started, cycle = (
+            self._costs.of(process.binary, probe)
+            for probe in ("created", "exited", "parked", "stopped", "started", "mark_termination")
         )
+        return created, exited, parked, stopped + started, cycle
 
     def account(self, process: GoProcess) -> Account | None:
         """What is known of a process; None before it was measured."""
@@ -120,7 +130,7 @@ class Meter:
                     process.key,
                     round(newest.probe_ns),
                     newest.cpu_ns,
-                    min(round(PPM * probe_ns / max(newest.cpu_ns - before.cpu_ns, procfs.TICK_NS)), PPM),
+                    min(round(PPM * probe_ns / max(newest.cpu_ns - before.cpu_ns, LEAST_CPU_NS)), PPM),
                     round(PPM * probe_ns / 1e9 / max(newest.at - before.at, 1e-3)),
                 )
 

@@ -6,6 +6,7 @@ virtual addresses, and every counter is a total since counting began.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from gosonde_agent.levels import Level, Step
 
@@ -75,8 +76,7 @@ class Site:
     start_function: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class SiteCount:
+class SiteCount(NamedTuple):
     """Goroutines that one site of one process created, and how many of that site's exited, since counting began.
 
     Attributes:

@@ -18,6 +18,7 @@ from gosonde_agent.discovery import procfs
 from gosonde_agent.discovery.attachments import Attachment, Attachments
 from gosonde_agent.dismissed import DISMISSED, Dismissed
 from gosonde_agent.errors import MalformedBinaryError, NoSuchProcessError, NotGoError, UnguardedFileError
+from gosonde_agent.glance import Glance
 from gosonde_agent.golang import binary as golang
 from gosonde_agent.golang.known import KnownBinaries
 from gosonde_agent.governor import Governor
@@ -63,6 +64,7 @@ class Monitor:
         self._aggregation = Aggregation(source, self._processes)
         self._reconciler = Reconciler(source, self._processes, reconcile_seconds)
         self._governor = Governor(budget or Budget(), self._meter)
+        self._glance = Glance(self._processes, self._meter, self._governor)
         self._stepper = Stepper(source, self._processes, self._reconciler, self._governor)
         self._boot_id = procfs.boot_id()
         self._execs: OrderedDict[tuple[int, int], int] = OrderedDict()
@@ -329,9 +331,10 @@ class Monitor:
     # --- what the probes may cost -----------------------------------------------------------------------------------
 
     def govern(self) -> None:
-        """Measures what the probes cost, and changes the level of whatever is above or well below its budget."""
-        self._meter.measure(self._source.hits())
-        self._stepper.govern()
+        """Changes the level of whatever costs more than its budget, or much less; measures that where it can matter."""
+        if not self._glance.suffices(self._source.hit_slots()):
+            self._meter.measure(self._source.hits())
+            self._stepper.govern()
 
     def set_budget(self, budget: Budget) -> None:
         """Holds to another budget from now on."""
@@ -359,7 +362,7 @@ class Monitor:
         for image in counters.sites:
             if (image.tgid, image.epoch) not in self._dismissed and not self._processes.get(image.tgid, image.epoch):
                 self._learn(image)
-        self._meter.measure(self._source.hits())
+        self._meter.measure(counters.hits)
         for process in self._processes:
             if process.carry is not None and process.description.precise is not process.precise:
                 process.description = replace(process.description, precise=process.precise)

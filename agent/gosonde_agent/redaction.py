@@ -49,7 +49,7 @@ class Redaction:
         )
 
     def _count(self, row: SiteCount) -> SiteCount:
-        return replace(row, site=self._sites.get(row.site, _site))
+        return row._replace(site=self._sites.get(row.site, _site))
 
 
 def _process(process: Process) -> Process:

@@ -13,7 +13,7 @@ from gosonde.errors import GosondeError, UnavailableError
 from gosonde.metrics import MetricsServer
 from gosonde.notify import Notifier
 
-from gosonde_agent import hit_costs, identity, pprof_allowed, privileges
+from gosonde_agent import hit_costs, identity, own_budget, pprof_allowed, privileges
 from gosonde_agent.background import Background
 from gosonde_agent.config import AgentConfig, reloaded
 from gosonde_agent.discovery.lease import BREAK_SIGNAL
@@ -97,6 +97,7 @@ async def _run(config: AgentConfig, reread: Callable[[], AgentConfig]) -> None:
     try:
         monitor.scan()
         await agent.load_all()
+        own_budget.collect_rarely()
         source.give_memory_back()
         log.info(
             "agent started",
@@ -219,7 +220,7 @@ class _Agent:
         while not self.stopping.is_set():
             self._effort.begin()
             self.observe()
-            self._effort.end()
+            self._effort.end(beside=self._uplink.cpu_seconds)
             self._keep_memory()
             interval = self._config.own_budget.interval(self._config.interval_seconds, self._effort.seconds)
             with contextlib.suppress(TimeoutError):

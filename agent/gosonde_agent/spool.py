@@ -5,8 +5,11 @@ once, every total that is held: whichever collector is behind it then has all th
 """
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
+from itertools import groupby
+from operator import attrgetter
 from typing import Protocol, TypeVar
 
 import structlog
@@ -34,6 +37,7 @@ WRITES_FAILED = "spool_writes_failed"
 #: Events of each kind that memory holds while the disk takes nothing.
 MAX_EVENTS_IN_MEMORY = 50_000
 
+SITE_PROCESS: Callable[[SiteCount], ProcessKey] = attrgetter("process")
 Event = Pause | GcCycle
 Row = TypeVar("Row")
 
@@ -215,11 +219,12 @@ class Spool:
         pauses = [event for event in observation.pauses if event.process in known]
         cycles = [event for event in observation.gc_cycles if event.process in known]
         self._losses[EVENTS_DROPPED] += segments.events(observation) - len(pauses) - len(cycles)
-        sites = [row for row in observation.site_counts if row.process in known and self._is_new_site(row)]
+        sites = list(self._new_sites(observation.site_counts, known))
         parks = [row for row in observation.park_counts if row.process in known and self._is_new_park(row)]
         totals = [row for row in observation.gc_totals if row.process in known and self._is_new_total(row)]
         costs = [row for row in observation.probe_costs if row.process in known and self._is_new_cost(row)]
-        about = {row.process for table in (pauses, cycles, sites, parks, totals, costs) for row in table}
+        about = {row.process for table in (pauses, cycles, parks, totals, costs) for row in table}
+        about |= {process for process, _ in groupby(sites, SITE_PROCESS)}
         return Observation(
             observation.taken_unix_nano,
             tuple(p for p in observation.processes if p.key in about or self._is_new_process(p)),
@@ -236,10 +241,13 @@ class Spool:
         held = self._held.get(process.key)
         return held is None or held.process != process
 
-    def _is_new_site(self, row: SiteCount) -> bool:
-        held = self._held.get(row.process)
-        known = held.sites.get(row.site.pc) if held is not None else None
-        return known is not row and known != row
+    def _new_sites(self, rows: Iterable[SiteCount], known: AbstractSet[ProcessKey]) -> Iterator[SiteCount]:
+        # Rows of one process usually follow each other.
+        for process, own in groupby(rows, SITE_PROCESS):
+            if process in known:
+                held = self._held.get(process)
+                sites = held.sites if held is not None else {}
+                yield from (row for row in own if (old := sites.get(row.site.pc)) is not row and old != row)
 
     def _is_new_park(self, row: ParkCount) -> bool:
         held = self._held.get(row.process)
@@ -281,8 +289,8 @@ class Spool:
         }
         for process in changes.processes:
             self._held[process.key].process = process
-        for site in changes.site_counts:
-            self._held[site.process].sites[site.site.pc] = site
+        for key, own in groupby(changes.site_counts, SITE_PROCESS):
+            self._held[key].sites.update((row.site.pc, row) for row in own)
         for park in changes.park_counts:
             self._held[park.process].parks[park.wait_reason] = park
         for total in changes.gc_totals:

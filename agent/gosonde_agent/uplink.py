@@ -127,6 +127,11 @@ class Uplink:
         )
 
     @property
+    def cpu_seconds(self) -> float:
+        """What making messages of this run has taken of the event loop's thread."""
+        return self._progress.cpu_seconds
+
+    @property
     def settled(self) -> bool:
         """Everything that was offered, and all that former runs had left, is acknowledged."""
         return self._spool.settled and not self._left

@@ -3,7 +3,7 @@
 Tables travel as columns, so that 10,000 rows cost a handful of list fills instead of 10,000 message objects.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Protocol
 
@@ -169,8 +169,13 @@ def text(value: str) -> str:
     return value if len(value) <= MAX_TEXT else value[: MAX_TEXT - 1] + "…"
 
 
+def sites_of(rows: Iterable[SiteCount]) -> list[Site]:
+    """Each site once. Rows of the agent's own share the names of a file, so that few are compared."""
+    return list(dict.fromkeys({id(row.site): row.site for row in rows}.values()))
+
+
 def _encode_names(names: model_pb2.SiteNames, rows: Sequence[SiteCount], known: AbstractSet[Site]) -> None:
-    sites = {row.site: None for row in rows if row.site not in known}
+    sites = [site for site in sites_of(rows) if site not in known]
     names.build_id.extend([text(site.build_id) for site in sites])
     names.pc.extend([site.pc for site in sites])
     names.function.extend([text(site.function) for site in sites])

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from gosonde_agent import hit_costs
+from gosonde_agent.budget import Budget
 from gosonde_agent.hit_costs import HitCosts
 from gosonde_agent.monitor import Monitor
 from gosonde_agent.selection import Selection
@@ -71,3 +72,33 @@ def test_damaged_costs_are_measured_anew(tmp_path: Path, content: str) -> None:
     fresh = HitCosts(emulated=3.0, measured=True)
     assert hit_costs.cached(tmp_path, "boot", lambda: fresh) == fresh
     assert json.loads((tmp_path / hit_costs.FILE_NAME).read_text())["emulated"] == 3.0
+
+
+def test_no_process_is_hit_more_often_than_its_slot_says(go_program: Start) -> None:
+    program = go_program("churn")
+    monitor = Monitor(EbpfSource(parks=False), Selection(pids=frozenset({program.pid})))
+    try:
+        monitor.watch(program.pid)
+        program.ask("run 10000")
+        (hits,) = monitor._source.hits().values()
+        slots = monitor._source.hit_slots()
+        assert 20_000 <= sum(hits) <= slots[program.pid % len(slots)]
+    finally:
+        monitor.close()
+
+
+@pytest.mark.parametrize(("costs", "suffices"), [(HitCosts(0.001, 0.001, 0.001, 0.001), True), (COSTS, False)])
+def test_sites_are_read_only_when_the_hits_could_be_too_many(
+    go_program: Start, costs: HitCosts, *, suffices: bool
+) -> None:
+    program = go_program("churn")
+    selection = Selection(pids=frozenset({program.pid}))
+    monitor = Monitor(EbpfSource(parks=False), selection, costs=costs, budget=Budget(0.03))
+    try:
+        monitor.watch(program.pid)
+        monitor.observe()
+        monitor.govern()
+        program.ask("run 200000")
+        assert monitor._glance.suffices(monitor._source.hit_slots()) is suffices
+    finally:
+        monitor.close()

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,8 @@ from gosonde_agent.errors import MalformedBinaryError, NoSuchProcessError, NotPe
 from gosonde_agent.kernel import boot_unix_nano
 
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
-TICK_NS = 1_000_000_000 // TICKS_PER_SECOND
+#: Which clock of a process is meant (include/linux/posix-timers_types.h): clock_getcpuclockid(3) gives the same id.
+CPUCLOCK_SCHED = 2
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -54,13 +56,15 @@ def start_of(pid: int) -> ProcessStart:
 
 
 def cpu_ns(pid: int) -> int:
-    """User and system time of all threads that a process has or had, in steps of TICK_NS.
+    """User and system time of all threads that a process has or had, as the scheduler counts it.
 
     Raises:
         NoSuchProcessError: It is not there.
     """
-    fields = _stat_fields(pid)
-    return (int(fields[11]) + int(fields[12])) * TICK_NS
+    try:
+        return time.clock_gettime_ns((~pid << 3) | CPUCLOCK_SCHED)
+    except OSError as error:
+        raise NoSuchProcessError(f"there is no process {pid}, or it has just ended") from error
 
 
 def has_ended(pid: int, start_ticks: int) -> bool:

@@ -4,6 +4,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
+import numpy as np
+import numpy.typing as npt
+
 from gosonde_agent.golang.binary import GoBinary
 from gosonde_agent.sources.records import Event
 
@@ -61,6 +64,7 @@ class Counters:
     sites: Mapping[Image, Sequence[SiteTotal]] = field(default_factory=dict)
     worlds: Mapping[Image, WorldTotal] = field(default_factory=dict)
     parks: Mapping[Image, Mapping[int, int]] = field(default_factory=dict)
+    hits: Mapping[Image, Hits] = field(default_factory=dict)
     losses: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -102,6 +106,10 @@ class Source(Protocol):
 
     def hits(self) -> Mapping[Image, Hits]:
         """How often probes were hit, now."""
+        ...
+
+    def hit_slots(self) -> npt.NDArray[np.uint64]:
+        """How often any probe was hit, now, by pid modulo the length: an upper bound that is had much faster."""
         ...
 
     def origin(self, image: Image, pc: int) -> Origin | None:

@@ -23,6 +23,7 @@ from gosonde_agent.sources.records import Event
 from gosonde_agent.sources.site_table import SiteTable, images_of, sums_of, totals_of
 
 PROGRAMS = ("on_created", "on_stop", "on_stop_untold", "on_start", "on_mark_termination")
+MAPS = ("sites", "origins", "worlds", "parks", "images", "losses", "hits")
 #: gopc offsets that probes/goroutines.bpf.c has an exit program for.
 EXIT_PROGRAM_OFFSETS = range(240, 353, 8)
 #: By Layout.callerpc.
@@ -74,9 +75,7 @@ class EbpfSource:
         self._attached: dict[int, _Attached] = {}
         # The kernel takes some 100 ms to close a probe.
         self._closer = ThreadPoolExecutor(1, "close-probes")
-        self._maps = {
-            name: self._program.map_fd(name) for name in ("sites", "origins", "worlds", "parks", "images", "losses")
-        }
+        self._maps = {name: self._program.map_fd(name) for name in MAPS}
         # Epochs of an earlier run of the agent must not come again: begin at the time, in 256ths of a second.
         first_epoch = int(time.time() * 256) & 0x7FFFFFFF
         syscalls.update(self._program.map_fd("last_epoch"), bytes(4), struct.pack("<I", first_epoch))
@@ -205,7 +204,9 @@ class EbpfSource:
 
     def counters(self) -> Counters:
         """All totals. Reading 1,000 sites takes well under a millisecond: a batch a system call."""
-        return Counters(self._read_sites(), self._read_worlds(), self._read_parks(), self._read_losses())
+        sites, worlds, parks = self._read_sites(), self._read_worlds(), self._read_parks()
+        parked = {image: sum(reasons.values()) for image, reasons in parks.items()}
+        return Counters(sites, worlds, parks, self._hits(worlds, parked), self._read_losses())
 
     def _read(self, name: str, key: np.dtype, value: np.dtype, slots: int) -> tuple[npt.NDArray, npt.NDArray]:  # type: ignore[type-arg]
         keys, values = syscalls.read_all(self._maps[name], key.itemsize, value.itemsize * slots)
@@ -227,12 +228,22 @@ class EbpfSource:
     def hits(self) -> dict[Image, Hits]:
         """How often probes were hit."""
         self._table.update(*self._read("sites", records.SITE_KEY, records.SITE_COUNT, self._cpus))
-        sums = self._table.sums
         parked: Mapping[Image, int] = {}
         if self._parks:
             keys, parks = self._read("parks", records.PARK_KEY, np.dtype("<u8"), self._cpus)
             parked = sums_of(keys["image"], parks)
-        worlds = self._read_worlds()
+        return self._hits(self._read_worlds(), parked)
+
+    def hit_slots(self) -> npt.NDArray[np.uint64]:
+        """How often any probe was hit, by pid modulo the length; one system call."""
+        value = syscalls.lookup(self._maps["hits"], bytes(4), records.HITS.itemsize * self._cpus)
+        slots = np.frombuffer(value or bytes(records.HITS.itemsize), np.uint64).reshape(-1, records.HIT_SLOTS)
+        total: npt.NDArray[np.uint64] = slots.sum(axis=0)
+        return total
+
+    def _hits(self, worlds: Mapping[Image, WorldTotal], parked: Mapping[Image, int]) -> dict[Image, Hits]:
+        """Those of the sites as they were read last."""
+        sums = self._table.sums
         hits: dict[Image, Hits] = {}
         for image in {*sums, *parked, *worlds}:
             world = worlds.get(image, WorldTotal(0, 0, 0))

@@ -14,6 +14,7 @@ DTYPES = {
     "site_key": records.SITE_KEY,
     "site_count": records.SITE_COUNT,
     "site_origin": records.SITE_ORIGIN,
+    "hits": records.HITS,
     "park_key": records.PARK_KEY,
     "code_range": records.CODE_RANGE,
     "world": records.WORLD,
@@ -24,7 +25,7 @@ DTYPES = {
 def layout(tmp_path_factory: pytest.TempPathFactory) -> dict[str, int]:
     """sizeof and offsetof as a C compiler has them: {"world": 56, "world.reason": 48, ...}."""
     fields = {
-        name: re.findall(r"^\t(?:struct )?\w+ (\w+);", body, re.MULTILINE)
+        name: re.findall(r"^\t(?:struct )?\w+ (\w+)(?:\[\w+\])?;", body, re.MULTILINE)
         for name, body in re.findall(r"^struct (\w+) \{\n(.*?)^\};", header(), re.MULTILINE | re.DOTALL)
     }
     lines = [f'printf("{name} %zu\\n", sizeof(struct {name}));' for name in fields]

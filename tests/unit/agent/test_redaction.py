@@ -16,7 +16,7 @@ def seen() -> Observation:
     watched = replace(process(1), exe=f"{HOME}/bin/shop")
     refused = replace(process(2), exe=f"{HOME}/old", refusal=f"reading {HOME}/old failed: too old")
     row = count(watched, 5, 3, 1)
-    row = replace(row, site=replace(row.site, function="example.com/shop.Serve", file=f"{HOME}/shop/cart.go"))
+    row = row._replace(site=replace(row.site, function="example.com/shop.Serve", file=f"{HOME}/shop/cart.go"))
     return observed(watched, refused, site_counts=(row,), pauses=(pause(watched, 1),))
 
 
