@@ -1,6 +1,7 @@
 """Fixtures that every test may use, and the rule that nothing about eBPF is skipped in CI."""
 
 import os
+import signal
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -10,6 +11,12 @@ from gosonde_agent import host
 
 from tests import go_programs, toolchains
 from tests.go_programs import GoProgram
+
+
+def pytest_configure() -> None:
+    """What a shell starts in the background ignores Ctrl-C, and so would all that the tests start."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def missing_for_ebpf() -> list[str]:
