@@ -12,6 +12,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "build" / "bench"
+CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,7 @@ class Row:
         values: Each run's.
         x: The amount of work, where a benchmark varies it; 0 where it does not.
         x_unit: What `x` counts.
+        compared: Whether the values are comparisons already, in each of which 0 says that nothing differs.
     """
 
     benchmark: str
@@ -33,23 +35,38 @@ class Row:
     values: tuple[float, ...]
     x: float = 0.0
     x_unit: str = ""
+    compared: bool = False
 
     @property
     def median(self) -> float:
         """The middle value."""
         return statistics.median(self.values)
 
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """Where the median of endless runs lies, at 95 %; None for fewer than 6 values.
+
+        By order alone, whatever the values' distribution: so often would so few of them lie on one side of it.
+        """
+        count, below, rank = len(self.values), 0.0, 0
+        while (below := below + math.comb(count, rank) / 2**count) <= (1 - CONFIDENCE) / 2:
+            rank += 1
+        ordered = sorted(self.values)
+        return (ordered[rank - 1], ordered[-rank]) if rank else None
+
 
 def table(rows: Sequence[Row]) -> str:
-    """For people: medians with their spread, and how each compares with the first of its benchmark, unit and x."""
+    """For people: medians, the interval in which they lie, the spread, and how each compares with the first like it."""
     first: dict[tuple[str, str, float], float] = {}
-    lines = [f"{'benchmark':12} {'case':28} {'x':>10} {'median':>12} {'least':>12} {'most':>12} {'/ first':>8}  unit"]
+    head = ("median", "95 % from", "to", "least", "most", "/ first")
+    lines = [f"{'benchmark':12} {'case':28} {'x':>10} " + " ".join(f"{name:>10}" for name in head) + "  unit"]
     for row in rows:
-        base = first.setdefault((row.benchmark, row.unit, row.x), row.median)
-        ratio = f"{row.median / base:8.3f}" if base else " " * 8
+        base = 0.0 if row.compared else first.setdefault((row.benchmark, row.unit, row.x), row.median)
+        values = (row.median, *(row.interval or (None, None)), min(row.values), max(row.values))
+        values = (*values, row.median / base if base else None)
+        numbers = " ".join(" " * 10 if value is None else f"{value:10,.4g}" for value in values)
         x = f"{row.x:10,.0f}" if row.x_unit else " " * 10
-        numbers = " ".join(f"{value:12,.4g}" for value in (row.median, min(row.values), max(row.values)))
-        lines.append(f"{row.benchmark:12} {row.case:28} {x} {numbers} {ratio}  {row.unit}")
+        lines.append(f"{row.benchmark:12} {row.case:28} {x} {numbers}  {row.unit}")
     return "\n".join(lines)
 
 

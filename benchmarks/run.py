@@ -7,33 +7,40 @@ values of all runs) and, where matplotlib is installed, pictures beside it.
 import argparse
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import chain
 
-from benchmarks import agents, results, targets
+from benchmarks import agents, calibration, requests, results, targets
+from benchmarks.effort import FULL, QUICK, Effort
 from benchmarks.results import Row
-from benchmarks.targets import FULL, QUICK, Effort
 
 BENCHMARKS: dict[str, Callable[[Effort], Iterator[Row]]] = {
     "life": targets.life,
     "park": targets.park,
     "rates": targets.rates,
-    "requests": targets.requests,
+    **{name: partial(requests.requests, name) for name in requests.SERVERS},
+    "lives": requests.lives,
+    "work": requests.work,
     "budget": targets.budget,
     "reading": lambda effort: agents.readings(effort.rounds),
     "attach": lambda effort: agents.attach(effort.rounds),
+    "calibration": lambda effort: calibration.calibration(effort.rounds),
     "footprint": lambda effort: agents.footprint(4 * effort.seconds),
 }
+#: Names for several.
+GROUPS = {"requests": tuple(requests.SERVERS)}
 
 
 def main() -> int:
     """Measures what the command line names."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHMARKS))
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join((*BENCHMARKS, *GROUPS)))
     parser.add_argument("--quick", action="store_true", help="fewer rounds, less work in each")
     options = parser.parse_args()
-    if unknown := set(options.names) - BENCHMARKS.keys():
-        parser.error(f"no such benchmark: {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}")
+    if unknown := set(options.names) - BENCHMARKS.keys() - GROUPS.keys():
+        parser.error(f"no such benchmark: {', '.join(sorted(unknown))}; there are {', '.join((*BENCHMARKS, *GROUPS))}")
     rows: list[Row] = []
-    for name in options.names or BENCHMARKS:
+    for name in chain.from_iterable(GROUPS.get(name, (name,)) for name in options.names or BENCHMARKS):
         print(f"{name} ...", file=sys.stderr, flush=True)
         rows += BENCHMARKS[name](QUICK if options.quick else FULL)
     print(results.table(rows))

@@ -1,35 +1,21 @@
-"""What probes cost the programs that they are in: goroutines' lives, parks, requests; and whether counts are right."""
+"""What probes cost a goroutine's life and a park; whether counts are right, and the budget is kept, at high rates."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, nullcontext
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
-from gosonde_agent.discovery import procfs
 from gosonde_agent.levels import Level
 from gosonde_agent.sources.ebpf import EbpfSource
 
 from benchmarks import probing
 from benchmarks.agents import agent
+from benchmarks.effort import Effort
 from benchmarks.results import Row
 from tests.go_programs import GoProgram, build
 
 RATES = (1_000, 10_000, 100_000, 300_000, 1_000_000)
 
-
-@dataclass(frozen=True, slots=True)
-class Effort:
-    """How long to measure."""
-
-    rounds: int
-    goroutines: int
-    parks: int
-    seconds: float
-
-
-FULL = Effort(rounds=7, goroutines=200_000, parks=100_000, seconds=5.0)
-QUICK = Effort(rounds=3, goroutines=50_000, parks=30_000, seconds=2.0)
 
 Way = Callable[[GoProgram], AbstractContextManager[object]]
 
@@ -95,42 +81,6 @@ def _counted(probes: EbpfSource, pid: int) -> tuple[int, int]:
     totals = [total for image, own in probes.counters().sites.items() if image.tgid == pid for total in own]
     busiest = max(totals, key=lambda total: total.created, default=None)
     return (busiest.created, busiest.exited) if busiest else (0, 0)
-
-
-def requests(effort: Effort) -> Iterator[Row]:
-    """Requests a second, p99 and CPU of a saturated server, in turn without probes, at each level, under the agent."""
-    for kind in ("http", "streams"):
-        values: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
-        for _ in range(effort.rounds):
-            for case, way in _levels().items():
-                answer = _load(kind, way, effort.seconds)
-                values[case, "requests/s"].append(answer["requests"] / answer["elapsed_ns"] * 1e9)
-                values[case, "p99 µs"].append(answer["p99_ns"] / 1e3)
-                values[case, "µs of the server's CPU per request"].append(answer["cpu_ns"] / answer["requests"] / 1e3)
-        for (case, unit), measured in values.items():
-            yield Row(kind, case, unit, tuple(measured))
-
-
-def _levels() -> dict[str, Way]:
-    return {
-        "no probes": lambda _: nullcontext(),
-        "level full": lambda program: probing.gosonde(program.pid),
-        "level creation": lambda program: probing.gosonde(program.pid, level=Level.CREATION),
-        "level memory": lambda program: probing.gosonde(program.pid, level=Level.MEMORY),
-        "agent, default budget": lambda program: agent(f"--pid={program.pid}"),
-    }
-
-
-def _load(kind: str, way: Way, seconds: float) -> dict[str, int]:
-    with ExitStack() as stack:
-        server = stack.enter_context(GoProgram(build("requests"), kind, env={"GOMAXPROCS": "1"}))
-        arguments = ("load", kind, server.ready["address"], "16")
-        client = stack.enter_context(GoProgram(build("requests"), *arguments, env={"GOMAXPROCS": "1"}))
-        stack.enter_context(way(server))
-        client.ask("load 1500")  # within which the agent has made its steps
-        before = procfs.cpu_ns(server.pid)
-        answer = client.ask(f"load {round(seconds * 1000)}")
-        return answer | {"cpu_ns": procfs.cpu_ns(server.pid) - before}
 
 
 def budget(effort: Effort) -> Iterator[Row]:

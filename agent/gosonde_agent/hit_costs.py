@@ -23,10 +23,10 @@ class HitCosts:
         measured: On this host; otherwise these are the figures of another machine.
     """
 
-    optimized: float = 600.0
-    emulated: float = 600.0
-    single_stepped: float = 5_000.0
-    exited: float = 100.0
+    optimized: float = 1_300.0
+    emulated: float = 1_300.0
+    single_stepped: float = 12_000.0
+    exited: float = 150.0
     measured: bool = False
 
     def of(self, binary: GoBinary, probe: str) -> float:

@@ -1,0 +1,25 @@
+"""How long benchmarks measure."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How long to measure.
+
+    Attributes:
+        blocks: Of slices of load, each `slice_seconds` long.
+        thorough: Whether what is hardly expected to differ is measured as well.
+    """
+
+    rounds: int
+    goroutines: int
+    parks: int
+    seconds: float
+    blocks: int
+    slice_seconds: float
+    thorough: bool
+
+
+FULL = Effort(7, goroutines=200_000, parks=100_000, seconds=5.0, blocks=20, slice_seconds=0.3, thorough=True)
+QUICK = Effort(3, goroutines=50_000, parks=30_000, seconds=2.0, blocks=8, slice_seconds=0.15, thorough=False)
