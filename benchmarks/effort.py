@@ -22,4 +22,4 @@ class Effort:
 
 
 FULL = Effort(7, goroutines=200_000, parks=100_000, seconds=5.0, blocks=20, slice_seconds=0.3, thorough=True)
-QUICK = Effort(3, goroutines=50_000, parks=30_000, seconds=2.0, blocks=8, slice_seconds=0.15, thorough=False)
+QUICK = Effort(3, goroutines=50_000, parks=30_000, seconds=2.0, blocks=16, slice_seconds=0.1, thorough=False)

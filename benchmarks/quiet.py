@@ -36,6 +36,16 @@ def on_cpus(cpus: set[int]) -> Iterator[None]:
         os.sched_setaffinity(0, before)
 
 
+@contextlib.contextmanager
+def first() -> Iterator[None]:
+    """Whatever is started inside runs as soon as it can, before everything else on its CPU; this thread only inside."""
+    os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+
+
 def cpu_seconds(cpu: int) -> tuple[float, float]:
     """(stolen by the hypervisor, idle) since the host started, of one CPU."""
     fields = next(line for line in Path("/proc/stat").read_text().splitlines() if line.startswith(f"cpu{cpu} ")).split()

@@ -32,9 +32,9 @@ SERVERS: Mapping[str, Serve] = {
 #: That a handler starts.
 GOROUTINES = (0, 1, 3, 7, 15)
 #: In an answer.
-ITEMS = (8, 24, 48, 96, 192)
+ITEMS = (8, 32, 128)
 #: After it was switched off.
-SETTLE_SECONDS = 0.2
+SETTLE_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +141,7 @@ def lives(effort: Effort) -> Iterator[Row]:
         yield Row("lives", "measured", "µs of CPU more per request", added, x, "goroutines per request")
         yield Row("lives", "calibrated", "µs of CPU more per request", (calibrated,), x, "goroutines per request")
         ratios = tuple(value / calibrated for value in added)
-        yield Row("lives", "measured / calibrated", "", ratios, x, "goroutines per request")
+        yield Row("lives", "measured / calibrated", "times", ratios, x, "goroutines per request")
 
 
 def work(effort: Effort) -> Iterator[Row]:

@@ -115,7 +115,9 @@ def plot(rows: Sequence[Row]) -> list[Path]:
                 axes.set_yscale("log")
             axes.legend()
         else:
-            spread = [[row.median - min(row.values) for row in own], [max(row.values) - row.median for row in own]]
+            ends = [row.interval or (min(row.values), max(row.values)) for row in own]
+            spread = [[row.median - low for row, (low, _) in zip(own, ends, strict=True)]]
+            spread.append([high - row.median for row, (_, high) in zip(own, ends, strict=True)])
             axes.barh([row.case for row in own], [row.median for row in own], xerr=spread)
             axes.invert_yaxis()
         axes.set_title(f"{benchmark}: {unit}")

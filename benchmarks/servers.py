@@ -100,11 +100,11 @@ class Load:
 
 @contextmanager
 def loaded(serve: Callable[[], AbstractContextManager[Server]]) -> Iterator[Load]:
-    """A server on a CPU of its own, and the load on it from another."""
+    """A server on one CPU, and the load on it from another: it stands for other hosts, so it never waits for a CPU."""
     with ExitStack() as stack:
         with quiet.on_cpus({SERVER_CPU}):
             server = stack.enter_context(serve())
-        with quiet.on_cpus({CLIENT_CPU}):
+        with quiet.on_cpus({CLIENT_CPU}), quiet.first():
             arguments = ("load", str(server.port), str(CONNECTIONS), *server.dialect)
             client = stack.enter_context(GoProgram(build("requests"), *arguments))
         yield Load(client, server)

@@ -34,7 +34,7 @@ class Switch(Protocol):
 class Nothing:
     """What shows how far two equal things differ."""
 
-    settle_seconds = 0.3
+    settle_seconds = 0.1
 
     def on(self) -> None:
         """Nothing."""
@@ -46,7 +46,7 @@ class Nothing:
 class Probes:
     """gosonde's probes at one level, and no agent."""
 
-    settle_seconds = 0.3
+    settle_seconds = 0.1
 
     def __init__(self, source: EbpfSource, pid: int, binary: GoBinary, level: Level) -> None:
         self._source = source
@@ -91,7 +91,7 @@ def probes(pid: int, level: Level) -> Iterator[Probes]:
 class Agent:
     """An agent that decides by its default budget; it is stopped, with all probes out, while it is off."""
 
-    settle_seconds = 2.0
+    settle_seconds = 1.8
 
     def __init__(self, running: agents.Agent, pid: int) -> None:
         self._running = running
