@@ -25,6 +25,12 @@ BPF_RINGBUF_OUTPUT(events, EVENT_PAGES);
 
 BPF_PERCPU_ARRAY(hits, struct hits, 1);
 
+/* 1 when the agent sleeps: whoever is hit first sets it to 0 and wakes the agent. */
+BPF_ARRAY(report_next_hit, u32, 1);
+
+/* tgids of processes whose end wakes the agent. */
+BPF_F_TABLE("hash", u32, u32, watched, MAX_IMAGES, BPF_F_NO_PREALLOC);
+
 /* Number of the newest exec; the agent sets where it begins. */
 BPF_ARRAY(last_epoch, u32, 1);
 
@@ -56,13 +62,28 @@ static inline u64 current_id(void)
 #endif
 }
 
+/* Waking the agent costs the target a system call's worth of time, so only what cannot wait does it. */
+static inline void emit(struct event *event, u64 flags)
+{
+	if (events.ringbuf_output(event, sizeof(*event), flags))
+		lose(LOSS_EVENTS_FULL);
+}
+
+/* The hit is counted first, and the agent looks at the count after it has said that it sleeps: one of the two sees. */
 static inline void count_hit(u32 tgid)
 {
 	u32 zero = 0;
 	struct hits *all = hits.lookup(&zero);
+	u32 *asleep = report_next_hit.lookup(&zero);
 
 	if (all)
 		__sync_fetch_and_add(&all->slots[tgid % HIT_SLOTS], 1);
+	if (asleep && *asleep) {
+		struct event event = {.kind = EVENT_HIT, .tgid = tgid};
+
+		*asleep = 0;
+		emit(&event, BPF_RB_FORCE_WAKEUP);
+	}
 }
 
 /* Who was hit: the process, which of its images, and the binary that the probe was attached to. */
@@ -78,11 +99,4 @@ static inline struct image image_of(struct pt_regs *ctx)
 	image.binary = bpf_get_attach_cookie(ctx);
 	count_hit(image.tgid);
 	return image;
-}
-
-/* Waking the agent costs the target a system call's worth of time, so only what cannot wait does it. */
-static inline void emit(struct event *event, u64 flags)
-{
-	if (events.ringbuf_output(event, sizeof(*event), flags))
-		lose(LOSS_EVENTS_FULL);
 }

@@ -80,6 +80,7 @@ enum event_kind {
 	EVENT_EXIT = 2,
 	EVENT_PAUSE = 3,
 	EVENT_CYCLE = 4,
+	EVENT_HIT = 5, /* the first hit since the agent asked for it; nothing else is said */
 };
 
 struct event {

@@ -16,7 +16,7 @@ int on_exec(struct bpf_raw_tracepoint_args *ctx)
 	event.epoch = *newest;
 	if (images.update(&event.tgid, &event.epoch))
 		lose(LOSS_IMAGES_FULL);
-	emit(&event, 0);
+	emit(&event, BPF_RB_FORCE_WAKEUP);
 	return 0;
 }
 
@@ -33,6 +33,6 @@ int on_exit(struct bpf_raw_tracepoint_args *ctx)
 	if (epoch)
 		event.epoch = *epoch;
 	event.at = bpf_ktime_get_ns();
-	emit(&event, BPF_RB_NO_WAKEUP);
+	emit(&event, watched.lookup(&event.tgid) ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP);
 	return 0;
 }

@@ -28,10 +28,11 @@ from gosonde_agent.losses import AGENT_LOSSES
 from gosonde_agent.metering import Meter
 from gosonde_agent.model import Observation, Process, ProcessKey
 from gosonde_agent.processes import GoProcess, Processes
+from gosonde_agent.quiet import Quiet
 from gosonde_agent.reconciliation import Reconciler, Scan
 from gosonde_agent.selection import Selection
 from gosonde_agent.sources import Counters, Image, Source
-from gosonde_agent.sources.records import EVENT_EXEC, EVENT_EXIT, Event
+from gosonde_agent.sources.records import EVENT_EXEC, EVENT_EXIT, EVENT_HIT, Event
 from gosonde_agent.stepping import Stepper
 from gosonde_agent.totals_check import TotalsCheck
 
@@ -64,6 +65,7 @@ class Monitor:
         self._aggregation = Aggregation(source, self._processes)
         self._reconciler = Reconciler(source, self._processes, reconcile_seconds)
         self._governor = Governor(budget or Budget(), self._meter)
+        self._quiet = Quiet(source, self._processes)
         self._glance = Glance(self._processes, self._meter, self._governor)
         self._stepper = Stepper(source, self._processes, self._reconciler, self._governor)
         self._boot_id = procfs.boot_id()
@@ -116,6 +118,10 @@ class Monitor:
                 self._on_exec(event)
             elif event.kind == EVENT_EXIT:
                 self._exits[event.tgid, event.epoch] = event.at
+                if self._processes.get(event.tgid, event.epoch) is not None:
+                    self._quiet.happened()
+            elif event.kind == EVENT_HIT:
+                self._quiet.happened()
             else:
                 self._aggregation.add_event(event)
 
@@ -248,7 +254,7 @@ class Monitor:
             baseline=Baseline(known=from_start),
             totals=TotalsCheck(from_start=from_start),
         )
-        self._processes.add(pid, epoch, process)
+        self._keep(pid, epoch, process)
         self._stepper.join(process)
         if not {"started", "stopped"} <= attachment.binary.points.keys():
             self._losses["pauses_unmeasured"] += 1
@@ -258,8 +264,18 @@ class Monitor:
     ) -> None:
         key = self._key(pid, epoch, start.ticks)
         description = Process(key, path, "", "", start.unix_nano, 0, counted_from_start=False, refusal=str(error))
-        self._processes.add(pid, epoch, GoProcess(None, None, description))
+        self._keep(pid, epoch, GoProcess(None, None, description))
         self._losses["processes_refused"] += 1
+
+    def _keep(self, pid: int, epoch: int, process: GoProcess) -> None:
+        self._processes.add(pid, epoch, process)
+        self._source.report_end(pid, wanted=True)
+        self._quiet.happened()
+
+    def _forget(self, pid: int, epoch: int) -> None:
+        self._processes.remove(pid, epoch)
+        if not self._processes.of_pid(pid):
+            self._source.report_end(pid, wanted=False)
 
     def _key(self, pid: int, epoch: int, start_ticks: int) -> ProcessKey:
         return ProcessKey(self._boot_id, pid, start_ticks, epoch or self._source.first_epoch)
@@ -314,7 +330,10 @@ class Monitor:
 
     def take_reading(self, scan: Scan) -> None:
         """Takes in a reading that has run."""
+        before = dict(self._reconciler.losses)
         self._reconciler.finish(scan)
+        if self._reconciler.losses != before:
+            self._quiet.happened()
 
     def read_due(self) -> None:
         """Reads what is due, here and now."""
@@ -353,11 +372,23 @@ class Monitor:
         """
         return [process.description for process in self._stepper.switch(pid, on=on)]
 
+    # --- sleeping ----------------------------------------------------------------------------------------------------
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nothing has happened for a while."""
+        return self._quiet.lasts and not self._unknown
+
+    def may_sleep(self) -> bool:
+        """Whether nothing happens, and whatever does next makes the source's `event_fd` readable."""
+        return self.is_quiet and not self.is_closing and self._quiet.begin()
+
     # --- telling -----------------------------------------------------------------------------------------------------
 
     def observe(self) -> Observation:
         """Everything that is known now. A process that has ended appears one last time, with its final totals."""
         self._end_those_gone()
+        self._quiet.look()
         counters = self._source.counters()
         for image in counters.sites:
             if (image.tgid, image.epoch) not in self._dismissed and not self._processes.get(image.tgid, image.epoch):
@@ -382,7 +413,7 @@ class Monitor:
                         self._source.forget(image, [total.pc for total in counters.sites.get(image, ())])
                 if process.image is not None:
                     self._aggregation.forget(process.image)
-                self._processes.remove(pid, epoch)
+                self._forget(pid, epoch)
         for pid, epoch in list(self._exits):
             if self._processes.get(pid, epoch) is None and procfs.has_ended(pid, 0):
                 self._source.forget_exec(pid, epoch)

@@ -1,7 +1,6 @@
 """The whole story of the agent's run, top to bottom."""
 
 import asyncio
-import contextlib
 import signal
 import time
 from collections.abc import Callable, Coroutine
@@ -39,6 +38,10 @@ STOP_GRACE_SECONDS = 1.0
 CLOSING_SECONDS = 0.02
 #: How long to wait at least and at most when no process is due to be read.
 LEAST_PAUSE_SECONDS, READING_PAUSE_SECONDS = 0.05, 1.0
+#: An event loop cannot wait without end.
+LONGEST_SECONDS = 3600.0
+#: How often it is told that nothing happens.
+HEARTBEAT_SECONDS = 10.0
 #: Between two times that memory is given back because there is too much of it.
 GIVE_BACK_SECONDS = 60.0
 
@@ -146,6 +149,9 @@ class _Agent:
         self._unknown = asyncio.Event()
         self._effort = Smoothed()
         self._give_back_at = 0.0
+        # Cleared while nothing happens, so that nothing is looked at in vain.
+        self._awake = asyncio.Event()
+        self._awake.set()
         self.stopping = asyncio.Event()
 
     def listen(self, event_fd: int, reread: Callable[[], AgentConfig]) -> None:
@@ -167,6 +173,11 @@ class _Agent:
         self._monitor.poll()
         if self._monitor.has_unknown:
             self._unknown.set()
+        self._wake()
+
+    def _wake(self) -> None:
+        if not self._monitor.is_quiet:
+            self._awake.set()
 
     async def load_unknown(self) -> None:
         """Reads and probes new files, one at a time, so that everything else goes on in between."""
@@ -186,18 +197,26 @@ class _Agent:
         while True:
             scan = self._monitor.next_reading()
             if scan is None:
-                due = self._monitor.reading_due_in()
-                await asyncio.sleep(min(max(due, LEAST_PAUSE_SECONDS), READING_PAUSE_SECONDS))
+                await self._pause_readings(max(self._monitor.reading_due_in(), LEAST_PAUSE_SECONDS))
                 continue
             await asyncio.to_thread(scan.run)
             self._monitor.take_reading(scan)
+            self._wake()
             await asyncio.sleep(self._config.own_budget.pause_after_reading(scan.cpu_seconds, first=scan.first))
+
+    async def _pause_readings(self, due_in: float) -> None:
+        """Until the next reading is due, as far as is known; a process that is found may be due at once."""
+        if self._awake.is_set():
+            await asyncio.sleep(min(due_in, READING_PAUSE_SECONDS))
+        else:
+            await _first_of(self._awake, seconds=due_in)
 
     async def govern(self) -> None:
         """Keeps what the probes cost within the budget."""
         while True:
-            await asyncio.sleep(TICK_SECONDS)
+            await self._awake.wait()
             self._monitor.govern()
+            await asyncio.sleep(TICK_SECONDS)
 
     async def switched(self, pid: int | None, *, on: bool) -> list[Process]:
         """Takes probes out or puts them in again, and returns when that is done.
@@ -205,6 +224,7 @@ class _Agent:
         Raises:
             NotFoundError: No such process is watched.
         """
+        self._awake.set()
         keys = {process.key for process in self._monitor.switch(pid, on=on)}
         while self._monitor.is_closing:
             await asyncio.sleep(CLOSING_SECONDS)
@@ -213,18 +233,23 @@ class _Agent:
 
     def all_off(self) -> None:
         """Takes all probes out, until they are switched on again."""
+        self._awake.set()
         self._monitor.switch(None, on=False)
 
     async def observe_until_stopped(self) -> None:
-        """One observation each interval."""
+        """One observation each interval; while nothing happens, one now and then, and one as soon as something does."""
         while not self.stopping.is_set():
             self._effort.begin()
             self.observe()
             self._effort.end(beside=self._uplink.cpu_seconds)
             self._keep_memory()
             interval = self._config.own_budget.interval(self._config.interval_seconds, self._effort.seconds)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.stopping.wait(), interval)
+            if self._monitor.may_sleep():
+                self._awake.clear()
+                await _first_of(self.stopping, self._awake, seconds=max(interval, HEARTBEAT_SECONDS))
+            else:
+                self._awake.set()
+                await _first_of(self.stopping, seconds=interval)
 
     def _keep_memory(self) -> None:
         """Gives back what is not needed when the agent has more than it may."""
@@ -254,9 +279,18 @@ class _Agent:
             log.warning("configuration not reloaded", reason=str(error))
             return
         logs.set_level(self._config.log_level)
+        self._awake.set()
         self._monitor.select(_selection(self._config))
         self._monitor.set_budget(self._config.target_budget)
         self.observe()
         if ignored:
             log.warning("these keys need a restart", keys=list(ignored))
         log.info("configuration reloaded")
+
+
+async def _first_of(*events: asyncio.Event, seconds: float) -> None:
+    """Returns when one of the events is set, or after so long."""
+    waits = [asyncio.create_task(event.wait()) for event in events]
+    await asyncio.wait(waits, timeout=min(seconds, LONGEST_SECONDS), return_when=asyncio.FIRST_COMPLETED)
+    for wait in waits:
+        wait.cancel()

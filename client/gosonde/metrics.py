@@ -1,6 +1,8 @@
 """A service's own metrics, health and readiness over HTTP: /metrics, /healthz, /readyz."""
 
+import socket
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from threading import Thread
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, make_server
@@ -13,6 +15,8 @@ from gosonde.errors import UnavailableError, UsageError
 
 #: Seconds after which a client that says nothing is let go.
 CLIENT_SECONDS = 10
+#: Between two connections that have it see that it is to stop.
+STOP_SECONDS = 0.1
 
 Reasons = Callable[[], list[str]]
 
@@ -38,11 +42,18 @@ class MetricsServer:
         except (OSError, OverflowError) as error:
             raise UnavailableError(f"http: cannot listen on {address}: {error}; choose another address") from error
         self.port = self._server.server_port
-        Thread(target=self._server.serve_forever, name="http", daemon=True).start()
+        self._address = host, self.port
+        # It waits for connections alone, and does not look now and then whether it is to stop.
+        Thread(target=self._server.serve_forever, args=(None,), name="http", daemon=True).start()
 
     def close(self) -> None:
         """Stops serving."""
-        self._server.shutdown()
+        stop = Thread(target=self._server.shutdown, daemon=True)
+        stop.start()
+        while stop.is_alive():
+            with suppress(OSError):
+                socket.create_connection(self._address, CLIENT_SECONDS).close()
+            stop.join(STOP_SECONDS)
         self._server.server_close()
 
 

@@ -112,6 +112,14 @@ class Source(Protocol):
         """How often any probe was hit, now, by pid modulo the length: an upper bound that is had much faster."""
         ...
 
+    def report_next_hit(self) -> None:
+        """Has the next hit of any probe reported as an event, at once."""
+        ...
+
+    def report_end(self, tgid: int, *, wanted: bool) -> None:
+        """Has the end of a process reported at once, or no longer."""
+        ...
+
     def origin(self, image: Image, pc: int) -> Origin | None:
         """What is known of the first goroutine of a site."""
         ...

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from gosonde_agent.errors import UnsupportedBinaryError
+from gosonde_agent.errors import ProbeError, UnsupportedBinaryError
 from gosonde_agent.golang.binary import GoBinary
 from gosonde_agent.hit_costs import HitCosts
 from gosonde_agent.kernel import possible_cpus
@@ -23,7 +23,7 @@ from gosonde_agent.sources.records import Event
 from gosonde_agent.sources.site_table import SiteTable, images_of, sums_of, totals_of
 
 PROGRAMS = ("on_created", "on_stop", "on_stop_untold", "on_start", "on_mark_termination")
-MAPS = ("sites", "origins", "worlds", "parks", "images", "losses", "hits")
+MAPS = ("sites", "origins", "worlds", "parks", "images", "losses", "hits", "report_next_hit", "watched")
 #: gopc offsets that probes/goroutines.bpf.c has an exit program for.
 EXIT_PROGRAM_OFFSETS = range(240, 353, 8)
 #: By Layout.callerpc.
@@ -113,7 +113,7 @@ class EbpfSource:
 
     @property
     def event_fd(self) -> int:
-        """Readable when something has happened that cannot wait: an exec."""
+        """Readable when something has happened that cannot wait: an exec, and what was asked to be reported."""
         return self._program.map_fd("events")
 
     def attach(self, number: int, binary: GoBinary, fd: int, pid: int | None) -> None:
@@ -240,6 +240,19 @@ class EbpfSource:
         slots = np.frombuffer(value or bytes(records.HITS.itemsize), np.uint64).reshape(-1, records.HIT_SLOTS)
         total: npt.NDArray[np.uint64] = slots.sum(axis=0)
         return total
+
+    def report_next_hit(self) -> None:
+        """Has the next hit of any probe reported as an event that makes `event_fd` readable."""
+        syscalls.update(self._maps["report_next_hit"], bytes(4), struct.pack("<I", 1))
+
+    def report_end(self, tgid: int, *, wanted: bool) -> None:
+        """Has the end of a process make `event_fd` readable, or no longer; when the map is full, it is seen later."""
+        key = struct.pack("<I", tgid)
+        with contextlib.suppress(ProbeError):
+            if wanted:
+                syscalls.update(self._maps["watched"], key, bytes(4))
+            else:
+                syscalls.delete(self._maps["watched"], key)
 
     def _hits(self, worlds: Mapping[Image, WorldTotal], parked: Mapping[Image, int]) -> dict[Image, Hits]:
         """Those of the sites as they were read last."""
