@@ -1,9 +1,9 @@
 """Measures what a hit of a probe costs here: the agent runs a few loops of its own and probes an instruction in each.
 
 The loops lie in a memory file that the agent maps into itself. The programs that run are those that count goroutines,
-so what is measured is a trap, the program and its map together. Between two hits a loop runs through as much code and
-data of its own as the first caches hold, as a real program does: a hit then finds the kernel's part of it gone from
-there, and leaves the loop with its own to fetch again. In a loop that does nothing else a hit costs half. See ADR 0096.
+so what is measured is a trap, the program and its map together. Between two hits a loop runs through code and data
+of its own that fill the first caches, as a real program does: a hit then finds the kernel's part of it gone from
+there, and leaves the loop with its own to fetch again. What a server pays beyond is a margin. See ADR 0096.
 """
 
 import contextlib
@@ -15,23 +15,23 @@ import statistics
 import struct
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gosonde_agent.hit_costs import HitCosts
 from gosonde_agent.sources import syscalls
 
 #: Hits of each of ROUNDS rounds. A stepped instruction costs ten times the others.
 HITS, STEPPED_HITS = 300, 100
-ROUNDS = 5
-#: Servers under load pay 1.1 to 1.4 times of what the loops do: they run for longer between two hits (ADR 0096).
-MARGIN = 1.3
+ROUNDS = 11
+#: Servers under load pay 1.4 to 1.8 times of what the loops do: they use more caches between two hits (ADR 0096).
+MARGIN = 1.6
 #: An exit program's place of g.gopc: any that is loaded anyway.
 EXIT_PROGRAM = "on_exited_288"
 G_BYTES = 512
 #: mov rax, rdx; mov r10, rcx; mov rcx, rsi: rax and rcx are what the programs read.
 ARGUMENTS = bytes.fromhex("4889d0 4989ca 4889f1")
-#: A loop walks over so many lines of code and of data: 32 KiB of each, as the first caches of most processors hold.
-LINE_BYTES, LINES = 64, 512
+#: A loop walks over so many lines of code and of data: 24 KiB of each fill most of a first cache, and fit into it.
+LINE_BYTES, LINES = 64, 384
 #: add r8d, [r10 + 4 bytes]; jmp, over the rest of the line, to the next
 TOUCH, ONWARD = bytes.fromhex("450382"), b"\xe9" + struct.pack("<i", LINE_BYTES - 12)
 #: dec rdi; jnz, 4 bytes how far
@@ -41,6 +41,7 @@ RETURN, NOTHING, TRAP = b"\xc3", b"\x90", b"\xcc"
 LOOP_BYTES = (LINES + 2) * LINE_BYTES
 
 SIGNATURE = ctypes.CFUNCTYPE(None, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_void_p, ctypes.c_void_p)
+Memory = ctypes.Array[ctypes.c_char]
 Release = Callable[[list[int]], None]
 
 
@@ -65,9 +66,9 @@ WALK = b"".join(
 NOP = _Loop(bytes.fromhex("0f1f440000"))  # of 5 bytes
 PUSH = _Loop(b"\x55", b"\x5d")  # push rbp; pop rbp
 MOVE = _Loop(bytes.fromhex("4d89c8"))  # mov r8, r9
-#: No loop is probed twice: the kernel takes its time to close a probe, and a loop is measured without one first.
-OPTIMIZED, EMULATED, STEPPED, EXITING = range(4)
-LOOPS = (NOP, PUSH, MOVE, PUSH)
+#: No loop is probed twice: the kernel takes its time to close a probe.
+OPTIMIZED, EMULATED, STEPPED, EXITING, UNPROBED = range(5)
+LOOPS = (NOP, PUSH, MOVE, PUSH, PUSH)
 
 
 def measure(function_fd: Callable[[str], int], release: Release) -> HitCosts:
@@ -119,29 +120,32 @@ def _mapped() -> Iterator[tuple[str, int]]:
 
 @dataclass(frozen=True, slots=True)
 class _Bench:
-    """The mapped loops, and who closes probes."""
+    """The mapped loops, the memory that they read, and who closes probes."""
 
     path: str
     address: int
     release: Release
+    g: Memory = field(default_factory=lambda: ctypes.create_string_buffer(G_BYTES))
+    data: Memory = field(default_factory=lambda: ctypes.create_string_buffer(LINES * LINE_BYTES))
 
     def cost(self, loop: int, program: int, hits: int) -> float:
         """Nanoseconds that a hit adds to a server, by what it adds to the loop."""
-        start = loop * LOOP_BYTES
-        function = SIGNATURE(self.address + start)
-        g, data = ctypes.create_string_buffer(G_BYTES), ctypes.create_string_buffer(LINES * LINE_BYTES)
-
-        def nanoseconds() -> float:
-            before = time.thread_time_ns()
-            function(hits, 0, ctypes.addressof(g), ctypes.addressof(data))
-            return (time.thread_time_ns() - before) / hits
-
-        nanoseconds()  # the first walk touches each page
-        unprobed = min(nanoseconds() for _ in range(ROUNDS))
-        descriptors = [syscalls.open_uprobe(self.path, start + len(ARGUMENTS), os.getpid())]
+        place = loop * LOOP_BYTES + len(ARGUMENTS)
+        descriptors = [syscalls.open_uprobe(self.path, place, os.getpid())]
         try:
             descriptors.append(syscalls.link(program, descriptors[0], 0))
-            nanoseconds()  # the first hit makes the map's element
-            return MARGIN * max(statistics.median(nanoseconds() for _ in range(ROUNDS)) - unprobed, 0.0)
+            self._nanoseconds(loop, hits)  # the first hit makes the map's element, the first walk touches each page
+            self._nanoseconds(UNPROBED, hits)
+            added = statistics.median(
+                self._nanoseconds(loop, hits) - self._nanoseconds(UNPROBED, hits) for _ in range(ROUNDS)
+            )
+            return MARGIN * max(added, 0.0)
         finally:
             self.release(descriptors)
+
+    def _nanoseconds(self, loop: int, times: int) -> float:
+        """Thread CPU time of one turn of a loop."""
+        function = SIGNATURE(self.address + loop * LOOP_BYTES)
+        before = time.thread_time_ns()
+        function(times, 0, ctypes.addressof(self.g), ctypes.addressof(self.data))
+        return (time.thread_time_ns() - before) / times
