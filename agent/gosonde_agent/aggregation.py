@@ -9,9 +9,8 @@ from gosonde.clock import steady_unix_nano
 from gosonde_agent.carry import UNATTRIBUTED, Carry
 from gosonde_agent.golang.binary import GoBinary
 from gosonde_agent.golang.layouts import stop_reason
-from gosonde_agent.golang.wait_reasons import wait_reason
 from gosonde_agent.kernel import monotonic_to_unix_nano
-from gosonde_agent.model import GcCycle, GcTotal, Observation, ParkCount, Pause, Site, SiteCount
+from gosonde_agent.model import GcCycle, GcTotal, Observation, Pause, Site, SiteCount
 from gosonde_agent.processes import GoProcess, Processes
 from gosonde_agent.sources import Counters, Image, SiteTotal, Source
 from gosonde_agent.sources.records import EVENT_PAUSE, PROBE_CREATED, Event
@@ -67,7 +66,6 @@ class Aggregation:
             taken_unix_nano=steady_unix_nano(),
             processes=tuple(process.description for process in self._processes),
             site_counts=tuple(count for process in watched for count in self._site_counts(process, counters)),
-            park_counts=tuple(count for process in watched for count in _park_counts(process, counters)),
             pauses=pauses,
             gc_cycles=cycles,
             gc_totals=tuple(_gc_total(process, counters) for process in watched),
@@ -165,11 +163,3 @@ class Aggregation:
 def _gc_total(process: GoProcess, counters: Counters) -> GcTotal:
     total = counters.worlds.get(process.image) if process.image is not None else None
     return GcTotal(process.key, *total) if total is not None else GcTotal(process.key, 0, 0, 0)
-
-
-def _park_counts(process: GoProcess, counters: Counters) -> list[ParkCount]:
-    if process.image is None or process.binary is None:
-        return []
-    minor = process.binary.version.minor
-    reasons = counters.parks.get(process.image, {})
-    return [ParkCount(process.key, wait_reason(minor, code), count) for code, count in sorted(reasons.items())]

@@ -129,7 +129,7 @@ class Governor:
         cpu_ns = max(newest.cpu_ns - before.cpu_ns, 1)
         seconds = max(newest.at - before.at, 1e-3)
         allowed = self.allowed_ns(process.description.exe, cpu_ns, seconds)
-        hits = newest.hits.less(before.hits)
+        hits = newest.hits.less(before.hits)._replace(parked=0)  # no level has those: see parking
         if process.level is Level.FULL:
             full = account.cost_ns(hits)
             return Load(full, account.cost_ns(Hits(created=hits.created)), allowed, cpu_ns)

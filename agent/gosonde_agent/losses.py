@@ -27,6 +27,7 @@ AGENT_LOSSES: Mapping[str, str] = {
     "processes_refused": "Go processes that are not probed; `gosonde processes` says why.",
     "pauses_unmeasured": "Processes whose stops of the world cannot be measured because no probe point is proved.",
     **MEMORY_LOSSES,
+    "park_windows_put_off": "Windows for counting parks that were not opened: the budget had nothing left for them.",
     "uplink_events_dropped": "Pauses and GC cycles dropped because the spool was full or they were too old.",
     "uplink_processes_dropped": "Processes whose last totals were dropped: the spool was full, or they were too old.",
     "spool_writes_failed": "Observations that the spool's disk did not take; they are kept in memory instead.",

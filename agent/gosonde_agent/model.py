@@ -99,11 +99,24 @@ class SiteCount(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ParkCount:
-    """How often goroutines of a process parked for one reason (runtime.waitReason.String)."""
+    """How often goroutines of a process parked for one reason (runtime.waitReason.String): an estimate from windows.
+
+    Attributes:
+        parked: How many parks were really counted.
+        parks: How many there were in `covered_ns`; with 95 % between `parks_low` and `parks_high`, which is None when
+            nothing bounds the number from above.
+        windows: How many windows this rests on, with a length of `sampled_ns` together.
+    """
 
     process: ProcessKey
     wait_reason: str
     parked: int
+    parks: int
+    parks_low: int
+    parks_high: int | None
+    windows: int
+    sampled_ns: int
+    covered_ns: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ service, or `gosonde trace`), all from one thread.
 
 import time
 from collections import OrderedDict, defaultdict, deque
+from collections.abc import Mapping
 from dataclasses import replace
 
 import structlog
@@ -27,11 +28,12 @@ from gosonde_agent.kernel import monotonic_to_unix_nano
 from gosonde_agent.losses import AGENT_LOSSES
 from gosonde_agent.metering import Meter
 from gosonde_agent.model import Observation, Process, ProcessKey
+from gosonde_agent.parking import Parking, ParkSampler
 from gosonde_agent.processes import GoProcess, Processes
 from gosonde_agent.quiet import Quiet
 from gosonde_agent.reconciliation import Reconciler, Scan
 from gosonde_agent.selection import Selection
-from gosonde_agent.sources import Counters, Image, Source
+from gosonde_agent.sources import Counters, Hits, Image, Source
 from gosonde_agent.sources.records import EVENT_EXEC, EVENT_EXIT, EVENT_HIT, Event
 from gosonde_agent.stepping import Stepper
 from gosonde_agent.totals_check import TotalsCheck
@@ -54,6 +56,8 @@ class Monitor:
         reconcile_seconds: float = 0.0,
         costs: HitCosts | None = None,
         budget: Budget | None = None,
+        *,
+        parks: bool = False,
     ) -> None:
         self._source = source
         self._selection = selection
@@ -68,6 +72,8 @@ class Monitor:
         self._quiet = Quiet(source, self._processes)
         self._glance = Glance(self._processes, self._meter, self._governor)
         self._stepper = Stepper(source, self._processes, self._reconciler, self._governor)
+        sampler = ParkSampler(source, self._processes, self._governor, self._meter, costs or HitCosts())
+        self._parks = sampler if parks else None
         self._boot_id = procfs.boot_id()
         self._execs: OrderedDict[tuple[int, int], int] = OrderedDict()
         self._exits: dict[tuple[int, int], int] = {}
@@ -352,8 +358,24 @@ class Monitor:
     def govern(self) -> None:
         """Changes the level of whatever costs more than its budget, or much less; measures that where it can matter."""
         if not self._glance.suffices(self._source.hit_slots()):
-            self._meter.measure(self._source.hits())
+            self._meter.measure(self._with_parks(self._source.hits()))
             self._stepper.govern()
+
+    def _with_parks(self, hits: Mapping[Image, Hits]) -> Mapping[Image, Hits]:
+        return self._parks.with_parks(hits) if self._parks else hits
+
+    def next_parking(self) -> Parking | None:
+        """A window on parks that is due, if there is one: run it in any thread, then hand it back."""
+        return self._parks.next() if self._parks else None
+
+    def parking_due_in(self) -> float:
+        """Seconds until parks are due to be counted, as far as is known now."""
+        return self._parks.due_in() if self._parks else float("inf")
+
+    def take_parking(self, parking: Parking) -> None:
+        """Takes in a window that has run."""
+        if self._parks:
+            self._parks.finish(parking)
 
     def set_budget(self, budget: Budget) -> None:
         """Holds to another budget from now on."""
@@ -393,12 +415,15 @@ class Monitor:
         for image in counters.sites:
             if (image.tgid, image.epoch) not in self._dismissed and not self._processes.get(image.tgid, image.epoch):
                 self._learn(image)
-        self._meter.measure(counters.hits)
+        self._meter.measure(self._with_parks(counters.hits))
         for process in self._processes:
             if process.carry is not None and process.description.precise is not process.precise:
                 process.description = replace(process.description, precise=process.precise)
         losses = {**counters.losses, **self._losses, **self._reconciler.losses}
         observation = replace(self._aggregation.observe(counters, losses), probe_costs=tuple(self._meter.rows()))
+        if self._parks:
+            losses = {**observation.losses, **self._parks.losses}
+            observation = replace(observation, park_counts=tuple(self._parks.rows()), losses=losses)
         self._forget_ended(counters)
         return observation
 
@@ -413,6 +438,8 @@ class Monitor:
                         self._source.forget(image, [total.pc for total in counters.sites.get(image, ())])
                 if process.image is not None:
                     self._aggregation.forget(process.image)
+                    if self._parks:
+                        self._parks.forget(process.image)
                 self._forget(pid, epoch)
         for pid, epoch in list(self._exits):
             if self._processes.get(pid, epoch) is None and procfs.has_ended(pid, 0):

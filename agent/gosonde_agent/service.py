@@ -92,7 +92,8 @@ async def _run(config: AgentConfig, reread: Callable[[], AgentConfig]) -> None:
     except GosondeError:
         await server.stop(0)
         raise
-    monitor = Monitor(source, _selection(config), config.reconcile_seconds, costs, config.target_budget)
+    selection = _selection(config)
+    monitor = Monitor(source, selection, config.reconcile_seconds, costs, config.target_budget, parks=config.park)
     agent = _Agent(config, monitor, uplink, latest, redaction)
     agent.listen(source.event_fd, reread)
     notifier = Notifier()
@@ -166,7 +167,8 @@ class _Agent:
 
     def work(self) -> list[Coroutine[None, None, None]]:
         """What goes on all the time beside the observations."""
-        return [self.load_unknown(), self.read_memory(), self.govern()]
+        work = [self.load_unknown(), self.read_memory(), self.govern()]
+        return [*work, self.count_parks()] if self._config.park else work
 
     def on_event(self) -> None:
         """Takes in what the kernel reports; new files wait for `load_unknown`."""
@@ -217,6 +219,15 @@ class _Agent:
             await self._awake.wait()
             self._monitor.govern()
             await asyncio.sleep(TICK_SECONDS)
+
+    async def count_parks(self) -> None:
+        """Counts parks in one file at a time, for a short while and in a thread, so that everything else goes on."""
+        while True:
+            if (parking := self._monitor.next_parking()) is None:
+                await asyncio.sleep(max(self._monitor.parking_due_in(), LEAST_PAUSE_SECONDS))
+                continue
+            await asyncio.to_thread(parking.window.run)
+            self._monitor.take_parking(parking)
 
     async def switched(self, pid: int | None, *, on: bool) -> list[Process]:
         """Takes probes out or puts them in again, and returns when that is done.

@@ -110,8 +110,9 @@ class Stepper:
                 process.carry = Carry(process.births)
             process.carry.freeze(process.told(totals.get(process.image, ()) if process.image else ()), process.level)
         try:
-            extra = self._source.extra_probes if decision.level is Level.FULL else frozenset()
-            self._source.set_probes(number, PROBES[decision.level] | extra)
+            if decision.level is Level.OFF:
+                self._source.end_parks(number)
+            self._source.set_probes(number, PROBES[decision.level])
         except GosondeError as error:
             log.warning("the level could not be changed", reason=str(error))
             return

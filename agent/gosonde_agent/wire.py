@@ -43,6 +43,8 @@ REASONS = {
     Reason.OPERATOR: model_pb2.STEP_REASON_OPERATOR,
 }
 
+PARK_COUNTS = ("parked", "parks", "parks_low", "parks_high", "windows", "sampled_ns", "covered_ns")
+
 #: For annotations elsewhere.
 ObservationMessage = model_pb2.Observation
 Request = ingest_pb2.StreamObservationsRequest
@@ -198,7 +200,8 @@ def _encode_counts(
 def _encode_parks(counters: model_pb2.ParkCounters, rows: Sequence[ParkCount], index: Mapping[ProcessKey, int]) -> None:
     counters.process.extend(_positions(rows, index))
     counters.wait_reason.extend([text(row.wait_reason) for row in rows])
-    counters.parked.extend([row.parked for row in rows])
+    for name in PARK_COUNTS:
+        getattr(counters, name).extend([getattr(row, name) or 0 for row in rows])
 
 
 def _encode_pauses(pauses: model_pb2.Pauses, rows: Sequence[Pause], index: Mapping[ProcessKey, int]) -> None:

@@ -41,7 +41,7 @@ def decode(message: model_pb2.Observation) -> Observation:
         taken_unix_nano=message.taken_unix_nano,
         processes=processes,
         site_counts=tuple(_site_counts(message, processes)),
-        park_counts=tuple(ParkCount(*row) for row in _rows(message.park_counters, keys, ("wait_reason", "parked"))),
+        park_counts=tuple(_park_counts(message.park_counters, keys)),
         pauses=tuple(
             Pause(*row) for row in _rows(message.pauses, keys, ("ordinal", "start_unix_nano", "duration_ns", "reason"))
         ),
@@ -103,6 +103,14 @@ def _site_counts(message: model_pb2.Observation, processes: Sequence[Process]) -
     for process, pc, *counts in _rows(message.site_counters, processes, columns):
         site = sites.get((process.build_id, pc)) or Site(process.build_id, pc, "", "", 0)
         yield SiteCount(process.key, site, *counts)
+
+
+def _park_counts(message: model_pb2.ParkCounters, keys: Sequence[ProcessKey]) -> Iterator[ParkCount]:
+    # What an older agent left in its spool is no estimate.
+    if len(message.parks) or not len(message.process):
+        for row in _rows(message, keys, ("wait_reason", *wire.PARK_COUNTS)):
+            key, reason, parked, parks, low, high, *base = row
+            yield ParkCount(key, reason, parked, parks, low, high or None, *base)
 
 
 def _rows(table: Message, processes: Sequence[Any], names: Sequence[str]) -> Iterator[tuple[Any, ...]]:

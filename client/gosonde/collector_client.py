@@ -102,6 +102,21 @@ class SiteRow:
 
 
 @dataclass(frozen=True, slots=True)
+class ParkRow:
+    """Parks of a process for one reason in `covered_ns`, with 95 % between the bounds; None: nothing bounds them."""
+
+    host: str
+    process: ProcessName
+    wait_reason: str
+    parks: int
+    parks_low: int
+    parks_high: int | None
+    windows: int
+    sampled_ns: int
+    covered_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class Pause:
     """A stop of the world."""
 
@@ -193,6 +208,11 @@ class CollectorClient:
         """Every site: running processes first, then the most live goroutines."""
         request = collector_pb2.ListSitesRequest(filter=_filter(host, pid))
         return [_site(row) for row in self._call(self._stub.ListSites, request).rows]
+
+    def parks(self, host: str = "", pid: int = 0) -> list[ParkRow]:
+        """Every estimate of parks: running processes first, then the most parks."""
+        request = collector_pb2.ListParksRequest(filter=_filter(host, pid))
+        return [_park(row) for row in self._call(self._stub.ListParks, request).rows]
 
     def gc(self, host: str = "", pid: int = 0, limit: int = 0) -> list[GcRow]:
         """The newest `limit` cycles of each process, newest first; 0 leaves the number to the collector."""
@@ -314,6 +334,20 @@ def _site(row: collector_pb2.SiteRow) -> SiteRow:
     name = ProcessName(row.process.pid, row.exe)
     live = row.baseline + row.created - row.exited
     return SiteRow(row.host, name, site.function, site.file, site.line, row.created, row.exited, live)
+
+
+def _park(row: collector_pb2.ParkRow) -> ParkRow:
+    return ParkRow(
+        row.host,
+        ProcessName(row.process.pid, row.exe),
+        row.wait_reason,
+        row.parks,
+        row.parks_low,
+        row.parks_high if row.HasField("parks_high") else None,
+        row.windows,
+        row.sampled_ns,
+        row.covered_ns,
+    )
 
 
 def _cycle(row: collector_pb2.GcCycleRow) -> GcRow:

@@ -130,7 +130,8 @@ class Batch:
     Attributes:
         site_counters: process, pc, created, exited, baseline (goroutines that lived when counting began), mismatch (by
             how many live goroutines the process's memory had more than the events when the agent read it last).
-        park_counters: process, wait_reason, parked.
+        park_counters: process, wait_reason, parked (really counted), then the estimate (all 0 without one): parks,
+            parks_low, parks_high (0 when nothing bounds it), windows, sampled_ns, covered_ns.
         pauses: process, ordinal, start_unix_nano, duration_ns, reason.
         gc_cycles: process, ordinal, start_unix_nano, end_unix_nano.
         gc_totals: process, cycles, pauses, gc_pause_ns.
@@ -196,6 +197,22 @@ class SiteTotal:
     created: int
     exited: int
     baseline: int
+
+
+@dataclass(frozen=True, slots=True)
+class ParkTotal:
+    """How often goroutines of a process parked for one reason in `covered_ns`: the newest estimate."""
+
+    host: str
+    process: ProcessKey
+    exe: str
+    wait_reason: str
+    parks: int
+    parks_low: int
+    parks_high: int | None
+    windows: int
+    sampled_ns: int
+    covered_ns: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,6 +82,15 @@ class QueryService(FindingService):
         cycles = await self._worker.run(self._store.gc_cycles, query_wire.process_filter(request.filter), limit)
         return collector_pb2.ListGcCyclesResponse(rows=map(query_wire.gc_cycle_row, cycles))
 
+    async def ListParks(  # noqa: N802
+        self,
+        request: collector_pb2.ListParksRequest,
+        context: Context,  # noqa: ARG002
+    ) -> collector_pb2.ListParksResponse:
+        """See collector.proto."""
+        totals = await self._worker.run(self._store.parks, query_wire.process_filter(request.filter))
+        return collector_pb2.ListParksResponse(rows=map(query_wire.park_row, totals))
+
     async def ListFindings(  # noqa: N802
         self,
         request: collector_pb2.ListFindingsRequest,

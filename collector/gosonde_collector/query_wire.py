@@ -7,7 +7,16 @@ from gosonde_collector.analysis.finding import Finding
 from gosonde_collector.evidence.model import GoroutineProfile
 from gosonde_collector.evidence.parse import Profile
 from gosonde_collector.ingest import wire as ingest_wire
-from gosonde_collector.model import GcCycle, KnownProcess, ProcessFilter, ProcessKey, Site, SiteTotal, SnapshotKind
+from gosonde_collector.model import (
+    GcCycle,
+    KnownProcess,
+    ParkTotal,
+    ProcessFilter,
+    ProcessKey,
+    Site,
+    SiteTotal,
+    SnapshotKind,
+)
 from gosonde_collector.snapshot_requests import Taken
 
 LEVELS = {name: number for number, name in ingest_wire.LEVELS.items()}
@@ -101,6 +110,22 @@ def site_row(total: SiteTotal) -> collector_pb2.SiteRow:
         created=total.created,
         exited=total.exited,
         baseline=total.baseline,
+    )
+
+
+def park_row(total: ParkTotal) -> collector_pb2.ParkRow:
+    """A row of ListParks."""
+    return collector_pb2.ParkRow(
+        host=total.host,
+        process=_key(total.process),
+        exe=total.exe,
+        wait_reason=total.wait_reason,
+        parks=total.parks,
+        parks_low=total.parks_low,
+        parks_high=total.parks_high,
+        windows=total.windows,
+        sampled_ns=total.sampled_ns,
+        covered_ns=total.covered_ns,
     )
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gosonde_agent.golang.binary import GoBinary
+from gosonde_agent.sources.park_window import ParkWindow
 from gosonde_agent.sources.records import Event
 
 
@@ -63,7 +64,6 @@ class Counters:
 
     sites: Mapping[Image, Sequence[SiteTotal]] = field(default_factory=dict)
     worlds: Mapping[Image, WorldTotal] = field(default_factory=dict)
-    parks: Mapping[Image, Mapping[int, int]] = field(default_factory=dict)
     hits: Mapping[Image, Hits] = field(default_factory=dict)
     losses: Mapping[str, int] = field(default_factory=dict)
 
@@ -73,8 +73,6 @@ class Source(Protocol):
 
     #: Every exec has a larger epoch; images that are older than the source have epoch 0.
     first_epoch: int
-    #: Probes that level full has beside the usual ones.
-    extra_probes: frozenset[str]
 
     def attach(self, number: int, binary: GoBinary, fd: int, pid: int | None) -> None:
         """Watches one process, or (None) all that run the open file, now or later. Image.binary will be `number`."""
@@ -86,6 +84,17 @@ class Source(Protocol):
 
     def set_probes(self, number: int, probes: Collection[str]) -> None:
         """Changes which probes of an attached binary are there; those that it has no point for never are."""
+        ...
+
+    def park_window(self, number: int, seconds: float, pids: Collection[int]) -> ParkWindow | None:
+        """A window in which the parks of a file are counted, to be run before the next is asked for.
+
+        None when the file is attached no longer. `pids` are the processes whose CPU time is wanted.
+        """
+        ...
+
+    def end_parks(self, number: int) -> None:
+        """Takes the park probe out of a file now, if it is there or about to come; see `is_closing`."""
         ...
 
     def is_closing(self, number: int) -> bool:

@@ -5,7 +5,7 @@ import os
 import struct
 import time
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -18,9 +18,10 @@ from gosonde_agent.hit_costs import HitCosts
 from gosonde_agent.kernel import possible_cpus
 from gosonde_agent.losses import KERNEL_LOSSES
 from gosonde_agent.sources import Counters, Hits, Image, Origin, SiteTotal, WorldTotal, calibration, records, syscalls
+from gosonde_agent.sources.park_window import ParkWindow
 from gosonde_agent.sources.program import Program
 from gosonde_agent.sources.records import Event
-from gosonde_agent.sources.site_table import SiteTable, images_of, sums_of, totals_of
+from gosonde_agent.sources.site_table import SiteTable, images_of, totals_of
 
 PROGRAMS = ("on_created", "on_stop", "on_stop_untold", "on_start", "on_mark_termination")
 MAPS = ("sites", "origins", "worlds", "parks", "images", "losses", "hits", "report_next_hit", "watched")
@@ -42,6 +43,7 @@ class _Attached:
         programs: By probe, in the order in which they are attached.
         open: The perf event and the link of each probe that is there.
         closing: Probes that are being taken out.
+        window: The newest one in which parks are counted, whether it is over or not.
     """
 
     fd: int
@@ -50,6 +52,7 @@ class _Attached:
     programs: dict[str, str]
     open: dict[str, list[int]] = field(default_factory=dict)
     closing: list[Future[None]] = field(default_factory=list)
+    window: ParkWindow | None = None
 
     def wait(self) -> None:
         """Returns when nothing that was taken out can be hit any more."""
@@ -58,7 +61,7 @@ class _Attached:
 
 
 class EbpfSource:
-    """Probes in the kernel. `parks` adds the hot probe at runtime.gopark.
+    """Probes in the kernel. `parks` makes ready the hot probe at runtime.gopark, for windows.
 
     Raises:
         NotPermittedError: Privileges or bcc are missing.
@@ -67,8 +70,6 @@ class EbpfSource:
 
     def __init__(self, *, parks: bool) -> None:
         self._program = Program()
-        self._parks = parks
-        self.extra_probes = frozenset({"parked"} if parks else ())
         self._cpus = possible_cpus()
         self._table = SiteTable()
         self._pending: list[Event] = []
@@ -131,7 +132,7 @@ class EbpfSource:
             raise UnsupportedBinaryError(f"no probe reads g.gopc at offset {binary.layout.gopc}")
         self._attached[number] = _Attached(fd, pid, binary, self._programs(number, binary))
         try:
-            self.set_probes(number, self._attached[number].programs.keys() - (set() if self._parks else {"parked"}))
+            self.set_probes(number, self._attached[number].programs.keys() - {"parked"})
         except BaseException:
             self.detach(number)
             raise
@@ -175,10 +176,37 @@ class EbpfSource:
             raise
         attached.open |= opened
 
+    def park_window(self, number: int, seconds: float, pids: Collection[int]) -> ParkWindow | None:
+        """A window in which the parks of a file are counted; None when the file is attached no longer."""
+        attached = self._attached.get(number)
+        if attached is None:
+            return None
+        program = self._program.function_fd(attached.programs["parked"])
+        place = f"/proc/self/fd/{attached.fd}", attached.binary.file_offsets["parked"], attached.pid
+
+        def open_probe() -> list[int]:
+            event = syscalls.open_uprobe(*place)
+            try:
+                return [event, syscalls.link(program, event, number)]
+            except BaseException:
+                _close([event])
+                raise
+
+        attached.window = ParkWindow(open_probe, self._read_parks, self._forget_parks, seconds, pids)
+        return attached.window
+
+    def end_parks(self, number: int) -> None:
+        """Takes the park probe out of a file now, if it is there or about to come."""
+        if (attached := self._attached.get(number)) and attached.window:
+            attached.window.end()
+
     def is_closing(self, number: int) -> bool:
         """Whether a probe that was taken out can still be hit."""
         attached = self._attached.get(number)
-        return attached is not None and not all(future.done() for future in attached.closing)
+        if attached is None:
+            return False
+        has_window = attached.window is not None and attached.window.is_closing
+        return has_window or not all(future.done() for future in attached.closing)
 
     def _stop_program(self, number: int, binary: GoBinary) -> str:
         if binary.layout.has_stop_reason:
@@ -190,10 +218,13 @@ class EbpfSource:
 
     def detach(self, number: int) -> None:
         """Takes the probes out, the creation probe last of the pair; when this returns, no process can hit them."""
+        self.end_parks(number)
         if attached := self._attached.pop(number, None):
             for descriptors in reversed(attached.open.values()):
                 _close(descriptors)
             attached.wait()
+            if attached.window:
+                attached.window.wait()
         syscalls.delete(self._program.map_fd("gc_stop_callers"), struct.pack("<I", number))
 
     def events(self) -> list[Event]:
@@ -204,9 +235,8 @@ class EbpfSource:
 
     def counters(self) -> Counters:
         """All totals. Reading 1,000 sites takes well under a millisecond: a batch a system call."""
-        sites, worlds, parks = self._read_sites(), self._read_worlds(), self._read_parks()
-        parked = {image: sum(reasons.values()) for image, reasons in parks.items()}
-        return Counters(sites, worlds, parks, self._hits(worlds, parked), self._read_losses())
+        sites, worlds = self._read_sites(), self._read_worlds()
+        return Counters(sites, worlds, self._hits(worlds), self._read_losses())
 
     def _read(self, name: str, key: np.dtype, value: np.dtype, slots: int) -> tuple[npt.NDArray, npt.NDArray]:  # type: ignore[type-arg]
         keys, values = syscalls.read_all(self._maps[name], key.itemsize, value.itemsize * slots)
@@ -226,13 +256,9 @@ class EbpfSource:
         return self._read_losses()
 
     def hits(self) -> dict[Image, Hits]:
-        """How often probes were hit."""
+        """How often probes were hit, but for the park probe."""
         self._table.update(*self._read("sites", records.SITE_KEY, records.SITE_COUNT, self._cpus))
-        parked: Mapping[Image, int] = {}
-        if self._parks:
-            keys, parks = self._read("parks", records.PARK_KEY, np.dtype("<u8"), self._cpus)
-            parked = sums_of(keys["image"], parks)
-        return self._hits(self._read_worlds(), parked)
+        return self._hits(self._read_worlds())
 
     def hit_slots(self) -> npt.NDArray[np.uint64]:
         """How often any probe was hit, by pid modulo the length; one system call."""
@@ -254,13 +280,13 @@ class EbpfSource:
             else:
                 syscalls.delete(self._maps["watched"], key)
 
-    def _hits(self, worlds: Mapping[Image, WorldTotal], parked: Mapping[Image, int]) -> dict[Image, Hits]:
+    def _hits(self, worlds: Mapping[Image, WorldTotal]) -> dict[Image, Hits]:
         """Those of the sites as they were read last."""
         sums = self._table.sums
         hits: dict[Image, Hits] = {}
-        for image in {*sums, *parked, *worlds}:
+        for image in {*sums, *worlds}:
             world = worlds.get(image, WorldTotal(0, 0, 0))
-            hits[image] = Hits(*sums.get(image, (0, 0)), parked.get(image, 0), world.pauses, world.cycles)
+            hits[image] = Hits(*sums.get(image, (0, 0)), pauses=world.pauses, cycles=world.cycles)
         return hits
 
     def _read_worlds(self) -> dict[Image, WorldTotal]:
@@ -270,14 +296,18 @@ class EbpfSource:
         return {image: WorldTotal(*total) for image, total in zip(images_of(keys), totals, strict=True)}
 
     def _read_parks(self) -> dict[Image, dict[int, int]]:
-        if not self._parks:
-            return {}
+        """Of the window that is open: it has the map for itself."""
         keys, values = self._read("parks", records.PARK_KEY, np.dtype("<u8"), self._cpus)
         parks: dict[Image, dict[int, int]] = defaultdict(dict)
         columns = (keys["reason"].tolist(), values.sum(axis=1).tolist())
         for image, reason, count in zip(images_of(keys["image"]), *columns, strict=True):
             parks[image][reason] = count
         return parks
+
+    def _forget_parks(self) -> None:
+        keys, _ = self._read("parks", records.PARK_KEY, np.dtype("<u8"), self._cpus)
+        for key in keys:
+            syscalls.delete(self._maps["parks"], key.tobytes())
 
     def _read_losses(self) -> dict[str, int]:
         values = (syscalls.lookup(self._maps["losses"], struct.pack("<I", i), 8) for i in range(len(KERNEL_LOSSES)))

@@ -1,7 +1,6 @@
 """What the kernel counted per site, grouped by image. What has not changed since the last look costs very little."""
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -71,11 +70,3 @@ def images_of(keys: Array) -> list[Image]:
     """IMAGE[n] as tuples."""
     columns = (keys[name].tolist() for name in ("tgid", "epoch", "binary"))
     return [Image(*image) for image in zip(*columns, strict=True)]
-
-
-def sums_of(images: Array, values: Array) -> Mapping[Image, int]:
-    """The sum of all values (u64[n, cpus]) of each image."""
-    sums: defaultdict[Image, int] = defaultdict(int)
-    for image, value in zip(images_of(images), values.sum(axis=1).tolist(), strict=True):
-        sums[image] += value
-    return sums

@@ -17,6 +17,7 @@ MODULES: tuple[str, ...] = (
     "processes",
     "sites",
     "gc",
+    "parks",
     "snapshot",
     "pprof",
     "backup",

@@ -50,6 +50,7 @@ KINDS = {
 }
 
 PROBE_COSTS = ("probe_ns", "cpu_ns", "target_ppm", "core_ppm")
+PARK_ESTIMATES = ("parks", "parks_low", "parks_high", "windows", "sampled_ns", "covered_ns")
 
 Columnar = (
     model_pb2.SiteCounters
@@ -139,7 +140,7 @@ def decode_batch(stream: Stream, request: ingest_pb2.StreamObservationsRequest) 
         tuple(_process(number, process) for number, process in enumerate(seen.processes)),
         _sites(seen.site_names),
         _site_counters(seen.site_counters, count),
-        _columns("park_counters", seen.park_counters, count, ("parked",), ("wait_reason",)),
+        _park_counters(seen.park_counters, count),
         _columns("pauses", seen.pauses, count, ("ordinal", "start_unix_nano", "duration_ns"), ("reason",)),
         _columns("gc_cycles", seen.gc_cycles, count, ("ordinal", "start_unix_nano", "end_unix_nano")),
         _columns("gc_totals", seen.gc_totals, count, ("cycles", "pauses", "gc_pause_ns")),
@@ -212,6 +213,15 @@ def _site_counters(message: model_pb2.SiteCounters, processes: int) -> Columns:
         values = getattr(message, name) or [0] * len(message.pc)
         found[name] = numbers(f"site_counters.{name}", values, signed=signed)
     equal_lengths("site_counters", [len(column) for column in found.values()])
+    return found
+
+
+def _park_counters(message: model_pb2.ParkCounters, processes: int) -> Columns:
+    """The counters; older agents send no estimates."""
+    found = dict(_columns("park_counters", message, processes, ("parked",), ("wait_reason",)))
+    for name in PARK_ESTIMATES:
+        found[name] = numbers(f"park_counters.{name}", getattr(message, name) or [0] * len(message.parked))
+    equal_lengths("park_counters", [len(column) for column in found.values()])
     return found
 
 

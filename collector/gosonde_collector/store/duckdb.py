@@ -21,6 +21,7 @@ from gosonde_collector.model import (
     GcTotal,
     KnownProcess,
     Loss,
+    ParkTotal,
     ProcessFilter,
     ProcessKey,
     Site,
@@ -73,6 +74,10 @@ class DuckDBStore:
     def sites(self, which: ProcessFilter) -> list[SiteTotal]:
         """See Store."""
         return [rows.site_total(row) for row in self._select(queries.sites(which.all_runs), which.host, which.pid)]
+
+    def parks(self, which: ProcessFilter) -> list[ParkTotal]:
+        """See Store."""
+        return [rows.park_total(row) for row in self._select(queries.PARKS, which.host, which.pid)]
 
     def clock_offsets(self) -> dict[str, int]:
         """See Store."""

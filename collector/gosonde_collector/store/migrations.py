@@ -31,6 +31,14 @@ MIGRATIONS: Final[dict[int, Sequence[str]]] = {
         "ALTER TABLE snapshot_groups ADD COLUMN stack_bytes BIGINT DEFAULT 0",
     ),
     8: ("ALTER TABLE site_counters ADD COLUMN mismatch BIGINT DEFAULT 0",),
+    9: (
+        "ALTER TABLE park_counters ADD COLUMN parks BIGINT DEFAULT 0",
+        "ALTER TABLE park_counters ADD COLUMN parks_low BIGINT DEFAULT 0",
+        "ALTER TABLE park_counters ADD COLUMN parks_high BIGINT DEFAULT 0",
+        "ALTER TABLE park_counters ADD COLUMN windows BIGINT DEFAULT 0",
+        "ALTER TABLE park_counters ADD COLUMN sampled_ns BIGINT DEFAULT 0",
+        "ALTER TABLE park_counters ADD COLUMN covered_ns BIGINT DEFAULT 0",
+    ),
 }
 SCHEMA_VERSION: Final = max(MIGRATIONS)
 

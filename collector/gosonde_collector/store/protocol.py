@@ -12,6 +12,7 @@ from gosonde_collector.model import (
     GcTotal,
     KnownProcess,
     Loss,
+    ParkTotal,
     ProcessFilter,
     ProcessKey,
     Site,
@@ -40,6 +41,9 @@ class Store(Protocol):
 
     def sites(self, which: ProcessFilter) -> list[SiteTotal]:
         """The latest totals of every site: running processes first, then the most live goroutines."""
+
+    def parks(self, which: ProcessFilter) -> list[ParkTotal]:
+        """The newest estimate for each wait reason: running processes first, then the most parks."""
 
     def clock_offsets(self) -> dict[str, int]:
         """By how many nanoseconds each host's clock is ahead of the collector's (negative: behind), of late.

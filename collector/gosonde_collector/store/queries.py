@@ -57,6 +57,18 @@ ORDER BY p.ended_unix_nano > 0, t.baseline + t.created - t.exited DESC, t.create
 """
 
 
+#: The newest estimates: a bound may fall with each window.
+PARKS: Final = f"""
+SELECT p.host, {KEY}, p.exe, t.wait_reason, t.parks, t.parks_low, t.parks_high, t.windows, t.sampled_ns, t.covered_ns
+FROM (
+    SELECT * FROM park_counters
+    QUALIFY row_number() OVER (PARTITION BY process, wait_reason ORDER BY sequence DESC) = 1
+) AS t
+JOIN ({CHOSEN}) AS p ON p.process = t.process
+WHERE t.windows > 0
+ORDER BY p.ended_unix_nano > 0, t.parks DESC, p.host, p.pid, t.wait_reason
+"""
+
 #: The batch that took least, of those that were stored in the last five minutes in which any was.
 CLOCK_OFFSETS: Final = """
 SELECT host, max(taken_unix_nano - stored_unix_nano) FROM batches

@@ -20,6 +20,7 @@ from gosonde_collector.model import (
     GcCycle,
     GcTotal,
     KnownProcess,
+    ParkTotal,
     Pause,
     Process,
     ProcessKey,
@@ -65,6 +66,12 @@ def site_total(row: Row) -> SiteTotal:
     """From queries.SITES."""
     host, boot_id, pid, ticks, epoch, exe, *site, created, exited, baseline = row
     return SiteTotal(host, ProcessKey(boot_id, pid, ticks, epoch), exe, Site(*site), created, exited, baseline)
+
+
+def park_total(row: Row) -> ParkTotal:
+    """From queries.PARKS."""
+    host, boot_id, pid, ticks, epoch, exe, reason, parks, low, high, *base = row
+    return ParkTotal(host, ProcessKey(boot_id, pid, ticks, epoch), exe, reason, parks, low, high or None, *base)
 
 
 def gc_total(row: Row) -> GcTotal:

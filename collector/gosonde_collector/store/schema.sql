@@ -31,8 +31,11 @@ CREATE TABLE IF NOT EXISTS site_counters (
     baseline BIGINT, mismatch BIGINT
 );
 
+-- Estimates of the parks in `covered_ns`. A parks_high of 0: nothing bounds them from above. Without windows there is no
+-- estimate: a former version counted `parked` all the time.
 CREATE TABLE IF NOT EXISTS park_counters (
-    process BIGINT, sequence BIGINT, taken_unix_nano BIGINT, wait_reason VARCHAR, parked BIGINT
+    process BIGINT, sequence BIGINT, taken_unix_nano BIGINT, wait_reason VARCHAR, parked BIGINT,
+    parks BIGINT, parks_low BIGINT, parks_high BIGINT, windows BIGINT, sampled_ns BIGINT, covered_ns BIGINT
 );
 
 -- (process, ordinal) identifies a pause and a cycle; a row may be there more than once.

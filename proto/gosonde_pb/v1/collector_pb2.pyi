@@ -408,6 +408,98 @@ class ListGcCyclesResponse(_message.Message):
 Global___ListGcCyclesResponse: _TypeAlias = ListGcCyclesResponse  # noqa: Y015
 
 @_typing.final
+class ParkRow(_message.Message):
+    """How often goroutines of a process parked for one reason: the columns of ParkCounters."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HOST_FIELD_NUMBER: _builtins.int
+    PROCESS_FIELD_NUMBER: _builtins.int
+    EXE_FIELD_NUMBER: _builtins.int
+    WAIT_REASON_FIELD_NUMBER: _builtins.int
+    PARKS_FIELD_NUMBER: _builtins.int
+    PARKS_LOW_FIELD_NUMBER: _builtins.int
+    PARKS_HIGH_FIELD_NUMBER: _builtins.int
+    WINDOWS_FIELD_NUMBER: _builtins.int
+    SAMPLED_NS_FIELD_NUMBER: _builtins.int
+    COVERED_NS_FIELD_NUMBER: _builtins.int
+    host: _builtins.str
+    exe: _builtins.str
+    wait_reason: _builtins.str
+    parks: _builtins.int
+    parks_low: _builtins.int
+    parks_high: _builtins.int
+    """Absent when nothing bounds the number from above."""
+    windows: _builtins.int
+    sampled_ns: _builtins.int
+    covered_ns: _builtins.int
+    @_builtins.property
+    def process(self) -> _model_pb2.ProcessKey: ...
+    def __init__(
+        self,
+        *,
+        host: _builtins.str = ...,
+        process: _model_pb2.ProcessKey | None = ...,
+        exe: _builtins.str = ...,
+        wait_reason: _builtins.str = ...,
+        parks: _builtins.int = ...,
+        parks_low: _builtins.int = ...,
+        parks_high: _builtins.int | None = ...,
+        windows: _builtins.int = ...,
+        sampled_ns: _builtins.int = ...,
+        covered_ns: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_parks_high", b"_parks_high", "parks_high", b"parks_high", "process", b"process"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_parks_high", b"_parks_high", "covered_ns", b"covered_ns", "exe", b"exe", "host", b"host", "parks", b"parks", "parks_high", b"parks_high", "parks_low", b"parks_low", "process", b"process", "sampled_ns", b"sampled_ns", "wait_reason", b"wait_reason", "windows", b"windows"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__parks_high: _TypeAlias = _typing.Literal["parks_high"]  # noqa: Y015
+    _WhichOneofArgType__parks_high: _TypeAlias = _typing.Literal["_parks_high", b"_parks_high"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__parks_high) -> _WhichOneofReturnType__parks_high | None: ...
+
+Global___ParkRow: _TypeAlias = ParkRow  # noqa: Y015
+
+@_typing.final
+class ListParksRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FILTER_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def filter(self) -> Global___ProcessFilter: ...
+    def __init__(
+        self,
+        *,
+        filter: Global___ProcessFilter | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListParksRequest: _TypeAlias = ListParksRequest  # noqa: Y015
+
+@_typing.final
+class ListParksResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROWS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def rows(self) -> _containers.RepeatedCompositeFieldContainer[Global___ParkRow]: ...
+    def __init__(
+        self,
+        *,
+        rows: _abc.Iterable[Global___ParkRow] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["rows", b"rows"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListParksResponse: _TypeAlias = ListParksResponse  # noqa: Y015
+
+@_typing.final
 class Witness(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

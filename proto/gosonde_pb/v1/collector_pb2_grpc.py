@@ -55,6 +55,11 @@ class CollectorServiceStub:
                 request_serializer=gosonde_dot_v1_dot_collector__pb2.ListGcCyclesRequest.SerializeToString,
                 response_deserializer=gosonde_dot_v1_dot_collector__pb2.ListGcCyclesResponse.FromString,
                 _registered_method=True)
+        self.ListParks = channel.unary_unary(
+                '/gosonde.v1.CollectorService/ListParks',
+                request_serializer=gosonde_dot_v1_dot_collector__pb2.ListParksRequest.SerializeToString,
+                response_deserializer=gosonde_dot_v1_dot_collector__pb2.ListParksResponse.FromString,
+                _registered_method=True)
         self.ListFindings = channel.unary_unary(
                 '/gosonde.v1.CollectorService/ListFindings',
                 request_serializer=gosonde_dot_v1_dot_collector__pb2.ListFindingsRequest.SerializeToString,
@@ -111,6 +116,12 @@ class CollectorServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListGcCycles(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListParks(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -179,6 +190,11 @@ def add_CollectorServiceServicer_to_server(servicer, server):
                     servicer.ListGcCycles,
                     request_deserializer=gosonde_dot_v1_dot_collector__pb2.ListGcCyclesRequest.FromString,
                     response_serializer=gosonde_dot_v1_dot_collector__pb2.ListGcCyclesResponse.SerializeToString,
+            ),
+            'ListParks': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListParks,
+                    request_deserializer=gosonde_dot_v1_dot_collector__pb2.ListParksRequest.FromString,
+                    response_serializer=gosonde_dot_v1_dot_collector__pb2.ListParksResponse.SerializeToString,
             ),
             'ListFindings': grpc.unary_unary_rpc_method_handler(
                     servicer.ListFindings,
@@ -320,6 +336,33 @@ class CollectorService:
             '/gosonde.v1.CollectorService/ListGcCycles',
             gosonde_dot_v1_dot_collector__pb2.ListGcCyclesRequest.SerializeToString,
             gosonde_dot_v1_dot_collector__pb2.ListGcCyclesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListParks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gosonde.v1.CollectorService/ListParks',
+            gosonde_dot_v1_dot_collector__pb2.ListParksRequest.SerializeToString,
+            gosonde_dot_v1_dot_collector__pb2.ListParksResponse.FromString,
             options,
             channel_credentials,
             insecure,

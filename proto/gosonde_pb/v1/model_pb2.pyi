@@ -334,13 +334,22 @@ Global___SiteCounters: _TypeAlias = SiteCounters  # noqa: Y015
 
 @_typing.final
 class ParkCounters(_message.Message):
-    """Columns of equal length: one row per (process, wait reason). Empty unless the park probe is on."""
+    """Columns of equal length: one row per (process, wait reason). Estimates from short windows in which parks are counted;
+    empty unless that is asked for. An older agent, whose probe was there all the time, leaves all columns behind `parked`
+    empty.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
     PROCESS_FIELD_NUMBER: _builtins.int
     WAIT_REASON_FIELD_NUMBER: _builtins.int
     PARKED_FIELD_NUMBER: _builtins.int
+    PARKS_FIELD_NUMBER: _builtins.int
+    PARKS_LOW_FIELD_NUMBER: _builtins.int
+    PARKS_HIGH_FIELD_NUMBER: _builtins.int
+    WINDOWS_FIELD_NUMBER: _builtins.int
+    SAMPLED_NS_FIELD_NUMBER: _builtins.int
+    COVERED_NS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def process(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
     @_builtins.property
@@ -348,17 +357,43 @@ class ParkCounters(_message.Message):
         """As runtime.waitReason.String names it."""
 
     @_builtins.property
-    def parked(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def parked(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """How many parks were really counted."""
+
+    @_builtins.property
+    def parks(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """How many there were in covered_ns; with 95 % not less than parks_low and not more than parks_high."""
+
+    @_builtins.property
+    def parks_low(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def parks_high(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """0: nothing bounds the number from above."""
+
+    @_builtins.property
+    def windows(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """How many windows of the process this rests on, and how long they were together."""
+
+    @_builtins.property
+    def sampled_ns(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def covered_ns(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
     def __init__(
         self,
         *,
         process: _abc.Iterable[_builtins.int] | None = ...,
         wait_reason: _abc.Iterable[_builtins.str] | None = ...,
         parked: _abc.Iterable[_builtins.int] | None = ...,
+        parks: _abc.Iterable[_builtins.int] | None = ...,
+        parks_low: _abc.Iterable[_builtins.int] | None = ...,
+        parks_high: _abc.Iterable[_builtins.int] | None = ...,
+        windows: _abc.Iterable[_builtins.int] | None = ...,
+        sampled_ns: _abc.Iterable[_builtins.int] | None = ...,
+        covered_ns: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["parked", b"parked", "process", b"process", "wait_reason", b"wait_reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["covered_ns", b"covered_ns", "parked", b"parked", "parks", b"parks", "parks_high", b"parks_high", "parks_low", b"parks_low", "process", b"process", "sampled_ns", b"sampled_ns", "wait_reason", b"wait_reason", "windows", b"windows"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
