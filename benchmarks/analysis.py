@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 from gosonde_collector.analysis.analyst import Analyst
+from gosonde_collector.ingest.wire import PARK_ESTIMATES
 from gosonde_collector.model import Batch, Process, ProcessFilter, ProcessKey, Site, Stream
 from gosonde_collector.store.duckdb import DuckDBStore, open_store
 from numpy.typing import NDArray
@@ -85,7 +86,8 @@ class Fleet:
         }
         taken = self.began + int(self.sequence * self.interval * SECOND) + host * SECOND // 200
         empty = np.empty(0, np.int64)
-        parks = {"process": empty, "wait_reason": empty.astype(object), "parked": empty}
+        parks = dict.fromkeys(("process", "parked", *PARK_ESTIMATES), empty)
+        parks = {**parks, "wait_reason": empty.astype(object)}
         pauses = dict.fromkeys(("process", "ordinal", "start_unix_nano", "duration_ns"), empty)
         cycles = dict.fromkeys(("process", "ordinal", "start_unix_nano", "end_unix_nano"), empty)
         totals = dict.fromkeys(("process", "cycles", "pauses", "gc_pause_ns"), empty)

@@ -11,12 +11,24 @@ from gosonde_pb.v1 import model_pb2
 
 from tests.collector_process import GOSONDE, PATIENCE_S, AgentStream, CollectorProcess, eventually, leak
 
-QUERIES = ("findings", "processes", "sites", "gc")
+QUERIES = ("findings", "processes", "sites", "gc", "parks")
+#: Columns: the second row has no upper bound.
+PARKS = model_pb2.ParkCounters(
+    process=[0, 0, 0],
+    wait_reason=["select", "chan receive", "sleep"],
+    parked=[300, 9_000, 2],
+    parks=[12_300, 350_000, 80],
+    parks_low=[12_000, 300_000, 5],
+    parks_high=[12_750, 0, 410],
+    windows=[3, 3, 3],
+    sampled_ns=[150_000_000] * 3,
+    covered_ns=[6_150_000_000] * 3,
+)
 
 
 @pytest.fixture(scope="module")
 def collector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CollectorProcess]:
-    """Knows one process with a leak and a GC cycle."""
+    """Knows one process with a leak, a GC cycle and parks."""
     with CollectorProcess(tmp_path_factory.mktemp("collector")) as running:
         with AgentStream(running.address) as agent, running.client() as client:
             for sequence, seen in enumerate(leak(seconds=50, per_second=50), 1):
@@ -29,6 +41,7 @@ def collector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CollectorPro
                         process=[0], ordinal=[0], start_unix_nano=[start], duration_ns=[2_500_000], reason=["GC"]
                     )
                 )
+                seen.park_counters.MergeFrom(PARKS)
                 agent.observe(sequence, seen)
             assert eventually(client, "opened")
         yield running
@@ -125,6 +138,23 @@ def test_gc_as_json(collector: CollectorProcess) -> None:
     }
 
 
+def test_parks_as_json(collector: CollectorProcess) -> None:
+    first, second, third = document(collector, "parks")
+    assert second == {
+        "host": "web-1",
+        "process": {"pid": 4711, "exe": "/srv/app"},
+        "wait_reason": "select",
+        "parks": 12_300,
+        "parks_low": 12_000,
+        "parks_high": 12_750,
+        "windows": 3,
+        "sampled_ns": 150_000_000,
+        "covered_ns": 6_150_000_000,
+    }
+    assert (first["wait_reason"], first["parks_low"], first["parks_high"]) == ("chan receive", 300_000, None)
+    assert third["wait_reason"] == "sleep"
+
+
 @pytest.mark.parametrize("query", QUERIES)
 def test_another_host_or_pid_gives_an_empty_list(collector: CollectorProcess, query: str) -> None:
     assert document(collector, query, "--host", "web-1", "--pid", "4711")
@@ -144,6 +174,7 @@ def test_people_read_where_how_many_how_fast_and_why(collector: CollectorProcess
         ("processes", ("web-1", "4711", "/srv/app", "go1.24.11", "52,500")),
         ("sites", ("main.site_42", "main.go:42", "2,500")),
         ("gc", ("2.5 ms", "GC 2.5 ms")),
+        ("parks", ("12,300 ± 4 %", "at least 300,000", "5 to 410", "chan receive", "6.15 s", "/srv/app")),
     ],
 )
 def test_people_read_tables(collector: CollectorProcess, query: str, words: tuple[str, ...]) -> None:

@@ -164,12 +164,3 @@ def test_a_process_that_execs_another_program_is_counted_as_two(go_program: Star
         images = [process for (pid, _), process in watch.processes.items() if pid == program.pid]
         assert [process.exe for process in sorted(images, key=lambda p: p.started_unix_nano)][-1] == str(successor)
         assert len(images) == 2
-
-
-def test_parks_are_counted_by_wait_reason_when_that_is_asked_for(go_program: Start) -> None:
-    program = go_program("churn")
-    with watching(pid=program.pid, parks=True) as watch:
-        program.ask("run 20000")
-        watch.observe()
-        reasons = {reason for pid, reason in watch.parks if pid == program.pid}
-        assert reasons & {"semacquire", "sync.WaitGroup.Wait"}, reasons

@@ -224,26 +224,3 @@ def test_a_process_that_a_rule_denies_pays_nothing_for_its_sibling(go_program: S
         assert {image.tgid for image in monitor._source.hits()} == {meant.pid}
     finally:
         monitor.close()
-
-
-def test_parks_count_against_the_budget_and_are_probed_again_at_level_full(go_program: Start) -> None:
-    program = go_program("bench")
-    # Creations and exits alone would fit.
-    monitor = Monitor(EbpfSource(parks=True), Selection(pids=frozenset({program.pid})), 1.0, HitCosts(), Budget(0.03))
-    try:
-        monitor.watch(program.pid)
-        monitor.govern()
-        program.ask("pingpong 200000")
-        monitor.govern()
-        assert level(monitor.observe()) is Level.CREATION
-        read(monitor)
-        before = sum(hits.parked for hits in monitor._source.hits().values())
-        assert before > 200_000
-        program.ask("pingpong 1000")
-        assert sum(hits.parked for hits in monitor._source.hits().values()) == before
-        monitor.switch(program.pid, on=False)
-        monitor.switch(program.pid, on=True)
-        program.ask("pingpong 1000")
-        assert sum(hits.parked for hits in monitor._source.hits().values()) >= before + 1_000
-    finally:
-        monitor.close()

@@ -45,7 +45,7 @@ def running_agent(folder: Path, pid: int) -> Iterator[subprocess.Popen[bytes]]:
 def test_results_are_right_through_attaching_and_detaching_under_load(go_program: Start, version: str) -> None:
     program = go_program("load", version=version)
     for _ in range(5):
-        with watching(pid=program.pid, parks=True) as watch:
+        with watching(pid=program.pid) as watch:
             rounds = program.ask("status")["rounds"]
             while program.ask("status")["rounds"] < rounds + 3:
                 time.sleep(0.01)

@@ -21,7 +21,6 @@ class Watch:
     processes: dict[tuple[int, int], Process] = field(default_factory=dict)
     sites: dict[tuple[int, int, Site], SiteCount] = field(default_factory=dict)
     totals: dict[tuple[int, int], GcTotal] = field(default_factory=dict)
-    parks: dict[tuple[int, str], int] = field(default_factory=dict)
     pauses: list[Pause] = field(default_factory=list)
     cycles: list[GcCycle] = field(default_factory=list)
     losses: Mapping[str, int] = field(default_factory=dict)
@@ -38,8 +37,6 @@ class Watch:
             self.sites[row.process.pid, row.process.exec_epoch, row.site] = row
         for total in observation.gc_totals:
             self.totals[total.process.pid, total.process.exec_epoch] = total
-        for park in observation.park_counts:
-            self.parks[park.process.pid, park.wait_reason] = park.parked
         self.pauses += observation.pauses
         self.cycles += observation.gc_cycles
         self.losses = observation.losses
@@ -77,10 +74,10 @@ class Watch:
 
 
 @contextlib.contextmanager
-def watching(*, exe: str = "", pid: int = 0, parks: bool = False) -> Iterator[Watch]:
+def watching(*, exe: str = "", pid: int = 0) -> Iterator[Watch]:
     """Watches the processes of one file, or one process."""
     selection = Selection((exe,) if exe else (), frozenset({pid} if pid else ()))
-    monitor = Monitor(EbpfSource(parks=parks), selection)
+    monitor = Monitor(EbpfSource(parks=False), selection)
     try:
         monitor.scan()
         watch = Watch(monitor)

@@ -37,7 +37,7 @@ def total(of: Process, cycles: int) -> GcTotal:
 
 
 def park(of: Process, parked: int, reason: str = "chan receive") -> ParkCount:
-    return ParkCount(of.key, reason, parked)
+    return ParkCount(of.key, reason, parked, 50 * parked, 40 * parked, None, 3, 30_000_000, 6_000_000_000)
 
 
 def observed(*processes: Process, taken: int = 1, **tables: tuple[object, ...]) -> Observation:

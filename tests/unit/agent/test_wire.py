@@ -21,13 +21,14 @@ from gosonde_pb.v1 import agent_pb2, model_pb2
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.agent.observations import count, observed, pause, process, site
+from tests.unit.agent.observations import count, observed, park, pause, process, site
 
 U32 = st.integers(0, 2**32 - 1)
 U64 = st.integers(0, 2**64 - 1)
 TIME = st.integers(0, 2**63 - 1)
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 KEYS = st.builds(ProcessKey, TEXT, U32, U64, U32)
+PARKS = st.builds(ParkCount, KEYS, TEXT, U64, U64, U64, st.none() | st.integers(1, 2**64 - 1), U64, U64, U64)
 STEPS = st.lists(st.builds(Step, TIME, st.sampled_from(Level), st.sampled_from(Reason), U64), max_size=3).map(tuple)
 #: A refused process has no level.
 PROCESS = st.builds(
@@ -57,7 +58,7 @@ def observations(draw: st.DrawFn) -> Observation:
         draw(TIME),
         tuple(processes),
         tuple(draw(st.lists(counts, max_size=8))),
-        tuple(draw(st.lists(st.builds(ParkCount, keys, TEXT, U64), max_size=4))),
+        tuple(draw(st.lists(PARKS.flatmap(lambda row: keys.map(lambda key: replace(row, process=key))), max_size=4))),
         tuple(draw(st.lists(st.builds(Pause, keys, U64, TIME, U64, TEXT), max_size=4))),
         tuple(draw(st.lists(st.builds(GcCycle, keys, U64, TIME, TIME), max_size=4))),
         tuple(draw(st.lists(st.builds(GcTotal, keys, U64, U64, U64), max_size=4))),
@@ -145,6 +146,13 @@ def test_columns_of_different_length_are_refused() -> None:
     del message.site_counters.exited[1]
     with pytest.raises(InvalidInputError, match=r"SiteCounters: columns of different length.*'exited': 1"):
         wire_decode.decode(message)
+
+
+def test_parks_that_an_older_agent_counted_are_no_estimate() -> None:
+    message = wire.encode(observed(process(), park_counts=(park(process(), 3),)))
+    for column in ("parks", "parks_low", "parks_high", "windows", "sampled_ns", "covered_ns"):
+        message.park_counters.ClearField(column)
+    assert wire_decode.decode(message).park_counts == ()
 
 
 @given(st.binary(max_size=300))

@@ -31,6 +31,9 @@ def process(key: ProcessKey = KEY, **changes: Any) -> Process:
     return Process(key, **{**values, **changes})
 
 
+PARKS = ("parked", "parks", "parks_low", "parks_high", "windows", "sampled_ns", "covered_ns")
+
+
 def columns(names: Sequence[str], rows: Sequence[Sequence[object]]) -> Columns:
     """Rows as columns."""
     values = list(zip(*rows, strict=True)) if rows else [()] * len(names)
@@ -50,7 +53,7 @@ def batch(
     stream: Stream = STREAM,
     processes: Sequence[Process] | None = None,
     sites: Sequence[Site] = (SITE,),
-    parks: Sequence[tuple[int, str, int]] = (),
+    parks: Sequence[tuple[int, str, int, int, int, int, int, int, int]] = (),
     pauses: Sequence[tuple[int, int, int, int, str]] = (),
     cycles: Sequence[tuple[int, int, int, int]] = (),
     totals: Sequence[tuple[int, int, int, int]] = (),
@@ -72,7 +75,7 @@ def batch(
             ("process", "pc", "created", "exited", "baseline", "mismatch"),
             [(*row, baseline, mismatch) for row in counters],
         ),
-        columns(("process", "wait_reason", "parked"), parks),
+        columns(("process", "wait_reason", *PARKS), parks),
         columns(("process", "ordinal", "start_unix_nano", "duration_ns", "reason"), pauses),
         columns(("process", "ordinal", "start_unix_nano", "end_unix_nano"), cycles),
         columns(("process", "cycles", "pauses", "gc_pause_ns"), totals),

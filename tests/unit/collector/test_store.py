@@ -236,6 +236,21 @@ def timed(tmp_path: Path, clock: list[int]) -> Iterator[DuckDBStore]:
     opened.close()
 
 
+def test_the_newest_estimate_of_parks_counts_and_its_bounds_may_come_closer(store: DuckDBStore) -> None:
+    store.append([batch(1, parks=[(0, "select", 2, 50, 10, 0, 3, 7, 8), (0, "sleep", 1, 90, 60, 99, 3, 7, 8)])])
+    store.append([batch(2, parks=[(0, "select", 4, 95, 70, 99, 4, 9, 10)])])
+    newest = [(row.wait_reason, row.parks, row.parks_low, row.parks_high, row.windows) for row in store.parks(ALL)]
+    assert newest == [("select", 95, 70, 99, 4), ("sleep", 90, 60, 99, 3)]
+    assert store.parks(ProcessFilter(pid=4242)) == []
+
+
+def test_an_estimate_of_parks_may_have_no_upper_bound_and_what_an_older_agent_counted_is_none(
+    store: DuckDBStore,
+) -> None:
+    store.append([batch(1, parks=[(0, "select", 2, 50, 10, 0, 3, 7, 8), (0, "sleep", 1000, 0, 0, 0, 0, 0, 0)])])
+    assert [(row.wait_reason, row.parks_high) for row in store.parks(ALL)] == [("select", None)]
+
+
 @pytest.mark.parametrize("wrong_ns", [0, 30 * HOUR, -30 * HOUR], ids=["right", "ahead", "behind"])
 def test_what_is_too_old_goes_but_the_totals_of_what_runs_stay(
     timed: DuckDBStore, clock: list[int], wrong_ns: int
@@ -244,7 +259,15 @@ def test_what_is_too_old_goes_but_the_totals_of_what_runs_stay(
     store = timed
     resting = replace(SITE, pc=0x2000)
     store.append(
-        [batch(1, counters=[(0, resting.pc, 7, 3)], parks=[(0, "select", 1)], totals=[(0, 1, 2, 3)], losses={"x": 1})]
+        [
+            batch(
+                1,
+                counters=[(0, resting.pc, 7, 3)],
+                parks=[(0, "select", 1, 5, 3, 9, 3, 1, 2)],
+                totals=[(0, 1, 2, 3)],
+                losses={"x": 1},
+            )
+        ]
     )
     for n in range(2, 101):
         clock[0] = START + n * SECOND
@@ -252,6 +275,7 @@ def test_what_is_too_old_goes_but_the_totals_of_what_runs_stay(
         store.append([batch(n, counters=[(0, SITE.pc, n, 0)], losses={"x": n}, taken_unix_nano=taken)])
     store.expire(START + 90 * SECOND)
     assert sorted(totals(store)) == [(7, 3), (100, 0)]
+    assert [row.parks for row in store.parks(ALL)] == [5]
     series = store.site_series("web-1", KEY, SITE.pc, HOUR)
     assert series
     assert int(series.created[1]) == 89
