@@ -10,13 +10,14 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import chain
 
-from benchmarks import agents, calibration, requests, results, targets
+from benchmarks import agents, calibration, parking, requests, results, targets
 from benchmarks.effort import FULL, QUICK, Effort
 from benchmarks.results import Row
 
 BENCHMARKS: dict[str, Callable[[Effort], Iterator[Row]]] = {
     "life": targets.life,
     "park": targets.park,
+    "parking": lambda effort: parking.parking(1 + effort.rounds // 4, 6 * effort.seconds),
     "rates": targets.rates,
     **{name: partial(requests.requests, name) for name in requests.SERVERS},
     "lives": requests.lives,

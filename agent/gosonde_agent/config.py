@@ -65,7 +65,7 @@ class AgentConfig:
         target_overhead: Other limits for executables that match, "GLOB=PERCENT" or "GLOB=off"; the first match counts.
         pprof: Executables that may be asked for their own profiles, "GLOB=http://127.0.0.1:PORT/debug/pprof" or
             "GLOB=unix:PATH"; the first match counts.
-        park: Count parks by wait reason. Parking is hot: the probe costs the target more than all others.
+        park: Estimate parks by wait reason, from short windows. Parking is hot: the probe cannot stay.
         reconcile_seconds: Least time between two readings of a process's memory, 1 to 86400; a large process is read
             more rarely, so that reading takes one percent of a CPU at most. 0 reads it only when it is found.
         spool_mb: Largest size of what waits for a collector on disk, in MiB, 1 to 65536.

@@ -31,6 +31,7 @@ def runtime_metrics(newest: Observation, pauses: Pauses) -> Iterator[Metric]:
     yield cycles_metric((owners[total.process], total.cycles) for total in newest.gc_totals if total.process in owners)
     yield pauses.histograms.metric()
     yield from _cost_metrics(newest, owners)
+    yield from _park_metrics(newest, owners)
 
 
 def _owners(observation: Observation) -> dict[ProcessKey, Owner]:
@@ -50,6 +51,20 @@ def _cost_metrics(newest: Observation, owners: dict[ProcessKey, Owner]) -> Itera
         share.add_metric(of, row.target_ppm / 1e6)
         core.add_metric(of, row.core_ppm / 1e6)
     return iter((spent, cpu, share, core))
+
+
+def _park_metrics(newest: Observation, owners: dict[ProcessKey, Owner]) -> Iterator[Metric]:
+    labels = (*Owner._fields, "wait_reason")
+    parks = CounterMetricFamily("gosonde_parks", "How often goroutines parked, as windows have it.", labels=labels)
+    low = GaugeMetricFamily("gosonde_parks_low", "The true number is between it and the high one, with 95 %.", labels=labels)
+    high = GaugeMetricFamily("gosonde_parks_high", "The upper bound; absent where there is none.", labels=labels)
+    for row in newest.park_counts:
+        of = (*owners.get(row.process, Owner("", str(row.process.pid), "")), row.wait_reason)
+        parks.add_metric(of, row.parks)
+        low.add_metric(of, row.parks_low)
+        if row.parks_high is not None:
+            high.add_metric(of, row.parks_high)
+    return iter((parks, low, high))
 
 
 def _rows(newest: Observation, owners: dict[ProcessKey, Owner]) -> Iterable[SiteRow]:

@@ -173,6 +173,7 @@ def json_keys(command: str) -> set[str]:
         "processes": lambda: fields_of(collector_client.ProcessRow),
         "sites": lambda: fields_of(collector_client.SiteRow),
         "gc": lambda: fields_of(collector_client.GcRow),
+        "parks": lambda: fields_of(collector_client.ParkRow),
         "gc PID": lambda: keys_of(_gc_local.as_document(collected(), 1)),
         "findings": lambda: fields_of(collector_client.Finding) - {"details"},
         "pprof push": lambda: fields_of(collector_client.Pushed),
@@ -182,7 +183,7 @@ def json_keys(command: str) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "command", ["trace", "inspect", "processes", "sites", "gc", "gc PID", "findings", "pprof push"]
+    "command", ["trace", "inspect", "processes", "sites", "gc", "parks", "gc PID", "findings", "pprof push"]
 )
 def test_every_key_of_a_json_document_is_documented(command: str) -> None:
     keys = json_keys(command)
