@@ -56,7 +56,7 @@ def _cost_metrics(newest: Observation, owners: dict[ProcessKey, Owner]) -> Itera
 def _park_metrics(newest: Observation, owners: dict[ProcessKey, Owner]) -> Iterator[Metric]:
     labels = (*Owner._fields, "wait_reason")
     parks = CounterMetricFamily("gosonde_parks", "How often goroutines parked, as windows have it.", labels=labels)
-    low = GaugeMetricFamily("gosonde_parks_low", "The true number is between it and the high one, with 95 %.", labels=labels)
+    low = GaugeMetricFamily("gosonde_parks_low", "Between it and the high one, with 95 %.", labels=labels)
     high = GaugeMetricFamily("gosonde_parks_high", "The upper bound; absent where there is none.", labels=labels)
     for row in newest.park_counts:
         of = (*owners.get(row.process, Owner("", str(row.process.pid), "")), row.wait_reason)

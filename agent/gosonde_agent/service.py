@@ -92,8 +92,9 @@ async def _run(config: AgentConfig, reread: Callable[[], AgentConfig]) -> None:
     except GosondeError:
         await server.stop(0)
         raise
-    selection = _selection(config)
-    monitor = Monitor(source, selection, config.reconcile_seconds, costs, config.target_budget, parks=config.park)
+    monitor = Monitor(
+        source, _selection(config), config.reconcile_seconds, costs, config.target_budget, parks=config.park
+    )
     agent = _Agent(config, monitor, uplink, latest, redaction)
     agent.listen(source.event_fd, reread)
     notifier = Notifier()
