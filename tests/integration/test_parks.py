@@ -27,8 +27,10 @@ from tests.integration.test_faults import AgentProcess, eventually
 pytestmark = pytest.mark.usefixtures("ebpf")
 
 Start = Callable[..., GoProgram]
-#: So that what is decided does not depend on how fast the machine is: parks are next to free, creations ruinous.
-CREATIONS_ARE_DEAR = HitCosts(optimized=1e9, emulated=1e9, single_stepped=1e9)
+#: So that what is decided does not depend on how fast the machine is.
+HITS_ARE_RUINOUS = HitCosts(optimized=1e9, emulated=1e9, single_stepped=1e9)
+#: However slow the machine is.
+HITS_TAKE_ALL = HitCosts(optimized=1e5, emulated=1e5, single_stepped=1e5)
 
 
 @contextmanager
@@ -120,7 +122,7 @@ def test_the_probe_is_out_between_windows(go_program: Start) -> None:
 def test_a_saturated_program_may_have_parked_any_number_of_times_more(go_program: Start) -> None:
     """Without the probe it parks many times as often: no upper bound is told, and the lower one holds."""
     program = go_program("parks", "0", env={"GOMAXPROCS": "1"})
-    with monitored(program.pid, HitCosts(optimized=600, emulated=600, single_stepped=5_000)) as monitor:
+    with monitored(program.pid, HITS_TAKE_ALL) as monitor:
         before = program.ask("counts")
         for _ in range(4):
             one_window(monitor)
@@ -196,7 +198,7 @@ def test_closing_the_agents_source_ends_a_window(go_program: Start) -> None:
 
 def test_no_window_opens_while_the_budget_has_nothing_left(go_program: Start) -> None:
     program = go_program("bench")
-    with monitored(program.pid, CREATIONS_ARE_DEAR, Budget(0.03)) as monitor:
+    with monitored(program.pid, HITS_ARE_RUINOUS, Budget(0.03)) as monitor:
         assert due(monitor) is not None
         program.ask("run 100")
         monitor.observe()
@@ -206,7 +208,7 @@ def test_no_window_opens_while_the_budget_has_nothing_left(go_program: Start) ->
 
 def test_a_window_must_be_paid_before_the_next_one_opens(go_program: Start) -> None:
     program = go_program("parks", "500")
-    with monitored(program.pid, CREATIONS_ARE_DEAR, Budget(0.03)) as monitor:
+    with monitored(program.pid, HITS_ARE_RUINOUS, Budget(0.03)) as monitor:
         one_window(monitor)
         assert due(monitor) is None
         (cost,) = monitor.observe().probe_costs
