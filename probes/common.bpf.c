@@ -69,7 +69,10 @@ static inline void emit(struct event *event, u64 flags)
 		lose(LOSS_EVENTS_FULL);
 }
 
-/* The hit is counted first, and the agent looks at the count after it has said that it sleeps: one of the two sees. */
+/*
+ * Comes last in each program, so that whatever a hit has changed can be read once its slot has changed. The agent looks
+ * at the slots after it has said that it sleeps, and the flag is looked at after the slot was changed: one of them sees.
+ */
 static inline void count_hit(u32 tgid)
 {
 	u32 zero = 0;
@@ -97,6 +100,5 @@ static inline struct image image_of(struct pt_regs *ctx)
 	if (epoch)
 		image.epoch = *epoch;
 	image.binary = bpf_get_attach_cookie(ctx);
-	count_hit(image.tgid);
 	return image;
 }

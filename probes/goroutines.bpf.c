@@ -44,6 +44,7 @@ static inline int count_creation(struct pt_regs *ctx, u64 pc)
 			return 0;
 	}
 	__sync_fetch_and_add(&count->created, 1);
+	count_hit(key.image.tgid);
 	return 0;
 }
 
@@ -82,6 +83,7 @@ static inline int count_exit(struct pt_regs *ctx, u64 gopc_offset)
 			return 0;
 	}
 	__sync_fetch_and_add(&count->exited, 1);
+	count_hit(key.image.tgid);
 	return 0;
 }
 

@@ -41,7 +41,7 @@ struct site_origin {
  * How often any probe was hit, by pid modulo HIT_SLOTS: no process can have been hit more often than its slot says, and
  * all slots together are read much faster than all sites.
  */
-#define HIT_SLOTS 128
+#define HIT_SLOTS 1024
 
 struct hits {
 	u64 slots[HIT_SLOTS];

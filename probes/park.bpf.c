@@ -19,5 +19,6 @@ int on_park(struct pt_regs *ctx)
 		}
 	}
 	__sync_fetch_and_add(count, 1);
+	count_hit(key.image.tgid);
 	return 0;
 }

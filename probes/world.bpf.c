@@ -48,6 +48,7 @@ static inline int stop(struct image *image, u64 now, u32 reason)
 	world->reason = reason;
 	if (reason == STW_GC_SWEEP_TERMINATION)
 		world->cycle_started_at = now;
+	count_hit(image->tgid);
 	return 0;
 }
 
@@ -94,6 +95,7 @@ int on_mark_termination(struct pt_regs *ctx)
 	world->cycle_started_at = 0;
 	world->reason = STW_GC_MARK_TERMINATION;
 	emit(&event, BPF_RB_NO_WAKEUP);
+	count_hit(image.tgid);
 	return 0;
 }
 
@@ -116,5 +118,6 @@ int on_start(struct pt_regs *ctx)
 	if (world->reason == STW_GC_MARK_TERMINATION || world->reason == STW_GC_SWEEP_TERMINATION)
 		world->gc_pause_ns += event.duration;
 	emit(&event, BPF_RB_NO_WAKEUP);
+	count_hit(image.tgid);
 	return 0;
 }

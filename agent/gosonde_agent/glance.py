@@ -5,13 +5,15 @@ many of the dearest hits would be within what a process may pay, it is within it
 """
 
 import time
+from collections import deque
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
 from gosonde_agent.discovery import procfs
 from gosonde_agent.errors import NoSuchProcessError
-from gosonde_agent.governor import Governor, least_allowed_ns
+from gosonde_agent.governor import LOOK_SECONDS, Governor, least_allowed_ns
 from gosonde_agent.levels import Level
 from gosonde_agent.metering import Meter
 from gosonde_agent.processes import GoProcess, Processes
@@ -21,35 +23,51 @@ from gosonde_agent.sources import Image
 STEP_UP_SECONDS = 2.0
 
 
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """When (CLOCK_MONOTONIC seconds) how many hits there were, and the CPU times of those with many."""
+
+    at: float
+    slots: npt.NDArray[np.uint64]
+    cpu_ns: dict[Image, int] = field(default_factory=dict)
+
+
 class Glance:
-    """Compares each look with the one before."""
+    """Compares each look with the one a second before."""
 
     def __init__(self, processes: Processes, meter: Meter, governor: Governor) -> None:
         self._processes = processes
         self._meter = meter
         self._governor = governor
-        self._at = self._read_at = time.monotonic()
-        self._slots = np.zeros(1, np.uint64)
-        self._cpu_ns: dict[Image, int] = {}
+        self._looks = deque([_Look(time.monotonic(), np.zeros(1, np.uint64))])
+        self._read_at = time.monotonic()
 
     def suffices(self, slots: npt.NDArray[np.uint64]) -> bool:
         """Whether no process can be over its budget, and none is due to be looked at, by the hits (u64[slots]) now."""
-        now = time.monotonic()
-        seconds, self._at = now - self._at, now
-        added, self._slots = slots - self._slots, slots
-        suspects = self._suspects(added, seconds)
-        if not suspects and (now - self._read_at < STEP_UP_SECONDS or not self._is_any_below_full()):
+        look = _Look(time.monotonic(), slots)
+        self._drop_old(look.at)
+        suspects = self._suspects(look)
+        self._looks.append(look)
+        if not suspects and (look.at - self._read_at < STEP_UP_SECONDS or not self._is_any_below_full()):
             return True
-        self._read_at = now
+        self._read_at = look.at
         return False
+
+    def _drop_old(self, now: float) -> None:
+        """Keeps one look that is a second old; one from before the agent slept would hide what happens now."""
+        while len(self._looks) > 1 and (
+            self._looks[1].at <= now - LOOK_SECONDS or self._looks[0].at <= now - 2 * LOOK_SECONDS
+        ):
+            self._looks.popleft()
 
     def _is_any_below_full(self) -> bool:
         return any(process.level in (Level.CREATION, Level.MEMORY) for process in self._processes)
 
-    def _suspects(self, added: npt.NDArray[np.uint64], seconds: float) -> bool:
-        """Whether a process may have paid too much since the last look, or is not known yet."""
-        before, self._cpu_ns = self._cpu_ns, {}
-        hits = added.tolist()
+    def _suspects(self, look: _Look) -> bool:
+        """Whether a process may have paid too much since the first look that is kept, or is not known yet."""
+        since = self._looks[0]
+        seconds = look.at - since.at
+        hits = (look.slots - since.slots).tolist()
         found = False
         for process in self._processes:
             if process.image is None or process.has_ended:
@@ -58,13 +76,14 @@ class Glance:
             if account is None:
                 found = True
             elif (most_ns := hits[process.image.tgid % len(hits)] * account.dearest) > least_allowed_ns(seconds):
-                found |= most_ns > self._allowed_ns(process, process.image, before, seconds)
+                found |= most_ns > self._allowed_ns(process, process.image, look, seconds)
         return found
 
-    def _allowed_ns(self, process: GoProcess, image: Image, before: dict[Image, int], seconds: float) -> float:
-        """What a process may pay for its probes, by its CPU time since the look before; inf if it ended."""
+    def _allowed_ns(self, process: GoProcess, image: Image, look: _Look, seconds: float) -> float:
+        """What a process may pay, by the CPU time that it is known to have taken meanwhile; inf if it ended."""
         try:
-            cpu_ns = self._cpu_ns[image] = procfs.cpu_ns(image.tgid)
+            cpu_ns = look.cpu_ns[image] = procfs.cpu_ns(image.tgid)
         except NoSuchProcessError:
             return float("inf")
-        return self._governor.allowed_ns(process.description.exe, max(cpu_ns - before.get(image, cpu_ns), 1), seconds)
+        before = next((earlier.cpu_ns[image] for earlier in self._looks if image in earlier.cpu_ns), cpu_ns)
+        return self._governor.allowed_ns(process.description.exe, max(cpu_ns - before, 1), seconds)

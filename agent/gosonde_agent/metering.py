@@ -38,10 +38,12 @@ class Account:
 
     Attributes:
         prices: What one of each of Hits costs the process, ns.
+        dearest: What no hit of a single probe exceeds, ns.
     """
 
     cpu_before_ns: int
     prices: tuple[float, ...]
+    dearest: float
     samples: deque[Sample]
 
     def cost_ns(self, hits: Hits) -> float:
@@ -61,11 +63,6 @@ class Account:
             if seconds / 2 <= age and abs(age - seconds) <= abs(self.newest.at - sample.at - seconds):
                 sample = candidate
         return sample
-
-    @property
-    def dearest(self) -> float:
-        """What no hit exceeds."""
-        return max(self.prices)
 
     def add(self, sample: Sample) -> None:
         """Takes in a sample, and forgets those that no window needs any more."""
@@ -93,7 +90,8 @@ class Meter:
 
     def _opened(self, process: GoProcess, hits: Hits) -> Account:
         """An account from now on; what was hit before counts in the totals alone."""
-        account = Account(_cpu_ns(process.key.pid), self._prices(process), deque())
+        prices, dearest = self._prices(process)
+        account = Account(_cpu_ns(process.key.pid), prices, dearest, deque())
         account.add(Sample(time.monotonic(), hits, account.cost_ns(hits), 0))
         return account
 
@@ -106,15 +104,14 @@ class Meter:
         cpu_ns = max(_cpu_ns(process.key.pid) - account.cpu_before_ns, newest.cpu_ns)
         account.add(Sample(time.monotonic(), hits, newest.probe_ns + added, cpu_ns))
 
-    def _prices(self, process: GoProcess) -> tuple[float, ...]:
-        """What one of each of Hits costs a process."""
+    def _prices(self, process: GoProcess) -> tuple[tuple[float, ...], float]:
+        """What one of each of Hits costs a process, and the dearest single hit."""
         if process.binary is None:
-            return (0.0,)
-        created, exited, parked, stopped, started, cycle = (
-            self._costs.of(process.binary, probe)
-            for probe in ("created", "exited", "parked", "stopped", "started", "mark_termination")
-        )
-        return created, exited, parked, stopped + started, cycle
+            return (), 0.0
+        probes = ("created", "exited", "parked", "stopped", "started", "mark_termination")
+        prices = [self._costs.of(process.binary, probe) for probe in probes]
+        created, exited, parked, stopped, started, cycle = prices
+        return (created, exited, parked, stopped + started, cycle), max(prices)
 
     def account(self, process: GoProcess) -> Account | None:
         """What is known of a process; None before it was measured."""

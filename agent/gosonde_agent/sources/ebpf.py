@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import platform
 import struct
 import time
 from collections import defaultdict
@@ -25,6 +26,14 @@ from gosonde_agent.sources.site_table import SiteTable, images_of, totals_of
 
 PROGRAMS = ("on_created", "on_stop", "on_stop_untold", "on_start", "on_mark_termination")
 MAPS = ("sites", "origins", "worlds", "parks", "images", "losses", "hits", "report_next_hit", "watched")
+#: What no slots agree with.
+NO_READING = (
+    np.full(records.HIT_SLOTS, np.iinfo(np.uint64).max, np.uint64),
+    np.zeros(0, records.SITE_KEY),
+    np.zeros((0, 1), records.SITE_COUNT),
+)
+#: Whether another CPU sees a program's increments in their order. Arm's may not.
+HITS_FOLLOW_COUNTS = platform.machine() == "x86_64"
 #: gopc offsets that probes/goroutines.bpf.c has an exit program for.
 EXIT_PROGRAM_OFFSETS = range(240, 353, 8)
 #: By Layout.callerpc.
@@ -72,6 +81,8 @@ class EbpfSource:
         self._program = Program()
         self._cpus = possible_cpus()
         self._table = SiteTable()
+        # The slots from before a reading of all sites, and the reading.
+        self._site_reading = NO_READING
         self._pending: list[Event] = []
         self._attached: dict[int, _Attached] = {}
         # The kernel takes some 100 ms to close a probe.
@@ -247,8 +258,16 @@ class EbpfSource:
         return self._table.totals()
 
     def site_totals(self, image: Image) -> list[SiteTotal]:
-        """The totals of one image; may be called from any thread."""
-        keys, values = self._read("sites", records.SITE_KEY, records.SITE_COUNT, self._cpus)
+        """The totals of one image; may be called from any thread.
+
+        What was read for whichever image is used again while the image's slot says that it was not hit since.
+        """
+        slots = self.hit_slots()
+        slot = image.tgid % records.HIT_SLOTS
+        read_at, keys, values = self._site_reading
+        if read_at[slot] != slots[slot] or not HITS_FOLLOW_COUNTS:
+            keys, values = self._read("sites", records.SITE_KEY, records.SITE_COUNT, self._cpus)
+            self._site_reading = slots, keys, values
         return totals_of(image, keys, values)
 
     def losses(self) -> dict[str, int]:
@@ -324,6 +343,7 @@ class EbpfSource:
 
     def forget(self, image: Image, pcs: Sequence[int]) -> None:
         """Frees the elements of an image in every map."""
+        self._site_reading = NO_READING
         for pc in pcs:
             syscalls.delete(self._maps["sites"], _site_key(image, pc))
             syscalls.delete(self._maps["origins"], _site_key(image, pc))

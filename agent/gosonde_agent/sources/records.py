@@ -10,7 +10,7 @@ SITE_KEY = np.dtype([("image", IMAGE), ("pc", "<u8")])
 SITE_COUNT = np.dtype([("created", "<u8"), ("exited", "<u8")])
 SITE_ORIGIN = np.dtype([("start_pc", "<u8"), ("ip", "<u8"), ("probe", "<u4"), ("padding", "<u4")])
 #: Slots of struct hits.
-HIT_SLOTS = 128
+HIT_SLOTS = 1024
 HITS = np.dtype([("slots", "<u8", HIT_SLOTS)])
 PARK_KEY = np.dtype([("image", IMAGE), ("reason", "<u4"), ("padding", "<u4")])
 CODE_RANGE = np.dtype([("first", "<i8"), ("size", "<u8")])

@@ -9,7 +9,7 @@ from gosonde_agent.sources import Hits
 
 def account(*times: float) -> Account:
     """An account with samples of these moments."""
-    return Account(0, (1.0,), deque(Sample(at, Hits(), 0.0, 0) for at in times))
+    return Account(0, (1.0,), 1.0, deque(Sample(at, Hits(), 0.0, 0) for at in times))
 
 
 @pytest.mark.parametrize(
