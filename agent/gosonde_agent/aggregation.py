@@ -10,10 +10,11 @@ from gosonde_agent.carry import UNATTRIBUTED, Carry
 from gosonde_agent.golang.binary import GoBinary
 from gosonde_agent.golang.layouts import stop_reason
 from gosonde_agent.kernel import monotonic_to_unix_nano
-from gosonde_agent.model import GcCycle, GcTotal, Observation, Pause, Site, SiteCount
+from gosonde_agent.model import GcCycle, GcTotal, Heap, Observation, Pause, Site, SiteCount
 from gosonde_agent.processes import GoProcess, Processes
 from gosonde_agent.sources import Counters, Image, SiteTotal, Source
-from gosonde_agent.sources.records import EVENT_PAUSE, PROBE_CREATED, Event
+from gosonde_agent.sources.memory.heap import CycleHeap
+from gosonde_agent.sources.records import EVENT_CYCLE, EVENT_PAUSE, PROBE_CREATED, Event
 
 MAX_PENDING_EVENTS = 65_536
 
@@ -52,10 +53,19 @@ class Aggregation:
         self._names: dict[int, dict[Site, Site]] = defaultdict(dict)
         self._kept: dict[Image, _Kept] = {}
         self._events: deque[Event] = deque(maxlen=MAX_PENDING_EVENTS)
+        self._heaps: Mapping[Image, CycleHeap] = {}
 
     def add_event(self, event: Event) -> None:
         """Keeps a pause or a GC cycle for the next observation."""
         self._events.append(event)
+
+    def cycling(self) -> set[Image]:
+        """The images that had a GC cycle since the last observation."""
+        return {Image(e.tgid, e.epoch, e.binary) for e in self._events if e.kind == EVENT_CYCLE}
+
+    def add_heaps(self, heaps: Mapping[Image, CycleHeap]) -> None:
+        """What was read of the cycles that ended last, for the next observation."""
+        self._heaps = heaps
 
     def observe(self, counters: Counters, losses: Mapping[str, int]) -> Observation:
         """The totals of every known process, and the pauses and cycles since the last call."""
@@ -149,8 +159,15 @@ class Aggregation:
                 pauses.append(Pause(process.key, event.ordinal, at, event.duration, stop_reason(event.reason)))
             else:
                 began = event.started_at + to_unix if event.started_at else 0
-                cycles.append(GcCycle(process.key, event.ordinal, began, at))
+                cycles.append(GcCycle(process.key, event.ordinal, began, at, self._heap(process.image, event.at)))
+        self._heaps = {}
         return tuple(pauses), tuple(cycles)
+
+    def _heap(self, image: Image, terminated_at: int) -> Heap | None:
+        """The heap in the cycle whose mark termination was seen at a moment, when that was the one which was read."""
+        found = self._heaps.get(image)
+        is_it = found is not None and found.terminated_at <= terminated_at <= found.ended_at
+        return found.heap if found is not None and is_it else None
 
     def forget(self, image: Image) -> None:
         """Forgets the names of an image's sites."""

@@ -131,13 +131,35 @@ class Pause:
 
 
 @dataclass(frozen=True, slots=True)
+class Heap:
+    """The heap in a GC cycle, as gctrace tells of it.
+
+    Attributes:
+        before_bytes: When the cycle began.
+        after_bytes: When marking ended.
+        marked_bytes: What was found alive.
+        goal_bytes: Where the cycle was to end; 0 when there is no goal (GOGC=off).
+    """
+
+    before_bytes: int
+    after_bytes: int
+    marked_bytes: int
+    goal_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class GcCycle:
-    """A GC cycle that reached mark termination. `start_unix_nano` is 0 when it began before counting did."""
+    """A GC cycle that reached mark termination. `start_unix_nano` is 0 when it began before counting did.
+
+    Attributes:
+        heap: None when it was not read before the next cycle began.
+    """
 
     process: ProcessKey
     ordinal: int
     start_unix_nano: int
     end_unix_nano: int
+    heap: Heap | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from gosonde_agent.glance import Glance
 from gosonde_agent.golang import binary as golang
 from gosonde_agent.golang.known import KnownBinaries
 from gosonde_agent.governor import Governor
+from gosonde_agent.heaps import HeapReading
 from gosonde_agent.hit_costs import HitCosts
 from gosonde_agent.kernel import monotonic_to_unix_nano
 from gosonde_agent.losses import AGENT_LOSSES
@@ -340,6 +341,16 @@ class Monitor:
         self._reconciler.finish(scan)
         if self._reconciler.losses != before:
             self._quiet.happened()
+
+    def next_heaps(self) -> HeapReading | None:
+        """The heaps of processes that had a GC cycle since the last observation, to be read in any thread."""
+        cycling = self._aggregation.cycling()
+        found = {p.image: p.heaps for p in self._processes if p.image in cycling and p.heaps and not p.has_ended}
+        return HeapReading({image: heaps for image, heaps in found.items() if image}) if found else None
+
+    def take_heaps(self, reading: HeapReading) -> None:
+        """Takes in a reading that has run, for the next observation."""
+        self._aggregation.add_heaps(reading.found)
 
     def read_due(self) -> None:
         """Reads what is due, here and now."""

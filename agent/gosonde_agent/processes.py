@@ -9,6 +9,7 @@ from gosonde_agent.golang.binary import GoBinary
 from gosonde_agent.levels import Level
 from gosonde_agent.model import Process, ProcessKey
 from gosonde_agent.sources import Image, SiteTotal
+from gosonde_agent.sources.memory.heap import HeapReader
 from gosonde_agent.totals_check import TotalsCheck
 
 
@@ -25,6 +26,7 @@ class GoProcess:
         start_pcs: Where a goroutine of a site begins, both link-time addresses; of sites that memory has shown.
         births: The runtime's count of created goroutines less the probes': a constant while creations are probed.
         carry: What the probes missed; None while they have always seen everything.
+        heaps: Reads the heap's figures; None until its memory was read, and where they are not known.
         generation: How often the level has changed: a reading of memory is of one level.
     """
 
@@ -37,6 +39,7 @@ class GoProcess:
     start_pcs: dict[int, int] = field(default_factory=dict)
     births: Interval | None = None
     carry: Carry | None = None
+    heaps: HeapReader | None = None
     generation: int = 0
 
     @property

@@ -16,6 +16,7 @@ from gosonde_agent.levels import Level
 from gosonde_agent.losses import MEMORY_LOSSES
 from gosonde_agent.processes import GoProcess, Processes
 from gosonde_agent.sources import Image, Source
+from gosonde_agent.sources.memory.heap import HeapReader
 from gosonde_agent.sources.memory.target import KnownBinaries, Target, opened
 from gosonde_agent.sources.memory.totals import GoroutineTotals
 from gosonde_agent.totals_check import TotalsCheck, TotalsReading
@@ -68,6 +69,7 @@ class Scan:
     generation: int
     pause_seconds: float
     bias: int = 0
+    heaps: HeapReader | None = None
     readings: list[Reading] = field(default_factory=list)
     totals: list[TotalsReading] = field(default_factory=list)
     starts: dict[int, int] = field(default_factory=dict)
@@ -82,6 +84,7 @@ class Scan:
         try:
             with opened(self.image.tgid, self.known) as target:
                 self.bias = target.runtime.bias
+                self.heaps = target.heap_reader()
                 self._read(target)
                 while self._wants_more() and time.monotonic() - began < VISIT_SECONDS:
                     time.sleep(self.pause_seconds)
@@ -211,6 +214,7 @@ class Reconciler:
 
     def _take(self, scan: Scan) -> None:
         scan.process.bias = scan.bias
+        scan.process.heaps = scan.process.heaps or scan.heaps
         for pc, start in scan.starts.items():
             scan.process.start_pcs.setdefault(pc, start)
         process, carry = scan.process, scan.process.carry

@@ -42,6 +42,8 @@ LEAST_PAUSE_SECONDS, READING_PAUSE_SECONDS = 0.05, 1.0
 LONGEST_SECONDS = 3600.0
 #: How often it is told that nothing happens.
 HEARTBEAT_SECONDS = 10.0
+#: How long an observation waits at most for what memory says of the heap.
+HEAPS_SECONDS = 0.1
 #: Between two times that memory is given back because there is too much of it.
 GIVE_BACK_SECONDS = 60.0
 
@@ -154,6 +156,8 @@ class _Agent:
         # Cleared while nothing happens, so that nothing is looked at in vain.
         self._awake = asyncio.Event()
         self._awake.set()
+        self._heaps: asyncio.Task[None] | None = None
+        self._heap_seconds = 0.0
         self.stopping = asyncio.Event()
 
     def listen(self, event_fd: int, reread: Callable[[], AgentConfig]) -> None:
@@ -251,9 +255,10 @@ class _Agent:
     async def observe_until_stopped(self) -> None:
         """One observation each interval; while nothing happens, one now and then, and one as soon as something does."""
         while not self.stopping.is_set():
+            await self.read_heaps()
             self._effort.begin()
             self.observe()
-            self._effort.end(beside=self._uplink.cpu_seconds)
+            self._effort.end(beside=self._uplink.cpu_seconds + self._heap_seconds)
             self._keep_memory()
             interval = self._config.own_budget.interval(self._config.interval_seconds, self._effort.seconds)
             if self._monitor.may_sleep():
@@ -262,6 +267,21 @@ class _Agent:
             else:
                 self._awake.set()
                 await _first_of(self.stopping, seconds=interval)
+
+    async def read_heaps(self) -> None:
+        """Reads the heap's figures of GC cycles that have just ended.
+
+        In a thread, and not for longer than HEAPS_SECONDS, so that no program can hold up the observations.
+        """
+        self.on_event()
+        reading = self._monitor.next_heaps()
+        if reading is None or not (self._heaps is None or self._heaps.done()):
+            return
+        self._heaps = asyncio.create_task(asyncio.to_thread(reading.run))
+        await asyncio.wait({self._heaps}, timeout=HEAPS_SECONDS)
+        if self._heaps.done():
+            self._heap_seconds += reading.cpu_seconds
+            self._monitor.take_heaps(reading)
 
     def _keep_memory(self) -> None:
         """Gives back what is not needed when the agent has more than it may."""

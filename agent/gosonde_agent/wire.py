@@ -13,6 +13,7 @@ from gosonde_agent.levels import Level, Reason
 from gosonde_agent.model import (
     GcCycle,
     GcTotal,
+    Heap,
     Observation,
     ParkCount,
     Pause,
@@ -30,6 +31,8 @@ MAX_TEXT = 16_384
 #: Largest line number that the field holds.
 MAX_LINE = (1 << 32) - 1
 
+#: How a heap that is not known is told.
+UNKNOWN = Heap(0, 0, 0, 0)
 
 LEVELS = {
     Level.FULL: model_pb2.LEVEL_FULL,
@@ -217,6 +220,11 @@ def _encode_cycles(cycles: model_pb2.GcCycles, rows: Sequence[GcCycle], index: M
     cycles.ordinal.extend([row.ordinal for row in rows])
     cycles.start_unix_nano.extend([row.start_unix_nano for row in rows])
     cycles.end_unix_nano.extend([row.end_unix_nano for row in rows])
+    heaps = [row.heap or UNKNOWN for row in rows]
+    cycles.heap_before_bytes.extend([heap.before_bytes for heap in heaps])
+    cycles.heap_after_bytes.extend([heap.after_bytes for heap in heaps])
+    cycles.heap_marked_bytes.extend([heap.marked_bytes for heap in heaps])
+    cycles.heap_goal_bytes.extend([heap.goal_bytes for heap in heaps])
 
 
 def _encode_totals(totals: model_pb2.GcTotals, rows: Sequence[GcTotal], index: Mapping[ProcessKey, int]) -> None:

@@ -12,6 +12,7 @@ from gosonde_agent.levels import Level, Step
 from gosonde_agent.model import (
     GcCycle,
     GcTotal,
+    Heap,
     Observation,
     ParkCount,
     Pause,
@@ -26,6 +27,10 @@ from gosonde_agent.status import AgentStatus, UplinkStatus
 SITE_COUNTS = ("pc", "created", "exited", "baseline", "mismatch")
 LEVELS = {number: level for level, number in wire.LEVELS.items()}
 REASONS = {number: reason for reason, number in wire.REASONS.items()}
+GC_CYCLES = (
+    *("ordinal", "start_unix_nano", "end_unix_nano"),
+    *("heap_before_bytes", "heap_after_bytes", "heap_marked_bytes", "heap_goal_bytes"),
+)
 PROBE_COSTS = ("probe_ns", "cpu_ns", "target_ppm", "core_ppm")
 
 
@@ -45,9 +50,7 @@ def decode(message: model_pb2.Observation) -> Observation:
         pauses=tuple(
             Pause(*row) for row in _rows(message.pauses, keys, ("ordinal", "start_unix_nano", "duration_ns", "reason"))
         ),
-        gc_cycles=tuple(
-            GcCycle(*row) for row in _rows(message.gc_cycles, keys, ("ordinal", "start_unix_nano", "end_unix_nano"))
-        ),
+        gc_cycles=tuple(_cycles(message.gc_cycles, keys)),
         gc_totals=tuple(GcTotal(*row) for row in _rows(message.gc_totals, keys, ("cycles", "pauses", "gc_pause_ns"))),
         losses=dict(message.losses),
         probe_costs=tuple(ProbeCost(*row) for row in _rows(message.probe_costs, keys, PROBE_COSTS)),
@@ -111,6 +114,13 @@ def _park_counts(message: model_pb2.ParkCounters, keys: Sequence[ProcessKey]) ->
         for row in _rows(message, keys, ("wait_reason", *wire.PARK_COUNTS)):
             key, reason, parked, parks, low, high, *base = row
             yield ParkCount(key, reason, parked, parks, low, high or None, *base)
+
+
+def _cycles(message: model_pb2.GcCycles, keys: Sequence[ProcessKey]) -> Iterator[GcCycle]:
+    # What an older agent left in its spool has no heaps.
+    columns = GC_CYCLES if len(message.heap_goal_bytes) else GC_CYCLES[:3]
+    for key, ordinal, start, end, *heap in _rows(message, keys, columns):
+        yield GcCycle(key, ordinal, start, end, Heap(*heap) if any(heap) else None)
 
 
 def _rows(table: Message, processes: Sequence[Any], names: Sequence[str]) -> Iterator[tuple[Any, ...]]:

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Final, Self, TypeVar
 
@@ -127,7 +127,7 @@ class Pause:
 
 @dataclass(frozen=True, slots=True)
 class GcRow:
-    """A GC cycle; the heap's figures are None until a source for them is there."""
+    """A GC cycle; the heap's figures are None when its agent did not read them."""
 
     host: str
     process: ProcessName
@@ -136,6 +136,7 @@ class GcRow:
     pauses: Sequence[Pause]
     heap_before_bytes: int | None = None
     heap_after_bytes: int | None = None
+    heap_marked_bytes: int | None = None
     heap_goal_bytes: int | None = None
 
 
@@ -352,7 +353,17 @@ def _park(row: collector_pb2.ParkRow) -> ParkRow:
 
 def _cycle(row: collector_pb2.GcCycleRow) -> GcRow:
     pauses = [Pause(pause.start_unix_nano, pause.duration_ns, pause.reason) for pause in row.pauses]
-    return GcRow(row.host, ProcessName(row.process.pid, row.exe), row.cycle, row.start_unix_nano, pauses)
+    process, heap = ProcessName(row.process.pid, row.exe), row.heap
+    known = GcRow(row.host, process, row.cycle, row.start_unix_nano, pauses)
+    if not row.HasField("heap"):
+        return known
+    return replace(
+        known,
+        heap_before_bytes=heap.before_bytes,
+        heap_after_bytes=heap.after_bytes,
+        heap_marked_bytes=heap.marked_bytes,
+        heap_goal_bytes=heap.goal_bytes or None,
+    )
 
 
 def verdict_name(verdict: collector_pb2.Verdict.ValueType) -> str:

@@ -133,7 +133,8 @@ class Batch:
         park_counters: process, wait_reason, parked (really counted), then the estimate (all 0 without one): parks,
             parks_low, parks_high (0 when nothing bounds it), windows, sampled_ns, covered_ns.
         pauses: process, ordinal, start_unix_nano, duration_ns, reason.
-        gc_cycles: process, ordinal, start_unix_nano, end_unix_nano.
+        gc_cycles: process, ordinal, start_unix_nano, end_unix_nano, and heap_before_bytes, heap_after_bytes,
+            heap_marked_bytes, heap_goal_bytes: all 0 where they are not known.
         gc_totals: process, cycles, pauses, gc_pause_ns.
         probe_costs: process, probe_ns, cpu_ns, target_ppm, core_ppm.
         losses: Totals by name since the agent started.
@@ -244,8 +245,22 @@ class Pause:
 
 
 @dataclass(frozen=True, slots=True)
+class Heap:
+    """The heap when a cycle began and when its marking ended, what was found alive, and where it was to end (or 0)."""
+
+    before_bytes: int
+    after_bytes: int
+    marked_bytes: int
+    goal_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class GcCycle:
-    """A GC cycle. `cycle` counts from 1 since counting began; `start_unix_nano` is 0 for one that began before."""
+    """A GC cycle. `cycle` counts from 1 since counting began; `start_unix_nano` is 0 for one that began before.
+
+    Attributes:
+        heap: None when its agent did not read it.
+    """
 
     host: str
     process: ProcessKey
@@ -254,3 +269,4 @@ class GcCycle:
     start_unix_nano: int
     end_unix_nano: int
     pauses: tuple[Pause, ...]
+    heap: Heap | None = None

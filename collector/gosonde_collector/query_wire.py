@@ -1,5 +1,7 @@
 """Plain values into the messages of CollectorService, and its requests into plain values."""
 
+from dataclasses import asdict
+
 from gosonde.errors import UnsupportedError
 from gosonde_pb.v1 import collector_pb2, model_pb2
 
@@ -144,6 +146,7 @@ def gc_cycle_row(cycle: GcCycle) -> collector_pb2.GcCycleRow:
             )
             for pause in cycle.pauses
         ],
+        heap=collector_pb2.Heap(**asdict(cycle.heap)) if cycle.heap else None,
     )
 
 

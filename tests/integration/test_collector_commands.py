@@ -134,6 +134,7 @@ def test_gc_as_json(collector: CollectorProcess) -> None:
         "pauses": [{"start_unix_nano": start, "duration_ns": 2_500_000, "reason": "GC"}],
         "heap_before_bytes": None,
         "heap_after_bytes": None,
+        "heap_marked_bytes": None,
         "heap_goal_bytes": None,
     }
 

@@ -30,6 +30,9 @@ class Watch:
         self.monitor.poll()
         while self.monitor.has_unknown:
             self.monitor.load_next()
+        if heaps := self.monitor.next_heaps():
+            heaps.run()
+            self.monitor.take_heaps(heaps)
         observation = self.monitor.observe()
         for process in observation.processes:
             self.processes[process.key.pid, process.key.exec_epoch] = process

@@ -10,7 +10,8 @@ from gosonde.commands import _gc_local
 from gosonde.commands._asking import DEFAULT_ADDRESS, Collector, Host, Json, Pid
 from gosonde.errors import UsageError
 
-COLUMNS = ("HOST", "PID", "CYCLE", "BEGAN", "STOPPED", "STOPS", "EXECUTABLE")
+COLUMNS = ("HOST", "PID", "CYCLE", "BEGAN", "STOPPED", "STOPS", "HEAP", "EXECUTABLE")
+MIB = 1 << 20
 Limit = Annotated[int, typer.Option(metavar="N", min=1, max=10_000, help="The newest N cycles of each process.")]
 Here = Annotated[int, typer.Argument(metavar="[PID]", min=0, help="Read this process's memory, and ask no collector.")]
 Follow = Annotated[bool, typer.Option("--follow", help="With PID: a line for each cycle, as gctrace prints it.")]
@@ -54,7 +55,16 @@ def _cells(row: GcRow) -> tuple[object, ...]:
     stopped = rendering.duration(sum(pause.duration_ns for pause in row.pauses))
     stops = ", ".join(map(_stop, row.pauses)) or "none seen"
     began = rendering.moment(row.start_unix_nano)
-    return (row.host, str(row.process.pid), row.cycle, began, stopped, stops, row.process.exe)
+    return (row.host, str(row.process.pid), row.cycle, began, stopped, stops, _heap(row), row.process.exe)
+
+
+def _heap(row: GcRow) -> str:
+    """As gctrace writes it."""
+    sizes = (row.heap_before_bytes, row.heap_after_bytes, row.heap_marked_bytes)
+    if None in sizes:
+        return ""
+    goal = f"{row.heap_goal_bytes / MIB:,.1f} MiB" if row.heap_goal_bytes else "none"
+    return f"{' -> '.join(f'{(size or 0) / MIB:,.1f}' for size in sizes)} MiB, goal {goal}"
 
 
 def _stop(pause: Pause) -> str:

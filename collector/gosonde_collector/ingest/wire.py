@@ -1,6 +1,6 @@
 """What agents send into plain values, every field checked. The only module of `ingest` that reads messages."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from gosonde_pb.v1 import ingest_pb2, model_pb2
@@ -49,6 +49,7 @@ KINDS = {
     SnapshotKind.PPROF_HEAP: model_pb2.SNAPSHOT_KIND_PPROF_HEAP,
 }
 
+HEAP = ("heap_before_bytes", "heap_after_bytes", "heap_marked_bytes", "heap_goal_bytes")
 PROBE_COSTS = ("probe_ns", "cpu_ns", "target_ppm", "core_ppm")
 PARK_ESTIMATES = ("parks", "parks_low", "parks_high", "windows", "sampled_ns", "covered_ns")
 
@@ -142,7 +143,7 @@ def decode_batch(stream: Stream, request: ingest_pb2.StreamObservationsRequest) 
         _site_counters(seen.site_counters, count),
         _park_counters(seen.park_counters, count),
         _columns("pauses", seen.pauses, count, ("ordinal", "start_unix_nano", "duration_ns"), ("reason",)),
-        _columns("gc_cycles", seen.gc_cycles, count, ("ordinal", "start_unix_nano", "end_unix_nano")),
+        _gc_cycles(seen.gc_cycles, count),
         _columns("gc_totals", seen.gc_totals, count, ("cycles", "pauses", "gc_pause_ns")),
         _columns("probe_costs", seen.probe_costs, count, PROBE_COSTS),
         {text("losses", name): _number(f"losses[{name!r}]", total) for name, total in seen.losses.items()},
@@ -208,11 +209,23 @@ def _sites(names: model_pb2.SiteNames) -> tuple[Site, ...]:
 
 def _site_counters(message: model_pb2.SiteCounters, processes: int) -> Columns:
     """The counters; agents that read no memory send no baselines and no mismatches."""
-    found = dict(_columns("site_counters", message, processes, ("pc", "created", "exited")))
-    for name, signed in (("baseline", False), ("mismatch", True)):
-        values = getattr(message, name) or [0] * len(message.pc)
-        found[name] = numbers(f"site_counters.{name}", values, signed=signed)
-    equal_lengths("site_counters", [len(column) for column in found.values()])
+    found = _columns("site_counters", message, processes, ("pc", "created", "exited"))
+    return _with_optional("site_counters", message, found, {"baseline": False, "mismatch": True})
+
+
+def _gc_cycles(message: model_pb2.GcCycles, processes: int) -> Columns:
+    """The cycles; agents that read no memory send no heaps."""
+    found = _columns("gc_cycles", message, processes, ("ordinal", "start_unix_nano", "end_unix_nano"))
+    return _with_optional("gc_cycles", message, found, dict.fromkeys(HEAP, False))
+
+
+def _with_optional(where: str, message: Columnar, columns: Columns, signed_by_name: Mapping[str, bool]) -> Columns:
+    """With columns of numbers that older agents leave empty: zeros, then."""
+    found = dict(columns)
+    for name, signed in signed_by_name.items():
+        values = getattr(message, name) or [0] * len(found["process"])
+        found[name] = numbers(f"{where}.{name}", values, signed=signed)
+    equal_lengths(where, [len(column) for column in found.values()])
     return found
 
 

@@ -39,6 +39,10 @@ MIGRATIONS: Final[dict[int, Sequence[str]]] = {
         "ALTER TABLE park_counters ADD COLUMN sampled_ns BIGINT DEFAULT 0",
         "ALTER TABLE park_counters ADD COLUMN covered_ns BIGINT DEFAULT 0",
     ),
+    10: tuple(
+        f"ALTER TABLE gc_cycles ADD COLUMN heap_{name}_bytes BIGINT DEFAULT 0"
+        for name in ("before", "after", "marked", "goal")
+    ),
 }
 SCHEMA_VERSION: Final = max(MIGRATIONS)
 

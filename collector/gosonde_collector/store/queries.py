@@ -93,7 +93,9 @@ SELECT host, name, sum(total)::BIGINT FROM (
 GC_CYCLES: Final = f"""
 WITH chosen AS ({CHOSEN}),
 cycles AS (
-    SELECT process, ordinal, max(start_unix_nano) AS start_unix_nano, max(end_unix_nano) AS end_unix_nano
+    SELECT process, ordinal, max(start_unix_nano) AS start_unix_nano, max(end_unix_nano) AS end_unix_nano,
+        max(heap_before_bytes) AS heap_before_bytes, max(heap_after_bytes) AS heap_after_bytes,
+        max(heap_marked_bytes) AS heap_marked_bytes, max(heap_goal_bytes) AS heap_goal_bytes
     FROM gc_cycles GROUP BY process, ordinal
     QUALIFY row_number() OVER (PARTITION BY process ORDER BY ordinal DESC) <= $3
 ),
@@ -103,6 +105,7 @@ stops AS (
     FROM pauses GROUP BY process, ordinal
 )
 SELECT p.host, {KEY}, p.exe, c.ordinal, c.start_unix_nano, c.end_unix_nano,
+    c.heap_before_bytes, c.heap_after_bytes, c.heap_marked_bytes, c.heap_goal_bytes,
     s.start_unix_nano, s.duration_ns, s.reason
 FROM cycles AS c
 JOIN chosen AS p ON p.process = c.process

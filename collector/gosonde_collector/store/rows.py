@@ -19,6 +19,7 @@ from gosonde_collector.model import (
     Columns,
     GcCycle,
     GcTotal,
+    Heap,
     KnownProcess,
     ParkTotal,
     Pause,
@@ -83,10 +84,11 @@ def gc_total(row: Row) -> GcTotal:
 def gc_cycles(rows: Iterable[Row]) -> list[GcCycle]:
     """From queries.GC_CYCLES: one row per pause, and one for a cycle without any."""
     cycles = []
-    for head, members in groupby(rows, key=lambda row: row[:9]):
-        host, boot_id, pid, ticks, epoch, exe, ordinal, start, end = head
-        pauses = tuple(Pause(*row[9:]) for row in members if row[9] is not None)
-        cycles.append(GcCycle(host, ProcessKey(boot_id, pid, ticks, epoch), exe, ordinal + 1, start, end, pauses))
+    for head, members in groupby(rows, key=lambda row: row[:13]):
+        host, boot_id, pid, ticks, epoch, exe, ordinal, start, end, *sizes = head
+        pauses = tuple(Pause(*row[13:]) for row in members if row[13] is not None)
+        key, heap = ProcessKey(boot_id, pid, ticks, epoch), Heap(*sizes) if any(sizes) else None
+        cycles.append(GcCycle(host, key, exe, ordinal + 1, start, end, pauses, heap))
     return cycles
 
 

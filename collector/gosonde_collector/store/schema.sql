@@ -38,7 +38,7 @@ CREATE TABLE IF NOT EXISTS park_counters (
     parks BIGINT, parks_low BIGINT, parks_high BIGINT, windows BIGINT, sampled_ns BIGINT, covered_ns BIGINT
 );
 
--- (process, ordinal) identifies a pause and a cycle; a row may be there more than once.
+-- (process, ordinal) identifies a pause and a cycle; a row may be there more than once. A heap that is not known is 0.
 CREATE TABLE IF NOT EXISTS pauses (
     process BIGINT, sequence BIGINT, taken_unix_nano BIGINT, ordinal BIGINT,
     start_unix_nano BIGINT, duration_ns BIGINT, reason VARCHAR
@@ -46,7 +46,8 @@ CREATE TABLE IF NOT EXISTS pauses (
 
 CREATE TABLE IF NOT EXISTS gc_cycles (
     process BIGINT, sequence BIGINT, taken_unix_nano BIGINT, ordinal BIGINT,
-    start_unix_nano BIGINT, end_unix_nano BIGINT
+    start_unix_nano BIGINT, end_unix_nano BIGINT,
+    heap_before_bytes BIGINT, heap_after_bytes BIGINT, heap_marked_bytes BIGINT, heap_goal_bytes BIGINT
 );
 
 CREATE TABLE IF NOT EXISTS gc_totals (

@@ -333,6 +333,7 @@ class GcCycleRow(_message.Message):
     START_UNIX_NANO_FIELD_NUMBER: _builtins.int
     END_UNIX_NANO_FIELD_NUMBER: _builtins.int
     PAUSES_FIELD_NUMBER: _builtins.int
+    HEAP_FIELD_NUMBER: _builtins.int
     host: _builtins.str
     exe: _builtins.str
     cycle: _builtins.int
@@ -344,6 +345,10 @@ class GcCycleRow(_message.Message):
     def pauses(self) -> _containers.RepeatedCompositeFieldContainer[Global___Pause]:
         """The stops that lie in the cycle."""
 
+    @_builtins.property
+    def heap(self) -> Global___Heap:
+        """Absent when the agent did not read it."""
+
     def __init__(
         self,
         *,
@@ -354,14 +359,49 @@ class GcCycleRow(_message.Message):
         start_unix_nano: _builtins.int = ...,
         end_unix_nano: _builtins.int = ...,
         pauses: _abc.Iterable[Global___Pause] | None = ...,
+        heap: Global___Heap | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["process", b"process"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["heap", b"heap", "process", b"process"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cycle", b"cycle", "end_unix_nano", b"end_unix_nano", "exe", b"exe", "host", b"host", "pauses", b"pauses", "process", b"process", "start_unix_nano", b"start_unix_nano"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cycle", b"cycle", "end_unix_nano", b"end_unix_nano", "exe", b"exe", "heap", b"heap", "host", b"host", "pauses", b"pauses", "process", b"process", "start_unix_nano", b"start_unix_nano"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GcCycleRow: _TypeAlias = GcCycleRow  # noqa: Y015
+
+@_typing.final
+class Heap(_message.Message):
+    """The heap in a GC cycle, as gctrace tells of it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BEFORE_BYTES_FIELD_NUMBER: _builtins.int
+    AFTER_BYTES_FIELD_NUMBER: _builtins.int
+    MARKED_BYTES_FIELD_NUMBER: _builtins.int
+    GOAL_BYTES_FIELD_NUMBER: _builtins.int
+    before_bytes: _builtins.int
+    """When the cycle began."""
+    after_bytes: _builtins.int
+    """When marking ended."""
+    marked_bytes: _builtins.int
+    """What was found alive."""
+    goal_bytes: _builtins.int
+    """0 when there is none (GOGC=off)."""
+    def __init__(
+        self,
+        *,
+        before_bytes: _builtins.int = ...,
+        after_bytes: _builtins.int = ...,
+        marked_bytes: _builtins.int = ...,
+        goal_bytes: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_bytes", b"after_bytes", "before_bytes", b"before_bytes", "goal_bytes", b"goal_bytes", "marked_bytes", b"marked_bytes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Heap: _TypeAlias = Heap  # noqa: Y015
 
 @_typing.final
 class ListGcCyclesRequest(_message.Message):

@@ -451,6 +451,10 @@ class GcCycles(_message.Message):
     ORDINAL_FIELD_NUMBER: _builtins.int
     START_UNIX_NANO_FIELD_NUMBER: _builtins.int
     END_UNIX_NANO_FIELD_NUMBER: _builtins.int
+    HEAP_BEFORE_BYTES_FIELD_NUMBER: _builtins.int
+    HEAP_AFTER_BYTES_FIELD_NUMBER: _builtins.int
+    HEAP_MARKED_BYTES_FIELD_NUMBER: _builtins.int
+    HEAP_GOAL_BYTES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def process(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
     @_builtins.property
@@ -465,6 +469,18 @@ class GcCycles(_message.Message):
     def end_unix_nano(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """When mark termination began."""
 
+    @_builtins.property
+    def heap_before_bytes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """The heap as gctrace tells of it: when the cycle began, when marking ended, what was found alive, and the goal.
+        The goal is 0 when there is none (GOGC=off). All 0 for a cycle of which it was not read. An agent that does not read them leaves the columns empty.
+        """
+
+    @_builtins.property
+    def heap_after_bytes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def heap_marked_bytes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def heap_goal_bytes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
     def __init__(
         self,
         *,
@@ -472,10 +488,14 @@ class GcCycles(_message.Message):
         ordinal: _abc.Iterable[_builtins.int] | None = ...,
         start_unix_nano: _abc.Iterable[_builtins.int] | None = ...,
         end_unix_nano: _abc.Iterable[_builtins.int] | None = ...,
+        heap_before_bytes: _abc.Iterable[_builtins.int] | None = ...,
+        heap_after_bytes: _abc.Iterable[_builtins.int] | None = ...,
+        heap_marked_bytes: _abc.Iterable[_builtins.int] | None = ...,
+        heap_goal_bytes: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_unix_nano", b"end_unix_nano", "ordinal", b"ordinal", "process", b"process", "start_unix_nano", b"start_unix_nano"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_unix_nano", b"end_unix_nano", "heap_after_bytes", b"heap_after_bytes", "heap_before_bytes", b"heap_before_bytes", "heap_goal_bytes", b"heap_goal_bytes", "heap_marked_bytes", b"heap_marked_bytes", "ordinal", b"ordinal", "process", b"process", "start_unix_nano", b"start_unix_nano"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -7,6 +7,7 @@ from gosonde_agent.levels import Level, Reason, Step
 from gosonde_agent.model import (
     GcCycle,
     GcTotal,
+    Heap,
     Observation,
     ParkCount,
     Pause,
@@ -34,6 +35,7 @@ STEPS = st.lists(st.builds(Step, TIME, st.sampled_from(Level), st.sampled_from(R
 PROCESS = st.builds(
     Process, KEYS, TEXT, TEXT, TEXT, TIME, TIME, st.booleans(), TIME, TEXT, st.sampled_from(Level), st.booleans(), STEPS
 ).map(lambda made: replace(made, level=Level.FULL) if made.refusal else made)
+HEAPS = st.none() | st.builds(Heap, U64, U64, U64, st.integers(1, 2**64 - 1))
 PROCESSES = st.lists(
     PROCESS,
     max_size=4,
@@ -60,7 +62,7 @@ def observations(draw: st.DrawFn) -> Observation:
         tuple(draw(st.lists(counts, max_size=8))),
         tuple(draw(st.lists(PARKS.flatmap(lambda row: keys.map(lambda key: replace(row, process=key))), max_size=4))),
         tuple(draw(st.lists(st.builds(Pause, keys, U64, TIME, U64, TEXT), max_size=4))),
-        tuple(draw(st.lists(st.builds(GcCycle, keys, U64, TIME, TIME), max_size=4))),
+        tuple(draw(st.lists(st.builds(GcCycle, keys, U64, TIME, TIME, HEAPS), max_size=4))),
         tuple(draw(st.lists(st.builds(GcTotal, keys, U64, U64, U64), max_size=4))),
         draw(st.dictionaries(TEXT, U64, max_size=3)),
         tuple(draw(st.lists(st.builds(ProbeCost, keys, U64, U64, U64, U64), max_size=4))),

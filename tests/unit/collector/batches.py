@@ -12,6 +12,7 @@ STREAM = Stream("agent", "epoch-1", "web-1", "0.1.0")
 KEY = ProcessKey("boot", 4711, 99, 0)
 SITE = Site("build", 0x1000, "main.serve", "main.go", 42, "main.serve.func1")
 
+HEAP = ("heap_before_bytes", "heap_after_bytes", "heap_marked_bytes", "heap_goal_bytes")
 TEXTS = {"wait_reason", "reason"}
 
 
@@ -56,6 +57,7 @@ def batch(
     parks: Sequence[tuple[int, str, int, int, int, int, int, int, int]] = (),
     pauses: Sequence[tuple[int, int, int, int, str]] = (),
     cycles: Sequence[tuple[int, int, int, int]] = (),
+    heaps: Sequence[tuple[int, int, int, int]] = (),
     totals: Sequence[tuple[int, int, int, int]] = (),
     costs: Sequence[tuple[int, int, int, int, int]] = (),
     losses: Mapping[str, int] | None = None,
@@ -63,7 +65,7 @@ def batch(
 ) -> Batch:
     """A batch `sequence` seconds after START.
 
-    `counters`: (process, pc, created, exited), with `baseline` and `mismatch` each.
+    `counters`: (process, pc, created, exited), with `baseline` and `mismatch` each. `heaps` are those of `cycles`.
     """
     return Batch(
         stream,
@@ -77,7 +79,10 @@ def batch(
         ),
         columns(("process", "wait_reason", *PARKS), parks),
         columns(("process", "ordinal", "start_unix_nano", "duration_ns", "reason"), pauses),
-        columns(("process", "ordinal", "start_unix_nano", "end_unix_nano"), cycles),
+        columns(
+            ("process", "ordinal", "start_unix_nano", "end_unix_nano", *HEAP),
+            [(*cycle, *heap) for cycle, heap in zip(cycles, heaps or [(0, 0, 0, 0)] * len(cycles), strict=True)],
+        ),
         columns(("process", "cycles", "pauses", "gc_pause_ns"), totals),
         columns(("process", "probe_ns", "cpu_ns", "target_ppm", "core_ppm"), costs),
         losses or {},

@@ -67,6 +67,7 @@ def test_a_whole_batch_is_understood() -> None:
     assert batch.site_counters["pc"].tolist() == [2**64 - 1]
     assert batch.site_counters["pc"].dtype == np.uint64
     assert batch.site_counters["created"].tolist() == [10]
+    assert batch.gc_cycles["heap_goal_bytes"].tolist() == [0]
     assert batch.site_counters["baseline"].tolist() == batch.site_counters["mismatch"].tolist() == [0]
     assert batch.park_counters["parked"].tolist() == [8]
     assert batch.park_counters["parks"].tolist() == batch.park_counters["windows"].tolist() == [0]
@@ -144,6 +145,8 @@ def _change(path: str, value: object) -> Callable[[ingest_pb2.Batch], None]:
         (lambda batch: batch.observation.park_counters.parks.extend([1, 2]), "park_counters has columns"),
         (lambda batch: batch.observation.park_counters.parks_high.append(2**63), r"park_counters.parks_high\[0\]"),
         (lambda batch: batch.observation.gc_totals.pauses.append(1), "gc_totals has columns"),
+        (lambda batch: batch.observation.gc_cycles.heap_goal_bytes.extend([1, 2]), "gc_cycles has columns"),
+        (lambda batch: batch.observation.gc_cycles.heap_after_bytes.append(2**62), r"heap_after_bytes\[0\] is 4611"),
         (lambda batch: batch.observation.site_counters.pc.extend([1] * MAX_ROWS), "a batch may have"),
         (lambda batch: batch.observation.losses.update({str(n): n for n in range(1_001)}), "1000 losses"),
     ],

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from gosonde_collector.errors import StoreError
 from gosonde_collector.evidence.model import Frame, GoroutineGroup, GoroutineProfile
-from gosonde_collector.model import Pause, ProcessFilter, ProcessKey, Step
+from gosonde_collector.model import Heap, Pause, ProcessFilter, ProcessKey, Step
 from gosonde_collector.store.duckdb import FILE_NAME, DuckDBStore, open_store
 from gosonde_collector.store.records import FindingRecord, Series
 
@@ -130,6 +130,13 @@ def test_a_cycle_holds_the_stops_that_overlap_it_each_once(store: DuckDBStore) -
         Pause(START + 498, 7, "GC mark termination"),
     )
     assert [cycle.cycle for cycle in store.gc_cycles(ALL, 1)] == [2]
+
+
+def test_a_cycles_heap_is_told_once_it_is_known(store: DuckDBStore) -> None:
+    cycles = [(0, 0, START + 100, START + 500), (0, 1, START + 900, START + 990)]
+    heaps = [(0, 0, 0, 0), (7, 8, 3, 9)]
+    store.append([batch(1, cycles=cycles), batch(2, cycles=cycles, heaps=heaps)])
+    assert [cycle.heap for cycle in store.gc_cycles(ALL, 10)] == [Heap(7, 8, 3, 9), None]
 
 
 def test_a_cycle_older_than_the_counting_holds_its_last_stop(store: DuckDBStore) -> None:

@@ -2,7 +2,7 @@
 
 import struct
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -81,7 +81,7 @@ class Prover:
             sched=self._only("sched", candidates.sched, self._is_sched(allgs, allp)),
             memstats=memstats,
             controller=self._controller(candidates),
-            t_end=self.t_end(candidates, memstats),
+            t_end=self.t_end(candidates.t_end, memstats),
             init_time=next((at for at in candidates.init_time if self._is_init_time(at)), 0),
             wait_reasons=candidates.wait_reasons,
         )
@@ -92,14 +92,14 @@ class Prover:
             return 0
         return self._only("gcController", candidates.controller, self._is_controller)
 
-    def t_end(self, candidates: Candidates, memstats: int) -> int:
-        """Where runtime.work.tEnd is: it equals memstats.last_gc_nanotime. 0 when no cycle has ended, or not found."""
+    def t_end(self, candidates: Sequence[int], memstats: int) -> int:
+        """Which is runtime.work.tEnd: it equals memstats.last_gc_nanotime. 0 when no cycle has ended, or not found."""
         own = memstats + self._field("mstats", "last_gc_nanotime")
         for _ in range(ATTEMPTS):
             last = self._word(own)
             if last == 0:
                 return 0
-            found = [address for address in candidates.t_end if address != own and self._is_t_end(address, last)]
+            found = [address for address in candidates if address != own and self._is_t_end(address, last)]
             if len(found) == 1 and self._word(own) == last:
                 return found[0]
         return 0

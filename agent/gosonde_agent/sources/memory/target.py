@@ -1,7 +1,7 @@
 """A process that is read: opened, its image matched to its file, the runtime's variables proved in it."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from gosonde_agent.discovery import procfs
@@ -20,6 +20,7 @@ from gosonde_agent.sources.memory.dump import Describer, Goroutine
 from gosonde_agent.sources.memory.errors import ImplausibleMemoryError
 from gosonde_agent.sources.memory.gc import GcFigures, LastCycle, follow_gc, read_gc
 from gosonde_agent.sources.memory.goroutines import Block, GoroutineReader
+from gosonde_agent.sources.memory.heap import HeapReader
 from gosonde_agent.sources.memory.proof import Addresses, Prover
 from gosonde_agent.sources.memory.reader import ProcessMemory
 from gosonde_agent.sources.memory.runtime import Runtime
@@ -72,8 +73,9 @@ def _looked_at(fd: int, image: ElfImage, go_version: str) -> KnownBinary:
 class Target:
     """A running Go process whose runtime can be read; made by `opened`."""
 
-    def __init__(self, runtime: Runtime, pclntab: Pclntab, go_version: str) -> None:
+    def __init__(self, runtime: Runtime, pclntab: Pclntab, go_version: str, t_ends: Sequence[int]) -> None:
         self.runtime = runtime
+        self._t_ends = t_ends
         self.pclntab = pclntab
         self.go_version = go_version
         self._unwinder = Unwinder(pclntab)
@@ -111,6 +113,10 @@ class Target:
         """Each collection that ends from now on; see `follow_gc`."""
         return follow_gc(self.runtime)
 
+    def heap_reader(self) -> HeapReader | None:
+        """What reads the heap's figures from now on; None where it is not known where they are."""
+        return HeapReader(self.runtime, self._t_ends) if HeapReader.reads(self.runtime) else None
+
     def totals(self) -> GoroutineTotals:
         """The runtime's own goroutine counters; see `read_totals`."""
         return read_totals(self.runtime)
@@ -137,4 +143,4 @@ def opened(pid: int, known: KnownBinaries | None = None) -> Iterator[Target]:
         memory.check_same(addresses.allgs + bias)
         binary.narrow(addresses)
         pclntab = Pclntab(image, binary.layout, binary.place)
-        yield Target(Runtime(memory, bias, addresses, binary.layout), pclntab, go_version)
+        yield Target(Runtime(memory, bias, addresses, binary.layout), pclntab, go_version, binary.candidates.t_end)

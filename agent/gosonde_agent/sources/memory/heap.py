@@ -1,0 +1,97 @@
+"""The heap in the GC cycle that ended last, in one small read: what gctrace says of it, at any time and cheaply."""
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from gosonde_agent.model import Heap
+from gosonde_agent.sources.memory.gc import MAX_HEAP, WORK_AFTER, WORK_BEFORE
+from gosonde_agent.sources.memory.proof import Prover
+from gosonde_agent.sources.memory.reader import ProcessMemory
+from gosonde_agent.sources.memory.runtime import Runtime
+
+#: A reading that a collection changes under way is made again so often.
+ATTEMPTS = 3
+FIELDS = frozenset({"tSweepTerm", "tMark", "tMarkTerm", "tEnd", "heap0", "heap1", "heap2"})
+SIZES = np.array([WORK_BEFORE + WORK_AFTER, 8, 8], np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class CycleHeap:
+    """The heap in a cycle whose mark termination lay between two moments, CLOCK_MONOTONIC in ns.
+
+    No other mark termination lies between them: whoever saw one there has seen this cycle's.
+    """
+
+    terminated_at: int
+    ended_at: int
+    heap: Heap
+
+
+class HeapReader:
+    """Reads one process again and again. It keeps nothing open, so the process may end or run another program."""
+
+    def __init__(self, runtime: Runtime, t_ends: Sequence[int]) -> None:
+        """`t_ends` may be the address of work.tEnd; which one is proved once a cycle has ended."""
+        self._pid, self._bias, self._layout = runtime.pid, runtime.bias, runtime.layout
+        self._addresses = runtime.addresses
+        self._t_ends = t_ends
+        self._t_end = runtime.addresses.t_end
+        work = runtime.layout.fields("workType")
+        self._places = {name: WORK_BEFORE + work[name] - work["tEnd"] for name in FIELDS}
+
+    @staticmethod
+    def reads(runtime: Runtime) -> bool:
+        """Whether it is known where the figures are in this version of Go."""
+        work = runtime.layout.fields("workType")
+        if runtime.addresses.controller == 0 or not work.keys() >= FIELDS:
+            return False
+        return all(-WORK_BEFORE <= work[name] - work["tEnd"] <= WORK_AFTER - 8 for name in FIELDS)
+
+    def read(self) -> CycleHeap | None:
+        """The cycle that ended last; None before one has, while one runs, and when what is there makes no sense.
+
+        Raises:
+            GosondeError: The process has ended, or may not be read.
+        """
+        with ProcessMemory(self._pid) as memory:
+            if not self._t_end:
+                prover = Prover(memory, self._bias, self._layout)
+                self._t_end = prover.t_end(self._t_ends, self._addresses.memstats)
+            if not self._t_end:
+                return None
+            starts = self._starts()
+            before = b""
+            for _ in range(ATTEMPTS):
+                taken, whole = memory.read_pieces(starts, SIZES)
+                if not whole.all():
+                    return None
+                if (after := taken.tobytes()) == before:
+                    return self._meaning(after)
+                before = after
+        return None
+
+    def _starts(self) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
+        at, layout = self._addresses, self._layout
+        places = (
+            self._t_end - WORK_BEFORE,
+            at.memstats + layout.offset("mstats", "last_gc_nanotime"),
+            at.controller + layout.offset("gcControllerState", "lastHeapGoal"),
+        )
+        return np.array([max(place + self._bias, 0) for place in places], np.uint64)
+
+    def _meaning(self, taken: bytes) -> CycleHeap | None:
+        def word(name: str) -> int:
+            return int(struct.unpack_from("<Q", taken, self._places[name])[0])
+
+        last, goal = struct.unpack_from("<QQ", taken, WORK_BEFORE + WORK_AFTER)
+        began, marked, terminated, ended = (word(name) for name in ("tSweepTerm", "tMark", "tMarkTerm", "tEnd"))
+        # What a cycle that runs has written already is younger than the end of the one before.
+        if ended != last or not 0 < began <= marked <= terminated <= ended:
+            return None
+        before, after, alive = (word(name) for name in ("heap0", "heap1", "heap2"))
+        if not all(0 < size < MAX_HEAP for size in (before, after, alive)):
+            return None
+        return CycleHeap(terminated, ended, Heap(before, after, alive, goal if goal < MAX_HEAP else 0))
