@@ -30,7 +30,7 @@ def parking(rounds: int, seconds: float) -> Iterator[Row]:
             unit = "ns" if case.startswith("CPU") else "% of CPU" if case.startswith("told") else "parks/s"
             values = tuple(one[case] for one in measured if case in one)
             yield Row("parking", case, unit, values, asked, "parks/s asked")
-    yield Row("parking", "a hit, by the agent's own loop", "ratio", tuple(_hit_ratio() for _ in range(rounds)))
+    yield Row("parking", "a hit, by what is told of it", "ratio", tuple(_hit_ratio() for _ in range(rounds)))
 
 
 def _estimated(rate: int, seconds: float) -> dict[str, float]:
@@ -76,7 +76,7 @@ def _cpu_per_park(program: GoProgram, seconds: float) -> float:
 
 
 def _hit_ratio() -> float:
-    """What a hit of the park probe costs a program that does nothing else, by what the agent's own loop says."""
+    """What a hit of the park probe costs a program that does nothing else, by what it is told to cost."""
     with GoProgram(build("bench"), env=ON_ONE_P) as program:
         without = _cpu_of_pingpong(program)
         with probing.gosonde(program.pid, parks=True) as source:
