@@ -4,11 +4,10 @@ Where others of its file are still watched, the probes stay and count a dismisse
 is meant again it is watched as another image, whose counts begin at zero, so that nothing of the time between shows.
 """
 
-from collections import defaultdict
 from collections.abc import Collection
 
 from gosonde_agent.discovery import procfs
-from gosonde_agent.sources import Counters, Image, Source
+from gosonde_agent.sources import Counters, Source
 
 #: Process.refusal of a process that is told of one last time.
 DISMISSED = "the agent's configuration means this process no longer"
@@ -34,13 +33,13 @@ class Dismissed:
 
     def forget_unused(self, counters: Counters, numbers: Collection[int]) -> None:
         """Frees the counts of those that have ended, are another image, or are not probed: not by any of `numbers`."""
-        images: defaultdict[tuple[int, int], set[Image]] = defaultdict(set)
-        for image in (*counters.sites, *counters.worlds):
-            images[image.tgid, image.epoch].add(image)
+        if not self._start_ticks:
+            return
+        images = counters.images()
         for (tgid, epoch), start_ticks in list(self._start_ticks.items()):
             is_over = self._source.epoch(tgid) != epoch or procfs.has_ended(tgid, start_ticks)
-            for image in images[tgid, epoch]:
+            for image in images.get((tgid, epoch), ()):
                 if is_over or image.binary not in numbers:
-                    self._source.forget(image, [total.pc for total in counters.sites.get(image, ())])
+                    self._source.forget(image, counters.pcs(image))
             if is_over:
                 del self._start_ticks[tgid, epoch]

@@ -5,7 +5,7 @@ service, or `gosonde trace`), all from one thread.
 """
 
 import time
-from collections import OrderedDict, defaultdict, deque
+from collections import OrderedDict, deque
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -439,14 +439,12 @@ class Monitor:
         return observation
 
     def _forget_ended(self, counters: Counters) -> None:
-        images: defaultdict[tuple[int, int], list[Image]] = defaultdict(list)
-        for image in {*counters.sites, *counters.worlds}:
-            images[image.tgid, image.epoch].append(image)
+        images = counters.images()
         for (pid, epoch), process in self._processes.items():
             if process.has_ended:
                 if (pid, epoch) not in self._dismissed:
-                    for image in images[pid, epoch]:  # two, when probes sit in a file twice
-                        self._source.forget(image, [total.pc for total in counters.sites.get(image, ())])
+                    for image in images.get((pid, epoch), ()):
+                        self._source.forget(image, counters.pcs(image))
                 if process.image is not None:
                     self._aggregation.forget(process.image)
                     if self._parks:

@@ -1,5 +1,6 @@
 """Where facts about running processes come from: siblings behind one Protocol."""
 
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
@@ -66,6 +67,17 @@ class Counters:
     worlds: Mapping[Image, WorldTotal] = field(default_factory=dict)
     hits: Mapping[Image, Hits] = field(default_factory=dict)
     losses: Mapping[str, int] = field(default_factory=dict)
+
+    def images(self) -> Mapping[tuple[int, int], set[Image]]:
+        """By (tgid, epoch): two, when probes sit in a file twice."""
+        found: defaultdict[tuple[int, int], set[Image]] = defaultdict(set)
+        for image in (*self.sites, *self.worlds):
+            found[image.tgid, image.epoch].add(image)
+        return found
+
+    def pcs(self, image: Image) -> list[int]:
+        """Of the sites of an image."""
+        return [total.pc for total in self.sites.get(image, ())]
 
 
 class Source(Protocol):
