@@ -79,11 +79,13 @@ class Agent:
 
 
 @contextmanager
-def agent(*flags: str) -> Iterator[Agent]:
-    """An agent as a user would start it, once it has said that it has started."""
+def agent(*flags: str, **config: str) -> Iterator[Agent]:
+    """An agent as a user would start it, once it has said that it has started; `config` by key, as TOML."""
     with tempfile.TemporaryDirectory(prefix="gosonde-bench.") as folder:
         socket = f"unix:{folder}/agent.sock"
-        command = [str(GOSONDE), "agent", "--listen", socket, "--state", folder, *flags]
+        path = Path(folder, "agent.toml")
+        path.write_text("".join(f"{key} = {value}\n" for key, value in config.items()))
+        command = [str(GOSONDE), "agent", "--config", str(path), "--listen", socket, "--state", folder, *flags]
         process = subprocess.Popen(command, stderr=subprocess.PIPE)
         assert process.stderr is not None
         try:

@@ -15,7 +15,8 @@ from benchmarks.results import Row
 from tests.go_programs import GoProgram, build
 
 RATES = (1_000, 10_000, 100_000, 300_000, 1_000_000)
-
+#: Just over the budget.
+EXCESS = 1.3
 
 Way = Callable[[GoProgram], AbstractContextManager[object]]
 
@@ -95,3 +96,21 @@ def budget(effort: Effort) -> Iterator[Row]:
             missed.append(running.created_missed(program.pid, answer["created"]))
     yield Row("budget", "from the first goroutine to the step", "s", tuple(late))
     yield Row("budget", "created missed after the end", "goroutines", tuple(missed))
+    yield Row("budget", f"the same at {EXCESS} times the budget", "s", tuple(_late_by_little(effort)))
+
+
+def _late_by_little(effort: Effort) -> Iterator[float]:
+    """Seconds to the step down of a program that pays but a little more than it may."""
+    command = f"pace 10000 {round(effort.seconds * 2000)}"
+    with GoProgram(build("bench")) as program, agent(f"--pid={program.pid}", max_target_overhead='"off"') as running:
+        running.wait_for(program.pid)
+        program.ask(command)
+        seen = running.wait_for(program.pid)
+        share = seen.probe_costs[0].probe_ns / seen.probe_costs[0].cpu_ns
+    for _ in range(effort.rounds):
+        allowed = f"{100 * share / EXCESS:.2f}"
+        with GoProgram(build("bench")) as program, agent(f"--pid={program.pid}", max_target_overhead=allowed) as running:
+            running.wait_for(program.pid)
+            began = running.now()
+            program.ask(command)
+            yield running.seconds_over_budget(program.pid, began)

@@ -15,8 +15,8 @@ from gosonde_agent.processes import GoProcess
 from gosonde_agent.sources import Hits
 
 #: How often the costs are looked at, and over how long.
-TICK_SECONDS = 0.5
-LOOK_SECONDS = 1.0
+TICK_SECONDS = 0.2
+LOOK_SECONDS = 0.6
 #: Less than this part of one core is never too much, however little the target itself does.
 LEAST_CORE_SHARE = 0.001
 #: What the next higher level may cost at most, as a part of the budget, and for how long, before it is taken.

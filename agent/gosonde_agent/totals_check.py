@@ -49,7 +49,6 @@ class TotalsCheck:
     """
 
     from_start: bool
-    _processors: int = 0
     _earlier: dict[str, SiteBaseline] = field(default_factory=dict)
 
     def agrees(self, reading: TotalsReading) -> bool:
@@ -71,12 +70,9 @@ class TotalsCheck:
         return {name: grown for name, grown in self._grown(readings) if grown}
 
     def _begin(self, readings: Sequence[TotalsReading]) -> None:
-        """Where goroutine ids are counted, another GOMAXPROCS throws some away, or brings them back: begin anew."""
-        totals = readings[-1].totals
-        if self._earlier and not (totals.by_ids and totals.processors != self._processors):
+        if self._earlier:
             return
-        self._processors = totals.processors
-        zero_known = self.from_start and not totals.by_ids
+        zero_known = self.from_start and not readings[-1].totals.by_ids
         columns = zip(*(reading.intervals() for reading in readings), strict=True)
         self._earlier = {
             name: SiteBaseline() if zero_known else SiteBaseline.first(intervals, signed=True)

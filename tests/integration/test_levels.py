@@ -15,6 +15,7 @@ from gosonde.errors import NotFoundError
 from gosonde_agent.budget import Budget
 from gosonde_agent.hit_costs import HitCosts
 from gosonde_agent.levels import Level, Reason
+from gosonde_agent.loading import load_probes
 from gosonde_agent.model import Observation
 from gosonde_agent.monitor import Monitor
 from gosonde_agent.selection import Selection, parse_rules
@@ -34,7 +35,7 @@ ALL_IS_DEAR = HitCosts(optimized=1e9, emulated=1e9, single_stepped=1e9)
 
 @contextmanager
 def monitored(pid: int, costs: HitCosts) -> Iterator[Monitor]:
-    monitor = Monitor(EbpfSource(parks=False), Selection(pids=frozenset({pid})), 1.0, costs, Budget(0.03))
+    monitor = Monitor(EbpfSource(load_probes()), Selection(pids=frozenset({pid})), 1.0, costs, Budget(0.03))
     try:
         monitor.watch(pid)
         read(monitor)
@@ -159,6 +160,25 @@ def test_threads_that_c_made_are_no_goroutines_where_creations_come_from_memory(
         assert totals(monitor.observe()) == (10_300, 10_300, 0)
 
 
+@pytest.mark.parametrize("version", ["1.21.13", "1.25.5", "1.27.3"])
+def test_creations_that_come_from_memory_are_exact_over_any_change_of_gomaxprocs(
+    go_program: Start, version: str
+) -> None:
+    program = go_program("churn", version=version, env={"GOMAXPROCS": "6"})
+    with monitored(program.pid, ALL_IS_DEAR) as monitor:
+        monitor.govern()
+        program.ask("run 10000")
+        monitor.govern()
+        created = 10_000
+        for processors in (6, 1, 3, 12, 2):
+            program.ask(f"procs {processors}")
+            program.ask("run 1003")
+            created += 1_003
+            read(monitor)
+            assert (level(monitor.observe()), totals(monitor.observe())) == (Level.MEMORY, (created, created, 0))
+        assert monitor.observe().losses["created_total_mismatch"] == 0
+
+
 def test_it_steps_up_when_the_higher_level_has_been_affordable_for_a_while(go_program: Start) -> None:
     program = go_program("churn")
     with monitored(program.pid, ALL_IS_DEAR) as monitor:
@@ -212,7 +232,7 @@ def test_a_process_that_a_rule_denies_pays_nothing_for_its_sibling(go_program: S
     meant = go_program("churn", env={"GOSONDE_LABELS": "probes=yes"})
     denied = go_program("churn", env={"GOSONDE_LABELS": "probes=no"})
     exe = str(Path(f"/proc/{meant.pid}/exe").readlink())
-    monitor = Monitor(EbpfSource(parks=False), Selection((exe,), deny=parse_rules("deny", ("label:probes=no",))))
+    monitor = Monitor(EbpfSource(load_probes()), Selection((exe,), deny=parse_rules("deny", ("label:probes=no",))))
     try:
         monitor.scan()
         while monitor.has_unknown:

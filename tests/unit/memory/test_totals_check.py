@@ -8,11 +8,9 @@ from gosonde_agent.totals_check import BATCH, CREATED, EXITED, TotalsCheck, Tota
 Count = tuple[int, int]
 
 
-def reading(
-    events: Count, runtime: Count, *, after: Count | None = None, by_ids: bool = False, ps: int = 2
-) -> TotalsReading:
+def reading(events: Count, runtime: Count, *, after: Count | None = None, by_ids: bool = False) -> TotalsReading:
     created, exited = runtime
-    totals = GoroutineTotals(created, exited, created - exited, 5, ps, by_ids)
+    totals = GoroutineTotals(created, exited, created - exited, 5, 2, by_ids)
     return TotalsReading(events, totals, after or events)
 
 
@@ -54,10 +52,3 @@ def test_threads_that_c_made_are_no_goroutines(by_ids: bool) -> None:
     created, exited = (13, 4) if by_ids else (10, 1)
     found = GoroutineTotals(created, exited, 9, 5, by_ids=by_ids, newest_id=32).without(np.array([2, 17, 32, 33], "u8"))
     assert (found.created, found.exited, found.live) == (10, 4, 6), "the one with id 33 came later"
-
-
-def test_another_gomaxprocs_begins_anew_where_ids_are_counted() -> None:
-    check = TotalsCheck(from_start=False)
-    check.take([reading((10, 4), (10, 4), by_ids=True, ps=8)])
-    assert check.take([reading((10, 4), (42, 36), by_ids=True, ps=2)]) == {}
-    assert check.take([reading((10, 4), (43, 36), by_ids=True, ps=2)]) == {CREATED: 1}

@@ -21,7 +21,7 @@ class GoroutineTotals:
         system: How many of `live` the runtime calls its own.
         processors: How many Ps there are. Each keeps some of the counts to itself.
         by_ids: `created` is what was taken from the runtime's goroutine ids (before Go 1.26): it counts the g of
-            threads that C made, and ids that a lowered GOMAXPROCS threw away.
+            threads that C made.
         newest_id: The highest goroutine id that was handed out by then.
     """
 
@@ -56,10 +56,12 @@ def read_totals(runtime: Runtime) -> GoroutineTotals:
         data = memory.read(addresses.sched + runtime.bias + layout.offset("schedt", name), size)
         return int.from_bytes(data, "little", signed=size == 4)
 
-    header = np.frombuffer(memory.read(addresses.allp + runtime.bias, 16), "<u8").tolist()
-    if not 0 < header[1] <= MAX_PROCESSORS:
-        raise ImplausibleMemoryError(f"process {memory.pid} claims to have {header[1]} Ps")
-    processors = np.frombuffer(memory.read(header[0], header[1] * 8), "<u8").astype(np.uint64)
+    pointer, count, capacity = np.frombuffer(memory.read(addresses.allp + runtime.bias, 24), "<u8").tolist()
+    if not 0 < count <= capacity <= MAX_PROCESSORS:
+        raise ImplausibleMemoryError(f"process {memory.pid} claims to have {count} Ps, and room for {capacity}")
+    # Where GOMAXPROCS was lowered, Ps beyond the length keep the ids that they had taken (procresize in proc.go).
+    processors = np.frombuffer(memory.read(pointer, capacity * 8), "<u8").astype(np.uint64)
+    processors = processors[processors != 0]
 
     def each(name: str, size: int) -> int:
         rows, whole = memory.read_each(processors + np.uint64(layout.offset("p", name)), size)
@@ -84,4 +86,4 @@ def read_totals(runtime: Runtime) -> GoroutineTotals:
             f"process {memory.pid} claims {created} goroutines created, {known} known and {unused} unused"
         )
     exited = max(created - live, 0)
-    return GoroutineTotals(created, exited, live, scheduler("ngsys", 4), header[1], by_ids, newest_id)
+    return GoroutineTotals(created, exited, live, scheduler("ngsys", 4), count, by_ids, newest_id)
