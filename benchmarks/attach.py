@@ -22,6 +22,7 @@ sys.path.insert(0, str(ROOT))
 from gosonde_agent.discovery.attachments import Attachments  # noqa: E402
 from gosonde_agent.golang import binary  # noqa: E402
 from gosonde_agent.golang.known import KnownBinaries  # noqa: E402
+from gosonde_agent.loading import load_probes  # noqa: E402
 from gosonde_agent.sources.ebpf import EbpfSource  # noqa: E402
 
 from tests import toolchains  # noqa: E402
@@ -77,7 +78,7 @@ def build(mode: str) -> Path:
 def measure(path: str) -> dict[str, float]:
     """Seconds to read and probe the binary at first, and again from what is known of its build; on one core."""
     os.sched_setaffinity(0, {0})
-    known, source = KnownBinaries(), EbpfSource(parks=False)
+    known, source = KnownBinaries(), EbpfSource(load_probes())
     attachments = Attachments(source)
     took = []
     for _ in range(2):

@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import asdict
 
+from gosonde_agent.loading import load_probes
 from gosonde_agent.sources.ebpf import EbpfSource
 
 from benchmarks.results import Row
@@ -14,7 +15,7 @@ def calibration(rounds: int) -> Iterator[Row]:
     """Each time as an agent that has just been started does it."""
     took, found = [], defaultdict(list)
     for _ in range(rounds):
-        source = EbpfSource(parks=False)
+        source = EbpfSource(load_probes())
         try:
             began = time.monotonic()
             costs = asdict(source.hit_costs())

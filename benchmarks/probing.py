@@ -9,25 +9,25 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 from gosonde_agent.golang import binary as golang
 from gosonde_agent.golang.known import KnownBinaries
 from gosonde_agent.levels import PROBES, Level
+from gosonde_agent.loading import load_probes
 from gosonde_agent.sources.ebpf import EbpfSource
 
 from benchmarks.results import ROOT
 
 GOSONDE = ROOT / ".venv" / "bin" / "gosonde"
 ATTACH_SECONDS = 30.0
-_sources: dict[bool, EbpfSource] = {}
 
 
-def source(*, parks: bool) -> EbpfSource:
+@cache
+def source() -> EbpfSource:
     """The probes, compiled once."""
-    if parks not in _sources:
-        _sources[parks] = EbpfSource(parks=parks)
-    return _sources[parks]
+    return EbpfSource(load_probes())
 
 
 @contextmanager
@@ -42,7 +42,7 @@ def gosonde(
         if at_entry:
             moved = {name: offset - found.points[name].offset for name, offset in found.file_offsets.items()}
             found = replace(found, file_offsets=moved)
-        probes = source(parks=parks)
+        probes = source()
         number = pid
         probes.attach(number, found, fd, pid)
         probes.set_probes(number, PROBES[level] | ({"parked"} if parks else set()))

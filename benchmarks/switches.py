@@ -77,7 +77,7 @@ def probes(pid: int, level: Level) -> Iterator[Probes]:
     """Probes for one process."""
     path = Path(f"/proc/{pid}/exe").readlink()
     with path.open("rb") as file:
-        source = probing.source(parks=False)
+        source = probing.source()
         binary = golang.load(file.fileno(), str(path), KnownBinaries())
         source.attach(pid, binary, file.fileno(), pid)
         try:

@@ -330,10 +330,9 @@ class Monitor:
         """Seconds until the memory of a process is due to be read, as far as is known now."""
         return self._reconciler.due_in()
 
-    def give_memory_back(self) -> None:
-        """Forgets what can be found out again, and lets the kernel take back what is not in use."""
+    def forget_binaries(self) -> None:
+        """Forgets what can be found out again of files when memory is read next."""
         self._reconciler.forget_binaries()
-        self._source.give_memory_back()
 
     def take_reading(self, scan: Scan) -> None:
         """Takes in a reading that has run."""

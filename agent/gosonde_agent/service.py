@@ -19,6 +19,7 @@ from gosonde_agent.discovery.lease import BREAK_SIGNAL
 from gosonde_agent.governor import TICK_SECONDS
 from gosonde_agent.journal import FILE_NAME, Journal, JournalLimits
 from gosonde_agent.latest import Latest
+from gosonde_agent.loading import Probes
 from gosonde_agent.model import Observation, Process, ProcessKey
 from gosonde_agent.monitor import Monitor
 from gosonde_agent.own_budget import Smoothed, resident_bytes
@@ -48,7 +49,7 @@ HEAPS_SECONDS = 0.1
 GIVE_BACK_SECONDS = 60.0
 
 
-def run(config: AgentConfig, reread: Callable[[], AgentConfig]) -> None:
+def run(config: AgentConfig, reread: Callable[[], AgentConfig], probes: Probes) -> None:
     """Runs the agent until SIGTERM or SIGINT; `reread` gives the configuration anew on SIGHUP.
 
     Raises:
@@ -57,10 +58,10 @@ def run(config: AgentConfig, reread: Callable[[], AgentConfig]) -> None:
     # Capabilities belong to threads: the others are not there yet.
     kept = privileges.drop(keep_admin=privileges.uprobes_need_admin())
     log.info("capabilities dropped", kept=sorted(kept))
-    asyncio.run(_run(config, reread))
+    asyncio.run(_run(config, reread, probes))
 
 
-async def _run(config: AgentConfig, reread: Callable[[], AgentConfig]) -> None:
+async def _run(config: AgentConfig, reread: Callable[[], AgentConfig], probes: Probes) -> None:
     me = identity.load(config.state)
     started_unix_nano = time.time_ns()
     journal = Journal(me.boot_id, config.state / FILE_NAME, _journal_limits(config))
@@ -89,7 +90,7 @@ async def _run(config: AgentConfig, reread: Callable[[], AgentConfig]) -> None:
     metrics = AgentMetrics(latest, uplink.status, lambda: journal.size, gate.refused_total)
     http = MetricsServer(config.http, metrics.registry(), metrics.unready) if config.http else None
     try:
-        source = EbpfSource(parks=config.park)
+        source = EbpfSource(probes)
         costs = hit_costs.cached(config.state, me.boot_id, source.hit_costs)
     except GosondeError:
         await server.stop(0)
@@ -105,7 +106,7 @@ async def _run(config: AgentConfig, reread: Callable[[], AgentConfig]) -> None:
         monitor.scan()
         await agent.load_all()
         own_budget.collect_rarely()
-        source.give_memory_back()
+        own_budget.give_memory_back()
         log.info(
             "agent started",
             agent_id=me.agent_id,
@@ -287,7 +288,8 @@ class _Agent:
         """Gives back what is not needed when the agent has more than it may."""
         if time.monotonic() >= self._give_back_at and self._config.own_budget.is_over_memory():
             self._give_back_at = time.monotonic() + GIVE_BACK_SECONDS
-            self._monitor.give_memory_back()
+            self._monitor.forget_binaries()
+            own_budget.give_memory_back()
             log.warning("the agent had more memory than it may, and gave some back", resident_bytes=resident_bytes())
 
     def observe(self) -> None:

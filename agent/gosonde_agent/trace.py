@@ -10,6 +10,7 @@ from gosonde.errors import UsageError
 
 from gosonde_agent.discovery import procfs
 from gosonde_agent.errors import NoSuchProcessError
+from gosonde_agent.loading import load_probes
 from gosonde_agent.model import GcTotal, Observation, Pause, Process, SiteCount
 from gosonde_agent.monitor import Monitor
 from gosonde_agent.selection import Selection
@@ -65,7 +66,7 @@ def trace_pid(pid: int, duration: float, on_step: OnStep) -> Trace:
         GosondeError: It cannot be watched.
     """
     procfs.start_of(pid)
-    monitor = Monitor(EbpfSource(parks=False), Selection(pids=frozenset({pid})))
+    monitor = Monitor(EbpfSource(load_probes()), Selection(pids=frozenset({pid})))
     try:
         monitor.watch(pid)
         return _watch(monitor, Trace(), pid, duration=duration, on_step=on_step, is_running=_always)
@@ -82,7 +83,7 @@ def trace_exe(path: str, duration: float, on_step: OnStep) -> Trace:
         GosondeError: It cannot be watched.
     """
     with procfs.file(path) as (fd, real_path):
-        monitor = Monitor(EbpfSource(parks=False), Selection(exe=(glob.escape(real_path),)))
+        monitor = Monitor(EbpfSource(load_probes()), Selection(exe=(glob.escape(real_path),)))
         try:
             monitor.attach_file(fd, real_path, None)
             monitor.scan()
@@ -104,7 +105,7 @@ def trace_command(command: Sequence[str], path: str, duration: float, on_step: O
         GosondeError: It cannot be watched; it was not started then.
     """
     with procfs.file(path) as (fd, real_path):
-        monitor = Monitor(EbpfSource(parks=False), Selection(exe=(glob.escape(real_path),)))
+        monitor = Monitor(EbpfSource(load_probes()), Selection(exe=(glob.escape(real_path),)))
         try:
             monitor.attach_file(fd, real_path, None)
             child = subprocess.Popen(command, executable=path)

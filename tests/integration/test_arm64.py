@@ -6,11 +6,11 @@ import random
 from pathlib import Path
 
 import pytest
+from gosonde_agent import compiling
 from gosonde_agent.golang import binary
 from gosonde_agent.golang.binary import GoBinary
 from gosonde_agent.golang.costs import Cost
 from gosonde_agent.golang.pclntab import printed_name
-from gosonde_agent.sources import program
 
 from tests import go_programs
 from tests.integration.test_symbolization import addr2line
@@ -71,10 +71,10 @@ def test_addresses_have_the_functions_files_and_lines_of_addr2line(version: str)
 def test_the_probes_compile_for_arm64_and_read_its_registers(monkeypatch: pytest.MonkeyPatch) -> None:
     import bcc  # noqa: PLC0415  # what the fixture checked for
 
-    monkeypatch.setenv("BCC_KERNEL_SOURCE", str(program.probe_dir() / "kernel"))
-    sizes = [f"-D{name}={value}" for name, value in program.SIZES.items()]
+    monkeypatch.setenv("BCC_KERNEL_SOURCE", str(compiling.probe_dir() / "kernel"))
+    sizes = [f"-D{name}={value}" for name, value in compiling.SIZES.items()]
     compiled = {
-        target: bcc.BPF(text=program.source().encode(), cflags=[*sizes, *flags])
+        target: bcc.BPF(text=compiling.source().encode(), cflags=[*sizes, *flags])
         for target, flags in {"amd64": [], "arm64": ["-D__TARGET_ARCH_arm64"]}.items()
     }
     try:

@@ -12,7 +12,6 @@ from gosonde_agent.errors import NotGoError, UnprovedProbePointError, Unsupporte
 from gosonde_agent.golang import binary, symtab
 from gosonde_agent.golang.binary import GoBinary
 from gosonde_agent.golang.elf import ElfImage
-from gosonde_agent.sources.ebpf import EXIT_PROGRAM_OFFSETS, EbpfSource
 from gosonde_agent.sources.memory.target import opened
 
 from tests import go_programs
@@ -216,16 +215,6 @@ def test_the_file_is_read_through_a_descriptor_of_its_own(tmp_path: Path) -> Non
     main = known.pclntab.find("main.main")
     assert main is not None
     assert known.pclntab.frames_of(main.entry)[-1].function == "main.main"
-
-
-@pytest.mark.usefixtures("ebpf")
-def test_an_exit_program_for_every_offset_loads_after_the_compilers_memory_was_given_back() -> None:
-    source = EbpfSource(parks=False)
-    try:
-        descriptors = {source._program.function_fd(f"on_exited_{offset}") for offset in EXIT_PROGRAM_OFFSETS}
-        assert len(descriptors) == len(EXIT_PROGRAM_OFFSETS) > 10
-    finally:
-        source.close()
 
 
 def test_symbols_are_compared_for_every_function_that_gets_a_probe() -> None:

@@ -15,6 +15,7 @@ from gosonde_agent.discovery import procfs
 from gosonde_agent.golang import binary
 from gosonde_agent.hit_costs import HitCosts
 from gosonde_agent.levels import PROBES, Level
+from gosonde_agent.loading import load_probes
 from gosonde_agent.model import Observation, ParkCount
 from gosonde_agent.monitor import Monitor
 from gosonde_agent.parking import Parking
@@ -36,7 +37,7 @@ HITS_TAKE_ALL = HitCosts(optimized=1e5, emulated=1e5, single_stepped=1e5)
 @contextmanager
 def monitored(pid: int, costs: HitCosts | None = None, budget: Budget | None = None) -> Iterator[Monitor]:
     selection = Selection(pids=frozenset({pid}))
-    monitor = Monitor(EbpfSource(parks=True), selection, costs=costs, budget=budget, parks=True)
+    monitor = Monitor(EbpfSource(load_probes()), selection, costs=costs, budget=budget, parks=True)
     try:
         monitor.watch(pid)
         monitor.observe()

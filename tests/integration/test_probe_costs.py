@@ -8,6 +8,7 @@ import pytest
 from gosonde_agent import hit_costs
 from gosonde_agent.budget import Budget
 from gosonde_agent.hit_costs import HitCosts
+from gosonde_agent.loading import load_probes
 from gosonde_agent.monitor import Monitor
 from gosonde_agent.selection import Selection
 from gosonde_agent.sources.ebpf import EbpfSource
@@ -21,7 +22,7 @@ COSTS = HitCosts(optimized=1_000.0, emulated=1_000.0, single_stepped=1_000.0, ex
 
 
 def test_a_stepped_instruction_is_measured_as_dearer_than_an_emulated_one() -> None:
-    source = EbpfSource(parks=False)
+    source = EbpfSource(load_probes())
     costs = source.hit_costs()
     source.close()
     assert costs.measured
@@ -30,7 +31,7 @@ def test_a_stepped_instruction_is_measured_as_dearer_than_an_emulated_one() -> N
 
 
 def test_measuring_leaves_nothing_behind() -> None:
-    source = EbpfSource(parks=False)
+    source = EbpfSource(load_probes())
     source.hit_costs()
     source._closer.shutdown()
     assert source.counters().sites == {}
@@ -39,7 +40,7 @@ def test_measuring_leaves_nothing_behind() -> None:
 
 def test_a_target_pays_for_every_hit(go_program: Start) -> None:
     program = go_program("churn")
-    monitor = Monitor(EbpfSource(parks=False), Selection(pids=frozenset({program.pid})), costs=COSTS)
+    monitor = Monitor(EbpfSource(load_probes()), Selection(pids=frozenset({program.pid})), costs=COSTS)
     try:
         monitor.watch(program.pid)
         (idle,) = monitor.observe().probe_costs
@@ -76,7 +77,7 @@ def test_damaged_costs_are_measured_anew(tmp_path: Path, content: str) -> None:
 
 def test_no_process_is_hit_more_often_than_its_slot_says(go_program: Start) -> None:
     program = go_program("churn")
-    monitor = Monitor(EbpfSource(parks=False), Selection(pids=frozenset({program.pid})))
+    monitor = Monitor(EbpfSource(load_probes()), Selection(pids=frozenset({program.pid})))
     try:
         monitor.watch(program.pid)
         program.ask("run 10000")
@@ -93,7 +94,7 @@ def test_sites_are_read_only_when_the_hits_could_be_too_many(
 ) -> None:
     program = go_program("churn")
     selection = Selection(pids=frozenset({program.pid}))
-    monitor = Monitor(EbpfSource(parks=False), selection, costs=costs, budget=Budget(0.03))
+    monitor = Monitor(EbpfSource(load_probes()), selection, costs=costs, budget=Budget(0.03))
     try:
         monitor.watch(program.pid)
         monitor.observe()

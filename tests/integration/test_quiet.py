@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from gosonde.agent_client import AgentClient
+from gosonde_agent.loading import load_probes
 from gosonde_agent.monitor import Monitor
 from gosonde_agent.selection import Selection
 from gosonde_agent.sources.ebpf import EbpfSource
@@ -26,7 +27,7 @@ Start = Callable[..., GoProgram]
 @contextmanager
 def watched(pid: int) -> Iterator[tuple[Monitor, EbpfSource]]:
     """A monitor of one process, and its source."""
-    source = EbpfSource(parks=False)
+    source = EbpfSource(load_probes())
     monitor = Monitor(source, Selection(pids=frozenset({pid})))
     try:
         monitor.watch(pid)

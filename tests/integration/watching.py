@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gosonde_agent.discovery import procfs
+from gosonde_agent.loading import load_probes
 from gosonde_agent.model import GcCycle, GcTotal, Pause, Process, Site, SiteCount
 from gosonde_agent.monitor import Monitor
 from gosonde_agent.selection import Selection
@@ -80,7 +81,7 @@ class Watch:
 def watching(*, exe: str = "", pid: int = 0) -> Iterator[Watch]:
     """Watches the processes of one file, or one process."""
     selection = Selection((exe,) if exe else (), frozenset({pid} if pid else ()))
-    monitor = Monitor(EbpfSource(parks=False), selection)
+    monitor = Monitor(EbpfSource(load_probes()), selection)
     try:
         monitor.scan()
         watch = Watch(monitor)

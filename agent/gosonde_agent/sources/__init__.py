@@ -165,10 +165,6 @@ class Source(Protocol):
         """Frees the number of an exec, unless the pid has gone on to another."""
         ...
 
-    def give_memory_back(self) -> None:
-        """Lets the kernel take back memory that is not in use."""
-        ...
-
     def close(self) -> None:
         """Detaches everything."""
         ...

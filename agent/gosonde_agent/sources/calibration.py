@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from gosonde_agent.hit_costs import HitCosts
+from gosonde_agent.loading import Probes
 from gosonde_agent.sources import syscalls
 
 #: Hits of each of ROUNDS rounds. A stepped instruction costs ten times the others.
@@ -25,7 +26,7 @@ HITS, STEPPED_HITS = 300, 100
 ROUNDS = 11
 #: Servers under load pay 1.4 to 1.8 times of what the loops do: they use more caches between two hits (ADR 0096).
 MARGIN = 1.6
-#: An exit program's place of g.gopc: any that is loaded anyway.
+#: Any of them: they differ in the place of g.gopc alone.
 EXIT_PROGRAM = "on_exited_288"
 G_BYTES = 512
 #: mov rax, rdx; mov r10, rcx; mov rcx, rsi: rax and rcx are what the programs read.
@@ -71,11 +72,11 @@ OPTIMIZED, EMULATED, STEPPED, EXITING, UNPROBED = range(5)
 LOOPS = (NOP, PUSH, MOVE, PUSH, PUSH)
 
 
-def measure(function_fd: Callable[[str], int], release: Release) -> HitCosts:
+def measure(probes: Probes, release: Release) -> HitCosts:
     """What hits cost now; the figures of another machine where no loop is written for this processor.
 
     Args:
-        function_fd: The descriptor of a loaded program.
+        probes: The loaded ones.
         release: Closes descriptors, the last one first, whenever it likes.
 
     Raises:
@@ -85,13 +86,13 @@ def measure(function_fd: Callable[[str], int], release: Release) -> HitCosts:
         return HitCosts()
     with _mapped() as page:
         bench = _Bench(*page, release)
-        created = function_fd("on_created")
+        created = probes["on_created"]
         emulated = bench.cost(EMULATED, created, HITS)
         return HitCosts(
             optimized=bench.cost(OPTIMIZED, created, HITS),
             emulated=emulated,
             single_stepped=bench.cost(STEPPED, created, STEPPED_HITS),
-            exited=max(bench.cost(EXITING, function_fd(EXIT_PROGRAM), HITS) - emulated, 0.0),
+            exited=max(bench.cost(EXITING, probes[EXIT_PROGRAM], HITS) - emulated, 0.0),
             measured=True,
         )
 

@@ -17,15 +17,14 @@ from gosonde_agent.errors import ProbeError, UnsupportedBinaryError
 from gosonde_agent.golang.binary import GoBinary
 from gosonde_agent.hit_costs import HitCosts
 from gosonde_agent.kernel import possible_cpus
+from gosonde_agent.loading import EXIT_PROGRAM_OFFSETS, RAW_TRACEPOINTS, Probes
 from gosonde_agent.losses import KERNEL_LOSSES
 from gosonde_agent.sources import Counters, Hits, Image, Origin, SiteTotal, WorldTotal, calibration, records, syscalls
 from gosonde_agent.sources.park_window import ParkWindow
-from gosonde_agent.sources.program import Program
 from gosonde_agent.sources.records import Event
+from gosonde_agent.sources.ring_buffer import RingBuffer
 from gosonde_agent.sources.site_table import SiteTable, images_of, totals_of
 
-PROGRAMS = ("on_created", "on_stop", "on_stop_untold", "on_start", "on_mark_termination")
-MAPS = ("sites", "origins", "worlds", "parks", "images", "losses", "hits", "report_next_hit", "watched")
 #: What no slots agree with.
 NO_READING = (
     np.full(records.HIT_SLOTS, np.iinfo(np.uint64).max, np.uint64),
@@ -34,12 +33,8 @@ NO_READING = (
 )
 #: Whether another CPU sees a program's increments in their order. Arm's may not.
 HITS_FOLLOW_COUNTS = platform.machine() == "x86_64"
-#: gopc offsets that probes/goroutines.bpf.c has an exit program for.
-EXIT_PROGRAM_OFFSETS = range(240, 353, 8)
 #: By Layout.callerpc.
 CREATION_PROGRAMS = {2: "on_created", 4: "on_created_117"}
-#: Those of the versions that are known: loaded at the start, so that no file waits for it.
-USUAL_OFFSETS = (280, 288, 296)
 #: Numbers of images that began without an exec go down from so far above the first exec's, where execs never come.
 FIRST_ANEW = 1 << 31
 
@@ -70,15 +65,15 @@ class _Attached:
 
 
 class EbpfSource:
-    """Probes in the kernel. `parks` makes ready the hot probe at runtime.gopark, for windows.
+    """Counts with `probes`, which it closes in the end.
 
     Raises:
-        NotPermittedError: Privileges or bcc are missing.
-        ProbeError: The kernel refused the programs.
+        NotPermittedError: Privileges are missing.
+        ProbeError: The kernel refused something.
     """
 
-    def __init__(self, *, parks: bool) -> None:
-        self._program = Program()
+    def __init__(self, probes: Probes) -> None:
+        self._probes = probes
         self._cpus = possible_cpus()
         self._table = SiteTable()
         # The slots from before a reading of all sites, and the reading.
@@ -87,27 +82,16 @@ class EbpfSource:
         self._attached: dict[int, _Attached] = {}
         # The kernel takes some 100 ms to close a probe.
         self._closer = ThreadPoolExecutor(1, "close-probes")
-        self._maps = {name: self._program.map_fd(name) for name in MAPS}
         # Epochs of an earlier run of the agent must not come again: begin at the time, in 256ths of a second.
         first_epoch = int(time.time() * 256) & 0x7FFFFFFF
-        syscalls.update(self._program.map_fd("last_epoch"), bytes(4), struct.pack("<I", first_epoch))
+        syscalls.update(self._probes["last_epoch"], bytes(4), struct.pack("<I", first_epoch))
         self.first_epoch = first_epoch
         self._last_anew = first_epoch + FIRST_ANEW
-        self._program.on_event(self._keep)
-        self._program.attach_tracepoint("sched_process_exec", "on_exec")
-        self._program.attach_tracepoint("sched_process_exit", "on_exit")
-        for name in (*PROGRAMS, *(("on_park",) if parks else ())):
-            self._program.function_fd(name)
-        for offset in USUAL_OFFSETS:
-            self._program.function_fd(f"on_exited_{offset}")
-        self.give_memory_back()
+        self._events = RingBuffer(probes["events"], self._keep)
+        self._tracepoints = [syscalls.raw_tracepoint(probes[name], place) for name, place in RAW_TRACEPOINTS.items()]
 
     def _keep(self, record: bytes) -> None:
         self._pending.append(Event(*records.EVENT.unpack_from(record)))
-
-    def give_memory_back(self) -> None:
-        """Lets the kernel take back what starting needed and running does not."""
-        self._program.give_memory_back()
 
     def hit_costs(self) -> HitCosts:
         """Measures what hits cost on this host; takes some 50 ms.
@@ -118,7 +102,7 @@ class EbpfSource:
         closed: list[Future[None]] = []
         try:
             return calibration.measure(
-                self._program.function_fd, lambda descriptors: closed.append(self._closer.submit(_close, descriptors))
+                self._probes, lambda descriptors: closed.append(self._closer.submit(_close, descriptors))
             )
         finally:
             self._closer.submit(self.forget, Image(os.getpid(), self.epoch(os.getpid()), 0), [0])
@@ -126,7 +110,7 @@ class EbpfSource:
     @property
     def event_fd(self) -> int:
         """Readable when something has happened that cannot wait: an exec, and what was asked to be reported."""
-        return self._program.map_fd("events")
+        return self._probes["events"]
 
     def attach(self, number: int, binary: GoBinary, fd: int, pid: int | None) -> None:
         """Puts the probes into the open file `fd`, for one process or for all that run it. `fd` must stay open.
@@ -179,7 +163,7 @@ class EbpfSource:
                 offset = attached.binary.file_offsets[probe]
                 opened[probe] = [syscalls.open_uprobe(f"/proc/self/fd/{attached.fd}", offset, attached.pid)]
             for probe, descriptors in opened.items():
-                program = self._program.function_fd(attached.programs[probe])
+                program = self._probes[attached.programs[probe]]
                 descriptors.append(syscalls.link(program, descriptors[0], number))
         except BaseException:
             for descriptors in opened.values():
@@ -192,7 +176,7 @@ class EbpfSource:
         attached = self._attached.get(number)
         if attached is None:
             return None
-        program = self._program.function_fd(attached.programs["parked"])
+        program = self._probes[attached.programs["parked"]]
         place = f"/proc/self/fd/{attached.fd}", attached.binary.file_offsets["parked"], attached.pid
 
         def open_probe() -> list[int]:
@@ -224,7 +208,7 @@ class EbpfSource:
             return "on_stop"
         if binary.gc_stop_callers is not None:
             callers = np.array(binary.gc_stop_callers, records.CODE_RANGE).tobytes()
-            syscalls.update(self._program.map_fd("gc_stop_callers"), struct.pack("<I", number), callers)
+            syscalls.update(self._probes["gc_stop_callers"], struct.pack("<I", number), callers)
         return "on_stop_untold"
 
     def detach(self, number: int) -> None:
@@ -236,11 +220,11 @@ class EbpfSource:
             attached.wait()
             if attached.window:
                 attached.window.wait()
-        syscalls.delete(self._program.map_fd("gc_stop_callers"), struct.pack("<I", number))
+        syscalls.delete(self._probes["gc_stop_callers"], struct.pack("<I", number))
 
     def events(self) -> list[Event]:
         """What happened since the last call."""
-        self._program.drain()
+        self._events.consume()
         pending, self._pending = self._pending, []
         return pending
 
@@ -250,7 +234,7 @@ class EbpfSource:
         return Counters(sites, worlds, self._hits(worlds), self._read_losses())
 
     def _read(self, name: str, key: np.dtype, value: np.dtype, slots: int) -> tuple[npt.NDArray, npt.NDArray]:  # type: ignore[type-arg]
-        keys, values = syscalls.read_all(self._maps[name], key.itemsize, value.itemsize * slots)
+        keys, values = syscalls.read_all(self._probes[name], key.itemsize, value.itemsize * slots)
         return keys.reshape(-1).view(key), values.reshape(-1).view(value).reshape(-1, slots)
 
     def _read_sites(self) -> dict[Image, Sequence[SiteTotal]]:
@@ -281,23 +265,23 @@ class EbpfSource:
 
     def hit_slots(self) -> npt.NDArray[np.uint64]:
         """How often any probe was hit, by pid modulo the length; one system call."""
-        value = syscalls.lookup(self._maps["hits"], bytes(4), records.HITS.itemsize * self._cpus)
+        value = syscalls.lookup(self._probes["hits"], bytes(4), records.HITS.itemsize * self._cpus)
         slots = np.frombuffer(value or bytes(records.HITS.itemsize), np.uint64).reshape(-1, records.HIT_SLOTS)
         total: npt.NDArray[np.uint64] = slots.sum(axis=0)
         return total
 
     def report_next_hit(self) -> None:
         """Has the next hit of any probe reported as an event that makes `event_fd` readable."""
-        syscalls.update(self._maps["report_next_hit"], bytes(4), struct.pack("<I", 1))
+        syscalls.update(self._probes["report_next_hit"], bytes(4), struct.pack("<I", 1))
 
     def report_end(self, tgid: int, *, wanted: bool) -> None:
         """Has the end of a process make `event_fd` readable, or no longer; when the map is full, it is seen later."""
         key = struct.pack("<I", tgid)
         with contextlib.suppress(ProbeError):
             if wanted:
-                syscalls.update(self._maps["watched"], key, bytes(4))
+                syscalls.update(self._probes["watched"], key, bytes(4))
             else:
-                syscalls.delete(self._maps["watched"], key)
+                syscalls.delete(self._probes["watched"], key)
 
     def _hits(self, worlds: Mapping[Image, WorldTotal]) -> dict[Image, Hits]:
         """Those of the sites as they were read last."""
@@ -326,16 +310,16 @@ class EbpfSource:
     def _forget_parks(self) -> None:
         keys, _ = self._read("parks", records.PARK_KEY, np.dtype("<u8"), self._cpus)
         for key in keys:
-            syscalls.delete(self._maps["parks"], key.tobytes())
+            syscalls.delete(self._probes["parks"], key.tobytes())
 
     def _read_losses(self) -> dict[str, int]:
-        values = (syscalls.lookup(self._maps["losses"], struct.pack("<I", i), 8) for i in range(len(KERNEL_LOSSES)))
+        values = (syscalls.lookup(self._probes["losses"], struct.pack("<I", i), 8) for i in range(len(KERNEL_LOSSES)))
         counts = (int.from_bytes(value, "little") if value else 0 for value in values)
         return dict(zip(KERNEL_LOSSES, counts, strict=True))
 
     def origin(self, image: Image, pc: int) -> Origin | None:
         """What was seen at the first goroutine of a site."""
-        value = syscalls.lookup(self._maps["origins"], _site_key(image, pc), records.SITE_ORIGIN.itemsize)
+        value = syscalls.lookup(self._probes["origins"], _site_key(image, pc), records.SITE_ORIGIN.itemsize)
         if value is None:
             return None
         row = np.frombuffer(value, records.SITE_ORIGIN)[0]
@@ -345,13 +329,13 @@ class EbpfSource:
         """Frees the elements of an image in every map."""
         self._site_reading = NO_READING
         for pc in pcs:
-            syscalls.delete(self._maps["sites"], _site_key(image, pc))
-            syscalls.delete(self._maps["origins"], _site_key(image, pc))
-        syscalls.delete(self._maps["worlds"], _image_key(image))
+            syscalls.delete(self._probes["sites"], _site_key(image, pc))
+            syscalls.delete(self._probes["origins"], _site_key(image, pc))
+        syscalls.delete(self._probes["worlds"], _image_key(image))
 
     def epoch(self, tgid: int) -> int:
         """Number of the exec that a process runs; 0 when that was before the agent."""
-        value = syscalls.lookup(self._maps["images"], struct.pack("<I", tgid), 4)
+        value = syscalls.lookup(self._probes["images"], struct.pack("<I", tgid), 4)
         return int.from_bytes(value, "little") if value else 0
 
     def begin_anew(self, tgid: int) -> int:
@@ -361,20 +345,22 @@ class EbpfSource:
             ProbeError: The kernel's table of images is full.
         """
         self._last_anew -= 1
-        syscalls.update(self._maps["images"], struct.pack("<I", tgid), struct.pack("<I", self._last_anew))
+        syscalls.update(self._probes["images"], struct.pack("<I", tgid), struct.pack("<I", self._last_anew))
         return self._last_anew
 
     def forget_exec(self, tgid: int, epoch: int) -> None:
         """Frees the number of an exec, unless the pid has gone on to another."""
         if self.epoch(tgid) == epoch:
-            syscalls.delete(self._maps["images"], struct.pack("<I", tgid))
+            syscalls.delete(self._probes["images"], struct.pack("<I", tgid))
 
     def close(self) -> None:
         """Detaches everything."""
         for number in list(self._attached):
             self.detach(number)
         self._closer.shutdown()
-        self._program.close()
+        _close(self._tracepoints)
+        self._events.close()
+        self._probes.close()
 
 
 def _image_key(image: Image) -> bytes:

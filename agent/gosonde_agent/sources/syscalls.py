@@ -1,4 +1,4 @@
-"""The few calls of bpf(2) and perf_event_open(2) that bcc does not offer or does not report errors of."""
+"""The few calls of bpf(2) and perf_event_open(2) that the agent needs, with typed errors."""
 
 import ctypes
 import errno
@@ -19,6 +19,7 @@ _NR_PERF_EVENT_OPEN = {"x86_64": 298, "aarch64": 241}
 BPF_MAP_LOOKUP_ELEM = 1
 BPF_MAP_UPDATE_ELEM = 2
 BPF_MAP_DELETE_ELEM = 3
+BPF_RAW_TRACEPOINT_OPEN = 17
 BPF_MAP_LOOKUP_BATCH = 24
 BPF_LINK_CREATE = 28
 BPF_PERF_EVENT = 41
@@ -90,6 +91,16 @@ def link(program_fd: int, event_fd: int, cookie: int) -> int:
     fd = _bpf(BPF_LINK_CREATE, _attributes("<IIIIQ", program_fd, event_fd, BPF_PERF_EVENT, 0, cookie))
     if fd < 0:
         raise refusal("attaching a BPF program to a uprobe", ctypes.get_errno())
+    os.set_inheritable(fd, False)
+    return fd
+
+
+def raw_tracepoint(program_fd: int, name: str) -> int:
+    """Runs a BPF program at a raw tracepoint for as long as the descriptor that it returns is open."""
+    text = ctypes.create_string_buffer(name.encode())
+    fd = _bpf(BPF_RAW_TRACEPOINT_OPEN, _attributes("<QI", ctypes.addressof(text), program_fd))
+    if fd < 0:
+        raise refusal(f"attaching to the tracepoint {name}", ctypes.get_errno())
     os.set_inheritable(fd, False)
     return fd
 

@@ -31,6 +31,7 @@ def agent(
 ) -> None:
     """Watch the Go processes of this host, answer local queries, and feed the collector."""
     from gosonde_agent.config import AgentConfig, load  # noqa: PLC0415
+    from gosonde_agent.loading import load_probes  # noqa: PLC0415
 
     flags = {"collector": collector, "listen": listen, "state": state, "exe": exe, "pid": pid}
 
@@ -39,17 +40,11 @@ def agent(
 
     settings = reread()
     logs.configure(json=as_json or not sys.stderr.isatty(), level=settings.log_level)
+    probes = load_probes()
     try:
+        # Not before: the compiler of the probes and the agent are never large at the same time.
         from gosonde_agent import service  # noqa: PLC0415
     except ImportError as error:
-        raise UnsupportedError(_how_to_get(error.name or str(error))) from error
-    service.run(settings, reread)
-
-
-def _how_to_get(module: str) -> str:
-    if module.partition(".")[0] == "bcc":
-        return (
-            "the agent needs bcc: install the distribution's python3-bpfcc, and make the virtual environment with "
-            "/usr/bin/python3 -m venv --system-site-packages (the name on PyPI is another project)"
-        )
-    return f"the agent needs the Python module {module}: pip install 'gosonde[agent]'"
+        module = error.name or str(error)
+        raise UnsupportedError(f"the agent needs the Python module {module}: pip install 'gosonde[agent]'") from error
+    service.run(settings, reread, probes)

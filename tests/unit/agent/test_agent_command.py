@@ -3,7 +3,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from gosonde.commands.agent import _how_to_get
 
 
 def gosonde(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -40,9 +39,3 @@ def test_a_wrong_file_ends_with_2_although_the_flags_are_right(tmp_path: Path) -
     result = gosonde("--config", str(path), "--collector", "localhost:1")
     assert result.returncode == 2
     assert f"{path}: intervall_seconds: no such key" in result.stderr
-
-
-def test_a_missing_module_is_named_with_the_way_to_get_it() -> None:
-    assert "pip install 'gosonde[agent]'" in _how_to_get("capstone")
-    assert "python3-bpfcc" in _how_to_get("bcc")
-    assert "python3-bpfcc" in _how_to_get("bcc.table")

@@ -1,0 +1,108 @@
+"""Compiles the probes with bcc and loads them into the kernel: the only module that imports it.
+
+It runs in a process of its own, which `gosonde_agent.loading` starts. That process hands the descriptors over to the
+agent and ends: the compiler and its memory never become a part of the agent.
+"""
+
+import json
+import os
+import socket
+from pathlib import Path
+from typing import Any
+
+import gosonde_agent
+from gosonde_agent import privileges
+from gosonde_agent.errors import NotPermittedError, ProbeError
+from gosonde_agent.loading import ERRORS, MAPS, MOST_BYTES, PROGRAMS, RAW_TRACEPOINTS
+
+SOURCES = ("gosonde.h", "common.bpf.c", "lifecycle.bpf.c", "goroutines.bpf.c", "world.bpf.c", "park.bpf.c")
+SIZES = {"MAX_SITES": 131_072, "MAX_IMAGES": 32_768, "MAX_PARKS": 16_384, "EVENT_PAGES": 256}
+#: Inode of the host's own pid namespace (include/linux/proc_ns.h).
+PROC_PID_INIT_INO = 0xEFFFFFFC
+
+
+def probe_dir() -> Path:
+    """Where the eBPF sources are: beside the installed package, or in the repository of an editable install."""
+    installed = Path(gosonde_agent.__file__).parent / "probes"
+    return installed if installed.is_dir() else Path(gosonde_agent.__file__).parents[2] / "probes"
+
+
+def source() -> str:
+    """The whole eBPF program: bcc rewrites map accesses only in the file that it is given."""
+    directory = probe_dir()
+    types = "#include <linux/types.h>\n"
+    return types + "\n".join(f'#line 1 "{name}"\n{(directory / name).read_text()}' for name in SOURCES)
+
+
+def main(fd: int) -> None:
+    """Sends what was loaded, or why it was not, over the socket `fd`."""
+    with socket.socket(fileno=fd) as channel:
+        try:
+            privileges.drop(keep_admin=True)
+            descriptors = _descriptors(_compiled())
+        except ERRORS as error:
+            answer = {"error": type(error).__name__, "message": str(error)[: MOST_BYTES // 8]}
+            channel.send(json.dumps(answer).encode())
+            return
+        socket.send_fds(channel, [json.dumps({"names": list(descriptors)}).encode()], list(descriptors.values()))
+
+
+def _compiled() -> Any:  # noqa: ANN401  # bcc has no types
+    try:
+        import bcc  # noqa: PLC0415  # absent on hosts that only inspect binaries
+    except ImportError as error:
+        raise NotPermittedError(
+            "the Python module bcc is missing: install the distribution's package python3-bpfcc "
+            "(not PyPI's bcc, which is another project) and let the virtual environment see it"
+        ) from error
+    if not _has_capabilities():
+        raise NotPermittedError(
+            "loading BPF programs needs root, or CAP_BPF and CAP_PERFMON; `gosonde doctor` says what is missing"
+        )
+    os.environ["BCC_KERNEL_SOURCE"] = str(probe_dir() / "kernel")
+    flags = [f"-D{name}={value}" for name, value in {**SIZES, **_pid_namespace()}.items()]
+    try:
+        return bcc.BPF(text=source().encode(), cflags=flags)
+    except Exception as error:  # bcc raises bare Exception
+        raise ProbeError(f"the probes were refused: {error}; `gosonde doctor` says what this host lacks") from error
+
+
+def _descriptors(bpf: Any) -> dict[str, int]:  # noqa: ANN401
+    """Those of maps and programs by name; programs are loaded here.
+
+    Raises:
+        NotPermittedError: Privileges are missing.
+        ProbeError: The verifier refused a program.
+    """
+    descriptors = {name: int(bpf[name.encode()].map_fd) for name in MAPS}
+    kinds = dict.fromkeys(PROGRAMS, bpf.KPROBE) | dict.fromkeys(RAW_TRACEPOINTS, bpf.RAW_TRACEPOINT)
+    for name, kind in kinds.items():
+        try:
+            descriptors[name] = int(bpf.load_func(name.encode(), kind).fd)
+        except Exception as error:  # bcc raises bare Exception
+            message = str(error)
+            if "not permitted" in message.lower() or "CAP_" in message:
+                raise NotPermittedError(
+                    f"loading the probe {name}: {message}; run as root or see `gosonde doctor`"
+                ) from error
+            raise ProbeError(f"loading the probe {name}: {message}") from error
+    return descriptors
+
+
+def _pid_namespace() -> dict[str, str]:
+    """What tells the probes of the agent's pid namespace; nothing when it is the host's."""
+    found = Path("/proc/self/ns/pid").stat()
+    if found.st_ino == PROC_PID_INIT_INO:
+        return {}
+    # The kernel's dev_t.
+    device = os.major(found.st_dev) << 20 | os.minor(found.st_dev)
+    return {"PIDNS_DEVICE": f"{device}ULL", "PIDNS_INODE": f"{found.st_ino}ULL"}
+
+
+def _has_capabilities() -> bool:
+    """Whether the effective set has CAP_SYS_ADMIN (21), or CAP_BPF (39) and CAP_PERFMON (38)."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("CapEff:"):
+            effective = int(line.split()[1], 16)
+            return bool(effective >> 21 & 1) or bool(effective >> 39 & 1 and effective >> 38 & 1)
+    return False
