@@ -40,10 +40,9 @@ static inline int count_creation(struct pt_regs *ctx, u64 pc)
 
 		bpf_probe_read_user(&start_pc, sizeof(start_pc), (void *)ARGUMENT_0(ctx));
 		count = new_site(ctx, &key, start_pc, PROBE_CREATED);
-		if (!count)
-			return 0;
 	}
-	__sync_fetch_and_add(&count->created, 1);
+	if (count)
+		__sync_fetch_and_add(&count->created, 1);
 	count_hit(key.image.tgid);
 	return 0;
 }
@@ -69,6 +68,7 @@ static inline int count_exit(struct pt_regs *ctx, u64 gopc_offset)
 
 	if (bpf_probe_read_user(&pc, sizeof(pc), g + gopc_offset)) {
 		lose(LOSS_GOPC_UNREADABLE);
+		count_hit(current_id() >> 32);
 		return 0;
 	}
 	key = site_of(ctx, pc);
@@ -79,10 +79,9 @@ static inline int count_exit(struct pt_regs *ctx, u64 gopc_offset)
 		/* g.startpc lies two words behind g.gopc (gopc, ancestors, startpc) in every version. */
 		bpf_probe_read_user(&start_pc, sizeof(start_pc), g + gopc_offset + 16);
 		count = new_site(ctx, &key, start_pc, PROBE_EXITED);
-		if (!count)
-			return 0;
 	}
-	__sync_fetch_and_add(&count->exited, 1);
+	if (count)
+		__sync_fetch_and_add(&count->exited, 1);
 	count_hit(key.image.tgid);
 	return 0;
 }

@@ -13,12 +13,11 @@ int on_park(struct pt_regs *ctx)
 	if (!count) {
 		parks.insert(&key, &zero);
 		count = parks.lookup(&key);
-		if (!count) {
+		if (!count)
 			lose(LOSS_PARKS_FULL);
-			return 0;
-		}
 	}
-	__sync_fetch_and_add(count, 1);
+	if (count)
+		__sync_fetch_and_add(count, 1);
 	count_hit(key.image.tgid);
 	return 0;
 }

@@ -40,14 +40,14 @@ static inline int stop(struct image *image, u64 now, u32 reason)
 {
 	struct world *world = world_of(image);
 
-	if (!world)
-		return 0;
-	if (reason == STW_GC_UNTOLD)
-		reason = world->cycle_started_at ? STW_GC_MARK_TERMINATION : STW_GC_SWEEP_TERMINATION;
-	world->stopped_at = now;
-	world->reason = reason;
-	if (reason == STW_GC_SWEEP_TERMINATION)
-		world->cycle_started_at = now;
+	if (world) {
+		if (reason == STW_GC_UNTOLD)
+			reason = world->cycle_started_at ? STW_GC_MARK_TERMINATION : STW_GC_SWEEP_TERMINATION;
+		world->stopped_at = now;
+		world->reason = reason;
+		if (reason == STW_GC_SWEEP_TERMINATION)
+			world->cycle_started_at = now;
+	}
 	count_hit(image->tgid);
 	return 0;
 }
@@ -85,16 +85,16 @@ int on_mark_termination(struct pt_regs *ctx)
 	struct world *world = world_of(&image);
 	struct event event = event_of(EVENT_CYCLE, &image);
 
-	if (!world)
-		return 0;
-	event.at = bpf_ktime_get_ns();
-	/* A stop that was taken for the beginning of a cycle is the end of one that began before counting did. */
-	event.started_at = world->cycle_started_at == world->stopped_at ? 0 : world->cycle_started_at;
-	event.ordinal = world->cycles;
-	world->cycles++;
-	world->cycle_started_at = 0;
-	world->reason = STW_GC_MARK_TERMINATION;
-	emit(&event, BPF_RB_NO_WAKEUP);
+	if (world) {
+		event.at = bpf_ktime_get_ns();
+		/* A stop that was taken for the beginning of a cycle is the end of one that began before counting did. */
+		event.started_at = world->cycle_started_at == world->stopped_at ? 0 : world->cycle_started_at;
+		event.ordinal = world->cycles;
+		world->cycles++;
+		world->cycle_started_at = 0;
+		world->reason = STW_GC_MARK_TERMINATION;
+		emit(&event, BPF_RB_NO_WAKEUP);
+	}
 	count_hit(image.tgid);
 	return 0;
 }
@@ -107,17 +107,17 @@ int on_start(struct pt_regs *ctx)
 	struct world *world = worlds.lookup(&image);
 	struct event event = event_of(EVENT_PAUSE, &image);
 
-	if (!world || !world->stopped_at)
-		return 0;
-	event.at = world->stopped_at;
-	event.duration = now - world->stopped_at;
-	event.reason = world->reason;
-	event.ordinal = world->pauses;
-	world->stopped_at = 0;
-	world->pauses++;
-	if (world->reason == STW_GC_MARK_TERMINATION || world->reason == STW_GC_SWEEP_TERMINATION)
-		world->gc_pause_ns += event.duration;
-	emit(&event, BPF_RB_NO_WAKEUP);
+	if (world && world->stopped_at) {
+		event.at = world->stopped_at;
+		event.duration = now - world->stopped_at;
+		event.reason = world->reason;
+		event.ordinal = world->pauses;
+		world->stopped_at = 0;
+		world->pauses++;
+		if (world->reason == STW_GC_MARK_TERMINATION || world->reason == STW_GC_SWEEP_TERMINATION)
+			world->gc_pause_ns += event.duration;
+		emit(&event, BPF_RB_NO_WAKEUP);
+	}
 	count_hit(image.tgid);
 	return 0;
 }
