@@ -23,7 +23,7 @@ from gosonde_agent.glance import Glance
 from gosonde_agent.golang import binary as golang
 from gosonde_agent.golang.known import KnownBinaries
 from gosonde_agent.governor import Governor
-from gosonde_agent.heaps import HeapReading
+from gosonde_agent.heaps import HeapReading, Heaps
 from gosonde_agent.hit_costs import HitCosts
 from gosonde_agent.kernel import monotonic_to_unix_nano
 from gosonde_agent.losses import AGENT_LOSSES
@@ -71,6 +71,7 @@ class Monitor:
         self._reconciler = Reconciler(source, self._processes, reconcile_seconds)
         self._governor = Governor(budget or Budget(), self._meter)
         self._quiet = Quiet(source, self._processes)
+        self._heaps = Heaps(self._processes)
         self._glance = Glance(self._processes, self._meter, self._governor)
         self._stepper = Stepper(source, self._processes, self._reconciler, self._governor)
         sampler = ParkSampler(source, self._processes, self._governor, self._meter, costs or HitCosts())
@@ -336,20 +337,21 @@ class Monitor:
 
     def take_reading(self, scan: Scan) -> None:
         """Takes in a reading that has run."""
-        before = dict(self._reconciler.losses)
+        process, losses = scan.process, dict(self._reconciler.losses)
+        before = process.precise, process.baseline.version, process.baseline.uncertain
         self._reconciler.finish(scan)
-        if self._reconciler.losses != before:
+        if (process.precise, process.baseline.version, process.baseline.uncertain) != before:
+            self._quiet.happened()
+        if self._reconciler.losses != losses:
             self._quiet.happened()
 
     def next_heaps(self) -> HeapReading | None:
         """The heaps of processes that had a GC cycle since the last observation, to be read in any thread."""
-        cycling = self._aggregation.cycling()
-        found = {p.image: p.heaps for p in self._processes if p.image in cycling and p.heaps and not p.has_ended}
-        return HeapReading({image: heaps for image, heaps in found.items() if image}) if found else None
+        return self._heaps.next(self._aggregation.cycling())
 
     def take_heaps(self, reading: HeapReading) -> None:
-        """Takes in a reading that has run, for the next observation."""
-        self._aggregation.add_heaps(reading.found)
+        """Takes in what a reading has found by now, for the next observation; what is still to be read is left."""
+        self._aggregation.add_heaps(self._heaps.take(reading))
 
     def read_due(self) -> None:
         """Reads what is due, here and now."""
@@ -402,7 +404,8 @@ class Monitor:
         Raises:
             NotFoundError: No such process is watched.
         """
-        return [process.description for process in self._stepper.switch(pid, on=on)]
+        switched = self._stepper.switch(pid, self._attachments.numbers(), on=on)
+        return [process.description for process in switched]
 
     # --- sleeping ----------------------------------------------------------------------------------------------------
 

@@ -76,6 +76,7 @@ class Scan:
     losses: Mapping[str, int] = field(default_factory=dict)
     seconds: float = 0.0
     cpu_seconds: float = 0.0
+    has_ended: bool = False
     error: GosondeError | None = None
 
     def run(self) -> None:
@@ -93,6 +94,7 @@ class Scan:
             self.error = error
         self.seconds = time.monotonic() - began - self.pause_seconds * max(len(self.readings) - 1, 0)
         self.cpu_seconds = time.thread_time() - cpu_began
+        self.has_ended = True
 
     @property
     def first(self) -> bool:
@@ -147,6 +149,7 @@ class Reconciler:
         self._source = source
         self._processes = processes
         self._seconds = seconds
+        self._pause = seconds or float("inf")
         self._known = KnownBinaries()
         self._plans: dict[Image, Plan] = {}
         self._lost: dict[str, int] = {}
@@ -159,7 +162,7 @@ class Reconciler:
             image = process.image
             if image is None or process.has_ended:
                 continue
-            plan = self._plans.setdefault(image, Plan(now if not process.baseline.known else now + self._seconds))
+            plan = self._plans.setdefault(image, Plan(now + (self._pause if process.baseline.known else 0.0)))
             wanted = self._wanted(process, plan)
             if plan.due <= now and wanted and not self._source.is_closing(image.binary):
                 plan.due = float("inf")
@@ -209,7 +212,7 @@ class Reconciler:
             self._take(scan)
         below = scan.process.level is not Level.FULL
         hurries = not below and scan.process.baseline.uncertain and plan.visits < FIRST_VISITS and not scan.error
-        pause = 0.0 if hurries else BELOW_FULL_SECONDS if below else self._seconds or float("inf")
+        pause = 0.0 if hurries else BELOW_FULL_SECONDS if below else self._pause
         plan.due = time.monotonic() + max(pause, scan.seconds / (FIRST_SHARE if hurries else LARGEST_SHARE))
 
     def _take(self, scan: Scan) -> None:

@@ -17,6 +17,7 @@ from gosonde_agent.background import Background
 from gosonde_agent.config import AgentConfig, reloaded
 from gosonde_agent.discovery.lease import BREAK_SIGNAL
 from gosonde_agent.governor import TICK_SECONDS
+from gosonde_agent.heaps import HeapReading
 from gosonde_agent.journal import FILE_NAME, Journal, JournalLimits
 from gosonde_agent.latest import Latest
 from gosonde_agent.loading import Probes
@@ -24,12 +25,14 @@ from gosonde_agent.model import Observation, Process, ProcessKey
 from gosonde_agent.monitor import Monitor
 from gosonde_agent.own_budget import Smoothed, resident_bytes
 from gosonde_agent.query_service import LocalGate, start_query_service
+from gosonde_agent.reconciliation import Scan
 from gosonde_agent.redaction import Redaction, same
 from gosonde_agent.selection import Selection, parse_rules
 from gosonde_agent.snapshots import Snapshots
 from gosonde_agent.sources.ebpf import EbpfSource
 from gosonde_agent.status import AgentStatus
 from gosonde_agent.telemetry import AgentMetrics
+from gosonde_agent.threads import in_thread
 from gosonde_agent.uplink import Uplink
 
 log = structlog.get_logger(__name__)
@@ -45,6 +48,8 @@ LONGEST_SECONDS = 3600.0
 HEARTBEAT_SECONDS = 10.0
 #: How long an observation waits at most for what memory says of the heap.
 HEAPS_SECONDS = 0.1
+#: How long the others wait for the reading of one process: it can hold up whoever reads its memory.
+LONGEST_READING_SECONDS = 5.0
 #: Between two times that memory is given back because there is too much of it.
 GIVE_BACK_SECONDS = 60.0
 
@@ -120,7 +125,6 @@ async def _run(config: AgentConfig, reread: Callable[[], AgentConfig], probes: P
     finally:
         notifier.stopping()
         asyncio.get_running_loop().remove_reader(source.event_fd)
-        agent.observe()
         await background.cancel()
         await server.stop(STOP_GRACE_SECONDS)
         monitor.close()
@@ -157,7 +161,7 @@ class _Agent:
         # Cleared while nothing happens, so that nothing is looked at in vain.
         self._awake = asyncio.Event()
         self._awake.set()
-        self._heaps: asyncio.Task[None] | None = None
+        self._readings: set[asyncio.Task[None]] = set()
         self._heap_seconds = 0.0
         self.stopping = asyncio.Event()
 
@@ -207,10 +211,24 @@ class _Agent:
             if scan is None:
                 await self._pause_readings(max(self._monitor.reading_due_in(), LEAST_PAUSE_SECONDS))
                 continue
-            await asyncio.to_thread(scan.run)
-            self._monitor.take_reading(scan)
-            self._wake()
+            await self._unless_held_up(self._read(scan), LONGEST_READING_SECONDS)
+            if not scan.has_ended:
+                log.warning("reading memory is held up, and others are read meanwhile", pid=scan.image.tgid)
             await asyncio.sleep(self._config.own_budget.pause_after_reading(scan.cpu_seconds, first=scan.first))
+
+    async def _read(self, scan: Scan) -> None:
+        await in_thread(scan.run)
+        self._monitor.take_reading(scan)
+        self._wake()
+
+    async def _unless_held_up(self, reading: Coroutine[None, None, None], seconds: float) -> None:
+        """Waits for a reading, but no longer than that: it goes on, and is taken in when it ends."""
+        task = asyncio.create_task(reading)
+        self._readings.add(task)
+        task.add_done_callback(self._readings.discard)
+        await asyncio.wait({task}, timeout=seconds)
+        if task.done():
+            task.result()
 
     async def _pause_readings(self, due_in: float) -> None:
         """Until the next reading is due, as far as is known; a process that is found may be due at once."""
@@ -254,7 +272,10 @@ class _Agent:
         self._monitor.switch(None, on=False)
 
     async def observe_until_stopped(self) -> None:
-        """One observation each interval; while nothing happens, one now and then, and one as soon as something does."""
+        """One observation each interval, and a last one at the end.
+
+        While nothing happens there is one now and then, and one as soon as something does.
+        """
         while not self.stopping.is_set():
             await self.read_heaps()
             self._effort.begin()
@@ -268,21 +289,18 @@ class _Agent:
             else:
                 self._awake.set()
                 await _first_of(self.stopping, seconds=interval)
+        self.observe()
 
     async def read_heaps(self) -> None:
-        """Reads the heap's figures of GC cycles that have just ended.
-
-        In a thread, and not for longer than HEAPS_SECONDS, so that no program can hold up the observations.
-        """
+        """Reads the heap's figures of GC cycles that have just ended, as far as that can be done soon."""
         self.on_event()
-        reading = self._monitor.next_heaps()
-        if reading is None or not (self._heaps is None or self._heaps.done()):
-            return
-        self._heaps = asyncio.create_task(asyncio.to_thread(reading.run))
-        await asyncio.wait({self._heaps}, timeout=HEAPS_SECONDS)
-        if self._heaps.done():
-            self._heap_seconds += reading.cpu_seconds
+        if reading := self._monitor.next_heaps():
+            await self._unless_held_up(self._read_heaps(reading), HEAPS_SECONDS)
             self._monitor.take_heaps(reading)
+
+    async def _read_heaps(self, reading: HeapReading) -> None:
+        await in_thread(reading.run)
+        self._heap_seconds += reading.cpu_seconds
 
     def _keep_memory(self) -> None:
         """Gives back what is not needed when the agent has more than it may."""

@@ -4,7 +4,7 @@ Probes belong to a file (or, where only one process of it is meant, to that proc
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import structlog
@@ -65,8 +65,11 @@ class Stepper:
                 decisions[number] = decision
         self._make(decisions, files)
 
-    def switch(self, pid: int | None, *, on: bool) -> list[GoProcess]:
+    def switch(self, pid: int | None, numbers: Iterable[int], *, on: bool) -> list[GoProcess]:
         """Takes all probes out of the file that a process runs, or out of every file, or puts them in again.
+
+        Args:
+            numbers: Of every file that has probes. No process may run one of them now, and one may later.
 
         Returns:
             The processes that this was done to: all that share the file.
@@ -77,6 +80,7 @@ class Stepper:
         files = self._by_file()
         if pid is None:
             self._all_off = not on
+            files = {number: files.get(number, []) for number in {*numbers, *files}}
         else:
             files = {number: own for number, own in files.items() if any(p.key.pid == pid for p in own)}
             if not files:

@@ -34,14 +34,21 @@ ALL_IS_DEAR = HitCosts(optimized=1e9, emulated=1e9, single_stepped=1e9)
 
 
 @contextmanager
-def monitored(pid: int, costs: HitCosts) -> Iterator[Monitor]:
-    monitor = Monitor(EbpfSource(load_probes()), Selection(pids=frozenset({pid})), 1.0, costs, Budget(0.03))
+def monitored(pid: int, costs: HitCosts, selection: Selection | None = None) -> Iterator[Monitor]:
+    selection = selection or Selection(pids=frozenset({pid}))
+    monitor = Monitor(EbpfSource(load_probes()), selection, 1.0, costs, Budget(0.03))
     try:
         monitor.watch(pid)
         read(monitor)
         yield monitor
     finally:
         monitor.close()
+
+
+def seen(monitor: Monitor) -> Observation:
+    """What is known once the kernel's events are taken in."""
+    monitor.poll()
+    return monitor.observe()
 
 
 def read(monitor: Monitor) -> None:
@@ -141,6 +148,26 @@ def test_what_starts_while_all_probes_are_off_is_not_probed(go_program: Start) -
         monitor.switch(None, on=True)
         read(monitor)
         assert {process.level for process in monitor.observe().processes} == {Level.FULL}
+
+
+def test_a_file_that_no_process_runs_is_switched_with_the_others() -> None:
+    executable = go_programs.build("churn")
+    meant = Selection(exe=(str(executable),))
+    with GoProgram(executable) as first, monitored(first.pid, HitCosts(), meant) as monitor:
+        first.ask("quit")
+        eventually(lambda: not seen(monitor).processes)
+        for on in (False, True):
+            monitor.switch(None, on=on)
+            read(monitor)
+            with GoProgram(executable) as program:
+                monitor.scan()
+                program.ask("run 1000")
+                read(monitor)
+                observation = monitor.observe()
+                assert level(observation) is (Level.FULL if on else Level.OFF)
+                hits = [own.created + own.exited for own in monitor._source.hits().values()]
+                assert (max(hits, default=0) >= 2_000) is on
+            eventually(lambda: not seen(monitor).processes)
 
 
 @pytest.mark.parametrize("version", ["1.21.13", "1.25.5", "1.27.3"])

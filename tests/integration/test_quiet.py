@@ -25,10 +25,10 @@ Start = Callable[..., GoProgram]
 
 
 @contextmanager
-def watched(pid: int) -> Iterator[tuple[Monitor, EbpfSource]]:
-    """A monitor of one process, and its source."""
+def watched(pid: int, selection: Selection | None = None) -> Iterator[tuple[Monitor, EbpfSource]]:
+    """A monitor of one process, or of what else is meant, and its source."""
     source = EbpfSource(load_probes())
-    monitor = Monitor(source, Selection(pids=frozenset({pid})))
+    monitor = Monitor(source, selection or Selection(pids=frozenset({pid})))
     try:
         monitor.watch(pid)
         yield monitor, source
@@ -86,6 +86,16 @@ def test_what_is_not_probed_in_full_is_looked_at_all_the_time(go_program: Start)
         monitor.switch(program.pid, on=False)
         eventually(lambda: not monitor.is_closing)
         assert not monitor.may_sleep()
+
+
+def test_nothing_is_due_once_all_baselines_are_known(go_program: Start) -> None:
+    before = go_program("parked", "10")
+    executable = Path(f"/proc/{before.pid}/exe").readlink()
+    with watched(before.pid, Selection(exe=(str(executable),))) as (monitor, _), GoProgram(executable, "10"):
+        monitor.scan()
+        assert len(monitor.observe().processes) == 2
+        monitor.read_due()
+        assert monitor.reading_due_in() == float("inf")
 
 
 def test_what_happens_while_the_agent_sleeps_is_told(tmp_path: Path, go_program: Start) -> None:

@@ -15,7 +15,9 @@ from gosonde_agent.sources.memory.runtime import Runtime
 #: A reading that a collection changes under way is made again so often.
 ATTEMPTS = 3
 FIELDS = frozenset({"tSweepTerm", "tMark", "tMarkTerm", "tEnd", "heap0", "heap1", "heap2"})
-SIZES = np.array([WORK_BEFORE + WORK_AFTER, 8, 8], np.int64)
+#: Lies further away.
+BYTES_MARKED = "bytesMarked"
+SIZES = np.array([WORK_BEFORE + WORK_AFTER, 8, 8, 8], np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +42,14 @@ class HeapReader:
         self._t_ends = t_ends
         self._t_end = runtime.addresses.t_end
         work = runtime.layout.fields("workType")
+        self._bytes_marked = work[BYTES_MARKED] - work["tEnd"]
         self._places = {name: WORK_BEFORE + work[name] - work["tEnd"] for name in FIELDS}
 
     @staticmethod
     def reads(runtime: Runtime) -> bool:
         """Whether it is known where the figures are in this version of Go."""
         work = runtime.layout.fields("workType")
-        if runtime.addresses.controller == 0 or not work.keys() >= FIELDS:
+        if runtime.addresses.controller == 0 or not work.keys() >= FIELDS | {BYTES_MARKED}:
             return False
         return all(-WORK_BEFORE <= work[name] - work["tEnd"] <= WORK_AFTER - 8 for name in FIELDS)
 
@@ -79,6 +82,7 @@ class HeapReader:
             self._t_end - WORK_BEFORE,
             at.memstats + layout.offset("mstats", "last_gc_nanotime"),
             at.controller + layout.offset("gcControllerState", "lastHeapGoal"),
+            self._t_end + self._bytes_marked,
         )
         return np.array([max(place + self._bias, 0) for place in places], np.uint64)
 
@@ -86,12 +90,13 @@ class HeapReader:
         def word(name: str) -> int:
             return int(struct.unpack_from("<Q", taken, self._places[name])[0])
 
-        last, goal = struct.unpack_from("<QQ", taken, WORK_BEFORE + WORK_AFTER)
+        last, goal, marked_bytes = struct.unpack_from("<QQQ", taken, WORK_BEFORE + WORK_AFTER)
         began, marked, terminated, ended = (word(name) for name in ("tSweepTerm", "tMark", "tMarkTerm", "tEnd"))
         # What a cycle that runs has written already is younger than the end of the one before.
         if ended != last or not 0 < began <= marked <= terminated <= ended:
             return None
         before, after, alive = (word(name) for name in ("heap0", "heap1", "heap2"))
-        if not all(0 < size < MAX_HEAP for size in (before, after, alive)):
+        # gcStart sets bytesMarked to 0 before it writes heap0, and that before the time.
+        if marked_bytes != alive or not all(0 < size < MAX_HEAP for size in (before, after, alive)):
             return None
         return CycleHeap(terminated, ended, Heap(before, after, alive, goal if goal < MAX_HEAP else 0))
