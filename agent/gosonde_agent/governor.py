@@ -131,8 +131,7 @@ class Governor:
         allowed = self.allowed_ns(process.description.exe, cpu_ns, seconds)
         hits = newest.hits.less(before.hits)._replace(parked=0)  # no level has those: see parking
         if process.level is Level.FULL:
-            full = account.cost_ns(hits)
-            return Load(full, account.cost_ns(Hits(created=hits.created)), allowed, cpu_ns)
+            return Load(account.cost_ns(hits), account.cost_ns(hits._replace(exited=0)), allowed, cpu_ns)
         if process.level is Level.CREATION:
             births = float(hits.created)
         else:
@@ -140,5 +139,6 @@ class Governor:
             if rate is None:
                 return None
             births = rate * seconds
-        creation = births * account.cost_ns(Hits(created=1))
+        world = account.cost_ns(hits._replace(created=0, exited=0))
+        creation = world + births * account.cost_ns(Hits(created=1))
         return Load(creation + births * account.cost_ns(Hits(exited=1)), creation, allowed, cpu_ns)

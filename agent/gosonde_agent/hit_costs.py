@@ -10,6 +10,8 @@ from gosonde_agent.golang.binary import GoBinary
 from gosonde_agent.golang.costs import Cost
 
 FILE_NAME = "hit-costs.json"
+#: Of how it is measured. What an agent has kept that measured otherwise is not used.
+METHOD = 2
 #: Nothing that is measured as dearer is believed: a hit takes microseconds.
 MAX_NS = 1_000_000.0
 
@@ -43,12 +45,12 @@ def cached(folder: Path, boot_id: str, measure: Callable[[], HitCosts]) -> HitCo
     path = folder / FILE_NAME
     with contextlib.suppress(OSError, ValueError, TypeError, AttributeError):
         known = json.loads(path.read_text())
-        if known.pop("boot_id", None) == boot_id:
+        if (known.pop("boot_id", None), known.pop("method", None)) == (boot_id, METHOD):
             return _checked(HitCosts(**known))
     costs = measure()
     if costs.measured:
         with contextlib.suppress(OSError):
-            path.write_text(json.dumps({"boot_id": boot_id} | asdict(costs)))
+            path.write_text(json.dumps({"boot_id": boot_id, "method": METHOD} | asdict(costs)))
     return costs
 
 

@@ -39,12 +39,14 @@ class Account:
     Attributes:
         prices: What one of each of Hits costs the process, ns.
         dearest: What no hit of a single probe exceeds, ns.
+        told_cpu_ns: Of the process, as of when it last had hits.
     """
 
     cpu_before_ns: int
     prices: tuple[float, ...]
     dearest: float
     samples: deque[Sample]
+    told_cpu_ns: int = 0
 
     def cost_ns(self, hits: Hits) -> float:
         """What so many hits cost the process."""
@@ -80,7 +82,7 @@ class Meter:
         self._accounts: dict[Image, Account] = {}
 
     def measure(self, hits: Mapping[Image, Hits]) -> None:
-        """Takes in the hits of now. While a process has none, its CPU time stays what it was: nothing new is told."""
+        """Takes in the hits of now. While a process has none, the CPU time that is told of it stays what it was."""
         watched = {process.image: process for process in self._processes if process.image and not process.has_ended}
         before, self._accounts = self._accounts, {}
         for image, process in watched.items():
@@ -97,11 +99,10 @@ class Meter:
 
     def _measure(self, process: GoProcess, account: Account, hits: Hits) -> None:
         newest = account.newest
-        if process.level is Level.FULL and hits == newest.hits == account.samples[0].hits:
-            account.add(Sample(time.monotonic(), hits, newest.probe_ns, newest.cpu_ns))
-            return
         added = account.cost_ns(hits.less(newest.hits))
         cpu_ns = max(_cpu_ns(process.key.pid) - account.cpu_before_ns, newest.cpu_ns)
+        if process.level is not Level.FULL or hits != account.samples[0].hits:
+            account.told_cpu_ns = cpu_ns
         account.add(Sample(time.monotonic(), hits, newest.probe_ns + added, cpu_ns))
 
     def _prices(self, process: GoProcess) -> tuple[tuple[float, ...], float]:
@@ -126,7 +127,7 @@ class Meter:
                 yield ProbeCost(
                     process.key,
                     round(newest.probe_ns),
-                    newest.cpu_ns,
+                    account.told_cpu_ns,
                     min(round(PPM * probe_ns / max(newest.cpu_ns - before.cpu_ns, LEAST_CPU_NS)), PPM),
                     round(PPM * probe_ns / 1e9 / max(newest.at - before.at, 1e-3)),
                 )
