@@ -109,7 +109,8 @@ def _late_by_little(effort: Effort) -> Iterator[float]:
         share = seen.probe_costs[0].probe_ns / seen.probe_costs[0].cpu_ns
     for _ in range(effort.rounds):
         allowed = f"{100 * share / EXCESS:.2f}"
-        with GoProgram(build("bench")) as program, agent(f"--pid={program.pid}", max_target_overhead=allowed) as running:
+        own = {"max_target_overhead": allowed}
+        with GoProgram(build("bench")) as program, agent(f"--pid={program.pid}", **own) as running:
             running.wait_for(program.pid)
             began = running.now()
             program.ask(command)

@@ -33,7 +33,7 @@ class _Look:
 
 
 class Glance:
-    """Compares each look with the one a second before."""
+    """Compares each look with the one LOOK_SECONDS before."""
 
     def __init__(self, processes: Processes, meter: Meter, governor: Governor) -> None:
         self._processes = processes
@@ -54,7 +54,7 @@ class Glance:
         return False
 
     def _drop_old(self, now: float) -> None:
-        """Keeps one look that is a second old; one from before the agent slept would hide what happens now."""
+        """Keeps one look that is so old; one from before the agent slept would hide what happens now."""
         while len(self._looks) > 1 and (
             self._looks[1].at <= now - LOOK_SECONDS or self._looks[0].at <= now - 2 * LOOK_SECONDS
         ):

@@ -121,9 +121,10 @@ class ParkSampler:
         return None
 
     def due_in(self) -> float:
-        """Seconds until a window may be due."""
+        """Seconds until a window may be due, or a file may have come or been switched off."""
         now = time.monotonic()
-        return max(min((plan.due for plan in self._plans.values()), default=now + PERIOD_SECONDS) - now, 0.0)
+        due_in = min((plan.due - now for plan in self._plans.values()), default=PERIOD_SECONDS)
+        return min(max(due_in, 0.0), PERIOD_SECONDS)
 
     def finish(self, parking: Parking) -> None:
         """Takes in a window that has run."""

@@ -131,6 +131,18 @@ def test_time_in_which_nothing_may_be_counted_is_not_covered() -> None:
     assert estimate.covered_ns == (4_050 + 50) * MILLISECOND
 
 
+def test_a_reason_that_only_a_window_without_neighbours_has_seen_is_as_uncertain_as_its_count() -> None:
+    estimate = ParkEstimate()
+    estimate.add(window(0, 4))
+    estimate.part()
+    for number in range(1, 3):
+        estimate.add(window(number * PERIOD_MS, 0))
+    found = estimate.estimates()[REASON]
+    assert (found.counted, found.parks, found.low) == (4, 4, 4)
+    assert found.high is not None
+    assert found.high > 2 * found.parks
+
+
 def test_a_reason_that_is_first_seen_late_had_no_parks_before() -> None:
     estimate = ParkEstimate()
     for number in range(3):
