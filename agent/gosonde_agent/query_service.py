@@ -1,6 +1,5 @@
 """What the agent answers on its own host, over a unix socket."""
 
-import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -23,6 +22,7 @@ from gosonde_agent.redaction import Redact, same
 from gosonde_agent.sources.memory.gc import GcFigures
 from gosonde_agent.sources.memory.target import opened
 from gosonde_agent.status import AgentStatus
+from gosonde_agent.threads import in_thread
 
 SERVICE_NAMES = ("gosonde.v1.AgentService",)
 
@@ -126,16 +126,16 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
         """Every goroutine of one process that is watched, in messages of bounded size, read as they are sent."""
         self._reader.current(request.pid)
         with self._gate.reading(), ExitStack() as stack:
-            target = await asyncio.to_thread(stack.enter_context, opened(request.pid))
+            target = await in_thread(lambda: stack.enter_context(opened(request.pid)))
             messages = wire_goroutines.chunks(map(self._redact, target.goroutines()))
-            while (message := await asyncio.to_thread(next, messages, None)) is not None:
+            while (message := await in_thread(lambda: next(messages, None))) is not None:
                 yield message
 
     async def ReadGc(self, request: Any, context: Any) -> Any:  # noqa: ANN401, ARG002, N802
         """The GC figures of one process that is watched."""
         self._reader.current(request.pid)
         with self._gate.reading():
-            return wire_gc.encode(await asyncio.to_thread(_gc_of, request.pid))
+            return wire_gc.encode(await in_thread(lambda: _gc_of(request.pid)))
 
 
 def _gc_of(pid: int) -> GcFigures:

@@ -17,12 +17,15 @@ from gosonde_agent.pprof_allowed import PprofPlace
 from gosonde_agent.pprof_pull import PprofPuller
 from gosonde_agent.redaction import Redact, same
 from gosonde_agent.sources.memory.target import KnownBinaries, opened
+from gosonde_agent.threads import in_thread
 from gosonde_agent.wire_profile import encode_profile
 
 log = structlog.get_logger(__name__)
 
 #: A snapshot that takes longer is given up.
 MAX_SECONDS = 30.0
+#: So much later it is taken to be held up.
+GRACE_SECONDS = 1.0
 #: What part of one CPU taking snapshots may use, and the least pause after one.
 LARGEST_SHARE = 0.05
 LEAST_PAUSE_SECONDS = 0.2
@@ -94,6 +97,7 @@ class Snapshots:
         self._known = KnownBinaries()
         self._turn = asyncio.Lock()
         self._not_before = 0.0
+        self._under_way: set[ProcessKey] = set()
         puller = PprofPuller(pprof)
         asked = {kind: _asking(puller, profile) for kind, profile in PROFILES.items()} if pprof else {}
         self.takers: Mapping[SnapshotKind, Taker] = {SnapshotKind.MEMORY: self._read_memory, **asked}
@@ -113,7 +117,7 @@ class Snapshots:
         async with self._turn:
             await asyncio.sleep(max(self._not_before - time.monotonic(), 0))
             self._check(request.process)
-            data = await self._in_thread(taker, request.process.pid)
+            data = await self._in_thread(taker, request.process)
             self._check(request.process)
         return data
 
@@ -121,19 +125,33 @@ class Snapshots:
         if not self._watches(process):
             raise NotFoundError(f"process {process.pid} is not watched, has ended, or runs another program now")
 
-    async def _in_thread(self, taker: Taker, pid: int) -> bytes:
+    async def _in_thread(self, taker: Taker, process: ProcessKey) -> bytes:
+        """What a taker gives. One that a process holds up without end holds up no other process's."""
+        if process in self._under_way:
+            raise OverloadedError(f"process {process.pid} still holds up an earlier snapshot")
         began, patience = time.monotonic(), Patience()
         try:
-            return await asyncio.to_thread(taker, pid, patience)
+            taking = in_thread(lambda: self._taken(taker, process, patience))
+            return await asyncio.wait_for(taking, MAX_SECONDS + GRACE_SECONDS)
         except GosondeError:
             raise
+        except TimeoutError as error:
+            began = time.monotonic()  # it did nothing but wait
+            raise OverloadedError(f"process {process.pid} holds up whoever reads it") from error
         except Exception as error:  # a fault of ours in reading what others control must not end the agent
-            log.exception("a snapshot could not be taken", pid=pid)
+            log.exception("a snapshot could not be taken", pid=process.pid)
             raise GosondeError(f"{type(error).__name__}: {error}") from error
         finally:
             patience.lose()
             now = time.monotonic()
             self._not_before = now + max(LEAST_PAUSE_SECONDS, (now - began) / LARGEST_SHARE)
+
+    def _taken(self, taker: Taker, process: ProcessKey, patience: Patience) -> bytes:
+        self._under_way.add(process)
+        try:
+            return taker(process.pid, patience)
+        finally:
+            self._under_way.discard(process)
 
     def _read_memory(self, pid: int, patience: Patience) -> bytes:
         taken_unix_nano = steady_unix_nano()

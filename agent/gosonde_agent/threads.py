@@ -4,33 +4,32 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import Callable
+from typing import TypeVar
+
+Result = TypeVar("Result")
 
 
-async def in_thread(work: Callable[[], None]) -> None:
-    """Runs it in a thread of its own, which does not hold up the end of the agent as one of an executor does.
+async def in_thread(work: Callable[[], Result]) -> Result:
+    """What it returns, from a thread of its own: unlike one of an executor it does not hold up the agent's end.
 
     Raises:
         Exception: Whatever `work` raises.
     """
     loop = asyncio.get_running_loop()
-    ended: asyncio.Future[None] = loop.create_future()
+    ended: asyncio.Future[Result] = loop.create_future()
 
-    def tell(error: Exception | None) -> None:
-        if ended.cancelled():
-            return
-        if error is None:
-            ended.set_result(None)
-        else:
-            ended.set_exception(error)
+    def tell(outcome: Callable[[], None]) -> None:
+        if not ended.done():
+            outcome()
 
     def run() -> None:
-        failure = None
-        try:
-            work()
-        except Exception as error:
-            failure = error
-        with contextlib.suppress(RuntimeError):  # the agent has ended meanwhile
-            loop.call_soon_threadsafe(tell, failure)
+        with contextlib.suppress(RuntimeError):  # of the loop, when the agent has ended meanwhile
+            try:
+                result = work()
+            except Exception as error:
+                loop.call_soon_threadsafe(tell, lambda failure=error: ended.set_exception(failure))
+            else:
+                loop.call_soon_threadsafe(tell, lambda: ended.set_result(result))
 
     threading.Thread(target=run, daemon=True).start()
-    await ended
+    return await ended

@@ -87,6 +87,33 @@ async def test_nobody_reads_on_when_nobody_waits_any_more() -> None:
     assert await asyncio.to_thread(given_up.wait, 20)
 
 
+async def test_a_process_that_holds_up_its_snapshot_without_end_holds_up_no_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("gosonde_agent.snapshots.MAX_SECONDS", 0.05)
+    monkeypatch.setattr("gosonde_agent.snapshots.GRACE_SECONDS", 0.0)
+    served, ended = threading.Event(), threading.Event()
+    other = ProcessKey("boot", os.getpid() + 1, 1, 0)
+
+    def held_up(pid: int, _patience: Patience) -> bytes:
+        if pid == KEY.pid:
+            served.wait()
+            ended.set()
+        return b"profile"
+
+    snapshots = taking(held_up, watches=lambda _: True)
+    with pytest.raises(OverloadedError, match="holds up whoever reads it"):
+        await snapshots.take(request())
+    with pytest.raises(OverloadedError, match="still holds up an earlier snapshot"):
+        await snapshots.take(request())
+    assert await snapshots.take(SnapshotRequest(2, other, SnapshotKind.MEMORY)) == b"profile"
+    served.set()
+    assert await asyncio.to_thread(ended.wait, 20)
+    while snapshots._under_way:
+        await asyncio.sleep(0.01)
+    assert await snapshots.take(request()) == b"profile"
+
+
 async def test_a_collector_that_asks_for_too_many_at_a_time_is_cut_off() -> None:
     async def send(_message: wire.Request) -> None: ...
 
