@@ -338,11 +338,9 @@ class Monitor:
     def take_reading(self, scan: Scan) -> None:
         """Takes in a reading that has run."""
         process, losses = scan.process, dict(self._reconciler.losses)
-        before = process.precise, process.baseline.version, process.baseline.uncertain
+        known = process.precise, process.baseline.uncertain
         self._reconciler.finish(scan)
-        if (process.precise, process.baseline.version, process.baseline.uncertain) != before:
-            self._quiet.happened()
-        if self._reconciler.losses != losses:
+        if (process.precise, process.baseline.uncertain) != known or self._reconciler.losses != losses:
             self._quiet.happened()
 
     def next_heaps(self) -> HeapReading | None:

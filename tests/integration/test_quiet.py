@@ -88,6 +88,17 @@ def test_what_is_not_probed_in_full_is_looked_at_all_the_time(go_program: Start)
         assert not monitor.may_sleep()
 
 
+def test_a_reading_of_memory_that_shows_nothing_new_keeps_nobody_awake(go_program: Start) -> None:
+    program = go_program("parked", "10")
+    with watched(program.pid) as (monitor, _):
+        monitor.read_due()
+        eventually(lambda: falls_asleep(monitor))
+        for process in monitor._processes:
+            monitor._reconciler.hurry(process)
+        monitor.read_due()
+        assert monitor.may_sleep()
+
+
 def test_nothing_is_due_once_all_baselines_are_known(go_program: Start) -> None:
     before = go_program("parked", "10")
     executable = Path(f"/proc/{before.pid}/exe").readlink()
