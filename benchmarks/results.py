@@ -6,8 +6,9 @@ import os
 import platform
 import statistics
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
+from operator import mul
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -71,17 +72,44 @@ def table(rows: Sequence[Row]) -> str:
 
 
 def growth(rows: Iterable[Row]) -> list[str]:
-    """How each cost grows with its work: the exponent of a power law, by least squares over logarithms."""
+    """How each cost grows with its work: by a power law or in proportion to it, beside what it costs in any case."""
     series: defaultdict[tuple[str, str, str, str], list[tuple[float, float]]] = defaultdict(list)
     for row in rows:
         if row.x > 0 and row.median > 0:
-            series[row.benchmark, row.case, row.unit, row.x_unit].append((math.log(row.x), math.log(row.median)))
-    lines = []
-    for (benchmark, case, unit, x_unit), points in series.items():
-        if len(points) > 2:
-            slope, offset = statistics.linear_regression(*zip(*points, strict=True))
-            lines.append(f"{benchmark}, {case}: {math.exp(offset):.3g} {unit} x ({x_unit}) ^ {slope:.2f}")
-    return lines
+            series[row.benchmark, row.case, row.unit, row.x_unit].append((row.x, row.median))
+    return [
+        f"{benchmark}, {case}: {_fitted(points, unit, x_unit)}"
+        for (benchmark, case, unit, x_unit), points in series.items()
+        if len(points) > 2
+    ]
+
+
+def _fitted(points: Sequence[tuple[float, float]], unit: str, x_unit: str) -> str:
+    """The law with the smaller sum of squares of the residuals, each relative to its value."""
+    factor, exponent = _power_law(points)
+    constant, slope = _line(points)
+    if _deviation(points, lambda x: constant + slope * x) < _deviation(points, lambda x: factor * x**exponent):
+        return f"{constant:.3g} {slope:+.3g} x ({x_unit}) {unit}"
+    return f"{factor:.3g} {unit} x ({x_unit}) ^ {exponent:.2f}"
+
+
+def _power_law(points: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """(factor, exponent), by least squares over logarithms."""
+    exponent, offset = statistics.linear_regression(*zip(*(map(math.log, point) for point in points), strict=True))
+    return math.exp(offset), exponent
+
+
+def _line(points: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """(constant, slope), by least squares over residuals relative to the values."""
+    weights = [1 / y**2 for _, y in points]
+    middle_x, middle_y = (sum(map(mul, weights, axis)) / sum(weights) for axis in zip(*points, strict=True))
+    shared = sum(weight * (x - middle_x) * (y - middle_y) for weight, (x, y) in zip(weights, points, strict=True))
+    spread = sum(weight * (x - middle_x) ** 2 for weight, (x, _) in zip(weights, points, strict=True))
+    return middle_y - shared / spread * middle_x, shared / spread
+
+
+def _deviation(points: Iterable[tuple[float, float]], law: Callable[[float], float]) -> float:
+    return sum((law(x) / y - 1) ** 2 for x, y in points)
 
 
 def write(rows: Sequence[Row]) -> Path:
