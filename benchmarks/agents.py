@@ -1,4 +1,4 @@
-"""What the agent takes: CPU and memory by targets and sites, memory reading by goroutines, and from exec to probes."""
+"""What the agent takes for reading memory, by goroutines, and from exec to probes."""
 
 import shutil
 import subprocess
@@ -6,9 +6,10 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import psutil
 from gosonde.errors import GosondeError
@@ -21,10 +22,7 @@ from tests.go_programs import GoProgram, build
 
 GOSONDE = ROOT / ".venv" / "bin" / "gosonde"
 LARGE = ROOT / ".venv" / "bin" / "buf"
-TARGETS = (1, 10, 100)
 GOROUTINES = (1_000, 10_000, 100_000, 1_000_000)
-#: In which baselines are found; what the agent takes is measured after it.
-SETTLE_SECONDS = 20.0
 
 
 @dataclass
@@ -33,6 +31,12 @@ class Agent:
 
     process: psutil.Process
     socket: str
+    log: IO[bytes]
+
+    def wait_until_started(self) -> None:
+        """Until it says so."""
+        next(line for line in self.log if b"agent started" in line)
+        threading.Thread(target=self.log.read, daemon=True).start()
 
     def observation(self, pid: int | None = None) -> Observation | None:
         """What it knows of a process, or of all; None when it does not answer yet."""
@@ -79,8 +83,8 @@ class Agent:
 
 
 @contextmanager
-def agent(*flags: str, **config: str) -> Iterator[Agent]:
-    """An agent as a user would start it, once it has said that it has started; `config` by key, as TOML."""
+def launched(*flags: str, **config: str) -> Iterator[Agent]:
+    """An agent as a user would start it, from its exec on; `config` by key, as TOML."""
     with tempfile.TemporaryDirectory(prefix="gosonde-bench.") as folder:
         socket = f"unix:{folder}/agent.sock"
         path = Path(folder, "agent.toml")
@@ -89,40 +93,18 @@ def agent(*flags: str, **config: str) -> Iterator[Agent]:
         process = subprocess.Popen(command, stderr=subprocess.PIPE)
         assert process.stderr is not None
         try:
-            next(line for line in process.stderr if b"agent started" in line)
-            threading.Thread(target=process.stderr.read, daemon=True).start()
-            yield Agent(psutil.Process(process.pid), socket)
+            yield Agent(psutil.Process(process.pid), socket, process.stderr)
         finally:
             process.terminate()
             process.wait()
 
 
-def footprint(seconds: float) -> Iterator[Row]:
-    """CPU and memory of the agent by targets, each with a hundred sites that are executed once a second, or never."""
-    executable = build("sites")
-    for case, period in (("idle", "0"), ("100 goroutines a second each", "1000")):
-        for targets in TARGETS:
-            with ExitStack() as stack:
-                programs = [stack.enter_context(GoProgram(executable, period)) for _ in range(targets)]
-                running = stack.enter_context(agent(f"--exe={executable}"))
-                for program in programs:
-                    program.ask("round 1")
-                time.sleep(SETTLE_SECONDS)
-                values = list(_measured(running.process, seconds))
-            for unit, value in values:
-                yield Row("footprint", case, unit, (value,), targets, "targets")
-
-
-def _measured(process: psutil.Process, seconds: float) -> Iterator[tuple[str, float]]:
-    before, switches = process.cpu_times(), process.num_ctx_switches().voluntary
-    time.sleep(seconds)
-    after = process.cpu_times()
-    yield "% of one core", 100 * (after.user + after.system - before.user - before.system) / seconds
-    yield "wake-ups/s", (process.num_ctx_switches().voluntary - switches) / seconds
-    lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
-    memory = {line.split(":")[0]: int(line.split()[1]) / 1000 for line in lines if line.startswith("Vm")}
-    yield "MB resident", memory["VmRSS"]
-    yield "MB at the peak", memory["VmHWM"]
+@contextmanager
+def agent(*flags: str, **config: str) -> Iterator[Agent]:
+    """An agent that has said that it has started; see `launched`."""
+    with launched(*flags, **config) as running:
+        running.wait_until_started()
+        yield running
 
 
 def readings(rounds: int) -> Iterator[Row]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import chain
 
-from benchmarks import agents, calibration, parking, requests, results, targets
+from benchmarks import agents, calibration, footprint, parking, requests, results, targets
 from benchmarks.effort import FULL, QUICK, Effort
 from benchmarks.results import Row
 
@@ -26,7 +26,7 @@ BENCHMARKS: dict[str, Callable[[Effort], Iterator[Row]]] = {
     "reading": lambda effort: agents.readings(effort.rounds),
     "attach": lambda effort: agents.attach(effort.rounds),
     "calibration": lambda effort: calibration.calibration(effort.rounds),
-    "footprint": lambda effort: agents.footprint(4 * effort.seconds),
+    "footprint": lambda effort: footprint.footprint(effort.watched_seconds),
 }
 #: Names for several.
 GROUPS = {"requests": tuple(requests.SERVERS)}

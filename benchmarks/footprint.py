@@ -1,0 +1,135 @@
+"""What an agent takes that feeds a collector: CPU, wake-ups and memory, by targets and by sites."""
+
+import json
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from functools import cache
+from pathlib import Path
+
+from benchmarks.agents import GOSONDE, Agent, launched
+from benchmarks.results import Row
+from tests.go_programs import GoProgram, build
+
+TARGETS = (1, 10, 100)
+SITES = (1, 10, 100)
+#: How many targets there are when the number of sites varies.
+TARGETS_BY_SITES = 10
+IDLE, BUSY = "idle", "each site once a second"
+#: Between two executions of each site, in milliseconds; 0: never.
+PERIODS = {IDLE: 0, BUSY: 1000}
+#: After the baselines were found.
+SETTLE_SECONDS = 10.0
+PATIENCE_SECONDS = 120.0
+SAMPLE_SECONDS = 0.005
+
+
+def footprint(seconds: float) -> Iterator[Row]:
+    """By targets with a hundred sites each, and by the sites that ten busy targets have."""
+    for case in PERIODS:
+        for targets in TARGETS:
+            for unit, value in _figures(targets, SITES[-1], case, seconds).items():
+                yield Row("footprint", case, unit, (value,), targets, "targets")
+    for sites in SITES:
+        for unit, value in _figures(TARGETS_BY_SITES, sites, BUSY, seconds).items():
+            yield Row("sites", f"{TARGETS_BY_SITES} targets, {BUSY}", unit, (value,), sites, "sites")
+
+
+@cache
+def _figures(targets: int, sites: int, case: str, seconds: float) -> Mapping[str, float]:
+    executable = build("sites")
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gosonde-bench.")))
+        address = f"unix:{folder}/collector.sock"
+        arguments = str(PERIODS[case]), str(sites)
+        programs = [stack.enter_context(GoProgram(executable, *arguments)) for _ in range(targets)]
+        # Programs that do nothing but execute their sites could afford no probes, and the agent would count nothing.
+        config = {"exe": f'["{executable}"]', "collector": f'["{address}"]', "max_target_overhead": '"off"'}
+        running = stack.enter_context(launched(**config))
+        at_start = _peak_at_start(running)
+        # Not before: as on a host without a collector, no library is in use when the agent gives its pages back.
+        stack.enter_context(_collector(address, folder))
+        told = _told(address, programs, {program.pid: sites for program in programs})
+        time.sleep(SETTLE_SECONDS)
+        figures = dict(_watched(running.process.pid, seconds))
+        _told(address, programs, {pid: created + sites for pid, created in told.items()})
+    return figures | {"MB at start": at_start}
+
+
+@contextmanager
+def _collector(address: str, folder: Path) -> Iterator[None]:
+    command = [str(GOSONDE), "collector", "--data", str(folder / "data"), "--listen", address]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _told(address: str, programs: Iterable[GoProgram], least: Mapping[int, int]) -> dict[int, int]:
+    """Has each site executed once; how many goroutines the collector knows by pid, once these are at least so many.
+
+    Each process must also have goroutines that lived before counting began: its baseline.
+    """
+    for program in programs:
+        program.ask("round 1")
+    # A process of its own: what this one imports would be in use when the next agent gives its pages back.
+    command = [str(GOSONDE), "processes", "--json", "--collector", address]
+    end = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < end:
+        answer = subprocess.run(command, capture_output=True, check=False).stdout
+        rows = json.loads(answer or "[]")
+        told = {row["pid"]: row["created"] for row in rows if row["live"] > row["created"] - row["exited"]}
+        if all(told.get(pid, 0) >= created for pid, created in least.items()):
+            return told
+        time.sleep(1)
+    raise SystemExit("the agent did not feed the collector")
+
+
+def _peak_at_start(running: Agent) -> float:
+    """MB of the agent and its children together, at most, until the agent has started."""
+    peak, pid = 0.0, running.process.pid
+    children = Path(f"/proc/{pid}/task/{pid}/children")
+    with ThreadPoolExecutor(1) as pool:
+        started = pool.submit(running.wait_until_started)
+        while not started.done():
+            peak = max(peak, sum(map(_pss_megabytes, (str(pid), *children.read_text().split()))))
+            time.sleep(SAMPLE_SECONDS)
+        started.result()
+    return peak
+
+
+def _pss_megabytes(pid: str) -> float:
+    """Resident, but of pages that processes share only this one's part; 0 for a process that has ended."""
+    try:
+        return _megabytes(Path(f"/proc/{pid}/smaps_rollup"), "Pss")
+    except (FileNotFoundError, ProcessLookupError):
+        return 0.0
+
+
+def _watched(pid: int, seconds: float) -> Iterator[tuple[str, float]]:
+    status = Path(f"/proc/{pid}/status")
+    cpu, switches = _cpu_seconds(pid), _field(status, "voluntary_ctxt_switches")
+    time.sleep(seconds)
+    yield "% of one core", 100 * (_cpu_seconds(pid) - cpu) / seconds
+    yield "wake-ups/s", (_field(status, "voluntary_ctxt_switches") - switches) / seconds
+    yield "MB resident", _megabytes(status, "VmRSS")
+    yield "MB at the peak", _megabytes(status, "VmHWM")
+
+
+def _cpu_seconds(pid: int) -> float:
+    """Of all threads of a process, also of those that have ended: the clock that clock_getcpuclockid(3) names."""
+    return time.clock_gettime(~pid << 3 | 2)
+
+
+def _megabytes(path: Path, name: str) -> float:
+    return _field(path, name) * 1024 / 1e6
+
+
+def _field(path: Path, name: str) -> int:
+    """A number that a file in /proc has under a name."""
+    return next(int(line.split()[1]) for line in path.read_text().splitlines() if line.startswith(f"{name}:"))
