@@ -44,6 +44,8 @@ test-matrix: setup ## Run the tests of Go binaries over every Go version and kin
 	GOSONDE_MATRIX=1 $(BIN)/pytest --timeout=900 $(PYTEST_ARGS) $(addprefix tests/integration/test_,matrix.py symbolization.py arm64.py gc_pauses.py)
 
 bench: setup ## Measure everything that docs/performance.md tells (an hour, as root); BENCH="life --quick" some of it
+	$(BIN)/python -c 'import matplotlib' 2>/dev/null || \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[agent,collector,dev,bench]'
 	$(BIN)/python -m benchmarks.run $(BENCH)
 
 fuzz: setup ## Damage binaries and processes, send hostile messages, at random for FUZZ_SECONDS each (default 60): all must be refused or read

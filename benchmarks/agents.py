@@ -1,11 +1,12 @@
 """What the agent takes for reading memory, by goroutines, and from exec to probes."""
 
 import shutil
+import signal
 import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,7 @@ class Agent:
     process: psutil.Process
     socket: str
     log: IO[bytes]
+    config: Path
 
     def wait_until_started(self) -> None:
         """Until it says so."""
@@ -58,6 +60,12 @@ class Agent:
         time.sleep(2)  # the first reading of its memory
         return seen
 
+    def reload(self, **config: str) -> None:
+        """Has it take over another configuration."""
+        self.config.write_text(_toml(config))
+        self.process.send_signal(signal.SIGHUP)
+        time.sleep(2)  # no hit from before counts then
+
     @staticmethod
     def now() -> int:
         """Nanoseconds since the Unix epoch."""
@@ -82,18 +90,22 @@ class Agent:
         return missed
 
 
+def _toml(config: Mapping[str, str]) -> str:
+    return "".join(f"{key} = {value}\n" for key, value in config.items())
+
+
 @contextmanager
 def launched(*flags: str, **config: str) -> Iterator[Agent]:
     """An agent as a user would start it, from its exec on; `config` by key, as TOML."""
     with tempfile.TemporaryDirectory(prefix="gosonde-bench.") as folder:
         socket = f"unix:{folder}/agent.sock"
         path = Path(folder, "agent.toml")
-        path.write_text("".join(f"{key} = {value}\n" for key, value in config.items()))
+        path.write_text(_toml(config))
         command = [str(GOSONDE), "agent", "--config", str(path), "--listen", socket, "--state", folder, *flags]
         process = subprocess.Popen(command, stderr=subprocess.PIPE)
         assert process.stderr is not None
         try:
-            yield Agent(psutil.Process(process.pid), socket, process.stderr)
+            yield Agent(psutil.Process(process.pid), socket, process.stderr, path)
         finally:
             process.terminate()
             process.wait()

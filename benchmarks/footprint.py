@@ -53,10 +53,11 @@ def _figures(targets: int, sites: int, case: str, seconds: float) -> Mapping[str
         # Not before: as on a host without a collector, no library is in use when the agent gives its pages back.
         stack.enter_context(_collector(address, folder))
         told = _told(address, programs, {program.pid: sites for program in programs})
+        start_cpu = _cpu_seconds(running.process.pid)
         time.sleep(SETTLE_SECONDS)
         figures = dict(_watched(running.process.pid, seconds))
         _told(address, programs, {pid: created + sites for pid, created in told.items()})
-    return figures | {"MB at start": at_start}
+    return figures | {"MB at start": at_start, "s of CPU until all are told": start_cpu}
 
 
 @contextmanager

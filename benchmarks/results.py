@@ -125,11 +125,9 @@ def write(rows: Sequence[Row]) -> Path:
 
 
 def plot(rows: Sequence[Row]) -> list[Path]:
-    """A picture for each benchmark and unit; none where matplotlib is missing (pip install 'gosonde[bench]')."""
-    try:
-        from matplotlib import pyplot  # noqa: PLC0415
-    except ImportError:
-        return []
+    """A picture for each benchmark and unit."""
+    from matplotlib import pyplot  # noqa: PLC0415 - what reads and compares rows can do without
+
     paths = []
     for benchmark, unit in sorted({(row.benchmark, row.unit) for row in rows}):
         own = [row for row in rows if (row.benchmark, row.unit) == (benchmark, unit)]

@@ -1,7 +1,7 @@
 """Runs the benchmarks: `python -m benchmarks.run [NAME ...] [--quick]`, all of them by default. Needs root.
 
 Prints a table of medians with their spread and how costs grow with their work, and writes build/bench/results.json (the
-values of all runs) and, where matplotlib is installed, pictures beside it.
+values of all runs) and pictures beside it.
 """
 
 import argparse

@@ -100,18 +100,14 @@ def budget(effort: Effort) -> Iterator[Row]:
 
 
 def _late_by_little(effort: Effort) -> Iterator[float]:
-    """Seconds to the step down of a program that pays but a little more than it may."""
-    command = f"pace 10000 {round(effort.seconds * 2000)}"
-    with GoProgram(build("bench")) as program, agent(f"--pid={program.pid}", max_target_overhead='"off"') as running:
-        running.wait_for(program.pid)
-        program.ask(command)
-        seen = running.wait_for(program.pid)
-        share = seen.probe_costs[0].probe_ns / seen.probe_costs[0].cpu_ns
+    """Seconds to the step down of a program that pays but a little more than it may from then on."""
+    command, free = f"pace 10000 {round(effort.seconds * 2000)}", {"max_target_overhead": '"off"'}
     for _ in range(effort.rounds):
-        allowed = f"{100 * share / EXCESS:.2f}"
-        own = {"max_target_overhead": allowed}
-        with GoProgram(build("bench")) as program, agent(f"--pid={program.pid}", **own) as running:
+        with GoProgram(build("bench")) as program, agent(f"--pid={program.pid}", **free) as running:
             running.wait_for(program.pid)
+            program.ask(command)
+            (paid,) = running.wait_for(program.pid).probe_costs
+            running.reload(max_target_overhead=f"{100 * paid.probe_ns / paid.cpu_ns / EXCESS:.2f}")
             began = running.now()
             program.ask(command)
             yield running.seconds_over_budget(program.pid, began)
