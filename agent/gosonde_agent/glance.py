@@ -15,7 +15,7 @@ from gosonde_agent.discovery import procfs
 from gosonde_agent.errors import NoSuchProcessError
 from gosonde_agent.governor import LOOK_SECONDS, Governor, least_allowed_ns
 from gosonde_agent.levels import Level
-from gosonde_agent.metering import Meter
+from gosonde_agent.metering import WINDOW_SECONDS, Meter
 from gosonde_agent.processes import GoProcess, Processes
 from gosonde_agent.sources import Image
 
@@ -33,7 +33,7 @@ class _Look:
 
 
 class Glance:
-    """Compares each look with the one LOOK_SECONDS before."""
+    """Compares each look with the one LOOK_SECONDS before, and with the one WINDOW_SECONDS before."""
 
     def __init__(self, processes: Processes, meter: Meter, governor: Governor) -> None:
         self._processes = processes
@@ -54,36 +54,40 @@ class Glance:
         return False
 
     def _drop_old(self, now: float) -> None:
-        """Keeps one look that is so old; one from before the agent slept would hide what happens now."""
-        while len(self._looks) > 1 and (
-            self._looks[1].at <= now - LOOK_SECONDS or self._looks[0].at <= now - 2 * LOOK_SECONDS
-        ):
+        """Keeps one look that is so old that no other is needed."""
+        while len(self._looks) > 1 and self._looks[1].at <= now - WINDOW_SECONDS:
             self._looks.popleft()
+
+    def _recent(self, now: float) -> list[_Look]:
+        """The looks from LOOK_SECONDS ago on. One from before the agent slept would hide what happens now."""
+        looks = [look for look in self._looks if look.at > now - 2 * LOOK_SECONDS] or [self._looks[-1]]
+        first = max((number for number, look in enumerate(looks) if look.at <= now - LOOK_SECONDS), default=0)
+        return looks[first:]
 
     def _is_any_below_full(self) -> bool:
         return any(process.level in (Level.CREATION, Level.MEMORY) for process in self._processes)
 
     def _suspects(self, look: _Look) -> bool:
-        """Whether a process may have paid too much since the first look that is kept, or is not known yet."""
-        since = self._looks[0]
-        seconds = look.at - since.at
-        hits = (look.slots - since.slots).tolist()
+        """Whether a process may have paid too much since LOOK_SECONDS ago, or is not known yet."""
+        recent = self._recent(look.at)
+        hits, lasting = (look.slots - recent[0].slots).tolist(), (look.slots - self._looks[0].slots).tolist()
         found = False
         for process in self._processes:
             if process.image is None or process.has_ended:
                 continue
-            account = self._meter.account(process)
+            account, slot = self._meter.account(process), process.image.tgid % len(hits)
             if account is None:
                 found = True
-            elif (most_ns := hits[process.image.tgid % len(hits)] * account.dearest) > least_allowed_ns(seconds):
-                found |= most_ns > self._allowed_ns(process, process.image, look, seconds)
+            elif lasting[slot] * account.dearest > least_allowed_ns(WINDOW_SECONDS):
+                allowed_ns = self._allowed_ns(process, process.image, look, recent)
+                found |= hits[slot] * account.dearest > allowed_ns
         return found
 
-    def _allowed_ns(self, process: GoProcess, image: Image, look: _Look, seconds: float) -> float:
+    def _allowed_ns(self, process: GoProcess, image: Image, look: _Look, recent: list[_Look]) -> float:
         """What a process may pay, by the CPU time that it is known to have taken meanwhile; inf if it ended."""
         try:
             cpu_ns = look.cpu_ns[image] = procfs.cpu_ns(image.tgid)
         except NoSuchProcessError:
             return float("inf")
-        before = next((earlier.cpu_ns[image] for earlier in self._looks if image in earlier.cpu_ns), cpu_ns)
-        return self._governor.allowed_ns(process.description.exe, max(cpu_ns - before, 1), seconds)
+        before = next((earlier.cpu_ns[image] for earlier in recent if image in earlier.cpu_ns), cpu_ns)
+        return self._governor.allowed_ns(process.description.exe, max(cpu_ns - before, 1), look.at - recent[0].at)

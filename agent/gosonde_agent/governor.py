@@ -10,14 +10,14 @@ from dataclasses import dataclass
 
 from gosonde_agent.budget import Budget
 from gosonde_agent.levels import Level, Reason
-from gosonde_agent.metering import PPM, Meter
+from gosonde_agent.metering import PPM, WINDOW_SECONDS, Meter
 from gosonde_agent.processes import GoProcess
 from gosonde_agent.sources import Hits
 
 #: How often the costs are looked at, and over how long.
 TICK_SECONDS = 0.2
 LOOK_SECONDS = 0.6
-#: Less than this part of one core is never too much, however little the target itself does.
+#: Less than this part of one core, over WINDOW_SECONDS, is never too much, however little the target itself does.
 LEAST_CORE_SHARE = 0.001
 #: What the next higher level may cost at most, as a part of the budget, and for how long, before it is taken.
 UP_SHARE = 0.5
@@ -37,12 +37,17 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What the probes of one process would cost at each level, and what they may cost, in ns of the same period."""
+    """What the probes of one process would cost at each level, and what they may cost, in ns of the same period.
+
+    Attributes:
+        paid: What they have cost it in the last WINDOW_SECONDS.
+    """
 
     full: float
     creation: float
     allowed: float
     cpu_ns: float
+    paid: float
 
     def fits(self, share: float) -> Level:
         """The highest level that costs no more than this part of what is allowed."""
@@ -63,6 +68,10 @@ class _State:
     calm_since: float | None = None
     patience: float = UP_SECONDS
     stepped_up: float = float("-inf")
+
+
+def _worst(loads: Sequence[Load]) -> Load:
+    return max(loads, key=lambda load: load.full / load.allowed)
 
 
 ORDER = (Level.MEMORY, Level.CREATION, Level.FULL)
@@ -87,9 +96,11 @@ class Governor:
         if not loads:
             return None
         state = self._states.setdefault(number, _State())
-        worst = max(loads, key=lambda load: load.full / load.allowed)
-        if (lower := worst.fits(1.0)) in ORDER[: ORDER.index(level)]:
-            return self._down(state, Decision(lower, Reason.BUDGET, worst.ppm))
+        worst = _worst(loads)
+        # A burst is over before a step could spare anything.
+        lasting = [load for load in loads if load.paid > least_allowed_ns(WINDOW_SECONDS)]
+        if lasting and (lower := _worst(lasting).fits(1.0)) in ORDER[: ORDER.index(level)]:
+            return self._down(state, Decision(lower, Reason.BUDGET, _worst(lasting).ppm))
         if len(loads) < len(processes) or (higher := worst.fits(UP_SHARE)) not in ORDER[ORDER.index(level) + 1 :]:
             state.calm_since = None
             return None
@@ -130,8 +141,9 @@ class Governor:
         seconds = max(newest.at - before.at, 1e-3)
         allowed = self.allowed_ns(process.description.exe, cpu_ns, seconds)
         hits = newest.hits.less(before.hits)._replace(parked=0)  # no level has those: see parking
+        paid = account.cost_ns(newest.hits.less(account.since(WINDOW_SECONDS).hits)._replace(parked=0))
         if process.level is Level.FULL:
-            return Load(account.cost_ns(hits), account.cost_ns(hits._replace(exited=0)), allowed, cpu_ns)
+            return Load(account.cost_ns(hits), account.cost_ns(hits._replace(exited=0)), allowed, cpu_ns, paid)
         if process.level is Level.CREATION:
             births = float(hits.created)
         else:
@@ -141,4 +153,4 @@ class Governor:
             births = rate * seconds
         world = account.cost_ns(hits._replace(created=0, exited=0))
         creation = world + births * account.cost_ns(Hits(created=1))
-        return Load(creation + births * account.cost_ns(Hits(exited=1)), creation, allowed, cpu_ns)
+        return Load(creation + births * account.cost_ns(Hits(exited=1)), creation, allowed, cpu_ns, paid)

@@ -20,21 +20,21 @@ IMAGE = Image(1, 0, 1)
 
 
 class Charged(Meter):
-    """One process that had `hits` in the last second, in which it took a second of CPU time."""
+    """One process that had `hits` in the last second, in which it took so much CPU time."""
 
-    def __init__(self, hits: Hits) -> None:
+    def __init__(self, hits: Hits, cpu_ns: int) -> None:
         super().__init__(HitCosts(), Processes())
-        samples = Sample(0.0, Hits(), 0.0, 0), Sample(1.0, hits, 0.0, SECOND)
+        samples = Sample(0.0, Hits(), 0.0, 0), Sample(1.0, hits, 0.0, cpu_ns)
         self._accounts[IMAGE] = Account(0, PRICES, max(PRICES), deque(samples))
 
 
-def decided(level: Level, hits: Hits) -> Level | None:
+def decided(level: Level, hits: Hits, cpu_ns: int = SECOND) -> Level | None:
     """The level that a process steps to when it has so many hits in a second and may pay 3 % for them."""
     key = ProcessKey("", 1, 0, 1)
     process = GoProcess(IMAGE, None, Process(key, "", "", "", 0, 0, counted_from_start=True, level=level))
     process.carry = Carry((0, 0))
     process.carry.creations_per_second = 0.0
-    governor = Governor(Budget(0.03), Charged(hits))
+    governor = Governor(Budget(0.03), Charged(hits, cpu_ns))
     governor.decide(1, level, [process])
     for state in governor._states.values():
         state.calm_since = -UP_SECONDS if state.calm_since else None
@@ -56,6 +56,11 @@ def decided(level: Level, hits: Hits) -> Level | None:
 )
 def test_the_highest_level_that_fits_is_taken(hits: Hits, level: Level | None) -> None:
     assert decided(Level.FULL, hits) is level
+
+
+def test_a_burst_of_an_idle_program_is_no_reason_to_step() -> None:
+    assert decided(Level.FULL, Hits(created=2_000, exited=2_000), cpu_ns=0) is None
+    assert decided(Level.FULL, Hits(created=3_000, exited=3_000), cpu_ns=0) is Level.MEMORY
 
 
 @pytest.mark.parametrize("level", [Level.CREATION, Level.MEMORY])
