@@ -17,6 +17,8 @@ from gosonde_pb.v1 import ingest_pb2, ingest_pb2_grpc, model_pb2
 GOSONDE = Path(sys.executable).with_name("gosonde")
 SECOND = 1_000_000_000
 PATIENCE_S = 30.0
+#: How long a stream may be open.
+STREAM_S = 600.0
 
 
 def open_channel(address: str, credentials: grpc.ChannelCredentials | None) -> grpc.Channel:
@@ -82,7 +84,7 @@ class AgentStream:
         self._channel = open_channel(address, channel_credentials)
         self._requests: queue.SimpleQueue[ingest_pb2.StreamObservationsRequest | None] = queue.SimpleQueue()
         stub = ingest_pb2_grpc.IngestServiceStub(self._channel)
-        self._answers = stub.StreamObservations(iter(self._requests.get, None), timeout=PATIENCE_S)
+        self._answers = stub.StreamObservations(iter(self._requests.get, None), timeout=STREAM_S)
         hello = ingest_pb2.Hello(
             agent_id=agent_id, agent_epoch=epoch, host=host, agent_version="0", snapshot_kinds=snapshot_kinds
         )

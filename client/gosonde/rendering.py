@@ -58,7 +58,7 @@ def moment(unix_nano: int) -> str:
 def duration(nanoseconds: int) -> str:
     """A length of time for people, with two units at most: "850 ns", "1.25 ms", "3 min 20 s", "2 d 4 h"."""
     for unit, size in (("ns", 1), ("µs", 1_000), ("ms", 1_000_000)):
-        if nanoseconds < size * 1_000:
+        if nanoseconds < size * 999.5:
             return f"{nanoseconds / size:.3g} {unit}"
     seconds = nanoseconds // 1_000_000_000
     if seconds < 60:

@@ -100,11 +100,13 @@ class Access:
         """
         if not self._certificates:
             return
-        names = {name.decode("utf-8", "replace") for name in context.auth_context()["x509_subject_alternative_name"]}
+        names = {
+            name.decode("utf-8", "replace") for name in context.auth_context().get("x509_subject_alternative_name", ())
+        }
         if host not in names:
             raise ForbiddenError(
-                f"the certificate is for {', '.join(sorted(names))}, and the agent says that its host is {host}; "
-                f"an agent speaks for its own host alone"
+                f"the certificate is for {', '.join(sorted(names)) or 'no name'}, and the agent says that its host is "
+                f"{host}; an agent speaks for its own host alone"
             )
 
     @contextmanager

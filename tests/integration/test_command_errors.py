@@ -127,7 +127,7 @@ def test_trace_prints_the_documented_document(go_program: Start) -> None:
     assert document["process"]["pid"] == program.pid
     assert set(document) == {"process", "sites", "totals", "gc", "lost"}
     site = next(site for site in document["sites"] if site["function"] == "main.spawn")
-    assert site["created"] == site["exited"] + site["live"] > 0
+    assert site["baseline"] + site["created"] == site["exited"] + site["live"] > 0
     assert document["totals"]["created"] == sum(site["created"] for site in document["sites"])
     assert document["gc"]["pause_total_ns"] == sum(
         pause["duration_ns"] for pause in document["gc"]["pauses"] if pause["reason"].startswith("GC ")

@@ -1,5 +1,6 @@
 """Stacks read from servers that nobody here wrote equal those that their own pprof gives."""
 
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -72,6 +73,7 @@ def test_stacks_equal_pprofs(server: Callable[[Path], tuple[Sequence[str], int, 
             read = Counter({stack: n for stack, n in read_stacks(found, minor).items() if not is_serving(stack)})
             if before == after and read == steady:
                 break
+            time.sleep(0.2)
         # What ran or changed between the two profiles is theirs to tell; all that stayed must be equal.
         assert sum(steady.values()) > 10
         assert read == steady

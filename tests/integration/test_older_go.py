@@ -226,7 +226,7 @@ def test_memory_shows_the_goroutines_and_stacks_that_the_program_itself_lists(ve
         with_all = CONNECTIONS + 3  # main, what reads the input, what listens
         end = time.monotonic() + 30
         shown: list[dict[str, Any]] = []
-        while len(shown) < with_all and time.monotonic() < end:
+        while len(shown) != with_all and time.monotonic() < end:
             command = [str(GOSONDE), "goroutines", "--json", str(server.process.pid)]
             done = subprocess.run(command, capture_output=True, text=True, check=True)
             shown = [row for row in json.loads(done.stdout) if not row["system"]]

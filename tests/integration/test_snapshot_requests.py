@@ -117,6 +117,7 @@ def test_a_process_that_has_run_exec_is_not_taken_for_what_it_was(
         host = host_of(client, program.pid)
         assert client.take_snapshot(host, program.pid).goroutines < 40
         program.ask("exec")
+        assert program.answer()["ready"]
         with pytest.raises(GosondeError, match="runs another program now"):
             client.take_snapshot(host, program.pid)
 

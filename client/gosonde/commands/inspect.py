@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from gosonde.errors import UnsupportedError
 
@@ -67,16 +68,16 @@ def as_document(binary: "GoBinary") -> dict[str, Any]:
 
 def _render(document: dict[str, Any]) -> None:
     console = Console(highlight=False)
-    console.print(f"[bold]{document['exe']}[/]", soft_wrap=True)
+    console.print(f"[bold]{escape(document['exe'])}[/]", soft_wrap=True)
     console.print(f"  {document['go_version']} {document['architecture']}, {document['functions']:,} functions")
     console.print(f"  build id {document['build_id']}", soft_wrap=True)
     console.print(f"  pclntab at {document['pclntab']['address']:#x}, found by {document['pclntab']['found_by']}")
     layout = document["layout"]
     console.print(f"  g.gopc at offset {layout['g_gopc']}, by {layout['source']} and the code of runtime.newproc1")
     for probe in document["probes"]:
-        console.print(f"\n[bold]{probe['probe']}[/]: {probe['function']}+{probe['offset']:#x}", soft_wrap=True)
-        console.print(f"  {probe['instruction']} at {probe['address']:#x}, {probe['cost'].replace('_', ' ')}")
+        console.print(f"\n[bold]{probe['probe']}[/]: {escape(probe['function'])}+{probe['offset']:#x}", soft_wrap=True)
+        console.print(f"  {escape(probe['instruction'])} at {probe['address']:#x}, {probe['cost'].replace('_', ' ')}")
         for reason in probe["proof"]:
             console.print(f"  - {reason}", soft_wrap=True, markup=False)
     for probe, reason in document["unproved"].items():
-        console.print(f"\n[bold red]{probe}[/]: no probe. {reason}", soft_wrap=True)
+        console.print(f"\n[bold red]{probe}[/]: no probe. {escape(reason)}", soft_wrap=True)

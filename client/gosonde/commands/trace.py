@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -139,7 +140,7 @@ def _render(document: dict[str, Any]) -> None:
     console = Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=PIPED_WIDTH)
     process, totals, gc = document["process"], document["totals"], document["gc"]
     since = "its start" if process["counted_from_start"] else "attaching"
-    console.print(f"[bold]{process['exe']}[/]  pid {process['pid']}  {process['go_version']}")
+    console.print(f"[bold]{escape(process['exe'])}[/]  pid {process['pid']}  {process['go_version']}")
     console.print(
         f"{totals['created']:,} goroutines created, {totals['exited']:,} exited since {since}: "
         f"{totals['live']:,} live, {totals['baseline']:,} of them or their like born before",
@@ -151,7 +152,7 @@ def _render(document: dict[str, Any]) -> None:
     table.add_column("at", overflow="fold")
     for site in document["sites"]:
         numbers = (f"{site[key]:,}" for key in ("baseline", "created", "exited", "live"))
-        table.add_row(*numbers, site["function"] or "?", f"{site['file']}:{site['line']}")
+        table.add_row(*numbers, escape(site["function"] or "?"), escape(f"{site['file']}:{site['line']}"))
     console.print(table)
     longest = max((pause["duration_ns"] for pause in gc["pauses"]), default=0)
     console.print(

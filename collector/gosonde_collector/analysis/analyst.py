@@ -1,10 +1,10 @@
 """Keeps the findings up to date: reads the store, judges each site, remembers what was found."""
 
-import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 import structlog
+from gosonde.clock import steady_unix_nano
 
 from gosonde_collector.analysis import finding, gctraces
 from gosonde_collector.analysis.album import Album
@@ -139,7 +139,7 @@ class Analyst:
         return None
 
     def _save(self, updated: list[Finding]) -> None:
-        now = time.time_ns()
+        now = steady_unix_nano()
         due = [found for found in updated if self._is_due(found, now)]
         self._store.save_findings([found.record(now) for found in due])
         self._saved.update({found.id: (found.state, now) for found in due})

@@ -82,7 +82,8 @@ def _group(number: int, sample: Sample) -> GoroutineGroup:
 def _labelled(group: GoroutineGroup, texts: Mapping[str, str], numbers: Mapping[str, int]) -> GoroutineGroup:
     function, _, place = texts.get(CREATED_BY, "").partition(" ")
     file, _, line = place.rpartition(":")
-    created_by = Frame(function, file, int(line)) if function and line.isascii() and line.isdigit() else None
+    is_line = line.isascii() and line.isdigit() and len(line) < MAX_DIGITS
+    created_by = Frame(function, file, int(line)) if function and is_line else None
     state = texts.get(WAIT_REASON) or texts.get(STATE, "")
     if waits_for := texts.get(WAITS_FOR):
         state = f"{state}{FOR_A}{waits_for}"

@@ -13,6 +13,8 @@ from gosonde_collector.evidence.records import check_records
 
 #: What the outermost frame of every goroutine returns to.
 EXIT = "runtime.goexit"
+#: Of all samples together, inlined calls included: a small file can name the same ones again and again.
+MAX_ALL_FRAMES = 10_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,7 @@ def decode(data: bytes) -> Decoded:
     types = tuple(_string(strings, kind.type) for kind in profile.sample_type)
     functions = {function.id: function for function in profile.function}
     stacks = {place.id: _frames(place, functions, strings) for place in profile.location}
+    _check_frames(profile, stacks)
     return Decoded(
         types,
         tuple(_sample(number, sample, stacks, strings, len(types)) for number, sample in enumerate(profile.sample)),
@@ -64,6 +67,18 @@ def decode(data: bytes) -> Decoded:
         max(profile.time_nanos, 0),
         frozenset(_string(strings, mapping.build_id) for mapping in profile.mapping) - {""},
     )
+
+
+def _check_frames(profile: profile_pb2.Profile, stacks: Mapping[int, Sequence[Frame]]) -> None:
+    """No sample, nor all of them, has too many frames once locations are followed."""
+    lengths, total = {place: len(frames) for place, frames in stacks.items()}, 0
+    for number, sample in enumerate(profile.sample):
+        frames = sum(lengths.get(place, 0) for place in sample.location_id)
+        total += frames
+        if frames > MAX_FRAMES:
+            raise ProfileError(f"sample {number} of the profile has more than {MAX_FRAMES} frames")
+        if total > MAX_ALL_FRAMES:
+            raise ProfileError(f"the first {number + 1} samples of the profile have more than {MAX_ALL_FRAMES} frames")
 
 
 def _sample(
@@ -75,8 +90,6 @@ def _sample(
 ) -> Sample:
     if len(sample.value) != values:
         raise ProfileError(f"sample {number} of the profile has {len(sample.value)} values instead of {values}")
-    if len(sample.location_id) > MAX_FRAMES:
-        raise ProfileError(f"sample {number} of the profile has more than {MAX_FRAMES} frames")
     try:
         frames = [frame for place in sample.location_id for frame in stacks[place]]
     except KeyError as error:

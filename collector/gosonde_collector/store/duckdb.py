@@ -4,7 +4,7 @@ import shutil
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,6 +34,8 @@ from gosonde_collector.store.records import Counters, FindingRecord, Running, Se
 from gosonde_collector.store.writes import Known, pending_tables, run_of
 
 FILE_NAME: Final = "gosonde.duckdb"
+#: More than any insert has.
+ANALYZED_ROWS: Final = 1_000_000_000
 
 
 class DuckDBStore:
@@ -281,6 +283,8 @@ def open_store(folder: Path, now: Callable[[], int] = steady_unix_nano) -> DuckD
     except duckdb.Error as error:
         raise StoreError(f"cannot open the store {path}: {error}") from error
     with _failures(f"prepare the store {path}"):
+        # The type of a column of lists is found by looking at them: at all, for the others may be empty.
+        connection.execute(f"SET GLOBAL pandas_analyze_sample = {ANALYZED_ROWS}")
         _confine(connection, folder)
         prepare(connection)
         return DuckDBStore(connection, folder, now)
@@ -302,7 +306,8 @@ def insert(connection: duckdb.DuckDBPyConnection, table: str, columns: Mapping[s
     try:
         connection.execute(f"INSERT INTO {table} BY NAME SELECT * FROM incoming")  # noqa: S608
     finally:
-        connection.unregister("incoming")
+        with suppress(duckdb.Error):  # it would hide what the insert failed for
+            connection.unregister("incoming")
 
 
 @contextmanager

@@ -27,6 +27,15 @@ def _chosen(all_runs: bool) -> str:
     return CHOSEN.replace("known_processes", "all_processes") if all_runs else CHOSEN
 
 
+#: Of a BIGINT.
+LARGEST: Final = 2**63 - 1
+
+
+def _sum(column: str) -> str:
+    """One agent can say anything: what is larger than the type is told as the largest, and spoils no other row."""
+    return f"least(sum({column}), {LARGEST})::BIGINT"
+
+
 def processes(all_runs: bool) -> str:
     """Every process with the sums of its sites."""
     return f"""
@@ -34,7 +43,7 @@ SELECT p.host, {DETAILS}, coalesce(t.created, 0), coalesce(t.exited, 0), coalesc
     p.last_taken_unix_nano, coalesce(c.target_ppm, 0), coalesce(c.core_ppm, 0)
 FROM ({_chosen(all_runs)}) AS p
 LEFT JOIN (
-    SELECT process, sum(created)::BIGINT AS created, sum(exited)::BIGINT AS exited, sum(baseline)::BIGINT AS baseline
+    SELECT process, {_sum("created")} AS created, {_sum("exited")} AS exited, {_sum("baseline")} AS baseline
     FROM ({TOTALS}) GROUP BY process
 ) AS t ON t.process = p.process
 LEFT JOIN (
@@ -81,8 +90,8 @@ JOIN known_processes AS p ON p.process = t.process AND p.ended_unix_nano = 0
 GROUP BY ALL
 """
 
-LOSSES: Final = """
-SELECT host, name, sum(total)::BIGINT FROM (
+LOSSES: Final = f"""
+SELECT host, name, {_sum("total")} FROM (
     SELECT r.host, r.agent_id, l.name, max(l.total) AS total FROM losses AS l
     JOIN runs AS r ON r.agent_id = l.agent_id AND r.agent_epoch = l.agent_epoch AND r.current = 1
     GROUP BY r.host, r.agent_id, l.name

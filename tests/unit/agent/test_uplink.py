@@ -123,7 +123,7 @@ async def test_nothing_is_lost_when_streams_break_before_a_batch_is_stored() -> 
             uplink.offer(
                 observed(ONE, TWO, taken=step, site_counts=(count(ONE, step, step),), pauses=new[0], gc_cycles=new[1])
             )
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.01 if len(collector.hellos) > 3 else 0.1)
         collector.broken_after = None
         await acknowledged(uplink)
         await eventually(lambda: collector.events == events)

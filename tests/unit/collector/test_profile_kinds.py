@@ -6,10 +6,13 @@ from pathlib import Path
 import pytest
 from gosonde_collector.errors import ProfileError, Refusal
 from gosonde_collector.evidence.context import ContentionProfile, HeapProfile
+from gosonde_collector.evidence.identity import check_program
 from gosonde_collector.evidence.model import BLOCK, LEAK, LEAKED, MUTEX, GoroutineProfile
 from gosonde_collector.evidence.parse import Profile, parse_profile
 from gosonde_collector.evidence.upload import ProfileUpload
+from gosonde_collector.model import Site
 from gosonde_collector.store.duckdb import DuckDBStore
+from gosonde_pb.pprof.v1 import profile_pb2
 
 from tests.go_programs import GoProgram, build, site_line
 from tests.unit.collector.batches import KEY, START
@@ -115,6 +118,42 @@ def test_what_shows_nothing_or_something_else_is_refused_with_the_reason(
     with pytest.raises(ProfileError, match=words) as refusal:
         parse_profile(proto(*types))
     assert refusal.value.reason == reason
+
+
+def goroutines(frames: int, inlined: int, samples: int = 1) -> bytes:
+    """A small profile.proto of stacks that have so many frames, each with so many inlined calls."""
+    profile = profile_pb2.Profile(string_table=["", "goroutine", "main.f", "main.go"])
+    profile.sample_type.add(type=1)
+    profile.function.add(id=1, name=2, filename=3)
+    place = profile.location.add(id=1)
+    for _ in range(inlined):
+        place.line.add(function_id=1, line=7)
+    for _ in range(samples):
+        profile.sample.add(location_id=[1] * frames, value=[1])
+    return profile.SerializeToString()
+
+
+def test_a_small_profile_that_unpacks_into_endless_stacks_is_refused() -> None:
+    assert len(next(iter(parse_profile(goroutines(10, 10)).stacks))) == 100
+    with pytest.raises(ProfileError, match="sample 0 of the profile has more than 10000 frames"):
+        parse_profile(goroutines(1_000, 1_000))
+    with pytest.raises(ProfileError, match="the first 1001 samples of the profile have more than 10000000 frames"):
+        parse_profile(goroutines(100, 100, samples=1_100))
+
+
+@pytest.mark.parametrize(("file", "fits"), [("server.go", True), ("other.go", False)])
+def test_paths_that_the_agent_has_shortened_are_compared_by_their_last_element(file: str, fits: bool) -> None:
+    site = Site("build", 1, "main.f", "main.go")
+    profile = parse_profile(goroutines(1, 1))
+    check_program(profile, [site])
+    shortened = replace(site, file=file)
+    long = profile_pb2.Profile.FromString(goroutines(1, 1))
+    long.string_table[3] = "/srv/app/server.go"
+    if fits:
+        check_program(parse_profile(long.SerializeToString()), [shortened])
+    else:
+        with pytest.raises(ProfileError, match="of another program"):
+            check_program(parse_profile(long.SerializeToString()), [shortened])
 
 
 def test_the_store_gives_each_kind_back_and_the_newest_of_it(written: Path, store: DuckDBStore) -> None:

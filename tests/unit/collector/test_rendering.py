@@ -13,6 +13,7 @@ from gosonde.collector_client import ProcessName, SiteRow
         (0, "0 ns"),
         (999, "999 ns"),
         (1_500, "1.5 µs"),
+        (999_600, "1 ms"),
         (1_250_000, "1.25 ms"),
         (2_500_000_000, "2.5 s"),
         (200_000_000_000, "3 min 20 s"),

@@ -36,6 +36,21 @@ def test_the_latest_total_of_a_site_counts_not_the_sum(store: DuckDBStore) -> No
     assert (total.created, total.exited, total.site, total.host) == (25, 4, SITE, "web-1")
 
 
+def test_a_process_with_steps_among_thousands_without_is_stored(store: DuckDBStore) -> None:
+    many = [process(replace(KEY, pid=number)) for number in range(1, 2_049)]
+    many[1_001] = replace(many[1_001], steps=(Step(START, "memory", "budget", 70_000),))
+    store.append([batch(1, processes=many)])
+    told = {found.process.key.pid: found.process.steps for found in store.processes(ALL)}
+    assert len(told) == 2_048
+    assert {pid for pid, steps in told.items() if steps} == {1_002}
+
+
+def test_totals_that_no_process_can_have_spoil_no_other_process(store: DuckDBStore) -> None:
+    huge = [(0, SITE.pc + number, 2**62, 0) for number in range(3)]
+    store.append([batch(1, processes=[process(), process(replace(KEY, pid=1))], counters=[*huge, (1, SITE.pc, 5, 0)])])
+    assert {found.process.key.pid: found.created for found in store.processes(ALL)} == {KEY.pid: 2**63 - 1, 1: 5}
+
+
 def test_a_batch_that_comes_again_changes_nothing(store: DuckDBStore) -> None:
     first = batch(1, counters=[(0, SITE.pc, 10, 2)], pauses=[(0, 0, START, 5, "GC")])
     store.append([first, first])
