@@ -46,7 +46,7 @@ def _figures(targets: int, sites: int, case: str, seconds: float) -> Mapping[str
         address = f"unix:{folder}/collector.sock"
         arguments = str(PERIODS[case]), str(sites)
         programs = [stack.enter_context(GoProgram(executable, *arguments)) for _ in range(targets)]
-        # Programs that do nothing but execute their sites could afford no probes, and the agent would count nothing.
+        # Every target is probed in full, however little it does beside its sites.
         config = {"exe": f'["{executable}"]', "collector": f'["{address}"]', "max_target_overhead": '"off"'}
         running = stack.enter_context(launched(**config))
         at_start = _peak_at_start(running)
