@@ -74,11 +74,14 @@ class PauseHistograms:
 
 
 def cycles_metric(totals: Iterable[tuple[Owner, int]]) -> Metric:
-    """gosonde_gc_cycles_total; the processes with the most cycles have their own."""
+    """gosonde_gc_cycles_total, of the processes with the most cycles.
+
+    A sum over the others would be no counter: it would fall when one of them gets its own.
+    """
     family = CounterMetricFamily("gosonde_gc_cycles", "GC cycles since counting began.", labels=Owner._fields)
     sums: dict[Owner, int] = defaultdict(int)
-    for place, (owner, cycles) in enumerate(sorted(totals, key=lambda total: -total[1])):
-        sums[owner if place < MAX_PROCESSES else Owner(owner.host, OTHERS, OTHERS)] += cycles
+    for owner, cycles in sorted(totals, key=lambda total: -total[1])[:MAX_PROCESSES]:
+        sums[owner] += cycles
     for owner, cycles in sums.items():
         family.add_metric(owner, cycles)
     return family

@@ -38,8 +38,10 @@ def goroutine_metrics(rows: Iterable[SiteRow]) -> Iterator[Metric]:
     exited = CounterMetricFamily("gosonde_goroutines_exited", "Goroutines exited since counting began.", labels=LABELS)
     live = GaugeMetricFamily("gosonde_goroutines_live", "Goroutines that live.", labels=LABELS)
     for labels, members in _grouped(rows).items():
-        created.add_metric(labels, sum(row.created for row in members))
-        exited.add_metric(labels, sum(row.exited for row in members))
+        # Whose members change is no counter: it would fall when one of them gets metrics of its own.
+        if OTHERS not in labels:
+            created.add_metric(labels, sum(row.created for row in members))
+            exited.add_metric(labels, sum(row.exited for row in members))
         live.add_metric(labels, sum(row.live for row in members))
     return iter((created, exited, live))
 

@@ -80,7 +80,7 @@ async def _serve(config: CollectorConfig, reload: Reload, store: Store) -> None:
         for work in (committer.run(), routine.analyse(), routine.expire(), notifier.watchdog()):
             await stack.enter_async_context(_running(work, stopping))
         access = Access(config, telemetry)
-        ingest = IngestService(store, asking, committer, access, telemetry, snapshots=snapshots)
+        ingest = IngestService(store, committer, access, telemetry, snapshots=snapshots)
         query = QueryService(store, asking, analyst, telemetry, snapshots=snapshots)
         servicer = await stack.enter_async_context(_listening(config, ingest, query, access, telemetry))
         await stack.enter_async_context(_running(_watch_room(store, servicer), stopping))

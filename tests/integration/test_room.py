@@ -51,6 +51,11 @@ def status(address: str, path: str) -> int:
             return error.code
 
 
+def known(collector: CollectorProcess) -> int:
+    with collector.client() as client:
+        return len(client.processes())
+
+
 async def test_a_full_disk_stops_acknowledgements_but_no_question_and_loses_nothing(small_disk: Path) -> None:
     listen, http = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
     (small_disk / "collector.toml").write_text(f'min_free_mb = 40\nhttp = "{http}"\n')
@@ -58,7 +63,9 @@ async def test_a_full_disk_stops_acknowledgements_but_no_question_and_loses_noth
     agents = fleet(listen, 3)
     with await asyncio.to_thread(CollectorProcess, small_disk, *flags, listen=listen) as collector:
         async with running(agents) as over:
-            await asyncio.sleep(1)
+            async with asyncio.timeout(20):
+                while await asyncio.to_thread(known, collector) < 9:
+                    await asyncio.sleep(0.1)
             assert status(http, "/readyz") == 200
             filler = small_disk / "filler"
             filler.write_bytes(bytes(60 * MIB))
@@ -67,8 +74,7 @@ async def test_a_full_disk_stops_acknowledgements_but_no_question_and_loses_noth
                     await asyncio.sleep(0.1)
             assert serving(listen, "gosonde.v1.CollectorService")
             assert (status(http, "/readyz"), status(http, "/healthz")) == (503, 200)
-            with collector.client() as client:
-                assert len(client.processes()) == 9
+            assert known(collector) == 9
             async with asyncio.timeout(20):
                 while not any("min_free_mb" in agent.uplink.status().error for agent in agents):
                     await asyncio.sleep(0.02)

@@ -355,6 +355,9 @@ async def test_an_encrypted_stream_over_a_network_that_harms_it_loses_nothing(fo
         async with running(agents) as over:
             proxy.harm = 0.05
             await asyncio.sleep(HARM_SECONDS)
+            async with asyncio.timeout(60):
+                while not all(count > 0 for count in proxy.counts.values()):
+                    await asyncio.sleep(0.1)
             proxy.harm = 0.0
             proxy.hang_up()
             over.set()

@@ -121,7 +121,8 @@ def _is_of(site: Site, sample: HeapSample | ContentionSample) -> bool:
 
 
 def _points(series: Series) -> tuple[tuple[int, int], ...]:
-    at = moments(int(series.unix_nano[0]), series.until_unix_nano, POINTS - 1)
+    first = max(int(series.unix_nano[0]), series.until_unix_nano - LOOKBACK_NS)
+    at = moments(first, series.until_unix_nano, POINTS - 1)
     return tuple(zip(at.tolist(), Steps.of(series).live_at(at).tolist(), strict=True))
 
 

@@ -19,7 +19,6 @@ from gosonde_collector.model import Stream
 from gosonde_collector.snapshot_requests import AgentLink, SnapshotRequests
 from gosonde_collector.store.protocol import Store
 from gosonde_collector.telemetry import Telemetry
-from gosonde_collector.worker import Worker
 
 log = structlog.get_logger(__name__)
 
@@ -41,7 +40,6 @@ class IngestService(ingest_pb2_grpc.IngestServiceServicer):
     def __init__(
         self,
         store: Store,
-        worker: Worker,
         committer: Committer,
         access: Access,
         telemetry: Telemetry,
@@ -49,7 +47,6 @@ class IngestService(ingest_pb2_grpc.IngestServiceServicer):
         snapshots: SnapshotRequests,
     ) -> None:
         self._store = store
-        self._worker = worker
         self._committer = committer
         self._access = access
         self._telemetry = telemetry
@@ -92,7 +89,7 @@ class IngestService(ingest_pb2_grpc.IngestServiceServicer):
                 agent.info("agent disconnected")
 
     async def _answers(self, link: AgentLink, requests: Requests, context: Context) -> Responses:
-        acknowledged = await self._worker.run(self._store.acknowledged, link.stream)
+        acknowledged = self._store.acknowledged(link.stream)  # in memory: no agent waits for a backup
         yield acknowledgement(acknowledged)
         coming = asyncio.ensure_future(anext(requests, None))
         wanted = asyncio.ensure_future(link.outgoing.get())

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import threading
+import time
 from collections.abc import Callable
 
 import pytest
@@ -62,6 +63,7 @@ async def test_one_is_taken_at_a_time_with_a_pause_between() -> None:
 
     def exclusive(_pid: int, _patience: Patience) -> bytes:
         assert busy.acquire(blocking=False), "two at a time"
+        time.sleep(0.05)
         busy.release()
         return b"profile"
 
