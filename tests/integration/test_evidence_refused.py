@@ -63,7 +63,7 @@ def profile(data: bytes, host: str = HOST, taken_unix_nano: int = 0) -> Push:
 
 def foreign() -> bytes:
     """A traceback of a program whose main.site_1 stands in another file."""
-    return b"goroutine 1 [running]:\nmain.site_1()\n\t/elsewhere/main.go:7 +0x1c\n"
+    return b"goroutine 1 [running]:\nmain.site_1()\n\t/elsewhere/other.go:7 +0x1c\n"
 
 
 def gctrace(*cycles: tuple[int, float]) -> Push:
@@ -118,7 +118,7 @@ def test_good_evidence_is_not_counted_as_refused(collecting: Collecting) -> None
 def test_what_is_refused_is_never_part_of_what_is_known(collecting: Collecting) -> None:
     with FindingsClient(collecting.address) as client:
         with pytest.raises(
-            InvalidInputError, match=r"it has main.site_1 in /elsewhere/main.go, and this process has it in"
+            InvalidInputError, match=r"it has main.site_1 in /elsewhere/other.go, and this process has it in"
         ):
             profile(foreign())(client)
         (row,) = client.processes()
