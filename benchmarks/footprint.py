@@ -10,6 +10,8 @@ from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
 
+from gosonde_agent.discovery import procfs
+
 from benchmarks.agents import GOSONDE, Agent, launched
 from benchmarks.results import Row
 from tests.go_programs import GoProgram, build
@@ -123,8 +125,7 @@ def _watched(pid: int, seconds: float) -> Iterator[tuple[str, float]]:
 
 
 def _cpu_seconds(pid: int) -> float:
-    """Of all threads of a process, also of those that have ended: the clock that clock_getcpuclockid(3) names."""
-    return time.clock_gettime(~pid << 3 | 2)
+    return procfs.cpu_ns(pid) / 1e9
 
 
 def _megabytes(path: Path, name: str) -> float:

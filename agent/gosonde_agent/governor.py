@@ -96,11 +96,12 @@ class Governor:
         if not loads:
             return None
         state = self._states.setdefault(number, _State())
-        worst = _worst(loads)
         # A burst is over before a step could spare anything.
         lasting = [load for load in loads if load.paid > least_allowed_ns(WINDOW_SECONDS)]
-        if lasting and (lower := _worst(lasting).fits(1.0)) in ORDER[: ORDER.index(level)]:
-            return self._down(state, Decision(lower, Reason.BUDGET, _worst(lasting).ppm))
+        dearest = _worst(lasting) if lasting else None
+        if dearest and (lower := dearest.fits(1.0)) in ORDER[: ORDER.index(level)]:
+            return self._down(state, Decision(lower, Reason.BUDGET, dearest.ppm))
+        worst = _worst(loads)
         if len(loads) < len(processes) or (higher := worst.fits(UP_SHARE)) not in ORDER[ORDER.index(level) + 1 :]:
             state.calm_since = None
             return None

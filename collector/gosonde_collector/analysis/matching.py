@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from gosonde_collector.evidence.model import WITH_STATEMENT, Frame, GoroutineGroup, GoroutineProfile
+from gosonde_collector.evidence.model import WITH_STATEMENT, Frame, GoroutineGroup, GoroutineProfile, as_told
 from gosonde_collector.model import Site
 
 TYPE_ARGUMENTS = re.compile(r"\[[^\[\]]*\]")
@@ -52,9 +52,7 @@ def goroutines_of(profile: GoroutineProfile, site: Site) -> list[GoroutineGroup]
 
 
 def _is_statement(by: Frame, site: Site) -> bool:
-    """An agent that redacts paths names the file without its folder."""
-    file = by.file if "/" in site.file else by.file.rpartition("/")[2]
-    return Frame(plain_name(by.function), file, by.line) == _statement(site)
+    return Frame(plain_name(by.function), as_told(by.file, site.file), by.line) == _statement(site)
 
 
 def _statement(site: Site) -> Frame:

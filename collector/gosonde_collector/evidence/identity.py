@@ -3,14 +3,9 @@
 from collections.abc import Iterable
 
 from gosonde_collector.errors import ProfileError, Refusal
-from gosonde_collector.evidence.model import GoroutineProfile
+from gosonde_collector.evidence.model import GoroutineProfile, as_told
 from gosonde_collector.evidence.parse import Profile
 from gosonde_collector.model import Site
-
-
-def _is_same(known: str, file: str) -> bool:
-    """An agent that shortens paths tells the last element alone."""
-    return known == (file if "/" in known else file.rpartition("/")[2])
 
 
 def check_program(profile: Profile, sites: Iterable[Site]) -> None:
@@ -26,7 +21,7 @@ def check_program(profile: Profile, sites: Iterable[Site]) -> None:
     if isinstance(profile, GoroutineProfile):
         shown |= {(group.created_by.function, group.created_by.file) for group in profile.groups if group.created_by}
     both = {(function, file) for function, file in shown if function in known}
-    strange = sorted((function, file) for function, file in both if not _is_same(known[function], file))
+    strange = sorted((function, file) for function, file in both if known[function] != as_told(file, known[function]))
     if 2 * len(strange) > len(both):
         function, file = strange[0]
         raise ProfileError(

@@ -24,6 +24,11 @@ class Frame:
     line: int
 
 
+def as_told(file: str, told: str) -> str:
+    """A file of a profile as an agent tells it that tells `told`: without its folder, when it redacts paths."""
+    return file if "/" in told else file.rpartition("/")[2]
+
+
 @dataclass(frozen=True, slots=True)
 class GoroutineGroup:
     """Goroutines with the same stack.

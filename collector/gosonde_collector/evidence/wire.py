@@ -79,11 +79,14 @@ def _group(number: int, sample: Sample) -> GoroutineGroup:
     return GoroutineGroup(sample.values[0], sample.frames)
 
 
+def _is_number(word: str) -> bool:
+    return word.isascii() and word.isdigit() and len(word) < MAX_DIGITS
+
+
 def _labelled(group: GoroutineGroup, texts: Mapping[str, str], numbers: Mapping[str, int]) -> GoroutineGroup:
     function, _, place = texts.get(CREATED_BY, "").partition(" ")
     file, _, line = place.rpartition(":")
-    is_line = line.isascii() and line.isdigit() and len(line) < MAX_DIGITS
-    created_by = Frame(function, file, int(line)) if function and is_line else None
+    created_by = Frame(function, file, int(line)) if function and _is_number(line) else None
     state = texts.get(WAIT_REASON) or texts.get(STATE, "")
     if waits_for := texts.get(WAITS_FOR):
         state = f"{state}{FOR_A}{waits_for}"
@@ -95,7 +98,7 @@ def _labelled(group: GoroutineGroup, texts: Mapping[str, str], numbers: Mapping[
 def _goids(texts: Mapping[str, str], count: int) -> tuple[int, ...]:
     """None when they are not there, or not as many as there are goroutines."""
     words = texts.get(GOIDS, "").split(" ")
-    if len(words) != count or not all(word.isascii() and word.isdigit() and len(word) < MAX_DIGITS for word in words):
+    if len(words) != count or not all(map(_is_number, words)):
         return ()
     return tuple(map(int, words))
 
