@@ -11,7 +11,7 @@ from typing import Any
 
 import grpc
 import grpc.aio
-from gosonde.channels import ClientTls
+from gosonde.addresses import ClientTls
 from gosonde_agent.identity import Identity
 from gosonde_agent.journal import Journal
 from gosonde_agent.model import GcCycle, GcTotal, Observation, Pause, Process, ProcessKey, Site, SiteCount

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from gosonde import channels
+from gosonde import addresses
 from gosonde.errors import UnsupportedError, UsageError
 
 from gosonde_agent import budget, pprof_allowed
@@ -139,14 +139,14 @@ class AgentConfig:
             raise UsageError(f"log_level: {self.log_level!r} is none of {', '.join(LOG_LEVELS)}")
 
     def _check_secret(self, address: str) -> None:
-        if not (self.tls_ca or self.insecure or channels.is_local(address)):
+        if not (self.tls_ca or self.insecure or addresses.is_local(address)):
             raise UsageError(
                 f"collector: what is sent to {address} would be neither encrypted nor authenticated; give tls_ca, or "
                 f"write insecure = true into the configuration file"
             )
 
     def _check_http(self) -> None:
-        if self.http and not (self.insecure or channels.is_local(self.http)):
+        if self.http and not (self.insecure or addresses.is_local(self.http)):
             raise UsageError(
                 f"http: {self.http} can be reached from other machines, and has neither encryption nor a password; "
                 f"name a port of 127.0.0.1, or write insecure = true into the configuration file"
@@ -163,12 +163,12 @@ class AgentConfig:
         return budget.parse(self.max_target_overhead, self.target_overhead)
 
     @property
-    def tls(self) -> channels.ClientTls | None:
+    def tls(self) -> addresses.ClientTls | None:
         """What connections to collectors need; None for plain text."""
         if not self.tls_ca:
             return None
         own = (Path(self.tls_cert), Path(self.tls_key)) if self.tls_cert else (None, None)
-        return channels.ClientTls(Path(self.tls_ca), *own)
+        return addresses.ClientTls(Path(self.tls_ca), *own)
 
     def merged(self, flags: Mapping[str, object]) -> "AgentConfig":
         """This configuration with the flags that were given; None and empty collections count as not given.

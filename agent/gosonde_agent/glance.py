@@ -6,14 +6,16 @@ many of the dearest hits would be within what a process may pay, it is within it
 
 import time
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise, takewhile
 
 import numpy as np
 import numpy.typing as npt
 
 from gosonde_agent.discovery import procfs
 from gosonde_agent.errors import NoSuchProcessError
-from gosonde_agent.governor import LOOK_SECONDS, Governor, least_allowed_ns
+from gosonde_agent.governor import LOOK_SECONDS, TICK_SECONDS, Governor, least_allowed_ns
 from gosonde_agent.levels import Level
 from gosonde_agent.metering import WINDOW_SECONDS, Meter
 from gosonde_agent.processes import GoProcess, Processes
@@ -21,6 +23,8 @@ from gosonde_agent.sources import Image
 
 #: How often it is looked whether what is not probed in full can step up.
 STEP_UP_SECONDS = 2.0
+#: Of the last looks: so many dear ones in a row are no burst, and one fewer are worth exact figures from then on.
+STEADY_LOOKS = round(LOOK_SECONDS / TICK_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +37,11 @@ class _Look:
 
 
 class Glance:
-    """Compares each look with the one LOOK_SECONDS before, and with the one WINDOW_SECONDS before."""
+    """Compares each look with the one LOOK_SECONDS before, and with the one WINDOW_SECONDS before.
+
+    Attributes:
+        steady: The processes that were dear at each of the last looks, as far as is known: theirs is no burst.
+    """
 
     def __init__(self, processes: Processes, meter: Meter, governor: Governor) -> None:
         self._processes = processes
@@ -41,6 +49,7 @@ class Glance:
         self._governor = governor
         self._looks = deque([_Look(time.monotonic(), np.zeros(1, np.uint64))])
         self._read_at = time.monotonic()
+        self.steady: frozenset[Image] = frozenset()
 
     def suffices(self, slots: npt.NDArray[np.uint64]) -> bool:
         """Whether no process can be over its budget, and none is due to be looked at, by the hits (u64[slots]) now."""
@@ -70,17 +79,23 @@ class Glance:
     def _suspects(self, look: _Look) -> bool:
         """Whether a process may have paid too much since LOOK_SECONDS ago, or is not known yet."""
         recent = self._recent(look.at)
+        dear = _Dear([*self._looks, look][-1 - STEADY_LOOKS :])
         hits, lasting = (look.slots - recent[0].slots).tolist(), (look.slots - self._looks[0].slots).tolist()
-        found = False
+        found, steady = False, set[Image]()
         for process in self._processes:
             if process.image is None or process.has_ended:
                 continue
             account, slot = self._meter.account(process), process.image.tgid % len(hits)
             if account is None:
                 found = True
-            elif lasting[slot] * account.dearest > least_allowed_ns(WINDOW_SECONDS):
-                allowed_ns = self._allowed_ns(process, process.image, look, recent)
-                found |= hits[slot] * account.dearest > allowed_ns
+                continue
+            in_a_row = dear.in_a_row(slot, account.dearest)
+            if in_a_row >= STEADY_LOOKS:
+                steady.add(process.image)
+            is_much = lasting[slot] * account.dearest > least_allowed_ns(WINDOW_SECONDS)
+            if is_much or in_a_row >= STEADY_LOOKS - 1:
+                found |= hits[slot] * account.dearest > self._allowed_ns(process, process.image, look, recent)
+        self.steady = frozenset(steady)
         return found
 
     def _allowed_ns(self, process: GoProcess, image: Image, look: _Look, recent: list[_Look]) -> float:
@@ -91,3 +106,18 @@ class Glance:
             return float("inf")
         before = next((earlier.cpu_ns[image] for earlier in recent if image in earlier.cpu_ns), cpu_ns)
         return self._governor.allowed_ns(process.description.exe, max(cpu_ns - before, 1), look.at - recent[0].at)
+
+
+class _Dear:
+    """Tells between which looks a process may have paid more than any process may."""
+
+    def __init__(self, looks: Sequence[_Look]) -> None:
+        self._between = [
+            ((after.slots - before.slots).tolist(), least_allowed_ns(after.at - before.at))
+            for before, after in pairwise(looks)
+        ]
+
+    def in_a_row(self, slot: int, dearest: float) -> int:
+        """Between how many of the last looks, without one between which it did not."""
+        dear = (hits[slot] * dearest > allowed for hits, allowed in reversed(self._between))
+        return sum(1 for _ in takewhile(bool, dear))

@@ -5,19 +5,19 @@ paid little for a while.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
 from gosonde_agent.budget import Budget
 from gosonde_agent.levels import Level, Reason
 from gosonde_agent.metering import PPM, WINDOW_SECONDS, Meter
 from gosonde_agent.processes import GoProcess
-from gosonde_agent.sources import Hits
+from gosonde_agent.sources import Hits, Image
 
 #: How often the costs are looked at, and over how long.
 TICK_SECONDS = 0.2
 LOOK_SECONDS = 0.6
-#: Less than this part of one core, over WINDOW_SECONDS, is never too much, however little the target itself does.
+#: Less than this part of one core is never too much, however little the target itself does.
 LEAST_CORE_SHARE = 0.001
 #: What the next higher level may cost at most, as a part of the budget, and for how long, before it is taken.
 UP_SHARE = 0.5
@@ -40,14 +40,14 @@ class Load:
     """What the probes of one process would cost at each level, and what they may cost, in ns of the same period.
 
     Attributes:
-        paid: What they have cost it in the last WINDOW_SECONDS.
+        lasts: Whether what they cost it is no burst, which is over before a step could spare anything.
     """
 
     full: float
     creation: float
     allowed: float
     cpu_ns: float
-    paid: float
+    lasts: bool
 
     def fits(self, share: float) -> Level:
         """The highest level that costs no more than this part of what is allowed."""
@@ -90,14 +90,19 @@ class Governor:
         self._meter = meter
         self._states: dict[int, _State] = {}
 
-    def decide(self, number: int, level: Level, processes: Sequence[GoProcess]) -> Decision | None:
-        """Whether the file with this number, whose processes run at `level`, should step."""
-        loads = [load for process in processes if (load := self._load(process)) is not None]
+    def decide(
+        self, number: int, level: Level, processes: Sequence[GoProcess], steady: Container[Image]
+    ) -> Decision | None:
+        """Whether the file with this number, whose processes run at `level`, should step.
+
+        Args:
+            steady: The processes that have gone on to pay more than any process may for LOOK_SECONDS.
+        """
+        loads = [load for process in processes if (load := self._load(process, steady)) is not None]
         if not loads:
             return None
         state = self._states.setdefault(number, _State())
-        # A burst is over before a step could spare anything.
-        lasting = [load for load in loads if load.paid > least_allowed_ns(WINDOW_SECONDS)]
+        lasting = [load for load in loads if load.lasts]
         dearest = _worst(lasting) if lasting else None
         if dearest and (lower := dearest.fits(1.0)) in ORDER[: ORDER.index(level)]:
             return self._down(state, Decision(lower, Reason.BUDGET, dearest.ppm))
@@ -132,7 +137,7 @@ class Governor:
         state.calm_since, state.stepped_up = None, now
         return decision
 
-    def _load(self, process: GoProcess) -> Load | None:
+    def _load(self, process: GoProcess, steady: Container[Image]) -> Load | None:
         """What a process would pay; None while that is not known."""
         account = self._meter.account(process)
         if account is None:
@@ -143,8 +148,9 @@ class Governor:
         allowed = self.allowed_ns(process.description.exe, cpu_ns, seconds)
         hits = newest.hits.less(before.hits)._replace(parked=0)  # no level has those: see parking
         paid = account.cost_ns(newest.hits.less(account.since(WINDOW_SECONDS).hits)._replace(parked=0))
+        lasts = process.image in steady or paid > least_allowed_ns(WINDOW_SECONDS)
         if process.level is Level.FULL:
-            return Load(account.cost_ns(hits), account.cost_ns(hits._replace(exited=0)), allowed, cpu_ns, paid)
+            return Load(account.cost_ns(hits), account.cost_ns(hits._replace(exited=0)), allowed, cpu_ns, lasts)
         if process.level is Level.CREATION:
             births = float(hits.created)
         else:
@@ -154,4 +160,4 @@ class Governor:
             births = rate * seconds
         world = account.cost_ns(hits._replace(created=0, exited=0))
         creation = world + births * account.cost_ns(Hits(created=1))
-        return Load(creation + births * account.cost_ns(Hits(exited=1)), creation, allowed, cpu_ns, paid)
+        return Load(creation + births * account.cost_ns(Hits(exited=1)), creation, allowed, cpu_ns, lasts)

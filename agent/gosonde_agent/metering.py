@@ -118,6 +118,11 @@ class Meter:
         """What is known of a process; None before it was measured."""
         return self._accounts.get(process.image) if process.image else None
 
+    def hits(self, image: Image) -> Hits | None:
+        """How often the probes of a process have been hit, as far as is known; None before that was measured."""
+        account = self._accounts.get(image)
+        return account.newest.hits if account else None
+
     def rows(self) -> Iterator[ProbeCost]:
         """What is told of each process that runs."""
         for process in self._processes:

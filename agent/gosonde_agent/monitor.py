@@ -68,7 +68,7 @@ class Monitor:
         self._processes = Processes()
         self._meter = Meter(costs or HitCosts(), self._processes)
         self._aggregation = Aggregation(source, self._processes)
-        self._reconciler = Reconciler(source, self._processes, reconcile_seconds)
+        self._reconciler = Reconciler(source, self._processes, self._meter, reconcile_seconds)
         self._governor = Governor(budget or Budget(), self._meter)
         self._quiet = Quiet(source, self._processes)
         self._heaps = Heaps(self._processes)
@@ -369,7 +369,7 @@ class Monitor:
         """Changes the level of whatever costs more than its budget, or much less; measures that where it can matter."""
         if not self._glance.suffices(self._source.hit_slots()):
             self._meter.measure(self._with_parks(self._source.hits()))
-            self._stepper.govern()
+            self._stepper.govern(self._glance.steady)
 
     def _with_parks(self, hits: Mapping[Image, Hits]) -> Mapping[Image, Hits]:
         return self._parks.with_parks(hits) if self._parks else hits

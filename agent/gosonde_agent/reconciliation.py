@@ -14,8 +14,9 @@ from gosonde_agent.baseline import Count, Reading
 from gosonde_agent.carry import births_of, narrowed
 from gosonde_agent.levels import Level
 from gosonde_agent.losses import MEMORY_LOSSES
+from gosonde_agent.metering import Meter
 from gosonde_agent.processes import GoProcess, Processes
-from gosonde_agent.sources import Image, Source
+from gosonde_agent.sources import Hits, Image, Source
 from gosonde_agent.sources.memory.heap import HeapReader
 from gosonde_agent.sources.memory.target import KnownBinaries, Target, opened
 from gosonde_agent.sources.memory.totals import GoroutineTotals
@@ -39,17 +40,26 @@ FIRST_SHARE = 0.2
 LARGEST_SHARE = 0.01
 #: Least time between two readings of a process that is not probed in full: they tell what the probes would have.
 BELOW_FULL_SECONDS = 2.0
+#: How long it is not read when no probe was hit between two readings that agree with the counters; a hit ends that.
+REST_SECONDS = 600.0
 #: Kernel losses that make the events say too little.
 CAUSES = ("sites_full", "gopc_unreadable")
 
 
 @dataclass(slots=True)
 class Plan:
-    """When a process is read next, CLOCK_MONOTONIC seconds."""
+    """When a process is read next, CLOCK_MONOTONIC seconds.
+
+    Attributes:
+        rested: When it is read though no probe was hit since the last visit.
+        hits: Of its probes, as far as was known then.
+    """
 
     due: float
     visits: int = 0
     failed: bool = False
+    rested: float = 0.0
+    hits: Hits | None = None
 
 
 @dataclass(slots=True)
@@ -145,9 +155,10 @@ def _totals(target: Target) -> GoroutineTotals | None:
 class Reconciler:
     """Plans the readings of `processes`, each at most every `seconds`; 0 stops after the baselines are known."""
 
-    def __init__(self, source: Source, processes: Processes, seconds: float) -> None:
+    def __init__(self, source: Source, processes: Processes, meter: Meter, seconds: float) -> None:
         self._source = source
         self._processes = processes
+        self._meter = meter
         self._seconds = seconds
         self._pause = seconds or float("inf")
         self._known = KnownBinaries()
@@ -164,7 +175,7 @@ class Reconciler:
                 continue
             plan = self._plans.setdefault(image, Plan(now + (self._pause if process.baseline.known else 0.0)))
             wanted = self._wanted(process, plan)
-            if plan.due <= now and wanted and not self._source.is_closing(image.binary):
+            if self._due(image, plan) <= now and wanted and not self._source.is_closing(image.binary):
                 plan.due = float("inf")
                 pause = 0.0 if wanted == FIRST_READINGS else LATER_PAUSE_SECONDS
                 return Scan(process, image, self._source, self._known, wanted, process.generation, pause)
@@ -187,7 +198,11 @@ class Reconciler:
 
     def due_in(self) -> float:
         """Seconds until a process is due, as far as is known now."""
-        return min((plan.due for plan in self._plans.values()), default=float("inf")) - time.monotonic()
+        due = (self._due(image, plan) for image, plan in self._plans.items())
+        return min(due, default=float("inf")) - time.monotonic()
+
+    def _due(self, image: Image, plan: Plan) -> float:
+        return plan.due if self._meter.hits(image) != plan.hits else max(plan.due, plan.rested)
 
     def forget_binaries(self) -> None:
         """Gives up what was found out about binaries; it is found out again when it is needed."""
@@ -206,16 +221,21 @@ class Reconciler:
             plan.due = time.monotonic()
             return
         plan.visits += 1
+        hits_before, plan.hits = plan.hits, self._meter.hits(scan.image)
         if scan.error is not None:
             self._failed(scan, plan)
+            agrees = False
         else:
-            self._take(scan)
+            agrees = self._take(scan)
         below = scan.process.level is not Level.FULL
         hurries = not below and scan.process.baseline.uncertain and plan.visits < FIRST_VISITS and not scan.error
         pause = 0.0 if hurries else BELOW_FULL_SECONDS if below else self._pause
         plan.due = time.monotonic() + max(pause, scan.seconds / (FIRST_SHARE if hurries else LARGEST_SHARE))
+        rests = agrees and not below and not hurries and plan.hits == hits_before
+        plan.rested = time.monotonic() + REST_SECONDS if rests else 0.0
 
-    def _take(self, scan: Scan) -> None:
+    def _take(self, scan: Scan) -> bool:
+        """Takes in what was read; whether it agrees with the counters."""
         scan.process.bias = scan.bias
         scan.process.heaps = scan.process.heaps or scan.heaps
         for pc, start in scan.starts.items():
@@ -223,7 +243,7 @@ class Reconciler:
         process, carry = scan.process, scan.process.carry
         if carry is not None and process.level is not Level.FULL:
             carry.take(scan.readings[-1], process.level)
-            return
+            return True
         grown = process.baseline.take(scan.readings)
         if carry is not None:
             carry.resume(scan.readings, process.baseline)
@@ -233,6 +253,7 @@ class Reconciler:
         totals = process.totals.take(scan.totals)
         if grown or totals:
             self._disagree(scan, grown, totals)
+        return not (grown or totals)
 
     def _failed(self, scan: Scan, plan: Plan) -> None:
         if not plan.failed:

@@ -4,7 +4,7 @@ Probes belong to a file (or, where only one process of it is meant, to that proc
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import structlog
@@ -55,13 +55,13 @@ class Stepper:
         self._levels = {number: level for number, level in self._levels.items() if number in numbers}
         self._governor.forget(numbers)
 
-    def govern(self) -> None:
-        """Makes the steps that the budget asks for."""
+    def govern(self, steady: Container[Image]) -> None:
+        """Makes the steps that the budget asks for; `steady` as in `Governor.decide`."""
         files = self._by_file()
         decisions: dict[int, Decision] = {}
         for number, processes in files.items():
             level = self._levels.get(number, Level.FULL)
-            if level is not Level.OFF and (decision := self._governor.decide(number, level, processes)) is not None:
+            if level is not Level.OFF and (decision := self._governor.decide(number, level, processes, steady)):
                 decisions[number] = decision
         self._make(decisions, files)
 

@@ -15,7 +15,7 @@ import grpc
 import grpc.aio
 import structlog
 from gosonde import __version__, channels
-from gosonde.channels import ClientTls
+from gosonde.addresses import ClientTls
 from gosonde.errors import GosondeError
 from gosonde.ratelimit import Seldom
 from gosonde_pb.v1.ingest_pb2_grpc import IngestServiceStub

@@ -22,10 +22,10 @@ from gosonde_pb.v1.agent_pb2 import (
 )
 from gosonde_pb.v1.agent_pb2_grpc import AgentServiceStub
 
-from gosonde import channels
+from gosonde.addresses import AGENT_ADDRESS
 from gosonde.errors import GosondeError, InvalidInputError, NotFoundError, UnavailableError, UnsupportedError
 
-DEFAULT_ADDRESS = channels.AGENT_ADDRESS
+DEFAULT_ADDRESS = AGENT_ADDRESS
 #: Taking out a probe takes the kernel 100 ms.
 SWITCH_SECONDS = 120.0
 

@@ -20,11 +20,9 @@ def root() -> None:
     """Watches Go processes from outside: which go statements leak, and how long the GC stops the world."""
 
 
-commands.register(app)
-
-
 def main() -> None:
     """Runs the command; exits 0 done, 1 failed, 2 wrong usage, 3 not permitted or not supported here."""
+    commands.register(app, next(iter(sys.argv[1:]), ""))
     try:
         app()
     except GosondeError as error:

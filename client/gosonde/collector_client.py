@@ -11,6 +11,7 @@ import grpc
 from gosonde_pb.v1 import collector_pb2, collector_pb2_grpc, model_pb2
 
 from gosonde import channels
+from gosonde.addresses import ClientTls, is_local
 from gosonde.errors import (
     ForbiddenError,
     GosondeError,
@@ -269,17 +270,17 @@ class CollectorClient:
             raise ERROR_OF.get(code, GosondeError)(details or code.name) from error
 
 
-def tls_from_environment() -> channels.ClientTls | None:
+def tls_from_environment() -> ClientTls | None:
     """The files that GOSONDE_CA, GOSONDE_CERT and GOSONDE_KEY name; None when there is no GOSONDE_CA."""
     ca, cert, key = (os.environ.get(name) for name in ("GOSONDE_CA", "GOSONDE_CERT", "GOSONDE_KEY"))
-    return channels.ClientTls(Path(ca), Path(cert) if cert else None, Path(key) if key else None) if ca else None
+    return ClientTls(Path(ca), Path(cert) if cert else None, Path(key) if key else None) if ca else None
 
 
 def _metadata(address: str) -> tuple[tuple[str, str], ...]:
     token = os.environ.get("GOSONDE_TOKEN", "").strip()
     if not token:
         return ()
-    if not (channels.is_local(address) or os.environ.get("GOSONDE_CA")):
+    if not (is_local(address) or os.environ.get("GOSONDE_CA")):
         raise UsageError(
             f"the token is not sent to {address} in plain text; name the collector's authority: GOSONDE_CA"
         )

@@ -10,7 +10,7 @@ from wsgiref.simple_server import WSGIRequestHandler, make_server
 from prometheus_client import CollectorRegistry, make_wsgi_app
 from prometheus_client.exposition import ThreadingWSGIServer
 
-from gosonde.channels import HOST_PORT
+from gosonde.addresses import HOST_PORT
 from gosonde.errors import UnavailableError, UsageError
 
 #: Seconds after which a client that says nothing is let go.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Final
 
-from gosonde import channels
+from gosonde import addresses
 from gosonde.errors import UnsupportedError, UsageError
 
 #: A configuration file larger than this is a mistake.
@@ -141,7 +141,7 @@ def is_local(address: str, key: str) -> bool:
     if address.startswith("unix:") and not Path(address.removeprefix("unix:")).is_absolute():
         raise UsageError(f"{key}: {address!r} needs an absolute path behind unix:")
     try:
-        return channels.is_local(address)
+        return addresses.is_local(address)
     except UsageError as error:
         raise UsageError(f"{key}: {error}") from error
 

@@ -19,7 +19,8 @@ from typing import Any
 import grpc
 import grpc.aio
 import pytest
-from gosonde.channels import ClientTls, credentials
+from gosonde.addresses import ClientTls
+from gosonde.channels import credentials
 from gosonde_agent.identity import Identity
 from gosonde_agent.journal import Journal
 from gosonde_agent.uplink import Uplink

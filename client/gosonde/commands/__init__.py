@@ -4,7 +4,7 @@ import importlib
 
 import typer
 
-#: Modules of this package, in the order of `gosonde --help`. Each has `register(app)`.
+#: Modules of this package, in the order of `gosonde --help`. Each has `register(app)`, which adds the command of its name.
 MODULES: tuple[str, ...] = (
     "trace",
     "agent",
@@ -25,7 +25,11 @@ MODULES: tuple[str, ...] = (
 )
 
 
-def register(app: typer.Typer) -> None:
-    """Adds every subcommand. A module imports what is heavy or optional inside its command, not at its top."""
-    for name in MODULES:
+def register(app: typer.Typer, wanted: str) -> None:
+    """Adds the command that is wanted, and every one when that is none of them.
+
+    The others stay unimported: gRPC, which most of them need, is not to be in memory while the probes are compiled. A
+    module imports what is optional inside its command, not at its top.
+    """
+    for name in (wanted,) if wanted in MODULES else MODULES:
         importlib.import_module(f"gosonde.commands.{name}").register(app)

@@ -8,6 +8,7 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from gosonde import channels
+from gosonde.addresses import HOST_PORT
 from gosonde.collector_client import CollectorClient, tls_from_environment
 from gosonde.errors import GosondeError
 
@@ -41,7 +42,7 @@ def _reach(address: str) -> Step:
             with socket.socket(socket.AF_UNIX) as probe:
                 probe.settimeout(SECONDS)
                 probe.connect(address.removeprefix("unix:"))
-        elif match := channels.HOST_PORT.fullmatch(address):
+        elif match := HOST_PORT.fullmatch(address):
             socket.create_connection((match["six"] or match["name"], int(match["port"])), SECONDS).close()
         else:
             return Step(

@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from gosonde import logs
 from gosonde.errors import UnsupportedError
 
 
@@ -39,12 +38,14 @@ def agent(
         return (load(config) if config else AgentConfig()).merged(flags)
 
     settings = reread()
-    logs.configure(json=as_json or not sys.stderr.isatty(), level=settings.log_level)
     probes = load_probes()
     try:
         # Not before: the compiler of the probes and the agent are never large at the same time.
         from gosonde_agent import service  # noqa: PLC0415
+
+        from gosonde import logs  # noqa: PLC0415
     except ImportError as error:
         module = error.name or str(error)
         raise UnsupportedError(f"the agent needs the Python module {module}: pip install 'gosonde[agent]'") from error
+    logs.configure(json=as_json or not sys.stderr.isatty(), level=settings.log_level)
     service.run(settings, reread, probes)

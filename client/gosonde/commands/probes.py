@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gosonde import rendering
-from gosonde.channels import AGENT_ADDRESS
+from gosonde.addresses import AGENT_ADDRESS
 from gosonde.errors import UnsupportedError
 
 if TYPE_CHECKING:

@@ -1,6 +1,7 @@
 """Which level is the highest that a process can afford, whatever makes its probes dear."""
 
 from collections import deque
+from collections.abc import Container
 
 import pytest
 from gosonde_agent.budget import Budget
@@ -28,17 +29,17 @@ class Charged(Meter):
         self._accounts[IMAGE] = Account(0, PRICES, max(PRICES), deque(samples))
 
 
-def decided(level: Level, hits: Hits, cpu_ns: int = SECOND) -> Level | None:
+def decided(level: Level, hits: Hits, cpu_ns: int = SECOND, steady: Container[Image] = ()) -> Level | None:
     """The level that a process steps to when it has so many hits in a second and may pay 3 % for them."""
     key = ProcessKey("", 1, 0, 1)
     process = GoProcess(IMAGE, None, Process(key, "", "", "", 0, 0, counted_from_start=True, level=level))
     process.carry = Carry((0, 0))
     process.carry.creations_per_second = 0.0
     governor = Governor(Budget(0.03), Charged(hits, cpu_ns))
-    governor.decide(1, level, [process])
+    governor.decide(1, level, [process], steady)
     for state in governor._states.values():
         state.calm_since = -UP_SECONDS if state.calm_since else None
-    decision = governor.decide(1, level, [process])
+    decision = governor.decide(1, level, [process], steady)
     return decision.level if decision else None
 
 
@@ -61,6 +62,12 @@ def test_the_highest_level_that_fits_is_taken(hits: Hits, level: Level | None) -
 def test_a_burst_of_an_idle_program_is_no_reason_to_step() -> None:
     assert decided(Level.FULL, Hits(created=2_000, exited=2_000), cpu_ns=0) is None
     assert decided(Level.FULL, Hits(created=3_000, exited=3_000), cpu_ns=0) is Level.MEMORY
+
+
+def test_what_goes_on_is_a_reason_to_step_however_little_it_is() -> None:
+    least = Hits(created=550, exited=550)
+    assert decided(Level.FULL, least, cpu_ns=0) is None
+    assert decided(Level.FULL, least, cpu_ns=0, steady={IMAGE}) is Level.CREATION
 
 
 @pytest.mark.parametrize("level", [Level.CREATION, Level.MEMORY])
