@@ -7,7 +7,7 @@ things are compared in the same way, which shows what can be told and what canno
 
 import os
 import statistics
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -29,6 +29,22 @@ SERVERS: Mapping[str, Serve] = {
     "prometheus": servers.prometheus,
     "etcd": servers.etcd,
 }
+WAYS: Mapping[str, Way] = {
+    "nothing": lambda _: nullcontext(switches.Nothing()),
+    "level full": lambda pid: switches.probes(pid, Level.FULL),
+    "level creation": lambda pid: switches.probes(pid, Level.CREATION),
+    "level memory": lambda pid: switches.probes(pid, Level.MEMORY),
+    "agent": lambda pid: switches.agent(pid, beside_client=False),
+    "agent on the load's CPU": lambda pid: switches.agent(pid, beside_client=True),
+}
+AT_SATURATION: Mapping[str, Callable[[Slice], float]] = {
+    "% more requests/s": lambda one: one.rate,
+    "% more CPU per request": lambda one: one.cpu_us,
+    "% more p99 at saturation": lambda one: one.p99_us,
+}
+#: Servers for which a promise is made, and what tells whether it is kept.
+PROMISED = ("http", "prometheus")
+LIMITS = ("nothing", "agent")
 #: That a handler starts.
 GOROUTINES = (0, 1, 3, 7, 15)
 #: In an answer.
@@ -87,29 +103,18 @@ def _block(load: Load, switch: Switch, seconds: float, *, paced: bool) -> Block:
 
 def requests(name: str, effort: Effort) -> Iterator[Row]:
     """One server: what each level and the agent change."""
-    for case, blocks in measured(SERVERS[name], _ways(thorough=effort.thorough), effort, paced=True):
+    cases = list(WAYS) if effort.thorough else list(WAYS)[:-1]
+    for case, blocks in measured(SERVERS[name], _ways(cases), effort, paced=True):
         if case == "nothing":
             yield from _alone(name, blocks)
-        for unit, of in {
-            "% more requests/s": lambda one: one.rate,
-            "% more CPU per request": lambda one: one.cpu_us,
-            "% more p99 at saturation": lambda one: one.p99_us,
-            "% more p99 at 70 %": lambda one: one.paced_p99_us,
-        }.items():
+        for unit, of in {**AT_SATURATION, "% more p99 at 70 %": lambda one: one.paced_p99_us}.items():
             yield Row(name, case, unit, tuple(block.change(of) for block in blocks), compared=True)
         lost = tuple(block.lost_while_switching for block in blocks)
         yield Row(name, case, "% fewer requests/s at first", lost, compared=True)
 
 
-def _ways(*, thorough: bool) -> dict[str, Way]:
-    ways: dict[str, Way] = {
-        "nothing": lambda _: nullcontext(switches.Nothing()),
-        "level full": lambda pid: switches.probes(pid, Level.FULL),
-        "level creation": lambda pid: switches.probes(pid, Level.CREATION),
-        "level memory": lambda pid: switches.probes(pid, Level.MEMORY),
-        "agent": lambda pid: switches.agent(pid, beside_client=False),
-    }
-    return ways | {"agent on the load's CPU": lambda pid: switches.agent(pid, beside_client=True)} if thorough else ways
+def _ways(cases: Iterable[str]) -> dict[str, Way]:
+    return {case: WAYS[case] for case in cases}
 
 
 def _alone(name: str, blocks: list[Block]) -> Iterator[Row]:
@@ -125,6 +130,15 @@ def _alone(name: str, blocks: list[Block]) -> Iterator[Row]:
         "% idle on the load's CPU": lambda one: 100 * one.client_idle,
     }.items():
         yield Row(name, "no probes", unit, tuple(map(of, slices)))
+
+
+def limits(effort: Effort) -> Iterator[Row]:
+    """Whether the agent stays within what it promises at saturation: more and shorter slices than `requests` has."""
+    for name in PROMISED:
+        for case, blocks in measured(SERVERS[name], _ways(LIMITS), effort.many(), paced=False):
+            for unit, of in AT_SATURATION.items():
+                values = tuple(block.change(of) for block in blocks)
+                yield Row("limits", f"{name}: {case}", unit, values, compared=True)
 
 
 def lives(effort: Effort) -> Iterator[Row]:
@@ -146,7 +160,7 @@ def lives(effort: Effort) -> Iterator[Row]:
 
 def work(effort: Effort) -> Iterator[Row]:
     """What all probes and the agent cost a request, by the work that it is: the agent should stay within its budget."""
-    ways = {case: way for case, way in _ways(thorough=False).items() if case in ("level full", "agent")}
+    ways = _ways(("level full", "agent"))
     for items in ITEMS:
         for case, blocks in measured(partial(servers.http, items), ways, effort, paced=False):
             alone = round(statistics.median(one.cpu_us for block in blocks for one in block.without))

@@ -20,6 +20,7 @@ BENCHMARKS: dict[str, Callable[[Effort], Iterator[Row]]] = {
     "parking": lambda effort: parking.parking(1 + effort.rounds // 4, 6 * effort.seconds),
     "rates": targets.rates,
     **{name: partial(requests.requests, name) for name in requests.SERVERS},
+    "limits": requests.limits,
     "lives": requests.lives,
     "work": requests.work,
     "budget": targets.budget,

@@ -7,24 +7,23 @@ import typer
 from gosonde import commands
 from gosonde.errors import GosondeError
 
-app = typer.Typer(
-    name="gosonde",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    add_completion=False,
-)
 
-
-@app.callback()
 def root() -> None:
     """Watches Go processes from outside: which go statements leak, and how long the GC stops the world."""
 
 
+def app(wanted: str = "") -> typer.Typer:
+    """The command, with the subcommand that is wanted, or with all of them when that is none."""
+    made = typer.Typer(name="gosonde", no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
+    made.callback()(root)
+    commands.register(made, wanted)
+    return made
+
+
 def main() -> None:
     """Runs the command; exits 0 done, 1 failed, 2 wrong usage, 3 not permitted or not supported here."""
-    commands.register(app, next(iter(sys.argv[1:]), ""))
     try:
-        app()
+        app(next(iter(sys.argv[1:]), ""))()
     except GosondeError as error:
         print(f"gosonde: {error}", file=sys.stderr)  # noqa: T201
         sys.exit(error.exit_code)

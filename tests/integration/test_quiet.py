@@ -130,3 +130,25 @@ def test_what_happens_while_the_agent_sleeps_is_told(tmp_path: Path, go_program:
         eventually(lambda: agent.counted(program.pid) == 1000)
     finally:
         agent.kill()
+
+
+def test_memory_that_agrees_is_read_rarely_until_a_probe_is_hit(go_program: Start) -> None:
+    program = go_program("churn")
+    source = EbpfSource(load_probes())
+    monitor = Monitor(source, Selection(pids=frozenset({program.pid})), reconcile_seconds=0.01)
+
+    def is_at_rest() -> bool:
+        monitor.poll()
+        monitor.observe()
+        monitor.read_due()
+        return 100 < monitor.reading_due_in() < float("inf")
+
+    try:
+        monitor.watch(program.pid)
+        eventually(is_at_rest)
+        program.ask("run 1")
+        monitor.observe()
+        assert monitor.reading_due_in() < 100
+        eventually(is_at_rest)
+    finally:
+        monitor.close()

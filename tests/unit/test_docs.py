@@ -106,7 +106,7 @@ def is_flag_of(name: str, meaning: str) -> bool:
 
 
 def test_every_command_and_flag_is_documented_and_no_other() -> None:
-    known = {name: flags(command) for name, command in commands(typer.main.get_command(cli.app), "gosonde")}
+    known = {name: flags(command) for name, command in commands(typer.main.get_command(cli.app()), "gosonde")}
     assert documented_flags() == known
 
 

@@ -4,7 +4,7 @@ import importlib
 
 import typer
 
-#: Modules of this package, in the order of `gosonde --help`. Each has `register(app)`, which adds the command of its name.
+#: Modules of this package, in the order of `gosonde --help`: `register(app)` of each adds the command of its name.
 MODULES: tuple[str, ...] = (
     "trace",
     "agent",

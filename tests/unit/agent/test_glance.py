@@ -1,0 +1,67 @@
+"""Which hits are worth exact figures, and which go on: no counter is read, and nothing is waited for but the clock."""
+
+import os
+import time
+from collections import deque
+
+import numpy as np
+import pytest
+from gosonde_agent.budget import Budget
+from gosonde_agent.glance import STEADY_LOOKS, Glance
+from gosonde_agent.governor import Governor, least_allowed_ns
+from gosonde_agent.hit_costs import HitCosts
+from gosonde_agent.metering import WINDOW_SECONDS, Account, Meter, Sample
+from gosonde_agent.model import Process, ProcessKey
+from gosonde_agent.processes import GoProcess, Processes
+from gosonde_agent.sources import Hits, Image
+
+#: Of a hit, in ns.
+PRICE = 1_000.0
+#: Hits that are too many in any time, and so few that STEADY_LOOKS times of them are not, though too many for a second.
+MANY = 2 * round(least_allowed_ns(WINDOW_SECONDS) / PRICE)
+FEW = round(least_allowed_ns(1.5) / PRICE)
+IMAGE = Image(os.getpid(), 0, 1)
+
+
+class Charged(Meter):
+    """One process, this one, of which it is known what a hit costs."""
+
+    def __init__(self, processes: Processes) -> None:
+        super().__init__(HitCosts(), processes)
+        self._accounts[IMAGE] = Account(0, (PRICE,), PRICE, deque([Sample(0.0, Hits(), 0.0, 0)]))
+
+
+@pytest.fixture
+def glance() -> Glance:
+    processes = Processes()
+    key = ProcessKey("", IMAGE.tgid, 0, 1)
+    processes.add(IMAGE.tgid, 0, GoProcess(IMAGE, None, Process(key, "", "", "", 0, 0, counted_from_start=True)))
+    meter = Charged(processes)
+    glance = Glance(processes, meter, Governor(Budget(0.03), meter))
+    look(glance, 0)
+    return glance
+
+
+def look(glance: Glance, hits: int) -> bool:
+    """Whether a look at so many hits in all, a moment after the last one, suffices."""
+    time.sleep(0.01)
+    return glance.suffices(np.full(4, hits, np.uint64))
+
+
+def test_no_hits_suffice(glance: Glance) -> None:
+    assert look(glance, 0)
+
+
+def test_many_hits_do_not(glance: Glance) -> None:
+    assert not look(glance, MANY)
+
+
+def test_few_hits_that_go_on_do_not_either(glance: Glance) -> None:
+    assert look(glance, FEW)
+    assert [look(glance, (2 + number) * FEW) for number in range(STEADY_LOOKS - 1)] == [False] * (STEADY_LOOKS - 1)
+    assert IMAGE in glance.steady
+
+
+def test_a_burst_is_not_steady(glance: Glance) -> None:
+    assert all(look(glance, FEW) for _ in range(STEADY_LOOKS + 1))
+    assert not glance.steady
