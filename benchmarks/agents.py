@@ -71,13 +71,13 @@ class Agent:
         """Nanoseconds since the Unix epoch."""
         return time.time_ns()
 
-    def seconds_over_budget(self, pid: int, began: int) -> float:
-        """From a moment to the last step down, as the agent says."""
+    def seconds_to_steps(self, pid: int, began: int) -> tuple[float, float]:
+        """From a moment to the first step down and to the last, as the agent says."""
         seen = self.observation(pid)
         assert seen is not None
         steps = [step.at_unix_nano for step in seen.processes[0].steps if step.level is not Level.FULL]
         assert steps, "the agent made no step"
-        return (max(steps) - began) / 1e9
+        return (min(steps) - began) / 1e9, (max(steps) - began) / 1e9
 
     def created_missed(self, pid: int, created: int) -> float:
         """By how many the created goroutines of a process come out too low, once its memory was read again."""

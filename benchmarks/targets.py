@@ -18,6 +18,8 @@ RATES = (1_000, 10_000, 100_000, 300_000, 1_000_000)
 #: Just over the budget; a level lower that program is well within it, because its goroutines have so much work.
 EXCESS = 1.3
 WORK_NS = 20_000
+#: A second, of a program that does nothing else: not more than a burst may be, and too much all the same if it goes on.
+FEW = 1_000
 
 Way = Callable[[GoProgram], AbstractContextManager[object]]
 
@@ -86,22 +88,33 @@ def _counted(probes: EbpfSource, pid: int) -> tuple[int, int]:
 
 
 def budget(effort: Effort) -> Iterator[Row]:
-    """How long a program that makes as many goroutines as it can is over the budget, and what is counted at the end."""
-    late, missed = [], []
+    """How soon programs step down that pay too much, and what is counted of one that makes as many as it can."""
+    missed: list[float] = []
+    cases = {
+        "as many as it can": _from_the_first(effort, 1_000_000, missed),
+        f"{FEW:,} a second": _from_the_first(effort, FEW, []),
+        f"{EXCESS} times what it may pay": _late_by_little(effort),
+    }
+    for case, late in cases.items():
+        first, last = zip(*late, strict=True)
+        yield Row("budget", f"{case}: first step", "s", first)
+        yield Row("budget", f"{case}: last step", "s", last)
+    yield Row("budget", "created missed after the end", "goroutines", tuple(missed))
+
+
+def _from_the_first(effort: Effort, rate: int, missed: list[float]) -> Iterator[tuple[float, float]]:
+    """Seconds from the first goroutine to the steps down, and how many goroutines are missing after the end."""
     for _ in range(effort.rounds):
         with GoProgram(build("bench")) as program, agent(f"--pid={program.pid}") as running:
             running.wait_for(program.pid)
             began = running.now()
-            answer = program.ask(f"pace 1000000 {round(effort.seconds * 1000)} 0")
-            late.append(running.seconds_over_budget(program.pid, began))
+            answer = program.ask(f"pace {rate} {round(effort.seconds * 1000)} 0")
+            yield running.seconds_to_steps(program.pid, began)
             missed.append(running.created_missed(program.pid, answer["created"]))
-    yield Row("budget", "from the first goroutine to the step", "s", tuple(late))
-    yield Row("budget", "created missed after the end", "goroutines", tuple(missed))
-    yield Row("budget", f"the same at {EXCESS} times the budget", "s", tuple(_late_by_little(effort)))
 
 
-def _late_by_little(effort: Effort) -> Iterator[float]:
-    """Seconds to the step down of a program that pays but a little more than it may from then on."""
+def _late_by_little(effort: Effort) -> Iterator[tuple[float, float]]:
+    """Seconds to the steps down of a program that pays but a little more than it may from then on."""
     command, free = f"pace 10000 {round(effort.seconds * 2000)} {WORK_NS}", {"max_target_overhead": '"off"'}
     for _ in range(effort.rounds):
         with GoProgram(build("bench")) as program, agent(f"--pid={program.pid}", **free) as running:
@@ -111,4 +124,4 @@ def _late_by_little(effort: Effort) -> Iterator[float]:
             running.reload(max_target_overhead=f"{100 * paid.probe_ns / paid.cpu_ns / EXCESS:.2f}")
             began = running.now()
             program.ask(command)
-            yield running.seconds_over_budget(program.pid, began)
+            yield running.seconds_to_steps(program.pid, began)
