@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -20,19 +21,35 @@ TARGETS = (1, 10, 100)
 SITES = (1, 10, 100)
 #: How many targets there are when the number of sites varies.
 TARGETS_BY_SITES = 10
-IDLE, BUSY = "idle", "each site once a second"
-#: Between two executions of each site, in milliseconds; 0: never.
-PERIODS = {IDLE: 0, BUSY: 1000}
-#: After the baselines were found.
-SETTLE_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What the targets do.
+
+    Attributes:
+        period_ms: Between two executions of each site; 0: never.
+        budget: `max_target_overhead`, as TOML.
+        settle_seconds: After the baselines were found.
+    """
+
+    period_ms: int
+    budget: str
+    settle_seconds: float
+
+
+IDLE, BUSY, BELOW = "idle", "each site once a second", "at level memory"
+#: Every target is probed in full, however little it does beside its sites, except where it is to step down. Memory of
+#: what is idle is read a second time 30 s after the first, and then rarely.
+CASES = {IDLE: Case(0, '"off"', 60.0), BUSY: Case(1000, '"off"', 10.0), BELOW: Case(100, "0.01", 10.0)}
 PATIENCE_SECONDS = 120.0
 SAMPLE_SECONDS = 0.005
 
 
 def footprint(seconds: float) -> Iterator[Row]:
     """By targets with a hundred sites each, and by the sites that ten busy targets have."""
-    for case in PERIODS:
-        for targets in TARGETS:
+    for case in CASES:
+        for targets in TARGETS if case != BELOW else TARGETS[-1:]:
             for unit, value in _figures(targets, SITES[-1], case, seconds).items():
                 yield Row("footprint", case, unit, (value,), targets, "targets")
     for sites in SITES:
@@ -46,17 +63,17 @@ def _figures(targets: int, sites: int, case: str, seconds: float) -> Mapping[str
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gosonde-bench.")))
         address = f"unix:{folder}/collector.sock"
-        arguments = str(PERIODS[case]), str(sites)
+        arguments = str(CASES[case].period_ms), str(sites)
         programs = [stack.enter_context(GoProgram(executable, *arguments)) for _ in range(targets)]
-        # Every target is probed in full, however little it does beside its sites.
-        config = {"exe": f'["{executable}"]', "collector": f'["{address}"]', "max_target_overhead": '"off"'}
+        budget = CASES[case].budget
+        config = {"exe": f'["{executable}"]', "collector": f'["{address}"]', "max_target_overhead": budget}
         running = stack.enter_context(launched(**config))
         at_start = _peak_at_start(running)
         # Not before: as on a host without a collector, no library is in use when the agent gives its pages back.
         stack.enter_context(_collector(address, folder))
         told = _told(address, programs, {program.pid: sites for program in programs})
         start_cpu = _cpu_seconds(running.process.pid)
-        time.sleep(SETTLE_SECONDS)
+        time.sleep(CASES[case].settle_seconds)
         figures = dict(_watched(running.process.pid, seconds))
         _told(address, programs, {pid: created + sites for pid, created in told.items()})
     return figures | {"MB at start": at_start, "s of CPU until all are told": start_cpu}

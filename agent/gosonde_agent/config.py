@@ -67,7 +67,8 @@ class AgentConfig:
             "GLOB=unix:PATH"; the first match counts.
         park: Estimate parks by wait reason, from short windows. Parking is hot: the probe cannot stay.
         reconcile_seconds: Least time between two readings of a process's memory, 1 to 86400; a large process is read
-            more rarely, so that reading takes one percent of a CPU at most. 0 reads it only when it is found.
+            more rarely, so that reading takes one percent of a CPU at most, and so is one that rests. 0 reads it only
+            when it is found.
         spool_mb: Largest size of what waits for a collector on disk, in MiB, 1 to 65536.
         spool_hours: How long it may wait, 0.1 to 8760.
         max_agent_cpu: What the agent itself takes of one core in the long run, in percent, 0.1 to 100: past it memory
