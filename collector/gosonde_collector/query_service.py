@@ -110,13 +110,9 @@ class QueryService(FindingService):
         Raises:
             DiskFullError: There is no room for a second copy on the store's disk.
         """
-        path = await self._worker.run(self._store.backup)
-        try:
-            with path.open("rb") as file:
-                while piece := await asyncio.to_thread(file.read, BACKUP_PIECE_BYTES):
-                    yield collector_pb2.BackupResponse(chunk=piece)
-        finally:
-            path.unlink(missing_ok=True)
+        with await self._worker.run(self._store.backup) as file:
+            while piece := await asyncio.to_thread(file.read, BACKUP_PIECE_BYTES):
+                yield collector_pb2.BackupResponse(chunk=piece)
 
     async def PushSnapshot(  # noqa: N802
         self,

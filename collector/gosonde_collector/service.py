@@ -71,7 +71,7 @@ async def _serve(config: CollectorConfig, reload: Reload, store: Store) -> None:
         for worker in (writing, asking, analysing):
             stack.callback(worker.close)
         analyst = Analyst(store)
-        telemetry = Telemetry()
+        telemetry = Telemetry(are_pauses_asked_for=bool(config.http))
         telemetry.follow_store(store.size, store.free)
         telemetry.registry.register(FindingMetrics(store, analyst, telemetry.pauses))
         snapshots = SnapshotRequests(store, asking, telemetry)

@@ -85,6 +85,7 @@ class AgentLink:
 
     Attributes:
         outgoing: What the stream has to send; one at a time.
+        turn: Whoever asks holds it: the agent answers one after the other.
     """
 
     def __init__(self, stream: Stream, kinds: frozenset[SnapshotKind], numbers: Iterator[int]) -> None:
@@ -92,24 +93,23 @@ class AgentLink:
         self.kinds = kinds
         self.outgoing: asyncio.Queue[SnapshotRequest] = asyncio.Queue()
         self._numbers = numbers
-        self._turn = asyncio.Lock()
+        self.turn = asyncio.Lock()
         self._expected: _Expected | None = None
         self._closed = False
 
     async def ask(self, process: ProcessKey, kind: SnapshotKind) -> bytes:
         """The file, inflated. Raises SnapshotError, and ProfileError when it is none."""
-        async with self._turn:
-            if self._closed:
-                raise SnapshotError("the agent disconnected")
-            self._expected = _Expected(next(self._numbers))
-            self.outgoing.put_nowait(SnapshotRequest(self._expected.id, process, kind))
-            try:
-                async with asyncio.timeout(ANSWER_SECONDS):
-                    return await self._expected.whole
-            except TimeoutError as error:
-                raise SnapshotError(f"the agent did not answer in {ANSWER_SECONDS:g} s") from error
-            finally:
-                self._expected = None
+        if self._closed:
+            raise SnapshotError("the agent disconnected")
+        self._expected = _Expected(next(self._numbers))
+        self.outgoing.put_nowait(SnapshotRequest(self._expected.id, process, kind))
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                return await self._expected.whole
+        except TimeoutError as error:
+            raise SnapshotError(f"the agent did not answer in {ANSWER_SECONDS:g} s") from error
+        finally:
+            self._expected = None
 
     async def feed(self, piece: SnapshotPiece) -> None:
         """Takes in a piece; one of an answer that nobody waits for any more is passed over."""
@@ -176,8 +176,10 @@ class SnapshotRequests:
             raise OverloadedError(f"{MAX_WAITING} snapshots are asked for already; try again later")
         self._waiting += 1
         try:
-            async with self._room:
-                return await self._taken(self._link(host, kind), process, kind)
+            link = self._link(host, kind)
+            # Whoever waits for an agent that is slow takes no room from others.
+            async with link.turn, self._room:
+                return await self._taken(link, process, kind)
         finally:
             self._waiting -= 1
 

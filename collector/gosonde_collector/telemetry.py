@@ -27,10 +27,11 @@ class Telemetry:
     """The collector's metrics, in a registry of their own.
 
     Attributes:
-        pauses: The GC pauses in what was stored.
+        pauses: The GC pauses in what was stored; none where nobody asks, because it is asking that forgets some.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, are_pauses_asked_for: bool = True) -> None:
+        self._are_pauses_asked_for = are_pauses_asked_for
         self.registry = CollectorRegistry()
         prefix = "gosonde_collector"
         self.agents = Gauge(f"{prefix}_agents", "Agents that are connected.", registry=self.registry)
@@ -109,7 +110,8 @@ class Telemetry:
         """A batch was stored."""
         self.batches.inc()
         self.rows.inc(len(batch.site_counters["process"]))
-        self.pauses.take(batch)
+        if self._are_pauses_asked_for:
+            self.pauses.take(batch)
 
     def follow_store(self, size: Callable[[], int], free: Callable[[], int]) -> None:
         """Asks these at each scrape."""

@@ -3,15 +3,19 @@
 import subprocess
 import sys
 import time
+import urllib.request
 from pathlib import Path
 
 import pytest
 
 from tests.collector_process import AgentStream, CollectorProcess, eventually, leak, observation
+from tests.integration.test_faults import eventually as until
+from tests.integration.test_faults import free_port
 
 HOUR_NS = 3_600 * 10**9
 
-#: Runs `gosonde` in a process whose wall clock is off by what a file says, in nanoseconds.
+#: Runs `gosonde` in a process whose wall clock is off by what a file says, in nanoseconds; its collector cleans up each
+#: second.
 JUMPY = """
 import sys, time
 from pathlib import Path
@@ -19,8 +23,16 @@ offset, real = Path(sys.argv.pop(1)), time.time_ns
 time.time_ns = lambda: real() + int(offset.read_text() or 0)
 time.time = lambda: time.time_ns() / 1e9
 from gosonde.cli import main
+from gosonde_collector import routine
+routine.EXPIRE_SECONDS = 1.0
 main()
 """
+
+
+def clean_ups(address: str) -> float:
+    with urllib.request.urlopen(f"http://{address}/metrics", timeout=10) as answer:
+        text: str = answer.read().decode()
+    return next(float(line.split()[1]) for line in text.splitlines() if line.startswith("gosonde_collector_clean_ups"))
 
 
 @pytest.mark.parametrize("jump", [30 * HOUR_NS, -30 * HOUR_NS], ids=["ahead", "back"])
@@ -29,7 +41,10 @@ def test_a_jump_of_the_collectors_clock_deletes_nothing_and_ends_no_finding(tmp_
     offset = tmp_path / "offset"
     offset.write_text("0")
     command = [sys.executable, "-c", JUMPY, str(offset)]
-    with CollectorProcess(tmp_path, program=command) as collector, AgentStream(collector.address) as stream:
+    address = f"127.0.0.1:{free_port()}"
+    (tmp_path / "collector.toml").write_text(f'http = "{address}"\n')
+    flags = ("--config", str(tmp_path / "collector.toml"))
+    with CollectorProcess(tmp_path, *flags, program=command) as collector, AgentStream(collector.address) as stream:
         began = time.time_ns()
         for second, seen in enumerate(leak(50, 50), 1):
             stream.observe(second, seen)
@@ -41,6 +56,8 @@ def test_a_jump_of_the_collectors_clock_deletes_nothing_and_ends_no_finding(tmp_
                 taken = began + (second - 50) * 10**9
                 counts = [(42, 50 * second, 0), (7, 1_000 * second, 1_000 * second - 3)]
                 stream.observe(second, observation(counts, taken_unix_nano=taken, started_s_ago=50))
+            cleaned = clean_ups(address)
+            until(lambda: clean_ups(address) >= cleaned + 2)
             time.sleep(5)
             (after,) = client.findings()
             assert after.id == before.id
@@ -51,7 +68,7 @@ def test_a_jump_of_the_collectors_clock_deletes_nothing_and_ends_no_finding(tmp_
 
 def test_the_script_really_moves_the_clock(tmp_path: Path) -> None:
     (tmp_path / "offset").write_text(str(HOUR_NS))
-    script = JUMPY.replace("from gosonde.cli import main\nmain()", "print(time.time_ns() - real())")
+    script = JUMPY.partition("from gosonde.cli")[0] + "print(time.time_ns() - real())"
     done = subprocess.run(
         [sys.executable, "-c", script, tmp_path / "offset"], capture_output=True, text=True, check=True
     )

@@ -2,6 +2,7 @@
 
 import asyncio
 import subprocess
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -11,10 +12,12 @@ import grpc
 import pytest
 from gosonde_collector.model import ProcessFilter
 from gosonde_collector.store.duckdb import FILE_NAME, open_store
+from gosonde_pb.v1.collector_pb2 import BackupRequest
+from gosonde_pb.v1.collector_pb2_grpc import CollectorServiceStub
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from tests.collector_process import GOSONDE, AgentStream, CollectorProcess, leak, observation
-from tests.integration.test_faults import fleet, free_port
+from tests.collector_process import GOSONDE, AgentStream, CollectorProcess, leak, observation, open_channel
+from tests.integration.test_faults import eventually, fleet, free_port
 from tests.simulated import Query, assert_exact, running, settled
 
 MIB = 1 << 20
@@ -106,3 +109,22 @@ def test_a_backup_of_a_running_collector_is_a_store_by_itself(tmp_path: Path) ->
     created = {total.site.pc: total.created for total in store.sites(ProcessFilter())}
     store.close()
     assert created == {42: 2_000, 7: 20_000}
+
+
+def test_a_backup_that_nobody_waits_for_any_more_leaves_no_copy(tmp_path: Path) -> None:
+    def copies() -> list[Path]:
+        return list((tmp_path / "data").glob("backup-*"))
+
+    with CollectorProcess(tmp_path) as collector, open_channel(collector.address, None) as channel:
+        with AgentStream(collector.address) as stream:
+            for sequence, seen in enumerate(leak(20, 100), 1):
+                stream.observe(sequence, seen)
+
+        def is_ended_while_it_is_made() -> bool:
+            call = CollectorServiceStub(channel).Backup(BackupRequest())
+            while call.is_active() and not copies():
+                time.sleep(0.001)
+            return bool(copies() and call.cancel())
+
+        eventually(is_ended_while_it_is_made)
+        eventually(lambda: not copies())

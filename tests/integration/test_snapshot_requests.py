@@ -5,7 +5,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ from gosonde.collector_client import CollectorClient, Pushed
 from gosonde.errors import GosondeError, NotFoundError, UnsupportedError
 from gosonde_agent.sources.memory.target import opened
 from gosonde_agent.wire_profile import encode_profile
+from gosonde_collector.snapshot_requests import MAX_AT_ONCE
 from gosonde_pb.v1 import ingest_pb2, model_pb2
 
 from tests import go_programs
@@ -224,3 +225,16 @@ def test_one_agent_is_asked_for_one_snapshot_at_a_time(collector: CollectorProce
         stream.tell(ingest_pb2.SnapshotPiece(id=two.id, failure="the second"))
         reasons = {str(taken.exception()) for taken in (first, second)}
         assert reasons == {f"the agent cannot take it: the {n}" for n in ("first", "second")}
+
+
+def test_an_agent_that_does_not_answer_keeps_no_other_waiting(collector: CollectorProcess) -> None:
+    with ExitStack() as stack:
+        silent, quick = (stack.enter_context(answers(collector, host)) for host in ("silent", "quick"))
+        waiting = [stack.enter_context(asking(collector, "silent")) for _ in range(2 * MAX_AT_ONCE)]
+        silent.asked()
+        taken = stack.enter_context(asking(collector, "quick"))
+        quick.tell(ingest_pb2.SnapshotPiece(id=quick.asked().id, failure="at once"))
+        with pytest.raises(GosondeError, match="at once"):
+            taken.result()
+        assert not any(one.done() for one in waiting)
+        silent.__exit__()

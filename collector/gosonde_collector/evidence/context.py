@@ -33,7 +33,6 @@ class HeapProfile:
 
     samples: tuple[HeapSample, ...]
     taken_unix_nano: int = 0
-    build_ids: frozenset[str] = frozenset()
 
     @property
     def stacks(self) -> frozenset[tuple[Frame, ...]]:
@@ -67,7 +66,6 @@ class ContentionProfile:
     kind: str
     samples: tuple[ContentionSample, ...]
     taken_unix_nano: int = 0
-    build_ids: frozenset[str] = frozenset()
 
     @property
     def stacks(self) -> frozenset[tuple[Frame, ...]]:

@@ -61,14 +61,12 @@ class GoroutineProfile:
         groups: In the order of the file.
         taken_unix_nano: When it was taken; 0 when the file does not say (the text formats never do).
         kind: GOROUTINE, or LEAK for goroutines of which the runtime proved that they wait for ever.
-        build_ids: GNU build ids, in hex, of the files that the program had mapped; proto alone, and Go 1.24+ alone.
     """
 
     format: str
     groups: tuple[GoroutineGroup, ...]
     taken_unix_nano: int = 0
     kind: str = GOROUTINE
-    build_ids: frozenset[str] = frozenset()
 
     @property
     def goroutines(self) -> int:

@@ -70,7 +70,7 @@ def _goroutines(decoded: Decoded, kind: str) -> GoroutineProfile:
             _labelled(group, sample.texts, sample.numbers)
             for group, sample in zip(groups, decoded.samples, strict=True)
         )
-    return GoroutineProfile(form, groups, decoded.taken_unix_nano, kind, decoded.build_ids)
+    return GoroutineProfile(form, groups, decoded.taken_unix_nano, kind)
 
 
 def _group(number: int, sample: Sample) -> GoroutineGroup:
@@ -107,7 +107,7 @@ def _heap(decoded: Decoded) -> HeapProfile:
     if not decoded.samples:
         raise ProfileError("the heap profile shows nothing: is runtime.MemProfileRate 0?", Refusal.EMPTY)
     samples = tuple(HeapSample(sample.frames, *_amounts(sample)) for sample in decoded.samples)
-    return HeapProfile(samples, decoded.taken_unix_nano, decoded.build_ids)
+    return HeapProfile(samples, decoded.taken_unix_nano)
 
 
 def _contention(decoded: Decoded) -> ContentionProfile:
@@ -119,7 +119,7 @@ def _contention(decoded: Decoded) -> ContentionProfile:
         )
     samples = tuple(ContentionSample(sample.frames, *_amounts(sample)) for sample in decoded.samples)
     kind = MUTEX if any(map(_lets_go, decoded.samples)) else BLOCK
-    return ContentionProfile(kind, samples, decoded.taken_unix_nano, decoded.build_ids)
+    return ContentionProfile(kind, samples, decoded.taken_unix_nano)
 
 
 def _lets_go(sample: Sample) -> bool:

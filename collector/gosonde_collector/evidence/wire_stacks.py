@@ -41,7 +41,6 @@ class Decoded:
     samples: tuple[Sample, ...]
     comments: frozenset[str]
     taken_unix_nano: int
-    build_ids: frozenset[str]
 
 
 def decode(data: bytes) -> Decoded:
@@ -65,7 +64,6 @@ def decode(data: bytes) -> Decoded:
         tuple(_sample(number, sample, stacks, strings, len(types)) for number, sample in enumerate(profile.sample)),
         frozenset(_string(strings, comment) for comment in profile.comment),
         max(profile.time_nanos, 0),
-        frozenset(_string(strings, mapping.build_id) for mapping in profile.mapping) - {""},
     )
 
 

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 import duckdb
 from gosonde.clock import steady_unix_nano
@@ -203,18 +203,21 @@ class DuckDBStore:
             f"({self.min_free_bytes >> 20}); make room"
         )
 
-    def backup(self) -> Path:
+    def backup(self) -> BinaryIO:
         """See Store."""
         if self.free() < self.min_free_bytes + self.size():
             raise DiskFullError(f"a backup needs {self.size() >> 20} MiB on the disk of {self._folder}; make room")
         path = self._folder.resolve() / f"backup-{uuid.uuid4().hex}.duckdb"
-        with _failures("write a backup"), self._connection.cursor() as cursor:
-            cursor.execute(f"ATTACH '{_quoted(path)}' AS copy")
-            try:
-                cursor.execute(f"COPY FROM DATABASE {FILE_NAME.removesuffix('.duckdb')} TO copy")
-            finally:
-                cursor.execute("DETACH copy")
-        return path
+        try:
+            with _failures("write a backup"), self._connection.cursor() as cursor:
+                cursor.execute(f"ATTACH '{_quoted(path)}' AS copy")
+                try:
+                    cursor.execute(f"COPY FROM DATABASE {FILE_NAME.removesuffix('.duckdb')} TO copy")
+                finally:
+                    cursor.execute("DETACH copy")
+            return path.open("rb")
+        finally:
+            path.unlink(missing_ok=True)
 
     def close(self) -> None:
         """See Store."""

@@ -1,8 +1,7 @@
 """What the collector needs of a store. A clustered store implements the same."""
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 from gosonde_collector.evidence.context import ContentionProfile, HeapProfile
 from gosonde_collector.evidence.parse import Profile
@@ -111,8 +110,12 @@ class Store(Protocol):
     def free(self) -> int:
         """Bytes of room on the disk."""
 
-    def backup(self) -> Path:
-        """A new file with everything that was stored up to now, for the caller to move or delete."""
+    def backup(self) -> BinaryIO:
+        """A copy of everything that was stored up to now. It is in no folder, and gone once it is closed.
+
+        Raises:
+            DiskFullError: There is no room for a second copy on the store's disk.
+        """
 
     def close(self) -> None:
         """Closes the store; nothing may be called afterwards."""

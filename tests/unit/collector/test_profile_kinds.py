@@ -160,9 +160,9 @@ def test_the_store_gives_each_kind_back_and_the_newest_of_it(written: Path, stor
     heap, block, mutex = (read(written, f"{kind}.0") for kind in ("heap", "block", "mutex"))
     for profile in (heap, block, mutex):
         store.add_snapshot(HOST, KEY, START, profile)
-    assert store.newest_heap(HOST, KEY) == replace(heap, taken_unix_nano=START, build_ids=frozenset())
-    assert store.newest_contention(HOST, KEY, BLOCK) == replace(block, taken_unix_nano=START, build_ids=frozenset())
-    assert store.newest_contention(HOST, KEY, MUTEX) == replace(mutex, taken_unix_nano=START, build_ids=frozenset())
+    assert store.newest_heap(HOST, KEY) == replace(heap, taken_unix_nano=START)
+    assert store.newest_contention(HOST, KEY, BLOCK) == replace(block, taken_unix_nano=START)
+    assert store.newest_contention(HOST, KEY, MUTEX) == replace(mutex, taken_unix_nano=START)
     assert {head.kind for head in store.snapshot_heads(1)} == {"heap", BLOCK, MUTEX}
     assert isinstance(heap, HeapProfile)
     store.add_snapshot(HOST, KEY, START + 1, replace(heap, samples=heap.samples[:1]))
