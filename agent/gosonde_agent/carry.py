@@ -13,7 +13,7 @@ two readings is what the last one said, so created and exited belong to the same
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -59,7 +59,8 @@ class Carry:
         births: The runtime's count of created goroutines less the probes' when counting began: from, to.
         creations_missed: There was a time in which creations were not probed, so that sites are lower bounds.
         unattributed: Goroutines that were created and have exited, at unknown sites.
-        fresh: Counting begins with the first reading: no probe was there before.
+        fresh: Counting begins with the next reading: there was none before.
+        incomplete: The probes had counted by then, and what happened between the step and that reading is missed.
         creations_per_second: Between the last two readings, by the runtime's own count; None before there are two.
     """
 
@@ -69,6 +70,7 @@ class Carry:
     unattributed: int = 0
     missed: dict[int, Missed] = field(default_factory=dict)
     fresh: bool = False
+    incomplete: bool = False
     creations_per_second: float | None = None
     _gap: bool = False
     _last_created: tuple[int, float] | None = None
@@ -84,7 +86,7 @@ class Carry:
     def take(self, reading: Reading, level: Level) -> None:
         """Takes in a reading at a level below full."""
         if self.fresh:
-            self._begin(reading)
+            self._begin(reading, lambda pc: reading.interval(pc)[0])
         self._note_rate(reading)
         self._gap = self._gap or level in UNCOUNTED
         for pc in reading.sites() | self.known():
@@ -96,6 +98,8 @@ class Carry:
 
     def resume(self, readings: Sequence[Reading], baseline: Baseline) -> None:
         """All probes are there again, and `baseline` is what lives beyond what they count: ends the freeze."""
+        if self.fresh:
+            self._begin(readings[-1], lambda pc: baseline.bounds(pc)[0])
         if self.frozen is not None:
             for pc in {pc for reading in readings for pc in reading.sites()} | self.known():
                 self._settle(pc, baseline.bounds(pc))
@@ -106,7 +110,10 @@ class Carry:
 
     def narrow(self, reading: Reading) -> None:
         """What the runtime created more than the probes and the sites have, it created at unknown sites."""
-        if reading.created is None or self.births is None or (not self.creations_missed and not self._gap):
+        if reading.created is None or self.births is None:
+            return
+        if not (self.creations_missed or self._gap):
+            self.births = narrowed(self.births, births_of(reading))
             return
         missed = reading.created - _sum(reading.after) - self.births[1]
         at_sites = sum(site.created for site in self.missed.values())
@@ -122,13 +129,11 @@ class Carry:
         shift = missed.exited - missed.created
         return Told(counts[0] + missed.created, counts[1] + missed.exited, max(baseline.of(pc) + shift, 0))
 
-    def _begin(self, reading: Reading) -> None:
+    def _begin(self, reading: Reading, baseline: Callable[[int], int]) -> None:
         self.fresh = False
         self.births = births_of(reading)
-        counted = {pc: reading.before.get(pc, NOTHING) for pc in reading.sites()}
-        self.frozen = {
-            pc: Told(*counts, max(reading.live.get(pc, 0) - counts[0] + counts[1], 0)) for pc, counts in counted.items()
-        }
+        pcs = reading.sites() | self.known()
+        self.frozen = {pc: Told(*reading.before.get(pc, NOTHING), max(baseline(pc), 0)) for pc in pcs}
 
     def _note_rate(self, reading: Reading) -> None:
         if reading.created is None:

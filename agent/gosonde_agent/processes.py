@@ -55,8 +55,9 @@ class GoProcess:
     @property
     def precise(self) -> bool:
         """Whether the probes have seen everything since counting began, or memory shows exactly what they missed."""
-        carry = self.carry
-        return carry is None or not (carry.frozen is not None or carry.creations_missed or self.baseline.uncertain)
+        if (carry := self.carry) is None:
+            return True
+        return not (carry.frozen is not None or carry.creations_missed or carry.incomplete or self.baseline.uncertain)
 
     def told(self, totals: Sequence[SiteTotal]) -> dict[int, Told]:
         """What is told of each site when the counters say `totals`, by link-time pc."""
@@ -69,6 +70,17 @@ class GoProcess:
             return {pc: self.carry.after(pc, counts.get(pc, NOTHING), self.baseline) for pc in pcs}
         pcs = {*counts, *self.baseline.shown()}
         return {pc: Told(*counts.get(pc, NOTHING), self.baseline.of(pc)) for pc in pcs}
+
+    def carried(self) -> Carry:
+        """What carries its totals over a step of the level, which is about to be made.
+
+        Where memory has not been read yet, nobody knows how many goroutines lived before counting began. They are
+        found by the first reading, as if counting began there, and what happened between the step and it is missed.
+        """
+        if self.carry is None:
+            unread = not self.baseline.known
+            self.carry = Carry(self.births, fresh=unread, incomplete=unread)
+        return self.carry
 
     @property
     def has_ended(self) -> bool:

@@ -110,9 +110,8 @@ class Stepper:
         self, number: int, decision: Decision, processes: list[GoProcess], totals: Mapping[Image, Sequence[SiteTotal]]
     ) -> None:
         for process in processes:
-            if process.carry is None:
-                process.carry = Carry(process.births)
-            process.carry.freeze(process.told(totals.get(process.image, ()) if process.image else ()), process.level)
+            told = process.told(totals.get(process.image, ()) if process.image else ())
+            process.carried().freeze(told, process.level)
         try:
             if decision.level is Level.OFF:
                 self._source.end_parks(number)

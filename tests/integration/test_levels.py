@@ -34,15 +34,22 @@ ALL_IS_DEAR = HitCosts(optimized=1e9, emulated=1e9, single_stepped=1e9)
 
 
 @contextmanager
-def monitored(pid: int, costs: HitCosts, selection: Selection | None = None) -> Iterator[Monitor]:
+def unread(pid: int, costs: HitCosts, selection: Selection | None = None) -> Iterator[Monitor]:
+    """The process is watched, and its memory has not been read yet."""
     selection = selection or Selection(pids=frozenset({pid}))
     monitor = Monitor(EbpfSource(load_probes()), selection, 1.0, costs, Budget(0.03))
     try:
         monitor.watch(pid)
-        read(monitor)
         yield monitor
     finally:
         monitor.close()
+
+
+@contextmanager
+def monitored(pid: int, costs: HitCosts, selection: Selection | None = None) -> Iterator[Monitor]:
+    with unread(pid, costs, selection) as monitor:
+        read(monitor)
+        yield monitor
 
 
 def seen(monitor: Monitor) -> Observation:
@@ -115,6 +122,22 @@ def test_totals_are_exact_over_a_step_to_memory_and_back(go_program: Start, vers
         assert [step.level for step in process.steps] == [Level.MEMORY, Level.OFF, Level.FULL]
         assert not process.precise
         assert again.losses["live_mismatch_unexplained"] == 0
+
+
+def test_a_step_before_memory_was_first_read_takes_no_goroutine_from_before_for_a_creation(go_program: Start) -> None:
+    program = go_program("churn")
+    program.ask("run 3000")
+    with unread(program.pid, ALL_IS_DEAR) as monitor:
+        monitor.govern()
+        program.ask("run 10000")
+        monitor.govern()
+        read(monitor)
+        first = monitor.observe()
+        assert (level(first), totals(first)) == (Level.MEMORY, (10_000, 10_000, 0))
+        assert all(row.created == 0 for row in first.site_counts if row.baseline)
+        program.ask("run 5000")
+        read(monitor)
+        assert totals(monitor.observe()) == (15_000, 15_000, 0)
 
 
 def test_probes_that_are_switched_off_cost_nothing_and_live_counts_go_on(go_program: Start) -> None:

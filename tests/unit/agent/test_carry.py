@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 
 from gosonde_agent.baseline import Baseline, Reading
-from gosonde_agent.carry import UNCOUNTED, Carry
+from gosonde_agent.carry import UNCOUNTED
 from gosonde_agent.golang.binary import GoBinary
 from gosonde_agent.levels import Level
 from gosonde_agent.model import Process, ProcessKey
@@ -45,9 +45,7 @@ class World:
 
     def step(self, level: Level) -> None:
         process = self.process
-        if process.carry is None:
-            process.carry = Carry(process.births)
-        process.carry.freeze(process.told(self.totals()), process.level)
+        process.carried().freeze(process.told(self.totals()), process.level)
         process.baseline = Baseline(known=False, signed=True)
         process.description = replace(process.description, level=level)
 
@@ -131,6 +129,38 @@ def test_every_site_is_exact_when_creations_were_always_probed(
             row = told.get(site)
             assert (row.created, row.exited) == (it.created[site], it.exited[site]) if row else not it.created[site]
     assert it.process.carry is None or not it.process.carry.creations_missed
+
+
+@given(st.lists(WORK, max_size=4), st.lists(WORK, max_size=4), STEPS)
+def test_what_lived_before_counting_began_is_no_creation_whatever_the_steps(
+    before: list[tuple[int, int, int]],
+    first: list[tuple[int, int, int]],
+    steps: list[tuple[Level, list[tuple[int, int, int]], list[tuple[int, int, int]]]],
+) -> None:
+    it = world()
+    it.process.description = replace(DESCRIPTION, level=Level.OFF)
+    for work in before:
+        it.work(*work)
+    earlier = sum(it.created.values())
+    it.process.births, it.process.baseline = None, Baseline(known=False)
+    it.process.description = DESCRIPTION
+    for work in first:
+        it.work(*work)
+    known = None
+    for level, works, during in steps:
+        it.step(level)
+        for work in works:
+            it.work(*work)
+        it.read(during)
+        it.read([])
+        created, exited, live = it.told_totals()
+        truth = sum(it.created.values()), sum(it.exited.values())
+        assert live == truth[0] - truth[1]
+        assert created <= truth[0] - earlier
+        assert exited <= truth[1]
+        known = known or (created - truth[0], exited - truth[1])
+        assert (created - truth[0], exited - truth[1]) == known, "all is counted once memory was read"
+        assert not it.process.precise
 
 
 def test_nothing_is_told_as_precise_that_was_not_seen() -> None:
