@@ -3,8 +3,8 @@
 Usage: python benchmarks/collector_load.py [--agents 200] [--processes 10] [--sites 100] [--interval 10] [--seconds 60]
        python benchmarks/collector_load.py --saturate     doubles the load until p99 is above one second
 
-The collector is bound to one CPU; the simulated agents, each one real stream, run on the others. An acknowledgement takes
-from when its batch was due, so a batch that waited for the one before it counts as late.
+The collector is bound to one CPU; the simulated agents, each one real stream, run on the others. An acknowledgement
+takes from when its batch was due, so a batch that waited for the one before it counts as late.
 """
 
 import argparse

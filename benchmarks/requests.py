@@ -49,8 +49,6 @@ LIMITS = ("nothing", "agent")
 GOROUTINES = (0, 1, 3, 7, 15)
 #: In an answer.
 ITEMS = (8, 32, 128)
-#: After it was switched off.
-SETTLE_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +95,7 @@ def _block(load: Load, switch: Switch, seconds: float, *, paced: bool) -> Block:
     before = load.slice(seconds, paced=paced)
     switching = load.during(switch.on, switch.settle_seconds)
     within = load.slice(seconds, paced=paced), load.slice(seconds, paced=paced)
-    load.during(switch.off, SETTLE_SECONDS)
+    load.during(switch.off, switch.settle_seconds)
     return Block((before, load.slice(seconds, paced=paced)), within, switching)
 
 

@@ -21,7 +21,8 @@ from benchmarks.servers import CLIENT_CPU
 class Switch(Protocol):
     """Something that a program can be measured with and without. It begins without."""
 
-    #: After it was switched on, until it does what it does then for good.
+    #: After it was switched on, until it does what it does then for good; as long after it was switched off, because a
+    #: server is faster the longer nothing has disturbed it.
     settle_seconds: float
 
     def on(self) -> None:
@@ -91,7 +92,7 @@ def probes(pid: int, level: Level) -> Iterator[Probes]:
 class Agent:
     """An agent that decides by its default budget; it is stopped, with all probes out, while it is off."""
 
-    settle_seconds = 1.0
+    settle_seconds = 0.6
 
     def __init__(self, running: agents.Agent, pid: int) -> None:
         self._running = running
