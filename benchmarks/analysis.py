@@ -83,6 +83,7 @@ class Fleet:
             "created": created.copy(),
             "exited": exited.copy(),
             "baseline": np.zeros(len(created), np.int64),
+            "mismatch": np.zeros(len(created), np.int64),
         }
         taken = self.began + int(self.sequence * self.interval * SECOND) + host * SECOND // 200
         empty = np.empty(0, np.int64)
