@@ -24,7 +24,7 @@ class Effort:
 
     def many(self) -> "Effort":
         """As many short slices as tell a few percent on a machine whose speed varies by tens."""
-        return replace(self, blocks=150 if self.thorough else 40, slice_seconds=0.1)
+        return replace(self, blocks=100 if self.thorough else 40, slice_seconds=0.1)
 
 
 FULL = Effort(

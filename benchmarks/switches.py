@@ -92,7 +92,7 @@ def probes(pid: int, level: Level) -> Iterator[Probes]:
 class Agent:
     """An agent that decides by its default budget; it is stopped, with all probes out, while it is off."""
 
-    settle_seconds = 1.0
+    settle_seconds = 1.6
 
     def __init__(self, running: agents.Agent, pid: int) -> None:
         self._running = running

@@ -190,7 +190,7 @@ def read_again(watch: Watch) -> None:
     reconciler = watch.monitor._reconciler
     reconciler._seconds = 0.000_1
     for plan in reconciler._plans.values():
-        plan.due = 0.0
+        plan.due = plan.rested = 0.0
     for process in watch.monitor._processes:
         if process.image is not None:
             reconciler._plans.setdefault(process.image, Plan(0.0))
