@@ -37,7 +37,7 @@ class Case:
 
 
 IDLE, BUSY = "idle", "each site once a second"
-#: Memory of what is idle is read a second time 30 s after the first, and then rarely.
+#: Idle memory is read rarely from its third reading on, which comes 60 s after the first.
 CASES = {IDLE: Case(0, 60.0), BUSY: Case(1000, 10.0)}
 PATIENCE_SECONDS = 120.0
 SAMPLE_SECONDS = 0.005

@@ -22,6 +22,7 @@ from benchmarks.switches import Switch
 
 Serve = Callable[[], AbstractContextManager[Server]]
 Way = Callable[[int], AbstractContextManager[Switch]]
+Figure = Callable[[Slice], float]
 
 SERVERS: Mapping[str, Serve] = {
     "http": servers.http,
@@ -29,15 +30,17 @@ SERVERS: Mapping[str, Serve] = {
     "prometheus": servers.prometheus,
     "etcd": servers.etcd,
 }
+#: For a thorough effort alone.
+BESIDE_LOAD = "agent on the load's CPU"
 WAYS: Mapping[str, Way] = {
     "nothing": lambda _: nullcontext(switches.Nothing()),
     "level full": lambda pid: switches.probes(pid, Level.FULL),
     "level creation": lambda pid: switches.probes(pid, Level.CREATION),
     "level memory": lambda pid: switches.probes(pid, Level.MEMORY),
     "agent": lambda pid: switches.agent(pid, beside_client=False),
-    "agent on the load's CPU": lambda pid: switches.agent(pid, beside_client=True),
+    BESIDE_LOAD: lambda pid: switches.agent(pid, beside_client=True),
 }
-AT_SATURATION: Mapping[str, Callable[[Slice], float]] = {
+AT_SATURATION: Mapping[str, Figure] = {
     "% more requests/s": lambda one: one.rate,
     "% more CPU per request": lambda one: one.cpu_us,
     "% more p99 at saturation": lambda one: one.p99_us,
@@ -81,13 +84,11 @@ def _loaded(serve: Serve) -> Iterator[Load]:
         yield load
 
 
-def measured(
-    serve: Serve, ways: Mapping[str, Way], effort: Effort, *, paced: bool
-) -> Iterator[tuple[str, list[Block]]]:
-    """The blocks of each way in one server."""
+def measured(serve: Serve, cases: Iterable[str], effort: Effort, *, paced: bool) -> Iterator[tuple[str, list[Block]]]:
+    """The blocks of some of WAYS in one server."""
     with _loaded(serve) as load:
-        for case, way in ways.items():
-            with way(load.server.pid) as switch:
+        for case in cases:
+            with WAYS[case](load.server.pid) as switch:
                 yield case, [_block(load, switch, effort.slice_seconds, paced=paced) for _ in range(effort.blocks)]
 
 
@@ -101,18 +102,18 @@ def _block(load: Load, switch: Switch, seconds: float, *, paced: bool) -> Block:
 
 def requests(name: str, effort: Effort) -> Iterator[Row]:
     """One server: what each level and the agent change."""
-    cases = list(WAYS) if effort.thorough else list(WAYS)[:-1]
-    for case, blocks in measured(SERVERS[name], _ways(cases), effort, paced=True):
+    cases = [case for case in WAYS if effort.thorough or case != BESIDE_LOAD]
+    for case, blocks in measured(SERVERS[name], cases, effort, paced=True):
         if case == "nothing":
             yield from _alone(name, blocks)
-        for unit, of in {**AT_SATURATION, "% more p99 at 70 %": lambda one: one.paced_p99_us}.items():
-            yield Row(name, case, unit, tuple(block.change(of) for block in blocks), compared=True)
+        yield from _changes(name, case, blocks, {**AT_SATURATION, "% more p99 at 70 %": lambda one: one.paced_p99_us})
         lost = tuple(block.lost_while_switching for block in blocks)
         yield Row(name, case, "% fewer requests/s at first", lost, compared=True)
 
 
-def _ways(cases: Iterable[str]) -> dict[str, Way]:
-    return {case: WAYS[case] for case in cases}
+def _changes(benchmark: str, case: str, blocks: list[Block], figures: Mapping[str, Figure]) -> Iterator[Row]:
+    for unit, of in figures.items():
+        yield Row(benchmark, case, unit, tuple(block.change(of) for block in blocks), compared=True)
 
 
 def _alone(name: str, blocks: list[Block]) -> Iterator[Row]:
@@ -133,10 +134,8 @@ def _alone(name: str, blocks: list[Block]) -> Iterator[Row]:
 def limits(effort: Effort) -> Iterator[Row]:
     """Whether the agent stays within what it promises at saturation: more and shorter slices than `requests` has."""
     for name in PROMISED:
-        for case, blocks in measured(SERVERS[name], _ways(LIMITS), effort.many(), paced=False):
-            for unit, of in AT_SATURATION.items():
-                values = tuple(block.change(of) for block in blocks)
-                yield Row("limits", f"{name}: {case}", unit, values, compared=True)
+        for case, blocks in measured(SERVERS[name], LIMITS, effort.many(), paced=False):
+            yield from _changes("limits", f"{name}: {case}", blocks, AT_SATURATION)
 
 
 def lives(effort: Effort) -> Iterator[Row]:
@@ -158,9 +157,8 @@ def lives(effort: Effort) -> Iterator[Row]:
 
 def work(effort: Effort) -> Iterator[Row]:
     """What all probes and the agent cost a request, by the work that it is: the agent should stay within its budget."""
-    ways = _ways(("level full", "agent"))
     for items in ITEMS:
-        for case, blocks in measured(partial(servers.http, items), ways, effort, paced=False):
+        for case, blocks in measured(partial(servers.http, items), ("level full", "agent"), effort, paced=False):
             alone = round(statistics.median(one.cpu_us for block in blocks for one in block.without))
             values = tuple(block.change(lambda one: one.cpu_us) for block in blocks)
             yield Row("work", case, "% more CPU per request", values, alone, "µs of CPU per request", compared=True)

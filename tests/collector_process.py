@@ -1,11 +1,13 @@
 """A collector that really runs, and agents made of nothing but a gRPC stream."""
 
 import queue
+import re
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -66,6 +68,15 @@ class CollectorProcess:
     def client(self) -> CollectorClient:
         """To be used in a `with` statement."""
         return CollectorClient(self.address)
+
+
+def metric(http: str, name: str, labels: Mapping[str, str]) -> float:
+    """The value of a metric; 0 when it is not there yet."""
+    with urllib.request.urlopen(f"http://{http}/metrics", timeout=10) as answer:
+        text = answer.read().decode()
+    wanted = ",".join(f'{key}="{value}"' for key, value in sorted(labels.items()))
+    found = re.search(rf"^{name}{re.escape('{' + wanted + '}') if wanted else ''} (\S+)$", text, re.MULTILINE)
+    return float(found[1]) if found else 0.0
 
 
 class AgentStream:

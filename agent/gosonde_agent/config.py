@@ -1,6 +1,5 @@
 """The agent's configuration: one frozen value, checked when it is made. docs/agent.md describes each key."""
 
-import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
@@ -37,8 +36,6 @@ RELOADABLE = frozenset(
         "log_level",
     }
 )
-
-_HOST_PORT = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+):(?P<port>[0-9]{1,5})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,7 +294,7 @@ def _check_collector(address: str) -> None:
     if address.startswith("unix:"):
         _check_unix("collector", address)
         return
-    match = _HOST_PORT.fullmatch(address)
+    match = addresses.HOST_PORT.fullmatch(address)
     if not match or not 1 <= int(match["port"]) <= 65535:
         raise UsageError(f"collector: {address!r} is not HOST:PORT (port 1 to 65535, IPv6 in brackets) or unix:PATH")
 

@@ -8,7 +8,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise, takewhile
+from itertools import takewhile
 
 import numpy as np
 import numpy.typing as npt
@@ -29,10 +29,17 @@ STEADY_LOOKS = round(LOOK_SECONDS / TICK_SECONDS)
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """When (CLOCK_MONOTONIC seconds) how many hits there were, and the CPU times of those with many."""
+    """When (CLOCK_MONOTONIC seconds) how many hits there were, and the CPU times of those with many.
+
+    Attributes:
+        hits: Since the look before, by slot.
+        allowed_ns: What any process may have paid since then.
+    """
 
     at: float
     slots: npt.NDArray[np.uint64]
+    hits: list[int]
+    allowed_ns: float
     cpu_ns: dict[Image, int] = field(default_factory=dict)
 
 
@@ -47,13 +54,14 @@ class Glance:
         self._processes = processes
         self._meter = meter
         self._governor = governor
-        self._looks = deque([_Look(time.monotonic(), np.zeros(1, np.uint64))])
+        self._looks = deque([_Look(time.monotonic(), np.zeros(1, np.uint64), [], 0.0)])
         self._read_at = time.monotonic()
         self.steady: frozenset[Image] = frozenset()
 
     def suffices(self, slots: npt.NDArray[np.uint64]) -> bool:
         """Whether no process can be over its budget, and none is due to be looked at, by the hits (u64[slots]) now."""
-        look = _Look(time.monotonic(), slots)
+        now, before = time.monotonic(), self._looks[-1]
+        look = _Look(now, slots, (slots - before.slots).tolist(), least_allowed_ns(now - before.at))
         self._drop_old(look.at)
         suspects = self._suspects(look)
         self._looks.append(look)
@@ -79,7 +87,7 @@ class Glance:
     def _suspects(self, look: _Look) -> bool:
         """Whether a process may have paid too much since LOOK_SECONDS ago, or is not known yet."""
         recent = self._recent(look.at)
-        dear = _Dear([*self._looks, look][-1 - STEADY_LOOKS :])
+        newest = [*self._looks, look][1:][-STEADY_LOOKS:]
         hits, lasting = (look.slots - recent[0].slots).tolist(), (look.slots - self._looks[0].slots).tolist()
         found, steady = False, set[Image]()
         for process in self._processes:
@@ -89,7 +97,7 @@ class Glance:
             if account is None:
                 found = True
                 continue
-            in_a_row = dear.in_a_row(slot, account.dearest)
+            in_a_row = _dear_in_a_row(newest, slot, account.dearest)
             if in_a_row >= STEADY_LOOKS:
                 steady.add(process.image)
             is_much = lasting[slot] * account.dearest > least_allowed_ns(WINDOW_SECONDS)
@@ -108,16 +116,7 @@ class Glance:
         return self._governor.allowed_ns(process.description.exe, max(cpu_ns - before, 1), look.at - recent[0].at)
 
 
-class _Dear:
-    """Tells between which looks a process may have paid more than any process may."""
-
-    def __init__(self, looks: Sequence[_Look]) -> None:
-        self._between = [
-            ((after.slots - before.slots).tolist(), least_allowed_ns(after.at - before.at))
-            for before, after in pairwise(looks)
-        ]
-
-    def in_a_row(self, slot: int, dearest: float) -> int:
-        """Between how many of the last looks, without one between which it did not."""
-        dear = (hits[slot] * dearest > allowed for hits, allowed in reversed(self._between))
-        return sum(1 for _ in takewhile(bool, dear))
+def _dear_in_a_row(looks: Sequence[_Look], slot: int, dearest: float) -> int:
+    """At how many of the last looks, without one in between, a process may have paid more than any process may."""
+    dear = (look.hits[slot] * dearest > look.allowed_ns for look in reversed(looks))
+    return sum(1 for _ in takewhile(bool, dear))

@@ -25,7 +25,6 @@ from gosonde_pb.v1.agent_pb2_grpc import AgentServiceStub
 from gosonde.addresses import AGENT_ADDRESS
 from gosonde.errors import GosondeError, InvalidInputError, NotFoundError, UnavailableError, UnsupportedError
 
-DEFAULT_ADDRESS = AGENT_ADDRESS
 #: Taking out a probe takes the kernel 100 ms.
 SWITCH_SECONDS = 120.0
 
@@ -45,7 +44,7 @@ class AgentClient:
     Every method raises UnavailableError when no agent answers within `timeout_seconds`.
     """
 
-    def __init__(self, address: str = DEFAULT_ADDRESS, timeout_seconds: float = 10.0) -> None:
+    def __init__(self, address: str = AGENT_ADDRESS, timeout_seconds: float = 10.0) -> None:
         self._address = address
         self._timeout = timeout_seconds
         options = (("grpc.max_receive_message_length", MAX_ANSWER_BYTES), ("grpc.use_local_subchannel_pool", 1))

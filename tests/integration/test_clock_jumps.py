@@ -3,12 +3,11 @@
 import subprocess
 import sys
 import time
-import urllib.request
 from pathlib import Path
 
 import pytest
 
-from tests.collector_process import AgentStream, CollectorProcess, eventually, leak, observation
+from tests.collector_process import AgentStream, CollectorProcess, eventually, leak, metric, observation
 from tests.integration.test_faults import eventually as until
 from tests.integration.test_faults import free_port
 
@@ -30,9 +29,7 @@ main()
 
 
 def clean_ups(address: str) -> float:
-    with urllib.request.urlopen(f"http://{address}/metrics", timeout=10) as answer:
-        text: str = answer.read().decode()
-    return next(float(line.split()[1]) for line in text.splitlines() if line.startswith("gosonde_collector_clean_ups"))
+    return metric(address, "gosonde_collector_clean_ups_total", {})
 
 
 @pytest.mark.parametrize("jump", [30 * HOUR_NS, -30 * HOUR_NS], ids=["ahead", "back"])

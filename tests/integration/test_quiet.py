@@ -25,10 +25,12 @@ Start = Callable[..., GoProgram]
 
 
 @contextmanager
-def watched(pid: int, selection: Selection | None = None) -> Iterator[tuple[Monitor, EbpfSource]]:
+def watched(
+    pid: int, selection: Selection | None = None, reconcile_seconds: float = 0.0
+) -> Iterator[tuple[Monitor, EbpfSource]]:
     """A monitor of one process, or of what else is meant, and its source."""
     source = EbpfSource(load_probes())
-    monitor = Monitor(source, selection or Selection(pids=frozenset({pid})))
+    monitor = Monitor(source, selection or Selection(pids=frozenset({pid})), reconcile_seconds)
     try:
         monitor.watch(pid)
         yield monitor, source
@@ -134,21 +136,16 @@ def test_what_happens_while_the_agent_sleeps_is_told(tmp_path: Path, go_program:
 
 def test_memory_that_agrees_is_read_rarely_until_a_probe_is_hit(go_program: Start) -> None:
     program = go_program("churn")
-    source = EbpfSource(load_probes())
-    monitor = Monitor(source, Selection(pids=frozenset({program.pid})), reconcile_seconds=0.01)
+    with watched(program.pid, reconcile_seconds=0.01) as (monitor, _):
 
-    def is_at_rest() -> bool:
-        monitor.poll()
-        monitor.observe()
-        monitor.read_due()
-        return 100 < monitor.reading_due_in() < float("inf")
+        def is_at_rest() -> bool:
+            monitor.poll()
+            monitor.observe()
+            monitor.read_due()
+            return 100 < monitor.reading_due_in() < float("inf")
 
-    try:
-        monitor.watch(program.pid)
         eventually(is_at_rest)
         program.ask("run 1")
         monitor.observe()
         assert monitor.reading_due_in() < 100
         eventually(is_at_rest)
-    finally:
-        monitor.close()

@@ -4,12 +4,10 @@ import asyncio
 import hashlib
 import queue
 import random
-import re
 import socket
 import struct
 import time
-import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -27,7 +25,7 @@ from gosonde_agent.uplink import Uplink
 from gosonde_pb.v1 import collector_pb2, collector_pb2_grpc, ingest_pb2_grpc, model_pb2
 
 from tests.certificates import Authority, Certificate
-from tests.collector_process import AgentStream, CollectorProcess, observation, open_channel
+from tests.collector_process import AgentStream, CollectorProcess, metric, observation, open_channel
 from tests.flaky_proxy import flaky_proxy
 from tests.fuzz.run_grpc import peak_memory
 from tests.integration.test_faults import HARM_SECONDS, free_port
@@ -57,15 +55,6 @@ class Fortress:
 
     def refused(self, service: str, status: Code) -> float:
         return self.metric("gosonde_collector_refused_total", service=f"gosonde.v1.{service}", status=status.name)
-
-
-def metric(http: str, name: str, labels: Mapping[str, str]) -> float:
-    """The value of a metric; 0 when it is not there yet."""
-    with urllib.request.urlopen(f"http://{http}/metrics", timeout=10) as answer:
-        text = answer.read().decode()
-    wanted = ",".join(f'{key}="{value}"' for key, value in sorted(labels.items()))
-    found = re.search(rf"^{name}{re.escape('{' + wanted + '}') if wanted else ''} (\S+)$", text, re.MULTILINE)
-    return float(found[1]) if found else 0.0
 
 
 @pytest.fixture(scope="module")

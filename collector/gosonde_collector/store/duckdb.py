@@ -209,15 +209,18 @@ class DuckDBStore:
             raise DiskFullError(f"a backup needs {self.size() >> 20} MiB on the disk of {self._folder}; make room")
         path = self._folder.resolve() / f"backup-{uuid.uuid4().hex}.duckdb"
         try:
-            with _failures("write a backup"), self._connection.cursor() as cursor:
-                cursor.execute(f"ATTACH '{_quoted(path)}' AS copy")
-                try:
-                    cursor.execute(f"COPY FROM DATABASE {FILE_NAME.removesuffix('.duckdb')} TO copy")
-                finally:
-                    cursor.execute("DETACH copy")
+            self._copy_to(path)
             return path.open("rb")
         finally:
             path.unlink(missing_ok=True)
+
+    def _copy_to(self, path: Path) -> None:
+        with _failures("write a backup"), self._connection.cursor() as cursor:
+            cursor.execute(f"ATTACH '{_quoted(path)}' AS copy")
+            try:
+                cursor.execute(f"COPY FROM DATABASE {FILE_NAME.removesuffix('.duckdb')} TO copy")
+            finally:
+                cursor.execute("DETACH copy")
 
     def close(self) -> None:
         """See Store."""
