@@ -4,6 +4,7 @@ import ctypes
 import gc
 import os
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,8 @@ MEBIBYTE = 1 << 20
 #: An observation of many sites allocates and frees so many objects.
 COLLECT_AFTER = 50_000
 PAGE_BYTES = os.sysconf("SC_PAGESIZE")
+CODE = "r-xp"
+MADV_DONTNEED = 4
 MADV_PAGEOUT = 21
 
 
@@ -76,11 +79,25 @@ def give_memory_back() -> None:
     """
     libc = ctypes.CDLL(None)
     libc.malloc_trim(0)
+    for _kind, start, size in _mapped_files():
+        libc.madvise(start, size, MADV_PAGEOUT)
+
+
+def let_go_of_code() -> None:
+    """Has no page of any library's code resident; the kernel still has them, and what runs next comes back at once."""
+    libc = ctypes.CDLL(None)
+    for kind, start, size in _mapped_files():
+        if kind == CODE:
+            libc.madvise(start, size, MADV_DONTNEED)
+
+
+def _mapped_files() -> Iterator[tuple[str, ctypes.c_void_p, ctypes.c_size_t]]:
+    """(permissions, start, size) of each mapping of a file."""
     for line in Path("/proc/self/maps").read_text().splitlines():
-        fields = line.split()
+        fields = line.split(maxsplit=5)
         if len(fields) > 5 and fields[5].startswith("/"):
             start, end = (int(part, 16) for part in fields[0].split("-"))
-            libc.madvise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), MADV_PAGEOUT)
+            yield fields[1], ctypes.c_void_p(start), ctypes.c_size_t(end - start)
 
 
 def resident_bytes() -> int:

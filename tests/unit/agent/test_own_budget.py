@@ -1,7 +1,9 @@
 """The agent does less when what it does takes more than it may."""
 
+from pathlib import Path
+
 from gosonde_agent.config import AgentConfig
-from gosonde_agent.own_budget import OwnBudget
+from gosonde_agent.own_budget import OwnBudget, let_go_of_code
 
 LIMIT = AgentConfig(max_agent_cpu=2.0, max_agent_memory_mb=64).own_budget
 
@@ -23,3 +25,21 @@ def test_reading_takes_its_part_whatever_a_reading_takes() -> None:
 def test_more_than_may_be_resident_is_noticed() -> None:
     assert OwnBudget(0.02, 1).is_over_memory()
     assert not OwnBudget(0.02, 1 << 40).is_over_memory()
+
+
+def test_code_that_was_run_once_does_not_stay_resident() -> None:
+    before = resident_code_kilobytes()
+    let_go_of_code()
+    assert resident_code_kilobytes() < before / 2
+
+
+def resident_code_kilobytes() -> int:
+    """Of files."""
+    resident, is_code = 0, False
+    for line in Path("/proc/self/smaps").read_text().splitlines():
+        fields = line.split()
+        if "-" in fields[0]:
+            is_code = fields[1] == "r-xp" and len(fields) > 5
+        elif is_code and fields[0] == "Rss:":
+            resident += int(fields[1])
+    return resident
