@@ -19,7 +19,6 @@ from pathlib import Path
 import numpy as np
 from gosonde.errors import GosondeError
 from gosonde_agent.golang import dwarf
-from gosonde_agent.golang.elf import ElfImage
 from gosonde_agent.sources.memory.target import KnownBinaries, KnownBinary, Target, opened
 
 from tests import go_programs
@@ -83,7 +82,7 @@ class Process:
             self.places = places(target)
             assert sum(1 for _ in target.goroutines()) > SOME
         with Path(f"/proc/{self.pid}/exe").open("rb") as file:
-            self.known = known.of(file.fileno(), ElfImage(file.fileno()), f"go{version}")
+            self.known = known.of(file.fileno())
 
     def with_fields(self, fields: tuple[tuple[str, str, int], ...]) -> "Fixed":
         """What is known of the binary, with some fields in other places."""
@@ -91,7 +90,7 @@ class Process:
         for structure, field, offset in fields:
             structures.setdefault(structure, {})[field] = offset
         layout = replace(self.known.layout, structures=structures)
-        return Fixed(KnownBinary(layout, self.known.place, self.known.candidates))
+        return Fixed(replace(self.known, layout=layout))
 
     @contextlib.contextmanager
     def patched(self, patches: tuple[tuple[str, int, str], ...]) -> Iterator[None]:
@@ -117,7 +116,7 @@ class Fixed(KnownBinaries):
         super().__init__()
         self._binary = binary
 
-    def of(self, _fd: int, _image: ElfImage, _go_version: str) -> KnownBinary:
+    def of(self, _fd: int) -> KnownBinary:
         """It."""
         return self._binary
 

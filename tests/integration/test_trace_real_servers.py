@@ -73,7 +73,7 @@ def wait_for_probes(pid: int, trace: "subprocess.Popen[str]") -> None:
     path = Path(f"/proc/{pid}/exe")
     with path.open("rb") as file, Path(f"/proc/{pid}/mem").open("rb", buffering=0) as memory:
         known = binary.load(file.fileno(), str(path))
-        address = known.points["created"].vaddr + load_bias(pid, file.fileno(), ElfImage(file.fileno()))
+        address = known.points["created"].vaddr + load_bias(pid, file.fileno(), ElfImage(file.fileno()).segments)
         code = os.pread(file.fileno(), 1, known.file_offsets["created"])
         while os.pread(memory.fileno(), 1, address) == code:
             assert trace.poll() is None

@@ -2,10 +2,11 @@
 
 import itertools
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from gosonde_agent.errors import NoSuchProcessError, NotPermittedError
-from gosonde_agent.golang.elf import ElfImage
+from gosonde_agent.golang.elf import Segment
 from gosonde_agent.sources.memory.errors import NotLocatedError
 
 PAGE = 4_096
@@ -13,8 +14,8 @@ PAGE = 4_096
 MAX_LINES = 4_000_000
 
 
-def load_bias(pid: int, fd: int, image: ElfImage) -> int:
-    """The load bias of the program that a process runs; `fd` is its open executable.
+def load_bias(pid: int, fd: int, segments: Sequence[Segment]) -> int:
+    """The load bias of the program that a process runs; `fd` is its open executable, and has these segments.
 
     Raises:
         NoSuchProcessError: It has ended.
@@ -26,22 +27,22 @@ def load_bias(pid: int, fd: int, image: ElfImage) -> int:
     mapped = _mappings(pid, device, status.st_ino) or _mappings(pid, None, status.st_ino)
     biases = {
         start - (segment.vaddr - segment.vaddr % PAGE)
-        for segment in image.segments
+        for segment in segments
         for start, offset in mapped
         if offset == segment.offset - segment.offset % PAGE
     }
-    fitting = [bias for bias in sorted(biases) if _covers(mapped, image, bias)]
+    fitting = [bias for bias in sorted(biases) if _covers(mapped, segments, bias)]
     if len(fitting) != 1:
         raise NotLocatedError(f"the executable of process {pid} is not mapped as its headers say: load bias unknown")
     return fitting[0]
 
 
-def _covers(mapped: list[tuple[int, int]], image: ElfImage, bias: int) -> bool:
+def _covers(mapped: list[tuple[int, int]], segments: Sequence[Segment], bias: int) -> bool:
     """Whether every code segment begins where the bias puts it."""
     starts = set(mapped)
     return all(
         (segment.vaddr - segment.vaddr % PAGE + bias, segment.offset - segment.offset % PAGE) in starts
-        for segment in image.segments
+        for segment in segments
         if segment.executable
     )
 

@@ -73,9 +73,9 @@ class Block:
 
 
 class GoroutineReader:
-    """Reads the goroutines of one process."""
+    """Reads the goroutines of one process; their stacks only with what unwinds them."""
 
-    def __init__(self, runtime: Runtime, unwinder: Unwinder) -> None:
+    def __init__(self, runtime: Runtime, unwinder: Unwinder | None) -> None:
         self._runtime = runtime
         self._memory = runtime.memory
         self._bias = runtime.bias
@@ -94,7 +94,7 @@ class GoroutineReader:
             raise ImplausibleMemoryError(f"process {self._memory.pid} claims to have {count} goroutines")
         return count
 
-    def blocks(self, *, stacks: bool) -> Iterator[Block]:
+    def blocks(self) -> Iterator[Block]:
         """Every goroutine that lives, a block after the other; those born meanwhile may be missing.
 
         Raises:
@@ -113,9 +113,9 @@ class GoroutineReader:
                 )
             size = min(BLOCK, count - start)
             data = self._memory.read(pointer + start * 8, size * 8)
-            yield self._block(np.frombuffer(data, "<u8").astype(np.uint64), stacks=stacks)
+            yield self._block(np.frombuffer(data, "<u8").astype(np.uint64))
 
-    def _block(self, pointers: U64, *, stacks: bool) -> Block:
+    def _block(self, pointers: U64) -> Block:
         at = self._layout
         rows, whole = self._memory.read_each(pointers, at.span)
         if not whole.all():  # the runtime never frees a g
@@ -130,11 +130,11 @@ class GoroutineReader:
         live &= status < KNOWN_STATES
         rows, pointers, status = rows[live], pointers[live], status[live]
         parked = np.isin(status, PARKED)
-        walk = self._walk(rows, parked) if stacks else None
-        active = ~parked | self._moved(pointers, rows) if stacks else ~parked
-        depth = walk[0] if walk is not None else np.zeros((len(rows), 0), np.uint64)
+        walk = self._walk(self._unwinder, rows, parked) if self._unwinder else None
+        active = ~parked | self._moved(pointers, rows) if walk else ~parked
+        depth = walk[0] if walk else np.zeros((len(rows), 0), np.uint64)
         depth[active] = 0
-        complete = walk[1] & ~active if walk is not None else np.zeros(len(rows), np.bool_)
+        complete = walk[1] & ~active if walk else np.zeros(len(rows), np.bool_)
         return Block(
             goid=_words(rows, at.goid),
             status=status,
@@ -158,7 +158,7 @@ class GoroutineReader:
     def _linked(self, addresses: U64) -> U64:
         return np.where(addresses == 0, addresses, addresses - np.uint64(self._bias))
 
-    def _walk(self, rows: Rows, parked: Bools) -> tuple[U64, Bools]:
+    def _walk(self, unwinder: Unwinder, rows: Rows, parked: Bools) -> tuple[U64, Bools]:
         at = self._layout
         low, high = _words(rows, at.stack_lo), _words(rows, at.stack_hi)
         in_call = _words(rows, at.syscall_sp) != 0
@@ -167,7 +167,7 @@ class GoroutineReader:
         sane = parked & (low < sp) & (sp < high) & (high - low < np.uint64(MAX_STACK)) & (sp % np.uint64(8) == 0)
         some = np.flatnonzero(sane)
         words = StackWords(self._memory, sp[some], high[some])
-        walk = self._unwinder.walk(pc[some], sp[some], high[some], self._bias, words)
+        walk = unwinder.walk(pc[some], sp[some], high[some], self._bias, words)
         stacks = np.zeros((len(rows), walk.pcs.shape[1]), np.uint64)
         stacks[some] = walk.pcs
         complete = np.zeros(len(rows), np.bool_)

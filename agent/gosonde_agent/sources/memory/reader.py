@@ -32,6 +32,12 @@ _readv.argtypes = (
 )
 
 
+class _Piece(ctypes.Structure):
+    """struct iovec."""
+
+    _fields_ = (("base", ctypes.c_void_p), ("size", ctypes.c_size_t))
+
+
 class ProcessMemory:
     """The memory of one process image. Use it as a context manager.
 
@@ -73,14 +79,21 @@ class ProcessMemory:
         """`size` bytes at an address.
 
         Raises:
-            UnreadableMemoryError: Not all of them are mapped.
+            UnreadableMemoryError: Not all of them are mapped, or they are more than MAX_BYTES.
             NoSuchProcessError: The process has ended.
             NotPermittedError: Privileges are missing.
         """
-        buffer, whole = self.read_pieces(np.array([address], np.uint64), np.array([size], np.int64))
-        if not whole[0]:
-            raise UnreadableMemoryError(f"process {self.pid} has no {size} readable bytes at {address:#x}")
-        return buffer.tobytes()
+        if not size:
+            return b""
+        if 0 < address < ADDRESS_LIMIT and 0 < size <= MAX_BYTES:
+            buffer = ctypes.create_string_buffer(size)
+            local, remote = _Piece(ctypes.addressof(buffer), size), _Piece(address, size)
+            got = _readv(self.pid, ctypes.byref(local), 1, ctypes.byref(remote), 1, 0)
+            if got == size:
+                return buffer.raw
+            if got < 0:
+                self._raise_unless_fault(ctypes.get_errno())
+        raise UnreadableMemoryError(f"process {self.pid} has no {size} readable bytes at {address:#x}")
 
     def read_each(
         self, addresses: npt.NDArray[np.uint64], size: int

@@ -1,14 +1,15 @@
 """A process that is read: opened, its image matched to its file, the runtime's variables proved in it."""
 
 import contextlib
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 from gosonde_agent.discovery import procfs
 from gosonde_agent.golang import buildinfo
 from gosonde_agent.golang.binary import FileIdentity, layout_named_by
 from gosonde_agent.golang.bounded import BoundedCache
-from gosonde_agent.golang.elf import ElfImage
+from gosonde_agent.golang.elf import ElfImage, Segment
 from gosonde_agent.golang.layouts import Layout
 from gosonde_agent.golang.pclntab import Pclntab
 from gosonde_agent.golang.pclntab_header import Header, Module
@@ -30,13 +31,15 @@ from gosonde_agent.sources.memory.wait_names import read_wait_reasons
 MAX_KEPT_BINARIES = 256
 
 
+@dataclass(slots=True)
 class KnownBinary:
     """What was found out about a binary by reading a process of it; the next process needs only the proof."""
 
-    def __init__(self, layout: Layout, place: tuple[Header, Module], candidates: Candidates) -> None:
-        self.layout = layout
-        self.place = place
-        self.candidates = candidates
+    go_version: str
+    layout: Layout
+    segments: tuple[Segment, ...]
+    place: tuple[Header, Module]
+    candidates: Candidates
 
     def narrow(self, proved: Addresses) -> None:
         """Keeps only what was proved."""
@@ -53,32 +56,38 @@ class KnownBinary:
 
 
 class KnownBinaries:
-    """What is known by build id and file, so that a binary is searched once."""
+    """What is known by file, so that a binary is searched once and not even opened as ELF again to count goroutines."""
 
     def __init__(self) -> None:
-        self._known: BoundedCache[tuple[str, FileIdentity], KnownBinary] = BoundedCache(MAX_KEPT_BINARIES)
+        self._known: BoundedCache[FileIdentity, KnownBinary] = BoundedCache(MAX_KEPT_BINARIES)
 
-    def of(self, fd: int, image: ElfImage, go_version: str) -> KnownBinary:
+    def of(self, fd: int) -> KnownBinary:
         """What is known of an open executable."""
-        key = (buildinfo.read_build_id(image), FileIdentity.of(fd))
-        return self._known.get(key, lambda _key: _looked_at(fd, image, go_version))
+        return self._known.get(FileIdentity.of(fd), lambda _identity: _looked_at(fd))
 
 
-def _looked_at(fd: int, image: ElfImage, go_version: str) -> KnownBinary:
+def _looked_at(fd: int) -> KnownBinary:
+    image = ElfImage(fd)
+    go_version = buildinfo.read_version_string(image)
     layout = layout_named_by(image, buildinfo.parse_version(go_version))
     pclntab = Pclntab(image, layout)
-    return KnownBinary(layout, (pclntab.header, pclntab.module), find(image, fd, pclntab, layout))
+    candidates = find(image, fd, pclntab, layout)
+    return KnownBinary(go_version, layout, image.segments, (pclntab.header, pclntab.module), candidates)
 
 
 class Target:
-    """A running Go process whose runtime can be read; made by `opened`."""
+    """A running Go process whose runtime can be read; made by `opened`, and used within it."""
 
-    def __init__(self, runtime: Runtime, pclntab: Pclntab, go_version: str, t_ends: Sequence[int]) -> None:
+    def __init__(self, runtime: Runtime, binary: KnownBinary, fd: int) -> None:
         self.runtime = runtime
-        self._t_ends = t_ends
-        self.pclntab = pclntab
-        self.go_version = go_version
-        self._unwinder = Unwinder(pclntab)
+        self.go_version = binary.go_version
+        self._binary = binary
+        self._fd = fd
+
+    @cached_property
+    def pclntab(self) -> Pclntab:
+        """Of its executable."""
+        return Pclntab(ElfImage(self._fd), self._binary.layout, self._binary.place)
 
     def blocks(self, *, stacks: bool) -> Iterator[Block]:
         """Every live goroutine, in blocks; see `GoroutineReader.blocks`. Ends with a proof that it was one process.
@@ -87,7 +96,7 @@ class Target:
             TargetChangedError: It ended or ran another program meanwhile.
             GosondeError: As `GoroutineReader.blocks`.
         """
-        yield from GoroutineReader(self.runtime, self._unwinder).blocks(stacks=stacks)
+        yield from GoroutineReader(self.runtime, Unwinder(self.pclntab) if stacks else None).blocks()
         self.runtime.memory.check_same(self.runtime.addresses.allglen + self.runtime.bias)
 
     def goroutines(self) -> Iterator[Goroutine]:
@@ -115,7 +124,7 @@ class Target:
 
     def heap_reader(self) -> HeapReader | None:
         """What reads the heap's figures from now on; None where it is not known where they are."""
-        return HeapReader(self.runtime, self._t_ends) if HeapReader.reads(self.runtime) else None
+        return HeapReader(self.runtime, self._binary.candidates.t_end) if HeapReader.reads(self.runtime) else None
 
     def totals(self) -> GoroutineTotals:
         """The runtime's own goroutine counters; see `read_totals`."""
@@ -135,12 +144,9 @@ def opened(pid: int, known: KnownBinaries | None = None) -> Iterator[Target]:
         GosondeError: Its memory or its file makes no sense.
     """
     with ProcessMemory(pid) as memory, procfs.executable(pid) as (fd, _path):
-        image = ElfImage(fd)
-        go_version = buildinfo.read_version_string(image)
-        binary = (known or KnownBinaries()).of(fd, image, go_version)
-        bias = load_bias(pid, fd, image)
+        binary = (known or KnownBinaries()).of(fd)
+        bias = load_bias(pid, fd, binary.segments)
         addresses = Prover(memory, bias, binary.layout).prove(binary.candidates)
         memory.check_same(addresses.allgs + bias)
         binary.narrow(addresses)
-        pclntab = Pclntab(image, binary.layout, binary.place)
-        yield Target(Runtime(memory, bias, addresses, binary.layout), pclntab, go_version, binary.candidates.t_end)
+        yield Target(Runtime(memory, bias, addresses, binary.layout), binary, fd)
