@@ -22,9 +22,9 @@ class Effort:
     watched_seconds: float
     thorough: bool
 
-    def many(self) -> "Effort":
-        """As many short slices as tell a few percent on a machine whose speed varies by tens."""
-        return replace(self, blocks=100 if self.thorough else 40, slice_seconds=0.1)
+    def for_limits(self) -> "Effort":
+        """Slices as long as the period of an agent, and as many as tell a percent on a quiet machine."""
+        return replace(self, blocks=80 if self.thorough else 20, slice_seconds=1.0)
 
 
 FULL = Effort(

@@ -38,7 +38,7 @@ class Case:
 
 IDLE, BUSY = "idle", "each site once a second"
 #: Idle memory is read rarely from its third reading on, which comes 60 s after the first.
-CASES = {IDLE: Case(0, 60.0), BUSY: Case(1000, 10.0)}
+CASES = {IDLE: Case(0, 100.0), BUSY: Case(1000, 10.0)}
 PATIENCE_SECONDS = 120.0
 SAMPLE_SECONDS = 0.005
 

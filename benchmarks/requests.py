@@ -93,6 +93,7 @@ def measured(serve: Serve, cases: Iterable[str], effort: Effort, *, paced: bool)
 
 
 def _block(load: Load, switch: Switch, seconds: float, *, paced: bool) -> Block:
+    seconds = max(seconds, switch.period_seconds)
     before = load.slice(seconds, paced=paced)
     switching = load.during(switch.on, switch.settle_seconds)
     within = load.slice(seconds, paced=paced), load.slice(seconds, paced=paced)
@@ -132,9 +133,9 @@ def _alone(name: str, blocks: list[Block]) -> Iterator[Row]:
 
 
 def limits(effort: Effort) -> Iterator[Row]:
-    """Whether the agent stays within what it promises at saturation: more and shorter slices than `requests` has."""
+    """Whether the agent stays within what it promises at saturation: by more and longer slices than `requests` has."""
     for name in PROMISED:
-        for case, blocks in measured(SERVERS[name], LIMITS, effort.many(), paced=False):
+        for case, blocks in measured(SERVERS[name], LIMITS, effort.for_limits(), paced=False):
             yield from _changes("limits", f"{name}: {case}", blocks, AT_SATURATION)
 
 

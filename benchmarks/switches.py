@@ -24,6 +24,8 @@ class Switch(Protocol):
     #: After it was switched on, until it does what it does then for good; as long after it was switched off, because a
     #: server is faster the longer nothing has disturbed it.
     settle_seconds: float
+    #: Of what it does again and again: a shorter slice would see it at its best or at its worst.
+    period_seconds: float
 
     def on(self) -> None:
         """From now on with it."""
@@ -36,6 +38,7 @@ class Nothing:
     """What shows how far two equal things differ."""
 
     settle_seconds = 0.1
+    period_seconds = 0.0
 
     def on(self) -> None:
         """Nothing."""
@@ -48,6 +51,7 @@ class Probes:
     """gosonde's probes at one level, and no agent."""
 
     settle_seconds = 0.1
+    period_seconds = 0.0
 
     def __init__(self, source: EbpfSource, pid: int, binary: GoBinary, level: Level) -> None:
         self._source = source
@@ -92,7 +96,8 @@ def probes(pid: int, level: Level) -> Iterator[Probes]:
 class Agent:
     """An agent that decides by its default budget; it is stopped, with all probes out, while it is off."""
 
-    settle_seconds = 1.6
+    settle_seconds = 1.0
+    period_seconds = 1.0
 
     def __init__(self, running: agents.Agent, pid: int) -> None:
         self._running = running
