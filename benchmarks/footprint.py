@@ -63,7 +63,9 @@ def _figures(targets: int, sites: int, case: str, seconds: float) -> Mapping[str
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gosonde-bench.")))
         address = f"unix:{folder}/collector.sock"
         arguments = str(CASES[case].period_ms), str(sites)
-        programs = [stack.enter_context(GoProgram(executable, *arguments)) for _ in range(targets)]
+        # An idle program collects garbage every two minutes, unless it never does: then nothing happens at all.
+        environment = {} if CASES[case].period_ms else {"GOGC": "off"}
+        programs = [stack.enter_context(GoProgram(executable, *arguments, env=environment)) for _ in range(targets)]
         config = {"exe": f'["{executable}"]', "collector": f'["{address}"]'}
         config["max_target_overhead"] = CASES[case].budget
         running = stack.enter_context(launched(**config))
