@@ -69,6 +69,7 @@ class Scan:
     Attributes:
         wanted: How many readings to make, as far as VISIT_SECONDS allow.
         pause_seconds: Between two of them.
+        first: Whether the process waits for its baseline, or for the first figures at its level.
     """
 
     process: GoProcess
@@ -78,6 +79,7 @@ class Scan:
     wanted: int
     generation: int
     pause_seconds: float
+    first: bool
     bias: int = 0
     heaps: HeapReader | None = None
     readings: list[Reading] = field(default_factory=list)
@@ -105,11 +107,6 @@ class Scan:
         self.seconds = time.monotonic() - began - self.pause_seconds * max(len(self.readings) - 1, 0)
         self.cpu_seconds = time.thread_time() - cpu_began
         self.has_ended = True
-
-    @property
-    def first(self) -> bool:
-        """Whether it is to find a baseline."""
-        return self.wanted == FIRST_READINGS
 
     def _wants_more(self) -> bool:
         """A reading in which nothing happened, and which contradicts nothing, says it all."""
@@ -167,20 +164,32 @@ class Reconciler:
         self.losses = dict.fromkeys(MEMORY_LOSSES, 0)
 
     def next(self) -> Scan | None:
-        """What is due to be read, if anything is."""
+        """What has been due to be read for longest, if anything is: where not all can be in time, all are in turn."""
         now = time.monotonic()
-        for process in self._processes:
-            image = process.image
-            if image is None or process.has_ended:
-                continue
-            plan = self._plans.setdefault(image, Plan(now + (self._pause if process.baseline.known else 0.0)))
-            wanted = self._wanted(process, plan)
-            if self._due(image, plan) <= now and wanted and not self._source.is_closing(image.binary):
-                plan.due = float("inf")
-                pause = 0.0 if wanted == FIRST_READINGS else LATER_PAUSE_SECONDS
-                return Scan(process, image, self._source, self._known, wanted, process.generation, pause)
-        self._forget_ended()
-        return None
+        due = [
+            (at, process, image)
+            for process in self._processes
+            if (image := process.image) is not None and (at := self._planned(process, image, now)) <= now
+        ]
+        if not due:
+            self._forget_ended()
+            return None
+        _at, process, image = min(due, key=lambda one: one[0])
+        plan = self._plans[image]
+        wanted = self._wanted(process, plan)
+        plan.due = float("inf")
+        finds = wanted == FIRST_READINGS
+        pause = 0.0 if finds else LATER_PAUSE_SECONDS
+        first = finds or not plan.visits
+        return Scan(process, image, self._source, self._known, wanted, process.generation, pause, first)
+
+    def _planned(self, process: GoProcess, image: Image, now: float) -> float:
+        """When a process is to be read; infinity while it cannot be or need not be."""
+        if process.has_ended:
+            return float("inf")
+        plan = self._plans.setdefault(image, Plan(now + (self._pause if process.baseline.known else 0.0)))
+        reads = self._wanted(process, plan) and not self._source.is_closing(image.binary)
+        return self._due(image, plan) if reads else float("inf")
 
     def _wanted(self, process: GoProcess, plan: Plan) -> int:
         """How many readings the next visit makes; 0 for none."""

@@ -18,6 +18,7 @@ from gosonde_agent.levels import Level, Reason
 from gosonde_agent.loading import load_probes
 from gosonde_agent.model import Observation
 from gosonde_agent.monitor import Monitor
+from gosonde_agent.reconciliation import BELOW_FULL_SECONDS
 from gosonde_agent.selection import Selection, parse_rules
 from gosonde_agent.sources.ebpf import EbpfSource
 
@@ -138,6 +139,28 @@ def test_a_step_before_memory_was_first_read_takes_no_goroutine_from_before_for_
         program.ask("run 5000")
         read(monitor)
         assert totals(monitor.observe()) == (15_000, 15_000, 0)
+
+
+def test_memory_is_read_in_turn_where_there_is_no_time_to_read_all_as_often(go_program: Start) -> None:
+    pids = sorted(go_program("churn").pid for _ in range(3))
+    with unread(pids[0], HitCosts(), Selection(pids=frozenset(pids))) as monitor:
+        for pid in pids:
+            monitor.watch(pid)
+            monitor.switch(pid, on=False)
+        while monitor.is_closing:
+            time.sleep(0.01)
+        turns = [read_next(monitor) for _ in range(2 * len(pids))]
+    assert sorted(turns[:3]) == sorted(turns[3:]) == pids
+
+
+def read_next(monitor: Monitor) -> int:
+    """Reads one process, and takes more than half of the time after which it is due again; its pid."""
+    scan = monitor.next_reading()
+    assert scan is not None
+    scan.run()
+    monitor.take_reading(scan)
+    time.sleep(0.6 * BELOW_FULL_SECONDS)
+    return scan.image.tgid
 
 
 def test_probes_that_are_switched_off_cost_nothing_and_live_counts_go_on(go_program: Start) -> None:
