@@ -165,6 +165,7 @@ class Reconciler:
 
     def next(self) -> Scan | None:
         """What has been due to be read for longest, if anything is: where not all can be in time, all are in turn."""
+        self._forget_ended()
         now = time.monotonic()
         due = [
             (at, process, image)
@@ -172,7 +173,6 @@ class Reconciler:
             if (image := process.image) is not None and (at := self._planned(process, image, now)) <= now
         ]
         if not due:
-            self._forget_ended()
             return None
         _at, process, image = min(due, key=lambda one: one[0])
         plan = self._plans[image]
