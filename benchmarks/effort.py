@@ -22,9 +22,9 @@ class Effort:
     watched_seconds: float
     thorough: bool
 
-    def for_limits(self) -> "Effort":
-        """Slices as long as the period of an agent, and as many as tell a percent on a quiet machine."""
-        return replace(self, blocks=80 if self.thorough else 20, slice_seconds=1.0)
+    def for_limits(self, slice_seconds: float) -> "Effort":
+        """As many of such slices as tell a percent on a quiet machine."""
+        return replace(self, blocks=80 if self.thorough else 20, slice_seconds=slice_seconds)
 
 
 FULL = Effort(

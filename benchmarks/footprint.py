@@ -30,7 +30,7 @@ class Case:
     Attributes:
         period_ms: Between two executions of each site; 0: never.
         settle_seconds: After the baselines were found.
-        budget: `max_target_overhead`; by "off" each target is probed in full, however little it does beside its sites.
+        budget: `max_target_overhead`, as TOML; with "off" each is probed in full, however little else it does.
     """
 
     period_ms: int
@@ -58,23 +58,22 @@ def footprint(seconds: float) -> Iterator[Row]:
 
 @cache
 def _figures(targets: int, sites: int, case: str, seconds: float) -> Mapping[str, float]:
-    executable = build("sites")
+    meant, executable = CASES[case], build("sites")
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gosonde-bench.")))
         address = f"unix:{folder}/collector.sock"
-        arguments = str(CASES[case].period_ms), str(sites)
+        arguments = str(meant.period_ms), str(sites)
         # An idle program collects garbage every two minutes, unless it never does: then nothing happens at all.
-        environment = {} if CASES[case].period_ms else {"GOGC": "off"}
+        environment = {} if meant.period_ms else {"GOGC": "off"}
         programs = [stack.enter_context(GoProgram(executable, *arguments, env=environment)) for _ in range(targets)]
-        config = {"exe": f'["{executable}"]', "collector": f'["{address}"]'}
-        config["max_target_overhead"] = CASES[case].budget
+        config = {"exe": f'["{executable}"]', "collector": f'["{address}"]', "max_target_overhead": meant.budget}
         running = stack.enter_context(launched(**config))
         at_start = _peak_at_start(running)
         # Not before: as on a host without a collector, no library is in use when the agent gives its pages back.
         stack.enter_context(_collector(address, folder))
         told = _told(address, programs, {program.pid: sites for program in programs})
         start_cpu = _cpu_seconds(running.process.pid)
-        time.sleep(CASES[case].settle_seconds)
+        time.sleep(meant.settle_seconds)
         figures = dict(_watched(running.process.pid, seconds))
         _told(address, programs, {pid: created + sites for pid, created in told.items()})
     return figures | {"MB at start": at_start, "s of CPU until all are told": start_cpu}

@@ -134,8 +134,9 @@ def _alone(name: str, blocks: list[Block]) -> Iterator[Row]:
 
 def limits(effort: Effort) -> Iterator[Row]:
     """Whether the agent stays within what it promises at saturation: by more and longer slices than `requests` has."""
+    effort = effort.for_limits(switches.Agent.period_seconds)
     for name in PROMISED:
-        for case, blocks in measured(SERVERS[name], LIMITS, effort.for_limits(), paced=False):
+        for case, blocks in measured(SERVERS[name], LIMITS, effort, paced=False):
             yield from _changes("limits", f"{name}: {case}", blocks, AT_SATURATION)
 
 

@@ -4,7 +4,6 @@ import ctypes
 import gc
 import os
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +18,8 @@ PAGE_BYTES = os.sysconf("SC_PAGESIZE")
 CODE = "r-xp"
 MADV_DONTNEED = 4
 MADV_PAGEOUT = 21
+
+_libc = ctypes.CDLL(None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,27 +78,22 @@ def give_memory_back() -> None:
 
     Pages that are needed after all come back from the page cache.
     """
-    libc = ctypes.CDLL(None)
-    libc.malloc_trim(0)
-    for _kind, start, size in _mapped_files():
-        libc.madvise(start, size, MADV_PAGEOUT)
+    _libc.malloc_trim(0)
+    _advise(MADV_PAGEOUT)
 
 
 def let_go_of_code() -> None:
     """Has no page of any library's code resident; the kernel still has them, and what runs next comes back at once."""
-    libc = ctypes.CDLL(None)
-    for kind, start, size in _mapped_files():
-        if kind == CODE:
-            libc.madvise(start, size, MADV_DONTNEED)
+    _advise(MADV_DONTNEED, only=CODE)
 
 
-def _mapped_files() -> Iterator[tuple[str, ctypes.c_void_p, ctypes.c_size_t]]:
-    """(permissions, start, size) of each mapping of a file."""
+def _advise(advice: int, only: str = "") -> None:
+    """Tells the kernel about each mapping of a file, or about those with these permissions."""
     for line in Path("/proc/self/maps").read_text().splitlines():
         fields = line.split(maxsplit=5)
-        if len(fields) > 5 and fields[5].startswith("/"):
+        if len(fields) > 5 and fields[5].startswith("/") and only in ("", fields[1]):
             start, end = (int(part, 16) for part in fields[0].split("-"))
-            yield fields[1], ctypes.c_void_p(start), ctypes.c_size_t(end - start)
+            _libc.madvise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), advice)
 
 
 def resident_bytes() -> int:

@@ -59,10 +59,15 @@ def seen(monitor: Monitor) -> Observation:
     return monitor.observe()
 
 
-def read(monitor: Monitor) -> None:
-    """Waits until probes that were taken out are gone, then reads every process anew."""
+def wait_until_closed(monitor: Monitor) -> None:
+    """Waits until probes that were taken out are gone."""
     while monitor.is_closing:
         time.sleep(0.01)
+
+
+def read(monitor: Monitor) -> None:
+    """Reads every process anew."""
+    wait_until_closed(monitor)
     for process in monitor._processes:
         monitor._reconciler.hurry(process)
     monitor.read_due()
@@ -144,11 +149,11 @@ def test_a_step_before_memory_was_first_read_takes_no_goroutine_from_before_for_
 def test_memory_is_read_in_turn_where_there_is_no_time_to_read_all_as_often(go_program: Start) -> None:
     pids = sorted(go_program("churn").pid for _ in range(3))
     with unread(pids[0], HitCosts(), Selection(pids=frozenset(pids))) as monitor:
-        for pid in pids:
+        for pid in pids[1:]:
             monitor.watch(pid)
+        for pid in pids:
             monitor.switch(pid, on=False)
-        while monitor.is_closing:
-            time.sleep(0.01)
+        wait_until_closed(monitor)
         turns = [read_next(monitor) for _ in range(2 * len(pids))]
     assert sorted(turns[:3]) == sorted(turns[3:]) == pids
 

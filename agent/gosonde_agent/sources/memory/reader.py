@@ -79,13 +79,16 @@ class ProcessMemory:
         """`size` bytes at an address.
 
         Raises:
-            UnreadableMemoryError: Not all of them are mapped, or they are more than MAX_BYTES.
+            UnreadableMemoryError: Not all of them are mapped, or they are more than MAX_BYTES, or a size is negative.
             NoSuchProcessError: The process has ended.
             NotPermittedError: Privileges are missing.
         """
         if not size:
             return b""
-        if 0 < address < ADDRESS_LIMIT and 0 < size <= MAX_BYTES:
+        if not 0 < size <= MAX_BYTES:
+            raise _too_much(size, 1)
+        if 0 < address < ADDRESS_LIMIT:
+            # Most of what is read is a single word, for which numpy takes several times as long as the call itself.
             buffer = ctypes.create_string_buffer(size)
             local, remote = _Piece(ctypes.addressof(buffer), size), _Piece(address, size)
             got = _readv(self.pid, ctypes.byref(local), 1, ctypes.byref(remote), 1, 0)
@@ -119,7 +122,7 @@ class ProcessMemory:
         """
         total = int(sizes.sum()) if len(sizes) else 0
         if total > MAX_BYTES or (len(sizes) and (int(sizes.min()) < 0 or int(sizes.max()) > MAX_BYTES)):
-            raise UnreadableMemoryError(f"{total} bytes asked for in {len(sizes)} pieces, at most {MAX_BYTES} are read")
+            raise _too_much(total, len(sizes))
         buffer = np.zeros(total, np.uint8)
         ends = np.cumsum(sizes)
         starts = ends - sizes
@@ -163,6 +166,10 @@ class ProcessMemory:
             raise _not_permitted(self.pid)
         if code != errno.EFAULT:
             raise UnreadableMemoryError(f"process_vm_readv of process {self.pid} failed: {os.strerror(code)}")
+
+
+def _too_much(total: int, pieces: int) -> UnreadableMemoryError:
+    return UnreadableMemoryError(f"{total} bytes asked for in {pieces} pieces, at most {MAX_BYTES} are read")
 
 
 def _not_permitted(pid: int) -> NotPermittedError:
