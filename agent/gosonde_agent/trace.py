@@ -25,7 +25,7 @@ class Trace:
 
     Attributes:
         sites: The newest totals of every go statement.
-        pauses: Every stop of the world, in order.
+        pauses: Every stop of the world that `gc` counts, in order.
         losses: By counter name; all 0 when nothing was lost.
     """
 
@@ -52,7 +52,17 @@ class Trace:
         sites = tuple(row for row in observation.site_counts if row.process == key)
         self.sites = sites or self.sites
         self.gc = next((row for row in observation.gc_totals if row.process == key), self.gc)
-        self.pauses += [row for row in observation.pauses if row.process == key]
+        self.add_pauses(observation)
+
+    def add_pauses(self, observation: Observation) -> None:
+        """Takes in the stops of the process alone."""
+        if self.process is not None:
+            self.pauses += [row for row in observation.pauses if row.process == self.process.key]
+
+    def keep_counted_pauses(self) -> None:
+        """Drops the stops that happened after the totals were read."""
+        counted = self.gc.pauses if self.gc else 0
+        self.pauses = [pause for pause in self.pauses if pause.ordinal < counted]
 
 
 OnStep = Callable[[float, Trace], None]
@@ -163,7 +173,15 @@ def _watch(
             _observe(monitor, trace, pid)
     if trace.process is None:
         raise NoSuchProcessError("no process ran the program while it was traced")
+    _match_pauses(monitor, trace)
     return trace
+
+
+def _match_pauses(monitor: Monitor, trace: Trace) -> None:
+    """Has the stops be just those that the totals count: events are read before totals, and the program goes on."""
+    monitor.poll()
+    trace.add_pauses(monitor.observe())
+    trace.keep_counted_pauses()
 
 
 def _observe(monitor: Monitor, trace: Trace, pid: int | None) -> None:

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -112,17 +111,14 @@ def test_without_privileges_trace_says_what_is_missing(go_program: Start) -> Non
 
 
 @pytest.mark.usefixtures("ebpf")
-def test_trace_prints_the_documented_document(go_program: Start) -> None:
+def test_trace_prints_the_documented_document(go_program: Start, tmp_path: Path) -> None:
     program = go_program("churn")
-    tracing = subprocess.Popen(
-        [GOSONDE, "trace", "--pid", str(program.pid), "--duration", "3", "--json"], stdout=subprocess.PIPE, text=True
-    )
-    while tracing.poll() is None:
-        program.ask("run 100")
-        program.ask("gc 1")
-        time.sleep(0.01)
-    output, _ = tracing.communicate(timeout=60)
-    document = json.loads(output)
+    command = [GOSONDE, "trace", "--pid", str(program.pid), "--duration", "3", "--json"]
+    with (tmp_path / "document").open("w+") as output, subprocess.Popen(command, stdout=output) as tracing:
+        while tracing.poll() is None:  # it stops the world also while the totals are read for the last time
+            program.ask("run 100")
+            program.ask("gc 20")
+        document = json.loads((tmp_path / "document").read_text())
     assert tracing.returncode == 0
     assert document["process"]["pid"] == program.pid
     assert set(document) == {"process", "sites", "totals", "gc", "lost"}
