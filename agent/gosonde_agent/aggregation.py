@@ -14,7 +14,7 @@ from gosonde_agent.model import GcCycle, GcTotal, Heap, Observation, Pause, Site
 from gosonde_agent.processes import GoProcess, Processes
 from gosonde_agent.sources import Counters, Image, SiteTotal, Source
 from gosonde_agent.sources.memory.heap import CycleHeap
-from gosonde_agent.sources.records import EVENT_CYCLE, EVENT_PAUSE, PROBE_CREATED, Event
+from gosonde_agent.sources.records import EVENT_CYCLE, EVENT_PAUSE, Event
 
 MAX_PENDING_EVENTS = 65_536
 
@@ -136,9 +136,7 @@ class Aggregation:
 
     def _name(self, process: GoProcess, image: Image, binary: GoBinary, pc: int) -> Site:
         origin = self._source.origin(image, pc)
-        if origin is not None and process.bias is None:
-            probe = "created" if origin.probe == PROBE_CREATED else "exited"
-            process.bias = origin.ip - binary.points[probe].vaddr
+        process.learn_bias(origin)
         bias = process.bias or 0
         start_pc = origin.start_pc - bias if origin is not None else process.start_pcs.get(pc - bias)
         start_function = binary.start_function(start_pc) if start_pc is not None else ""

@@ -8,8 +8,10 @@ sum over all sites alone, from the runtime's own count of what it created. They 
 UNATTRIBUTED.
 
 Memory is read while goroutines come and go, so it gives intervals, and the end of an interval that claims less is
-taken: nothing is ever counted that did not happen, and a moment of quiet makes every total exact. What is told between
-two readings is what the last one said, so created and exited belong to the same moment.
+taken: nothing is ever counted that did not happen, and a moment of quiet makes every total exact. What lived before
+counting began may be known as an interval too. Where it and a reading overlap, nothing needs to have been missed, and
+from then on what they have in common is what is known. What is told between two readings is what the last one said, so
+created and exited belong to the same moment.
 """
 
 import time
@@ -17,7 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from gosonde_agent.baseline import NOTHING, Baseline, Count, Interval, Reading
+from gosonde_agent.baseline import NOTHING, Baseline, Count, Interval, Reading, SiteBaseline
 from gosonde_agent.levels import Level
 
 #: The pc of what was created and has exited at no one knows which go statement: no goroutine has it.
@@ -39,6 +41,17 @@ class Told(NamedTuple):
         return self.baseline + self.created - self.exited
 
 
+class Before(NamedTuple):
+    """How many goroutines a site had before counting began: the least, the most, and how many are told."""
+
+    low: int = 0
+    high: int = 0
+    told: int = 0
+
+
+NOTHING_TOLD = Told(0, 0, 0)
+
+
 @dataclass(slots=True)
 class Missed:
     """What the probes missed at a site, at least."""
@@ -48,6 +61,7 @@ class Missed:
 
 
 NONE_MISSED = Missed()
+NONE_BEFORE = Before()
 
 
 @dataclass(slots=True)
@@ -55,16 +69,19 @@ class Carry:
     """What the probes of one process missed since counting began.
 
     Attributes:
+        before: What lived before counting began, by link-time pc; nothing did at sites that are not here.
         frozen: What is told until the next reading, by link-time pc; None when the counters say it all again.
         births: The runtime's count of created goroutines less the probes' when counting began: from, to.
         creations_missed: There was a time in which creations were not probed, so that sites are lower bounds.
         unattributed: Goroutines that were created and have exited, at unknown sites.
         fresh: Counting begins with the next reading: there was none before.
-        incomplete: The probes had counted by then, and what happened between the step and that reading is missed.
+        incomplete: Something was missed for good: what lived before counting began was not known for certain when
+            the probes began to miss things, or memory was not read between them.
         creations_per_second: Between the last two readings, by the runtime's own count; None before there are two.
     """
 
     births: Interval | None
+    before: dict[int, Before] = field(default_factory=dict)
     frozen: dict[int, Told] | None = None
     creations_missed: bool = False
     unattributed: int = 0
@@ -74,54 +91,98 @@ class Carry:
     creations_per_second: float | None = None
     _gap: bool = False
     _last_created: tuple[int, float] | None = None
+    _counts: dict[int, Count] = field(default_factory=dict)
 
-    def freeze(self, told: Mapping[int, Told], level: Level) -> None:
+    def freeze(self, told: Mapping[int, Told], counts: Mapping[int, Count], level: Level) -> None:
         """A step from `level` is about to be made: what is told now holds until memory has been read."""
         if self.frozen is None:
             self.frozen = dict(told)
+        self._counts = dict(counts)
         self._last_created = self.creations_per_second = None
         if level in UNCOUNTED:
             self._gap = self.creations_missed = True
 
     def take(self, reading: Reading, level: Level) -> None:
         """Takes in a reading at a level below full."""
-        if self.fresh:
-            self._begin(reading, lambda pc: reading.interval(pc)[0])
-        self._note_rate(reading)
         self._gap = self._gap or level in UNCOUNTED
-        for pc in reading.sites() | self.known():
-            self._settle(pc, reading.interval(pc))
-        self.narrow(reading)
-        self._gap = level in UNCOUNTED
+        begins = self.fresh
+        if begins:
+            self._begin(reading, reading.interval)
+        else:
+            self._bound_births(reading)
+        self._note_rate(reading)
+        found = {pc: reading.interval(pc) for pc in reading.sites() | self.known()}
+        self._settle(found)
+        if not begins:
+            self.narrow(reading, found)
         self.creations_missed = self.creations_missed or self._gap
-        self.frozen = {pc: self._told(pc, reading.before.get(pc, NOTHING)) for pc in reading.sites() | self.known()}
+        self._gap = level in UNCOUNTED or (self._gap and any(low != high for low, high in found.values()))
+        self.frozen = {pc: self._told(pc, reading.before.get(pc, NOTHING)) for pc in found}
 
     def resume(self, readings: Sequence[Reading], baseline: Baseline) -> None:
-        """All probes are there again, and `baseline` is what lives beyond what they count: ends the freeze."""
-        if self.fresh:
-            self._begin(readings[-1], lambda pc: baseline.bounds(pc)[0])
-        if self.frozen is not None:
-            for pc in {pc for reading in readings for pc in reading.sites()} | self.known():
-                self._settle(pc, baseline.bounds(pc))
-        for reading in readings:
-            self.narrow(reading)
-        self._gap = False
+        """All probes are there again, and `baseline` is what lives beyond what they count: ends the freeze.
+
+        What was missed is known for certain when the baseline is, so each visit that narrows it is to be taken in.
+        """
+        begins = self.fresh
+        if begins:
+            self._begin(readings[-1], baseline.bounds)
+        else:
+            for reading in readings:
+                self._bound_births(reading)
+        found = {pc: baseline.bounds(pc) for pc in {pc for reading in readings for pc in reading.sites()} | self.known()}
+        self._settle(found)
+        for reading in () if begins else readings:
+            self.narrow(reading, found)
+        self._gap = self._gap and baseline.uncertain
         self.frozen = None
 
-    def narrow(self, reading: Reading) -> None:
-        """What the runtime created more than the probes and the sites have, it created at unknown sites."""
+    def go_on(self) -> Baseline:
+        """All probes are there again, but memory cannot be read: what was told goes on with what they count.
+
+        Returns:
+            What lives beyond what they count.
+        """
+        rows = self.frozen or {}
+        beyond: dict[int, SiteBaseline] = {}
+        for pc in {*rows, *self._counts}:
+            told, (created, exited) = rows.get(pc, NOTHING_TOLD), self._counts.get(pc, NOTHING)
+            self.missed[pc] = Missed(told.created - created, told.exited - exited)
+            self.before[pc] = Before(told.baseline, told.baseline, told.baseline)
+            beyond[pc] = SiteBaseline(told.live - created + exited, told.live - created + exited)
+        self.fresh, self.incomplete, self.frozen = False, True, None
+        return Baseline(known=True, signed=True, sites=beyond)
+
+    def narrow(self, reading: Reading, found: Mapping[int, Interval]) -> None:
+        """What the runtime created more than the probes and the sites have, it created at unknown sites.
+
+        Args:
+            found: What lives at each site beyond what the probes counted, as far as is known. More than the least may
+                have been created there, and that is at no unknown site.
+        """
         if reading.created is None or self.births is None:
             return
         if not (self.creations_missed or self._gap):
             self.births = narrowed(self.births, births_of(reading))
             return
         missed = reading.created - _sum(reading.after) - self.births[1]
-        at_sites = sum(site.created for site in self.missed.values())
-        self.unattributed = max(self.unattributed, missed - at_sites)
+        at_sites = self._created_at_sites()
+        maybe = sum(max(high - self._least_live(pc), 0) for pc, (_, high) in found.items())
+        self.unattributed = max(self.unattributed, missed - at_sites - maybe)
+
+    def _bound_births(self, reading: Reading) -> None:
+        """Where creations are missed: what the readings before this one told had been created when it began."""
+        if reading.created is not None and (self.creations_missed or self._gap):
+            most = reading.created - _sum(reading.before) - self._created_at_sites() - self.unattributed
+            low, high = self.births or (0, most)
+            self.births = low, min(high, most)
+
+    def _created_at_sites(self) -> int:
+        return sum(site.created for site in self.missed.values())
 
     def known(self) -> set[int]:
         """Every site that was told, or at which something was missed."""
-        return {*self.missed, *(self.frozen or {})}
+        return {*self.missed, *self.before, *(self.frozen or {})}
 
     def after(self, pc: int, counts: Count, baseline: Baseline) -> Told:
         """What is told of a site while all probes are there."""
@@ -129,11 +190,13 @@ class Carry:
         shift = missed.exited - missed.created
         return Told(counts[0] + missed.created, counts[1] + missed.exited, max(baseline.of(pc) + shift, 0))
 
-    def _begin(self, reading: Reading, baseline: Callable[[int], int]) -> None:
+    def _begin(self, reading: Reading, found: Callable[[int], Interval]) -> None:
         self.fresh = False
-        self.births = births_of(reading)
-        pcs = reading.sites() | self.known()
-        self.frozen = {pc: Told(*reading.before.get(pc, NOTHING), max(baseline(pc), 0)) for pc in pcs}
+        self.births = None if self._gap else births_of(reading)
+        for pc in reading.sites() | self.known():
+            low, high = (max(end, 0) for end in found(pc))
+            self.before[pc] = Before(low, high, low)
+            self.incomplete = self.incomplete or low != high
 
     def _note_rate(self, reading: Reading) -> None:
         if reading.created is None:
@@ -146,17 +209,36 @@ class Carry:
 
     def _told(self, pc: int, counts: Count) -> Told:
         missed = self.missed.get(pc, NONE_MISSED)
-        old = (self.frozen or {}).get(pc)
-        return Told(counts[0] + missed.created, counts[1] + missed.exited, old.baseline if old else 0)
+        return Told(counts[0] + missed.created, counts[1] + missed.exited, self.before.get(pc, NONE_BEFORE).told)
 
-    def _settle(self, pc: int, live_uncounted: Interval) -> None:
-        """Between so many goroutines of a site live beyond what the probes counted: the least that explains it."""
-        known = self._told(pc, NOTHING).live
-        low, high = live_uncounted
-        if high < known:
-            self.missed.setdefault(pc, Missed()).exited += known - high
-        elif low > known and self._gap:
-            self.missed.setdefault(pc, Missed()).created += low - known
+    def _least_live(self, pc: int) -> int:
+        """How many goroutines of a site live at least beyond what the probes counted."""
+        missed = self.missed.get(pc, NONE_MISSED)
+        return self.before.get(pc, NONE_BEFORE).low + missed.created - missed.exited
+
+    def _settle(self, found: Mapping[int, Interval]) -> None:
+        """So many goroutines of each site live beyond what the probes counted: the least that explains it is missed."""
+        for pc, (low, high) in found.items():
+            before, least = self.before.get(pc, NONE_BEFORE), self._least_live(pc)
+            most = least + before.high - before.low
+            if high < least:
+                self.missed.setdefault(pc, Missed()).exited += least - high
+            elif low > most and self._gap:
+                self.missed.setdefault(pc, Missed()).created += low - most
+            self._narrow_before(pc, before, low, high)
+
+    def _narrow_before(self, pc: int, before: Before, low: int, high: int) -> None:
+        """Of what may have lived before, what agrees with a reading; the reading where nothing explains it.
+
+        More than the least may have been created meanwhile where creations are missed, so the least stays there.
+        """
+        shift = self._least_live(pc) - before.low
+        least = max(before.low, low - shift)
+        most = max(min(before.high, high - shift), least)
+        told = min(max(before.told, least), most)
+        known = before.low if least <= before.high and (self._gap or self.creations_missed) else least
+        if before != (narrowed := Before(known, most, told)):
+            self.before[pc] = narrowed
 
 
 def births_of(reading: Reading) -> Interval | None:

@@ -35,5 +35,9 @@ class SpoolError(GosondeError):
     """The spool on disk cannot be opened or written. The message says why."""
 
 
+class UnreadableFileError(UnsupportedError):
+    """A file that is there cannot be opened or read: its file system does not answer, or limits are reached."""
+
+
 class UnguardedFileError(UnsupportedError):
     """Nothing keeps a file from being overwritten while probes are in it."""

@@ -1,15 +1,17 @@
 """Reads the heap's figures of GC cycles that have just ended, of many processes at once."""
 
-import contextlib
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import structlog
 from gosonde.errors import GosondeError
 
 from gosonde_agent.processes import Processes
 from gosonde_agent.sources import Image
 from gosonde_agent.sources.memory.heap import CycleHeap, HeapReader
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
@@ -34,9 +36,13 @@ class HeapReading:
             if self.is_given_up:
                 break
             self.current = image
-            with contextlib.suppress(GosondeError):
+            try:
                 if heap := reader.read():
                     self.found[image] = heap
+            except GosondeError:
+                continue  # it has ended, most often
+            except Exception:  # a fault of ours in reading what others control must not end the agent
+                log.exception("heap figures could not be read", pid=image.tgid)
         self.cpu_seconds = time.thread_time() - began
         self.current = None
 

@@ -3,13 +3,14 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from gosonde_agent.baseline import NOTHING, Baseline, Interval
-from gosonde_agent.carry import Carry, Told
+from gosonde_agent.baseline import NOTHING, Baseline, Count, Interval
+from gosonde_agent.carry import Before, Carry, Told
 from gosonde_agent.golang.binary import GoBinary
 from gosonde_agent.levels import Level
 from gosonde_agent.model import Process, ProcessKey
-from gosonde_agent.sources import Image, SiteTotal
+from gosonde_agent.sources import Image, Origin, SiteTotal
 from gosonde_agent.sources.memory.heap import HeapReader
+from gosonde_agent.sources.records import PROBE_CREATED
 from gosonde_agent.totals_check import TotalsCheck
 
 
@@ -63,13 +64,23 @@ class GoProcess:
         """What is told of each site when the counters say `totals`, by link-time pc."""
         if self.carry is not None and self.carry.frozen is not None:
             return self.carry.frozen
-        bias = self.bias or 0
-        counts = {total.pc - bias: (total.created, total.exited) for total in totals}
+        counts = self.counts(totals)
         if self.carry is not None:
             pcs = {*counts, *self.baseline.shown(), *self.carry.known()}
             return {pc: self.carry.after(pc, counts.get(pc, NOTHING), self.baseline) for pc in pcs}
         pcs = {*counts, *self.baseline.shown()}
         return {pc: Told(*counts.get(pc, NOTHING), self.baseline.of(pc)) for pc in pcs}
+
+    def learn_bias(self, origin: Origin | None) -> None:
+        """Finds the bias from the first hit of any site, unless it is known."""
+        if self.bias is None and origin is not None and self.binary is not None:
+            probe = "created" if origin.probe == PROBE_CREATED else "exited"
+            self.bias = origin.ip - self.binary.points[probe].vaddr
+
+    def counts(self, totals: Sequence[SiteTotal]) -> dict[int, Count]:
+        """What the counters say of each site, by link-time pc."""
+        bias = self.bias or 0
+        return {total.pc - bias: (total.created, total.exited) for total in totals}
 
     def carried(self) -> Carry:
         """What carries its totals over a step of the level, which is about to be made.
@@ -78,8 +89,10 @@ class GoProcess:
         found by the first reading, as if counting began there, and what happened between the step and it is missed.
         """
         if self.carry is None:
-            unread = not self.baseline.known
-            self.carry = Carry(self.births, fresh=unread, incomplete=unread)
+            sites = self.baseline.sites
+            before = {pc: Before(*self.baseline.bounds(pc), self.baseline.of(pc)) for pc in sites}
+            fresh, incomplete = not self.baseline.known, self.baseline.uncertain
+            self.carry = Carry(self.births, before, fresh=fresh, incomplete=incomplete)
         return self.carry
 
     @property

@@ -42,6 +42,8 @@ LARGEST_SHARE = 0.01
 BELOW_FULL_SECONDS = 2.0
 #: How long it is not read when no probe was hit between two readings that agree with the counters; a hit ends that.
 REST_SECONDS = 600.0
+#: What a loss counter goes up to: a process can make up disagreements without end.
+LARGEST_LOSS = 1 << 62
 #: Kernel losses that make the events say too little.
 CAUSES = ("sites_full", "gopc_unreadable")
 
@@ -104,6 +106,9 @@ class Scan:
                     self._read(target)
         except GosondeError as error:
             self.error = error
+        except Exception as error:  # a fault of ours in reading what others control must not end the agent
+            log.exception("memory could not be read", pid=self.image.tgid)
+            self.error = GosondeError(f"reading memory failed: {type(error).__name__}: {error}")
         self.seconds = time.monotonic() - began - self.pause_seconds * max(len(self.readings) - 1, 0)
         self.cpu_seconds = time.thread_time() - cpu_began
         self.has_ended = True
@@ -273,9 +278,9 @@ class Reconciler:
     def _disagree(self, scan: Scan, grown: int, totals: Mapping[str, int]) -> None:
         lost = [name for name in CAUSES if scan.losses.get(name, 0) > self._lost.get(name, 0)]
         self._lost = {name: scan.losses.get(name, 0) for name in CAUSES}
-        self.losses["live_mismatch_events_lost" if lost else "live_mismatch_unexplained"] += grown
-        for name, goroutines in totals.items():
-            self.losses[name] += goroutines
+        cause_name = "live_mismatch_events_lost" if lost else "live_mismatch_unexplained"
+        for name, goroutines in (Counter(totals) + Counter({cause_name: grown})).items():
+            self.losses[name] = min(self.losses[name] + goroutines, LARGEST_LOSS)
         log.warning(
             "events and memory disagree", pid=scan.image.tgid, goroutines=grown, cause=lost or "unknown", **totals
         )

@@ -332,8 +332,8 @@ class _Agent:
             return
         logs.set_level(self._config.log_level)
         self._awake.set()
-        self._monitor.select(_selection(self._config))
         self._monitor.set_budget(self._config.target_budget)
+        self._monitor.select(_selection(self._config))
         self.observe()
         if ignored:
             log.warning("these keys need a restart", keys=list(ignored))

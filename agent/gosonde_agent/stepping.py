@@ -110,8 +110,7 @@ class Stepper:
         self, number: int, decision: Decision, processes: list[GoProcess], totals: Mapping[Image, Sequence[SiteTotal]]
     ) -> None:
         for process in processes:
-            told = process.told(totals.get(process.image, ()) if process.image else ())
-            process.carried().freeze(told, process.level)
+            self._freeze(process, totals.get(process.image, ()) if process.image else ())
         try:
             if decision.level is Level.OFF:
                 self._source.end_parks(number)
@@ -125,6 +124,11 @@ class Stepper:
             self._enter(process, step)
         pids = [process.key.pid for process in processes]
         log.info("level changed", level=step.level, reason=step.reason, target_ppm=step.target_ppm, pids=pids)
+
+    def _freeze(self, process: GoProcess, totals: Sequence[SiteTotal]) -> None:
+        if process.bias is None and process.image is not None and totals:
+            process.learn_bias(self._source.origin(process.image, totals[0].pc))
+        process.carried().freeze(process.told(totals), process.counts(totals), process.level)
 
     def _enter(self, process: GoProcess, step: Step) -> None:
         process.generation += 1

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+import psutil
 import pytest
 from gosonde_agent.golang import binary
 from gosonde_agent.golang.elf import ElfImage
@@ -39,7 +40,8 @@ def test_trace_counts_what_a_server_counts_itself(server: Server, tmp_path: Path
         for _ in range(CONNECTIONS):
             socket.create_connection(("127.0.0.1", port)).close()
         after = steady(lambda: asked(own_port), at_least=before + CONNECTIONS)
-        time.sleep(1)  # the goroutine that answered last is to end
+        wait_for_closed(pid)
+        time.sleep(1)  # the goroutine that closed last is to end
         trace.send_signal(signal.SIGINT)
         document = json.loads(trace.communicate()[0])
         assert asked(own_port) == after
@@ -55,6 +57,14 @@ def asked(port: int) -> int:
     """What the server's own profile counts; no connection stays open, so none ends between here and the probes."""
     with Http(port) as http:
         return profiled(http)
+
+
+def wait_for_closed(pid: int) -> None:
+    """Waits until the process has closed each connection whose other end is closed."""
+    end, server = time.monotonic() + 60, psutil.Process(pid)
+    while any(connection.status == psutil.CONN_CLOSE_WAIT for connection in server.net_connections("tcp")):
+        assert time.monotonic() < end
+        time.sleep(0.05)
 
 
 def steady(count: Callable[[], int], at_least: int = 0) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 
-from gosonde_agent.errors import MalformedBinaryError, NoSuchProcessError, NotPermittedError
+from gosonde_agent.errors import MalformedBinaryError, NoSuchProcessError, NotPermittedError, UnreadableFileError
 from gosonde_agent.kernel import boot_unix_nano
 
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
@@ -84,6 +84,7 @@ def executable(pid: int) -> Iterator[tuple[int, str]]:
     Raises:
         NoSuchProcessError: The process is not there, or it is a kernel thread.
         NotPermittedError: Privileges are missing.
+        UnreadableFileError: It cannot be opened for another reason.
     """
     link = f"/proc/{pid}/exe"
     try:
@@ -95,6 +96,8 @@ def executable(pid: int) -> Iterator[tuple[int, str]]:
             f"the executable of process {pid} may not be read: run as root, or with CAP_SYS_PTRACE and "
             "CAP_DAC_READ_SEARCH"
         ) from error
+    except OSError as error:  # its file system may be gone, or the agent have no descriptor left
+        raise UnreadableFileError(f"the executable of process {pid} cannot be opened: {error.strerror}") from error
     try:
         yield fd, _link_target(link)
     finally:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from gosonde.errors import GosondeError
 
-from gosonde_agent.errors import MalformedBinaryError
+from gosonde_agent.errors import MalformedBinaryError, UnreadableFileError
 from gosonde_agent.golang import buildinfo
 from gosonde_agent.golang.dwarf import read_structures
 from gosonde_agent.golang.elf import ElfImage
@@ -32,8 +32,15 @@ class FileIdentity:
 
     @classmethod
     def of(cls, fd: int) -> "FileIdentity":
-        """The identity of an open file."""
-        status = os.fstat(fd)
+        """The identity of an open file.
+
+        Raises:
+            UnreadableFileError: Its file system does not tell it.
+        """
+        try:
+            status = os.fstat(fd)
+        except OSError as error:
+            raise UnreadableFileError(f"an executable cannot be looked at: {error.strerror}") from error
         return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 

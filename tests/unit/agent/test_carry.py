@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 
-from gosonde_agent.baseline import Baseline, Reading
+from gosonde_agent.baseline import Baseline, Reading, SiteBaseline
 from gosonde_agent.carry import UNCOUNTED
 from gosonde_agent.golang.binary import GoBinary
 from gosonde_agent.levels import Level
@@ -45,7 +45,7 @@ class World:
 
     def step(self, level: Level) -> None:
         process = self.process
-        process.carried().freeze(process.told(self.totals()), process.level)
+        process.carried().freeze(process.told(self.totals()), self.counts(), process.level)
         process.baseline = Baseline(known=False, signed=True)
         process.description = replace(process.description, level=level)
 
@@ -153,14 +153,110 @@ def test_what_lived_before_counting_began_is_no_creation_whatever_the_steps(
             it.work(*work)
         it.read(during)
         it.read([])
+        it.read([])
         created, exited, live = it.told_totals()
         truth = sum(it.created.values()), sum(it.exited.values())
         assert live == truth[0] - truth[1]
         assert created <= truth[0] - earlier
         assert exited <= truth[1]
         known = known or (created - truth[0], exited - truth[1])
-        assert (created - truth[0], exited - truth[1]) == known, "all is counted once memory was read"
+        assert (created - truth[0], exited - truth[1]) == known, "all is counted once memory was read at rest"
         assert not it.process.precise
+
+
+@given(
+    st.lists(WORK, max_size=4),
+    st.lists(
+        st.tuples(st.booleans(), st.sampled_from(list(Level)), st.lists(WORK, max_size=4), st.lists(WORK, max_size=4)),
+        max_size=8,
+    ),
+)
+def test_what_happens_between_the_last_reading_and_a_step_is_found_by_later_readings(
+    before: list[tuple[int, int, int]],
+    steps: list[tuple[bool, Level, list[tuple[int, int, int]], list[tuple[int, int, int]]]],
+) -> None:
+    """Memory is never quiet before the end, and what lived before counting began is known as an interval at first."""
+    it = world()
+    it.process.description = replace(DESCRIPTION, level=Level.OFF)
+    for work in before:
+        it.work(*work)
+    earlier, gone = sum(it.created.values()), sum(it.exited.values())
+    it.process.births, it.process.baseline = None, Baseline(known=False)
+    it.process.description = DESCRIPTION
+    for has_stepped, level, works, during in steps:
+        if has_stepped:
+            it.step(level)
+        for work in works:
+            it.work(*work)
+        it.read(during)
+        if it.process.carry is not None:
+            created, exited, live = it.told_totals()
+            truth = sum(it.created.values()), sum(it.exited.values())
+            assert created <= truth[0] - earlier
+            assert exited <= truth[1] - gone
+            if it.process.precise:
+                assert (created, exited, live) == (truth[0] - earlier, truth[1] - gone, truth[0] - truth[1])
+    it.read([])
+    it.read([])
+    assert it.told_totals()[2] == sum(it.created.values()) - sum(it.exited.values())
+    for site, told in it.process.told(it.totals()).items():
+        assert told.live == it.created[site] - it.exited[site]
+
+
+def test_what_a_busy_reading_after_a_step_left_open_is_settled_by_the_next() -> None:
+    site = SITES[0]
+    it = world()
+    it.work(site, 1000, 900)
+    it.step(Level.CREATION)
+    it.read([])
+    it.work(site, 0, 50)
+    it.step(Level.FULL)
+    it.read([(site, 20, 0), (site, 0, 20)])
+    assert not it.process.precise
+    it.read([])
+    assert it.process.told(it.totals())[site] == (1020, 970, 0)
+    assert it.process.precise
+
+
+def test_creations_that_a_busy_reading_left_open_are_not_told_as_exits() -> None:
+    site = SITES[0]
+    it = world()
+    it.step(Level.MEMORY)
+    it.work(site, 100, 0)
+    it.step(Level.FULL)
+    it.read([(site, 20, 0), (site, 0, 0), (site, 0, 20)])
+    it.read([])
+    assert it.process.told(it.totals())[site] == (120, 20, 0)
+    assert it.told_totals() == (120, 20, 100)
+
+
+def test_what_lived_before_is_no_exit_where_it_was_not_known_for_certain() -> None:
+    site = SITES[0]
+    it = world()
+    it.process.baseline = Baseline(known=True, sites={site: SiteBaseline(100, 900, middle_sum=1000, readings=1)})
+    it.created[site] = 100
+    it.step(Level.CREATION)
+    it.read([])
+    assert it.process.told(it.totals())[site] == (0, 0, 100)
+    it.work(site, 0, 50)
+    it.step(Level.FULL)
+    it.read([])
+    assert it.process.told(it.totals())[site] == (0, 50, 100)
+    assert not it.process.precise
+
+
+def test_without_memory_totals_go_on_from_what_was_told_at_the_step_up() -> None:
+    site = SITES[0]
+    it = world()
+    it.work(site, 100, 40)
+    it.step(Level.CREATION)
+    it.work(site, 1000, 1000)
+    it.step(Level.FULL)
+    it.work(site, 5, 2)
+    assert it.process.carry is not None
+    it.process.baseline = it.process.carry.go_on()
+    assert it.process.told(it.totals())[site] == (105, 42, 0)
+    assert not it.process.precise
 
 
 def test_nothing_is_told_as_precise_that_was_not_seen() -> None:

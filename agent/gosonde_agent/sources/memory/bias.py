@@ -5,7 +5,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from gosonde_agent.errors import NoSuchProcessError, NotPermittedError
+from gosonde_agent.errors import NoSuchProcessError, NotPermittedError, UnreadableFileError
 from gosonde_agent.golang.elf import Segment
 from gosonde_agent.sources.memory.errors import NotLocatedError
 
@@ -21,6 +21,7 @@ def load_bias(pid: int, fd: int, segments: Sequence[Segment]) -> int:
         NoSuchProcessError: It has ended.
         NotPermittedError: Privileges are missing.
         NotLocatedError: The file is not mapped as its headers say.
+        UnreadableFileError: The mappings cannot be read for another reason.
     """
     status = os.fstat(fd)
     device = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}"
@@ -60,4 +61,6 @@ def _mappings(pid: int, device: str | None, inode: int) -> list[tuple[int, int]]
         raise NoSuchProcessError(f"there is no process {pid}, or it has just ended") from error
     except PermissionError as error:
         raise NotPermittedError(f"the mappings of process {pid} may not be read: run as root") from error
+    except OSError as error:
+        raise UnreadableFileError(f"the mappings of process {pid} cannot be read: {error.strerror}") from error
     return found

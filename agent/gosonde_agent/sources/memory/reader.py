@@ -9,7 +9,7 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from gosonde_agent.errors import NoSuchProcessError, NotPermittedError
+from gosonde_agent.errors import NoSuchProcessError, NotPermittedError, UnreadableFileError
 from gosonde_agent.sources.memory.errors import TargetChangedError, UnreadableMemoryError
 
 #: UIO_MAXIOV: pieces a call.
@@ -44,6 +44,7 @@ class ProcessMemory:
     Raises:
         NoSuchProcessError: There is no such process.
         NotPermittedError: Privileges are missing.
+        UnreadableFileError: It cannot be opened for another reason.
     """
 
     def __init__(self, pid: int) -> None:
@@ -55,6 +56,8 @@ class ProcessMemory:
             raise NoSuchProcessError(f"there is no process {pid}, or it has just ended") from error
         except PermissionError as error:
             raise _not_permitted(pid) from error
+        except OSError as error:
+            raise UnreadableFileError(f"the memory of process {pid} cannot be opened: {error.strerror}") from error
 
     def __enter__(self) -> Self:
         return self

@@ -7,6 +7,9 @@ import numpy.typing as npt
 
 from gosonde_agent.sources.memory.errors import ImplausibleMemoryError
 from gosonde_agent.sources.memory.proof import MAX_GOROUTINES, MAX_PROCESSORS
+
+#: A million a second for nine years.
+MAX_CREATED = 1 << 48
 from gosonde_agent.sources.memory.runtime import Runtime
 
 
@@ -81,7 +84,7 @@ def read_totals(runtime: Runtime) -> GoroutineTotals:
         "gFree.n" if layout.has("p", "gFree.n") else "gFree.size", 4
     )
     live = known - unused
-    if known > MAX_GOROUTINES or not 0 <= live <= created + 1_024:
+    if known > MAX_GOROUTINES or not 0 <= live <= created + 1_024 or created > MAX_CREATED:
         raise ImplausibleMemoryError(
             f"process {memory.pid} claims {created} goroutines created, {known} known and {unused} unused"
         )
