@@ -33,6 +33,8 @@ class Reading:
     after: Mapping[int, Count]
     #: What the runtime says that it ever created, read between `before` and `live`; None where it cannot be read.
     created: int | None = None
+    #: The same, read after `live`; None where nobody asked.
+    created_after: int | None = None
 
     def sites(self) -> set[int]:
         """Every site that it names."""

@@ -130,7 +130,8 @@ class Carry:
         else:
             for reading in readings:
                 self._bound_births(reading)
-        found = {pc: baseline.bounds(pc) for pc in {pc for reading in readings for pc in reading.sites()} | self.known()}
+        sites = self.known().union(*(reading.sites() for reading in readings))
+        found = {pc: baseline.bounds(pc) for pc in sites}
         self._settle(found)
         for reading in () if begins else readings:
             self.narrow(reading, found)
@@ -190,9 +191,21 @@ class Carry:
         shift = missed.exited - missed.created
         return Told(counts[0] + missed.created, counts[1] + missed.exited, max(baseline.of(pc) + shift, 0))
 
+    def at_end(self, pc: int, counts: Count) -> Told:
+        """What is told of a site of a process that has ended before memory was read again.
+
+        What was created since is counted, and as many exits: memory showed no more living.
+        """
+        last = (self.frozen or {}).get(pc, NOTHING_TOLD)
+        since = max(counts[0] + self.missed.get(pc, NONE_MISSED).created - last.created, 0)
+        return Told(last.created + since, last.exited + since, last.baseline)
+
     def _begin(self, reading: Reading, found: Callable[[int], Interval]) -> None:
         self.fresh = False
-        self.births = None if self._gap else births_of(reading)
+        self.births = births_of(reading)
+        if self._gap:  # what was created while memory was read may be among what is taken to have lived before
+            most = reading.created_after
+            self.births = None if most is None else (0, most - _sum(reading.before))
         for pc in reading.sites() | self.known():
             low, high = (max(end, 0) for end in found(pc))
             self.before[pc] = Before(low, high, low)

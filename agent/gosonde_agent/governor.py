@@ -8,6 +8,8 @@ import time
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
+from gosonde.clock import steady_unix_nano
+
 from gosonde_agent.budget import Budget
 from gosonde_agent.levels import Level, Reason
 from gosonde_agent.metering import PPM, WINDOW_SECONDS, Meter
@@ -74,6 +76,13 @@ def _worst(loads: Sequence[Load]) -> Load:
     return max(loads, key=lambda load: load.full / load.allowed)
 
 
+def _unknown_seconds(process: GoProcess) -> float:
+    """How long a process has run at its level."""
+    steps = process.description.steps
+    since = max(process.description.counted_since_unix_nano, steps[-1].at_unix_nano if steps else 0)
+    return (steady_unix_nano() - since) / 1e9
+
+
 ORDER = (Level.MEMORY, Level.CREATION, Level.FULL)
 
 
@@ -98,19 +107,33 @@ class Governor:
         Args:
             steady: The processes that have gone on to pay more than any process may for LOOK_SECONDS.
         """
-        loads = [load for process in processes if (load := self._load(process, steady)) is not None]
-        if not loads:
-            return None
+        found = [(process, self._load(process, steady)) for process in processes]
+        loads = [load for _, load in found if load is not None]
+        unknown = [_unknown_seconds(process) for process, load in found if load is None]
         state = self._states.setdefault(number, _State())
         lasting = [load for load in loads if load.lasts]
         dearest = _worst(lasting) if lasting else None
         if dearest and (lower := dearest.fits(1.0)) in ORDER[: ORDER.index(level)]:
             return self._down(state, Decision(lower, Reason.BUDGET, dearest.ppm))
-        worst = _worst(loads)
-        if len(loads) < len(processes) or (higher := worst.fits(UP_SHARE)) not in ORDER[ORDER.index(level) + 1 :]:
+        higher = self._higher(level, loads, unknown)
+        if higher is None:
             state.calm_since = None
             return None
-        return self._up(state, Decision(higher, Reason.RECOVERED, worst.ppm))
+        return self._up(state, higher)
+
+    def _higher(self, level: Level, loads: Sequence[Load], unknown: Sequence[float]) -> Decision | None:
+        """The step up that would cost little; `unknown` has since when nobody knows what a process would pay, in s.
+
+        A process that has just come does not hold up the others, nor does one about which nothing can be known.
+        """
+        if any(UP_SECONDS <= seconds < MOST_UP_SECONDS for seconds in unknown):
+            return None
+        if not loads:
+            is_hopeless = level is Level.MEMORY and any(seconds >= MOST_UP_SECONDS for seconds in unknown)
+            return Decision(Level.CREATION, Reason.RECOVERED, 0) if is_hopeless else None
+        worst = _worst(loads)
+        higher = worst.fits(UP_SHARE)
+        return Decision(higher, Reason.RECOVERED, worst.ppm) if higher in ORDER[ORDER.index(level) + 1 :] else None
 
     def allowed_ns(self, exe: str, cpu_ns: int, seconds: float) -> float:
         """What probes may cost a program that takes so much CPU time in so long."""

@@ -313,13 +313,16 @@ class Monitor:
         if not process.has_ended:
             process.description = replace(process.description, ended_unix_nano=at + monotonic_to_unix_nano())
 
-    def _end_those_gone(self) -> None:
-        """Marks what runs no more. Counters that are read after this are final for what it marked."""
+    def _end_those_gone(self) -> bool:
+        """Marks what runs no more, and whether there was any. What is read after this is final for what it marked."""
+        ended = False
         self._turn = (self._turn + 1) % TURNS
         for (pid, epoch), process in self._processes.items():
             is_asked = (pid, epoch) in self._exits or pid % TURNS == self._turn
             if is_asked and not process.has_ended and procfs.has_ended(pid, process.key.start_ticks):
                 self._end(process, self._exits.get((pid, epoch), time.monotonic_ns()))
+                ended = True
+        return ended
 
     # --- reading memory ----------------------------------------------------------------------------------------------
 
@@ -330,6 +333,10 @@ class Monitor:
     def reading_due_in(self) -> float:
         """Seconds until the memory of a process is due to be read, as far as is known now."""
         return self._reconciler.due_in()
+
+    def rest_readings(self, seconds: float) -> None:
+        """Has no reading be due for so long that is not urgent."""
+        self._reconciler.rest(seconds)
 
     def forget_binaries(self) -> None:
         """Forgets what can be found out again of files when memory is read next."""
@@ -414,13 +421,14 @@ class Monitor:
 
     def may_sleep(self) -> bool:
         """Whether nothing happens, and whatever does next makes the source's `event_fd` readable."""
-        return self.is_quiet and not self.is_closing and self._quiet.begin()
+        return self.is_quiet and not self.is_closing and not self._attachments.is_leaving and self._quiet.begin()
 
     # --- telling -----------------------------------------------------------------------------------------------------
 
     def observe(self) -> Observation:
         """Everything that is known now. A process that has ended appears one last time, with its final totals."""
-        self._end_those_gone()
+        if self._end_those_gone():
+            self.poll()  # its last stops of the world: when its totals have been told, nobody asks for them any more
         self._quiet.look()
         counters = self._source.counters()
         for image in counters.sites:

@@ -62,9 +62,11 @@ class GoProcess:
 
     def told(self, totals: Sequence[SiteTotal]) -> dict[int, Told]:
         """What is told of each site when the counters say `totals`, by link-time pc."""
-        if self.carry is not None and self.carry.frozen is not None:
+        if self.carry is not None and self.carry.frozen is not None and not self.has_ended:
             return self.carry.frozen
         counts = self.counts(totals)
+        if self.carry is not None and self.carry.frozen is not None:
+            return {pc: self.carry.at_end(pc, counts.get(pc, NOTHING)) for pc in {*counts, *self.carry.known()}}
         if self.carry is not None:
             pcs = {*counts, *self.baseline.shown(), *self.carry.known()}
             return {pc: self.carry.after(pc, counts.get(pc, NOTHING), self.baseline) for pc in pcs}

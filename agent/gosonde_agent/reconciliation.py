@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -42,6 +42,8 @@ LARGEST_SHARE = 0.01
 BELOW_FULL_SECONDS = 2.0
 #: How long it is not read when no probe was hit between two readings that agree with the counters; a hit ends that.
 REST_SECONDS = 600.0
+#: After so many visits that failed, a process that was not always probed is told without its memory.
+VISITS_IN_VAIN = 3
 #: What a loss counter goes up to: a process can make up disagreements without end.
 LARGEST_LOSS = 1 << 62
 #: Kernel losses that make the events say too little.
@@ -72,6 +74,7 @@ class Scan:
         wanted: How many readings to make, as far as VISIT_SECONDS allow.
         pause_seconds: Between two of them.
         first: Whether the process waits for its baseline, or for the first figures at its level.
+        urgent: Whether what is told of the process depends on it: it is the first, or the probes do not see everything.
     """
 
     process: GoProcess
@@ -82,13 +85,13 @@ class Scan:
     generation: int
     pause_seconds: float
     first: bool
+    urgent: bool
     bias: int = 0
     heaps: HeapReader | None = None
     readings: list[Reading] = field(default_factory=list)
     totals: list[TotalsReading] = field(default_factory=list)
     starts: dict[int, int] = field(default_factory=dict)
     losses: Mapping[str, int] = field(default_factory=dict)
-    seconds: float = 0.0
     cpu_seconds: float = 0.0
     has_ended: bool = False
     error: GosondeError | None = None
@@ -102,14 +105,13 @@ class Scan:
                 self.heaps = target.heap_reader()
                 self._read(target)
                 while self._wants_more() and time.monotonic() - began < VISIT_SECONDS:
-                    time.sleep(self.pause_seconds)
+                    self._pause()
                     self._read(target)
         except GosondeError as error:
             self.error = error
         except Exception as error:  # a fault of ours in reading what others control must not end the agent
             log.exception("memory could not be read", pid=self.image.tgid)
             self.error = GosondeError(f"reading memory failed: {type(error).__name__}: {error}")
-        self.seconds = time.monotonic() - began - self.pause_seconds * max(len(self.readings) - 1, 0)
         self.cpu_seconds = time.thread_time() - cpu_began
         self.has_ended = True
 
@@ -118,7 +120,22 @@ class Scan:
         newest = self.readings[-1]
         quiet = newest.before == newest.after and self.process.baseline.agrees(newest)
         agrees = all(self.process.totals.agrees(reading) for reading in self.totals[-1:])
-        return len(self.readings) < self.wanted and not (quiet and agrees)
+        return len(self.readings) < self.wanted and not (quiet and agrees and not self._stands_alone())
+
+    def _stands_alone(self) -> bool:
+        """Whether only the newest reading says what it says of a process of which nothing else is known.
+
+        A thread may have been interrupted between a probe and its goroutine's place in memory, where a probe was hit.
+        """
+        *earlier, newest = self.readings
+        repeats = any(one.live == newest.live and one.after == newest.before for one in earlier)
+        return not self.process.baseline.known and bool(newest.before) and not repeats
+
+    def _pause(self) -> None:
+        """Between two readings: those of a busy process follow each other, unless one is to check the other."""
+        newest = self.readings[-1]
+        checks = newest.before == newest.after and self._stands_alone()
+        time.sleep(max(self.pause_seconds, LATER_PAUSE_SECONDS if checks else 0.0))
 
     def _read(self, target: Target) -> None:
         before = self._counts()
@@ -135,9 +152,13 @@ class Scan:
             foreign.append(block.foreign)
         after = self._counts()
         live.pop(0, None)  # threads that C made have no go statement
-        totals = totals.without(np.concatenate(foreign)) if totals else None
+        every = np.concatenate(foreign)
+        totals = totals.without(every) if totals else None
         self.losses = self.source.losses()
-        reading = Reading(before, live, after, totals.created if totals else None)
+        later = _totals(target) if self.process.carry is not None and self.process.carry.fresh else None
+        later = later.without(every) if later else None
+        created = totals.created if totals else None
+        reading = Reading(before, live, after, created, later.created if later else None)
         self.readings.append(reading)
         if totals:
             self.totals.append(TotalsReading.of(reading, totals))
@@ -166,35 +187,43 @@ class Reconciler:
         self._known = KnownBinaries()
         self._plans: dict[Image, Plan] = {}
         self._lost: dict[str, int] = {}
+        self._rests_until = 0.0
         self.losses = dict.fromkeys(MEMORY_LOSSES, 0)
 
     def next(self) -> Scan | None:
         """What has been due to be read for longest, if anything is: where not all can be in time, all are in turn."""
         self._forget_ended()
         now = time.monotonic()
-        due = [
-            (at, process, image)
-            for process in self._processes
-            if (image := process.image) is not None and (at := self._planned(process, image, now)) <= now
-        ]
+        due = [(due, process, image) for due, ready, process, image in self._planned(now) if max(due, ready) <= now]
         if not due:
             return None
-        _at, process, image = min(due, key=lambda one: one[0])
+        _due, process, image = min(due, key=lambda one: one[0])
         plan = self._plans[image]
         wanted = self._wanted(process, plan)
         plan.due = float("inf")
         finds = wanted == FIRST_READINGS
         pause = 0.0 if finds else LATER_PAUSE_SECONDS
         first = finds or not plan.visits
-        return Scan(process, image, self._source, self._known, wanted, process.generation, pause, first)
+        urgent = self._is_urgent(process, plan)
+        return Scan(process, image, self._source, self._known, wanted, process.generation, pause, first, urgent)
 
-    def _planned(self, process: GoProcess, image: Image, now: float) -> float:
-        """When a process is to be read; infinity while it cannot be or need not be."""
-        if process.has_ended:
-            return float("inf")
-        plan = self._plans.setdefault(image, Plan(now + (self._pause if process.baseline.known else 0.0)))
-        reads = self._wanted(process, plan) and not self._source.is_closing(image.binary)
-        return self._due(image, plan) if reads else float("inf")
+    def rest(self, seconds: float) -> None:
+        """No reading that is not urgent is due for so long, because one has taken its time."""
+        self._rests_until = time.monotonic() + seconds
+
+    def _is_urgent(self, process: GoProcess, plan: Plan) -> bool:
+        return process.level is not Level.FULL or not plan.visits or self._wanted(process, plan) == FIRST_READINGS
+
+    def _planned(self, now: float) -> Iterator[tuple[float, float, GoProcess, Image]]:
+        """(when it is due, when there is time for it, process, image) of all that can and need be read."""
+        for process in self._processes:
+            if process.image is None or process.has_ended:
+                continue
+            first = now + (self._pause if process.baseline.known else 0.0)
+            plan = self._plans.setdefault(process.image, Plan(first))
+            if self._wanted(process, plan) and not self._source.is_closing(process.image.binary):
+                ready = now if self._is_urgent(process, plan) else self._rests_until
+                yield self._due(process.image, plan), ready, process, process.image
 
     def _wanted(self, process: GoProcess, plan: Plan) -> int:
         """How many readings the next visit makes; 0 for none."""
@@ -212,8 +241,8 @@ class Reconciler:
 
     def due_in(self) -> float:
         """Seconds until a process is due, as far as is known now."""
-        due = (self._due(image, plan) for image, plan in self._plans.items())
-        return min(due, default=float("inf")) - time.monotonic()
+        now = time.monotonic()
+        return min((max(due, ready) for due, ready, _, _ in self._planned(now)), default=float("inf")) - now
 
     def _due(self, image: Image, plan: Plan) -> float:
         return plan.due if self._meter.hits(image) != plan.hits else max(plan.due, plan.rested)
@@ -244,7 +273,7 @@ class Reconciler:
         below = scan.process.level is not Level.FULL
         hurries = not below and scan.process.baseline.uncertain and plan.visits < FIRST_VISITS and not scan.error
         pause = 0.0 if hurries else BELOW_FULL_SECONDS if below else self._pause
-        plan.due = time.monotonic() + max(pause, scan.seconds / (FIRST_SHARE if hurries else LARGEST_SHARE))
+        plan.due = time.monotonic() + max(pause, scan.cpu_seconds / (FIRST_SHARE if hurries else LARGEST_SHARE))
         rests = agrees and not below and not hurries and plan.hits == hits_before
         plan.rested = time.monotonic() + REST_SECONDS if rests else 0.0
 
@@ -274,6 +303,10 @@ class Reconciler:
             plan.failed = True
             self.losses["baselines_unread"] += 1
             log.info("memory not read", pid=scan.image.tgid, reason=str(scan.error))
+        process, carry = scan.process, scan.process.carry
+        stuck = process.level is Level.FULL and carry is not None and carry.frozen is not None
+        if stuck and carry is not None and plan.visits >= VISITS_IN_VAIN:
+            process.baseline = carry.go_on()
 
     def _disagree(self, scan: Scan, grown: int, totals: Mapping[str, int]) -> None:
         lost = [name for name in CAUSES if scan.losses.get(name, 0) > self._lost.get(name, 0)]

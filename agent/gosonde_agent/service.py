@@ -214,7 +214,11 @@ class _Agent:
             await self._unless_held_up(self._read(scan), LONGEST_READING_SECONDS)
             if not scan.has_ended:
                 log.warning("reading memory is held up, and others are read meanwhile", pid=scan.image.tgid)
-            await asyncio.sleep(self._config.own_budget.pause_after_reading(scan.cpu_seconds, first=scan.first))
+            pause = self._config.own_budget.pause_after_reading(scan.cpu_seconds, first=scan.first)
+            if scan.urgent:
+                await asyncio.sleep(pause)
+            else:
+                self._monitor.rest_readings(pause)
 
     async def _read(self, scan: Scan) -> None:
         await in_thread(scan.run)

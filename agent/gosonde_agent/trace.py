@@ -1,10 +1,14 @@
 """Watches one process for a while, with no collector: what `gosonde trace` does."""
 
+import contextlib
 import glob
+import signal
 import subprocess
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from types import FrameType
 
 from gosonde.errors import UsageError
 
@@ -159,22 +163,37 @@ def _watch(
 ) -> Trace:
     """Observes in steps; Ctrl-C ends it early with what was seen."""
     end = time.monotonic() + duration
-    try:
+    with _interruptible() as interrupted:
         while is_running() and not trace.has_ended and (left := end - time.monotonic()) > 0:
-            time.sleep(min(STEP_SECONDS, left))
+            if interrupted.wait(min(STEP_SECONDS, left)):
+                break
             _observe(monitor, trace, pid)
             on_step(duration - max(end - time.monotonic(), 0), trace)
-    except KeyboardInterrupt:
-        pass
-    for _ in range(
-        2
-    ):  # a process that ended before it was looked at is learnt of in the first, and final in the second
+    # A process that ended before it was looked at is learnt of in the first, and final in the second.
+    for _ in range(2):
         if not trace.has_ended:
             _observe(monitor, trace, pid)
     if trace.process is None:
         raise NoSuchProcessError("no process ran the program while it was traced")
     _match_pauses(monitor, trace)
     return trace
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[threading.Event]:
+    """An event that Ctrl-C sets, so that no step is left in its middle; a second Ctrl-C does what it did before."""
+    event, before = threading.Event(), signal.getsignal(signal.SIGINT)
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        event.set()
+        signal.signal(signal.SIGINT, before)
+
+    if before is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield event
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _match_pauses(monitor: Monitor, trace: Trace) -> None:

@@ -82,12 +82,12 @@ async def _serve(config: CollectorConfig, reload: Reload, store: Store) -> None:
         access = Access(config, telemetry)
         ingest = IngestService(store, committer, access, telemetry, snapshots=snapshots)
         query = QueryService(store, asking, analyst, telemetry, snapshots=snapshots)
+        _on_signals(stopping, lambda: _reload(routine, store, reload))
         servicer = await stack.enter_async_context(_listening(config, ingest, query, access, telemetry))
         await stack.enter_async_context(_running(_watch_room(store, servicer), stopping))
         if config.http:
             http = MetricsServer(config.http, telemetry.registry, lambda: [reason] if (reason := store.room()) else [])
             stack.callback(http.close)
-        _on_signals(stopping, lambda: _reload(routine, store, reload))
         notifier.ready(f"listening on {config.listen}")
         log.info("collector started", listen=config.listen, data=str(config.data))
         await stopping.wait()

@@ -126,7 +126,7 @@ def test_a_stop_takes_the_probes_out_and_leaves_nothing(system: BootedSystem) ->
     executable = go_programs.build("churn")
     points = ask(system, "inspect", str(executable))["probes"]
     with running_program(system) as (program, pid):
-        clean = code_at(points, child_of(program))
+        clean = code_in(executable, points)
         eventually(lambda: exited(system, pid) != [] or answer(program, "run 1") == "", "the program is counted")
         assert code_at(points, child_of(program)) != clean, "the probes are there"
         system.run("systemctl", "stop", AGENT, COLLECTOR)
@@ -135,6 +135,11 @@ def test_a_stop_takes_the_probes_out_and_leaves_nothing(system: BootedSystem) ->
     for unit in (AGENT, COLLECTOR):
         assert (system.property(unit, "ActiveState"), system.property(unit, "Result")) == ("inactive", "success")
     assert not system.run("find", "/run/gosonde", "-type", "s", check=False).startswith("/run")
+
+
+def code_in(executable: Path, points: list[dict[str, Any]]) -> list[bytes]:
+    code = executable.read_bytes()
+    return [code[point["file_offset"] :][:1] for point in points]
 
 
 def code_at(points: list[dict[str, Any]], pid: int) -> list[bytes]:

@@ -43,7 +43,7 @@ def collector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CollectorPro
                 )
                 seen.park_counters.MergeFrom(PARKS)
                 agent.observe(sequence, seen)
-            assert eventually(client, "opened")
+            assert eventually(client, "opened", live=2_500)
         yield running
 
 

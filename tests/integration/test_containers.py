@@ -2,7 +2,6 @@
 
 import shutil
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -112,6 +111,7 @@ def test_an_inode_that_another_build_reuses_is_another_binary(tmp_path: Path) ->
                 assert watch.process(program.pid).go_version == f"go{version}"
             executable.unlink()
             watch.observe_until_ended(program.pid)
+            watch.let_go()
     assert len(set(numbers)) < len(numbers), "this file system never gave an inode out again: it shows nothing"
 
 
@@ -155,7 +155,6 @@ def test_a_file_whose_mode_changes_is_counted_exactly_and_has_its_probes_once_in
 def test_a_file_system_can_be_unmounted_soon_after_its_last_process_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(attachments, "IDLE_SECONDS", 0.2)
     with mounted("tmpfs", tmp_path / "small", "size=64m") as folder, watching(exe="*/churn") as watch:
         executable = copy_of_churn(folder / "churn")
         with GoProgram(executable) as program:
@@ -167,6 +166,7 @@ def test_a_file_system_can_be_unmounted_soon_after_its_last_process_ended(
         assert subprocess.run(["umount", str(folder)], check=False, stderr=subprocess.DEVNULL).returncode, (
             "probes are in"
         )
-        time.sleep(0.3)
+        monkeypatch.setattr(attachments, "IDLE_SECONDS", 0.0)
         watch.observe()
+        watch.let_go()
         subprocess.run(["umount", str(folder)], check=True)

@@ -64,6 +64,7 @@ def test_cycles_that_are_followed_print_what_gctrace_prints(tmp_path: Path) -> N
             for _ in range(5):
                 program.ask("gc 1")
                 lines += _line_within(follower, PATIENCE_S)
+            program.ask("memstats")  # waits until the last line is written
             program.kill()
             assert follower.wait(PATIENCE_S) == 0
     printed = [line for line in trace.read_text().splitlines() if re.match(r"gc \d+ @", line)]

@@ -146,6 +146,19 @@ def test_a_step_before_memory_was_first_read_takes_no_goroutine_from_before_for_
         assert totals(monitor.observe()) == (15_000, 15_000, 0)
 
 
+def test_a_step_before_the_first_observation_names_the_sites_of_a_position_independent_program(
+    go_program: Start,
+) -> None:
+    program = go_program("deep", buildmode="pie")
+    with unread(program.pid, HitCosts()) as monitor:
+        answer = program.ask("run 200")
+        monitor.switch(program.pid, on=False)
+        rows = {row.site.function: (row.created, row.exited) for row in monitor.observe().site_counts}
+    assert rows["main.spawn"] == (answer["dive"], answer["dive"])
+    assert rows["main.dive"] == (answer["level"], answer["level"])
+    assert "" not in rows
+
+
 def test_memory_is_read_in_turn_where_there_is_no_time_to_read_all_as_often(go_program: Start) -> None:
     pids = sorted(go_program("churn").pid for _ in range(3))
     with unread(pids[0], HitCosts(), Selection(pids=frozenset(pids))) as monitor:
@@ -158,11 +171,27 @@ def test_memory_is_read_in_turn_where_there_is_no_time_to_read_all_as_often(go_p
     assert sorted(turns[:3]) == sorted(turns[3:]) == pids
 
 
+def test_a_dear_reading_of_one_process_does_not_keep_those_below_full_waiting(go_program: Start) -> None:
+    pids = sorted(go_program("churn").pid for _ in range(2))
+    with unread(pids[0], HitCosts(), Selection(pids=frozenset(pids))) as monitor:
+        monitor.watch(pids[1])
+        monitor.observe()
+        monitor.read_due()
+        monitor.rest_readings(1_000)
+        assert monitor.reading_due_in() > 100
+        monitor.switch(pids[1], on=False)
+        wait_until_closed(monitor)
+        assert monitor.reading_due_in() <= 0
+        assert read_next(monitor) == pids[1]
+        assert monitor.next_reading() is None or pids == []
+
+
 def read_next(monitor: Monitor) -> int:
     """Reads one process, and takes more than half of the time after which it is due again; its pid."""
     scan = monitor.next_reading()
     assert scan is not None
     scan.run()
+    scan.cpu_seconds = 0.0  # a slow machine is no reason to read a process less often here
     monitor.take_reading(scan)
     time.sleep(0.6 * BELOW_FULL_SECONDS)
     return scan.image.tgid

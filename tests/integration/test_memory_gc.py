@@ -30,6 +30,7 @@ def test_every_cycles_line_equals_gctraces(version: str, stripped: bool, tmp_pat
                 last = target.gc().last
             assert last is not None
             lines.append(last.gctrace())
+        program.ask("memstats")  # waits until the last line is written
     printed = [line for line in trace.read_text().splitlines() if re.match(r"gc \d+ @", line)]
     assert [line for line in printed if line in lines] == printed
     assert lines == printed

@@ -11,9 +11,15 @@ from pathlib import Path
 
 import pytest
 from gosonde.errors import GosondeError
+from gosonde_agent.discovery import procfs
+from gosonde_agent.errors import UnreadableFileError
 from gosonde_agent.golang.buildinfo import parse_version
 from gosonde_agent.golang.layouts import layout_of
+from gosonde_agent.sources.memory.errors import ImplausibleMemoryError
+from gosonde_agent.sources.memory.reader import ProcessMemory
 from gosonde_agent.sources.memory.target import opened
+
+from tests.go_programs import GoProgram
 
 SOURCE = Path(__file__).parents[1] / "fixtures" / "c" / "hostile.c"
 GOSONDE = str(Path(sys.executable).with_name("gosonde"))
@@ -159,3 +165,32 @@ def test_an_end_while_it_is_read_is_a_typed_error(program: Path) -> None:
                 list(target.blocks(stacks=False))
         with pytest.raises(GosondeError), opened(pid):
             pass
+
+
+def test_more_goroutines_than_can_have_been_created_are_refused(go_program: Callable[..., GoProgram]) -> None:
+    program = go_program("churn", version=VERSION.removeprefix("go"))
+    with opened(program.pid) as target:
+        assert target.totals().created < 1_000
+        at = (
+            target.runtime.addresses.sched
+            + target.runtime.bias
+            + layout_of(parse_version(VERSION)).offset("schedt", "goidgen")
+        )
+        with Path(f"/proc/{program.pid}/mem").open("r+b", buffering=0) as memory:
+            memory.seek(at)
+            memory.write((1 << 63).to_bytes(8, "little"))
+        with pytest.raises(ImplausibleMemoryError, match=r"claims 9223372036854775\d{3} goroutines created"):
+            target.totals()
+
+
+def test_a_file_that_cannot_be_opened_costs_one_target() -> None:
+    """The agent may have no descriptor left, or the file's file system may not answer."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, before[1]))
+    try:
+        with pytest.raises(UnreadableFileError, match="Too many open files"), procfs.executable(os.getpid()):
+            pass
+        with pytest.raises(UnreadableFileError, match="Too many open files"):
+            ProcessMemory(os.getpid())
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)

@@ -1,5 +1,6 @@
 """Parks are counted in short windows: the estimate holds what the program itself counts, and no probe stays behind."""
 
+import functools
 import os
 import signal
 import threading
@@ -64,12 +65,18 @@ def one_window(monitor: Monitor) -> None:
     monitor.take_parking(parking)
 
 
+@functools.cache
+def park_point(executable: Path) -> int:
+    """Where the park probe goes; found once, so that whoever polls for the probe misses no window."""
+    with procfs.file(str(executable)) as (fd, path):
+        return binary.load(fd, path).points["parked"].vaddr
+
+
 def has_park_probe(program: GoProgram) -> bool:
     """Whether the byte where the park probe goes is an int3 in the program's memory."""
-    with procfs.executable(program.pid) as (fd, path):
-        point = binary.load(fd, path).points["parked"]
-    with Path(f"/proc/{program.pid}/mem").open("rb") as memory:
-        memory.seek(point.vaddr)
+    process = Path(f"/proc/{program.pid}")
+    with (process / "mem").open("rb") as memory:
+        memory.seek(park_point((process / "exe").readlink()))
         return memory.read(1) == b"\xcc"
 
 

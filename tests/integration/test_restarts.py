@@ -50,8 +50,10 @@ def run(agent: AgentStream, sequence: int, pid: int, began_s_ago: int) -> int:
     began = time.time_ns() - began_s_ago * SECOND
     for second in range(1, RUN_S + 1):
         taken = began + second * SECOND
-        counts = [(42, PER_SECOND * second, 0)]
-        agent.observe(sequence, observation(counts, taken_unix_nano=taken, pid=pid, started_s_ago=began_s_ago))
+        seen = observation([(42, PER_SECOND * second, 0)], taken_unix_nano=taken, pid=pid, started_s_ago=began_s_ago)
+        # However long the sending takes, the process began once.
+        seen.processes[0].started_unix_nano = seen.processes[0].counted_since_unix_nano = began
+        agent.observe(sequence, seen)
         sequence += 1
     return sequence
 

@@ -164,6 +164,11 @@ def test_the_rules_of_a_running_agent_act_on_sighup(tmp_path: Path, go_program: 
             with collector.client() as client:
                 return client.processes("", program.pid)
 
+        def spawned(program: GoProgram) -> list[tuple[int, int]]:
+            with collector.client() as client:
+                rows = [row for row in client.sites("", program.pid) if row.function == "main.spawn"]
+            return sorted((row.created, row.exited) for row in rows)
+
         try:
             eventually(lambda: agent.counted(meant.pid) >= 0 and agent.counted(denied.pid) >= 0)
             for program in (meant, denied):
@@ -182,8 +187,6 @@ def test_the_rules_of_a_running_agent_act_on_sighup(tmp_path: Path, go_program: 
             denied.ask("run 7")
             eventually(lambda: agent.shown(denied.pid, "main.spawn") == (7, 7))
             eventually(lambda: sorted(row.level for row in stored(denied)) == ["full", "refused"])
-            with collector.client() as client:
-                rows = [row for row in client.sites("", denied.pid) if row.function == "main.spawn"]
-            assert sorted((row.created, row.exited) for row in rows) == [(7, 7), (100, 100)]
+            eventually(lambda: spawned(denied) == [(7, 7), (100, 100)])
         finally:
             agent.kill()

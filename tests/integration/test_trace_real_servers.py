@@ -1,7 +1,8 @@
 """`gosonde trace` on servers that nobody here wrote, held against their own goroutine profiles."""
 
+import contextlib
 import json
-import os
+import re
 import signal
 import socket
 import subprocess
@@ -12,9 +13,6 @@ from pathlib import Path
 
 import psutil
 import pytest
-from gosonde_agent.golang import binary
-from gosonde_agent.golang.elf import ElfImage
-from gosonde_agent.sources.memory.bias import load_bias
 
 from tests.integration import test_goroutines_real_servers as servers
 from tests.integration.test_real_binaries import CONNECTIONS, GOSONDE, idle_connections, is_systems, profiled
@@ -22,6 +20,9 @@ from tests.real_binaries import Http, running
 
 pytestmark = pytest.mark.usefixtures("ebpf")
 
+
+#: On the creation and the exit of a goroutine, on a stop of the world, its end, and mark termination.
+PROBES = 5
 
 #: (command, port that it listens on, port of its pprof), in a folder.
 Server = Callable[[Path], tuple[Sequence[str], int, int]]
@@ -35,7 +36,7 @@ def test_trace_counts_what_a_server_counts_itself(server: Server, tmp_path: Path
         traced = [str(GOSONDE), "trace", "--json", "--pid", str(pid), "--duration", "5m"]
         trace = stack.enter_context(subprocess.Popen(traced, stdout=subprocess.PIPE, text=True))
         stack.callback(trace.kill)
-        wait_for_probes(pid, trace)
+        wait_for_probes(trace)
         stack.enter_context(idle_connections(port))
         for _ in range(CONNECTIONS):
             socket.create_connection(("127.0.0.1", port)).close()
@@ -78,13 +79,16 @@ def steady(count: Callable[[], int], at_least: int = 0) -> int:
     pytest.fail(f"the server's goroutines never stood still: {last}")
 
 
-def wait_for_probes(pid: int, trace: "subprocess.Popen[str]") -> None:
-    """Waits until the process's code has a probe where goroutines are created."""
-    path = Path(f"/proc/{pid}/exe")
-    with path.open("rb") as file, Path(f"/proc/{pid}/mem").open("rb", buffering=0) as memory:
-        known = binary.load(file.fileno(), str(path))
-        address = known.points["created"].vaddr + load_bias(pid, file.fileno(), ElfImage(file.fileno()).segments)
-        code = os.pread(file.fileno(), 1, known.file_offsets["created"])
-        while os.pread(memory.fileno(), 1, address) == code:
-            assert trace.poll() is None
-            time.sleep(0.05)
+def wait_for_probes(trace: "subprocess.Popen[str]") -> None:
+    """Waits until every program of the trace is linked to its probe."""
+    while linked_probes(trace.pid) < PROBES:
+        assert trace.poll() is None
+        time.sleep(0.05)
+
+
+def linked_probes(pid: int) -> int:
+    count = 0
+    for descriptor in Path(f"/proc/{pid}/fdinfo").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            count += re.search(r"^link_type:\s+perf", descriptor.read_text(), re.MULTILINE) is not None
+    return count

@@ -58,6 +58,12 @@ class Watch:
             time.sleep(0.02)
             self.observe()
 
+    def let_go(self) -> None:
+        """Waits until nothing is held of files whose probes were taken out."""
+        while self.monitor._attachments.is_leaving:
+            time.sleep(0.02)
+            self.monitor.poll()
+
     def counts(self, pid: int, function: str, line: int | None = None) -> tuple[int, int]:
         """(created, exited) of the go statements of a function, or of the one at a line of it."""
         rows = [

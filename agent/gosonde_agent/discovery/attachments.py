@@ -76,6 +76,11 @@ class Attachments:
         """Whether probes that were taken out can still be hit."""
         return any(self._source.is_closing(number) for number in self.numbers())
 
+    @property
+    def is_leaving(self) -> bool:
+        """Whether a file is still held whose probes were taken out: see `release_wanted`."""
+        return bool(self._leaving)
+
     def refuse(self, identity: FileIdentity, error: GosondeError) -> None:
         """Remembers why a file has no probes; the oldest refusal goes when there are too many."""
         self._refusals[identity] = error
@@ -122,27 +127,24 @@ class Attachments:
         """
         for attachment in [a for a in self._by_number.values() if a.number not in live]:
             if attachment.pid is not None or not is_meant(attachment.binary.path):
-                self._source.set_probes(attachment.number, ())
-                self._remove(attachment)
-                self._leaving.append(attachment)
+                self._leave(attachment)
 
     def keep_used(self, live: Collection[int], is_meant: IsMeant) -> None:
         """Keeps the probes of files that a process runs (`live` has their numbers) or that may be started again soon.
 
         Probes hold a file's mount, so on a file system that may be unmounted (not one of HOST_FOLDERS) they are taken
-        out IDLE_SECONDS after the file's last process was seen. Those of a file that is not meant go at once.
+        out IDLE_SECONDS after the file's last process was seen. Those of a file that is not meant go at once. Returns
+        before they are out, as `dismiss` does.
         """
         now = time.monotonic()
         for number in live:
             self._used_at[number] = now
         # A file whose mode changes or that is linked looks new, and then has probes twice: the newer ones stay.
         newest = {_inode(a): a.number for a in self._by_number.values() if a.pid is None}  # in order of their numbers
-        self.keep(
-            lambda a: (
-                a.number in live
-                or (newest.get(_inode(a)) == a.number and is_meant(a.binary.path) and self._may_start_again(a, now))
-            )
-        )
+        for attachment in [a for a in self._by_number.values() if a.number not in live]:
+            is_newest = newest.get(_inode(attachment)) == attachment.number
+            if not (is_newest and is_meant(attachment.binary.path) and self._may_start_again(attachment, now)):
+                self._leave(attachment)
 
     def _may_start_again(self, attachment: Attachment, now: float) -> bool:
         if attachment.pid is not None or procfs.links(attachment.fd) == 0:
@@ -161,6 +163,11 @@ class Attachments:
         self.keep(lambda _attachment: False)
         while self._leaving:
             self._give_back(self._leaving.pop())
+
+    def _leave(self, attachment: Attachment) -> None:
+        self._source.set_probes(attachment.number, ())
+        self._remove(attachment)
+        self._leaving.append(attachment)
 
     def _remove(self, attachment: Attachment) -> None:
         self._used_at.pop(attachment.number, None)

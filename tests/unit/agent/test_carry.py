@@ -61,7 +61,7 @@ class World:
         live = {site: self.created[site] - self.exited[site] for site in SITES}
         for work in during[2 * parts :]:
             self.work(*work)
-        reading = Reading(before, live, self.counts(), created_by_runtime)
+        reading = Reading(before, live, self.counts(), created_by_runtime, sum(self.created.values()))
         carry = self.process.carry
         if carry is not None and self.process.level is not Level.FULL:
             carry.take(reading, self.process.level)
@@ -256,6 +256,18 @@ def test_without_memory_totals_go_on_from_what_was_told_at_the_step_up() -> None
     assert it.process.carry is not None
     it.process.baseline = it.process.carry.go_on()
     assert it.process.told(it.totals())[site] == (105, 42, 0)
+    assert not it.process.precise
+
+
+def test_a_process_that_ends_before_memory_was_read_is_told_with_all_that_its_probes_saw() -> None:
+    site = SITES[0]
+    it = world()
+    it.work(site, 100, 40)
+    it.step(Level.CREATION)
+    it.work(site, 1000, 990)
+    assert it.process.told(it.totals())[site] == (100, 40, 0)
+    it.process.description = replace(it.process.description, ended_unix_nano=1)
+    assert it.process.told(it.totals())[site] == (1100, 1040, 0)
     assert not it.process.precise
 
 

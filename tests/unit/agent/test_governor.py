@@ -4,9 +4,10 @@ from collections import deque
 from collections.abc import Container
 
 import pytest
+from gosonde.clock import steady_unix_nano
 from gosonde_agent.budget import Budget
 from gosonde_agent.carry import Carry
-from gosonde_agent.governor import UP_SECONDS, Governor
+from gosonde_agent.governor import MOST_UP_SECONDS, UP_SECONDS, Governor
 from gosonde_agent.hit_costs import HitCosts
 from gosonde_agent.levels import Level
 from gosonde_agent.metering import Account, Meter, Sample
@@ -68,6 +69,46 @@ def test_what_goes_on_is_a_reason_to_step_however_little_it_is() -> None:
     least = Hits(created=550, exited=550)
     assert decided(Level.FULL, least, cpu_ns=0) is None
     assert decided(Level.FULL, least, cpu_ns=0, steady={IMAGE}) is Level.CREATION
+
+
+def decided_beside(unknown_for: float) -> Level | None:
+    """The level that a calm file at level memory steps to when nobody knows what one process of it would pay."""
+    processes = []
+    for pid in (1, 2):
+        since = steady_unix_nano() - round(unknown_for * 1e9)
+        key = ProcessKey("", pid, 0, 1)
+        description = Process(key, "", "", "", 0, since, counted_from_start=True, level=Level.MEMORY)
+        processes.append(GoProcess(Image(pid, 0, 1), None, description))
+    processes[0].carry = Carry((0, 0))
+    processes[0].carry.creations_per_second = 0.0
+    governor = Governor(Budget(0.03), Charged(Hits(), SECOND))
+    governor.decide(1, Level.MEMORY, processes, ())
+    for state in governor._states.values():
+        state.calm_since = -UP_SECONDS if state.calm_since else None
+    decision = governor.decide(1, Level.MEMORY, processes, ())
+    return decision.level if decision else None
+
+
+def test_a_process_that_has_just_come_does_not_hold_up_the_others_of_its_file() -> None:
+    assert decided_beside(UP_SECONDS / 2) is Level.FULL
+
+
+def test_a_process_of_which_nothing_is_known_yet_holds_up_the_others_but_not_for_good() -> None:
+    assert decided_beside(2 * UP_SECONDS) is None
+    assert decided_beside(MOST_UP_SECONDS) is Level.FULL
+
+
+def test_where_memory_tells_nothing_a_step_up_is_tried_after_a_long_time() -> None:
+    description = Process(ProcessKey("", 1, 0, 1), "", "", "", 0, 0, counted_from_start=True, level=Level.MEMORY)
+    process = GoProcess(IMAGE, None, description)
+    governor = Governor(Budget(0.03), Charged(Hits(), SECOND))
+    assert governor.decide(1, Level.MEMORY, [process], ()) is None
+    for state in governor._states.values():
+        assert state.calm_since
+        state.calm_since = -UP_SECONDS
+    decision = governor.decide(1, Level.MEMORY, [process], ())
+    assert decision is not None
+    assert decision.level is Level.CREATION
 
 
 @pytest.mark.parametrize("level", [Level.CREATION, Level.MEMORY])

@@ -335,6 +335,7 @@ async def test_a_collector_that_does_not_answer_the_hello_or_falls_silent_is_lef
     mute, deaf, good = RecordingCollector(), RecordingCollector(), RecordingCollector()
     mute.answering.clear()
     deaf.acknowledging.clear()
+    good.answering.clear()
     limits = replace(STREAM_LIMITS, answer_seconds=0.1, acknowledge_seconds=0.1)
     async with (
         serving(mute) as first,
@@ -343,10 +344,10 @@ async def test_a_collector_that_does_not_answer_the_hello_or_falls_silent_is_lef
         running(uplink := uplink_to(first, second, third, stream_limits=limits)),
     ):
         uplink.offer(observed(ONE, site_counts=(count(ONE, 1, 1),), pauses=(pause(ONE, 0),)))
+        await eventually(lambda: bool(mute.hellos and deaf.batches))
+        good.answering.set()
         await eventually(lambda: good.totals == {(ONE.key, 1): (1, 0)})
         assert good.events == {pause(ONE, 0)}
-    assert mute.hellos
-    assert deaf.batches
 
 
 async def test_an_acknowledgement_of_what_was_never_sent_ends_the_stream() -> None:

@@ -7,10 +7,10 @@ import numpy.typing as npt
 
 from gosonde_agent.sources.memory.errors import ImplausibleMemoryError
 from gosonde_agent.sources.memory.proof import MAX_GOROUTINES, MAX_PROCESSORS
+from gosonde_agent.sources.memory.runtime import Runtime
 
 #: A million a second for nine years.
 MAX_CREATED = 1 << 48
-from gosonde_agent.sources.memory.runtime import Runtime
 
 
 @dataclass(frozen=True, slots=True)
