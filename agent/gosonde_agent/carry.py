@@ -208,7 +208,8 @@ class Carry:
             self.births = None if most is None else (0, most - _sum(reading.before))
         for pc in reading.sites() | self.known():
             low, high = (max(end, 0) for end in found(pc))
-            self.before[pc] = Before(low, high, low)
+            if high:
+                self.before[pc] = Before(low, high, low)
             self.incomplete = self.incomplete or low != high
 
     def _note_rate(self, reading: Reading) -> None:

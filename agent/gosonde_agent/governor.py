@@ -65,8 +65,9 @@ class Load:
 
 @dataclass(slots=True)
 class _State:
-    """Of one file: since when it could step up, and how long it must be able to."""
+    """Of one file: when it was last known what it pays, since when it could step up, and for how long it must."""
 
+    known_at: float
     calm_since: float | None = None
     patience: float = UP_SECONDS
     stepped_up: float = float("-inf")
@@ -76,11 +77,11 @@ def _worst(loads: Sequence[Load]) -> Load:
     return max(loads, key=lambda load: load.full / load.allowed)
 
 
-def _unknown_seconds(process: GoProcess) -> float:
-    """How long a process has run at its level."""
+def _is_awaited(process: GoProcess) -> bool:
+    """Whether what a process would pay is about to be known: it has not just come, nor gone on unknown for long."""
     steps = process.description.steps
     since = max(process.description.counted_since_unix_nano, steps[-1].at_unix_nano if steps else 0)
-    return (steady_unix_nano() - since) / 1e9
+    return UP_SECONDS <= (steady_unix_nano() - since) / 1e9 < MOST_UP_SECONDS
 
 
 ORDER = (Level.MEMORY, Level.CREATION, Level.FULL)
@@ -109,28 +110,25 @@ class Governor:
         """
         found = [(process, self._load(process, steady)) for process in processes]
         loads = [load for _, load in found if load is not None]
-        unknown = [_unknown_seconds(process) for process, load in found if load is None]
-        state = self._states.setdefault(number, _State())
+        unknown = [process for process, load in found if load is None]
+        state = self._states.setdefault(number, _State(time.monotonic()))
+        if loads:
+            state.known_at = time.monotonic()
         lasting = [load for load in loads if load.lasts]
         dearest = _worst(lasting) if lasting else None
         if dearest and (lower := dearest.fits(1.0)) in ORDER[: ORDER.index(level)]:
             return self._down(state, Decision(lower, Reason.BUDGET, dearest.ppm))
-        higher = self._higher(level, loads, unknown)
+        higher = None if any(map(_is_awaited, unknown)) else self._higher(level, loads, state)
         if higher is None:
             state.calm_since = None
             return None
         return self._up(state, higher)
 
-    def _higher(self, level: Level, loads: Sequence[Load], unknown: Sequence[float]) -> Decision | None:
-        """The step up that would cost little; `unknown` has since when nobody knows what a process would pay, in s.
-
-        A process that has just come does not hold up the others, nor does one about which nothing can be known.
-        """
-        if any(UP_SECONDS <= seconds < MOST_UP_SECONDS for seconds in unknown):
-            return None
+    def _higher(self, level: Level, loads: Sequence[Load], state: _State) -> Decision | None:
+        """The step up that would cost little, or is a try where it is never known what anything costs."""
         if not loads:
-            is_hopeless = level is Level.MEMORY and any(seconds >= MOST_UP_SECONDS for seconds in unknown)
-            return Decision(Level.CREATION, Reason.RECOVERED, 0) if is_hopeless else None
+            is_try = level is Level.MEMORY and time.monotonic() - state.known_at >= MOST_UP_SECONDS
+            return Decision(Level.CREATION, Reason.RECOVERED, 0) if is_try else None
         worst = _worst(loads)
         higher = worst.fits(UP_SHARE)
         return Decision(higher, Reason.RECOVERED, worst.ppm) if higher in ORDER[ORDER.index(level) + 1 :] else None

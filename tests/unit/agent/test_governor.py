@@ -104,6 +104,9 @@ def test_where_memory_tells_nothing_a_step_up_is_tried_after_a_long_time() -> No
     governor = Governor(Budget(0.03), Charged(Hits(), SECOND))
     assert governor.decide(1, Level.MEMORY, [process], ()) is None
     for state in governor._states.values():
+        state.known_at = -MOST_UP_SECONDS
+    assert governor.decide(1, Level.MEMORY, [process], ()) is None
+    for state in governor._states.values():
         assert state.calm_since
         state.calm_since = -UP_SECONDS
     decision = governor.decide(1, Level.MEMORY, [process], ())
