@@ -173,10 +173,10 @@ class Carry:
 
     def _bound_births(self, reading: Reading) -> None:
         """Where creations are missed: what the readings before this one told had been created when it began."""
-        if reading.created is not None and (self.creations_missed or self._gap):
+        if reading.created is not None and self.births is not None and (self.creations_missed or self._gap):
             most = reading.created - _sum(reading.before) - self._created_at_sites() - self.unattributed
-            low, high = self.births or (0, most)
-            self.births = low, min(high, most)
+            low, high = self.births
+            self.births = low, max(min(high, most), low)
 
     def _created_at_sites(self) -> int:
         return sum(site.created for site in self.missed.values())
@@ -203,9 +203,10 @@ class Carry:
     def _begin(self, reading: Reading, found: Callable[[int], Interval]) -> None:
         self.fresh = False
         self.births = births_of(reading)
-        if self._gap:  # what was created while memory was read may be among what is taken to have lived before
+        if self._gap and self.births is not None:
+            # What was created while memory was read may be among what is taken to have lived before.
             most = reading.created_after
-            self.births = None if most is None else (0, most - _sum(reading.before))
+            self.births = None if most is None else (self.births[0], most - _sum(reading.before))
         for pc in reading.sites() | self.known():
             low, high = (max(end, 0) for end in found(pc))
             if high:
