@@ -106,6 +106,7 @@ class Baseline:
     sites: dict[int, SiteBaseline] = field(default_factory=dict)
     signed: bool = False
     version: int = 0
+    _open: tuple[int, bool] | None = None
 
     def take(self, readings: Sequence[Reading]) -> int:
         """Narrows the baselines by the readings of one visit.
@@ -129,7 +130,9 @@ class Baseline:
     @property
     def uncertain(self) -> bool:
         """Whether another reading could tell more."""
-        return not self.known or any(site.low != site.high for site in self.sites.values())
+        if self._open is None or self._open[0] != self.version:
+            self._open = self.version, any(site.low != site.high for site in self.sites.values())
+        return not self.known or self._open[1]
 
     def agrees(self, reading: Reading) -> bool:
         """Whether a reading contradicts nothing that is known."""
