@@ -175,6 +175,10 @@ def _totals(target: Target) -> GoroutineTotals | None:
         return None
 
 
+def _is_urgent(process: GoProcess, plan: Plan, wanted: int) -> bool:
+    return process.level is not Level.FULL or not plan.visits or wanted == FIRST_READINGS
+
+
 class Reconciler:
     """Plans the readings of `processes`, each at most every `seconds`; 0 stops after the baselines are known."""
 
@@ -194,7 +198,11 @@ class Reconciler:
         """What has been due to be read for longest, if anything is: where not all can be in time, all are in turn."""
         self._forget_ended()
         now = time.monotonic()
-        due = [(due, process, image) for due, ready, process, image in self._planned(now) if max(due, ready) <= now]
+        due = [
+            (due, process, image)
+            for due, ready, process, image in self._planned(now)
+            if due <= now and ready <= now and not self._source.is_closing(image.binary)
+        ]
         if not due:
             return None
         _due, process, image = min(due, key=lambda one: one[0])
@@ -204,26 +212,29 @@ class Reconciler:
         finds = wanted == FIRST_READINGS
         pause = 0.0 if finds else LATER_PAUSE_SECONDS
         first = finds or not plan.visits
-        urgent = self._is_urgent(process, plan)
+        urgent = _is_urgent(process, plan, wanted)
         return Scan(process, image, self._source, self._known, wanted, process.generation, pause, first, urgent)
 
     def rest(self, seconds: float) -> None:
         """No reading that is not urgent is due for so long, because one has taken its time."""
         self._rests_until = time.monotonic() + seconds
 
-    def _is_urgent(self, process: GoProcess, plan: Plan) -> bool:
-        return process.level is not Level.FULL or not plan.visits or self._wanted(process, plan) == FIRST_READINGS
-
     def _planned(self, now: float) -> Iterator[tuple[float, float, GoProcess, Image]]:
-        """(when it is due, when there is time for it, process, image) of all that can and need be read."""
+        """(when it is due, when there is time for it, process, image) of all that need be read."""
         for process in self._processes:
-            if process.image is None or process.has_ended:
+            image = process.image
+            if image is None or process.has_ended:
                 continue
-            first = now + (self._pause if process.baseline.known else 0.0)
-            plan = self._plans.setdefault(process.image, Plan(first))
-            if self._wanted(process, plan) and not self._source.is_closing(process.image.binary):
-                ready = now if self._is_urgent(process, plan) else self._rests_until
-                yield self._due(process.image, plan), ready, process, process.image
+            plan = self._plans.get(image)
+            if plan is None:
+                plan = self._plans[image] = Plan(now + (self._pause if process.baseline.known else 0.0))
+            if wanted := self._wanted(process, plan):
+                yield (
+                    self._due(image, plan),
+                    now if _is_urgent(process, plan, wanted) else self._rests_until,
+                    process,
+                    image,
+                )
 
     def _wanted(self, process: GoProcess, plan: Plan) -> int:
         """How many readings the next visit makes; 0 for none."""
