@@ -215,10 +215,9 @@ class _Agent:
             if not scan.has_ended:
                 log.warning("reading memory is held up, and others are read meanwhile", pid=scan.image.tgid)
             pause = self._config.own_budget.pause_after_reading(scan.cpu_seconds, first=scan.first)
-            if scan.urgent:
-                await asyncio.sleep(pause)
-            else:
+            if not scan.urgent:  # what is urgent need not wait for it
                 self._monitor.rest_readings(pause)
+            await asyncio.sleep(pause if scan.urgent else min(pause, READING_PAUSE_SECONDS))
 
     async def _read(self, scan: Scan) -> None:
         await in_thread(scan.run)
