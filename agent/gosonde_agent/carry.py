@@ -8,10 +8,10 @@ sum over all sites alone, from the runtime's own count of what it created. They 
 UNATTRIBUTED.
 
 Memory is read while goroutines come and go, so it gives intervals, and the end of an interval that claims less is
-taken: nothing is ever counted that did not happen, and a moment of quiet makes every total exact. What lived before
-counting began may be known as an interval too. Where it and a reading overlap, nothing needs to have been missed, and
-from then on what they have in common is what is known. What is told between two readings is what the last one said, so
-created and exited belong to the same moment.
+taken: as long as a process runs nothing is counted that did not happen, and a moment of quiet makes every total exact.
+What lived before counting began may be known as an interval too. Where it and a reading overlap, nothing needs to have
+been missed, and from then on what they have in common is what is known. What is told between two readings is what the
+last one said, so created and exited belong to the same moment.
 """
 
 import time
@@ -77,6 +77,7 @@ class Carry:
         fresh: Counting begins with the next reading: there was none before.
         incomplete: Something was missed for good: what lived before counting began was not known for certain when
             the probes began to miss things, or memory was not read between them.
+        is_blind: What is told went on without memory, and has not been held against it since.
         creations_per_second: Between the last two readings, by the runtime's own count; None before there are two.
     """
 
@@ -88,6 +89,7 @@ class Carry:
     missed: dict[int, Missed] = field(default_factory=dict)
     fresh: bool = False
     incomplete: bool = False
+    is_blind: bool = False
     creations_per_second: float | None = None
     _gap: bool = False
     _last_created: tuple[int, float] | None = None
@@ -151,7 +153,7 @@ class Carry:
             self.missed[pc] = Missed(told.created - created, told.exited - exited)
             self.before[pc] = Before(told.baseline, told.baseline, told.baseline)
             beyond[pc] = SiteBaseline(told.live - created + exited, told.live - created + exited)
-        self.fresh, self.incomplete, self.frozen = False, True, None
+        self.fresh, self.incomplete, self.frozen, self.is_blind = False, True, None, True
         return Baseline(known=True, signed=True, sites=beyond)
 
     def narrow(self, reading: Reading, found: Mapping[int, Interval]) -> None:
@@ -194,7 +196,7 @@ class Carry:
     def at_end(self, pc: int, counts: Count) -> Told:
         """What is told of a site of a process that has ended before memory was read again.
 
-        What was created since is counted, and as many exits: memory showed no more living.
+        What was created since is counted, and as many exits, so that what lives stays what memory showed last.
         """
         last = (self.frozen or {}).get(pc, NOTHING_TOLD)
         since = max(counts[0] + self.missed.get(pc, NONE_MISSED).created - last.created, 0)

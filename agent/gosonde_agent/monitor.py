@@ -151,7 +151,7 @@ class Monitor:
                 is_meant = self._selection.means(pid, path)
             start = procfs.start_of(pid)
         except GosondeError:
-            return  # it has ended; if it was counted, _learn says so
+            return  # it has ended, or cannot be looked at; if it was counted, _learn says so
         if not is_meant and self._attachments.counts(identity):
             self._dismissed.add(pid, epoch, start.ticks)
         if not is_meant or isinstance(found, NotGoError) or self._dismissed.is_past(pid, epoch):

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import structlog
 from gosonde.errors import GosondeError
 
-from gosonde_agent.baseline import Count, Reading
+from gosonde_agent.baseline import Baseline, Count, Reading
 from gosonde_agent.carry import births_of, narrowed
 from gosonde_agent.levels import Level
 from gosonde_agent.losses import MEMORY_LOSSES
@@ -38,6 +38,8 @@ VISIT_SECONDS = 0.2
 #: What part of one CPU reading a process takes at most: right after attaching, and later.
 FIRST_SHARE = 0.2
 LARGEST_SHARE = 0.01
+#: What part of the time: some processes hold up whoever reads them.
+LARGEST_TIME_SHARE = 0.1
 #: Least time between two readings of a process that is not probed in full: they tell what the probes would have.
 BELOW_FULL_SECONDS = 2.0
 #: How long it is not read when no probe was hit between two readings that agree with the counters; a hit ends that.
@@ -92,9 +94,11 @@ class Scan:
     totals: list[TotalsReading] = field(default_factory=list)
     starts: dict[int, int] = field(default_factory=dict)
     losses: Mapping[str, int] = field(default_factory=dict)
+    seconds: float = 0.0
     cpu_seconds: float = 0.0
     has_ended: bool = False
     error: GosondeError | None = None
+    _paused: float = 0.0
 
     def run(self) -> None:
         """Counts the live goroutines of each site, as often as wanted."""
@@ -112,6 +116,7 @@ class Scan:
         except Exception as error:  # a fault of ours in reading what others control must not end the agent
             log.exception("memory could not be read", pid=self.image.tgid)
             self.error = GosondeError(f"reading memory failed: {type(error).__name__}: {error}")
+        self.seconds = time.monotonic() - began - self._paused
         self.cpu_seconds = time.thread_time() - cpu_began
         self.has_ended = True
 
@@ -135,7 +140,9 @@ class Scan:
         """Between two readings: those of a busy process follow each other, unless one is to check the other."""
         newest = self.readings[-1]
         checks = newest.before == newest.after and self._stands_alone()
-        time.sleep(max(self.pause_seconds, LATER_PAUSE_SECONDS if checks else 0.0))
+        pause = max(self.pause_seconds, LATER_PAUSE_SECONDS if checks else 0.0)
+        time.sleep(pause)
+        self._paused += pause
 
     def _read(self, target: Target) -> None:
         before = self._counts()
@@ -283,8 +290,10 @@ class Reconciler:
             agrees = self._take(scan)
         below = scan.process.level is not Level.FULL
         hurries = not below and scan.process.baseline.uncertain and plan.visits < FIRST_VISITS and not scan.error
-        pause = 0.0 if hurries else BELOW_FULL_SECONDS if below else self._pause
-        plan.due = time.monotonic() + max(pause, scan.cpu_seconds / (FIRST_SHARE if hurries else LARGEST_SHARE))
+        waits = below or (scan.process.carry is not None and scan.process.carry.frozen is not None)
+        pause = 0.0 if hurries else BELOW_FULL_SECONDS if waits else self._pause
+        cpu_share = FIRST_SHARE if hurries else LARGEST_SHARE
+        plan.due = time.monotonic() + max(pause, scan.cpu_seconds / cpu_share, scan.seconds / LARGEST_TIME_SHARE)
         rests = agrees and not below and not hurries and plan.hits == hits_before
         plan.rested = time.monotonic() + REST_SECONDS if rests else 0.0
 
@@ -298,6 +307,8 @@ class Reconciler:
         if carry is not None and process.level is not Level.FULL:
             carry.take(scan.readings[-1], process.level)
             return True
+        if carry is not None and carry.is_blind:
+            process.baseline, carry.is_blind = Baseline(known=False, signed=True), False
         grown = process.baseline.take(scan.readings)
         if carry is not None:
             carry.resume(scan.readings, process.baseline)

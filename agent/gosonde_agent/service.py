@@ -317,6 +317,8 @@ class _Agent:
         """Tells the uplink and local queries what is known now."""
         self.on_event()
         observation = self._with_losses(self._monitor.observe())
+        if self._monitor.has_unknown:
+            self._unknown.set()
         if self._redaction:
             observation = self._redaction.observation(observation)
         # What a local query has shown is on disk.

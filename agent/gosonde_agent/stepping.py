@@ -46,7 +46,7 @@ class Stepper:
             process.births = (0, 0) if process.description.counted_from_start else None
             return
         known = process.description.counted_from_start
-        process.carry = Carry((0, 0) if known else None, frozen={}, fresh=not known)
+        process.carry = Carry((0, 0) if known else None, frozen={}, fresh=not known, incomplete=not known)
         process.description = replace(process.description, level=level, precise=False)
         self._reconciler.hurry(process)
 

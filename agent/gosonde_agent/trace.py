@@ -4,7 +4,6 @@ import contextlib
 import glob
 import signal
 import subprocess
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -163,9 +162,10 @@ def _watch(
 ) -> Trace:
     """Observes in steps; Ctrl-C ends it early with what was seen."""
     end = time.monotonic() + duration
-    with _interruptible() as interrupted:
+    with _interruptible() as interrupt:
         while is_running() and not trace.has_ended and (left := end - time.monotonic()) > 0:
-            if interrupted.wait(min(STEP_SECONDS, left)):
+            time.sleep(min(STEP_SECONDS, left))
+            if interrupt.came:
                 break
             _observe(monitor, trace, pid)
             on_step(duration - max(end - time.monotonic(), 0), trace)
@@ -179,19 +179,24 @@ def _watch(
     return trace
 
 
-@contextlib.contextmanager
-def _interruptible() -> Iterator[threading.Event]:
-    """An event that Ctrl-C sets, so that no step is left in its middle; a second Ctrl-C does what it did before."""
-    event, before = threading.Event(), signal.getsignal(signal.SIGINT)
+@dataclass(slots=True)
+class _Interrupt:
+    came: bool = False
 
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        event.set()
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[_Interrupt]:
+    """Notes Ctrl-C, so that no step is left in its middle; a second Ctrl-C does what it did before."""
+    interrupt, before = _Interrupt(), signal.getsignal(signal.SIGINT)
+
+    def note(_number: int, _frame: FrameType | None) -> None:
         signal.signal(signal.SIGINT, before)
+        interrupt.came = True
 
     if before is not signal.SIG_IGN:
-        signal.signal(signal.SIGINT, interrupt)
+        signal.signal(signal.SIGINT, note)
     try:
-        yield event
+        yield interrupt
     finally:
         signal.signal(signal.SIGINT, before)
 

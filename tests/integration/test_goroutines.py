@@ -6,6 +6,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +119,22 @@ def at_rest(target: Target) -> tuple[GoroutineTotals, int]:
             return before, live
         time.sleep(0.02)
     pytest.fail("goroutines begin and end all the time")
+
+
+@pytest.mark.parametrize("version", ["1.19.8", "1.24.11", "1.27.3"])
+def test_totals_that_are_read_while_goroutines_are_made_lie_between_those_before_and_after(
+    go_program: Start, version: str
+) -> None:
+    program = go_program("churn", version=version)
+    with opened(program.pid) as target:
+        seen = [target.totals().created]
+        with ThreadPoolExecutor(1) as asking:
+            running = asking.submit(program.ask, "run 300000")
+            while not running.done():
+                seen.append(target.totals().created)
+        seen.append(target.totals().created)
+    assert seen == sorted(seen)
+    assert seen[-1] - seen[0] >= 300_000
 
 
 def test_totals_equal_what_the_program_did(go_program: Start) -> None:

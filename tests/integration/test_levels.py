@@ -191,7 +191,7 @@ def read_next(monitor: Monitor) -> int:
     scan = monitor.next_reading()
     assert scan is not None
     scan.run()
-    scan.cpu_seconds = 0.0  # a slow machine is no reason to read a process less often here
+    scan.seconds = scan.cpu_seconds = 0.0  # a slow machine is no reason to read a process less often here
     monitor.take_reading(scan)
     time.sleep(0.6 * BELOW_FULL_SECONDS)
     return scan.image.tgid

@@ -42,6 +42,8 @@ def _stat_fields(pid: int) -> list[str]:
         text = Path(f"/proc/{pid}/stat").read_text(errors="replace")
     except (FileNotFoundError, ProcessLookupError) as error:
         raise NoSuchProcessError(f"there is no process {pid}, or it has just ended") from error
+    except OSError as error:
+        raise UnreadableFileError(f"the state of process {pid} cannot be read: {error.strerror}") from error
     return text[text.rindex(")") + 2 :].split()
 
 
@@ -50,6 +52,7 @@ def start_of(pid: int) -> ProcessStart:
 
     Raises:
         NoSuchProcessError: It is not there.
+        UnreadableFileError: It cannot be found out now.
     """
     ticks = int(_stat_fields(pid)[19])
     return ProcessStart(ticks, boot_unix_nano() + ticks * 1_000_000_000 // TICKS_PER_SECOND)
@@ -68,13 +71,15 @@ def cpu_ns(pid: int) -> int:
 
 
 def has_ended(pid: int, start_ticks: int) -> bool:
-    """Whether no thread of the process runs any more; another process with the same pid does not count."""
+    """Whether no thread of the process is known to run any more; another process with the same pid does not count."""
     try:
         fields = _stat_fields(pid)
         is_other = start_ticks not in (0, int(fields[19]))
         return is_other or (fields[0] in "ZX" and len(os.listdir(f"/proc/{pid}/task")) <= 1)  # noqa: PTH208
     except (NoSuchProcessError, FileNotFoundError, ProcessLookupError):
         return True
+    except (UnreadableFileError, OSError):
+        return False
 
 
 @contextlib.contextmanager
@@ -135,5 +140,8 @@ def file(path: str) -> Iterator[tuple[int, str]]:
 
 
 def links(fd: int) -> int:
-    """How many names an open file has; 0 when it was deleted."""
-    return os.fstat(fd).st_nlink
+    """How many names an open file has; 0 when it was deleted, or its file system does not tell."""
+    try:
+        return os.fstat(fd).st_nlink
+    except OSError:
+        return 0

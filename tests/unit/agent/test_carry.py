@@ -66,6 +66,8 @@ class World:
         if carry is not None and self.process.level is not Level.FULL:
             carry.take(reading, self.process.level)
             return
+        if carry is not None and carry.is_blind:
+            self.process.baseline, carry.is_blind = Baseline(known=False, signed=True), False
         self.process.baseline.take([reading])
         if carry is not None:
             carry.resume([reading], self.process.baseline)
@@ -257,6 +259,27 @@ def test_without_memory_totals_go_on_from_what_was_told_at_the_step_up() -> None
     it.process.baseline = it.process.carry.go_on()
     assert it.process.told(it.totals())[site] == (105, 42, 0)
     assert not it.process.precise
+    it.read([])  # it can be read after all: 63 live
+    assert it.process.told(it.totals())[site] == (105, 42, 0)
+    it.work(site, 0, 3)
+    it.read([])
+    assert it.process.told(it.totals())[site] == (105, 45, 0)
+    assert not it.process.precise
+
+
+def test_what_memory_shows_holds_again_after_it_could_not_be_read() -> None:
+    site = SITES[0]
+    it = world()
+    it.work(site, 100, 0)
+    it.step(Level.CREATION)
+    it.work(site, 0, 90)
+    it.step(Level.FULL)
+    assert it.process.carry is not None
+    it.process.baseline = it.process.carry.go_on()
+    assert it.process.told(it.totals())[site].live == 100
+    it.read([])
+    assert it.process.told(it.totals())[site] == (100, 90, 0)
+    assert it.process.baseline.mismatch(site) == 0
 
 
 def test_a_process_that_ends_before_memory_was_read_is_told_with_all_that_its_probes_saw() -> None:

@@ -1,16 +1,23 @@
 """How many goroutines a process ever made, and how many it has, by the runtime's own counters: no probe, no list."""
 
+import contextlib
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
+from gosonde_agent.golang.layouts import Layout
 from gosonde_agent.sources.memory.errors import ImplausibleMemoryError
 from gosonde_agent.sources.memory.proof import MAX_GOROUTINES, MAX_PROCESSORS
+from gosonde_agent.sources.memory.reader import ProcessMemory
 from gosonde_agent.sources.memory.runtime import Runtime
 
 #: A million a second for nine years.
 MAX_CREATED = 1 << 48
+#: What is read one after the other may not fit together while many goroutines come and go.
+ATTEMPTS = 8
+#: _GoidCacheBatch in proc.go.
+ID_BATCH = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +53,23 @@ class GoroutineTotals:
         return replace(self, created=created, live=live, exited=max(created - live, 0))
 
 
+def _ids_not_used(memory: ProcessMemory, layout: Layout, processors: npt.NDArray[np.uint64], newest_id: int) -> int:
+    """How many of the ids up to `newest_id` the Ps keep for later.
+
+    A P takes ids in batches (newproc1 in proc.go). Where it has taken a batch since `newest_id` was read, it had used
+    all before. Beginning and end are read at once: from two readings they could be of two batches.
+    """
+    begin, end = layout.offset("p", "goidcache"), layout.offset("p", "goidcacheend")
+    rows, whole = memory.read_each(processors + np.uint64(begin), end + 8 - begin)
+    if not whole.all():
+        raise ImplausibleMemoryError(f"a P of process {memory.pid} is not mapped")
+    first = np.ascontiguousarray(rows[:, :8]).view("<u8").reshape(-1)
+    behind = np.ascontiguousarray(rows[:, -8:]).view("<u8").reshape(-1)
+    known = np.minimum(behind, np.uint64(min(newest_id + 1, MAX_CREATED)))
+    unused = np.where(known > first, known - first, np.uint64(0))
+    return int(np.minimum(unused, np.uint64(ID_BATCH)).sum())
+
+
 def read_totals(runtime: Runtime) -> GoroutineTotals:
     """The totals now, within what is created and exits while a few hundred bytes are read.
 
@@ -53,6 +77,13 @@ def read_totals(runtime: Runtime) -> GoroutineTotals:
         ImplausibleMemoryError: What is there cannot be a runtime's.
         GosondeError: The process has ended, or may not be read.
     """
+    for _ in range(ATTEMPTS - 1):
+        with contextlib.suppress(ImplausibleMemoryError):
+            return _read_once(runtime)
+    return _read_once(runtime)
+
+
+def _read_once(runtime: Runtime) -> GoroutineTotals:
     layout, memory, addresses = runtime.layout, runtime.memory, runtime.addresses
 
     def scheduler(name: str, size: int) -> int:
@@ -78,7 +109,7 @@ def read_totals(runtime: Runtime) -> GoroutineTotals:
     if not by_ids:
         created = scheduler("goroutinesCreated", 8) + each("goroutinesCreated", 8)
     else:
-        created = newest_id - (each("goidcacheend", 8) - each("goidcache", 8))
+        created = newest_id - _ids_not_used(memory, layout, processors, newest_id)
     free = [name for name in ("gFree.n", "gFree.stack.size", "gFree.noStack.size") if layout.has("schedt", name)]
     unused = sum(scheduler(name, 4) for name in free) + each(
         "gFree.n" if layout.has("p", "gFree.n") else "gFree.size", 4
