@@ -13,6 +13,8 @@ from tests.integration.watching import Watch, watching
 
 VERSIONS = (toolchains.VERSIONS[0], toolchains.VERSIONS[3], toolchains.DEFAULT)
 CYCLES = 40
+#: A machine that is short of time may stretch a stop between the two measurements' ends.
+STRETCHED = 4
 
 
 def measured(watch: Watch, pid: int) -> tuple[Process, list[GcCycle]]:
@@ -47,4 +49,4 @@ def test_the_log_and_the_probes_see_the_same_cycles_and_stops(version: str, tmp_
     compared = compare(process, lines, cycles)
     assert len(lines) >= CYCLES
     assert compared.agreeing + compared.differing == len(lines)
-    assert compared.agreeing > len(lines) // 2, compared
+    assert compared.differing <= STRETCHED, compared
