@@ -107,16 +107,8 @@ class Carry:
     def take(self, reading: Reading, level: Level) -> None:
         """Takes in a reading at a level below full."""
         self._gap = self._gap or level in UNCOUNTED
-        begins = self.fresh
-        if begins:
-            self._begin(reading, reading.interval)
-        else:
-            self._bound_births(reading)
         self._note_rate(reading)
-        found = {pc: reading.interval(pc) for pc in reading.sites() | self.known()}
-        self._settle(found)
-        if not begins:
-            self.narrow(reading, found)
+        found = self._settle_by([reading], reading.interval)
         self.creations_missed = self.creations_missed or self._gap
         self._gap = level in UNCOUNTED or (self._gap and any(low != high for low, high in found.values()))
         self.frozen = {pc: self._told(pc, reading.before.get(pc, NOTHING)) for pc in found}
@@ -126,17 +118,7 @@ class Carry:
 
         What was missed is known for certain when the baseline is, so each visit that narrows it is to be taken in.
         """
-        begins = self.fresh
-        if begins:
-            self._begin(readings[-1], baseline.bounds)
-        else:
-            for reading in readings:
-                self._bound_births(reading)
-        sites = self.known().union(*(reading.sites() for reading in readings))
-        found = {pc: baseline.bounds(pc) for pc in sites}
-        self._settle(found)
-        for reading in () if begins else readings:
-            self.narrow(reading, found)
+        self._settle_by(readings, baseline.bounds)
         self._gap = self._gap and baseline.uncertain
         self.frozen = None
 
@@ -156,7 +138,25 @@ class Carry:
         self.fresh, self.incomplete, self.frozen, self.is_blind = False, True, None, True
         return Baseline(known=True, signed=True, sites=beyond)
 
-    def narrow(self, reading: Reading, found: Mapping[int, Interval]) -> None:
+    def _settle_by(self, readings: Sequence[Reading], live: Callable[[int], Interval]) -> dict[int, Interval]:
+        """Finds what was missed; `live` says how many goroutines of a site live beyond what the probes counted.
+
+        Returns:
+            That, of each site.
+        """
+        begins = self.fresh
+        if begins:
+            self._begin(readings[-1], live)
+        else:
+            for reading in readings:
+                self._bound_births(reading)
+        found = {pc: live(pc) for pc in self.known().union(*(reading.sites() for reading in readings))}
+        self._settle(found)
+        for reading in () if begins else readings:
+            self._narrow(reading, found)
+        return found
+
+    def _narrow(self, reading: Reading, found: Mapping[int, Interval]) -> None:
         """What the runtime created more than the probes and the sites have, it created at unknown sites.
 
         Args:

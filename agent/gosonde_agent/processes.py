@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from gosonde_agent.baseline import NOTHING, Baseline, Count, Interval
-from gosonde_agent.carry import Before, Carry, Told
+from gosonde_agent.baseline import NOTHING, Baseline, Count, Interval, Reading
+from gosonde_agent.carry import Before, Carry, Told, births_of, narrowed
 from gosonde_agent.golang.binary import GoBinary
 from gosonde_agent.levels import Level
 from gosonde_agent.model import Process, ProcessKey
@@ -62,16 +62,17 @@ class GoProcess:
 
     def told(self, totals: Sequence[SiteTotal]) -> dict[int, Told]:
         """What is told of each site when the counters say `totals`, by link-time pc."""
-        if self.carry is not None and self.carry.frozen is not None and not self.has_ended:
-            return self.carry.frozen
-        counts = self.counts(totals)
-        if self.carry is not None and self.carry.frozen is not None:
-            return {pc: self.carry.at_end(pc, counts.get(pc, NOTHING)) for pc in {*counts, *self.carry.known()}}
-        if self.carry is not None:
-            pcs = {*counts, *self.baseline.shown(), *self.carry.known()}
-            return {pc: self.carry.after(pc, counts.get(pc, NOTHING), self.baseline) for pc in pcs}
-        pcs = {*counts, *self.baseline.shown()}
-        return {pc: Told(*counts.get(pc, NOTHING), self.baseline.of(pc)) for pc in pcs}
+        carry = self.carry
+        if carry is not None and carry.frozen is not None and not self.has_ended:
+            return carry.frozen
+        counts = self._counts(totals)
+        if carry is None:
+            pcs = {*counts, *self.baseline.shown()}
+            return {pc: Told(*counts.get(pc, NOTHING), self.baseline.of(pc)) for pc in pcs}
+        if carry.frozen is not None:
+            return {pc: carry.at_end(pc, counts.get(pc, NOTHING)) for pc in {*counts, *carry.known()}}
+        pcs = {*counts, *self.baseline.shown(), *carry.known()}
+        return {pc: carry.after(pc, counts.get(pc, NOTHING), self.baseline) for pc in pcs}
 
     def learn_bias(self, origin: Origin | None) -> None:
         """Finds the bias from the first hit of any site, unless it is known."""
@@ -79,7 +80,7 @@ class GoProcess:
             probe = "created" if origin.probe == PROBE_CREATED else "exited"
             self.bias = origin.ip - self.binary.points[probe].vaddr
 
-    def counts(self, totals: Sequence[SiteTotal]) -> dict[int, Count]:
+    def _counts(self, totals: Sequence[SiteTotal]) -> dict[int, Count]:
         """What the counters say of each site, by link-time pc."""
         bias = self.bias or 0
         return {total.pc - bias: (total.created, total.exited) for total in totals}
@@ -96,6 +97,40 @@ class GoProcess:
             fresh, incomplete = not self.baseline.known, self.baseline.uncertain
             self.carry = Carry(self.births, before, fresh=fresh, incomplete=incomplete)
         return self.carry
+
+    @property
+    def is_frozen(self) -> bool:
+        """Whether what is told stands still until memory has been read."""
+        return self.carry is not None and self.carry.frozen is not None
+
+    def freeze(self, totals: Sequence[SiteTotal]) -> None:
+        """A step of the level is about to be made, and the counters say `totals`: what is told now holds meanwhile."""
+        self.carried().freeze(self.told(totals), self._counts(totals), self.level)
+
+    def take(self, readings: Sequence[Reading]) -> int:
+        """Takes in the readings of one visit to its memory.
+
+        Returns:
+            By how many goroutines memory and events have newly come to disagree; 0 where not all probes are there.
+        """
+        carry = self.carry
+        if carry is not None and self.level is not Level.FULL:
+            carry.take(readings[-1], self.level)
+            return 0
+        if carry is not None and carry.is_blind:
+            self.baseline, carry.is_blind = Baseline(known=False, signed=True), False
+        grown = self.baseline.take(readings)
+        if carry is not None:
+            carry.resume(readings, self.baseline)
+        else:
+            for reading in readings:
+                self.births = narrowed(self.births, births_of(reading))
+        return grown
+
+    def go_on(self) -> None:
+        """Its memory cannot be read: what stood still goes on with what the probes count from the step up on."""
+        if self.carry is not None:
+            self.baseline = self.carry.go_on()
 
     @property
     def has_ended(self) -> bool:

@@ -10,8 +10,7 @@ import numpy.typing as npt
 import structlog
 from gosonde.errors import GosondeError
 
-from gosonde_agent.baseline import Baseline, Count, Reading
-from gosonde_agent.carry import births_of, narrowed
+from gosonde_agent.baseline import Count, Reading
 from gosonde_agent.levels import Level
 from gosonde_agent.losses import MEMORY_LOSSES
 from gosonde_agent.metering import Meter
@@ -290,7 +289,7 @@ class Reconciler:
             agrees = self._take(scan)
         below = scan.process.level is not Level.FULL
         hurries = not below and scan.process.baseline.uncertain and plan.visits < FIRST_VISITS and not scan.error
-        waits = below or (scan.process.carry is not None and scan.process.carry.frozen is not None)
+        waits = below or scan.process.is_frozen
         pause = 0.0 if hurries else BELOW_FULL_SECONDS if waits else self._pause
         cpu_share = FIRST_SHARE if hurries else LARGEST_SHARE
         plan.due = time.monotonic() + max(pause, scan.cpu_seconds / cpu_share, scan.seconds / LARGEST_TIME_SHARE)
@@ -303,18 +302,10 @@ class Reconciler:
         scan.process.heaps = scan.process.heaps or scan.heaps
         for pc, start in scan.starts.items():
             scan.process.start_pcs.setdefault(pc, start)
-        process, carry = scan.process, scan.process.carry
-        if carry is not None and process.level is not Level.FULL:
-            carry.take(scan.readings[-1], process.level)
+        process = scan.process
+        grown = process.take(scan.readings)
+        if process.level is not Level.FULL:
             return True
-        if carry is not None and carry.is_blind:
-            process.baseline, carry.is_blind = Baseline(known=False, signed=True), False
-        grown = process.baseline.take(scan.readings)
-        if carry is not None:
-            carry.resume(scan.readings, process.baseline)
-        else:
-            for reading in scan.readings:
-                process.births = narrowed(process.births, births_of(reading))
         totals = process.totals.take(scan.totals)
         if grown or totals:
             self._disagree(scan, grown, totals)
@@ -325,10 +316,9 @@ class Reconciler:
             plan.failed = True
             self.losses["baselines_unread"] += 1
             log.info("memory not read", pid=scan.image.tgid, reason=str(scan.error))
-        process, carry = scan.process, scan.process.carry
-        stuck = process.level is Level.FULL and carry is not None and carry.frozen is not None
-        if stuck and carry is not None and plan.visits >= VISITS_IN_VAIN:
-            process.baseline = carry.go_on()
+        process = scan.process
+        if process.level is Level.FULL and process.is_frozen and plan.visits >= VISITS_IN_VAIN:
+            process.go_on()
 
     def _disagree(self, scan: Scan, grown: int, totals: Mapping[str, int]) -> None:
         lost = [name for name in CAUSES if scan.losses.get(name, 0) > self._lost.get(name, 0)]

@@ -128,7 +128,7 @@ class Stepper:
     def _freeze(self, process: GoProcess, totals: Sequence[SiteTotal]) -> None:
         if process.bias is None and process.image is not None and totals:
             process.learn_bias(self._source.origin(process.image, totals[0].pc))
-        process.carried().freeze(process.told(totals), process.counts(totals), process.level)
+        process.freeze(totals)
 
     def _enter(self, process: GoProcess, step: Step) -> None:
         process.generation += 1

@@ -45,7 +45,7 @@ class World:
 
     def step(self, level: Level) -> None:
         process = self.process
-        process.carried().freeze(process.told(self.totals()), self.counts(), process.level)
+        process.freeze(self.totals())
         process.baseline = Baseline(known=False, signed=True)
         process.description = replace(process.description, level=level)
 
@@ -62,15 +62,7 @@ class World:
         for work in during[2 * parts :]:
             self.work(*work)
         reading = Reading(before, live, self.counts(), created_by_runtime, sum(self.created.values()))
-        carry = self.process.carry
-        if carry is not None and self.process.level is not Level.FULL:
-            carry.take(reading, self.process.level)
-            return
-        if carry is not None and carry.is_blind:
-            self.process.baseline, carry.is_blind = Baseline(known=False, signed=True), False
-        self.process.baseline.take([reading])
-        if carry is not None:
-            carry.resume([reading], self.process.baseline)
+        self.process.take([reading])
 
     def told_totals(self) -> tuple[int, int, int]:
         """(created, exited, live) of all that is told."""
@@ -247,16 +239,21 @@ def test_what_lived_before_is_no_exit_where_it_was_not_known_for_certain() -> No
     assert not it.process.precise
 
 
+def went_on_without_memory(at_first: tuple[int, int], below_full: tuple[int, int]) -> World:
+    """At the first site so many were created and exited at level full and then at creation; it is at full again."""
+    it = world()
+    it.work(SITES[0], *at_first)
+    it.step(Level.CREATION)
+    it.work(SITES[0], *below_full)
+    it.step(Level.FULL)
+    it.process.go_on()
+    return it
+
+
 def test_without_memory_totals_go_on_from_what_was_told_at_the_step_up() -> None:
     site = SITES[0]
-    it = world()
-    it.work(site, 100, 40)
-    it.step(Level.CREATION)
-    it.work(site, 1000, 1000)
-    it.step(Level.FULL)
+    it = went_on_without_memory((100, 40), below_full=(1000, 1000))
     it.work(site, 5, 2)
-    assert it.process.carry is not None
-    it.process.baseline = it.process.carry.go_on()
     assert it.process.told(it.totals())[site] == (105, 42, 0)
     assert not it.process.precise
     it.read([])  # it can be read after all: 63 live
@@ -269,13 +266,7 @@ def test_without_memory_totals_go_on_from_what_was_told_at_the_step_up() -> None
 
 def test_what_memory_shows_holds_again_after_it_could_not_be_read() -> None:
     site = SITES[0]
-    it = world()
-    it.work(site, 100, 0)
-    it.step(Level.CREATION)
-    it.work(site, 0, 90)
-    it.step(Level.FULL)
-    assert it.process.carry is not None
-    it.process.baseline = it.process.carry.go_on()
+    it = went_on_without_memory((100, 0), below_full=(0, 90))
     assert it.process.told(it.totals())[site].live == 100
     it.read([])
     assert it.process.told(it.totals())[site] == (100, 90, 0)
