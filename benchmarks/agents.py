@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import IO
 
 import psutil
-from gosonde.errors import GosondeError
-from gosonde_agent.levels import Level
-from gosonde_agent.model import Observation
 from gosonde_agent.sources.memory.target import KnownBinaries, opened
+from gosonde_common.errors import GosondeError
+from gosonde_common.values.levels import Level
+from gosonde_common.values.observation import Observation
 
 from benchmarks.results import ROOT, Row
 from tests.go_programs import GoProgram, build

@@ -21,7 +21,14 @@ from pathlib import Path
 import numpy as np
 from gosonde_collector.analysis.analyst import Analyst
 from gosonde_collector.ingest.wire import PARK_ESTIMATES
-from gosonde_collector.model import Batch, Process, ProcessFilter, ProcessKey, Site, Stream
+from gosonde_collector.model.values import (
+    Batch,
+    Process,
+    ProcessFilter,
+    ProcessKey,
+    Site,
+    Stream,
+)
 from gosonde_collector.store.duckdb import DuckDBStore, open_store
 from numpy.typing import NDArray
 

@@ -22,8 +22,8 @@ sys.path.insert(0, str(ROOT))
 from gosonde_agent.discovery.attachments import Attachments  # noqa: E402
 from gosonde_agent.golang import binary  # noqa: E402
 from gosonde_agent.golang.known import KnownBinaries  # noqa: E402
-from gosonde_agent.loading import load_probes  # noqa: E402
-from gosonde_agent.sources.ebpf import EbpfSource  # noqa: E402
+from gosonde_agent.sources.ebpf.loading import load_probes  # noqa: E402
+from gosonde_agent.sources.ebpf.source import EbpfSource  # noqa: E402
 
 from tests import toolchains  # noqa: E402
 

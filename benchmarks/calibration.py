@@ -5,8 +5,8 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import asdict
 
-from gosonde_agent.loading import load_probes
-from gosonde_agent.sources.ebpf import EbpfSource
+from gosonde_agent.sources.ebpf.loading import load_probes
+from gosonde_agent.sources.ebpf.source import EbpfSource
 
 from benchmarks.results import Row
 

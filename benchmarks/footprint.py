@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from gosonde_agent.discovery import procfs
+from gosonde_agent.host import procfs
 
 from benchmarks.agents import GOSONDE, Agent, launched
 from benchmarks.results import Row

@@ -9,11 +9,17 @@ import tempfile
 import time
 from pathlib import Path
 
-from gosonde_agent import wire
-from gosonde_agent.model import Observation, Process, ProcessKey, Site, SiteCount
+from gosonde_agent.wire import encoding
 from gosonde_collector.ingest.wire import decode_batch
-from gosonde_collector.model import ProcessFilter, Stream
+from gosonde_collector.model.values import ProcessFilter, Stream
 from gosonde_collector.store.duckdb import open_store
+from gosonde_common.values.observation import (
+    Observation,
+    Process,
+    ProcessKey,
+    Site,
+    SiteCount,
+)
 from gosonde_pb.v1 import ingest_pb2
 
 PROCESSES = 10
@@ -44,28 +50,28 @@ def main() -> None:
     batches = int(sys.argv[2]) if len(sys.argv) > 2 else 30
     seen = observations(rows, batches)
     named = frozenset(row.site for row in seen[0].site_counts)
-    encoding, decoding, storing = [], [], []
+    encode_times, decode_times, store_times = [], [], []
     with tempfile.TemporaryDirectory() as folder:
         store = open_store(Path(folder))
         for sequence, observation in enumerate(seen, 1):
             began = time.perf_counter()
-            message = wire.encode(observation, named if sequence > 1 else frozenset())
-            data = wire.batch(sequence, message).SerializeToString()
-            encoding.append(time.perf_counter() - began)
+            message = encoding.encode(observation, named if sequence > 1 else frozenset())
+            data = encoding.batch(sequence, message).SerializeToString()
+            encode_times.append(time.perf_counter() - began)
             began = time.perf_counter()
             batch = decode_batch(STREAM, ingest_pb2.StreamObservationsRequest.FromString(data))
-            decoding.append(time.perf_counter() - began)
+            decode_times.append(time.perf_counter() - began)
             began = time.perf_counter()
             store.append([batch])
-            storing.append(time.perf_counter() - began)
+            store_times.append(time.perf_counter() - began)
         stored = len(store.sites(ProcessFilter()))
         store.close()
     print(f"{batches} batches of {rows} site rows, {stored} sites stored; the first batch carries the names")
     print(f"{'':10}{'first batch':>14}{'median batch':>14}{'rows/s (median)':>18}")
-    for name, times in (("encode", encoding), ("decode", decoding), ("store", storing)):
+    for name, times in (("encode", encode_times), ("decode", decode_times), ("store", store_times)):
         median = statistics.median(times[1:])
         print(f"{name:10}{times[0] * 1e3:11.1f} ms{median * 1e3:11.1f} ms{rows / median:18,.0f}")
-    whole = [sum(parts) for parts in zip(encoding[1:], decoding[1:], storing[1:], strict=True)]
+    whole = [sum(parts) for parts in zip(encode_times[1:], decode_times[1:], store_times[1:], strict=True)]
     print(f"{'together':10}{'':14}{statistics.median(whole) * 1e3:11.1f} ms{rows / statistics.median(whole):18,.0f}")
 
 

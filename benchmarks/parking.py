@@ -5,8 +5,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from gosonde_agent.discovery import procfs
-from gosonde_agent.model import Observation
+from gosonde_agent.host import procfs
+from gosonde_common.values.observation import Observation
 
 from benchmarks import probing
 from benchmarks.agents import Agent, agent

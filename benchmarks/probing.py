@@ -14,9 +14,9 @@ from pathlib import Path
 
 from gosonde_agent.golang import binary as golang
 from gosonde_agent.golang.known import KnownBinaries
-from gosonde_agent.levels import PROBES, Level
-from gosonde_agent.loading import load_probes
-from gosonde_agent.sources.ebpf import EbpfSource
+from gosonde_agent.sources.ebpf.loading import load_probes
+from gosonde_agent.sources.ebpf.source import EbpfSource
+from gosonde_common.values.levels import PROBES, Level
 
 from benchmarks.results import ROOT
 

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 
-from gosonde_agent.levels import Level
+from gosonde_common.values.levels import Level
 
 from benchmarks import quiet, servers, switches
 from benchmarks.effort import Effort

@@ -11,8 +11,8 @@ from typing import Protocol
 from gosonde_agent.golang import binary as golang
 from gosonde_agent.golang.binary import GoBinary
 from gosonde_agent.golang.known import KnownBinaries
-from gosonde_agent.levels import PROBES, Level
-from gosonde_agent.sources.ebpf import EbpfSource
+from gosonde_agent.sources.ebpf.source import EbpfSource
+from gosonde_common.values.levels import PROBES, Level
 
 from benchmarks import agents, probing, quiet
 from benchmarks.servers import CLIENT_CPU

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
-from gosonde_agent.levels import Level
-from gosonde_agent.sources.ebpf import EbpfSource
+from gosonde_agent.sources.ebpf.source import EbpfSource
+from gosonde_common.values.levels import Level
 
 from benchmarks import probing
 from benchmarks.agents import agent

@@ -8,8 +8,14 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from gosonde_agent import wire
-from gosonde_agent.model import Observation, Process, ProcessKey, Site, SiteCount
+from gosonde_agent.wire import encoding
+from gosonde_common.values.observation import (
+    Observation,
+    Process,
+    ProcessKey,
+    Site,
+    SiteCount,
+)
 
 PROCESSES = 20
 SITES = 500
@@ -42,12 +48,12 @@ def main() -> None:
     observed = observation()
     known = {row.site for row in observed.site_counts}
     for title, names in (("names known to the peer", known), ("with all names", set[Site]())):
-        message = wire.encode(observed, names)
+        message = encoding.encode(observed, names)
         data = message.SerializeToString()
         print(f"{PROCESSES * SITES} rows, {title}: {len(data)} bytes")
-        print(f"  encode    {median_ms(partial(wire.encode, observed, names)):.2f} ms")
+        print(f"  encode    {median_ms(partial(encoding.encode, observed, names)):.2f} ms")
         print(f"  serialize {median_ms(message.SerializeToString):.2f} ms")
-        print(f"  parse     {median_ms(partial(wire.ObservationMessage.FromString, data)):.2f} ms")
+        print(f"  parse     {median_ms(partial(encoding.ObservationMessage.FromString, data)):.2f} ms")
 
 
 def _site(process: Process, number: int) -> Site:

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * What the probes and the agent share: types only, each without hidden padding. The agent decodes them with
- * struct.Struct (gosonde_agent.sources.records); a test compares the two with the compiler's own offsets.
+ * struct.Struct (gosonde_agent.sources.protocol.records); a test compares the two with the compiler's own offsets.
  */
 #ifndef GOSONDE_H
 #define GOSONDE_H
@@ -96,7 +96,7 @@ struct event {
 	u64 ordinal;    /* EVENT_PAUSE, EVENT_CYCLE: position among the image's own, from 0 */
 };
 
-/* Index into the losses array. gosonde_agent.losses has the same names. */
+/* Index into the losses array. gosonde_agent.model.losses has the same names. */
 enum loss {
 	LOSS_SITES_FULL = 0,
 	LOSS_EVENTS_FULL = 1,

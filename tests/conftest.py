@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
-from gosonde_agent import host
+from gosonde_agent.host import checks
 
 from tests import go_programs, toolchains
 from tests.go_programs import GoProgram
@@ -21,7 +21,7 @@ def pytest_configure() -> None:
 
 def missing_for_ebpf() -> list[str]:
     """What this host lacks to run probes, one sentence each."""
-    return [f"{check.name}: {check.found}" for check in host.checks() if check.status is host.Status.MISSING]
+    return [f"{check.name}: {check.found}" for check in checks.checks() if check.status is checks.Status.MISSING]
 
 
 @pytest.fixture(scope="session")

@@ -11,11 +11,20 @@ from typing import Any
 
 import grpc
 import grpc.aio
-from gosonde.addresses import ClientTls
-from gosonde_agent.identity import Identity
-from gosonde_agent.journal import Journal
-from gosonde_agent.model import GcCycle, GcTotal, Observation, Pause, Process, ProcessKey, Site, SiteCount
-from gosonde_agent.uplink import Patience, Uplink
+from gosonde_agent.host.identity import Identity
+from gosonde_agent.stream.journal import Journal
+from gosonde_agent.stream.uplink import Patience, Uplink
+from gosonde_common.addresses import ClientTls
+from gosonde_common.values.observation import (
+    GcCycle,
+    GcTotal,
+    Observation,
+    Pause,
+    Process,
+    ProcessKey,
+    Site,
+    SiteCount,
+)
 from gosonde_pb.v1 import collector_pb2, collector_pb2_grpc
 
 SECOND = 1_000_000_000

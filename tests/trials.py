@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gosonde.collector_client import CollectorClient, Finding
-from gosonde.errors import GosondeError
 from gosonde_agent.sources.memory.target import opened
-from gosonde_agent.wire_profile import encode_profile
+from gosonde_agent.wire.profile import encode_profile
+from gosonde_common.errors import GosondeError
 
 from tests.collector_process import CollectorProcess
 from tests.go_programs import GoProgram, build

@@ -6,12 +6,13 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from gosonde import addresses
-from gosonde.errors import UnsupportedError, UsageError
+from gosonde_common import addresses
+from gosonde_common.errors import UnsupportedError, UsageError
 
-from gosonde_agent import budget, pprof_allowed
-from gosonde_agent.own_budget import MEBIBYTE, OwnBudget
-from gosonde_agent.selection import parse_rules
+from gosonde_agent.discovery.selection import parse_rules
+from gosonde_agent.host.own_budget import MEBIBYTE, OwnBudget
+from gosonde_agent.model import budget
+from gosonde_agent.snapshots import pprof_allowed
 
 #: A configuration file larger than this is a mistake.
 MAX_FILE_BYTES = 1 << 20

@@ -7,33 +7,35 @@ from collections.abc import Callable, Coroutine
 from dataclasses import asdict, replace
 
 import structlog
-from gosonde import __version__, logs
-from gosonde.errors import GosondeError, UnavailableError
-from gosonde.metrics import MetricsServer
-from gosonde.notify import Notifier
+from gosonde_common import __version__, logs
+from gosonde_common.errors import GosondeError, UnavailableError
+from gosonde_common.metrics import MetricsServer
+from gosonde_common.notify import Notifier
+from gosonde_common.values.observation import Observation, Process, ProcessKey
+from gosonde_common.values.status import AgentStatus
 
-from gosonde_agent import hit_costs, identity, own_budget, pprof_allowed, privileges
-from gosonde_agent.background import Background
 from gosonde_agent.config import AgentConfig, reloaded
 from gosonde_agent.discovery.lease import BREAK_SIGNAL
-from gosonde_agent.governor import TICK_SECONDS
-from gosonde_agent.heaps import HeapReading
-from gosonde_agent.journal import FILE_NAME, Journal, JournalLimits
-from gosonde_agent.latest import Latest
-from gosonde_agent.loading import Probes
-from gosonde_agent.model import Observation, Process, ProcessKey
-from gosonde_agent.monitor import Monitor
-from gosonde_agent.own_budget import Smoothed, resident_bytes
-from gosonde_agent.query_service import LocalGate, start_query_service
-from gosonde_agent.reconciliation import Scan
-from gosonde_agent.redaction import Redaction, same
-from gosonde_agent.selection import Selection, parse_rules
-from gosonde_agent.snapshots import Snapshots
-from gosonde_agent.sources.ebpf import EbpfSource
-from gosonde_agent.status import AgentStatus
-from gosonde_agent.telemetry import AgentMetrics
-from gosonde_agent.threads import in_thread
-from gosonde_agent.uplink import Uplink
+from gosonde_agent.discovery.selection import Selection, parse_rules
+from gosonde_agent.host import identity, own_budget, privileges
+from gosonde_agent.host.background import Background
+from gosonde_agent.host.own_budget import Smoothed, resident_bytes
+from gosonde_agent.host.threads import in_thread
+from gosonde_agent.overhead.governor import TICK_SECONDS
+from gosonde_agent.serve.latest import Latest
+from gosonde_agent.serve.query_service import LocalGate, start_query_service
+from gosonde_agent.serve.telemetry import AgentMetrics
+from gosonde_agent.snapshots import pprof_allowed
+from gosonde_agent.snapshots.redaction import Redaction, same
+from gosonde_agent.snapshots.taking import Snapshots
+from gosonde_agent.sources.ebpf import hit_costs
+from gosonde_agent.sources.ebpf.loading import Probes
+from gosonde_agent.sources.ebpf.source import EbpfSource
+from gosonde_agent.stream.journal import FILE_NAME, Journal, JournalLimits
+from gosonde_agent.stream.uplink import Uplink
+from gosonde_agent.watch.heaps import HeapReading
+from gosonde_agent.watch.monitor import Monitor
+from gosonde_agent.watch.reconciliation import Scan
 
 log = structlog.get_logger(__name__)
 

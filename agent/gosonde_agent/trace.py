@@ -9,15 +9,21 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from types import FrameType
 
-from gosonde.errors import UsageError
+from gosonde_common.errors import UsageError
+from gosonde_common.values.observation import (
+    GcTotal,
+    Observation,
+    Pause,
+    Process,
+    SiteCount,
+)
 
-from gosonde_agent.discovery import procfs
-from gosonde_agent.errors import NoSuchProcessError
-from gosonde_agent.loading import load_probes
-from gosonde_agent.model import GcTotal, Observation, Pause, Process, SiteCount
-from gosonde_agent.monitor import Monitor
-from gosonde_agent.selection import Selection
-from gosonde_agent.sources.ebpf import EbpfSource
+from gosonde_agent.discovery.selection import Selection
+from gosonde_agent.host import procfs
+from gosonde_agent.model.errors import NoSuchProcessError
+from gosonde_agent.sources.ebpf.loading import load_probes
+from gosonde_agent.sources.ebpf.source import EbpfSource
+from gosonde_agent.watch.monitor import Monitor
 
 STEP_SECONDS = 0.1
 

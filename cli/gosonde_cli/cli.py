@@ -1,11 +1,11 @@
-"""The `gosonde` command: one subcommand a module in `gosonde.commands`; errors become exit codes here and only here."""
+"""The `gosonde` command: each module in `commands` is a subcommand; errors become exit codes here and only here."""
 
 import sys
 
 import typer
+from gosonde_common.errors import GosondeError
 
-from gosonde import commands
-from gosonde.errors import GosondeError
+from gosonde_cli import commands
 
 
 def root() -> None:

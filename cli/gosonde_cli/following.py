@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Final
 
-from gosonde.errors import InvalidInputError
+from gosonde_common.errors import InvalidInputError
 
 #: How often a file is looked at, in seconds.
 LOOK_SECONDS: Final = 0.5

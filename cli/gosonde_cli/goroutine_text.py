@@ -4,11 +4,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from gosonde.rendering import cell, duration
+from gosonde_cli.rendering import cell, duration
 
 if TYPE_CHECKING:
-    from gosonde_agent.golang.pclntab import Location
-    from gosonde_agent.sources.memory.dump import Goroutine
+    from gosonde_common.values.goroutines import Goroutine, Location
 
     Group = tuple[str, Location, tuple[Location, ...]]
 

@@ -1,5 +1,5 @@
-"""The `gosonde` command, the typed client, and the few things that agent, collector and client share."""
+"""The typed client of agents and collectors."""
 
-from gosonde._version import __version__
+from gosonde_common import __version__
 
 __all__ = ["__version__"]

@@ -6,13 +6,21 @@ from types import TracebackType
 from typing import Self
 
 import grpc
-from gosonde_agent.model import Observation, Process
-from gosonde_agent.sources.memory.dump import Goroutine
-from gosonde_agent.sources.memory.gc import GcFigures
-from gosonde_agent.status import AgentStatus
-from gosonde_agent.wire_decode import decode, decode_status, decode_switched
-from gosonde_agent.wire_gc import decode as decode_gc
-from gosonde_agent.wire_goroutines import decode as decode_goroutines
+from gosonde_common.addresses import AGENT_ADDRESS
+from gosonde_common.errors import (
+    GosondeError,
+    InvalidInputError,
+    NotFoundError,
+    UnavailableError,
+    UnsupportedError,
+)
+from gosonde_common.values.gc import GcFigures
+from gosonde_common.values.goroutines import Goroutine
+from gosonde_common.values.observation import Observation, Process
+from gosonde_common.values.status import AgentStatus
+from gosonde_common.wire.gc import decode as decode_gc
+from gosonde_common.wire.goroutines import decode as decode_goroutines
+from gosonde_common.wire.observations import decode, decode_status, decode_switched
 from gosonde_pb.v1.agent_pb2 import (
     GetObservationRequest,
     GetStatusRequest,
@@ -21,9 +29,6 @@ from gosonde_pb.v1.agent_pb2 import (
     SwitchProbesRequest,
 )
 from gosonde_pb.v1.agent_pb2_grpc import AgentServiceStub
-
-from gosonde.addresses import AGENT_ADDRESS
-from gosonde.errors import GosondeError, InvalidInputError, NotFoundError, UnavailableError, UnsupportedError
 
 #: Taking out a probe takes the kernel 100 ms.
 SWITCH_SECONDS = 120.0

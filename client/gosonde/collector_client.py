@@ -8,11 +8,9 @@ from pathlib import Path
 from typing import IO, Final, Self, TypeVar
 
 import grpc
-from gosonde_pb.v1 import collector_pb2, collector_pb2_grpc, model_pb2
-
-from gosonde import channels
-from gosonde.addresses import ClientTls, is_local
-from gosonde.errors import (
+from gosonde_common import channels
+from gosonde_common.addresses import ClientTls, is_local
+from gosonde_common.errors import (
     ForbiddenError,
     GosondeError,
     InvalidInputError,
@@ -23,6 +21,7 @@ from gosonde.errors import (
     UnsupportedError,
     UsageError,
 )
+from gosonde_pb.v1 import collector_pb2, collector_pb2_grpc, model_pb2
 
 DEFAULT_ADDRESS: Final = "127.0.0.1:9317"
 #: What a snapshot may be made from: the process's memory, or its own profiles.

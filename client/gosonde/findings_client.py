@@ -5,7 +5,12 @@ from dataclasses import dataclass
 
 from gosonde_pb.v1 import collector_pb2
 
-from gosonde.collector_client import CollectorClient, Finding, finding_of, verdict_name
+from gosonde.collector_client import (
+    CollectorClient,
+    Finding,
+    finding_of,
+    verdict_name,
+)
 
 
 @dataclass(frozen=True, slots=True)

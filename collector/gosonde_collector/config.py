@@ -7,8 +7,8 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Final
 
-from gosonde import addresses
-from gosonde.errors import UnsupportedError, UsageError
+from gosonde_common import addresses
+from gosonde_common.errors import UnsupportedError, UsageError
 
 #: A configuration file larger than this is a mistake.
 MAX_FILE_BYTES: Final = 1 << 20

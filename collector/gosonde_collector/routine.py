@@ -4,15 +4,15 @@ import asyncio
 import time
 
 import structlog
-from gosonde.clock import steady_unix_nano
+from gosonde_common.clock import steady_unix_nano
 
 from gosonde_collector.analysis.analyst import Analyst
 from gosonde_collector.config import CollectorConfig
-from gosonde_collector.errors import DiskFullError, StoreError
-from gosonde_collector.snapshot_policy import Due, SnapshotAsker, SnapshotPolicy
+from gosonde_collector.model.errors import DiskFullError, StoreError
+from gosonde_collector.model.worker import Worker
+from gosonde_collector.snapshots.policy import Due, SnapshotAsker, SnapshotPolicy
 from gosonde_collector.store.protocol import Store
-from gosonde_collector.telemetry import Telemetry
-from gosonde_collector.worker import Worker
+from gosonde_collector.telemetry.counters import Telemetry
 
 log = structlog.get_logger(__name__)
 

@@ -9,29 +9,29 @@ from typing import Any
 
 import grpc
 import structlog
-from gosonde import logs
-from gosonde.errors import GosondeError, UnavailableError
-from gosonde.metrics import MetricsServer
-from gosonde.notify import Notifier
-from gosonde.server_tls import ServerTls, server_credentials
-from gosonde.serving import new_server, set_serving
+from gosonde_common import logs
+from gosonde_common.errors import GosondeError, UnavailableError
+from gosonde_common.metrics import MetricsServer
+from gosonde_common.notify import Notifier
+from gosonde_common.server_tls import ServerTls, server_credentials
+from gosonde_common.serving import new_server, set_serving
 from gosonde_pb.v1 import collector_pb2_grpc, ingest_pb2_grpc
 from grpc_health.v1 import health
 
-from gosonde_collector.access import Access
 from gosonde_collector.analysis.analyst import Analyst
 from gosonde_collector.config import CollectorConfig, reloaded
+from gosonde_collector.ingest.access import Access
 from gosonde_collector.ingest.committer import Committer
 from gosonde_collector.ingest.service import IngestService
-from gosonde_collector.metrics_findings import FindingMetrics
-from gosonde_collector.query_service import QueryService
+from gosonde_collector.model.worker import Worker
+from gosonde_collector.query.query_service import QueryService
 from gosonde_collector.routine import Routine
-from gosonde_collector.snapshot_policy import SnapshotAsker
-from gosonde_collector.snapshot_requests import SnapshotRequests
+from gosonde_collector.snapshots.policy import SnapshotAsker
+from gosonde_collector.snapshots.requests import SnapshotRequests
 from gosonde_collector.store.duckdb import open_store
 from gosonde_collector.store.protocol import Store
-from gosonde_collector.telemetry import Telemetry
-from gosonde_collector.worker import Worker
+from gosonde_collector.telemetry.counters import Telemetry
+from gosonde_collector.telemetry.finding_metrics import FindingMetrics
 
 log = structlog.get_logger(__name__)
 

@@ -7,8 +7,8 @@ from typing import Any
 import grpc
 import grpc.aio
 
-from gosonde.addresses import ClientTls
-from gosonde.errors import UsageError
+from gosonde_common.addresses import ClientTls
+from gosonde_common.errors import UsageError
 
 Options = Sequence[tuple[str, Any]]
 

@@ -1,7 +1,7 @@
 """The base of every error that gosonde raises on purpose.
 
 Agent, collector and client derive their own errors from these. An error's class decides its exit code (here) and its
-gRPC status (`gosonde.serving`). A message says what failed, why, and what to do about it.
+gRPC status (`gosonde_common.serving`). A message says what failed, why, and what to do about it.
 """
 
 

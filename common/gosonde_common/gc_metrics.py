@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
 
-from gosonde.goroutine_metrics import OTHERS
+from gosonde_common.goroutine_metrics import OTHERS
 
 #: Upper bounds in seconds.
 BUCKETS: Final = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.015, 0.02, 0.05, 0.1, 0.25, 1.0)

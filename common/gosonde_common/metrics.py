@@ -10,8 +10,8 @@ from wsgiref.simple_server import WSGIRequestHandler, make_server
 from prometheus_client import CollectorRegistry, make_wsgi_app
 from prometheus_client.exposition import ThreadingWSGIServer
 
-from gosonde.addresses import HOST_PORT
-from gosonde.errors import UnavailableError, UsageError
+from gosonde_common.addresses import HOST_PORT
+from gosonde_common.errors import UnavailableError, UsageError
 
 #: Seconds after which a client that says nothing is let go.
 CLIENT_SECONDS = 10

@@ -10,8 +10,8 @@ from typing import Generic, TypeVar
 import grpc
 import structlog
 
-from gosonde.channels import read_pem
-from gosonde.errors import GosondeError, UsageError
+from gosonde_common.channels import read_pem
+from gosonde_common.errors import GosondeError, UsageError
 
 log = structlog.get_logger(__name__)
 

@@ -10,7 +10,7 @@ from google.protobuf.message import DecodeError
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from gosonde.errors import (
+from gosonde_common.errors import (
     ForbiddenError,
     GosondeError,
     InvalidInputError,

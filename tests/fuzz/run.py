@@ -9,9 +9,15 @@ import random
 import sys
 from collections.abc import Callable
 
-from gosonde.errors import GosondeError
-from gosonde_agent.golang import binary, buildinfo, dwarf, layouts, symtab
+from gosonde_agent.golang import (
+    binary,
+    buildinfo,
+    dwarf,
+    layouts,
+    symtab,
+)
 from gosonde_agent.golang.elf import ElfImage
+from gosonde_common.errors import GosondeError
 
 from tests.fuzz.damage import SEEDS, Damage, opened, random_damage, seed_bytes
 from tests.fuzz.harness import CORPUS, Subject

@@ -15,10 +15,10 @@ from types import TracebackType
 from typing import Self
 
 import grpc
-from gosonde_agent.latest import Latest
-from gosonde_agent.model import Observation, Process
-from gosonde_agent.query_service import start_query_service
-from gosonde_agent.status import AgentStatus, UplinkStatus
+from gosonde_agent.serve.latest import Latest
+from gosonde_agent.serve.query_service import start_query_service
+from gosonde_common.values.observation import Observation, Process
+from gosonde_common.values.status import AgentStatus, UplinkStatus
 
 from tests.collector_process import CollectorProcess, open_channel
 from tests.fuzz.grpc_messages import AGENT, COLLECTOR, series

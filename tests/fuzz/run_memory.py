@@ -17,9 +17,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from gosonde.errors import GosondeError
 from gosonde_agent.golang import dwarf
-from gosonde_agent.sources.memory.target import KnownBinaries, KnownBinary, Target, opened
+from gosonde_agent.sources.memory.target import (
+    KnownBinaries,
+    KnownBinary,
+    Target,
+    opened,
+)
+from gosonde_common.errors import GosondeError
 
 from tests import go_programs
 from tests.fuzz.harness import CORPUS, Subject

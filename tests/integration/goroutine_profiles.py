@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from gosonde_agent.golang.pclntab import printed_name
-from gosonde_agent.sources.memory.dump import Goroutine
+from gosonde_common.values.goroutines import Goroutine
 from gosonde_pb.pprof.v1 import profile_pb2
 
 Stack = tuple[tuple[str, int], ...]

@@ -6,11 +6,11 @@ import random
 from pathlib import Path
 
 import pytest
-from gosonde_agent import compiling
 from gosonde_agent.golang import binary
 from gosonde_agent.golang.binary import GoBinary
 from gosonde_agent.golang.costs import Cost
 from gosonde_agent.golang.pclntab import printed_name
+from gosonde_agent.sources.ebpf import compiling
 
 from tests import go_programs
 from tests.integration.test_symbolization import addr2line

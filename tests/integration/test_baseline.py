@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gosonde_agent.losses import MEMORY_LOSSES
-from gosonde_agent.model import SiteCount
-from gosonde_agent.processes import GoProcess
-from gosonde_agent.reconciliation import Plan
-from gosonde_agent.sources import Image
-from gosonde_agent.totals_check import CREATED, EXITED
+from gosonde_agent.accounting.processes import GoProcess
+from gosonde_agent.accounting.totals_check import CREATED, EXITED
+from gosonde_agent.model.losses import MEMORY_LOSSES
+from gosonde_agent.sources.protocol import Image
+from gosonde_agent.watch.reconciliation import Plan
+from gosonde_common.values.observation import SiteCount
 
 from tests.go_programs import GoProgram, site_line
 from tests.integration.watching import Watch, watching

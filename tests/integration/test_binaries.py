@@ -8,10 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from gosonde_agent.errors import NotGoError, UnprovedProbePointError, UnsupportedBinaryError
 from gosonde_agent.golang import binary, symtab
 from gosonde_agent.golang.binary import GoBinary
 from gosonde_agent.golang.elf import ElfImage
+from gosonde_agent.model.errors import NotGoError, UnprovedProbePointError, UnsupportedBinaryError
 from gosonde_agent.sources.memory.target import opened
 
 from tests import go_programs

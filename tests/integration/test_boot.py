@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gosonde_agent.privileges import KEPT
+from gosonde_agent.host.privileges import KEPT
 
 from tests import booted_system, go_programs
 from tests.booted_system import ROOT, BootedSystem, child_of, eventually

@@ -21,7 +21,7 @@ from pathlib import Path
 offset, real = Path(sys.argv.pop(1)), time.time_ns
 time.time_ns = lambda: real() + int(offset.read_text() or 0)
 time.time = lambda: time.time_ns() / 1e9
-from gosonde.cli import main
+from gosonde_cli.cli import main
 from gosonde_collector import routine
 routine.EXPIRE_SECONDS = 1.0
 main()
@@ -65,7 +65,7 @@ def test_a_jump_of_the_collectors_clock_deletes_nothing_and_ends_no_finding(tmp_
 
 def test_the_script_really_moves_the_clock(tmp_path: Path) -> None:
     (tmp_path / "offset").write_text(str(HOUR_NS))
-    script = JUMPY.partition("from gosonde.cli")[0] + "print(time.time_ns() - real())"
+    script = JUMPY.partition("from gosonde_cli.cli")[0] + "print(time.time_ns() - real())"
     done = subprocess.run(
         [sys.executable, "-c", script, tmp_path / "offset"], capture_output=True, text=True, check=True
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from gosonde.collector_client import CollectorClient
-from gosonde.errors import InvalidInputError, NotFoundError
+from gosonde_common.errors import InvalidInputError, NotFoundError
 
 from tests.collector_process import GOSONDE, PATIENCE_S, AgentStream, CollectorProcess, eventually, leak, observation
 

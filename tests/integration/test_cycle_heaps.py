@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from gosonde_agent.model import GcCycle, Heap
+from gosonde_common.values.observation import GcCycle, Heap
 
 from tests import go_programs
 from tests.collector_process import GOSONDE, CollectorProcess

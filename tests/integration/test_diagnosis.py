@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from gosonde.collector_client import Finding
-from gosonde.errors import InvalidInputError, NotFoundError
 from gosonde.findings_client import FindingsClient
+from gosonde_common.errors import InvalidInputError, NotFoundError
 
 from tests.collector_process import GOSONDE, PATIENCE_S, AgentStream, CollectorProcess, eventually, leak
 

@@ -85,7 +85,7 @@ def test_one_capability_that_lacks_is_seen(lacking: str, check: str) -> None:
 def test_without_bcc_the_remedy_names_the_distributions_package() -> None:
     # An isolated environment: .venv's libraries, but not the system's, where bcc is.
     own = Path(sys.prefix, "lib", f"python{sys.version_info.major}.{sys.version_info.minor}", "site-packages")
-    code = f"import site; site.addsitedir({str(own)!r}); from gosonde.cli import main; main()"
+    code = f"import site; site.addsitedir({str(own)!r}); from gosonde_cli.cli import main; main()"
     command = (Path(sys.base_prefix, "bin", "python3"), "-ISc", code, "doctor", "--json")
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     bcc = next(check for check in json.loads(done.stdout)["checks"] if check["name"] == "bcc")

@@ -10,8 +10,8 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
-from gosonde.errors import InvalidInputError, NotFoundError
 from gosonde.findings_client import FindingsClient
+from gosonde_common.errors import InvalidInputError, NotFoundError
 
 from tests.collector_process import SECOND, AgentStream, CollectorProcess, observation
 from tests.real_binaries import free_port

@@ -21,7 +21,7 @@ import grpc
 import numpy as np
 import pytest
 from gosonde.agent_client import AgentClient
-from gosonde.errors import GosondeError
+from gosonde_common.errors import GosondeError
 from gosonde_pb.v1 import collector_pb2
 from gosonde_pb.v1.collector_pb2_grpc import CollectorServiceStub
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from gosonde.agent_client import AgentClient
-from gosonde_agent.query_service import start_query_service
+from gosonde_agent.serve.query_service import start_query_service
 from gosonde_agent.sources.memory.target import opened
 
 from tests import go_programs

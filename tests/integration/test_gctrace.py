@@ -5,7 +5,12 @@ from pathlib import Path
 import pytest
 from gosonde_collector.analysis.gctraces import compare
 from gosonde_collector.evidence.gctrace import parse_gctrace
-from gosonde_collector.model import GcCycle, Pause, Process, ProcessKey
+from gosonde_collector.model.values import (
+    GcCycle,
+    Pause,
+    Process,
+    ProcessKey,
+)
 
 from tests import toolchains
 from tests.go_programs import GoProgram, build

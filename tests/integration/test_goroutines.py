@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gosonde_agent.sources.memory.dump import Goroutine
 from gosonde_agent.sources.memory.target import KnownBinaries, Target, opened
 from gosonde_agent.sources.memory.totals import GoroutineTotals
+from gosonde_common.values.goroutines import Goroutine
 
 from tests import toolchains
 from tests.go_programs import GoProgram, site_line

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 from gosonde.agent_client import AgentClient
-from gosonde.errors import NotFoundError
-from gosonde_agent.latest import Latest
-from gosonde_agent.model import Observation, Process, ProcessKey
-from gosonde_agent.query_service import start_query_service
+from gosonde_agent.serve.latest import Latest
+from gosonde_agent.serve.query_service import start_query_service
 from gosonde_agent.sources.memory.target import opened
-from gosonde_agent.status import AgentStatus, UplinkStatus
+from gosonde_common.errors import NotFoundError
+from gosonde_common.values.observation import Observation, Process, ProcessKey
+from gosonde_common.values.status import AgentStatus, UplinkStatus
 
 from tests.go_programs import GoProgram
 

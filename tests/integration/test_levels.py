@@ -11,16 +11,16 @@ from pathlib import Path
 
 import pytest
 from gosonde.agent_client import AgentClient
-from gosonde.errors import NotFoundError
-from gosonde_agent.budget import Budget
-from gosonde_agent.hit_costs import HitCosts
-from gosonde_agent.levels import Level, Reason
-from gosonde_agent.loading import load_probes
-from gosonde_agent.model import Observation
-from gosonde_agent.monitor import Monitor
-from gosonde_agent.reconciliation import BELOW_FULL_SECONDS
-from gosonde_agent.selection import Selection, parse_rules
-from gosonde_agent.sources.ebpf import EbpfSource
+from gosonde_agent.discovery.selection import Selection, parse_rules
+from gosonde_agent.model.budget import Budget
+from gosonde_agent.sources.ebpf.hit_costs import HitCosts
+from gosonde_agent.sources.ebpf.loading import load_probes
+from gosonde_agent.sources.ebpf.source import EbpfSource
+from gosonde_agent.watch.monitor import Monitor
+from gosonde_agent.watch.reconciliation import BELOW_FULL_SECONDS
+from gosonde_common.errors import NotFoundError
+from gosonde_common.values.levels import Level, Reason
+from gosonde_common.values.observation import Observation
 
 from tests import go_programs
 from tests.go_programs import GoProgram

@@ -10,9 +10,15 @@ from pathlib import Path
 
 import gosonde_agent
 import pytest
-from gosonde_agent import compiling
-from gosonde_agent.errors import NotPermittedError, ProbeError
-from gosonde_agent.loading import EXIT_PROGRAM_OFFSETS, MAPS, PROGRAMS, Probes, load_probes
+from gosonde_agent.model.errors import NotPermittedError, ProbeError
+from gosonde_agent.sources.ebpf import compiling
+from gosonde_agent.sources.ebpf.loading import (
+    EXIT_PROGRAM_OFFSETS,
+    MAPS,
+    PROGRAMS,
+    Probes,
+    load_probes,
+)
 
 from tests.go_programs import GoProgram
 from tests.integration.test_faults import AgentProcess, eventually
@@ -82,7 +88,7 @@ def test_nothing_is_imported_from_the_directory_in_which_the_command_runs(
 def test_without_bcc_the_error_names_the_distributions_package() -> None:
     # An isolated environment: .venv's libraries, but not the system's, where bcc is.
     own = Path(sys.prefix, "lib", f"python{sys.version_info.major}.{sys.version_info.minor}", "site-packages")
-    code = f"import site; site.addsitedir({str(own)!r}); from gosonde.cli import main; main()"
+    code = f"import site; site.addsitedir({str(own)!r}); from gosonde_cli.cli import main; main()"
     command = (Path(sys.base_prefix, "bin", "python3"), "-ISc", code, "trace", "--pid", str(os.getpid()))
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 3

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 from gosonde.agent_client import AgentClient
-from gosonde.errors import GosondeError
 from gosonde_agent.sources.memory.target import opened
+from gosonde_common.errors import GosondeError
 
 from tests.go_programs import GoProgram
 from tests.integration.test_faults import AgentProcess, eventually

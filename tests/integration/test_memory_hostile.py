@@ -10,14 +10,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from gosonde.errors import GosondeError
-from gosonde_agent.discovery import procfs
-from gosonde_agent.errors import UnreadableFileError
 from gosonde_agent.golang.buildinfo import parse_version
 from gosonde_agent.golang.layouts import layout_of
+from gosonde_agent.host import procfs
+from gosonde_agent.model.errors import UnreadableFileError
 from gosonde_agent.sources.memory.errors import ImplausibleMemoryError
 from gosonde_agent.sources.memory.reader import ProcessMemory
 from gosonde_agent.sources.memory.target import opened
+from gosonde_common.errors import GosondeError
 
 from tests.go_programs import GoProgram
 

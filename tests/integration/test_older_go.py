@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gosonde_agent.errors import UnsupportedBinaryError
 from gosonde_agent.golang import binary
 from gosonde_agent.golang.binary import GoBinary
 from gosonde_agent.golang.buildinfo import parse_version, read_version_string
@@ -24,6 +23,7 @@ from gosonde_agent.golang.dwarf import read_structures
 from gosonde_agent.golang.elf import ElfImage
 from gosonde_agent.golang.layouts import layout_of, structure_names
 from gosonde_agent.golang.wait_reasons import wait_reason
+from gosonde_agent.model.errors import UnsupportedBinaryError
 from gosonde_agent.sources.memory import candidates
 
 from tests import real_binaries, toolchains

@@ -11,17 +11,17 @@ from pathlib import Path
 
 import pytest
 from gosonde.agent_client import AgentClient
-from gosonde_agent.budget import Budget
-from gosonde_agent.discovery import procfs
+from gosonde_agent.discovery.selection import Selection
 from gosonde_agent.golang import binary
-from gosonde_agent.hit_costs import HitCosts
-from gosonde_agent.levels import PROBES, Level
-from gosonde_agent.loading import load_probes
-from gosonde_agent.model import Observation, ParkCount
-from gosonde_agent.monitor import Monitor
-from gosonde_agent.parking import Parking
-from gosonde_agent.selection import Selection
-from gosonde_agent.sources.ebpf import EbpfSource
+from gosonde_agent.host import procfs
+from gosonde_agent.model.budget import Budget
+from gosonde_agent.overhead.parking import Parking
+from gosonde_agent.sources.ebpf.hit_costs import HitCosts
+from gosonde_agent.sources.ebpf.loading import load_probes
+from gosonde_agent.sources.ebpf.source import EbpfSource
+from gosonde_agent.watch.monitor import Monitor
+from gosonde_common.values.levels import PROBES, Level
+from gosonde_common.values.observation import Observation, ParkCount
 
 from tests.go_programs import GoProgram
 from tests.integration.test_faults import AgentProcess, eventually

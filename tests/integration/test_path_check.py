@@ -6,8 +6,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from gosonde.addresses import ClientTls
-from gosonde.channels import credentials
+from gosonde_common.addresses import ClientTls
+from gosonde_common.channels import credentials
 
 from tests.certificates import Authority
 from tests.collector_process import GOSONDE, CollectorProcess

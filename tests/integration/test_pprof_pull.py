@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from gosonde.errors import GosondeError, UnsupportedError
+from gosonde_common.errors import GosondeError, UnsupportedError
 
 from tests.collector_process import CollectorProcess
 from tests.go_programs import GoProgram

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from gosonde_agent.privileges import KEPT
+from gosonde_agent.host.privileges import KEPT
 
 from tests.go_programs import GoProgram
 from tests.integration.test_faults import AgentProcess, eventually

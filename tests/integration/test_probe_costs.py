@@ -5,13 +5,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from gosonde_agent import hit_costs
-from gosonde_agent.budget import Budget
-from gosonde_agent.hit_costs import HitCosts
-from gosonde_agent.loading import load_probes
-from gosonde_agent.monitor import Monitor
-from gosonde_agent.selection import Selection
-from gosonde_agent.sources.ebpf import EbpfSource
+from gosonde_agent.discovery.selection import Selection
+from gosonde_agent.model.budget import Budget
+from gosonde_agent.sources.ebpf import hit_costs
+from gosonde_agent.sources.ebpf.hit_costs import HitCosts
+from gosonde_agent.sources.ebpf.loading import load_probes
+from gosonde_agent.sources.ebpf.source import EbpfSource
+from gosonde_agent.watch.monitor import Monitor
 
 from tests.go_programs import GoProgram
 

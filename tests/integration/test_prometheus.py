@@ -4,16 +4,29 @@ import re
 import subprocess
 from pathlib import Path
 
-from gosonde.gc_metrics import MAX_PROCESSES, Owner, PauseHistograms, cycles_metric
-from gosonde_agent.latest import Latest
-from gosonde_agent.model import GcTotal, Observation, Pause, Process, ProcessKey, Site, SiteCount
-from gosonde_agent.status import UplinkStatus
-from gosonde_agent.telemetry import AgentMetrics
+from gosonde_agent.serve.latest import Latest
+from gosonde_agent.serve.telemetry import AgentMetrics
 from gosonde_collector.analysis.analyst import Analyst
-from gosonde_collector.metrics_findings import FindingMetrics
-from gosonde_collector.model import Batch
+from gosonde_collector.model.values import Batch
 from gosonde_collector.store.duckdb import open_store
-from gosonde_collector.telemetry import Telemetry
+from gosonde_collector.telemetry.counters import Telemetry
+from gosonde_collector.telemetry.finding_metrics import FindingMetrics
+from gosonde_common.gc_metrics import (
+    MAX_PROCESSES,
+    Owner,
+    PauseHistograms,
+    cycles_metric,
+)
+from gosonde_common.values.observation import (
+    GcTotal,
+    Observation,
+    Pause,
+    Process,
+    ProcessKey,
+    Site,
+    SiteCount,
+)
+from gosonde_common.values.status import UplinkStatus
 from prometheus_client import generate_latest
 
 from tests import real_binaries

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 from gosonde.agent_client import AgentClient
-from gosonde_agent.loading import load_probes
-from gosonde_agent.monitor import Monitor
-from gosonde_agent.selection import Selection
-from gosonde_agent.sources.ebpf import EbpfSource
-from gosonde_agent.sources.records import EVENT_EXIT, EVENT_HIT
+from gosonde_agent.discovery.selection import Selection
+from gosonde_agent.sources.ebpf.loading import load_probes
+from gosonde_agent.sources.ebpf.records import EVENT_EXIT, EVENT_HIT
+from gosonde_agent.sources.ebpf.source import EbpfSource
+from gosonde_agent.watch.monitor import Monitor
 
 from tests.go_programs import GoProgram
 from tests.integration.test_faults import AgentProcess, eventually

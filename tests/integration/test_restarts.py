@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 from gosonde.collector_client import Finding
-from gosonde.errors import UnavailableError
 from gosonde.findings_client import FindingsClient
+from gosonde_common.errors import UnavailableError
 
 from tests.collector_process import PATIENCE_S, SECOND, AgentStream, CollectorProcess, observation
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import grpc
 import pytest
-from gosonde_collector.model import ProcessFilter
+from gosonde_collector.model.values import ProcessFilter
 from gosonde_collector.store.duckdb import FILE_NAME, open_store
 from gosonde_pb.v1.collector_pb2 import BackupRequest
 from gosonde_pb.v1.collector_pb2_grpc import CollectorServiceStub

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from gosonde.agent_client import AgentClient
 from gosonde.collector_client import ProcessRow
-from gosonde.errors import NotFoundError
-from gosonde_agent.dismissed import DISMISSED
-from gosonde_agent.model import Observation
-from gosonde_agent.selection import Selection, parse_rules
+from gosonde_agent.discovery.dismissed import DISMISSED
+from gosonde_agent.discovery.selection import Selection, parse_rules
+from gosonde_common.errors import NotFoundError
+from gosonde_common.values.observation import Observation
 
 from tests.collector_process import CollectorProcess
 from tests.go_programs import GoProgram

@@ -17,11 +17,11 @@ from typing import Any
 import grpc
 import grpc.aio
 import pytest
-from gosonde.addresses import ClientTls
-from gosonde.channels import credentials
-from gosonde_agent.identity import Identity
-from gosonde_agent.journal import Journal
-from gosonde_agent.uplink import Uplink
+from gosonde_agent.host.identity import Identity
+from gosonde_agent.stream.journal import Journal
+from gosonde_agent.stream.uplink import Uplink
+from gosonde_common.addresses import ClientTls
+from gosonde_common.channels import credentials
 from gosonde_pb.v1 import collector_pb2, collector_pb2_grpc, ingest_pb2_grpc, model_pb2
 
 from tests.certificates import Authority, Certificate

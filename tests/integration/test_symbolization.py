@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from gosonde_agent.golang import binary
 from gosonde_agent.golang.binary import GoBinary
-from gosonde_agent.golang.pclntab import Location, printed_name
+from gosonde_agent.golang.pclntab import printed_name
+from gosonde_common.values.goroutines import Location
 
 from tests import go_programs, toolchains
 from tests.go_programs import GoProgram

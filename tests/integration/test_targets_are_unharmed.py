@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from gosonde_agent.discovery import procfs
 from gosonde_agent.golang import binary
+from gosonde_agent.host import procfs
 
 from tests import go_programs
 from tests.go_programs import GoProgram, site_line

@@ -12,9 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import grpc.aio
-from gosonde_agent.identity import Identity
-from gosonde_agent.model import Observation, Process
-from gosonde_agent.uplink import Patience, Uplink
+from gosonde_agent.host.identity import Identity
+from gosonde_agent.stream.uplink import Patience, Uplink
+from gosonde_common.values.observation import Observation, Process
 from gosonde_pb.v1 import collector_pb2, collector_pb2_grpc
 
 from tests.unit.agent.observations import count, cycle, observed, pause, process, total

@@ -3,8 +3,8 @@
 import time
 
 import pytest
-from gosonde_agent.sources.memory.dump import Goroutine
 from gosonde_agent.sources.memory.target import opened
+from gosonde_common.values.goroutines import Goroutine
 
 from tests import toolchains
 from tests.go_programs import GoProgram, build

@@ -6,12 +6,19 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gosonde_agent.discovery import procfs
-from gosonde_agent.loading import load_probes
-from gosonde_agent.model import GcCycle, GcTotal, Pause, Process, Site, SiteCount
-from gosonde_agent.monitor import Monitor
-from gosonde_agent.selection import Selection
-from gosonde_agent.sources.ebpf import EbpfSource
+from gosonde_agent.discovery.selection import Selection
+from gosonde_agent.host import procfs
+from gosonde_agent.sources.ebpf.loading import load_probes
+from gosonde_agent.sources.ebpf.source import EbpfSource
+from gosonde_agent.watch.monitor import Monitor
+from gosonde_common.values.observation import (
+    GcCycle,
+    GcTotal,
+    Pause,
+    Process,
+    Site,
+    SiteCount,
+)
 
 
 @dataclass

@@ -4,7 +4,7 @@ import itertools
 import time
 
 import pytest
-from gosonde.clock import SteadyClock
+from gosonde_common.clock import SteadyClock
 
 HOUR = 3_600 * 10**9
 

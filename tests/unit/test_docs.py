@@ -11,18 +11,20 @@ from typing import Any
 
 import pytest
 import typer.main
-from gosonde import cli, collector_client
-from gosonde.commands import _gc_local, findings, trace
-from gosonde.commands import inspect as inspect_command
-from gosonde.errors import GosondeError
-from gosonde.serving import status_of
-from gosonde_agent import host, model
+from gosonde import collector_client
 from gosonde_agent.config import AgentConfig
 from gosonde_agent.golang import binary
-from gosonde_agent.losses import LOSSES
-from gosonde_agent.sources.memory.gc import GcFigures, LastCycle, PastPause
+from gosonde_agent.host import checks
+from gosonde_agent.model.losses import LOSSES
 from gosonde_agent.trace import Trace
+from gosonde_cli import cli
+from gosonde_cli.commands import _gc_local, findings, trace
+from gosonde_cli.commands import inspect as inspect_command
 from gosonde_collector.config import CollectorConfig
+from gosonde_common.errors import GosondeError
+from gosonde_common.serving import status_of
+from gosonde_common.values import observation
+from gosonde_common.values.gc import GcFigures, LastCycle, PastPause
 
 from tests import go_programs
 
@@ -112,11 +114,11 @@ def test_every_command_and_flag_is_documented_and_no_other() -> None:
 
 def test_every_error_is_documented_with_its_exit_code_and_status() -> None:
     rows = re.findall(r"^\| `(\w+)` \| (\d) \| `(\w+)` \|", (DOCS / "errors.md").read_text(), re.MULTILINE)
-    kinds = {kind for kind in error_classes("gosonde.errors") if kind.__module__ == "gosonde.errors"}
+    kinds = {kind for kind in error_classes("gosonde_common.errors") if kind.__module__ == "gosonde_common.errors"}
     assert set(rows) == {(kind.__name__, str(kind.exit_code), status_of(kind("")).name) for kind in kinds}
 
 
-@pytest.mark.parametrize("module", ["gosonde_agent.errors", "gosonde_collector.errors"])
+@pytest.mark.parametrize("module", ["gosonde_agent.model.errors", "gosonde_collector.model.errors"])
 def test_every_refined_error_is_documented_with_its_base(module: str) -> None:
     rows = set(re.findall(r"^\| `(\w+)` \| `(\w+)` \|", (DOCS / "errors.md").read_text(), re.MULTILINE))
     own = {kind for kind in error_classes(module) if kind.__module__ == module}
@@ -148,11 +150,11 @@ def fields_of(kind: Any) -> set[str]:
 
 
 def traced() -> Trace:
-    key = model.ProcessKey(boot_id="b", pid=1, start_ticks=1, exec_epoch=0)
-    process = model.Process(key, "/x", "go1.27", "id", 1, 1, counted_from_start=True)
-    site = model.Site("id", 1, "main.f", "main.go", 1)
-    pause = model.Pause(key, 0, 1, 1, "GC mark termination")
-    return Trace(process, (model.SiteCount(key, site, 1, 1),), None, [pause], dict.fromkeys(LOSSES, 0))
+    key = observation.ProcessKey(boot_id="b", pid=1, start_ticks=1, exec_epoch=0)
+    process = observation.Process(key, "/x", "go1.27", "id", 1, 1, counted_from_start=True)
+    site = observation.Site("id", 1, "main.f", "main.go", 1)
+    pause = observation.Pause(key, 0, 1, 1, "GC mark termination")
+    return Trace(process, (observation.SiteCount(key, site, 1, 1),), None, [pause], dict.fromkeys(LOSSES, 0))
 
 
 def collected() -> GcFigures:
@@ -199,10 +201,10 @@ def test_the_keys_of_findings_are_those_of_the_command() -> None:
 
 def test_everything_that_doctor_says_is_documented() -> None:
     text = (DOCS / "doctor.md").read_text()
-    names = {function.__name__.removeprefix("_") for function in host._CHECKS}
-    keys = {field.name for field in dataclasses.fields(host.Check)}
+    names = {function.__name__.removeprefix("_") for function in checks._CHECKS}
+    keys = {field.name for field in dataclasses.fields(checks.Check)}
     assert first_cells(text) == names | keys
-    assert {"ready", "checks"} | {status.value for status in host.Status} <= code_words(text)
+    assert {"ready", "checks"} | {status.value for status in checks.Status} <= code_words(text)
 
 
 def links(page: Path) -> Iterator[tuple[str, str]]:

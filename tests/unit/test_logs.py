@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 import structlog
-from gosonde import logs
+from gosonde_common import logs
 
 
 @pytest.fixture(autouse=True)

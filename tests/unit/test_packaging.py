@@ -9,7 +9,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = {"gosonde": "client", "gosonde_agent": "agent", "gosonde_collector": "collector", "gosonde_pb": "proto"}
+PACKAGES = {
+    "gosonde": "client",
+    "gosonde_agent": "agent",
+    "gosonde_cli": "cli",
+    "gosonde_collector": "collector",
+    "gosonde_common": "common",
+    "gosonde_pb": "proto",
+}
 #: Runs a tool as if .venv's scripts and the checkout were not there.
 CLEAN = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
 
@@ -65,7 +72,7 @@ def test_an_installed_wheel_finds_its_own_probes(wheel: Path, tmp_path: Path) ->
     code = f"""
 import sys
 sys.path.insert(0, {str(tmp_path)!r})
-from gosonde_agent.compiling import probe_dir, source
+from gosonde_agent.sources.ebpf.compiling import probe_dir, source
 print(probe_dir())
 assert source()
 """

@@ -7,9 +7,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from gosonde_agent import host
 from gosonde_agent.config import AgentConfig
 from gosonde_agent.config import load as load_agent
+from gosonde_agent.host import checks
 from gosonde_collector.config import CollectorConfig
 from gosonde_collector.config import load as load_collector
 
@@ -76,10 +76,10 @@ def test_a_service_is_watched_and_restarted_but_not_for_what_no_restart_repairs(
 def test_the_agents_unit_has_what_doctor_asks_for_and_no_more() -> None:
     service = settings("gosonde-agent.service")
     # Without CAP_LEASE the agent works too, though it watches other users' processes one by one.
-    wanted = set(host.CAPABILITIES) | {"CAP_SYS_ADMIN", "CAP_LEASE"}
+    wanted = set(checks.CAPABILITIES) | {"CAP_SYS_ADMIN", "CAP_LEASE"}
     assert set(service["AmbientCapabilities"].split()) == wanted
     assert set(service["CapabilityBoundingSet"].split()) == wanted
-    assert all(name in host.HOW_TO_GET_CAPABILITIES for name in wanted)
+    assert all(name in checks.HOW_TO_GET_CAPABILITIES for name in wanted)
 
 
 def test_the_collectors_unit_has_no_capability() -> None:

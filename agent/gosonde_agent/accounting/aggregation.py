@@ -4,17 +4,30 @@ from collections import defaultdict, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from gosonde.clock import steady_unix_nano
+from gosonde_common.clock import steady_unix_nano
+from gosonde_common.values.observation import (
+    GcCycle,
+    GcTotal,
+    Heap,
+    Observation,
+    Pause,
+    Site,
+    SiteCount,
+)
 
-from gosonde_agent.carry import UNATTRIBUTED, Carry
+from gosonde_agent.accounting.carry import UNATTRIBUTED, Carry
+from gosonde_agent.accounting.processes import GoProcess, Processes
 from gosonde_agent.golang.binary import GoBinary
 from gosonde_agent.golang.layouts import stop_reason
-from gosonde_agent.kernel import monotonic_to_unix_nano
-from gosonde_agent.model import GcCycle, GcTotal, Heap, Observation, Pause, Site, SiteCount
-from gosonde_agent.processes import GoProcess, Processes
-from gosonde_agent.sources import Counters, Image, SiteTotal, Source
+from gosonde_agent.host.kernel import monotonic_to_unix_nano
+from gosonde_agent.sources.ebpf.records import EVENT_CYCLE, EVENT_PAUSE, Event
 from gosonde_agent.sources.memory.heap import CycleHeap
-from gosonde_agent.sources.records import EVENT_CYCLE, EVENT_PAUSE, Event
+from gosonde_agent.sources.protocol import (
+    Counters,
+    Image,
+    SiteTotal,
+    Source,
+)
 
 MAX_PENDING_EVENTS = 65_536
 

@@ -19,8 +19,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from gosonde_agent.baseline import NOTHING, Baseline, Count, Interval, Reading, SiteBaseline
-from gosonde_agent.levels import Level
+from gosonde_common.values.levels import Level
+
+from gosonde_agent.accounting.baseline import (
+    NOTHING,
+    Baseline,
+    Count,
+    Interval,
+    Reading,
+    SiteBaseline,
+)
 
 #: The pc of what was created and has exited at no one knows which go statement: no goroutine has it.
 UNATTRIBUTED = 0

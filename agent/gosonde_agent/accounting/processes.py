@@ -3,15 +3,28 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from gosonde_agent.baseline import NOTHING, Baseline, Count, Interval, Reading
-from gosonde_agent.carry import Before, Carry, Told, births_of, narrowed
+from gosonde_common.values.levels import Level
+from gosonde_common.values.observation import Process, ProcessKey
+
+from gosonde_agent.accounting.baseline import (
+    NOTHING,
+    Baseline,
+    Count,
+    Interval,
+    Reading,
+)
+from gosonde_agent.accounting.carry import (
+    Before,
+    Carry,
+    Told,
+    births_of,
+    narrowed,
+)
+from gosonde_agent.accounting.totals_check import TotalsCheck
 from gosonde_agent.golang.binary import GoBinary
-from gosonde_agent.levels import Level
-from gosonde_agent.model import Process, ProcessKey
-from gosonde_agent.sources import Image, Origin, SiteTotal
+from gosonde_agent.sources.ebpf.records import PROBE_CREATED
 from gosonde_agent.sources.memory.heap import HeapReader
-from gosonde_agent.sources.records import PROBE_CREATED
-from gosonde_agent.totals_check import TotalsCheck
+from gosonde_agent.sources.protocol import Image, Origin, SiteTotal
 
 
 @dataclass(slots=True)

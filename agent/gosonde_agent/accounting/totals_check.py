@@ -8,7 +8,12 @@ others shows that something was lost, also where creations and exits were lost a
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from gosonde_agent.baseline import Count, Interval, Reading, SiteBaseline
+from gosonde_agent.accounting.baseline import (
+    Count,
+    Interval,
+    Reading,
+    SiteBaseline,
+)
 from gosonde_agent.sources.memory.totals import GoroutineTotals
 
 CREATED, EXITED = "created_total_mismatch", "exited_total_mismatch"

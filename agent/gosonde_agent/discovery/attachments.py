@@ -7,11 +7,12 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from gosonde.errors import GosondeError
+from gosonde_common.errors import GosondeError
 
-from gosonde_agent.discovery import lease, procfs
+from gosonde_agent.discovery import lease
 from gosonde_agent.golang.binary import FileIdentity, GoBinary
-from gosonde_agent.sources import Source
+from gosonde_agent.host import procfs
+from gosonde_agent.sources.protocol import Source
 
 MAX_REFUSALS = 4_096
 #: File systems that stay mounted as long as the host runs: files there keep their probes while no process runs them.

@@ -10,7 +10,7 @@ import fcntl
 import os
 import signal
 
-from gosonde_agent.errors import UnguardedFileError
+from gosonde_agent.model.errors import UnguardedFileError
 
 #: What the kernel sends when somebody waits for a file. By default it is ignored: who does not listen is not harmed.
 BREAK_SIGNAL = signal.SIGURG

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from gosonde.errors import UsageError
+from gosonde_common.errors import UsageError
 
 from gosonde_agent.discovery import facts
 

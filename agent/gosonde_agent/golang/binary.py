@@ -4,18 +4,25 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from gosonde.errors import GosondeError
+from gosonde_common.errors import GosondeError
+from gosonde_common.values.goroutines import Location
 
-from gosonde_agent.errors import MalformedBinaryError, UnreadableFileError
 from gosonde_agent.golang import buildinfo
 from gosonde_agent.golang.dwarf import read_structures
 from gosonde_agent.golang.elf import ElfImage
 from gosonde_agent.golang.known import Facts, KnownBinaries, evidence_of
-from gosonde_agent.golang.layouts import Fields, Layout, layout_of, proved, structure_names
-from gosonde_agent.golang.pclntab import Location, Pclntab
+from gosonde_agent.golang.layouts import (
+    Fields,
+    Layout,
+    layout_of,
+    proved,
+    structure_names,
+)
+from gosonde_agent.golang.pclntab import Pclntab
 from gosonde_agent.golang.points import find_points, gopc_shown_by_code
 from gosonde_agent.golang.probe_points import ProbePoint
 from gosonde_agent.golang.wrappers import start_function
+from gosonde_agent.model.errors import MalformedBinaryError, UnreadableFileError
 
 NOWHERE = Location("", "", 0)
 

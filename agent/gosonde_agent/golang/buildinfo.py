@@ -4,8 +4,8 @@ import hashlib
 import re
 from dataclasses import dataclass
 
-from gosonde_agent.errors import MalformedBinaryError, NotGoError, UnsupportedBinaryError
 from gosonde_agent.golang.elf import ElfImage
+from gosonde_agent.model.errors import MalformedBinaryError, NotGoError, UnsupportedBinaryError
 
 #: debug/buildinfo: the blob is aligned to 16 bytes.
 MAGIC = b"\xff Go buildinf:"

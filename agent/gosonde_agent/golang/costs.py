@@ -3,7 +3,7 @@
 import enum
 
 from gosonde_agent.golang.instructions import Instruction
-from gosonde_agent.kernel import kernel_version
+from gosonde_agent.host.kernel import kernel_version
 
 #: arch/x86/kernel/uprobes.c, Linux 6.18: a call into a trampoline is written over it.
 NOP5 = bytes((0x0F, 0x1F, 0x44, 0x00, 0x00))

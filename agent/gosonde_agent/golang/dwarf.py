@@ -7,8 +7,8 @@ from typing import Any
 
 from elftools.dwarf.dwarfinfo import DebugSectionDescriptor, DwarfConfig, DWARFInfo
 
-from gosonde_agent.errors import MalformedBinaryError, UnsupportedBinaryError
 from gosonde_agent.golang.elf import ElfImage
+from gosonde_agent.model.errors import MalformedBinaryError, UnsupportedBinaryError
 
 MAX_SECTION = 128 << 20
 MAX_ABBREVIATIONS = 4 << 20

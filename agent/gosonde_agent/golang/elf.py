@@ -17,7 +17,7 @@ import numpy.typing as npt
 from elftools.construct.core import ConstructError
 from elftools.elf.structs import ELFStructs
 
-from gosonde_agent.errors import MalformedBinaryError, NotGoError, UnsupportedBinaryError
+from gosonde_agent.model.errors import MalformedBinaryError, NotGoError, UnsupportedBinaryError
 
 MAX_PROGRAM_HEADERS = 1_024
 MAX_SECTIONS = 4_096

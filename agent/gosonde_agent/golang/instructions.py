@@ -7,7 +7,7 @@ from typing import Any
 import capstone
 from capstone import arm64, x86
 
-from gosonde_agent.errors import MalformedBinaryError
+from gosonde_agent.model.errors import MalformedBinaryError
 
 MAX_FUNCTION_SIZE = 1 << 16
 #: Bytes of an instruction's last operand, which may look like padding.

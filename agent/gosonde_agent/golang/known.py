@@ -5,11 +5,11 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from gosonde_agent.errors import MalformedBinaryError
 from gosonde_agent.golang.elf import ElfImage
 from gosonde_agent.golang.layouts import Layout
 from gosonde_agent.golang.pclntab_header import HEADER_SIZE, Header, Module
 from gosonde_agent.golang.points import Points
+from gosonde_agent.model.errors import MalformedBinaryError
 
 #: Builds that are remembered: some 10 KB each.
 MAX_KNOWN = 512

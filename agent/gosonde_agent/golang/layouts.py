@@ -7,8 +7,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from gosonde_agent.errors import UnprovedProbePointError, UnsupportedBinaryError
 from gosonde_agent.golang.buildinfo import GoVersion, parse_version
+from gosonde_agent.model.errors import UnprovedProbePointError, UnsupportedBinaryError
 
 #: Written by scripts/generate_layouts.py.
 TABLE = Path(__file__).with_name("layouts.json")

@@ -5,9 +5,9 @@ from array import array
 
 import numpy as np
 
-from gosonde_agent.errors import MalformedBinaryError
 from gosonde_agent.golang.bounded import BoundedCache
 from gosonde_agent.golang.region import Region
+from gosonde_agent.model.errors import MalformedBinaryError
 
 #: More steps than this has no function that a compiler wrote.
 MAX_STEPS = 1 << 17

@@ -9,14 +9,20 @@ from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
+from gosonde_common.values.goroutines import Location
 
-from gosonde_agent.errors import MalformedBinaryError, UnsupportedBinaryError
 from gosonde_agent.golang.bounded import BoundedCache
 from gosonde_agent.golang.elf import ElfImage
 from gosonde_agent.golang.layouts import Layout
 from gosonde_agent.golang.pc_values import PcValues
-from gosonde_agent.golang.pclntab_header import QUANTUM, Header, Module, find_pclntab
+from gosonde_agent.golang.pclntab_header import (
+    QUANTUM,
+    Header,
+    Module,
+    find_pclntab,
+)
 from gosonde_agent.golang.region import Region
+from gosonde_agent.model.errors import MalformedBinaryError, UnsupportedBinaryError
 
 MAX_NAME = 4_096
 MAX_INLINE_DEPTH = 1_024
@@ -67,15 +73,6 @@ class FunctionDetails:
     flag: int
     pcdata: tuple[int, ...]
     funcdata: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Location:
-    """A source position. The function is named as the runtime prints it: type arguments are "[...]"."""
-
-    function: str
-    file: str
-    line: int
 
 
 def printed_name(name: str) -> str:

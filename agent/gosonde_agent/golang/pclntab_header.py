@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from gosonde_agent.errors import MalformedBinaryError, UnsupportedBinaryError
 from gosonde_agent.golang.elf import ElfImage
+from gosonde_agent.model.errors import MalformedBinaryError, UnsupportedBinaryError
 
 #: pcHeader.magic of Go 1.2 to 1.15, which names the program's age in a refusal.
 OLD_MAGIC = 0xFFFFFFFB

@@ -3,9 +3,8 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from gosonde.errors import GosondeError
+from gosonde_common.errors import GosondeError
 
-from gosonde_agent.errors import MalformedBinaryError, UnprovedProbePointError, UnsupportedBinaryError
 from gosonde_agent.golang import symtab
 from gosonde_agent.golang.costs import has_optimized_nop
 from gosonde_agent.golang.elf import ElfImage
@@ -14,6 +13,11 @@ from gosonde_agent.golang.instructions import MACHINES, Instruction, decode
 from gosonde_agent.golang.layouts import Layout
 from gosonde_agent.golang.pclntab import Function, Pclntab
 from gosonde_agent.golang.probe_points import ProbePoint, entry_point, last_call_point
+from gosonde_agent.model.errors import (
+    MalformedBinaryError,
+    UnprovedProbePointError,
+    UnsupportedBinaryError,
+)
 
 #: Probes without which a binary is not watched at all.
 ESSENTIAL = ("created", "exited")

@@ -14,9 +14,9 @@ probe behind an overwritten register reads garbage. So a point is used only with
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from gosonde_agent.errors import UnprovedProbePointError
 from gosonde_agent.golang.costs import Cost, cost_of, rank
 from gosonde_agent.golang.instructions import Instruction, Machine
+from gosonde_agent.model.errors import UnprovedProbePointError
 
 MAX_PATH = 24
 

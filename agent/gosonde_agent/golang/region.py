@@ -1,8 +1,8 @@
 """A part of a binary's image that is read piece by piece, so that a large table costs no memory."""
 
-from gosonde_agent.errors import MalformedBinaryError
 from gosonde_agent.golang.bounded import BoundedCache
 from gosonde_agent.golang.elf import ElfImage
+from gosonde_agent.model.errors import MalformedBinaryError
 
 BLOCK = 1 << 14
 MAX_BLOCKS = 64

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from gosonde_agent.errors import MalformedBinaryError
 from gosonde_agent.golang.pclntab import Pclntab
+from gosonde_agent.model.errors import MalformedBinaryError
 
 POINTER = 8
 MAX_FRAMES = 2_048

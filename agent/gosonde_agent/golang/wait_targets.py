@@ -8,10 +8,10 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from gosonde_agent.errors import MalformedBinaryError
 from gosonde_agent.golang.bounded import BoundedCache
 from gosonde_agent.golang.instructions import Instruction, decode
 from gosonde_agent.golang.pclntab import FunctionDetails, Pclntab
+from gosonde_agent.model.errors import MalformedBinaryError
 
 CONTEXT, TIMER = "context", "timer"
 #: The runtime's functions that wait for channels.

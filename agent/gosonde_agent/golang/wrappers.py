@@ -5,7 +5,7 @@ Tracebacks and profiles leave wrappers out, so a site that names its wrapper wou
 
 from collections.abc import Iterable
 
-from gosonde.errors import GosondeError
+from gosonde_common.errors import GosondeError
 
 from gosonde_agent.golang.instructions import Instruction, decode
 from gosonde_agent.golang.pclntab import FunctionDetails, Pclntab, printed_name

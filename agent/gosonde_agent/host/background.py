@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Coroutine, Iterable
 
-from gosonde.errors import GosondeError
+from gosonde_common.errors import GosondeError
 
 
 class Background:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from gosonde_agent import host_trials as trials
-from gosonde_agent.kernel import kernel_version
+from gosonde_agent.host import trials
+from gosonde_agent.host.kernel import kernel_version
 
 OLDEST_KERNEL = (5, 15)
 NOP5_KERNEL = (6, 18)

@@ -7,9 +7,9 @@ import socket
 from dataclasses import dataclass
 from pathlib import Path
 
-from gosonde.errors import InvalidInputError, UnsupportedError, UsageError
+from gosonde_common.errors import InvalidInputError, UnsupportedError, UsageError
 
-from gosonde_agent.discovery import procfs
+from gosonde_agent.host import procfs
 
 AGENT_ID_FILE = "agent_id"
 

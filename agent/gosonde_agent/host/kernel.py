@@ -5,7 +5,7 @@ import re
 import time
 from pathlib import Path
 
-from gosonde.clock import steady_unix_nano
+from gosonde_common.clock import steady_unix_nano
 
 
 def kernel_version() -> tuple[int, int]:

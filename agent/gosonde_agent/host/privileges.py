@@ -6,10 +6,10 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from gosonde.errors import GosondeError
+from gosonde_common.errors import GosondeError
 
-from gosonde_agent import host_trials
-from gosonde_agent.errors import NotPermittedError
+from gosonde_agent.host import trials
+from gosonde_agent.model.errors import NotPermittedError
 
 #: Number and reason of each capability that the agent keeps when it has it. docs/security.md shows them.
 KEPT: Mapping[str, tuple[int, str]] = {
@@ -49,7 +49,7 @@ def uprobes_need_admin() -> bool:
 def _try_without_admin() -> int:
     try:
         drop(keep_admin=False)
-        host_trials.uprobe()
+        trials.uprobe()
     except (OSError, GosondeError):
         return 1
     return 0

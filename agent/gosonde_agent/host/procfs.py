@@ -9,8 +9,13 @@ from pathlib import Path
 
 import psutil
 
-from gosonde_agent.errors import MalformedBinaryError, NoSuchProcessError, NotPermittedError, UnreadableFileError
-from gosonde_agent.kernel import boot_unix_nano
+from gosonde_agent.host.kernel import boot_unix_nano
+from gosonde_agent.model.errors import (
+    MalformedBinaryError,
+    NoSuchProcessError,
+    NotPermittedError,
+    UnreadableFileError,
+)
 
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 #: Which clock of a process is meant (include/linux/posix-timers_types.h): clock_getcpuclockid(3) gives the same id.

@@ -10,7 +10,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from gosonde_agent.errors import NoSuchProcessError, NotPermittedError, ProbeError, UnsupportedBinaryError
+from gosonde_agent.model.errors import (
+    NoSuchProcessError,
+    NotPermittedError,
+    ProbeError,
+    UnsupportedBinaryError,
+)
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _NR_BPF = {"x86_64": 321, "aarch64": 280}

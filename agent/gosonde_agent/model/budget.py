@@ -3,7 +3,7 @@
 import fnmatch
 from dataclasses import dataclass
 
-from gosonde.errors import UsageError
+from gosonde_common.errors import UsageError
 
 OFF = "off"
 UNLIMITED = float("inf")

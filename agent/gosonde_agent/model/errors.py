@@ -1,6 +1,11 @@
 """What can go wrong with one target or on this host. Each error costs one target, never the agent."""
 
-from gosonde.errors import GosondeError, InvalidInputError, NotFoundError, UnsupportedError
+from gosonde_common.errors import (
+    GosondeError,
+    InvalidInputError,
+    NotFoundError,
+    UnsupportedError,
+)
 
 
 class NotGoError(UnsupportedError):

@@ -12,14 +12,19 @@ from itertools import takewhile
 
 import numpy as np
 import numpy.typing as npt
+from gosonde_common.values.levels import Level
 
-from gosonde_agent.discovery import procfs
-from gosonde_agent.errors import NoSuchProcessError
-from gosonde_agent.governor import LOOK_SECONDS, TICK_SECONDS, Governor, least_allowed_ns
-from gosonde_agent.levels import Level
-from gosonde_agent.metering import WINDOW_SECONDS, Meter
-from gosonde_agent.processes import GoProcess, Processes
-from gosonde_agent.sources import Image
+from gosonde_agent.accounting.processes import GoProcess, Processes
+from gosonde_agent.host import procfs
+from gosonde_agent.model.errors import NoSuchProcessError
+from gosonde_agent.overhead.governor import (
+    LOOK_SECONDS,
+    TICK_SECONDS,
+    Governor,
+    least_allowed_ns,
+)
+from gosonde_agent.overhead.metering import WINDOW_SECONDS, Meter
+from gosonde_agent.sources.protocol import Image
 
 #: How often it is looked whether what is not probed in full can step up.
 STEP_UP_SECONDS = 2.0

@@ -8,13 +8,13 @@ import time
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
-from gosonde.clock import steady_unix_nano
+from gosonde_common.clock import steady_unix_nano
+from gosonde_common.values.levels import Level, Reason
 
-from gosonde_agent.budget import Budget
-from gosonde_agent.levels import Level, Reason
-from gosonde_agent.metering import PPM, WINDOW_SECONDS, Meter
-from gosonde_agent.processes import GoProcess
-from gosonde_agent.sources import Hits, Image
+from gosonde_agent.accounting.processes import GoProcess
+from gosonde_agent.model.budget import Budget
+from gosonde_agent.overhead.metering import PPM, WINDOW_SECONDS, Meter
+from gosonde_agent.sources.protocol import Hits, Image
 
 #: How often the costs are looked at, and over how long.
 TICK_SECONDS = 0.2

@@ -6,14 +6,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from operator import mul
 
-from gosonde.errors import GosondeError
+from gosonde_common.errors import GosondeError
+from gosonde_common.values.levels import Level
+from gosonde_common.values.observation import ProbeCost
 
-from gosonde_agent.discovery import procfs
-from gosonde_agent.hit_costs import HitCosts
-from gosonde_agent.levels import Level
-from gosonde_agent.model import ProbeCost
-from gosonde_agent.processes import GoProcess, Processes
-from gosonde_agent.sources import Hits, Image
+from gosonde_agent.accounting.processes import GoProcess, Processes
+from gosonde_agent.host import procfs
+from gosonde_agent.sources.ebpf.hit_costs import HitCosts
+from gosonde_agent.sources.protocol import Hits, Image
 
 #: Over how long the shares that are told go.
 WINDOW_SECONDS = 5.0

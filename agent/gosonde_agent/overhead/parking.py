@@ -10,19 +10,19 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import structlog
-from gosonde.errors import GosondeError
+from gosonde_common.errors import GosondeError
+from gosonde_common.values.levels import Level
+from gosonde_common.values.observation import ParkCount
 
-from gosonde_agent.discovery import procfs
+from gosonde_agent.accounting.processes import GoProcess, Processes
 from gosonde_agent.golang.wait_reasons import wait_reason
-from gosonde_agent.governor import Governor
-from gosonde_agent.hit_costs import HitCosts
-from gosonde_agent.levels import Level
-from gosonde_agent.metering import Meter
-from gosonde_agent.model import ParkCount
-from gosonde_agent.park_estimate import ParkEstimate, Window
-from gosonde_agent.processes import GoProcess, Processes
-from gosonde_agent.sources import Hits, Image, Source
-from gosonde_agent.sources.park_window import ParkSample, ParkWindow
+from gosonde_agent.host import procfs
+from gosonde_agent.overhead.governor import Governor
+from gosonde_agent.overhead.metering import Meter
+from gosonde_agent.overhead.park_estimate import ParkEstimate, Window
+from gosonde_agent.sources.ebpf.hit_costs import HitCosts
+from gosonde_agent.sources.ebpf.park_window import ParkSample, ParkWindow
+from gosonde_agent.sources.protocol import Hits, Image, Source
 
 log = structlog.get_logger(__name__)
 

@@ -3,10 +3,10 @@
 from collections import deque
 from dataclasses import replace
 
-from gosonde.errors import NotFoundError
+from gosonde_common.errors import NotFoundError
+from gosonde_common.values.observation import GcCycle, Observation, Pause
 
-from gosonde_agent.model import GcCycle, Observation, Pause
-from gosonde_agent.runtime_metrics import Pauses
+from gosonde_agent.serve.runtime_metrics import Pauses
 
 MAX_RECENT = 10_000
 

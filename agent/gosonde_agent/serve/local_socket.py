@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
-from gosonde.errors import UnavailableError, UnsupportedError, UsageError
-from gosonde.ratelimit import Seldom
+from gosonde_common.errors import UnavailableError, UnsupportedError, UsageError
+from gosonde_common.ratelimit import Seldom
 
 log = structlog.get_logger(__name__)
 

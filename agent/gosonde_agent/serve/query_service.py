@@ -9,20 +9,25 @@ from typing import Any, Protocol
 
 import grpc
 import grpc.aio
-from gosonde.errors import OverloadedError, UnavailableError, UsageError
-from gosonde.ratelimit import Rates
-from gosonde.serving import new_server, set_serving
+from gosonde_common.errors import OverloadedError, UnavailableError, UsageError
+from gosonde_common.ratelimit import Rates
+from gosonde_common.serving import new_server, set_serving
+from gosonde_common.values.gc import GcFigures
+from gosonde_common.values.observation import Observation, Process
+from gosonde_common.values.status import AgentStatus
 from gosonde_pb.v1 import agent_pb2_grpc
 from grpc_health.v1 import health
 
-from gosonde_agent import wire, wire_gc, wire_goroutines
-from gosonde_agent.local_socket import INNER_MODE, LocalSocket, clear, with_mode
-from gosonde_agent.model import Observation, Process
-from gosonde_agent.redaction import Redact, same
-from gosonde_agent.sources.memory.gc import GcFigures
+from gosonde_agent.host.threads import in_thread
+from gosonde_agent.serve.local_socket import (
+    INNER_MODE,
+    LocalSocket,
+    clear,
+    with_mode,
+)
+from gosonde_agent.snapshots.redaction import Redact, same
 from gosonde_agent.sources.memory.target import opened
-from gosonde_agent.status import AgentStatus
-from gosonde_agent.threads import in_thread
+from gosonde_agent.wire import encoding, gc_messages, goroutine_messages
 
 SERVICE_NAMES = ("gosonde.v1.AgentService",)
 
@@ -37,7 +42,7 @@ HEALTH = "/grpc.health.v1.Health/"
 
 
 class LocalGate:
-    """A `gosonde.serving.Gate`: who reaches the socket may ask, but not too often.
+    """A `gosonde_common.serving.Gate`: who reaches the socket may ask, but not too often.
 
     Attributes:
         refused_total: Connections and calls that were refused, by reason or status.
@@ -112,22 +117,22 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
 
     async def GetObservation(self, request: Any, context: Any) -> Any:  # noqa: ANN401, ARG002, N802
         """The current observation, with the names of all its sites."""
-        return wire.answer(self._reader.current(request.pid or None))
+        return encoding.answer(self._reader.current(request.pid or None))
 
     async def GetStatus(self, request: Any, context: Any) -> Any:  # noqa: ANN401, ARG002, N802
         """The agent's identity and how its uplink goes."""
-        return wire.encode_status(self._status())
+        return encoding.encode_status(self._status())
 
     async def SwitchProbes(self, request: Any, context: Any) -> Any:  # noqa: ANN401, ARG002, N802
         """Takes probes out or puts them in again, of what one process runs or of everything."""
-        return wire.switched(await self._switch(request.pid or None, request.on))
+        return encoding.switched(await self._switch(request.pid or None, request.on))
 
     async def ReadGoroutines(self, request: Any, context: Any) -> AsyncIterator[Any]:  # noqa: ANN401, ARG002, N802
         """Every goroutine of one process that is watched, in messages of bounded size, read as they are sent."""
         self._reader.current(request.pid)
         with self._gate.reading(), ExitStack() as stack:
             target = await in_thread(lambda: stack.enter_context(opened(request.pid)))
-            messages = wire_goroutines.chunks(map(self._redact, target.goroutines()))
+            messages = goroutine_messages.chunks(map(self._redact, target.goroutines()))
             while (message := await in_thread(lambda: next(messages, None))) is not None:
                 yield message
 
@@ -135,7 +140,7 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
         """The GC figures of one process that is watched."""
         self._reader.current(request.pid)
         with self._gate.reading():
-            return wire_gc.encode(await in_thread(lambda: _gc_of(request.pid)))
+            return gc_messages.encode(await in_thread(lambda: _gc_of(request.pid)))
 
 
 def _gc_of(pid: int) -> GcFigures:

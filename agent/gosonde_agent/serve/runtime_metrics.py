@@ -2,11 +2,10 @@
 
 from collections.abc import Iterable, Iterator
 
-from gosonde.gc_metrics import Owner, PauseHistograms, cycles_metric
-from gosonde.goroutine_metrics import SiteRow, goroutine_metrics
+from gosonde_common.gc_metrics import Owner, PauseHistograms, cycles_metric
+from gosonde_common.goroutine_metrics import SiteRow, goroutine_metrics
+from gosonde_common.values.observation import Observation, ProcessKey
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-
-from gosonde_agent.model import Observation, ProcessKey
 
 
 class Pauses:

@@ -2,14 +2,14 @@
 
 from collections.abc import Callable, Iterable, Mapping
 
+from gosonde_common.values.status import UplinkStatus
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from gosonde_agent.latest import Latest
-from gosonde_agent.losses import LOSSES
-from gosonde_agent.runtime_metrics import runtime_metrics
-from gosonde_agent.status import UplinkStatus
+from gosonde_agent.model.losses import LOSSES
+from gosonde_agent.serve.latest import Latest
+from gosonde_agent.serve.runtime_metrics import runtime_metrics
 
 PREFIX = "gosonde_agent"
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from gosonde.errors import UsageError
+from gosonde_common.errors import UsageError
 
 DEFAULT_PATH = "/debug/pprof"
 

@@ -11,10 +11,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import psutil
-from gosonde.errors import OverloadedError, UnavailableError, UnsupportedError
+from gosonde_common.errors import OverloadedError, UnavailableError, UnsupportedError
 
-from gosonde_agent.discovery import procfs
-from gosonde_agent.pprof_allowed import PprofPlace, place_of
+from gosonde_agent.host import procfs
+from gosonde_agent.snapshots.pprof_allowed import PprofPlace, place_of
 
 #: The most bytes of a profile, as sent.
 MAX_BYTES: Final = 32 << 20

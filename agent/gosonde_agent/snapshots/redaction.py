@@ -7,10 +7,15 @@ ADR 0053 says what is shortened and why nothing else needs to be.
 from collections.abc import Callable
 from dataclasses import replace
 
+from gosonde_common.values.goroutines import Goroutine, Location
+from gosonde_common.values.observation import (
+    Observation,
+    Process,
+    Site,
+    SiteCount,
+)
+
 from gosonde_agent.golang.bounded import BoundedCache
-from gosonde_agent.golang.pclntab import Location
-from gosonde_agent.model import Observation, Process, Site, SiteCount
-from gosonde_agent.sources.memory.dump import Goroutine
 
 MAX_KEPT_SITES = 100_000
 

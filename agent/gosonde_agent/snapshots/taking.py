@@ -4,21 +4,25 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import TypeVar
 
 import structlog
-from gosonde.clock import steady_unix_nano
-from gosonde.errors import GosondeError, NotFoundError, OverloadedError, UnsupportedError
+from gosonde_common.clock import steady_unix_nano
+from gosonde_common.errors import (
+    GosondeError,
+    NotFoundError,
+    OverloadedError,
+    UnsupportedError,
+)
+from gosonde_common.values.observation import ProcessKey
 
-from gosonde_agent.model import ProcessKey
-from gosonde_agent.pprof_allowed import PprofPlace
-from gosonde_agent.pprof_pull import PprofPuller
-from gosonde_agent.redaction import Redact, same
+from gosonde_agent.host.threads import in_thread
+from gosonde_agent.model.snapshots import SnapshotKind, SnapshotRequest
+from gosonde_agent.snapshots.pprof_allowed import PprofPlace
+from gosonde_agent.snapshots.pprof_pull import PprofPuller
+from gosonde_agent.snapshots.redaction import Redact, same
 from gosonde_agent.sources.memory.target import KnownBinaries, opened
-from gosonde_agent.threads import in_thread
-from gosonde_agent.wire_profile import encode_profile
+from gosonde_agent.wire.profile import encode_profile
 
 log = structlog.get_logger(__name__)
 
@@ -33,30 +37,12 @@ LEAST_PAUSE_SECONDS = 0.2
 Item = TypeVar("Item")
 
 
-class SnapshotKind(StrEnum):
-    """What a snapshot is made from."""
-
-    MEMORY = "memory"
-    PPROF = "pprof"
-    PPROF_LEAK = "pprof-leak"
-    PPROF_HEAP = "pprof-heap"
-
-
 #: The profile of runtime/pprof that each kind asks the process itself for.
 PROFILES: Mapping[SnapshotKind, str] = {
     SnapshotKind.PPROF: "goroutine",
     SnapshotKind.PPROF_LEAK: "goroutineleak",
     SnapshotKind.PPROF_HEAP: "heap",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class SnapshotRequest:
-    """What the collector asks for. `kind` is None for one that this agent does not know."""
-
-    id: int
-    process: ProcessKey
-    kind: SnapshotKind | None
 
 
 class Patience:

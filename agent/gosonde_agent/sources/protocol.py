@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from gosonde_agent.golang.binary import GoBinary
-from gosonde_agent.sources.park_window import ParkWindow
-from gosonde_agent.sources.records import Event
+from gosonde_agent.sources.ebpf.park_window import ParkWindow
+from gosonde_agent.sources.ebpf.records import Event
 
 
 class Image(NamedTuple):

@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from gosonde_agent import wire
-from gosonde_agent.model import Observation, Site
+from gosonde_common.values.observation import Observation, Site
+
+from gosonde_agent.wire import encoding
 
 #: gRPC refuses messages above 4 MiB by default; a batch stays well below.
 MAX_BATCH_BYTES = 2 << 20
@@ -12,17 +13,17 @@ MAX_BATCH_BYTES = 2 << 20
 
 def messages(
     observation: Observation, known: set[Site], max_bytes: int = MAX_BATCH_BYTES
-) -> Iterator[wire.ObservationMessage]:
+) -> Iterator[encoding.ObservationMessage]:
     """The observation in messages of at most `max_bytes`, in order; each names sites not in `known`, and adds them.
 
-    A single row is sent whatever its size: `wire.MAX_TEXT` bounds it.
+    A single row is sent whatever its size: `encoding.MAX_TEXT` bounds it.
 
     Raises:
-        ValueError: As `wire.encode`.
+        ValueError: As `encoding.encode`.
     """
-    message = wire.encode(observation, known)
+    message = encoding.encode(observation, known)
     if message.ByteSize() <= max_bytes or not (parts := _halves(observation)):
-        known.update(wire.sites_of(observation.site_counts))
+        known.update(encoding.sites_of(observation.site_counts))
         yield message
         return
     for part in parts:

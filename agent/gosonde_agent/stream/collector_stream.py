@@ -10,13 +10,14 @@ from dataclasses import dataclass
 
 import grpc
 import grpc.aio
-from gosonde.errors import InvalidInputError, UnavailableError
+from gosonde_common.errors import InvalidInputError, UnavailableError
+from gosonde_common.values.observation import Site
 
-from gosonde_agent import batches, wire, wire_snapshots
-from gosonde_agent.model import Site
-from gosonde_agent.snapshots import Snapshots
-from gosonde_agent.spool import Backlog
-from gosonde_agent.uplink_snapshots import SnapshotAnswers
+from gosonde_agent.snapshots.taking import Snapshots
+from gosonde_agent.stream import batches
+from gosonde_agent.stream.snapshot_answers import SnapshotAnswers
+from gosonde_agent.stream.spool import Backlog
+from gosonde_agent.wire import encoding, snapshot_messages
 
 #: Beyond that many site names the stream starts to send names again instead of remembering more.
 MAX_KNOWN_SITES = 50_000
@@ -24,7 +25,7 @@ MAX_KNOWN_SITES = 50_000
 #: Longest single sleep: an event loop cannot take an infinite one.
 MAX_WAIT_SECONDS = 3600.0
 
-Call = grpc.aio.StreamStreamCall[wire.Request, wire.Response]
+Call = grpc.aio.StreamStreamCall[encoding.Request, encoding.Response]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ class Stream:
         self._writing = asyncio.Lock()
         self._answers = SnapshotAnswers(snapshots, self._write) if snapshots else None
 
-    async def greet(self, hello: wire.Request) -> None:
+    async def greet(self, hello: encoding.Request) -> None:
         """Sends the hello and waits for the answer.
 
         The answer's number is not used: totals and ordinals make it harmless to send again what the collector has.
@@ -160,14 +161,14 @@ class Stream:
             await self._until(lambda: len(self._open) < self._limits.window)
             await self._write_batch(message, ticket if position == len(messages) else 0)
 
-    async def _write_batch(self, message: wire.ObservationMessage, ticket: int) -> None:
+    async def _write_batch(self, message: encoding.ObservationMessage, ticket: int) -> None:
         if not self._open:
             self._last_progress = time.monotonic()
         self._progress.sent += 1
         self._open.append((self._progress.sent, ticket))
-        await self._write(wire.batch(self._progress.sent, message))
+        await self._write(encoding.batch(self._progress.sent, message))
 
-    async def _write(self, request: wire.Request) -> None:
+    async def _write(self, request: encoding.Request) -> None:
         with suppress(asyncio.InvalidStateError):  # The stream has ended; the reader learns why.
             async with _within(self._limits.acknowledge_seconds, "a message could not be written"), self._writing:
                 await self._call.write(request)
@@ -175,11 +176,11 @@ class Stream:
     async def _read(self) -> None:
         while True:
             response = await self._call.read()
-            if not isinstance(response, wire.Response):
+            if not isinstance(response, encoding.Response):
                 raise UnavailableError("the collector ended the stream")
             self._acknowledge(response.acknowledged_sequence)
             self._wake.set()
-            if self._answers and (request := wire_snapshots.requested(response)):
+            if self._answers and (request := snapshot_messages.requested(response)):
                 self._answers.ask(request)
 
     def _acknowledge(self, sequence: int) -> None:

@@ -9,12 +9,12 @@ from enum import StrEnum
 from pathlib import Path
 
 import structlog
-from gosonde.errors import InvalidInputError
+from gosonde_common.errors import InvalidInputError
+from gosonde_common.values.observation import Observation
 
-from gosonde_agent import segments
-from gosonde_agent.journal_file import JournalFile
-from gosonde_agent.model import Observation
-from gosonde_agent.wire_pack import pack, unpack
+from gosonde_agent.stream import segments
+from gosonde_agent.stream.journal_file import JournalFile
+from gosonde_agent.wire.pack import pack, unpack
 
 log = structlog.get_logger(__name__)
 
@@ -114,7 +114,7 @@ class Journal:
         """Stores a segment behind all others and returns its id.
 
         Raises:
-            ValueError: As `wire.encode`.
+            ValueError: As `wire.encoding.encode`.
         """
         content = pack(segment)
         ((identifier,),) = self._file.rows(

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from gosonde.errors import UnavailableError
+from gosonde_common.errors import UnavailableError
 
-from gosonde_agent.errors import SpoolError
+from gosonde_agent.model.errors import SpoolError
 
 log = structlog.get_logger(__name__)
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from gosonde_agent.model import Observation
+from gosonde_common.values.observation import Observation
 
 Row = TypeVar("Row")
 

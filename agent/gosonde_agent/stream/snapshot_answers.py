@@ -5,10 +5,11 @@ from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
 import structlog
-from gosonde.errors import GosondeError, InvalidInputError
+from gosonde_common.errors import GosondeError, InvalidInputError
 
-from gosonde_agent import wire, wire_snapshots
-from gosonde_agent.snapshots import SnapshotRequest, Snapshots
+from gosonde_agent.model.snapshots import SnapshotRequest
+from gosonde_agent.snapshots.taking import Snapshots
+from gosonde_agent.wire import encoding, snapshot_messages
 
 log = structlog.get_logger(__name__)
 
@@ -19,7 +20,7 @@ MAX_WAITING = 8
 class SnapshotAnswers:
     """Takes what is asked for, and sends it."""
 
-    def __init__(self, snapshots: Snapshots, send: Callable[[wire.Request], Coroutine[Any, Any, None]]) -> None:
+    def __init__(self, snapshots: Snapshots, send: Callable[[encoding.Request], Coroutine[Any, Any, None]]) -> None:
         self._snapshots = snapshots
         self._send = send
         self._waiting: asyncio.Queue[SnapshotRequest] = asyncio.Queue(MAX_WAITING)
@@ -43,10 +44,10 @@ class SnapshotAnswers:
                 data = await self._snapshots.take(request)
             except GosondeError as error:
                 log.info("no snapshot", pid=request.process.pid, kind=request.kind, reason=str(error))
-                messages: Iterable[wire.Request] = (wire_snapshots.failure(request.id, str(error)),)
+                messages: Iterable[encoding.Request] = (snapshot_messages.failure(request.id, str(error)),)
             else:
                 log.info("snapshot taken", pid=request.process.pid, kind=request.kind, size_bytes=len(data))
-                messages = wire_snapshots.pieces(request.id, data)
+                messages = snapshot_messages.pieces(request.id, data)
             for message in messages:
                 # gRPC cancels the call when a write is cancelled.
                 await asyncio.shield(self._send(message))

@@ -13,12 +13,8 @@ from operator import attrgetter
 from typing import Protocol, TypeVar
 
 import structlog
-from gosonde.ratelimit import Seldom
-
-from gosonde_agent import segments
-from gosonde_agent.errors import SpoolError
-from gosonde_agent.journal import EVENTS_DROPPED, Journal, Run
-from gosonde_agent.model import (
+from gosonde_common.ratelimit import Seldom
+from gosonde_common.values.observation import (
     GcCycle,
     GcTotal,
     Observation,
@@ -29,6 +25,10 @@ from gosonde_agent.model import (
     ProcessKey,
     SiteCount,
 )
+
+from gosonde_agent.model.errors import SpoolError
+from gosonde_agent.stream import segments
+from gosonde_agent.stream.journal import EVENTS_DROPPED, Journal, Run
 
 log = structlog.get_logger(__name__)
 
@@ -162,7 +162,7 @@ class Spool:
         events are dropped and counted.
 
         Raises:
-            ValueError: As `wire.encode`; nothing of the observation is kept.
+            ValueError: As `wire.encoding.encode`; nothing of the observation is kept.
         """
         changes = self._changes(observation)
         self._newest = replace(observation, processes=(), site_counts=(), park_counts=(), pauses=(), gc_cycles=())

@@ -14,20 +14,20 @@ from typing import TYPE_CHECKING
 import grpc
 import grpc.aio
 import structlog
-from gosonde import __version__, channels
-from gosonde.addresses import ClientTls
-from gosonde.errors import GosondeError
-from gosonde.ratelimit import Seldom
+from gosonde_common import __version__, channels
+from gosonde_common.addresses import ClientTls
+from gosonde_common.errors import GosondeError
+from gosonde_common.ratelimit import Seldom
+from gosonde_common.values.observation import Observation
+from gosonde_common.values.status import UplinkStatus
 from gosonde_pb.v1.ingest_pb2_grpc import IngestServiceStub
 
-from gosonde_agent import wire, wire_snapshots
-from gosonde_agent.identity import Identity
-from gosonde_agent.journal import Journal, Run
-from gosonde_agent.model import Observation
-from gosonde_agent.snapshots import Snapshots
-from gosonde_agent.spool import Backlog, Leftover, Spool
-from gosonde_agent.status import UplinkStatus
-from gosonde_agent.uplink_stream import Progress, Stream, StreamLimits
+from gosonde_agent.host.identity import Identity
+from gosonde_agent.snapshots.taking import Snapshots
+from gosonde_agent.stream.collector_stream import Progress, Stream, StreamLimits
+from gosonde_agent.stream.journal import Journal, Run
+from gosonde_agent.stream.spool import Backlog, Leftover, Spool
+from gosonde_agent.wire import encoding, snapshot_messages
 
 if TYPE_CHECKING:
     from gosonde_pb.v1.ingest_pb2_grpc import IngestServiceAsyncStub
@@ -80,7 +80,7 @@ class Uplink:
         self._journal = journal or Journal(identity.boot_id)
         self._run, self.previous_end, left = self._journal.begin(identity.agent_epoch, identity.host)
         self._snapshots = snapshots
-        self._hello = wire_snapshots.offering(
+        self._hello = snapshot_messages.offering(
             _hello(identity, self._run, self.previous_end), snapshots.takers if snapshots else ()
         )
         self._left = [
@@ -211,7 +211,7 @@ class Uplink:
         self,
         stub: "IngestServiceAsyncStub",
         backlog: Backlog,
-        hello: wire.Request,
+        hello: encoding.Request,
         progress: Progress,
         stopping: asyncio.Event,
         *,
@@ -261,12 +261,12 @@ class _Left:
     """What one former run left, and its stream's numbers."""
 
     backlog: Leftover
-    hello: wire.Request
+    hello: encoding.Request
     progress: Progress
 
 
-def _hello(identity: Identity, run: Run, previous_end: str = "unspecified") -> wire.Request:
-    return wire.hello(
+def _hello(identity: Identity, run: Run, previous_end: str = "unspecified") -> encoding.Request:
+    return encoding.hello(
         identity.agent_id,
         run.agent_epoch,
         run.host,

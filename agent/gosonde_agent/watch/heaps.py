@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import structlog
-from gosonde.errors import GosondeError
+from gosonde_common.errors import GosondeError
 
-from gosonde_agent.processes import Processes
-from gosonde_agent.sources import Image
+from gosonde_agent.accounting.processes import Processes
 from gosonde_agent.sources.memory.heap import CycleHeap, HeapReader
+from gosonde_agent.sources.protocol import Image
 
 log = structlog.get_logger(__name__)
 

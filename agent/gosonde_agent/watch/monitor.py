@@ -10,34 +10,49 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import structlog
-from gosonde.errors import GosondeError
+from gosonde_common.errors import GosondeError
+from gosonde_common.values.observation import Observation, Process, ProcessKey
 
-from gosonde_agent.aggregation import Aggregation
-from gosonde_agent.baseline import Baseline
-from gosonde_agent.budget import Budget
-from gosonde_agent.discovery import procfs
+from gosonde_agent.accounting.aggregation import Aggregation
+from gosonde_agent.accounting.baseline import Baseline
+from gosonde_agent.accounting.processes import GoProcess, Processes
+from gosonde_agent.accounting.totals_check import TotalsCheck
 from gosonde_agent.discovery.attachments import Attachment, Attachments
-from gosonde_agent.dismissed import DISMISSED, Dismissed
-from gosonde_agent.errors import MalformedBinaryError, NoSuchProcessError, NotGoError, UnguardedFileError
-from gosonde_agent.glance import Glance
+from gosonde_agent.discovery.dismissed import DISMISSED, Dismissed
+from gosonde_agent.discovery.selection import Selection
 from gosonde_agent.golang import binary as golang
 from gosonde_agent.golang.known import KnownBinaries
-from gosonde_agent.governor import Governor
-from gosonde_agent.heaps import HeapReading, Heaps
-from gosonde_agent.hit_costs import HitCosts
-from gosonde_agent.kernel import monotonic_to_unix_nano
-from gosonde_agent.losses import AGENT_LOSSES
-from gosonde_agent.metering import Meter
-from gosonde_agent.model import Observation, Process, ProcessKey
-from gosonde_agent.parking import Parking, ParkSampler
-from gosonde_agent.processes import GoProcess, Processes
-from gosonde_agent.quiet import Quiet
-from gosonde_agent.reconciliation import Reconciler, Scan
-from gosonde_agent.selection import Selection
-from gosonde_agent.sources import Counters, Hits, Image, Source
-from gosonde_agent.sources.records import EVENT_EXEC, EVENT_EXIT, EVENT_HIT, Event
-from gosonde_agent.stepping import Stepper
-from gosonde_agent.totals_check import TotalsCheck
+from gosonde_agent.host import procfs
+from gosonde_agent.host.kernel import monotonic_to_unix_nano
+from gosonde_agent.model.budget import Budget
+from gosonde_agent.model.errors import (
+    MalformedBinaryError,
+    NoSuchProcessError,
+    NotGoError,
+    UnguardedFileError,
+)
+from gosonde_agent.model.losses import AGENT_LOSSES
+from gosonde_agent.overhead.glance import Glance
+from gosonde_agent.overhead.governor import Governor
+from gosonde_agent.overhead.metering import Meter
+from gosonde_agent.overhead.parking import Parking, ParkSampler
+from gosonde_agent.sources.ebpf.hit_costs import HitCosts
+from gosonde_agent.sources.ebpf.records import (
+    EVENT_EXEC,
+    EVENT_EXIT,
+    EVENT_HIT,
+    Event,
+)
+from gosonde_agent.sources.protocol import (
+    Counters,
+    Hits,
+    Image,
+    Source,
+)
+from gosonde_agent.watch.heaps import HeapReading, Heaps
+from gosonde_agent.watch.quiet import Quiet
+from gosonde_agent.watch.reconciliation import Reconciler, Scan
+from gosonde_agent.watch.stepping import Stepper
 
 log = structlog.get_logger(__name__)
 

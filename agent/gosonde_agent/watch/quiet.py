@@ -3,10 +3,10 @@
 import time
 
 import numpy as np
+from gosonde_common.values.levels import Level
 
-from gosonde_agent.levels import Level
-from gosonde_agent.processes import Processes
-from gosonde_agent.sources import Source
+from gosonde_agent.accounting.processes import Processes
+from gosonde_agent.sources.protocol import Source
 
 #: So long after the last event everything has been told, also the shares of the last seconds.
 QUIET_SECONDS = 6.0

@@ -8,18 +8,18 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 import structlog
-from gosonde.errors import GosondeError
+from gosonde_common.errors import GosondeError
+from gosonde_common.values.levels import Level
 
-from gosonde_agent.baseline import Count, Reading
-from gosonde_agent.levels import Level
-from gosonde_agent.losses import MEMORY_LOSSES
-from gosonde_agent.metering import Meter
-from gosonde_agent.processes import GoProcess, Processes
-from gosonde_agent.sources import Hits, Image, Source
+from gosonde_agent.accounting.baseline import Count, Reading
+from gosonde_agent.accounting.processes import GoProcess, Processes
+from gosonde_agent.accounting.totals_check import TotalsCheck, TotalsReading
+from gosonde_agent.model.losses import MEMORY_LOSSES
+from gosonde_agent.overhead.metering import Meter
 from gosonde_agent.sources.memory.heap import HeapReader
 from gosonde_agent.sources.memory.target import KnownBinaries, Target, opened
 from gosonde_agent.sources.memory.totals import GoroutineTotals
-from gosonde_agent.totals_check import TotalsCheck, TotalsReading
+from gosonde_agent.sources.protocol import Hits, Image, Source
 
 log = structlog.get_logger(__name__)
 

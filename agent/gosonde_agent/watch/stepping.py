@@ -8,16 +8,27 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import structlog
-from gosonde.clock import steady_unix_nano
-from gosonde.errors import GosondeError, NotFoundError
+from gosonde_common.clock import steady_unix_nano
+from gosonde_common.errors import GosondeError, NotFoundError
+from gosonde_common.values.levels import (
+    MAX_STEPS,
+    PROBES,
+    Level,
+    Reason,
+    Step,
+)
 
-from gosonde_agent.baseline import Baseline
-from gosonde_agent.carry import Carry
-from gosonde_agent.governor import Decision, Governor
-from gosonde_agent.levels import MAX_STEPS, PROBES, Level, Reason, Step
-from gosonde_agent.processes import GoProcess, Processes
-from gosonde_agent.reconciliation import Reconciler
-from gosonde_agent.sources import Hits, Image, SiteTotal, Source
+from gosonde_agent.accounting.baseline import Baseline
+from gosonde_agent.accounting.carry import Carry
+from gosonde_agent.accounting.processes import GoProcess, Processes
+from gosonde_agent.overhead.governor import Decision, Governor
+from gosonde_agent.sources.protocol import (
+    Hits,
+    Image,
+    SiteTotal,
+    Source,
+)
+from gosonde_agent.watch.reconciliation import Reconciler
 
 log = structlog.get_logger(__name__)
 

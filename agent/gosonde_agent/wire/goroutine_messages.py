@@ -1,11 +1,9 @@
-"""Goroutines as messages of the agent's query service, and back."""
+"""Goroutines as messages of the agent's query service; `gosonde_common.wire.goroutines` is the way back."""
 
 from collections.abc import Iterable, Iterator
 
+from gosonde_common.values.goroutines import Goroutine, Location
 from gosonde_pb.v1 import agent_pb2
-
-from gosonde_agent.golang.pclntab import Location
-from gosonde_agent.sources.memory.dump import Goroutine
 
 Response = agent_pb2.ReadGoroutinesResponse
 
@@ -58,31 +56,3 @@ def _place(location: Location) -> agent_pb2.CodeLocation:
 
 def _text(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
-
-
-def decode(response: Response) -> list[Goroutine]:
-    """The goroutines in a message."""
-    return [
-        Goroutine(
-            goid=message.goid,
-            status=message.status,
-            wait_reason=message.wait_reason,
-            wait_ns=message.wait_ns if message.HasField("wait_ns") else None,
-            created_by=_location(message.created_by),
-            start_function=message.start_function,
-            parent_goid=message.parent_goid,
-            thread_id=message.thread_id,
-            locked=message.locked,
-            system=message.system,
-            active=message.active,
-            complete=message.complete,
-            stack=tuple(_location(frame) for frame in message.stack),
-            waits_for=message.waits_for,
-            stack_bytes=message.stack_bytes,
-        )
-        for message in response.goroutines
-    ]
-
-
-def _location(message: agent_pb2.CodeLocation) -> Location:
-    return Location(message.function, message.file, message.line)

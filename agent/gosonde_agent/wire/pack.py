@@ -3,11 +3,12 @@
 import zlib
 
 from google.protobuf.message import DecodeError
-from gosonde.errors import InvalidInputError
+from gosonde_common.errors import InvalidInputError
+from gosonde_common.values.observation import Observation
+from gosonde_common.wire import observations
 from gosonde_pb.v1 import model_pb2
 
-from gosonde_agent import wire, wire_decode
-from gosonde_agent.model import Observation
+from gosonde_agent.wire import encoding
 
 #: Nothing is inflated beyond this: the bytes were ours, but a disk may have garbled them.
 MAX_BYTES = 256 << 20
@@ -19,9 +20,9 @@ def pack(observation: Observation) -> bytes:
     """The observation with all its names.
 
     Raises:
-        ValueError: As `wire.encode`.
+        ValueError: As `encoding.encode`.
     """
-    return zlib.compress(wire.encode(observation).SerializeToString(), LEVEL)
+    return zlib.compress(encoding.encode(observation).SerializeToString(), LEVEL)
 
 
 def unpack(content: bytes) -> Observation:
@@ -37,4 +38,4 @@ def unpack(content: bytes) -> Observation:
         raise InvalidInputError(f"not a stored observation: {error}") from error
     if not inflater.eof:
         raise InvalidInputError("not a stored observation: it is cut off or too large")
-    return wire_decode.decode(message)
+    return observations.decode(message)

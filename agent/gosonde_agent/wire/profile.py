@@ -4,10 +4,8 @@ import gzip
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from gosonde_common.values.goroutines import Goroutine, Location
 from gosonde_pb.pprof.v1 import profile_pb2
-
-from gosonde_agent.golang.pclntab import Location
-from gosonde_agent.sources.memory.dump import Goroutine
 
 #: Labels of a sample.
 STATE, WAIT_REASON, CREATED_BY, AGE, WAITS_FOR = "state", "wait_reason", "created_by", "age", "waits_for"

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable, Iterator
 
+from gosonde_common.values.observation import ProcessKey
 from gosonde_pb.v1 import ingest_pb2, model_pb2
 
-from gosonde_agent import wire
-from gosonde_agent.model import ProcessKey
-from gosonde_agent.snapshots import SnapshotKind, SnapshotRequest
+from gosonde_agent.model.snapshots import SnapshotKind, SnapshotRequest
+from gosonde_agent.wire import encoding
 
 #: Bytes of the file in one message: small enough that batches are not held up behind it.
 PIECE_BYTES = 256 << 10
@@ -19,13 +19,13 @@ KINDS = {
 KIND_OF = {number: kind for kind, number in KINDS.items()}
 
 
-def offering(hello: wire.Request, kinds: Iterable[SnapshotKind]) -> wire.Request:
+def offering(hello: encoding.Request, kinds: Iterable[SnapshotKind]) -> encoding.Request:
     """A hello that names the kinds of snapshots that may be asked for."""
     hello.hello.snapshot_kinds.extend(KINDS[kind] for kind in kinds)
     return hello
 
 
-def requested(response: wire.Response) -> SnapshotRequest | None:
+def requested(response: encoding.Response) -> SnapshotRequest | None:
     """The request in a response, if there is one."""
     if not response.HasField("snapshot_request"):
         return None
@@ -36,15 +36,17 @@ def requested(response: wire.Response) -> SnapshotRequest | None:
     return SnapshotRequest(request.id, key, KIND_OF.get(request.kind))
 
 
-def pieces(request_id: int, data: bytes) -> Iterator[wire.Request]:
+def pieces(request_id: int, data: bytes) -> Iterator[encoding.Request]:
     """The file in messages of bounded size."""
     for start in range(0, len(data), PIECE_BYTES):
         piece = ingest_pb2.SnapshotPiece(
             id=request_id, chunk=data[start : start + PIECE_BYTES], last=start + PIECE_BYTES >= len(data)
         )
-        yield wire.Request(snapshot_piece=piece)
+        yield encoding.Request(snapshot_piece=piece)
 
 
-def failure(request_id: int, reason: str) -> wire.Request:
+def failure(request_id: int, reason: str) -> encoding.Request:
     """Says that there is no snapshot, and why."""
-    return wire.Request(snapshot_piece=ingest_pb2.SnapshotPiece(id=request_id, failure=wire.text(reason) or "unknown"))
+    return encoding.Request(
+        snapshot_piece=ingest_pb2.SnapshotPiece(id=request_id, failure=encoding.text(reason) or "unknown")
+    )

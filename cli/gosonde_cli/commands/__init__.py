@@ -32,4 +32,4 @@ def register(app: typer.Typer, wanted: str) -> None:
     module imports what is optional inside its command, not at its top.
     """
     for name in (wanted,) if wanted in MODULES else MODULES:
-        importlib.import_module(f"gosonde.commands.{name}").register(app)
+        importlib.import_module(f"gosonde_cli.commands.{name}").register(app)

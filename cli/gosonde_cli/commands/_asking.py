@@ -3,7 +3,6 @@
 from typing import Annotated
 
 import typer
-
 from gosonde.collector_client import DEFAULT_ADDRESS, Pushed
 
 Collector = Annotated[str, typer.Option(metavar="HOST:PORT", help="The collector to ask.")]

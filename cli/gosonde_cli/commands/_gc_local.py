@@ -6,12 +6,13 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from gosonde import rendering
-from gosonde.errors import NotFoundError, UnsupportedError
+from gosonde_common.errors import NotFoundError, UnsupportedError
+
+from gosonde_cli import rendering
 
 if TYPE_CHECKING:
-    from gosonde_agent.sources.memory.gc import GcFigures, LastCycle
     from gosonde_agent.sources.memory.target import Target
+    from gosonde_common.values.gc import GcFigures, LastCycle
 
 COLUMNS = ("CYCLE", "ENDED", "STOPPED")
 MIB = 1 << 20

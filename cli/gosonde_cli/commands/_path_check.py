@@ -5,12 +5,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import grpc
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-
-from gosonde import channels
-from gosonde.addresses import HOST_PORT
 from gosonde.collector_client import CollectorClient, tls_from_environment
-from gosonde.errors import GosondeError
+from gosonde_common import channels
+from gosonde_common.addresses import HOST_PORT
+from gosonde_common.errors import GosondeError
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 SECONDS = 5.0
 INGEST = "gosonde.v1.IngestService"

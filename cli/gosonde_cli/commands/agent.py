@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-
-from gosonde.errors import UnsupportedError
+from gosonde_common.errors import UnsupportedError
 
 
 def register(app: typer.Typer) -> None:
@@ -30,7 +29,7 @@ def agent(
 ) -> None:
     """Watch the Go processes of this host, answer local queries, and feed the collector."""
     from gosonde_agent.config import AgentConfig, load  # noqa: PLC0415
-    from gosonde_agent.loading import load_probes  # noqa: PLC0415
+    from gosonde_agent.sources.ebpf.loading import load_probes  # noqa: PLC0415
 
     flags = {"collector": collector, "listen": listen, "state": state, "exe": exe, "pid": pid}
 
@@ -42,8 +41,7 @@ def agent(
     try:
         # Not before: the compiler of the probes and the agent are never large at the same time.
         from gosonde_agent import service  # noqa: PLC0415
-
-        from gosonde import logs  # noqa: PLC0415
+        from gosonde_common import logs  # noqa: PLC0415
     except ImportError as error:
         module = error.name or str(error)
         raise UnsupportedError(f"the agent needs the Python module {module}: pip install 'gosonde[agent]'") from error

@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-
 from gosonde.collector_client import CollectorClient
-from gosonde.commands._asking import DEFAULT_ADDRESS, Collector
-from gosonde.errors import UsageError
+from gosonde_common.errors import UsageError
+
+from gosonde_cli.commands._asking import DEFAULT_ADDRESS, Collector
 
 
 def register(app: typer.Typer) -> None:

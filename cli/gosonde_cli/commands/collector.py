@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-
-from gosonde import logs
-from gosonde.errors import UnsupportedError
+from gosonde_common import logs
+from gosonde_common.errors import UnsupportedError
 
 
 def register(app: typer.Typer) -> None:

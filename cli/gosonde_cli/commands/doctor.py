@@ -6,13 +6,13 @@ from dataclasses import asdict
 from typing import Annotated
 
 import typer
-from gosonde_agent import host
+from gosonde_agent.host import checks
 from rich.console import Console
 from rich.table import Table
 
-from gosonde.commands._path_check import steps
+from gosonde_cli.commands._path_check import steps
 
-STYLES = {host.Status.OK: "green", host.Status.DEGRADED: "yellow", host.Status.MISSING: "red"}
+STYLES = {checks.Status.OK: "green", checks.Status.DEGRADED: "yellow", checks.Status.MISSING: "red"}
 
 
 def register(app: typer.Typer) -> None:
@@ -30,12 +30,12 @@ def doctor(
     if collector:
         _check_path(collector, as_json=as_json)
         return
-    found = host.checks()
+    found = checks.checks()
     if as_json:
-        typer.echo(json.dumps({"ready": host.ready(found), "checks": [asdict(check) for check in found]}, indent=2))
+        typer.echo(json.dumps({"ready": checks.ready(found), "checks": [asdict(check) for check in found]}, indent=2))
     else:
         _show(found)
-    if not host.ready(found):
+    if not checks.ready(found):
         raise typer.Exit(3)
 
 
@@ -58,7 +58,7 @@ def _check_path(address: str, *, as_json: bool) -> None:
         raise typer.Exit(1)
 
 
-def _show(found: Sequence[host.Check]) -> None:
+def _show(found: Sequence[checks.Check]) -> None:
     table = Table(box=None, pad_edge=False)
     for column in ("check", "status", "found"):
         table.add_column(column, overflow="fold")
@@ -69,4 +69,4 @@ def _show(found: Sequence[host.Check]) -> None:
     for remedy in dict.fromkeys(check.remedy for check in found if check.remedy):
         names = ", ".join(check.name for check in found if check.remedy == remedy)
         console.print(f"\n[bold]{names}[/]: {remedy}.", highlight=False)
-    console.print("\nThe agent can work here." if host.ready(found) else "\nThe agent cannot work here.")
+    console.print("\nThe agent can work here." if checks.ready(found) else "\nThe agent cannot work here.")

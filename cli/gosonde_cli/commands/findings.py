@@ -6,14 +6,20 @@ from dataclasses import asdict
 from typing import Annotated
 
 import typer
+from gosonde.collector_client import Finding
+from gosonde.findings_client import Explanation, FindingsClient
 from rich.console import Console
 from rich.text import Text
 
-from gosonde import rendering
-from gosonde.chart import chart
-from gosonde.collector_client import Finding
-from gosonde.commands._asking import DEFAULT_ADDRESS, Collector, Host, Json, Pid
-from gosonde.findings_client import Explanation, FindingsClient
+from gosonde_cli import rendering
+from gosonde_cli.chart import chart
+from gosonde_cli.commands._asking import (
+    DEFAULT_ADDRESS,
+    Collector,
+    Host,
+    Json,
+    Pid,
+)
 
 MIB = 1 << 20
 STYLES = {"opened": "bold yellow", "growing": "bold red", "stable": "cyan", "resolved": "dim", "withdrawn": "dim"}

@@ -3,12 +3,18 @@
 from typing import Annotated
 
 import typer
-
-from gosonde import rendering
 from gosonde.collector_client import CollectorClient, GcRow, Pause
-from gosonde.commands import _gc_local
-from gosonde.commands._asking import DEFAULT_ADDRESS, Collector, Host, Json, Pid
-from gosonde.errors import UsageError
+from gosonde_common.errors import UsageError
+
+from gosonde_cli import rendering
+from gosonde_cli.commands import _gc_local
+from gosonde_cli.commands._asking import (
+    DEFAULT_ADDRESS,
+    Collector,
+    Host,
+    Json,
+    Pid,
+)
 
 COLUMNS = ("HOST", "PID", "CYCLE", "BEGAN", "STOPPED", "STOPS", "HEAP", "EXECUTABLE")
 MIB = 1 << 20

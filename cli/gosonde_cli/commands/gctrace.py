@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Annotated, Final
 
 import typer
-
-from gosonde import rendering
-from gosonde.commands._asking import DEFAULT_ADDRESS, Collector, Json
-from gosonde.errors import InvalidInputError
 from gosonde.findings_client import FindingsClient, PushedTrace
-from gosonde.following import arriving, followed, pieces
+from gosonde_common.errors import InvalidInputError
+
+from gosonde_cli import rendering
+from gosonde_cli.commands._asking import DEFAULT_ADDRESS, Collector, Json
+from gosonde_cli.following import arriving, followed, pieces
 
 gctrace = typer.Typer(no_args_is_help=True, help="Hand the collector logs of programs that run with GODEBUG=gctrace=1.")
 

@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from gosonde_common.errors import UnsupportedError, UsageError
 
-from gosonde.errors import UnsupportedError, UsageError
-from gosonde.goroutine_text import grouped, one_by_one
+from gosonde_cli.goroutine_text import grouped, one_by_one
 
 if TYPE_CHECKING:
-    from gosonde_agent.golang.pclntab import Location
-    from gosonde_agent.sources.memory.dump import Goroutine
+    from gosonde_common.values.goroutines import Goroutine, Location
 
 
 def register(app: typer.Typer) -> None:
@@ -56,7 +55,7 @@ def _read(pid: int) -> "Iterator[Iterator[Goroutine]]":
 
 
 def _write_profile(found: "Iterable[Goroutine]", path: Path) -> None:
-    from gosonde_agent.wire_profile import encode_profile  # noqa: PLC0415
+    from gosonde_agent.wire.profile import encode_profile  # noqa: PLC0415
 
     data = encode_profile(found, time.time_ns())
     try:

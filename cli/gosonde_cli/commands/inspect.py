@@ -4,10 +4,9 @@ import json
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from gosonde_common.errors import UnsupportedError
 from rich.console import Console
 from rich.markup import escape
-
-from gosonde.errors import UnsupportedError
 
 if TYPE_CHECKING:
     from gosonde_agent.golang.binary import GoBinary
@@ -25,8 +24,8 @@ def inspect(
 ) -> None:
     """Show what is known of a Go binary: version, layout, probe points and why they are safe."""
     try:
-        from gosonde_agent.discovery import procfs  # noqa: PLC0415
         from gosonde_agent.golang import binary  # noqa: PLC0415
+        from gosonde_agent.host import procfs  # noqa: PLC0415
     except ImportError as error:
         raise UnsupportedError(f"this needs the Python module {error.name}: pip install 'gosonde[agent]'") from error
     opened = procfs.executable(int(target)) if target.isdecimal() else procfs.file(target)

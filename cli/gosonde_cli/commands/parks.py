@@ -3,10 +3,16 @@
 import math
 
 import typer
-
-from gosonde import rendering
 from gosonde.collector_client import CollectorClient, ParkRow
-from gosonde.commands._asking import DEFAULT_ADDRESS, Collector, Host, Json, Pid
+
+from gosonde_cli import rendering
+from gosonde_cli.commands._asking import (
+    DEFAULT_ADDRESS,
+    Collector,
+    Host,
+    Json,
+    Pid,
+)
 
 COLUMNS = ("PARKS", "WAIT REASON", "IN", "WINDOWS", "HOST", "PID", "EXECUTABLE")
 #: An error above is told as two numbers.

@@ -6,11 +6,16 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-
-from gosonde import rendering
 from gosonde.collector_client import CollectorClient
-from gosonde.commands._asking import DEFAULT_ADDRESS, Collector, Json, snapshot_line
-from gosonde.errors import InvalidInputError
+from gosonde_common.errors import InvalidInputError
+
+from gosonde_cli import rendering
+from gosonde_cli.commands._asking import (
+    DEFAULT_ADDRESS,
+    Collector,
+    Json,
+    snapshot_line,
+)
 
 pprof = typer.Typer(no_args_is_help=True, help="Hand the collector profiles of pprof.")
 

@@ -3,13 +3,13 @@
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from gosonde_common.addresses import AGENT_ADDRESS
+from gosonde_common.errors import UnsupportedError
 
-from gosonde import rendering
-from gosonde.addresses import AGENT_ADDRESS
-from gosonde.errors import UnsupportedError
+from gosonde_cli import rendering
 
 if TYPE_CHECKING:
-    from gosonde_agent.model import Process
+    from gosonde_common.values.observation import Process
 
 COLUMNS = ("PID", "EXECUTABLE", "LEVEL")
 

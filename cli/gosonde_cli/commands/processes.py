@@ -1,10 +1,16 @@
 """`gosonde processes`: what the collector knows of."""
 
 import typer
-
-from gosonde import rendering
 from gosonde.collector_client import CollectorClient, ProcessRow
-from gosonde.commands._asking import DEFAULT_ADDRESS, Collector, Host, Json, Pid
+
+from gosonde_cli import rendering
+from gosonde_cli.commands._asking import (
+    DEFAULT_ADDRESS,
+    Collector,
+    Host,
+    Json,
+    Pid,
+)
 
 COLUMNS = ("HOST", "PID", "EXECUTABLE", "GO", "STARTED", "LEVEL", "OVERHEAD", "CLOCK", "CREATED", "EXITED", "LIVE")
 

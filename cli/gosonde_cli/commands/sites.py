@@ -1,10 +1,16 @@
 """`gosonde sites`: goroutines created and exited by `go` statement."""
 
 import typer
-
-from gosonde import rendering
 from gosonde.collector_client import CollectorClient, SiteRow
-from gosonde.commands._asking import DEFAULT_ADDRESS, Collector, Host, Json, Pid
+
+from gosonde_cli import rendering
+from gosonde_cli.commands._asking import (
+    DEFAULT_ADDRESS,
+    Collector,
+    Host,
+    Json,
+    Pid,
+)
 
 COLUMNS = ("LIVE", "CREATED", "EXITED", "GO STATEMENT IN", "AT", "HOST", "PID", "EXECUTABLE")
 

@@ -3,11 +3,16 @@
 from typing import Annotated
 
 import typer
-
-from gosonde import rendering
 from gosonde.collector_client import SNAPSHOT_KINDS, CollectorClient
-from gosonde.commands._asking import DEFAULT_ADDRESS, Collector, Json, snapshot_line
-from gosonde.errors import UsageError
+from gosonde_common.errors import UsageError
+
+from gosonde_cli import rendering
+from gosonde_cli.commands._asking import (
+    DEFAULT_ADDRESS,
+    Collector,
+    Json,
+    snapshot_line,
+)
 
 
 def register(app: typer.Typer) -> None:

@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from gosonde_common import logs
+from gosonde_common.errors import NotFoundError, UnsupportedError, UsageError
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
-
-from gosonde import logs
-from gosonde.errors import NotFoundError, UnsupportedError, UsageError
 
 if TYPE_CHECKING:
     from gosonde_agent.trace import Trace

@@ -5,7 +5,7 @@ from typing import Final
 
 from gosonde_collector.analysis.growth import SECOND
 from gosonde_collector.evidence.model import GOROUTINE
-from gosonde_collector.model import ProcessKey
+from gosonde_collector.model.values import ProcessKey
 from gosonde_collector.store.protocol import Store
 from gosonde_collector.store.records import Snapshot, SnapshotHead
 

@@ -4,20 +4,35 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 import structlog
-from gosonde.clock import steady_unix_nano
+from gosonde_common.clock import steady_unix_nano
 
 from gosonde_collector.analysis import finding, gctraces
 from gosonde_collector.analysis.album import Album
 from gosonde_collector.analysis.causes import UNKNOWN, Cause, classify
 from gosonde_collector.analysis.finding import OVER, Evidence, Finding
 from gosonde_collector.analysis.gctraces import GcTraces
-from gosonde_collector.analysis.growth import SECOND, Growth, Steps, find_growth
-from gosonde_collector.analysis.persistence import Persistence, persistence, served, weighed
+from gosonde_collector.analysis.growth import (
+    SECOND,
+    Growth,
+    Steps,
+    find_growth,
+)
+from gosonde_collector.analysis.persistence import (
+    Persistence,
+    persistence,
+    served,
+    weighed,
+)
 from gosonde_collector.analysis.reconciliation import contradicted, contradiction
 from gosonde_collector.analysis.survey import Survey
-from gosonde_collector.analysis.witnesses import Snapshots, Witness, counting_witnesses, usable
+from gosonde_collector.analysis.witnesses import (
+    Snapshots,
+    Witness,
+    counting_witnesses,
+    usable,
+)
 from gosonde_collector.evidence.model import LEAK
-from gosonde_collector.model import ProcessFilter, ProcessKey
+from gosonde_collector.model.values import ProcessFilter, ProcessKey
 from gosonde_collector.store.protocol import Store
 from gosonde_collector.store.records import Series, Snapshot
 

@@ -12,8 +12,14 @@ from typing import Final
 
 from gosonde_collector.analysis.growth import Growth
 from gosonde_collector.analysis.matching import goroutines_of
-from gosonde_collector.evidence.model import FOR_A, LEAKED, Frame, GoroutineGroup, GoroutineProfile
-from gosonde_collector.model import Site
+from gosonde_collector.evidence.model import (
+    FOR_A,
+    LEAKED,
+    Frame,
+    GoroutineGroup,
+    GoroutineProfile,
+)
+from gosonde_collector.model.values import Site
 
 UNKNOWN: Final = "unknown"
 HTTP_BODY, HTTP_IDLE = "http-body", "http-idle"

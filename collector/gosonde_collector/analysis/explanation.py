@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from gosonde.errors import NotFoundError
+from gosonde_common.errors import NotFoundError
 
 from gosonde_collector.analysis.album import Album
 from gosonde_collector.analysis.analyst import Analyst
@@ -12,9 +12,14 @@ from gosonde_collector.analysis.gc_signs import gc_signs
 from gosonde_collector.analysis.growth import LOOKBACK_NS, Steps, moments
 from gosonde_collector.analysis.matching import goroutines_of, plain_name
 from gosonde_collector.analysis.witnesses import Witness, usable
-from gosonde_collector.evidence.context import ContentionProfile, ContentionSample, HeapProfile, HeapSample
+from gosonde_collector.evidence.context import (
+    ContentionProfile,
+    ContentionSample,
+    HeapProfile,
+    HeapSample,
+)
 from gosonde_collector.evidence.model import BLOCK, MUTEX, GoroutineProfile
-from gosonde_collector.model import ProcessFilter, Site
+from gosonde_collector.model.values import ProcessFilter, Site
 from gosonde_collector.store.protocol import Store
 from gosonde_collector.store.records import Series
 

@@ -11,7 +11,7 @@ from gosonde_collector.analysis.persistence import Persistence
 from gosonde_collector.analysis.remedies import remedy
 from gosonde_collector.analysis.witnesses import AGREES, DISAGREES, Witness
 from gosonde_collector.evidence.model import Frame
-from gosonde_collector.model import ProcessKey, Site
+from gosonde_collector.model.values import ProcessKey, Site
 from gosonde_collector.store.records import FindingRecord, Series
 
 OPENED, GROWING, STABLE, RESOLVED, WITHDRAWN = "opened", "growing", "stable", "resolved", "withdrawn"

@@ -7,10 +7,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gosonde_collector.analysis.growth import SECOND, Steps
-from gosonde_collector.analysis.witnesses import AGREES, DISAGREES, SILENT, Witness
+from gosonde_collector.analysis.witnesses import (
+    AGREES,
+    DISAGREES,
+    SILENT,
+    Witness,
+)
 from gosonde_collector.evidence.gctrace import GcTraceLine
 from gosonde_collector.evidence.model import GoroutineProfile
-from gosonde_collector.model import GcCycle
+from gosonde_collector.model.values import GcCycle
 from gosonde_collector.store.records import Series
 
 #: Cycles closer together than this are frequent.

@@ -10,10 +10,15 @@ from numpy.typing import NDArray
 
 from gosonde_collector.analysis.growth import SECOND, Growth
 from gosonde_collector.analysis.slope import theil_sen
-from gosonde_collector.analysis.witnesses import AGREES, DISAGREES, SILENT, Witness
-from gosonde_collector.errors import ProfileError, Refusal
+from gosonde_collector.analysis.witnesses import (
+    AGREES,
+    DISAGREES,
+    SILENT,
+    Witness,
+)
 from gosonde_collector.evidence.gctrace import MB, GcTraceLine, check_order
-from gosonde_collector.model import GcCycle, Process, ProcessKey
+from gosonde_collector.model.errors import ProfileError, Refusal
+from gosonde_collector.model.values import GcCycle, Process, ProcessKey
 from gosonde_collector.store.records import Series
 
 #: Processes and cycles of each that are remembered.

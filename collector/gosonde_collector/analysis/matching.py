@@ -9,8 +9,14 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from gosonde_collector.evidence.model import WITH_STATEMENT, Frame, GoroutineGroup, GoroutineProfile, as_told
-from gosonde_collector.model import Site
+from gosonde_collector.evidence.model import (
+    WITH_STATEMENT,
+    Frame,
+    GoroutineGroup,
+    GoroutineProfile,
+    as_told,
+)
+from gosonde_collector.model.values import Site
 
 TYPE_ARGUMENTS = re.compile(r"\[[^\[\]]*\]")
 #: A method value (`f := v.Method; go f()`) starts in a function of the compiler that tracebacks leave out.

@@ -7,8 +7,14 @@ import numpy as np
 
 from gosonde_collector.analysis.growth import SECOND, Steps
 from gosonde_collector.analysis.matching import goroutines_of
-from gosonde_collector.analysis.witnesses import AGREES, DISAGREES, SILENT, Witness, live_around
-from gosonde_collector.model import Site
+from gosonde_collector.analysis.witnesses import (
+    AGREES,
+    DISAGREES,
+    SILENT,
+    Witness,
+    live_around,
+)
+from gosonde_collector.model.values import Site
 from gosonde_collector.store.records import Series, Snapshot
 
 #: A rise that was as large by the time of the earlier snapshot says who should still be there.

@@ -3,7 +3,12 @@
 The rule stands in docs/adr/0045-a-growing-mismatch.md.
 """
 
-from gosonde_collector.analysis.witnesses import DISAGREES, TOLERANCE, TOLERANCE_MIN, Witness
+from gosonde_collector.analysis.witnesses import (
+    DISAGREES,
+    TOLERANCE,
+    TOLERANCE_MIN,
+    Witness,
+)
 from gosonde_collector.store.records import Series
 
 

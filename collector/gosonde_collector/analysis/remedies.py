@@ -3,7 +3,7 @@
 from typing import Final
 
 from gosonde_collector.analysis import causes
-from gosonde_collector.model import Site
+from gosonde_collector.model.values import Site
 
 #: `{start}` stands for the function that the goroutines run, `{place}` for the `go` statement.
 REMEDIES: Final = {

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from gosonde_collector.analysis.growth import LOOKBACK_NS
 from gosonde_collector.analysis.history import History
-from gosonde_collector.model import ProcessKey, Site
+from gosonde_collector.model.values import ProcessKey, Site
 from gosonde_collector.store.protocol import Store
 from gosonde_collector.store.records import Counters, Running, Series
 

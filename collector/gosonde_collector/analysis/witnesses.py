@@ -6,10 +6,15 @@ from typing import Final
 
 import numpy as np
 
-from gosonde_collector.analysis.growth import PARTS, SECOND, Growth, Steps
+from gosonde_collector.analysis.growth import (
+    PARTS,
+    SECOND,
+    Growth,
+    Steps,
+)
 from gosonde_collector.analysis.matching import Count, count_goroutines
 from gosonde_collector.evidence.model import LEAK, LEAKED, GoroutineProfile
-from gosonde_collector.model import Site
+from gosonde_collector.model.values import Site
 from gosonde_collector.store.records import Series, Snapshot
 
 AGREES, DISAGREES, SILENT = "agrees", "disagrees", "silent"

@@ -3,9 +3,9 @@
 import re
 from collections.abc import Iterator
 
-from gosonde_collector.errors import ProfileError, Refusal
 from gosonde_collector.evidence.lines import MAX_FRAMES, Lines
 from gosonde_collector.evidence.model import Frame, GoroutineGroup, GoroutineProfile
+from gosonde_collector.model.errors import ProfileError, Refusal
 
 START = (b"goroutine profile: total ", b"goroutineleak profile: total ")
 HEADER = re.compile(r"(goroutine|goroutineleak) profile: total (\d{1,15})")

@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
-from gosonde_collector.errors import Refusal
 from gosonde_collector.evidence.lines import MAX_FRAMES, Lines
 from gosonde_collector.evidence.model import Frame, GoroutineGroup, GoroutineProfile
+from gosonde_collector.model.errors import Refusal
 
 #: `goroutine 7 [chan receive, 3 minutes, locked to thread]:`; GOTRACEBACK=system writes `gp=... m=...` before the
 #: bracket, Go 1.27 writes labels behind it.

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from gosonde_collector.errors import ProfileError, Refusal
+from gosonde_collector.model.errors import ProfileError, Refusal
 
 MAX_BYTES: Final = 4 << 20
 MAX_LINE: Final = 4_096

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable
 
-from gosonde_collector.errors import ProfileError, Refusal
 from gosonde_collector.evidence.model import GoroutineProfile, as_told
 from gosonde_collector.evidence.parse import Profile
-from gosonde_collector.model import Site
+from gosonde_collector.model.errors import ProfileError, Refusal
+from gosonde_collector.model.values import Site
 
 
 def check_program(profile: Profile, sites: Iterable[Site]) -> None:

@@ -3,7 +3,7 @@
 import io
 from collections.abc import Iterator
 
-from gosonde_collector.errors import ProfileError, Refusal
+from gosonde_collector.model.errors import ProfileError, Refusal
 
 #: Frames of one goroutine: the runtime prints no more than 100, gosonde reads 2,048 calls and what is inlined in them.
 MAX_FRAMES = 10_000

@@ -1,6 +1,5 @@
 """A profile of any kind and format into plain values."""
 
-from gosonde_collector.errors import ProfileError, Refusal
 from gosonde_collector.evidence.context import ContextProfile
 from gosonde_collector.evidence.debug1 import START as DEBUG1_START
 from gosonde_collector.evidence.debug1 import parse_debug1
@@ -8,6 +7,7 @@ from gosonde_collector.evidence.debug2 import parse_debug2
 from gosonde_collector.evidence.model import GOROUTINE, GoroutineProfile
 from gosonde_collector.evidence.upload import START_BYTES, TEXT_STARTS, check_start
 from gosonde_collector.evidence.wire import parse_proto
+from gosonde_collector.model.errors import ProfileError, Refusal
 
 Profile = GoroutineProfile | ContextProfile
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
-from gosonde_collector.errors import ProfileError, Refusal
+from gosonde_collector.model.errors import ProfileError, Refusal
 
 #: Bytes of a decoded profile.proto; 100,000 distinct stacks take about 20 million.
 MAX_PROTO_BYTES: Final = 32 << 20

@@ -2,7 +2,7 @@
 
 import zlib
 
-from gosonde_collector.errors import ProfileError, Refusal
+from gosonde_collector.model.errors import ProfileError, Refusal
 
 #: The most bytes of a profile, as sent and after inflating.
 MAX_BYTES = 64 << 20

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Final
 
-from gosonde_collector.errors import ProfileError, Refusal
 from gosonde_collector.evidence.context import (
     ContentionProfile,
     ContentionSample,
@@ -23,6 +22,7 @@ from gosonde_collector.evidence.model import (
     GoroutineProfile,
 )
 from gosonde_collector.evidence.wire_stacks import Decoded, Sample, decode
+from gosonde_collector.model.errors import ProfileError, Refusal
 
 #: The comment of a profile that gosonde read from a process's memory, what its labels are called, and the function that
 #: stands for the stack of a goroutine that ran.

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from google.protobuf.message import DecodeError
 from gosonde_pb.pprof.v1 import profile_pb2
 
-from gosonde_collector.errors import ProfileError
 from gosonde_collector.evidence.lines import MAX_FRAMES
 from gosonde_collector.evidence.model import Frame
 from gosonde_collector.evidence.records import check_records
+from gosonde_collector.model.errors import ProfileError
 
 #: What the outermost frame of every goroutine returns to.
 EXIT = "runtime.goexit"

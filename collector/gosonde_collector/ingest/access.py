@@ -11,12 +11,17 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import grpc
-from gosonde.errors import ForbiddenError, OverloadedError, UnauthenticatedError, UsageError
-from gosonde.ratelimit import Rates
-from gosonde.server_tls import Followed, fingerprint, read_list
+from gosonde_common.errors import (
+    ForbiddenError,
+    OverloadedError,
+    UnauthenticatedError,
+    UsageError,
+)
+from gosonde_common.ratelimit import Rates
+from gosonde_common.server_tls import Followed, fingerprint, read_list
 
 from gosonde_collector.config import CollectorConfig
-from gosonde_collector.telemetry import Telemetry
+from gosonde_collector.telemetry.counters import Telemetry
 
 #: Calls of one peer, besides streams: each second, and at once after a rest.
 CALLS_PER_SECOND: Final = 50.0
@@ -45,7 +50,7 @@ READING: Final = ("List", "Get", "Watch", "Explain", "ServerReflectionInfo")
 
 
 class Access:
-    """A `gosonde.serving.Gate`: certificates for agents, tokens for everyone else, and limits for all."""
+    """A `gosonde_common.serving.Gate`: certificates for agents, tokens for everyone else, and limits for all."""
 
     def __init__(self, config: CollectorConfig, telemetry: Telemetry) -> None:
         self._telemetry = telemetry

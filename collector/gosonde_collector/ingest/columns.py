@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from gosonde_collector.errors import BatchError
+from gosonde_collector.model.errors import BatchError
 
 #: Rows of one column of a batch.
 MAX_ROWS: Final = 200_000

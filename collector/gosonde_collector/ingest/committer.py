@@ -3,12 +3,12 @@
 import asyncio
 from contextlib import suppress
 
-from gosonde.errors import GosondeError, UnavailableError
+from gosonde_common.errors import GosondeError, UnavailableError
 
-from gosonde_collector.model import Batch
+from gosonde_collector.model.values import Batch
+from gosonde_collector.model.worker import Worker
 from gosonde_collector.store.protocol import Store
-from gosonde_collector.telemetry import Telemetry
-from gosonde_collector.worker import Worker
+from gosonde_collector.telemetry.counters import Telemetry
 
 #: Batches that wait; a stream whose batch finds no room waits too, and with it its agent.
 MAX_WAITING = 256

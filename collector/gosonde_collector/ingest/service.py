@@ -7,18 +7,24 @@ from typing import Final
 
 import grpc
 import structlog
-from gosonde.errors import GosondeError, OverloadedError
+from gosonde_common.errors import GosondeError, OverloadedError
 from gosonde_pb.v1 import ingest_pb2, ingest_pb2_grpc
 
-from gosonde_collector.access import Access
-from gosonde_collector.errors import BatchError
+from gosonde_collector.ingest.access import Access
 from gosonde_collector.ingest.budget import Budget
 from gosonde_collector.ingest.committer import Committer
-from gosonde_collector.ingest.wire import acknowledgement, decode_batch, decode_hello, decode_kinds, decode_piece
-from gosonde_collector.model import Stream
-from gosonde_collector.snapshot_requests import AgentLink, SnapshotRequests
+from gosonde_collector.ingest.wire import (
+    acknowledgement,
+    decode_batch,
+    decode_hello,
+    decode_kinds,
+    decode_piece,
+)
+from gosonde_collector.model.errors import BatchError
+from gosonde_collector.model.values import Stream
+from gosonde_collector.snapshots.requests import AgentLink, SnapshotRequests
 from gosonde_collector.store.protocol import Store
-from gosonde_collector.telemetry import Telemetry
+from gosonde_collector.telemetry.counters import Telemetry
 
 log = structlog.get_logger(__name__)
 

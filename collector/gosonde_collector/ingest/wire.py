@@ -6,9 +6,15 @@ import numpy as np
 from gosonde_pb.v1 import ingest_pb2, model_pb2
 from numpy.typing import NDArray
 
-from gosonde_collector.errors import BatchError
-from gosonde_collector.ingest.columns import MAX_VALUE, equal_lengths, numbers, strings, text
-from gosonde_collector.model import (
+from gosonde_collector.ingest.columns import (
+    MAX_VALUE,
+    equal_lengths,
+    numbers,
+    strings,
+    text,
+)
+from gosonde_collector.model.errors import BatchError
+from gosonde_collector.model.values import (
     Batch,
     Columns,
     Process,

@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from gosonde.errors import GosondeError, InvalidInputError, OverloadedError
+from gosonde_common.errors import GosondeError, InvalidInputError, OverloadedError
 
 
 class BatchError(InvalidInputError):

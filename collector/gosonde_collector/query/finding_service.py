@@ -5,21 +5,21 @@ from collections.abc import AsyncIterator
 from typing import Any, Final
 
 import grpc
-from gosonde.errors import UnavailableError
+from gosonde_common.errors import UnavailableError
 from gosonde_pb.v1 import collector_pb2, collector_pb2_grpc
 
-from gosonde_collector import finding_wire, query_wire
 from gosonde_collector.analysis.analyst import Analyst
 from gosonde_collector.analysis.explanation import explain
 from gosonde_collector.analysis.finding import Finding
 from gosonde_collector.analysis.gctraces import Comparison, compare
-from gosonde_collector.errors import ProfileError
-from gosonde_collector.evidence import snapshots
 from gosonde_collector.evidence.gctrace import GcTrace, parse_gctrace
-from gosonde_collector.model import ProcessFilter
+from gosonde_collector.model.errors import ProfileError
+from gosonde_collector.model.values import ProcessFilter
+from gosonde_collector.model.worker import Worker
+from gosonde_collector.query import finding_wire, query_wire
+from gosonde_collector.snapshots import ownership
 from gosonde_collector.store.protocol import Store
-from gosonde_collector.telemetry import Telemetry
-from gosonde_collector.worker import Worker
+from gosonde_collector.telemetry.counters import Telemetry
 
 #: How often a watcher is told what changed, in seconds.
 WATCH_S: Final = 1.0
@@ -97,9 +97,9 @@ class FindingService(collector_pb2_grpc.CollectorServiceServicer):
         return finding_wire.trace_answer(trace, compared)
 
     def _take(self, host: str, pid: int, trace: GcTrace) -> Comparison:
-        now = snapshots.host_now(self._store, host)
+        now = ownership.host_now(self._store, host)
         known = self._store.processes(ProcessFilter())
-        process = snapshots.owner(known, host, pid, now).process
+        process = ownership.owner(known, host, pid, now).process
         self._analyst.traces.add(host, process, trace.lines, now)
         cycles = [c for c in self._store.gc_cycles(ProcessFilter(host, pid), CYCLES) if c.process == process.key]
         return compare(process, trace.lines, cycles)

@@ -10,7 +10,7 @@ from gosonde_collector.analysis.growth import SECOND
 from gosonde_collector.analysis.persistence import Persistence
 from gosonde_collector.evidence.gctrace import GcTrace
 from gosonde_collector.evidence.model import Frame
-from gosonde_collector.query_wire import VERDICTS, finding_message
+from gosonde_collector.query.query_wire import VERDICTS, finding_message
 
 
 def explanation(found: Explanation, clock_offset_ns: int) -> collector_pb2.ExplainFindingResponse:

@@ -6,22 +6,22 @@ from typing import Any, Final
 
 import grpc
 import structlog
-from gosonde.errors import UnavailableError
+from gosonde_common.errors import UnavailableError
 from gosonde_pb.v1 import collector_pb2
 
-from gosonde_collector import query_wire
 from gosonde_collector.analysis.analyst import Analyst
-from gosonde_collector.errors import ProfileError
-from gosonde_collector.evidence import snapshots
 from gosonde_collector.evidence.identity import check_program
 from gosonde_collector.evidence.parse import parse_profile
 from gosonde_collector.evidence.upload import ProfileUpload
-from gosonde_collector.finding_service import FindingService
-from gosonde_collector.model import ProcessFilter
-from gosonde_collector.snapshot_requests import SnapshotRequests
+from gosonde_collector.model.errors import ProfileError
+from gosonde_collector.model.values import ProcessFilter
+from gosonde_collector.model.worker import Worker
+from gosonde_collector.query import query_wire
+from gosonde_collector.query.finding_service import FindingService
+from gosonde_collector.snapshots import ownership
+from gosonde_collector.snapshots.requests import SnapshotRequests
 from gosonde_collector.store.protocol import Store
-from gosonde_collector.telemetry import Telemetry
-from gosonde_collector.worker import Worker
+from gosonde_collector.telemetry.counters import Telemetry
 
 log = structlog.get_logger(__name__)
 
@@ -138,10 +138,10 @@ class QueryService(FindingService):
             raise ProfileError("the first request is not a header that names a host and a pid: no host or no pid")
         async with self._uploads:
             profile = await asyncio.to_thread(parse_profile, await self._received(requests))
-        now = await self._worker.run(snapshots.host_now, self._store, header.host)
-        taken = snapshots.taken_at(profile.taken_unix_nano, header.taken_unix_nano, now)
+        now = await self._worker.run(ownership.host_now, self._store, header.host)
+        taken = ownership.taken_at(profile.taken_unix_nano, header.taken_unix_nano, now)
         known = await self._worker.run(self._store.processes, ProcessFilter())
-        process = snapshots.owner(known, header.host, header.pid, taken).process.key
+        process = ownership.owner(known, header.host, header.pid, taken).process.key
         totals = await self._worker.run(self._store.sites, ProcessFilter(header.host, header.pid))
         check_program(profile, [total.site for total in totals if total.process == process])
         snapshot_id = await self._worker.run(self._store.add_snapshot, header.host, process, taken, profile)

@@ -2,14 +2,14 @@
 
 from dataclasses import asdict
 
-from gosonde.errors import UnsupportedError
+from gosonde_common.errors import UnsupportedError
 from gosonde_pb.v1 import collector_pb2, model_pb2
 
 from gosonde_collector.analysis.finding import Finding
 from gosonde_collector.evidence.model import GoroutineProfile
 from gosonde_collector.evidence.parse import Profile
 from gosonde_collector.ingest import wire as ingest_wire
-from gosonde_collector.model import (
+from gosonde_collector.model.values import (
     GcCycle,
     KnownProcess,
     ParkTotal,
@@ -19,7 +19,7 @@ from gosonde_collector.model import (
     SiteTotal,
     SnapshotKind,
 )
-from gosonde_collector.snapshot_requests import Taken
+from gosonde_collector.snapshots.requests import Taken
 
 LEVELS = {name: number for number, name in ingest_wire.LEVELS.items()}
 REASONS = {name: number for number, name in ingest_wire.REASONS.items()}

@@ -4,11 +4,11 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Final
 
-from gosonde.clock import steady_unix_nano
-from gosonde.errors import NotFoundError
+from gosonde_common.clock import steady_unix_nano
+from gosonde_common.errors import NotFoundError
 
-from gosonde_collector.errors import ProfileError, Refusal
-from gosonde_collector.model import KnownProcess
+from gosonde_collector.model.errors import ProfileError, Refusal
+from gosonde_collector.model.values import KnownProcess
 from gosonde_collector.store.protocol import Store
 
 #: Clocks of the host, of who pushes and of the collector may differ by this much.

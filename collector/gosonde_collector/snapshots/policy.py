@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from typing import Final
 
 import structlog
-from gosonde.errors import GosondeError, NotFoundError, OverloadedError
-from gosonde.ratelimit import Rates
+from gosonde_common.errors import GosondeError, NotFoundError, OverloadedError
+from gosonde_common.ratelimit import Rates
 
-from gosonde_collector.model import ProcessKey, SnapshotKind
-from gosonde_collector.snapshot_requests import SnapshotRequests
-from gosonde_collector.telemetry import Telemetry
+from gosonde_collector.model.values import ProcessKey, SnapshotKind
+from gosonde_collector.snapshots.requests import SnapshotRequests
+from gosonde_collector.telemetry.counters import Telemetry
 
 log = structlog.get_logger(__name__)
 

@@ -12,14 +12,18 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import structlog
-from gosonde.errors import NotFoundError, OverloadedError, UnsupportedError
+from gosonde_common.errors import NotFoundError, OverloadedError, UnsupportedError
 
-from gosonde_collector.errors import ProfileError, Refusal, SnapshotError
-from gosonde_collector.evidence import snapshots
-from gosonde_collector.evidence.model import GOROUTINE, HEAP, LEAK, MEMORY
+from gosonde_collector.evidence.model import (
+    GOROUTINE,
+    HEAP,
+    LEAK,
+    MEMORY,
+)
 from gosonde_collector.evidence.parse import Profile, parse_profile
 from gosonde_collector.evidence.upload import ProfileUpload
-from gosonde_collector.model import (
+from gosonde_collector.model.errors import ProfileError, Refusal, SnapshotError
+from gosonde_collector.model.values import (
     ProcessFilter,
     ProcessKey,
     SnapshotKind,
@@ -27,9 +31,10 @@ from gosonde_collector.model import (
     SnapshotRequest,
     Stream,
 )
+from gosonde_collector.model.worker import Worker
+from gosonde_collector.snapshots import ownership
 from gosonde_collector.store.protocol import Store
-from gosonde_collector.telemetry import Telemetry
-from gosonde_collector.worker import Worker
+from gosonde_collector.telemetry.counters import Telemetry
 
 log = structlog.get_logger(__name__)
 
@@ -159,7 +164,7 @@ class SnapshotRequests:
             NotFoundError: No such process runs, or no agent of the host is connected.
         """
         known = await self._worker.run(self._store.processes, ProcessFilter())
-        found = snapshots.owner(known, host, pid, await self._worker.run(snapshots.host_now, self._store, host))
+        found = ownership.owner(known, host, pid, await self._worker.run(ownership.host_now, self._store, host))
         return await self.take_of(host, found.process.key, kind)
 
     async def take_of(self, host: str, process: ProcessKey, kind: SnapshotKind) -> Taken:
@@ -199,8 +204,8 @@ class SnapshotRequests:
         try:
             with self._telemetry.evidence("snapshot", host, pid):
                 profile = await self._profile(link, process, kind)
-                now = await self._worker.run(snapshots.host_now, self._store, host)
-                taken = snapshots.taken_at(profile.taken_unix_nano, 0, now)
+                now = await self._worker.run(ownership.host_now, self._store, host)
+                taken = ownership.taken_at(profile.taken_unix_nano, 0, now)
         except ProfileError as error:
             raise SnapshotError(f"the agent sent something else: {error}") from error
         except SnapshotError as error:

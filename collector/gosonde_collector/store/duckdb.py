@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 import duckdb
-from gosonde.clock import steady_unix_nano
+from gosonde_common.clock import steady_unix_nano
 
-from gosonde_collector.errors import DiskFullError, StoreError
 from gosonde_collector.evidence.context import ContentionProfile, HeapProfile
 from gosonde_collector.evidence.model import HEAP, GoroutineProfile
 from gosonde_collector.evidence.parse import Profile
-from gosonde_collector.model import (
+from gosonde_collector.model.errors import DiskFullError, StoreError
+from gosonde_collector.model.values import (
     Batch,
     GcCycle,
     GcTotal,
@@ -30,7 +30,14 @@ from gosonde_collector.model import (
 )
 from gosonde_collector.store import queries, rows
 from gosonde_collector.store.migrations import prepare
-from gosonde_collector.store.records import Counters, FindingRecord, Running, Series, Snapshot, SnapshotHead
+from gosonde_collector.store.records import (
+    Counters,
+    FindingRecord,
+    Running,
+    Series,
+    Snapshot,
+    SnapshotHead,
+)
 from gosonde_collector.store.writes import Known, pending_tables, run_of
 
 FILE_NAME: Final = "gosonde.duckdb"

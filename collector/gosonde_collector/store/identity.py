@@ -2,7 +2,7 @@
 
 import hashlib
 
-from gosonde_collector.model import ProcessKey, Stream
+from gosonde_collector.model.values import ProcessKey, Stream
 
 
 def process_number(stream: Stream, key: ProcessKey) -> int:

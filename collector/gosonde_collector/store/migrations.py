@@ -6,7 +6,7 @@ from typing import Final
 
 import duckdb
 
-from gosonde_collector.errors import StoreError
+from gosonde_collector.model.errors import StoreError
 
 #: What each version changed in the tables of the one before. schema.sql has the tables as they are now.
 MIGRATIONS: Final[dict[int, Sequence[str]]] = {

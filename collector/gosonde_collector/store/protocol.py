@@ -5,7 +5,7 @@ from typing import BinaryIO, Protocol
 
 from gosonde_collector.evidence.context import ContentionProfile, HeapProfile
 from gosonde_collector.evidence.parse import Profile
-from gosonde_collector.model import (
+from gosonde_collector.model.values import (
     Batch,
     GcCycle,
     GcTotal,
@@ -18,7 +18,14 @@ from gosonde_collector.model import (
     SiteTotal,
     Stream,
 )
-from gosonde_collector.store.records import Counters, FindingRecord, Running, Series, Snapshot, SnapshotHead
+from gosonde_collector.store.records import (
+    Counters,
+    FindingRecord,
+    Running,
+    Series,
+    Snapshot,
+    SnapshotHead,
+)
 
 
 class Store(Protocol):

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gosonde_collector.evidence.model import GoroutineProfile
-from gosonde_collector.model import Process, ProcessKey, Site
+from gosonde_collector.model.values import Process, ProcessKey, Site
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -15,7 +15,7 @@ from gosonde_collector.evidence.context import (
     HeapSample,
 )
 from gosonde_collector.evidence.model import Frame, GoroutineGroup, GoroutineProfile
-from gosonde_collector.model import (
+from gosonde_collector.model.values import (
     Columns,
     GcCycle,
     GcTotal,
@@ -29,7 +29,14 @@ from gosonde_collector.model import (
     SiteTotal,
     Step,
 )
-from gosonde_collector.store.records import Counters, FindingRecord, Running, Series, Snapshot, SnapshotHead
+from gosonde_collector.store.records import (
+    Counters,
+    FindingRecord,
+    Running,
+    Series,
+    Snapshot,
+    SnapshotHead,
+)
 
 Row = tuple[Any, ...]
 

@@ -8,7 +8,13 @@ import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
-from gosonde_collector.model import Batch, Columns, Process, Site, Stream
+from gosonde_collector.model.values import (
+    Batch,
+    Columns,
+    Process,
+    Site,
+    Stream,
+)
 from gosonde_collector.store.identity import process_number
 from gosonde_collector.store.rows import objects
 

@@ -5,12 +5,12 @@ from contextlib import contextmanager
 
 import grpc
 import structlog
-from gosonde.errors import NotFoundError, OverloadedError, UnavailableError
+from gosonde_common.errors import NotFoundError, OverloadedError, UnavailableError
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from gosonde_collector.errors import ProfileError, Refusal
-from gosonde_collector.metrics_pauses import BatchPauses
-from gosonde_collector.model import Batch
+from gosonde_collector.model.errors import ProfileError, Refusal
+from gosonde_collector.model.values import Batch
+from gosonde_collector.telemetry.pause_metrics import BatchPauses
 
 log = structlog.get_logger(__name__)
 

@@ -4,16 +4,16 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Final
 
-from gosonde.gc_metrics import cycles_metric
-from gosonde.goroutine_metrics import SiteRow, goroutine_metrics
+from gosonde_common.gc_metrics import cycles_metric
+from gosonde_common.goroutine_metrics import SiteRow, goroutine_metrics
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from gosonde_collector.analysis import finding
 from gosonde_collector.analysis.analyst import Analyst
-from gosonde_collector.metrics_pauses import BatchPauses, owner
-from gosonde_collector.model import Loss, ProcessFilter, SiteTotal
+from gosonde_collector.model.values import Loss, ProcessFilter, SiteTotal
 from gosonde_collector.store.protocol import Store
+from gosonde_collector.telemetry.pause_metrics import BatchPauses, owner
 
 STATES: Final = (finding.OPENED, finding.GROWING, finding.STABLE, finding.RESOLVED, finding.WITHDRAWN)
 

@@ -3,10 +3,10 @@
 import threading
 from collections.abc import Iterable
 
-from gosonde.gc_metrics import Owner, PauseHistograms
+from gosonde_common.gc_metrics import Owner, PauseHistograms
 from prometheus_client.core import Metric
 
-from gosonde_collector.model import Batch, KnownProcess, ProcessKey
+from gosonde_collector.model.values import Batch, KnownProcess, ProcessKey
 
 _Image = tuple[str, str, ProcessKey]
 

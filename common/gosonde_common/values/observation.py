@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from gosonde_agent.levels import Level, Step
+from gosonde_common.values.levels import Level, Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +195,7 @@ class Observation:
     """What the agent knows of a set of processes at one moment.
 
     Counters are totals; `pauses` and `gc_cycles` are those that happened since the previous observation of the same
-    reader. `losses` maps each loss counter of `gosonde_agent.losses` to its total since the agent started.
+    reader. `losses` maps each loss counter of `gosonde_agent.model.losses` to its total since the agent started.
     """
 
     taken_unix_nano: int

@@ -1,6 +1,16 @@
 """Small observations for the tests of the agent's network side."""
 
-from gosonde_agent.model import GcCycle, GcTotal, Observation, ParkCount, Pause, Process, ProcessKey, Site, SiteCount
+from gosonde_common.values.observation import (
+    GcCycle,
+    GcTotal,
+    Observation,
+    ParkCount,
+    Pause,
+    Process,
+    ProcessKey,
+    Site,
+    SiteCount,
+)
 
 
 def process(pid: int = 1, *, ended_unix_nano: int = 0, exec_epoch: int = 0) -> Process:

@@ -8,9 +8,9 @@ from typing import Any
 
 import grpc
 import grpc.aio
-from gosonde_agent import wire_decode
-from gosonde_agent.model import Observation, Process, ProcessKey
-from gosonde_agent.spool import Event
+from gosonde_agent.stream.spool import Event
+from gosonde_common.values.observation import Observation, Process, ProcessKey
+from gosonde_common.wire import observations
 from gosonde_pb.v1 import ingest_pb2, ingest_pb2_grpc
 
 
@@ -64,7 +64,7 @@ class RecordingCollector(ingest_pb2_grpc.IngestServiceServicer):
 
     @property
     def observations(self) -> list[Observation]:
-        return [wire_decode.decode(batch.observation) for batch in self.batches]
+        return [observations.decode(batch.observation) for batch in self.batches]
 
     @property
     def totals(self) -> dict[tuple[ProcessKey, int], tuple[int, int]]:

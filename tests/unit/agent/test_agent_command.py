@@ -7,7 +7,7 @@ import pytest
 
 def gosonde(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", "from gosonde.cli import main; main()", "agent", *arguments],
+        [sys.executable, "-c", "from gosonde_cli.cli import main; main()", "agent", *arguments],
         capture_output=True,
         text=True,
         timeout=60,

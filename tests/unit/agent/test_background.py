@@ -3,8 +3,8 @@
 import asyncio
 
 import pytest
-from gosonde.errors import GosondeError
-from gosonde_agent.background import Background
+from gosonde_agent.host.background import Background
+from gosonde_common.errors import GosondeError
 
 
 async def goes_on() -> None:

@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass, field, replace
 
-from gosonde_agent.baseline import Baseline, Reading, SiteBaseline
-from gosonde_agent.carry import UNCOUNTED
+from gosonde_agent.accounting.baseline import Baseline, Reading, SiteBaseline
+from gosonde_agent.accounting.carry import UNCOUNTED
+from gosonde_agent.accounting.processes import GoProcess
 from gosonde_agent.golang.binary import GoBinary
-from gosonde_agent.levels import Level
-from gosonde_agent.model import Process, ProcessKey
-from gosonde_agent.processes import GoProcess
-from gosonde_agent.sources import Image, SiteTotal
+from gosonde_agent.sources.protocol import Image, SiteTotal
+from gosonde_common.values.levels import Level
+from gosonde_common.values.observation import Process, ProcessKey
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -4,8 +4,14 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
-from gosonde.errors import UsageError
-from gosonde_agent.config import MAX_FILE_BYTES, RELOADABLE, AgentConfig, load, reloaded
+from gosonde_agent.config import (
+    MAX_FILE_BYTES,
+    RELOADABLE,
+    AgentConfig,
+    load,
+    reloaded,
+)
+from gosonde_common.errors import UsageError
 
 AGENT_KEYS = (Path(__file__).parents[3] / "docs" / "config.md").read_text().partition("## collector.toml")[0]
 

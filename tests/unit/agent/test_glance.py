@@ -6,14 +6,19 @@ from collections import deque
 
 import numpy as np
 import pytest
-from gosonde_agent.budget import Budget
-from gosonde_agent.glance import STEADY_LOOKS, Glance
-from gosonde_agent.governor import Governor, least_allowed_ns
-from gosonde_agent.hit_costs import HitCosts
-from gosonde_agent.metering import WINDOW_SECONDS, Account, Meter, Sample
-from gosonde_agent.model import Process, ProcessKey
-from gosonde_agent.processes import GoProcess, Processes
-from gosonde_agent.sources import Hits, Image
+from gosonde_agent.accounting.processes import GoProcess, Processes
+from gosonde_agent.model.budget import Budget
+from gosonde_agent.overhead.glance import STEADY_LOOKS, Glance
+from gosonde_agent.overhead.governor import Governor, least_allowed_ns
+from gosonde_agent.overhead.metering import (
+    WINDOW_SECONDS,
+    Account,
+    Meter,
+    Sample,
+)
+from gosonde_agent.sources.ebpf.hit_costs import HitCosts
+from gosonde_agent.sources.protocol import Hits, Image
+from gosonde_common.values.observation import Process, ProcessKey
 
 #: Of a hit, in ns.
 PRICE = 1_000.0

@@ -4,16 +4,16 @@ from collections import deque
 from collections.abc import Container
 
 import pytest
-from gosonde.clock import steady_unix_nano
-from gosonde_agent.budget import Budget
-from gosonde_agent.carry import Carry
-from gosonde_agent.governor import MOST_UP_SECONDS, UP_SECONDS, Governor
-from gosonde_agent.hit_costs import HitCosts
-from gosonde_agent.levels import Level
-from gosonde_agent.metering import Account, Meter, Sample
-from gosonde_agent.model import Process, ProcessKey
-from gosonde_agent.processes import GoProcess, Processes
-from gosonde_agent.sources import Hits, Image
+from gosonde_agent.accounting.carry import Carry
+from gosonde_agent.accounting.processes import GoProcess, Processes
+from gosonde_agent.model.budget import Budget
+from gosonde_agent.overhead.governor import MOST_UP_SECONDS, UP_SECONDS, Governor
+from gosonde_agent.overhead.metering import Account, Meter, Sample
+from gosonde_agent.sources.ebpf.hit_costs import HitCosts
+from gosonde_agent.sources.protocol import Hits, Image
+from gosonde_common.clock import steady_unix_nano
+from gosonde_common.values.levels import Level
+from gosonde_common.values.observation import Process, ProcessKey
 
 SECOND = 1_000_000_000
 #: Of each hit, in ns.

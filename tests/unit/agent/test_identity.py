@@ -3,8 +3,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from gosonde.errors import InvalidInputError, UsageError
-from gosonde_agent import identity
+from gosonde_agent.host import identity
+from gosonde_common.errors import InvalidInputError, UsageError
 
 
 def test_the_agent_id_stays_and_the_epoch_does_not(tmp_path: Path) -> None:

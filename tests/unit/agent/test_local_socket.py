@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from gosonde_agent.local_socket import CONNECTIONS_PER_USER, Peer, inner_path
-from gosonde_agent.query_service import LocalGate, start_query_service
+from gosonde_agent.serve.local_socket import CONNECTIONS_PER_USER, Peer, inner_path
+from gosonde_agent.serve.query_service import LocalGate, start_query_service
 
 from tests.unit.agent.test_query_service import STATUS, FixedReader
 

@@ -5,11 +5,11 @@ import time
 from collections import deque
 
 import pytest
-from gosonde_agent.hit_costs import HitCosts
-from gosonde_agent.metering import Account, Meter, Sample
-from gosonde_agent.model import Process, ProcessKey
-from gosonde_agent.processes import GoProcess, Processes
-from gosonde_agent.sources import Hits, Image
+from gosonde_agent.accounting.processes import GoProcess, Processes
+from gosonde_agent.overhead.metering import Account, Meter, Sample
+from gosonde_agent.sources.ebpf.hit_costs import HitCosts
+from gosonde_agent.sources.protocol import Hits, Image
+from gosonde_common.values.observation import Process, ProcessKey
 
 
 def account(*times: float) -> Account:

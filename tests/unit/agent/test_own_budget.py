@@ -2,7 +2,7 @@
 
 import psutil
 from gosonde_agent.config import AgentConfig
-from gosonde_agent.own_budget import OwnBudget, let_go_of_code
+from gosonde_agent.host.own_budget import OwnBudget, let_go_of_code
 
 LIMIT = AgentConfig(max_agent_cpu=2.0, max_agent_memory_mb=64).own_budget
 

@@ -4,7 +4,12 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from gosonde_agent.park_estimate import COST_MARGIN, LEAST_WINDOWS, ParkEstimate, Window
+from gosonde_agent.overhead.park_estimate import (
+    COST_MARGIN,
+    LEAST_WINDOWS,
+    ParkEstimate,
+    Window,
+)
 from numpy.typing import NDArray
 
 SECOND = 1_000_000_000

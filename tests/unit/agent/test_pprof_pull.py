@@ -10,10 +10,16 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from gosonde.errors import GosondeError, OverloadedError, UnavailableError, UnsupportedError, UsageError
-from gosonde_agent import pprof_pull
-from gosonde_agent.pprof_allowed import place, place_of
-from gosonde_agent.pprof_pull import PprofPuller
+from gosonde_agent.snapshots import pprof_pull
+from gosonde_agent.snapshots.pprof_allowed import place, place_of
+from gosonde_agent.snapshots.pprof_pull import PprofPuller
+from gosonde_common.errors import (
+    GosondeError,
+    OverloadedError,
+    UnavailableError,
+    UnsupportedError,
+    UsageError,
+)
 
 from tests.go_programs import GoProgram, build
 

@@ -10,10 +10,21 @@ import grpc
 import grpc.aio
 import pytest
 from gosonde.agent_client import AgentClient
-from gosonde.errors import NotFoundError, OverloadedError, UnavailableError, UsageError
-from gosonde_agent.model import Observation
-from gosonde_agent.query_service import MAX_QUESTION_BYTES, MAX_READINGS, LocalGate, QueryServer, start_query_service
-from gosonde_agent.status import AgentStatus, UplinkStatus
+from gosonde_agent.serve.query_service import (
+    MAX_QUESTION_BYTES,
+    MAX_READINGS,
+    LocalGate,
+    QueryServer,
+    start_query_service,
+)
+from gosonde_common.errors import (
+    NotFoundError,
+    OverloadedError,
+    UnavailableError,
+    UsageError,
+)
+from gosonde_common.values.observation import Observation
+from gosonde_common.values.status import AgentStatus, UplinkStatus
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 

@@ -5,9 +5,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from gosonde_agent.compiling import probe_dir
-from gosonde_agent.losses import KERNEL_LOSSES
-from gosonde_agent.sources import records
+from gosonde_agent.model.losses import KERNEL_LOSSES
+from gosonde_agent.sources.ebpf import records
+from gosonde_agent.sources.ebpf.compiling import probe_dir
 
 DTYPES = {
     "image": records.IMAGE,

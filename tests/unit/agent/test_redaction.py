@@ -2,10 +2,9 @@
 
 from dataclasses import replace
 
-from gosonde_agent.golang.pclntab import Location
-from gosonde_agent.model import Observation
-from gosonde_agent.redaction import Redaction
-from gosonde_agent.sources.memory.dump import Goroutine
+from gosonde_agent.snapshots.redaction import Redaction
+from gosonde_common.values.goroutines import Goroutine, Location
+from gosonde_common.values.observation import Observation
 
 from tests.unit.agent.observations import count, observed, pause, process
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from gosonde_agent.discovery import facts
-from gosonde_agent.selection import Selection, parse_rules
+from gosonde_agent.discovery.selection import Selection, parse_rules
 
 ID = "0123456789abcdef" * 4
 ME = pwd.getpwuid(os.getuid()).pw_name

@@ -7,11 +7,18 @@ import time
 from collections.abc import Callable
 
 import pytest
-from gosonde.errors import GosondeError, InvalidInputError, NotFoundError, OverloadedError, UnsupportedError
-from gosonde_agent import wire
-from gosonde_agent.model import ProcessKey
-from gosonde_agent.snapshots import Patience, SnapshotKind, SnapshotRequest, Snapshots, Taker
-from gosonde_agent.uplink_snapshots import MAX_WAITING, SnapshotAnswers
+from gosonde_agent.model.snapshots import SnapshotKind, SnapshotRequest
+from gosonde_agent.snapshots.taking import Patience, Snapshots, Taker
+from gosonde_agent.stream.snapshot_answers import MAX_WAITING, SnapshotAnswers
+from gosonde_agent.wire import encoding
+from gosonde_common.errors import (
+    GosondeError,
+    InvalidInputError,
+    NotFoundError,
+    OverloadedError,
+    UnsupportedError,
+)
+from gosonde_common.values.observation import ProcessKey
 
 KEY = ProcessKey("boot", os.getpid(), 1, 0)
 
@@ -92,8 +99,8 @@ async def test_nobody_reads_on_when_nobody_waits_any_more() -> None:
 async def test_a_process_that_holds_up_its_snapshot_without_end_holds_up_no_other(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("gosonde_agent.snapshots.MAX_SECONDS", 0.05)
-    monkeypatch.setattr("gosonde_agent.snapshots.GRACE_SECONDS", 0.0)
+    monkeypatch.setattr("gosonde_agent.snapshots.taking.MAX_SECONDS", 0.05)
+    monkeypatch.setattr("gosonde_agent.snapshots.taking.GRACE_SECONDS", 0.0)
     served, ended = threading.Event(), threading.Event()
     other = ProcessKey("boot", os.getpid() + 1, 1, 0)
 
@@ -108,7 +115,7 @@ async def test_a_process_that_holds_up_its_snapshot_without_end_holds_up_no_othe
         await snapshots.take(request())
     with pytest.raises(OverloadedError, match="still holds up an earlier snapshot"):
         await snapshots.take(request())
-    monkeypatch.setattr("gosonde_agent.snapshots.MAX_SECONDS", 20)
+    monkeypatch.setattr("gosonde_agent.snapshots.taking.MAX_SECONDS", 20)
     assert await snapshots.take(SnapshotRequest(2, other, SnapshotKind.MEMORY)) == b"profile"
     served.set()
     assert await asyncio.to_thread(ended.wait, 20)
@@ -118,7 +125,7 @@ async def test_a_process_that_holds_up_its_snapshot_without_end_holds_up_no_othe
 
 
 async def test_a_collector_that_asks_for_too_many_at_a_time_is_cut_off() -> None:
-    async def send(_message: wire.Request) -> None: ...
+    async def send(_message: encoding.Request) -> None: ...
 
     answers = SnapshotAnswers(taking(lambda _pid, _: b"profile"), send)
     for number in range(MAX_WAITING):
@@ -128,9 +135,9 @@ async def test_a_collector_that_asks_for_too_many_at_a_time_is_cut_off() -> None
 
 
 async def test_an_answer_comes_in_pieces_and_the_last_says_so() -> None:
-    sent: list[wire.Request] = []
+    sent: list[encoding.Request] = []
 
-    async def send(message: wire.Request) -> None:
+    async def send(message: encoding.Request) -> None:
         sent.append(message)
 
     answers = SnapshotAnswers(taking(lambda _pid, _: bytes(600_000)), send)

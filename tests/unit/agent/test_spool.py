@@ -5,11 +5,18 @@ import time
 from pathlib import Path
 
 import pytest
-from gosonde.errors import UnavailableError
-from gosonde_agent.errors import SpoolError
-from gosonde_agent.journal import EVENTS_DROPPED, FILE_NAME, PROCESSES_DROPPED, Journal, JournalLimits, PreviousEnd
-from gosonde_agent.model import Observation, ProcessKey, SiteCount
-from gosonde_agent.spool import WRITES_FAILED, Leftover, Spool
+from gosonde_agent.model.errors import SpoolError
+from gosonde_agent.stream.journal import (
+    EVENTS_DROPPED,
+    FILE_NAME,
+    PROCESSES_DROPPED,
+    Journal,
+    JournalLimits,
+    PreviousEnd,
+)
+from gosonde_agent.stream.spool import WRITES_FAILED, Leftover, Spool
+from gosonde_common.errors import UnavailableError
+from gosonde_common.values.observation import Observation, ProcessKey, SiteCount
 
 from tests.unit.agent.observations import count, cycle, observed, park, pause, process, total
 

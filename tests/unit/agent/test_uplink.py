@@ -5,13 +5,24 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
-from gosonde.channels import KEEPALIVE
-from gosonde.serving import SERVER_OPTIONS
-from gosonde_agent.identity import Identity
-from gosonde_agent.journal import EVENTS_DROPPED, FILE_NAME, Journal, JournalLimits
-from gosonde_agent.spool import MAX_EVENTS_IN_MEMORY
-from gosonde_agent.uplink import CHANNEL_OPTIONS, PATIENCE, STREAM_LIMITS, Patience, Uplink
-from gosonde_agent.uplink_stream import StreamLimits
+from gosonde_agent.host.identity import Identity
+from gosonde_agent.stream.collector_stream import StreamLimits
+from gosonde_agent.stream.journal import (
+    EVENTS_DROPPED,
+    FILE_NAME,
+    Journal,
+    JournalLimits,
+)
+from gosonde_agent.stream.spool import MAX_EVENTS_IN_MEMORY
+from gosonde_agent.stream.uplink import (
+    CHANNEL_OPTIONS,
+    PATIENCE,
+    STREAM_LIMITS,
+    Patience,
+    Uplink,
+)
+from gosonde_common.channels import KEEPALIVE
+from gosonde_common.serving import SERVER_OPTIONS
 from gosonde_pb.v1 import ingest_pb2
 from structlog.testing import capture_logs
 

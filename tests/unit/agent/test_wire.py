@@ -1,10 +1,11 @@
 from dataclasses import replace
 
 import pytest
-from gosonde.errors import InvalidInputError
-from gosonde_agent import batches, wire, wire_decode
-from gosonde_agent.levels import Level, Reason, Step
-from gosonde_agent.model import (
+from gosonde_agent.stream import batches
+from gosonde_agent.wire import encoding
+from gosonde_common.errors import InvalidInputError
+from gosonde_common.values.levels import Level, Reason, Step
+from gosonde_common.values.observation import (
     GcCycle,
     GcTotal,
     Heap,
@@ -17,7 +18,8 @@ from gosonde_agent.model import (
     Site,
     SiteCount,
 )
-from gosonde_agent.status import AgentStatus, UplinkStatus
+from gosonde_common.values.status import AgentStatus, UplinkStatus
+from gosonde_common.wire import observations
 from gosonde_pb.v1 import agent_pb2, model_pb2
 from hypothesis import given
 from hypothesis import strategies as st
@@ -44,7 +46,7 @@ PROCESSES = st.lists(
 
 
 @st.composite
-def observations(draw: st.DrawFn) -> Observation:
+def drawn_observations(draw: st.DrawFn) -> Observation:
     processes = draw(PROCESSES)
     if not processes:
         return Observation(draw(TIME), losses=draw(st.dictionaries(TEXT, U64)))
@@ -69,20 +71,20 @@ def observations(draw: st.DrawFn) -> Observation:
     )
 
 
-@given(observations())
+@given(drawn_observations())
 def test_an_observation_survives_the_wire(observation: Observation) -> None:
-    data = wire.encode(observation).SerializeToString()
-    assert wire_decode.decode(model_pb2.Observation.FromString(data)) == observation
+    data = encoding.encode(observation).SerializeToString()
+    assert observations.decode(model_pb2.Observation.FromString(data)) == observation
 
 
-@given(observations(), st.integers(1, 400))
+@given(drawn_observations(), st.integers(1, 400))
 def test_parts_of_an_observation_hold_each_row_once_and_each_name_once(observation: Observation, size: int) -> None:
     messages = list(batches.messages(observation, set(), size))
     names = [
         pair for message in messages for pair in zip(message.site_names.build_id, message.site_names.pc, strict=True)
     ]
     assert len(names) == len(set(names))
-    parts = [wire_decode.decode(message) for message in messages]
+    parts = [observations.decode(message) for message in messages]
     assert {entry.key for part in parts for entry in part.processes} == {entry.key for entry in observation.processes}
     for table in ("park_counts", "pauses", "gc_cycles", "gc_totals", "probe_costs"):
         assert sorted((row for part in parts for row in getattr(part, table)), key=repr) == sorted(
@@ -104,57 +106,57 @@ def test_every_part_of_a_large_observation_is_small_enough() -> None:
 def test_names_that_the_peer_knows_are_left_out() -> None:
     one = process()
     observation = observed(one, site_counts=(count(one, 1, 5), count(one, 2, 6)))
-    message = wire.encode(observation, {site(one, 1)})
+    message = encoding.encode(observation, {site(one, 1)})
     assert list(message.site_names.pc) == [2]
     assert list(message.site_counters.pc) == [1, 2]
-    assert wire_decode.decode(message).site_counts[0].site == Site(one.build_id, 1, "", "", 0)
+    assert observations.decode(message).site_counts[0].site == Site(one.build_id, 1, "", "", 0)
 
 
 def test_a_name_that_became_better_is_sent_again() -> None:
     one = process()
     better = SiteCount(one.key, replace(site(one, 1), start_function="main.better"), 5, 0)
-    message = wire.encode(observed(one, site_counts=(better,)), {site(one, 1)})
+    message = encoding.encode(observed(one, site_counts=(better,)), {site(one, 1)})
     assert list(message.site_names.start_function) == ["main.better"]
 
 
 def test_texts_that_are_no_utf8_or_endless_become_ones_that_can_be_sent() -> None:
     strange = replace(process(), exe="/bin/\udcff\ud800é", go_version="\udcff" * 16_000)
-    decoded = wire_decode.decode(wire.encode(observed(strange))).processes[0]
+    decoded = observations.decode(encoding.encode(observed(strange))).processes[0]
     assert decoded.exe.startswith("/bin/�")
     assert decoded.exe.endswith("é")
-    assert len(decoded.go_version) == wire.MAX_TEXT
+    assert len(decoded.go_version) == encoding.MAX_TEXT
     assert decoded.go_version.endswith("…")
 
 
 def test_a_line_number_out_of_range_is_bounded() -> None:
     one = process()
     rows = tuple(SiteCount(one.key, replace(site(one, pc), line=line), 1, 0) for pc, line in ((1, -5), (2, 2**40)))
-    assert list(wire.encode(observed(one, site_counts=rows)).site_names.line) == [0, 2**32 - 1]
+    assert list(encoding.encode(observed(one, site_counts=rows)).site_names.line) == [0, 2**32 - 1]
 
 
 def test_a_row_of_a_process_that_is_not_there_is_refused_on_both_sides() -> None:
     one, other = process(1), process(2)
     with pytest.raises(ValueError, match="process 2, which the observation does not hold"):
-        wire.encode(observed(one, pauses=(pause(other, 0),)))
-    message = wire.encode(observed(one, pauses=(pause(one, 0),)))
+        encoding.encode(observed(one, pauses=(pause(other, 0),)))
+    message = encoding.encode(observed(one, pauses=(pause(one, 0),)))
     message.pauses.process[0] = 1
     with pytest.raises(InvalidInputError, match="Pauses: process 1 of 1 does not exist"):
-        wire_decode.decode(message)
+        observations.decode(message)
 
 
 def test_columns_of_different_length_are_refused() -> None:
     one = process()
-    message = wire.encode(observed(one, site_counts=(count(one, 1, 1), count(one, 2, 2))))
+    message = encoding.encode(observed(one, site_counts=(count(one, 1, 1), count(one, 2, 2))))
     del message.site_counters.exited[1]
     with pytest.raises(InvalidInputError, match=r"SiteCounters: columns of different length.*'exited': 1"):
-        wire_decode.decode(message)
+        observations.decode(message)
 
 
 def test_parks_that_an_older_agent_counted_are_no_estimate() -> None:
-    message = wire.encode(observed(process(), park_counts=(park(process(), 3),)))
+    message = encoding.encode(observed(process(), park_counts=(park(process(), 3),)))
     for column in ("parks", "parks_low", "parks_high", "windows", "sampled_ns", "covered_ns"):
         message.park_counters.ClearField(column)
-    assert wire_decode.decode(message).park_counts == ()
+    assert observations.decode(message).park_counts == ()
 
 
 @given(st.binary(max_size=300))
@@ -167,17 +169,17 @@ def test_arbitrary_messages_decode_or_are_refused(data: bytes) -> None:
     except Exception as error:
         assert type(error).__name__ == "DecodeError"  # noqa: PT017
     try:
-        wire_decode.decode(message)
+        observations.decode(message)
     except InvalidInputError as error:
         assert str(error)  # noqa: PT017
 
 
 def test_a_refused_process_says_so_in_its_level() -> None:
-    message = wire.encode(observed(process(1), replace(process(2), refusal="too old")))
+    message = encoding.encode(observed(process(1), replace(process(2), refusal="too old")))
     assert [entry.level for entry in message.processes] == [model_pb2.LEVEL_FULL, model_pb2.LEVEL_REFUSED]
 
 
 def test_a_status_survives_the_wire() -> None:
     status = AgentStatus("id", "0.1", "host", 5, UplinkStatus("c:1", connected=True, last_sequence=3, error="x"))
-    data = wire.encode_status(status).SerializeToString()
-    assert wire_decode.decode_status(agent_pb2.GetStatusResponse.FromString(data)) == status
+    data = encoding.encode_status(status).SerializeToString()
+    assert observations.decode_status(agent_pb2.GetStatusResponse.FromString(data)) == status

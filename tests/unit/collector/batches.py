@@ -4,7 +4,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from gosonde_collector.model import Batch, Columns, Process, ProcessKey, Site, Stream
+from gosonde_collector.model.values import (
+    Batch,
+    Columns,
+    Process,
+    ProcessKey,
+    Site,
+    Stream,
+)
 
 SECOND = 1_000_000_000
 START = 1_700_000_000 * SECOND

@@ -3,8 +3,13 @@
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from gosonde_collector.analysis.growth import SECOND, Growth, Steps, find_growth
-from gosonde_collector.model import Process
+from gosonde_collector.analysis.growth import (
+    SECOND,
+    Growth,
+    Steps,
+    find_growth,
+)
+from gosonde_collector.model.values import Process
 from gosonde_collector.store.records import Series
 
 from tests.unit.collector.batches import SITE

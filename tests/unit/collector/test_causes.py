@@ -8,7 +8,7 @@ from gosonde_collector.analysis.growth import Growth
 from gosonde_collector.analysis.remedies import REMEDIES, remedy
 from gosonde_collector.analysis.slope import Slope
 from gosonde_collector.evidence.model import Frame, GoroutineGroup, GoroutineProfile
-from gosonde_collector.model import Site
+from gosonde_collector.model.values import Site
 
 SITE = Site("build", 0x1000, "main.serve", "main.go", 42, "main.serve.func1")
 BY = Frame("main.serve", "main.go", 42)

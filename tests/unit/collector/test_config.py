@@ -5,8 +5,8 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
-from gosonde.errors import UsageError
 from gosonde_collector.config import CollectorConfig, load, reloaded
+from gosonde_common.errors import UsageError
 
 NO_FLAGS: dict[str, object] = {}
 

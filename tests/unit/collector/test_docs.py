@@ -3,7 +3,13 @@
 import re
 from pathlib import Path
 
-from gosonde_collector.analysis.finding import AGREEING, CONFIDENCE, DISAGREEING, NO_EXITS, STOPPED
+from gosonde_collector.analysis.finding import (
+    AGREEING,
+    CONFIDENCE,
+    DISAGREEING,
+    NO_EXITS,
+    STOPPED,
+)
 from gosonde_collector.analysis.growth import WINDOWS
 
 TEXT = (Path(__file__).parents[3] / "docs" / "collector.md").read_text()

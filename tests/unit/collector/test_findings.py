@@ -8,8 +8,13 @@ from typing import Any
 import pytest
 from gosonde_collector.analysis.analyst import Analyst
 from gosonde_collector.analysis.finding import Finding
-from gosonde_collector.evidence.model import LEAK, Frame, GoroutineGroup, GoroutineProfile
-from gosonde_collector.model import ProcessFilter
+from gosonde_collector.evidence.model import (
+    LEAK,
+    Frame,
+    GoroutineGroup,
+    GoroutineProfile,
+)
+from gosonde_collector.model.values import ProcessFilter
 from gosonde_collector.store.duckdb import DuckDBStore, open_store
 
 from tests.unit.collector.batches import KEY, SECOND, SITE, START, batch, process

@@ -3,7 +3,7 @@
 from gosonde_collector.analysis import gc_signs
 from gosonde_collector.evidence.gctrace import MB, GcTraceLine
 from gosonde_collector.evidence.model import GoroutineGroup, GoroutineProfile
-from gosonde_collector.model import GcCycle, Pause
+from gosonde_collector.model.values import GcCycle, Pause
 from gosonde_collector.store.records import Series
 
 from tests.unit.collector.batches import KEY, START, process

@@ -7,9 +7,14 @@ import pytest
 from gosonde_collector.analysis.gctraces import GcTraces, compare, witness
 from gosonde_collector.analysis.growth import Growth
 from gosonde_collector.analysis.slope import Slope
-from gosonde_collector.errors import ProfileError
-from gosonde_collector.evidence.gctrace import MAX_BYTES, MB, GcTraceLine, parse_gctrace
-from gosonde_collector.model import GcCycle, Pause
+from gosonde_collector.evidence.gctrace import (
+    MAX_BYTES,
+    MB,
+    GcTraceLine,
+    parse_gctrace,
+)
+from gosonde_collector.model.errors import ProfileError
+from gosonde_collector.model.values import GcCycle, Pause
 from gosonde_collector.store.records import Series
 from hypothesis import given
 from hypothesis import strategies as st

@@ -2,7 +2,12 @@
 
 import numpy as np
 import pytest
-from gosonde_collector.analysis.growth import PARTS, SECOND, find_growth, swings
+from gosonde_collector.analysis.growth import (
+    PARTS,
+    SECOND,
+    find_growth,
+    swings,
+)
 from gosonde_collector.analysis.slope import theil_sen
 
 from tests.unit.collector.series import START, live, poisson_population, steps, until, verdicts

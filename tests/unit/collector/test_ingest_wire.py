@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from gosonde_collector.errors import BatchError
 from gosonde_collector.ingest.columns import MAX_ROWS, MAX_TEXT
 from gosonde_collector.ingest.wire import decode_batch, decode_hello
-from gosonde_collector.model import ProcessKey, Site
+from gosonde_collector.model.errors import BatchError
+from gosonde_collector.model.values import ProcessKey, Site
 from gosonde_pb.v1 import ingest_pb2, model_pb2
 from hypothesis import given
 from hypothesis import strategies as st

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from gosonde_collector.analysis.matching import count_goroutines, plain_name
 from gosonde_collector.evidence.model import GoroutineProfile
-from gosonde_collector.model import Site
+from gosonde_collector.model.values import Site
 
 from tests.unit.collector.test_profiles import VERSIONS, read, recorded
 

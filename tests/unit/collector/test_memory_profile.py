@@ -2,11 +2,10 @@
 
 import gzip
 
-from gosonde_agent.golang.pclntab import Location
-from gosonde_agent.sources.memory.dump import Goroutine
-from gosonde_agent.wire_profile import encode_profile
+from gosonde_agent.wire.profile import encode_profile
 from gosonde_collector.evidence.model import Frame, GoroutineGroup, GoroutineProfile
 from gosonde_collector.evidence.parse import parse_profile
+from gosonde_common.values.goroutines import Goroutine, Location
 
 BY = Location("main.serve", "/srv/my app/main.go", 42)
 STACK = (Location("runtime.gopark", "proc.go", 1), Location("main.wait[...]", "main.go", 50))

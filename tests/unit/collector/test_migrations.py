@@ -4,8 +4,8 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from gosonde_collector.errors import StoreError
-from gosonde_collector.model import ProcessFilter
+from gosonde_collector.model.errors import StoreError
+from gosonde_collector.model.values import ProcessFilter
 from gosonde_collector.store.duckdb import FILE_NAME, open_store
 from gosonde_collector.store.migrations import MIGRATIONS, SCHEMA_VERSION
 

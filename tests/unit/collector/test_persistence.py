@@ -8,9 +8,20 @@ from gosonde_collector.analysis.analyst import Analyst
 from gosonde_collector.analysis.explanation import Contention, explain
 from gosonde_collector.analysis.finding import Finding
 from gosonde_collector.analysis.persistence import Persistence, served
-from gosonde_collector.evidence.context import ContentionProfile, ContentionSample, HeapProfile, HeapSample
-from gosonde_collector.evidence.model import BLOCK, MEMORY, Frame, GoroutineGroup, GoroutineProfile
-from gosonde_collector.model import ProcessFilter
+from gosonde_collector.evidence.context import (
+    ContentionProfile,
+    ContentionSample,
+    HeapProfile,
+    HeapSample,
+)
+from gosonde_collector.evidence.model import (
+    BLOCK,
+    MEMORY,
+    Frame,
+    GoroutineGroup,
+    GoroutineProfile,
+)
+from gosonde_collector.model.values import ProcessFilter
 from gosonde_collector.store.duckdb import DuckDBStore
 
 from tests.unit.collector.batches import KEY, SECOND, SITE, START, batch, process

@@ -4,13 +4,19 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from gosonde_collector.errors import ProfileError, Refusal
 from gosonde_collector.evidence.context import ContentionProfile, HeapProfile
 from gosonde_collector.evidence.identity import check_program
-from gosonde_collector.evidence.model import BLOCK, LEAK, LEAKED, MUTEX, GoroutineProfile
+from gosonde_collector.evidence.model import (
+    BLOCK,
+    LEAK,
+    LEAKED,
+    MUTEX,
+    GoroutineProfile,
+)
 from gosonde_collector.evidence.parse import Profile, parse_profile
 from gosonde_collector.evidence.upload import ProfileUpload
-from gosonde_collector.model import Site
+from gosonde_collector.model.errors import ProfileError, Refusal
+from gosonde_collector.model.values import Site
 from gosonde_collector.store.duckdb import DuckDBStore
 from gosonde_pb.pprof.v1 import profile_pb2
 

@@ -7,11 +7,11 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from gosonde_collector.errors import ProfileError
 from gosonde_collector.evidence.model import Frame, GoroutineProfile
 from gosonde_collector.evidence.parse import parse_profile
 from gosonde_collector.evidence.records import MAX_RECORD_BYTES
 from gosonde_collector.evidence.upload import ProfileUpload
+from gosonde_collector.model.errors import ProfileError
 from hypothesis import given
 from hypothesis import strategies as st
 

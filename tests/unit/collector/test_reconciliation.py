@@ -7,7 +7,7 @@ import pytest
 from gosonde_collector.analysis.analyst import Analyst
 from gosonde_collector.analysis.finding import Finding
 from gosonde_collector.analysis.reconciliation import contradiction
-from gosonde_collector.model import ProcessFilter
+from gosonde_collector.model.values import ProcessFilter
 from gosonde_collector.store.duckdb import DuckDBStore
 from gosonde_collector.store.records import Series
 

@@ -3,8 +3,8 @@
 import json
 
 import pytest
-from gosonde import rendering
 from gosonde.collector_client import ProcessName, SiteRow
+from gosonde_cli import rendering
 
 
 @pytest.mark.parametrize(

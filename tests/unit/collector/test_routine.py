@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 from gosonde_collector.analysis.analyst import Analyst
 from gosonde_collector.config import CollectorConfig
-from gosonde_collector.model import ProcessFilter
+from gosonde_collector.model.values import ProcessFilter
+from gosonde_collector.model.worker import Worker
 from gosonde_collector.routine import Routine
-from gosonde_collector.snapshot_policy import SnapshotAsker
-from gosonde_collector.snapshot_requests import SnapshotRequests
+from gosonde_collector.snapshots.policy import SnapshotAsker
+from gosonde_collector.snapshots.requests import SnapshotRequests
 from gosonde_collector.store.duckdb import open_store
-from gosonde_collector.telemetry import Telemetry
-from gosonde_collector.worker import Worker
+from gosonde_collector.telemetry.counters import Telemetry
 
 from tests.unit.collector.batches import batch
 

@@ -3,8 +3,16 @@
 from collections.abc import Sequence
 
 from gosonde_collector.analysis.analyst import Analyst
-from gosonde_collector.model import ProcessKey
-from gosonde_collector.snapshot_policy import AT_ONCE, PER_SECOND, REST_S, SCHEDULE, SUSPICION, Due, SnapshotPolicy
+from gosonde_collector.model.values import ProcessKey
+from gosonde_collector.snapshots.policy import (
+    AT_ONCE,
+    PER_SECOND,
+    REST_S,
+    SCHEDULE,
+    SUSPICION,
+    Due,
+    SnapshotPolicy,
+)
 from gosonde_collector.store.duckdb import DuckDBStore
 
 from tests.unit.collector.batches import KEY, SITE, batch

@@ -9,9 +9,15 @@ from pathlib import Path
 import duckdb
 import numpy as np
 import pytest
-from gosonde_collector.errors import StoreError
 from gosonde_collector.evidence.model import Frame, GoroutineGroup, GoroutineProfile
-from gosonde_collector.model import Heap, Pause, ProcessFilter, ProcessKey, Step
+from gosonde_collector.model.errors import StoreError
+from gosonde_collector.model.values import (
+    Heap,
+    Pause,
+    ProcessFilter,
+    ProcessKey,
+    Step,
+)
 from gosonde_collector.store.duckdb import FILE_NAME, DuckDBStore, open_store
 from gosonde_collector.store.records import FindingRecord, Series
 

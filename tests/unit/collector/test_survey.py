@@ -6,7 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from gosonde_collector.analysis.growth import LOOKBACK_NS, SECOND, Steps, find_growth
+from gosonde_collector.analysis.growth import (
+    LOOKBACK_NS,
+    SECOND,
+    Steps,
+    find_growth,
+)
 from gosonde_collector.analysis.history import History
 from gosonde_collector.analysis.survey import Survey
 from gosonde_collector.store.duckdb import DuckDBStore, open_store

@@ -1,9 +1,9 @@
 """The table of layouts: one place that says which versions are known, and never a guess between two releases."""
 
 import pytest
-from gosonde_agent.errors import UnsupportedBinaryError
 from gosonde_agent.golang.buildinfo import GoVersion
 from gosonde_agent.golang.layouts import layout_of, proved
+from gosonde_agent.model.errors import UnsupportedBinaryError
 
 
 @pytest.mark.parametrize(

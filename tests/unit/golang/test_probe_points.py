@@ -3,11 +3,11 @@
 import struct
 
 import pytest
-from gosonde_agent.errors import MalformedBinaryError, UnprovedProbePointError
 from gosonde_agent.golang.costs import Cost
 from gosonde_agent.golang.gopc_proof import gopc_offset
 from gosonde_agent.golang.instructions import MACHINES, decode
 from gosonde_agent.golang.probe_points import ProbePoint, entry_point, last_call_point
+from gosonde_agent.model.errors import MalformedBinaryError, UnprovedProbePointError
 
 ENTRY = 0x1000
 MORESTACK = 0x9000

@@ -2,7 +2,7 @@
 
 import random
 
-from gosonde_agent.baseline import Baseline, Reading
+from gosonde_agent.accounting.baseline import Baseline, Reading
 
 SITE = 7
 

@@ -2,8 +2,14 @@
 
 import numpy as np
 import pytest
+from gosonde_agent.accounting.totals_check import (
+    BATCH,
+    CREATED,
+    EXITED,
+    TotalsCheck,
+    TotalsReading,
+)
 from gosonde_agent.sources.memory.totals import GoroutineTotals
-from gosonde_agent.totals_check import BATCH, CREATED, EXITED, TotalsCheck, TotalsReading
 
 Count = tuple[int, int]
 

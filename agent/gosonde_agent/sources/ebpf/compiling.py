@@ -1,7 +1,7 @@
 """Compiles the probes with bcc and loads them into the kernel: the only module that imports it.
 
-It runs in a process of its own, which `gosonde_agent.loading` starts. That process hands the descriptors over to the
-agent and ends: the compiler and its memory never become a part of the agent.
+It runs in a process of its own, which `loading` starts. That process hands the descriptors over to the agent and
+ends: the compiler and its memory never become a part of the agent.
 """
 
 import json
@@ -13,9 +13,15 @@ from threading import Thread
 from typing import Any, NoReturn
 
 import gosonde_agent
-from gosonde_agent import own_budget, privileges
-from gosonde_agent.errors import NotPermittedError, ProbeError
-from gosonde_agent.loading import ERRORS, MAPS, MOST_BYTES, PROGRAMS, RAW_TRACEPOINTS
+from gosonde_agent.host import own_budget, privileges
+from gosonde_agent.model.errors import NotPermittedError, ProbeError
+from gosonde_agent.sources.ebpf.loading import (
+    ERRORS,
+    MAPS,
+    MOST_BYTES,
+    PROGRAMS,
+    RAW_TRACEPOINTS,
+)
 
 SOURCES = ("gosonde.h", "common.bpf.c", "lifecycle.bpf.c", "goroutines.bpf.c", "world.bpf.c", "park.bpf.c")
 SIZES = {"MAX_SITES": 131_072, "MAX_IMAGES": 32_768, "MAX_PARKS": 16_384, "EVENT_PAGES": 256}

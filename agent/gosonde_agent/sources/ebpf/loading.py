@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NoReturn
 
-from gosonde_agent.errors import NotPermittedError, ProbeError
+from gosonde_agent.model.errors import NotPermittedError, ProbeError
 
 #: gopc offsets that probes/goroutines.bpf.c has an exit program for.
 EXIT_PROGRAM_OFFSETS = range(240, 353, 8)
@@ -63,7 +63,7 @@ def load_probes() -> Probes:
         with there:
             # It looks for modules where this process does, and not in the directory that it was started in.
             find = f"import sys; sys.path[:] = {sys.path!r}"
-            run = f"from gosonde_agent.compiling import main; main({there.fileno()})"
+            run = f"from gosonde_agent.sources.ebpf.compiling import main; main({there.fileno()})"
             command = [sys.executable, "-P", "-c", f"{find}; {run}"]
             # What bcc says of the source goes to stderr, so that a command's output stays its own.
             process = subprocess.Popen(

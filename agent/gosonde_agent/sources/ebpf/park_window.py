@@ -11,12 +11,12 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
-from gosonde.errors import GosondeError
+from gosonde_common.errors import GosondeError
 
-from gosonde_agent.discovery import procfs
+from gosonde_agent.host import procfs
 
 if TYPE_CHECKING:
-    from gosonde_agent.sources import Image
+    from gosonde_agent.sources.protocol import Image
 
 #: Totals by process image and code of the wait reason.
 Parks: TypeAlias = "Mapping[Image, Mapping[int, int]]"

@@ -4,7 +4,7 @@ import ctypes
 import os
 from collections.abc import Callable
 
-from gosonde_agent.errors import ProbeError
+from gosonde_agent.model.errors import ProbeError
 
 #: bcc's package needs one of them.
 LIBRARIES = ("libbpf.so.1", "libbpf.so.0")

@@ -13,17 +13,26 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from gosonde_agent.errors import ProbeError, UnsupportedBinaryError
 from gosonde_agent.golang.binary import GoBinary
-from gosonde_agent.hit_costs import HitCosts
-from gosonde_agent.kernel import possible_cpus
-from gosonde_agent.loading import EXIT_PROGRAM_OFFSETS, RAW_TRACEPOINTS, Probes
-from gosonde_agent.losses import KERNEL_LOSSES
-from gosonde_agent.sources import Counters, Hits, Image, Origin, SiteTotal, WorldTotal, calibration, records, syscalls
-from gosonde_agent.sources.park_window import ParkWindow
-from gosonde_agent.sources.records import Event
-from gosonde_agent.sources.ring_buffer import RingBuffer
-from gosonde_agent.sources.site_table import SiteTable, images_of, totals_of
+from gosonde_agent.host import syscalls
+from gosonde_agent.host.kernel import possible_cpus
+from gosonde_agent.model.errors import ProbeError, UnsupportedBinaryError
+from gosonde_agent.model.losses import KERNEL_LOSSES
+from gosonde_agent.sources.ebpf import calibration, records
+from gosonde_agent.sources.ebpf.hit_costs import HitCosts
+from gosonde_agent.sources.ebpf.loading import EXIT_PROGRAM_OFFSETS, RAW_TRACEPOINTS, Probes
+from gosonde_agent.sources.ebpf.park_window import ParkWindow
+from gosonde_agent.sources.ebpf.records import Event
+from gosonde_agent.sources.ebpf.ring_buffer import RingBuffer
+from gosonde_agent.sources.ebpf.site_table import SiteTable, images_of, totals_of
+from gosonde_agent.sources.protocol import (
+    Counters,
+    Hits,
+    Image,
+    Origin,
+    SiteTotal,
+    WorldTotal,
+)
 
 #: What no slots agree with.
 NO_READING = (

@@ -5,8 +5,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from gosonde_agent.errors import NoSuchProcessError, NotPermittedError, UnreadableFileError
 from gosonde_agent.golang.elf import Segment
+from gosonde_agent.model.errors import NoSuchProcessError, NotPermittedError, UnreadableFileError
 from gosonde_agent.sources.memory.errors import NotLocatedError
 
 PAGE = 4_096

@@ -2,16 +2,21 @@
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from gosonde_common.values.goroutines import Goroutine, Location
 
-from gosonde_agent.errors import MalformedBinaryError
 from gosonde_agent.golang.bounded import BoundedCache
-from gosonde_agent.golang.pclntab import Location, Pclntab
+from gosonde_agent.golang.pclntab import Pclntab
 from gosonde_agent.golang.wait_targets import WaitTargets
-from gosonde_agent.sources.memory.goroutines import LEAKED, SYSCALL, WAITING, Block
+from gosonde_agent.model.errors import MalformedBinaryError
+from gosonde_agent.sources.memory.goroutines import (
+    LEAKED,
+    SYSCALL,
+    WAITING,
+    Block,
+)
 
 #: runtime.gStatusStrings, by runtime.g.atomicstatus.
 STATES = (
@@ -39,44 +44,6 @@ MAX_KEPT_FRAMES = 200_000
 USER_STARTS = frozenset({"runtime.main", "runtime.corostart", "runtime.handleAsyncEvent"})
 FINALIZERS = frozenset({"runtime.runfinq", "runtime.runFinalizers"})
 CLEANUPS = "runtime.runCleanups"
-
-
-@dataclass(frozen=True, slots=True)
-class Goroutine:
-    """One goroutine, as it was when it was read.
-
-    Attributes:
-        status: "runnable", "running", "syscall", "waiting", "preempted", "copystack" or "leaked".
-        wait_reason: Why it waits, as the runtime names it; empty unless it does.
-        wait_ns: How long it has waited or been in a system call; None where the runtime has not noted it: it does so
-            only in its garbage collections.
-        created_by: The `go` statement.
-        parent_goid: Of the goroutine that executed it; 0 before Go 1.21 and for the first one.
-        thread_id: The operating system's, when it has one; else 0.
-        locked: It is locked to its thread (runtime.LockOSThread).
-        system: The runtime calls it its own (runtime.isSystemGoroutine).
-        active: It runs, or it changed while it was read. It has no stack then.
-        complete: The stack reaches its first function.
-        stack: Innermost first, inlined calls among them, without runtime.goexit.
-        waits_for: "context" or "timer" where the code tells that the channel is one's; else empty.
-        stack_bytes: What its stack takes.
-    """
-
-    goid: int
-    status: str
-    wait_reason: str
-    wait_ns: int | None
-    created_by: Location
-    start_function: str
-    parent_goid: int
-    thread_id: int
-    locked: bool
-    system: bool
-    active: bool
-    complete: bool
-    stack: tuple[Location, ...]
-    waits_for: str = ""
-    stack_bytes: int = 0
 
 
 class Describer:

@@ -1,6 +1,6 @@
 """What can go wrong while another process's memory is read. Each error costs one reading, never the agent."""
 
-from gosonde.errors import GosondeError, InvalidInputError, UnsupportedError
+from gosonde_common.errors import GosondeError, InvalidInputError, UnsupportedError
 
 
 class UnreadableMemoryError(GosondeError):

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from gosonde_common.values.observation import Heap
 
-from gosonde_agent.model import Heap
 from gosonde_agent.sources.memory.gc import MAX_HEAP, WORK_AFTER, WORK_BEFORE
 from gosonde_agent.sources.memory.proof import Prover
 from gosonde_agent.sources.memory.reader import ProcessMemory

@@ -9,7 +9,7 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from gosonde_agent.errors import NoSuchProcessError, NotPermittedError, UnreadableFileError
+from gosonde_agent.model.errors import NoSuchProcessError, NotPermittedError, UnreadableFileError
 from gosonde_agent.sources.memory.errors import TargetChangedError, UnreadableMemoryError
 
 #: UIO_MAXIOV: pieces a call.

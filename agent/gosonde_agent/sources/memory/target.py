@@ -5,7 +5,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from gosonde_agent.discovery import procfs
+from gosonde_common.values.gc import GcFigures, LastCycle
+from gosonde_common.values.goroutines import Goroutine
+
 from gosonde_agent.golang import buildinfo
 from gosonde_agent.golang.binary import FileIdentity, layout_named_by
 from gosonde_agent.golang.bounded import BoundedCache
@@ -15,11 +17,12 @@ from gosonde_agent.golang.pclntab import Pclntab
 from gosonde_agent.golang.pclntab_header import Header, Module
 from gosonde_agent.golang.unwind import Unwinder
 from gosonde_agent.golang.wait_reasons import wait_reason
+from gosonde_agent.host import procfs
 from gosonde_agent.sources.memory.bias import load_bias
 from gosonde_agent.sources.memory.candidates import MAX_WAIT_REASONS, Candidates, find
-from gosonde_agent.sources.memory.dump import Describer, Goroutine
+from gosonde_agent.sources.memory.dump import Describer
 from gosonde_agent.sources.memory.errors import ImplausibleMemoryError
-from gosonde_agent.sources.memory.gc import GcFigures, LastCycle, follow_gc, read_gc
+from gosonde_agent.sources.memory.gc import follow_gc, read_gc
 from gosonde_agent.sources.memory.goroutines import Block, GoroutineReader
 from gosonde_agent.sources.memory.heap import HeapReader
 from gosonde_agent.sources.memory.proof import Addresses, Prover

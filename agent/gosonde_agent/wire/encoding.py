@@ -1,4 +1,4 @@
-"""The agent's values as protobuf messages; `wire_decode` is the way back. Nothing else knows gosonde_pb's messages.
+"""The agent's values as protobuf messages; `gosonde_common.wire.observations` is the way back.
 
 Tables travel as columns, so that 10,000 rows cost a handful of list fills instead of 10,000 message objects.
 """
@@ -7,10 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Protocol
 
-from gosonde_pb.v1 import agent_pb2, ingest_pb2, model_pb2
-
-from gosonde_agent.levels import Level, Reason
-from gosonde_agent.model import (
+from gosonde_common.values.observation import (
     GcCycle,
     GcTotal,
     Heap,
@@ -23,7 +20,9 @@ from gosonde_agent.model import (
     Site,
     SiteCount,
 )
-from gosonde_agent.status import AgentStatus
+from gosonde_common.values.status import AgentStatus
+from gosonde_common.wire.observations import LEVELS, PARK_COUNTS, REASONS
+from gosonde_pb.v1 import agent_pb2, ingest_pb2, model_pb2
 
 #: A longer text is cut and ends in "…", so that one row always fits into a batch.
 MAX_TEXT = 16_384
@@ -33,20 +32,6 @@ MAX_LINE = (1 << 32) - 1
 
 #: How a heap that is not known is told.
 UNKNOWN = Heap(0, 0, 0, 0)
-
-LEVELS = {
-    Level.FULL: model_pb2.LEVEL_FULL,
-    Level.CREATION: model_pb2.LEVEL_CREATION,
-    Level.MEMORY: model_pb2.LEVEL_MEMORY,
-    Level.OFF: model_pb2.LEVEL_OFF,
-}
-REASONS = {
-    Reason.BUDGET: model_pb2.STEP_REASON_BUDGET,
-    Reason.RECOVERED: model_pb2.STEP_REASON_RECOVERED,
-    Reason.OPERATOR: model_pb2.STEP_REASON_OPERATOR,
-}
-
-PARK_COUNTS = ("parked", "parks", "parks_low", "parks_high", "windows", "sampled_ns", "covered_ns")
 
 #: For annotations elsewhere.
 ObservationMessage = model_pb2.Observation

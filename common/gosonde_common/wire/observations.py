@@ -1,15 +1,14 @@
-"""Protobuf messages as the agent's values: what `wire` wrote, read by someone else. Every column is checked."""
+"""An agent's messages as values: what its `wire` wrote, read by someone else. Every column is checked."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from google.protobuf.message import Message
-from gosonde.errors import InvalidInputError
 from gosonde_pb.v1 import agent_pb2, model_pb2
 
-from gosonde_agent import wire
-from gosonde_agent.levels import Level, Step
-from gosonde_agent.model import (
+from gosonde_common.errors import InvalidInputError
+from gosonde_common.values.levels import Level, Reason, Step
+from gosonde_common.values.observation import (
     GcCycle,
     GcTotal,
     Heap,
@@ -22,11 +21,25 @@ from gosonde_agent.model import (
     Site,
     SiteCount,
 )
-from gosonde_agent.status import AgentStatus, UplinkStatus
+from gosonde_common.values.status import AgentStatus, UplinkStatus
+
+LEVELS = {
+    Level.FULL: model_pb2.LEVEL_FULL,
+    Level.CREATION: model_pb2.LEVEL_CREATION,
+    Level.MEMORY: model_pb2.LEVEL_MEMORY,
+    Level.OFF: model_pb2.LEVEL_OFF,
+}
+REASONS = {
+    Reason.BUDGET: model_pb2.STEP_REASON_BUDGET,
+    Reason.RECOVERED: model_pb2.STEP_REASON_RECOVERED,
+    Reason.OPERATOR: model_pb2.STEP_REASON_OPERATOR,
+}
+
+PARK_COUNTS = ("parked", "parks", "parks_low", "parks_high", "windows", "sampled_ns", "covered_ns")
 
 SITE_COUNTS = ("pc", "created", "exited", "baseline", "mismatch")
-LEVELS = {number: level for level, number in wire.LEVELS.items()}
-REASONS = {number: reason for reason, number in wire.REASONS.items()}
+KNOWN_LEVELS = {number: level for level, number in LEVELS.items()}
+KNOWN_REASONS = {number: reason for reason, number in REASONS.items()}
 GC_CYCLES = (
     *("ordinal", "start_unix_nano", "end_unix_nano"),
     *("heap_before_bytes", "heap_after_bytes", "heap_marked_bytes", "heap_goal_bytes"),
@@ -81,16 +94,16 @@ def _process(message: model_pb2.Process) -> Process:
         counted_from_start=message.counted_from_start,
         ended_unix_nano=message.ended_unix_nano,
         refusal=message.refusal,
-        level=LEVELS.get(message.level, Level.FULL),
+        level=KNOWN_LEVELS.get(message.level, Level.FULL),
         precise=not message.imprecise,
         steps=tuple(_step(step) for step in message.steps),
     )
 
 
 def _step(message: model_pb2.Step) -> Step:
-    if message.level not in LEVELS or message.reason not in REASONS:
+    if message.level not in KNOWN_LEVELS or message.reason not in KNOWN_REASONS:
         raise InvalidInputError(f"Process.steps: level {message.level} or reason {message.reason} is not known")
-    return Step(message.at_unix_nano, LEVELS[message.level], REASONS[message.reason], message.target_ppm)
+    return Step(message.at_unix_nano, KNOWN_LEVELS[message.level], KNOWN_REASONS[message.reason], message.target_ppm)
 
 
 def decode_switched(message: agent_pb2.SwitchProbesResponse) -> tuple[Process, ...]:
@@ -111,7 +124,7 @@ def _site_counts(message: model_pb2.Observation, processes: Sequence[Process]) -
 def _park_counts(message: model_pb2.ParkCounters, keys: Sequence[ProcessKey]) -> Iterator[ParkCount]:
     # What an older agent left in its spool is no estimate.
     if len(message.parks) or not len(message.process):
-        for row in _rows(message, keys, ("wait_reason", *wire.PARK_COUNTS)):
+        for row in _rows(message, keys, ("wait_reason", *PARK_COUNTS)):
             key, reason, parked, parks, low, high, *base = row
             yield ParkCount(key, reason, parked, parks, low, high or None, *base)
 

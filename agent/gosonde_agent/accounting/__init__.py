@@ -1,0 +1,1 @@
+"""From counters and readings of memory to what is reported."""

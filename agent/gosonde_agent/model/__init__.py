@@ -1,0 +1,1 @@
+"""The agent's plain values: errors, losses, budgets."""

@@ -1,0 +1,1 @@
+"""What probes cost a target, what they may cost, and parks, which are counted from what is left."""

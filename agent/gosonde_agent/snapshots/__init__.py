@@ -1,0 +1,1 @@
+"""Taking snapshots, pulling profiles, redaction."""

@@ -1,0 +1,1 @@
+"""Where facts about running processes come from: siblings behind one Protocol."""

@@ -1,0 +1,1 @@
+"""From observations to acknowledged batches: spool, journal, uplink."""

@@ -1,0 +1,1 @@
+"""Finding, keeping, reading and observing processes: what a run knows."""

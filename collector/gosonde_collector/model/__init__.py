@@ -1,0 +1,1 @@
+"""The collector's plain values and errors, and the thread for what blocks."""

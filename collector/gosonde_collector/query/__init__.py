@@ -1,0 +1,1 @@
+"""What users may ask and push: the query services and their messages."""

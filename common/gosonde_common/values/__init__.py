@@ -1,0 +1,1 @@
+"""What an agent reports, as plain values: the agent makes them, the client reads them."""

@@ -1,0 +1,50 @@
+"""Goroutines as people know them: states, wait reasons, functions, files and lines."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """A source position. The function is named as the runtime prints it: type arguments are "[...]"."""
+
+    function: str
+    file: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Goroutine:
+    """One goroutine, as it was when it was read.
+
+    Attributes:
+        status: "runnable", "running", "syscall", "waiting", "preempted", "copystack" or "leaked".
+        wait_reason: Why it waits, as the runtime names it; empty unless it does.
+        wait_ns: How long it has waited or been in a system call; None where the runtime has not noted it: it does so
+            only in its garbage collections.
+        created_by: The `go` statement.
+        parent_goid: Of the goroutine that executed it; 0 before Go 1.21 and for the first one.
+        thread_id: The operating system's, when it has one; else 0.
+        locked: It is locked to its thread (runtime.LockOSThread).
+        system: The runtime calls it its own (runtime.isSystemGoroutine).
+        active: It runs, or it changed while it was read. It has no stack then.
+        complete: The stack reaches its first function.
+        stack: Innermost first, inlined calls among them, without runtime.goexit.
+        waits_for: "context" or "timer" where the code tells that the channel is one's; else empty.
+        stack_bytes: What its stack takes.
+    """
+
+    goid: int
+    status: str
+    wait_reason: str
+    wait_ns: int | None
+    created_by: Location
+    start_function: str
+    parent_goid: int
+    thread_id: int
+    locked: bool
+    system: bool
+    active: bool
+    complete: bool
+    stack: tuple[Location, ...]
+    waits_for: str = ""
+    stack_bytes: int = 0
