@@ -36,12 +36,13 @@ accuracy: setup ## Run every program of which it is known whether it leaks, and 
 	$(BIN)/python scripts/accuracy.py
 
 test-faults: setup ## Kill, cut and fill up everything, at length
-	GOSONDE_FAULTS=full $(BIN)/pytest -m "" $(PYTEST_ARGS) $(addprefix tests/integration/test_,faults.py room.py clock_jumps.py \
-		security.py::test_an_encrypted_stream_over_a_network_that_harms_it_loses_nothing)
+	GOSONDE_FAULTS=full $(BIN)/pytest -m "" $(PYTEST_ARGS) $(addprefix tests/integration/,whole/test_faults.py collector/store/test_room.py \
+		whole/test_clock_jumps.py whole/test_security.py::test_an_encrypted_stream_over_a_network_that_harms_it_loses_nothing)
 
 test-matrix: setup ## Run the tests of Go binaries over every Go version and kind of build
 	$(BIN)/python scripts/generate_layouts.py --check
-	GOSONDE_MATRIX=1 $(BIN)/pytest --timeout=900 $(PYTEST_ARGS) $(addprefix tests/integration/test_,matrix.py symbolization.py arm64.py gc_pauses.py)
+	GOSONDE_MATRIX=1 $(BIN)/pytest --timeout=900 $(PYTEST_ARGS) $(addprefix tests/integration/agent/,watch/test_matrix.py \
+		golang/test_symbolization.py golang/test_arm64.py sources/ebpf/test_gc_pauses.py)
 
 bench: setup ## Measure everything that docs/performance.md tells (an hour, as root); BENCH="life --quick" some of it
 	$(BIN)/python -c 'import matplotlib' 2>/dev/null || \

@@ -1,1 +1,1 @@
-"""The tests, and what they share: `toolchains` (Go), `go_programs` (programs built with it)."""
+"""The tests, and what they share: `paths`, `toolchains` (Go), `go_programs` (built with it), and real processes."""

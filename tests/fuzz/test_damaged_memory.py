@@ -2,7 +2,8 @@
 
 import subprocess
 import sys
-from pathlib import Path
+
+from tests.paths import ROOT
 
 EXAMPLES = 150
 
@@ -10,7 +11,7 @@ EXAMPLES = 150
 def test_no_damaged_process_of_a_fixed_series_does_more_than_be_refused() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "tests.fuzz.run_memory", "--examples", str(EXAMPLES)],
-        cwd=Path(__file__).resolve().parents[2],
+        cwd=ROOT,
         capture_output=True,
         text=True,
         check=False,

@@ -15,7 +15,7 @@ from gosonde_agent.sources.memory.target import opened
 from tests import go_programs
 from tests.collector_process import GOSONDE, PATIENCE_S
 from tests.go_programs import GoProgram
-from tests.integration.test_goroutines_service import STATUS, watching
+from tests.integration.agent.serve.test_goroutines_service import STATUS, watching
 
 Start = Callable[..., GoProgram]
 

@@ -9,9 +9,9 @@ from typing import Any
 from gosonde_common.addresses import ClientTls
 from gosonde_common.channels import credentials
 
+from tests.agent_process import free_port
 from tests.certificates import Authority
 from tests.collector_process import GOSONDE, CollectorProcess
-from tests.integration.test_faults import free_port
 
 
 def doctor(address: str, **environment: str) -> tuple[int, dict[str, str], list[dict[str, Any]]]:

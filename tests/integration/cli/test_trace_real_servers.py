@@ -14,8 +14,14 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.integration import test_goroutines_real_servers as servers
-from tests.integration.test_real_binaries import CONNECTIONS, GOSONDE, idle_connections, is_systems, profiled
+from tests.integration.agent.sources.memory import test_goroutines_real_servers as servers
+from tests.integration.agent.watch.test_real_binaries import (
+    CONNECTIONS,
+    GOSONDE,
+    idle_connections,
+    is_systems,
+    profiled,
+)
 from tests.real_binaries import Http, running
 
 pytestmark = pytest.mark.usefixtures("ebpf")

@@ -10,6 +10,7 @@ import pytest
 
 from tests import go_programs, toolchains
 from tests.go_programs import GoProgram
+from tests.paths import ROOT
 
 OLDEST = toolchains.VERSIONS[0]
 NEED_CGO = {"callbacks"}
@@ -132,7 +133,6 @@ def test_a_skipped_ebpf_test_is_a_failure_in_ci_alone(tmp_path: Path, ci: str, c
         "def test_else(): pytest.skip('whatever')\n"
     )
     command = (sys.executable, "-m", "pytest", "-q", "-p", "tests.conftest", "-c", "/dev/null", str(tmp_path))
-    root = Path(__file__).resolve().parents[2]
-    environment = dict(os.environ) | {"CI": ci, "PYTHONPATH": str(root)}
+    environment = dict(os.environ) | {"CI": ci, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert done.returncode == code, done.stdout

@@ -30,10 +30,11 @@ from gosonde_common.values.status import UplinkStatus
 from prometheus_client import generate_latest
 
 from tests import real_binaries
+from tests.paths import ROOT
 from tests.unit.collector.batches import KEY as STORED_KEY
 from tests.unit.collector.batches import SECOND, SITE, START, STREAM, batch, process
 
-RULES = Path(__file__).parents[2] / "deploy" / "prometheus"
+RULES = ROOT / "deploy" / "prometheus"
 KEY = ProcessKey("boot", 7, 70, 1)
 PROCESS = Process(KEY, "/srv/app", "go1.27.3", "build", 1, 1, counted_from_start=True)
 

@@ -13,7 +13,8 @@ import pytest
 from gosonde_agent.host.privileges import KEPT
 
 from tests import booted_system, go_programs
-from tests.booted_system import ROOT, BootedSystem, child_of, eventually
+from tests.booted_system import BootedSystem, child_of, eventually
+from tests.paths import ROOT
 
 AGENT, COLLECTOR = "gosonde-agent.service", "gosonde-collector.service"
 pytestmark = [

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.agent_process import eventually as until
+from tests.agent_process import free_port
 from tests.collector_process import AgentStream, CollectorProcess, eventually, leak, metric, observation
-from tests.integration.test_faults import eventually as until
-from tests.integration.test_faults import free_port
 
 HOUR_NS = 3_600 * 10**9
 

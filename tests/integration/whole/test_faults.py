@@ -7,8 +7,6 @@ import asyncio
 import os
 import random
 import signal
-import socket
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -20,12 +18,11 @@ from pathlib import Path
 import grpc
 import numpy as np
 import pytest
-from gosonde.agent_client import AgentClient
-from gosonde_common.errors import GosondeError
 from gosonde_pb.v1 import collector_pb2
 from gosonde_pb.v1.collector_pb2_grpc import CollectorServiceStub
 
-from tests.collector_process import GOSONDE, CollectorProcess
+from tests.agent_process import AgentProcess, eventually, free_port
+from tests.collector_process import CollectorProcess
 from tests.flaky_proxy import flaky_proxy
 from tests.go_programs import GoProgram
 from tests.simulated import Agent, Query, Target, assert_exact, running, settled, stored
@@ -39,12 +36,6 @@ INTERVAL_SECONDS = 0.25 if FULL else 0.05
 SETTLE_SECONDS = 600.0 if FULL else 120.0
 HARM_SECONDS = 120.0 if FULL else 5.0
 pytestmark = pytest.mark.timeout(3600 if FULL else 240)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def fleet(address: str, agents: int = 5) -> list[Agent]:
@@ -103,41 +94,6 @@ async def test_a_silent_line_is_kept_alive_by_pings_and_its_end_is_noticed(tmp_p
                     while agent.uplink.status().connected:
                         await asyncio.sleep(0.5)
         assert collector.log.read_text().count("agent connected") == 1
-
-
-class AgentProcess:
-    """`gosonde agent` with its own state folder, killed at the end."""
-
-    def __init__(self, folder: Path, collector: str, executable: str) -> None:
-        self.listen = f"unix:{folder}/agent.sock"
-        command: list[str | Path] = [GOSONDE, "agent", "--config", folder / "agent.toml", "--state", folder / "state"]
-        command += ["--listen", self.listen, "--collector", collector, "--exe", executable]
-        with (folder / "agent.log").open("ab") as log:
-            self.process = subprocess.Popen(command, stderr=log)
-
-    def counted(self, pid: int) -> int:
-        """Exits that it has seen of the process; -1 while it does not answer."""
-        try:
-            return self.shown(pid, "main.spawn")[1]
-        except GosondeError:
-            return -1
-
-    def shown(self, pid: int, function: str) -> tuple[int, int]:
-        """What it says that one function's `go` statements created, and how many exited."""
-        with AgentClient(self.listen, timeout_seconds=5) as client:
-            rows = [row for row in client.observation(pid).site_counts if row.site.function == function]
-        return sum(row.created for row in rows), sum(row.exited for row in rows)
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
-
-
-def eventually(condition: Callable[[], bool], seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "the condition never came true"
-        time.sleep(0.02)
 
 
 @pytest.mark.usefixtures("ebpf")

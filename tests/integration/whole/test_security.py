@@ -24,11 +24,12 @@ from gosonde_common.addresses import ClientTls
 from gosonde_common.channels import credentials
 from gosonde_pb.v1 import collector_pb2, collector_pb2_grpc, ingest_pb2_grpc, model_pb2
 
+from tests.agent_process import free_port
 from tests.certificates import Authority, Certificate
 from tests.collector_process import AgentStream, CollectorProcess, metric, observation, open_channel
 from tests.flaky_proxy import flaky_proxy
 from tests.fuzz.run_grpc import peak_memory
-from tests.integration.test_faults import HARM_SECONDS, free_port
+from tests.integration.whole.test_faults import HARM_SECONDS
 from tests.simulated import PATIENCE, Agent, Query, Target, assert_exact, running, settled
 
 TOKENS = {"read": "a-token-for-reading", "admin": "a-token-for-everything"}

@@ -13,7 +13,9 @@ from gosonde_agent.config import (
 )
 from gosonde_common.errors import UsageError
 
-AGENT_KEYS = (Path(__file__).parents[3] / "docs" / "config.md").read_text().partition("## collector.toml")[0]
+from tests.paths import ROOT
+
+AGENT_KEYS = (ROOT / "docs" / "config.md").read_text().partition("## collector.toml")[0]
 
 FULL = """
 collector = ["collector.example:7171", "[::1]:7171", "unix:/run/collector.sock"]

@@ -1,7 +1,6 @@
 """docs/collector.md gives the numbers that the code has."""
 
 import re
-from pathlib import Path
 
 from gosonde_collector.analysis.finding import (
     AGREEING,
@@ -12,7 +11,9 @@ from gosonde_collector.analysis.finding import (
 )
 from gosonde_collector.analysis.growth import WINDOWS
 
-TEXT = (Path(__file__).parents[3] / "docs" / "collector.md").read_text()
+from tests.paths import ROOT
+
+TEXT = (ROOT / "docs" / "collector.md").read_text()
 
 
 def test_the_confidence_of_each_window_is_documented() -> None:

@@ -27,8 +27,8 @@ from gosonde_common.values import observation
 from gosonde_common.values.gc import GcFigures, LastCycle, PastPause
 
 from tests import go_programs
+from tests.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 PAGES = [ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")] + sorted(DOCS.rglob("*.md"))
 

@@ -13,7 +13,8 @@ from gosonde_agent.host import checks
 from gosonde_collector.config import CollectorConfig
 from gosonde_collector.config import load as load_collector
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.paths import ROOT
+
 SYSTEMD = ROOT / "systemd"
 UNITS = ("gosonde-agent.service", "gosonde-collector.service")
 

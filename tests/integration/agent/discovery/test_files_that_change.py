@@ -12,6 +12,7 @@ import pytest
 from tests import go_programs
 from tests.go_programs import GoProgram
 from tests.integration.watching import Watch, watching
+from tests.paths import ROOT
 
 pytestmark = pytest.mark.usefixtures("ebpf")
 
@@ -66,7 +67,7 @@ def test_the_agent_gives_a_file_back_while_it_waits_for_the_next_interval(tmp_pa
     arguments = ["--listen", f"unix:{tmp_path}/a.sock", "--state", str(tmp_path), "--exe", str(target)]
     config = tmp_path / "agent.toml"
     config.write_text("interval_seconds = 3600.0\n")
-    gosonde = Path(__file__).resolve().parents[2] / ".venv" / "bin" / "gosonde"
+    gosonde = ROOT / ".venv" / "bin" / "gosonde"
     agent = subprocess.Popen([gosonde, "agent", "--config", config, *arguments], stderr=subprocess.PIPE)
     try:
         with GoProgram(target):

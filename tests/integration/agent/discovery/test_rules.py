@@ -12,9 +12,9 @@ from gosonde_agent.discovery.selection import Selection, parse_rules
 from gosonde_common.errors import NotFoundError
 from gosonde_common.values.observation import Observation
 
+from tests.agent_process import AgentProcess, eventually
 from tests.collector_process import CollectorProcess
 from tests.go_programs import GoProgram
-from tests.integration.test_faults import AgentProcess, eventually
 from tests.integration.watching import Watch, watching
 
 pytestmark = pytest.mark.usefixtures("ebpf")

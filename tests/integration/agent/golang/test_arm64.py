@@ -13,7 +13,7 @@ from gosonde_agent.golang.pclntab import printed_name
 from gosonde_agent.sources.ebpf import compiling
 
 from tests import go_programs
-from tests.integration.test_symbolization import addr2line
+from tests.integration.agent.golang.test_symbolization import addr2line
 from tests.versions import VERSIONS
 
 ARM64 = {"GOARCH": "arm64"}

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from gosonde_agent.host.privileges import KEPT
 
+from tests.agent_process import AgentProcess, eventually
 from tests.go_programs import GoProgram
-from tests.integration.test_faults import AgentProcess, eventually
+from tests.paths import ROOT
 
-SECURITY = Path(__file__).parents[2] / "docs" / "security.md"
+SECURITY = ROOT / "docs" / "security.md"
 
 
 def test_every_capability_that_is_kept_is_documented_with_its_reason() -> None:

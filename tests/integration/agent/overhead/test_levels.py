@@ -23,8 +23,8 @@ from gosonde_common.values.levels import Level, Reason
 from gosonde_common.values.observation import Observation
 
 from tests import go_programs
+from tests.agent_process import AgentProcess, eventually
 from tests.go_programs import GoProgram
-from tests.integration.test_faults import AgentProcess, eventually
 
 pytestmark = pytest.mark.usefixtures("ebpf")
 

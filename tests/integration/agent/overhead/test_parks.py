@@ -23,8 +23,8 @@ from gosonde_agent.watch.monitor import Monitor
 from gosonde_common.values.levels import PROBES, Level
 from gosonde_common.values.observation import Observation, ParkCount
 
+from tests.agent_process import AgentProcess, eventually
 from tests.go_programs import GoProgram
-from tests.integration.test_faults import AgentProcess, eventually
 
 pytestmark = pytest.mark.usefixtures("ebpf")
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from gosonde.agent_client import AgentClient
 
+from tests.agent_process import AgentProcess, eventually, free_port
 from tests.collector_process import CollectorProcess
 from tests.go_programs import GoProgram
-from tests.integration.test_faults import AgentProcess, eventually, free_port
 
 pytestmark = pytest.mark.usefixtures("ebpf")
 

@@ -8,7 +8,7 @@ from gosonde_common.errors import GosondeError, UnsupportedError
 
 from tests.collector_process import CollectorProcess
 from tests.go_programs import GoProgram
-from tests.integration.test_snapshot_requests import agent, host_of
+from tests.integration.collector.snapshots.test_snapshot_requests import agent, host_of
 
 Start = Callable[..., GoProgram]
 

@@ -16,8 +16,8 @@ from gosonde_agent.sources.ebpf.records import EVENT_EXIT, EVENT_HIT
 from gosonde_agent.sources.ebpf.source import EbpfSource
 from gosonde_agent.watch.monitor import Monitor
 
+from tests.agent_process import AgentProcess, eventually
 from tests.go_programs import GoProgram
-from tests.integration.test_faults import AgentProcess, eventually
 
 pytestmark = pytest.mark.usefixtures("ebpf")
 

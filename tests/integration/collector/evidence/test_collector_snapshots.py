@@ -12,8 +12,9 @@ from gosonde.collector_client import CollectorClient
 from gosonde_common.errors import InvalidInputError, NotFoundError
 
 from tests.collector_process import GOSONDE, PATIENCE_S, AgentStream, CollectorProcess, eventually, leak, observation
+from tests.paths import FIXTURES
 
-RECORDED = Path(__file__).parents[1] / "fixtures" / "pprof"
+RECORDED = FIXTURES / "pprof"
 PID = 4711
 
 

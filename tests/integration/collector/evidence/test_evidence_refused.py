@@ -14,9 +14,10 @@ from gosonde.findings_client import FindingsClient
 from gosonde_common.errors import InvalidInputError, NotFoundError
 
 from tests.collector_process import SECOND, AgentStream, CollectorProcess, observation
+from tests.paths import FIXTURES
 from tests.real_binaries import free_port
 
-RECORDED = Path(__file__).parents[1] / "fixtures" / "pprof"
+RECORDED = FIXTURES / "pprof"
 PROTO = (RECORDED / "go1.24.proto.gz").read_bytes()
 TEXT = (RECORDED / "go1.24.debug2.txt").read_bytes()
 HOST, PID = "web-1", 4711

@@ -16,8 +16,9 @@ from gosonde_pb.v1.collector_pb2 import BackupRequest
 from gosonde_pb.v1.collector_pb2_grpc import CollectorServiceStub
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from tests.agent_process import eventually, free_port
 from tests.collector_process import GOSONDE, AgentStream, CollectorProcess, leak, observation, open_channel
-from tests.integration.test_faults import eventually, fleet, free_port
+from tests.integration.whole.test_faults import fleet
 from tests.simulated import Query, assert_exact, running, settled
 
 MIB = 1 << 20

@@ -14,7 +14,7 @@ import pytest
 from gosonde_agent.serve.local_socket import CONNECTIONS_PER_USER, Peer, inner_path
 from gosonde_agent.serve.query_service import LocalGate, start_query_service
 
-from tests.unit.agent.test_query_service import STATUS, FixedReader
+from tests.unit.agent.serve.test_query_service import STATUS, FixedReader
 
 NOBODY = 65_534
 #: gRPC's server says its settings as soon as it has a connection.

@@ -27,6 +27,7 @@ from gosonde_pb.v1 import ingest_pb2
 from structlog.testing import capture_logs
 
 from tests.flaky_proxy import flaky_proxy
+from tests.paths import ROOT
 from tests.unit.agent.observations import count, cycle, observed, pause, process
 from tests.unit.agent.recording_collector import RecordingCollector, eventually, serving
 
@@ -409,7 +410,7 @@ async def test_a_row_that_cannot_be_sent_does_not_end_the_agent() -> None:
 
 
 def test_the_defaults_are_those_that_the_reference_gives() -> None:
-    text = (Path(__file__).parents[3] / "docs" / "agent.md").read_text()
+    text = (ROOT / "docs" / "agent.md").read_text()
     assert STREAM_LIMITS.window == 4
     assert "At most four batches" in text
     assert f"above {STREAM_LIMITS.batch_bytes >> 20} MiB" in text

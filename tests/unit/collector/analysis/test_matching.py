@@ -7,7 +7,7 @@ from gosonde_collector.analysis.matching import count_goroutines, plain_name
 from gosonde_collector.evidence.model import GoroutineProfile
 from gosonde_collector.model.values import Site
 
-from tests.unit.collector.test_profiles import VERSIONS, read, recorded
+from tests.unit.collector.evidence.test_profiles import VERSIONS, read, recorded
 
 FILE = "snapshot/main.go"
 PLAIN = Site("b", 1, "main.main", FILE, 57, "main.plain")

@@ -4,7 +4,6 @@ import gzip
 import zlib
 from collections import Counter, deque
 from contextlib import suppress
-from pathlib import Path
 
 import pytest
 from gosonde_collector.evidence.model import Frame, GoroutineProfile
@@ -15,7 +14,9 @@ from gosonde_collector.model.errors import ProfileError
 from hypothesis import given
 from hypothesis import strategies as st
 
-RECORDED = Path(__file__).parents[2] / "fixtures" / "pprof"
+from tests.paths import FIXTURES
+
+RECORDED = FIXTURES / "pprof"
 VERSIONS = ("1.21", "1.24", "1.27")
 FORMATS = {"proto.gz": "proto", "debug1.txt": "debug=1", "debug2.txt": "debug=2"}
 GOROUTINES = 22

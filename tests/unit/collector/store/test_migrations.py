@@ -9,9 +9,10 @@ from gosonde_collector.model.values import ProcessFilter
 from gosonde_collector.store.duckdb import FILE_NAME, open_store
 from gosonde_collector.store.migrations import MIGRATIONS, SCHEMA_VERSION
 
+from tests.paths import FIXTURES
 from tests.unit.collector.batches import SITE, STREAM, batch
 
-FIRST = Path(__file__).parents[2] / "fixtures" / "store" / "schema-1.sql"
+FIRST = FIXTURES / "store" / "schema-1.sql"
 
 
 def version_one(folder: Path) -> None:

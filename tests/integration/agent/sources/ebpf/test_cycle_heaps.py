@@ -12,9 +12,9 @@ import pytest
 from gosonde_common.values.observation import GcCycle, Heap
 
 from tests import go_programs
+from tests.agent_process import AgentProcess, eventually
 from tests.collector_process import GOSONDE, CollectorProcess
 from tests.go_programs import GoProgram
-from tests.integration.test_faults import AgentProcess, eventually
 from tests.integration.watching import Watch, watching
 from tests.versions import VERSIONS
 

@@ -20,8 +20,8 @@ from gosonde_agent.sources.ebpf.loading import (
     load_probes,
 )
 
+from tests.agent_process import AgentProcess, eventually
 from tests.go_programs import GoProgram
-from tests.integration.test_faults import AgentProcess, eventually
 
 
 def kind_of(descriptor: int) -> str:

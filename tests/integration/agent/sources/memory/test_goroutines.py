@@ -18,6 +18,7 @@ from gosonde_common.values.goroutines import Goroutine
 from tests import toolchains
 from tests.go_programs import GoProgram, site_line
 from tests.integration.goroutine_profiles import pprof_stacks, read_stacks, without_main
+from tests.paths import FIXTURES
 from tests.versions import VERSIONS
 
 Start = Callable[..., GoProgram]
@@ -163,7 +164,7 @@ def test_text_is_grouped_or_one_by_one(go_program: Start) -> None:
     program = go_program("parked", "7")
     grouped = gosonde("goroutines", str(program.pid)).stdout
     assert "7 @ chan receive\n" in grouped
-    assert f"# created by main.main\t{Path(__file__).parents[1]}/fixtures/go/parked/main.go" in grouped
+    assert f"# created by main.main\t{FIXTURES}/go/parked/main.go" in grouped
     each = gosonde("goroutines", str(program.pid), "--each").stdout
     assert each.count("main.idle(...)") == 7
     assert each.count("created by main.main in goroutine 1") >= 7

@@ -11,8 +11,8 @@ from gosonde.agent_client import AgentClient
 from gosonde_agent.sources.memory.target import opened
 from gosonde_common.errors import GosondeError
 
+from tests.agent_process import AgentProcess, eventually
 from tests.go_programs import GoProgram
-from tests.integration.test_faults import AgentProcess, eventually
 
 pytestmark = pytest.mark.usefixtures("ebpf")
 

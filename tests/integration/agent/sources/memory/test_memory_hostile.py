@@ -20,8 +20,9 @@ from gosonde_agent.sources.memory.target import opened
 from gosonde_common.errors import GosondeError
 
 from tests.go_programs import GoProgram
+from tests.paths import FIXTURES
 
-SOURCE = Path(__file__).parents[1] / "fixtures" / "c" / "hostile.c"
+SOURCE = FIXTURES / "c" / "hostile.c"
 GOSONDE = str(Path(sys.executable).with_name("gosonde"))
 VERSION = "go1.24.11"
 NAMES = r'"\0runtime.parked\0runtime.waitReason.String"'
