@@ -2,15 +2,12 @@
 
 import os
 import subprocess
-import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
 from tests import go_programs, toolchains
 from tests.go_programs import GoProgram
-from tests.paths import ROOT
 
 OLDEST = toolchains.VERSIONS[0]
 NEED_CGO = {"callbacks"}
@@ -122,17 +119,3 @@ def test_the_toolchain_of_path_is_never_used(monkeypatch: pytest.MonkeyPatch) ->
 def test_a_toolchain_that_is_not_known_is_refused() -> None:
     with pytest.raises(ValueError, match=r"1\.20\.0"):
         toolchains.go("1.20.0")
-
-
-@pytest.mark.parametrize(("ci", "code"), [("true", 1), ("1", 1), ("", 0), ("false", 0)])
-def test_a_skipped_ebpf_test_is_a_failure_in_ci_alone(tmp_path: Path, ci: str, code: int) -> None:
-    (tmp_path / "test_skipped.py").write_text(
-        "import pytest\n"
-        "@pytest.fixture\ndef ebpf(): pytest.skip('no')\n"
-        "def test_probes(ebpf): pass\n"
-        "def test_else(): pytest.skip('whatever')\n"
-    )
-    command = (sys.executable, "-m", "pytest", "-q", "-p", "tests.conftest", "-c", "/dev/null", str(tmp_path))
-    environment = dict(os.environ) | {"CI": ci, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd=tmp_path)
-    assert done.returncode == code, done.stdout

@@ -1,16 +1,26 @@
 """The agent fetches a program's own profiles for the collector, where its configuration allows that."""
 
+import gzip
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from gosonde_agent.snapshots.pprof_allowed import place
+from gosonde_agent.snapshots.pprof_pull import PprofPuller
 from gosonde_common.errors import GosondeError, UnsupportedError
 
 from tests.collector_process import CollectorProcess
-from tests.go_programs import GoProgram
+from tests.go_programs import GoProgram, build
 from tests.integration.collector.snapshots.test_snapshot_requests import agent, host_of
 
 Start = Callable[..., GoProgram]
+
+
+def test_a_real_program_answers_with_each_of_its_profiles() -> None:
+    with GoProgram(build("leak"), "0") as program:
+        puller = PprofPuller([place(f"*/leak=http://127.0.0.1:{program.ready['port']}/debug/pprof")])
+        for profile in ("goroutine", "goroutineleak", "heap"):
+            assert gzip.decompress(puller.take(program.pid, profile))
 
 
 @pytest.mark.usefixtures("ebpf")

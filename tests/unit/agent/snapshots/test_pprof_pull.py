@@ -3,6 +3,7 @@
 import gzip
 import os
 import socket
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,8 +21,6 @@ from gosonde_common.errors import (
     UnsupportedError,
     UsageError,
 )
-
-from tests.go_programs import GoProgram, build
 
 ME = os.getpid()
 PROFILE = gzip.compress(b"\x32\x00" * 100)
@@ -83,9 +82,17 @@ def serving(answer: Answer) -> Iterator[tuple[PprofPuller, list[str]]]:
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield PprofPuller([place(f"*=http://127.0.0.1:{server.server_port}/debug/pprof")]), asked
         server.shutdown()
+
+
+@contextmanager
+def another_process() -> Iterator[subprocess.Popen[bytes]]:
+    """One that listens nowhere."""
+    with subprocess.Popen(("sleep", "infinity")) as process:
+        yield process
+        process.kill()
 
 
 def test_a_profile_is_fetched_from_the_process_that_listens() -> None:
@@ -97,7 +104,7 @@ def test_a_profile_is_fetched_from_the_process_that_listens() -> None:
 def test_a_port_of_another_process_is_not_even_asked() -> None:
     with (
         serving(ok(PROFILE)) as (puller, asked),
-        GoProgram(build("leak"), "0") as other,
+        another_process() as other,
         pytest.raises(UnsupportedError, match=f"process {other.pid} does not listen at"),
     ):
         puller.take(other.pid, "goroutine")
@@ -170,7 +177,7 @@ def test_an_answer_that_does_not_end_is_given_up(monkeypatch: pytest.MonkeyPatch
 
 def test_a_unix_socket_shows_who_listens(tmp_path: Path) -> None:
     path = tmp_path / "pprof.sock"
-    with socket.socket(socket.AF_UNIX) as listener, GoProgram(build("leak"), "0") as other:
+    with socket.socket(socket.AF_UNIX) as listener, another_process() as other:
         listener.bind(str(path))
         listener.listen()
         threading.Thread(target=answer_once, args=(listener,), daemon=True).start()
@@ -185,10 +192,3 @@ def answer_once(listener: socket.socket) -> None:
     with connection:
         assert connection.recv(65_536).startswith(b"GET /debug/pprof/heap HTTP/1.1")
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(PROFILE) + PROFILE)
-
-
-def test_a_real_program_answers_with_each_of_its_profiles() -> None:
-    with GoProgram(build("leak"), "0") as program:
-        puller = PprofPuller([place(f"*/leak=http://127.0.0.1:{program.ready['port']}/debug/pprof")])
-        for profile in ("goroutine", "goroutineleak", "heap"):
-            assert gzip.decompress(puller.take(program.pid, profile))
