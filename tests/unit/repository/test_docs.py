@@ -13,20 +13,17 @@ import pytest
 import typer.main
 from gosonde import collector_client
 from gosonde_agent.config import AgentConfig
-from gosonde_agent.golang import binary
 from gosonde_agent.host import checks
 from gosonde_agent.model.losses import LOSSES
 from gosonde_agent.trace import Trace
 from gosonde_cli import cli
 from gosonde_cli.commands import _gc_local, findings, trace
-from gosonde_cli.commands import inspect as inspect_command
 from gosonde_collector.config import CollectorConfig
 from gosonde_common.errors import GosondeError
 from gosonde_common.serving import status_of
 from gosonde_common.values import observation
 from gosonde_common.values.gc import GcFigures, LastCycle, PastPause
 
-from tests import go_programs
 from tests.paths import ROOT
 
 DOCS = ROOT / "docs"
@@ -162,16 +159,9 @@ def collected() -> GcFigures:
     return GcFigures(1, 1, 1, (PastPause(1, 1, 1),), 1, 1, 1, 1, 0.5, LastCycle(**values))
 
 
-def inspected() -> binary.GoBinary:
-    executable = go_programs.build("churn")
-    with executable.open("rb") as file:
-        return binary.load(file.fileno(), str(executable))
-
-
 def json_keys(command: str) -> set[str]:
     documents: dict[str, Any] = {
         "trace": lambda: keys_of(trace.as_document(traced())),
-        "inspect": lambda: keys_of(inspect_command.as_document(inspected())),
         "processes": lambda: fields_of(collector_client.ProcessRow),
         "sites": lambda: fields_of(collector_client.SiteRow),
         "gc": lambda: fields_of(collector_client.GcRow),
@@ -184,9 +174,7 @@ def json_keys(command: str) -> set[str]:
     return keys
 
 
-@pytest.mark.parametrize(
-    "command", ["trace", "inspect", "processes", "sites", "gc", "parks", "gc PID", "findings", "pprof push"]
-)
+@pytest.mark.parametrize("command", ["trace", "processes", "sites", "gc", "parks", "gc PID", "findings", "pprof push"])
 def test_every_key_of_a_json_document_is_documented(command: str) -> None:
     keys = json_keys(command)
     assert len(keys) > 3
