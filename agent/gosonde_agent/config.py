@@ -9,7 +9,7 @@ from typing import Any
 from gosonde_common import addresses
 from gosonde_common.errors import UnsupportedError, UsageError
 
-from gosonde_agent.discovery.selection import parse_rules
+from gosonde_agent.discovery.selection import Selection, parse_rules
 from gosonde_agent.host.own_budget import MEBIBYTE, OwnBudget
 from gosonde_agent.model import budget
 from gosonde_agent.snapshots import pprof_allowed
@@ -155,6 +155,12 @@ class AgentConfig:
     def own_budget(self) -> OwnBudget:
         """What the agent itself may take."""
         return OwnBudget(self.max_agent_cpu / 100, int(self.max_agent_memory_mb * MEBIBYTE))
+
+    @property
+    def selection(self) -> Selection:
+        """Which processes are watched."""
+        rules = parse_rules("allow", self.allow), parse_rules("deny", self.deny)
+        return Selection(self.exe, frozenset(self.pid), *rules)
 
     @property
     def target_budget(self) -> budget.Budget:

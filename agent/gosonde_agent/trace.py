@@ -87,7 +87,7 @@ def trace_pid(pid: int, duration: float, on_step: OnStep) -> Trace:
     procfs.start_of(pid)
     monitor = Monitor(EbpfSource(load_probes()), Selection(pids=frozenset({pid})))
     try:
-        monitor.watch(pid)
+        monitor.finder.watch(pid)
         return _watch(monitor, Trace(), pid, duration=duration, on_step=on_step, is_running=_always)
     finally:
         monitor.close()
@@ -104,7 +104,7 @@ def trace_exe(path: str, duration: float, on_step: OnStep) -> Trace:
     with procfs.file(path) as (fd, real_path):
         monitor = Monitor(EbpfSource(load_probes()), Selection(exe=(glob.escape(real_path),)))
         try:
-            monitor.attach_file(fd, real_path, None)
+            monitor.files.attach(fd, real_path, None)
             monitor.scan()
             first = monitor.observe()
             if len(first.processes) > 1:
@@ -126,7 +126,7 @@ def trace_command(command: Sequence[str], path: str, duration: float, on_step: O
     with procfs.file(path) as (fd, real_path):
         monitor = Monitor(EbpfSource(load_probes()), Selection(exe=(glob.escape(real_path),)))
         try:
-            monitor.attach_file(fd, real_path, None)
+            monitor.files.attach(fd, real_path, None)
             child = subprocess.Popen(command, executable=path)
             try:
                 return _watch(
@@ -216,7 +216,7 @@ def _match_pauses(monitor: Monitor, trace: Trace) -> None:
 
 def _observe(monitor: Monitor, trace: Trace, pid: int | None) -> None:
     monitor.poll()
-    while monitor.has_unknown:
-        monitor.load_next()
-    monitor.read_due()
+    while monitor.finder.has_unknown:
+        monitor.finder.load_next()
+    monitor.readings.read_due()
     trace.add(monitor.observe(), pid)

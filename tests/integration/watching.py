@@ -36,11 +36,11 @@ class Watch:
     def observe(self) -> None:
         """Does what the agent does at each interval."""
         self.monitor.poll()
-        while self.monitor.has_unknown:
-            self.monitor.load_next()
-        if heaps := self.monitor.next_heaps():
+        while self.monitor.finder.has_unknown:
+            self.monitor.finder.load_next()
+        if heaps := self.monitor.readings.next_heaps():
             heaps.run()
-            self.monitor.take_heaps(heaps)
+            self.monitor.readings.take_heaps(heaps)
         observation = self.monitor.observe()
         for process in observation.processes:
             self.processes[process.key.pid, process.key.exec_epoch] = process
@@ -55,7 +55,7 @@ class Watch:
     def know(self, executable: Path) -> None:
         """Puts the probes into a file that no process runs yet."""
         with procfs.file(str(executable)) as (fd, path):
-            self.monitor.attach_file(fd, path, None)
+            self.monitor.files.attach(fd, path, None)
 
     def observe_until_ended(self, pid: int) -> None:
         """Observes until the process has been told of as ended."""
@@ -67,7 +67,7 @@ class Watch:
 
     def let_go(self) -> None:
         """Waits until nothing is held of files whose probes were taken out."""
-        while self.monitor._attachments.is_leaving:
+        while self.monitor.files.attachments.is_leaving:
             time.sleep(0.02)
             self.monitor.poll()
 

@@ -38,10 +38,10 @@ def row(watch: Watch, function: str, line: int) -> SiteCount:
 def settle(watch: Watch) -> None:
     """Reads and observes until the baselines are known for certain."""
     end = time.monotonic() + 20
-    while any(process.baseline.uncertain for process in watch.monitor._processes):
+    while any(process.baseline.uncertain for process in watch.monitor.processes):
         assert time.monotonic() < end, "the baselines stay uncertain"
-        watch.monitor.read_due()
-        for plan in watch.monitor._reconciler._plans.values():
+        watch.monitor.readings.read_due()
+        for plan in watch.monitor.readings.reconciler._plans.values():
             plan.due = 0.0  # on a busy machine the visits that follow each other at once may all be too slow
         time.sleep(0.02)
     watch.observe()
@@ -71,7 +71,7 @@ def test_a_busy_site_is_exact_too(go_program: Start) -> None:
     with watching(pid=program.pid) as watch:
         settle(watch)
         for _ in range(10):
-            watch.monitor.read_due()
+            watch.monitor.readings.read_due()
             time.sleep(0.02)
         before = program.ask("counts")["leak"]["created"]
         watch.observe()
@@ -92,7 +92,7 @@ def test_a_process_that_was_counted_from_its_start_agrees_with_its_memory(go_pro
         program = go_program("parked", "80")
         program.ask("fewer 5")
         watch.observe()
-        (process,) = [p for p in watch.monitor._processes if p.key.pid == program.pid]
+        (process,) = [p for p in watch.monitor.processes if p.key.pid == program.pid]
         assert process.description.counted_from_start
         process.baseline.known = False  # has it read at once, as if it were old
         settle(watch)
@@ -113,7 +113,7 @@ def test_trace_tells_live_with_those_born_before(go_program: Start) -> None:
 def test_a_process_whose_memory_makes_no_sense_is_still_counted(go_program: Start) -> None:
     program = go_program("churn")
     with watching(pid=program.pid) as watch:
-        scan = watch.monitor.next_reading()
+        scan = watch.monitor.readings.next()
         assert scan is not None
         program.send("run 1")
         program.answer()
@@ -121,7 +121,7 @@ def test_a_process_whose_memory_makes_no_sense_is_still_counted(go_program: Star
         program.wait()
         scan.run()
         assert scan.error is not None
-        watch.monitor.take_reading(scan)
+        watch.monitor.readings.take(scan)
         watch.observe()
         assert watch.losses["baselines_unread"] == 1
         assert watch.counts(program.pid, "main.spawn") == (1, 1)
@@ -129,7 +129,7 @@ def test_a_process_whose_memory_makes_no_sense_is_still_counted(go_program: Star
 
 def image_of(watch: Watch, pid: int) -> tuple[Image, GoProcess]:
     """How the kernel side names a process."""
-    (process,) = [process for process in watch.monitor._processes if process.key.pid == pid]
+    (process,) = [process for process in watch.monitor.processes if process.key.pid == pid]
     assert process.image is not None
     return process.image, process
 
@@ -159,9 +159,9 @@ def test_events_that_were_lost_alike_are_seen_by_the_runtimes_totals(go_program:
         program.ask("run 500")
         read_again(watch)
         image, _ = image_of(watch, program.pid)
-        pcs = [total.pc for total in watch.monitor._source.counters().sites[image] if total.created == 500]
+        pcs = [total.pc for total in watch.monitor.source.counters().sites[image] if total.created == 500]
         assert len(pcs) == 1
-        watch.monitor._source.forget(image, pcs)  # as if the kernel had no room for them
+        watch.monitor.source.forget(image, pcs)  # as if the kernel had no room for them
         read_again(watch)
         watch.observe()
         assert watch.losses["live_mismatch_unexplained"] == watch.losses["live_mismatch_events_lost"] == 0
@@ -175,8 +175,8 @@ def test_creations_that_were_lost_show_at_their_site(go_program: Start) -> None:
         program.ask("more 40")
         read_again(watch)
         image, _ = image_of(watch, program.pid)
-        pcs = [total.pc for total in watch.monitor._source.counters().sites[image] if total.created == 40]
-        watch.monitor._source.forget(image, pcs)
+        pcs = [total.pc for total in watch.monitor.source.counters().sites[image] if total.created == 40]
+        watch.monitor.source.forget(image, pcs)
         read_again(watch)
         program.ask("more 3")
         watch.observe()
@@ -187,16 +187,16 @@ def test_creations_that_were_lost_show_at_their_site(go_program: Start) -> None:
 
 def read_again(watch: Watch) -> None:
     """One more visit to the memory of every process, as if it were due."""
-    reconciler = watch.monitor._reconciler
+    reconciler = watch.monitor.readings.reconciler
     reconciler._seconds = 0.000_1
     for plan in reconciler._plans.values():
         plan.due = plan.rested = 0.0
-    for process in watch.monitor._processes:
+    for process in watch.monitor.processes:
         if process.image is not None:
             reconciler._plans.setdefault(process.image, Plan(0.0))
     scans = 0
-    while scans < len(reconciler._plans) and (scan := watch.monitor.next_reading()):
+    while scans < len(reconciler._plans) and (scan := watch.monitor.readings.next()):
         scan.run()
         assert scan.error is None
-        watch.monitor.take_reading(scan)
+        watch.monitor.readings.take(scan)
         scans += 1

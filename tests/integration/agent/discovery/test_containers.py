@@ -25,7 +25,7 @@ def copy_of_churn(target: Path, version: str = "1.27.3") -> Path:
 
 def image(watch: Watch, pid: int) -> int:
     """The number of the attachment that a process is counted by."""
-    (process,) = [process for _, process in watch.monitor._processes.of_pid(pid)]
+    (process,) = [process for _, process in watch.monitor.processes.of_pid(pid)]
     assert process.image is not None
     return process.image.binary
 
@@ -66,7 +66,7 @@ def test_two_containers_that_share_an_image_are_each_counted_exactly(tmp_path: P
         two.ask("quit")
         two.wait()
         watch.observe_until_ended(pid_two)
-        left = {found.tgid for found in watch.monitor._source.counters().sites}
+        left = {found.tgid for found in watch.monitor.source.counters().sites}
         assert left == {pid_one}, "nothing is kept of the ended process, whichever probes counted it"
 
 
@@ -142,11 +142,11 @@ def test_a_file_whose_mode_changes_is_counted_exactly_and_has_its_probes_once_in
             watch.observe()
             assert watch.counts(old.pid, *SITE) == (50, 50)
             assert watch.counts(new.pid, *SITE) == (600, 600)
-            assert len(watch.monitor._attachments._by_number) == 2
+            assert len(watch.monitor.files.attachments._by_number) == 2
             old.ask("quit")
             old.wait()
             watch.observe_until_ended(old.pid)
-            assert len(watch.monitor._attachments._by_number) == 1
+            assert len(watch.monitor.files.attachments._by_number) == 1
             new.ask("run 1")
             watch.observe()
             assert watch.counts(new.pid, *SITE) == (601, 601)

@@ -41,12 +41,12 @@ def told(watch: Watch, pid: int) -> bool:
 
 
 def hits(watch: Watch) -> int:
-    return sum(sum(hits) for hits in watch.monitor._source.hits().values())
+    return sum(sum(hits) for hits in watch.monitor.source.hits().values())
 
 
 def counted(watch: Watch, pid: int) -> bool:
     """Whether the kernel still has counts of a process."""
-    return pid in {image.tgid for image in watch.monitor._source.counters().sites}
+    return pid in {image.tgid for image in watch.monitor.source.counters().sites}
 
 
 def closed(watch: Watch) -> None:
@@ -71,7 +71,7 @@ def test_probes_leave_a_file_of_which_no_process_is_meant_any_more(go_program: S
         later = go_program("churn")
         later.ask("run 100")
         assert (hits(watch), told(watch, program.pid), told(watch, later.pid)) == (before, False, False)
-        assert watch.monitor._attachments.numbers() == set()
+        assert watch.monitor.files.attachments.numbers() == set()
         assert watch.nothing_lost()
 
 
@@ -118,7 +118,7 @@ def test_what_is_meant_again_is_counted_anew_with_a_baseline_from_memory(go_prog
     _sibling = None if alone else go_program("parked", "20", env=YES)
     everything = Selection((executable(program),))
     with watching(exe=executable(program)) as watch:
-        watch.monitor.read_due()
+        watch.monitor.readings.read_due()
         program.ask("more 10")
         for _ in range(2):
             watch.monitor.select(denying(program, "label:probes=no"))
@@ -129,7 +129,7 @@ def test_what_is_meant_again_is_counted_anew_with_a_baseline_from_memory(go_prog
             watch.sites.clear()
             watch.monitor.select(everything)
             watch.observe()
-            watch.monitor.read_due()
+            watch.monitor.readings.read_due()
             program.ask("more 5")
             program.ask("fewer 5")
             watch.observe()

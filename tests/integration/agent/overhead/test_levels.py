@@ -40,7 +40,7 @@ def unread(pid: int, costs: HitCosts, selection: Selection | None = None) -> Ite
     selection = selection or Selection(pids=frozenset({pid}))
     monitor = Monitor(EbpfSource(load_probes()), selection, 1.0, costs, Budget(0.03))
     try:
-        monitor.watch(pid)
+        monitor.finder.watch(pid)
         yield monitor
     finally:
         monitor.close()
@@ -68,9 +68,9 @@ def wait_until_closed(monitor: Monitor) -> None:
 def read(monitor: Monitor) -> None:
     """Reads every process anew."""
     wait_until_closed(monitor)
-    for process in monitor._processes:
-        monitor._reconciler.hurry(process)
-    monitor.read_due()
+    for process in monitor.processes:
+        monitor.readings.reconciler.hurry(process)
+    monitor.readings.read_due()
 
 
 def totals(observation: Observation) -> tuple[int, int, int]:
@@ -87,9 +87,9 @@ def level(observation: Observation) -> Level:
 def test_exits_come_from_memory_when_only_creations_are_affordable(go_program: Start) -> None:
     program = go_program("churn")
     with monitored(program.pid, EXITS_ARE_DEAR) as monitor:
-        monitor.govern()
+        monitor.costs.govern()
         program.ask("run 10000")
-        monitor.govern()
+        monitor.costs.govern()
         program.ask("run 20000")
         read(monitor)
         below = monitor.observe()
@@ -110,14 +110,14 @@ def test_exits_come_from_memory_when_only_creations_are_affordable(go_program: S
 def test_totals_are_exact_over_a_step_to_memory_and_back(go_program: Start, version: str) -> None:
     program = go_program("churn", version=version)
     with monitored(program.pid, ALL_IS_DEAR) as monitor:
-        monitor.govern()
+        monitor.costs.govern()
         program.ask("run 10000")
-        monitor.govern()
+        monitor.costs.govern()
         program.ask("run 300000")
         read(monitor)
         below = monitor.observe()
         assert (level(below), totals(below)) == (Level.MEMORY, (310_000, 310_000, 0))
-        monitor._governor.budget = Budget()
+        monitor.costs.governor.budget = Budget()
         monitor.switch(program.pid, on=False)
         monitor.switch(program.pid, on=True)
         program.ask("run 7000")
@@ -134,9 +134,9 @@ def test_a_step_before_memory_was_first_read_takes_no_goroutine_from_before_for_
     program = go_program("churn")
     program.ask("run 3000")
     with unread(program.pid, ALL_IS_DEAR) as monitor:
-        monitor.govern()
+        monitor.costs.govern()
         program.ask("run 10000")
-        monitor.govern()
+        monitor.costs.govern()
         read(monitor)
         first = monitor.observe()
         assert (level(first), totals(first)) == (Level.MEMORY, (10_000, 10_000, 0))
@@ -163,7 +163,7 @@ def test_memory_is_read_in_turn_where_there_is_no_time_to_read_all_as_often(go_p
     pids = sorted(go_program("churn").pid for _ in range(3))
     with unread(pids[0], HitCosts(), Selection(pids=frozenset(pids))) as monitor:
         for pid in pids[1:]:
-            monitor.watch(pid)
+            monitor.finder.watch(pid)
         for pid in pids:
             monitor.switch(pid, on=False)
         wait_until_closed(monitor)
@@ -174,25 +174,25 @@ def test_memory_is_read_in_turn_where_there_is_no_time_to_read_all_as_often(go_p
 def test_a_dear_reading_of_one_process_does_not_keep_those_below_full_waiting(go_program: Start) -> None:
     pids = sorted(go_program("churn").pid for _ in range(2))
     with unread(pids[0], HitCosts(), Selection(pids=frozenset(pids))) as monitor:
-        monitor.watch(pids[1])
+        monitor.finder.watch(pids[1])
         monitor.observe()
-        monitor.read_due()
-        monitor.rest_readings(1_000)
-        assert monitor.reading_due_in() > 100
+        monitor.readings.read_due()
+        monitor.readings.rest(1_000)
+        assert monitor.readings.due_in() > 100
         monitor.switch(pids[1], on=False)
         wait_until_closed(monitor)
-        assert monitor.reading_due_in() <= 0
+        assert monitor.readings.due_in() <= 0
         assert read_next(monitor) == pids[1]
-        assert monitor.next_reading() is None or pids == []
+        assert monitor.readings.next() is None or pids == []
 
 
 def read_next(monitor: Monitor) -> int:
     """Reads one process, and takes more than half of the time after which it is due again; its pid."""
-    scan = monitor.next_reading()
+    scan = monitor.readings.next()
     assert scan is not None
     scan.run()
     scan.seconds = scan.cpu_seconds = 0.0  # a slow machine is no reason to read a process less often here
-    monitor.take_reading(scan)
+    monitor.readings.take(scan)
     time.sleep(0.6 * BELOW_FULL_SECONDS)
     return scan.image.tgid
 
@@ -203,9 +203,9 @@ def test_probes_that_are_switched_off_cost_nothing_and_live_counts_go_on(go_prog
         (switched,) = monitor.switch(program.pid, on=False)
         assert switched.level is Level.OFF
         read(monitor)
-        before = monitor._source.hits()
+        before = monitor.source.hits()
         program.ask("fewer 30")
-        assert monitor._source.hits() == before
+        assert monitor.source.hits() == before
         read(monitor)
         rows = [row for row in monitor.observe().site_counts if row.live > 30]
         assert [(row.baseline, row.exited, row.live) for row in rows] == [(150, 30, 120)]
@@ -218,8 +218,8 @@ def test_what_starts_while_all_probes_are_off_is_not_probed(go_program: Start) -
     with monitored(first.pid, HitCosts()) as monitor:
         monitor.switch(None, on=False)
         second = go_program("parked", "20")
-        monitor._selection = Selection()
-        monitor.watch(second.pid)
+        monitor.files.selection = Selection()
+        monitor.finder.watch(second.pid)
         read(monitor)
         found = {process.key.pid: process for process in monitor.observe().processes}
         assert found[second.pid].level is Level.OFF
@@ -245,7 +245,7 @@ def test_a_file_that_no_process_runs_is_switched_with_the_others() -> None:
                 read(monitor)
                 observation = monitor.observe()
                 assert level(observation) is (Level.FULL if on else Level.OFF)
-                hits = [own.created + own.exited for own in monitor._source.hits().values()]
+                hits = [own.created + own.exited for own in monitor.source.hits().values()]
                 assert (max(hits, default=0) >= 2_000) is on
             eventually(lambda: not seen(monitor).processes)
 
@@ -255,9 +255,9 @@ def test_threads_that_c_made_are_no_goroutines_where_creations_come_from_memory(
     executable = go_programs.build("callbacks", version, env={"CGO_ENABLED": "1"})
     with GoProgram(executable) as program, monitored(program.pid, ALL_IS_DEAR) as monitor:
         program.ask("threads 3")
-        monitor.govern()
+        monitor.costs.govern()
         program.ask("run 10000")
-        monitor.govern()
+        monitor.costs.govern()
         for count in (8, 16):
             program.ask(f"threads {count}")
             read(monitor)
@@ -273,9 +273,9 @@ def test_creations_that_come_from_memory_are_exact_over_any_change_of_gomaxprocs
 ) -> None:
     program = go_program("churn", version=version, env={"GOMAXPROCS": "6"})
     with monitored(program.pid, ALL_IS_DEAR) as monitor:
-        monitor.govern()
+        monitor.costs.govern()
         program.ask("run 10000")
-        monitor.govern()
+        monitor.costs.govern()
         created = 10_000
         for processors in (6, 1, 3, 12, 2):
             program.ask(f"procs {processors}")
@@ -289,17 +289,17 @@ def test_creations_that_come_from_memory_are_exact_over_any_change_of_gomaxprocs
 def test_it_steps_up_when_the_higher_level_has_been_affordable_for_a_while(go_program: Start) -> None:
     program = go_program("churn")
     with monitored(program.pid, ALL_IS_DEAR) as monitor:
-        monitor.govern()
+        monitor.costs.govern()
         program.ask("run 10000")
-        monitor.govern()
-        for state in monitor._governor._states.values():
+        monitor.costs.govern()
+        for state in monitor.costs.governor._states.values():
             state.patience = 0.2
         end = time.monotonic() + 20
         while level(monitor.observe()) is not Level.FULL:
             assert time.monotonic() < end, "it never steps up"
             time.sleep(0.1)
             read(monitor)
-            monitor.govern()
+            monitor.costs.govern()
         (process,) = monitor.observe().processes
         assert [step.reason for step in process.steps] == [Reason.BUDGET, Reason.RECOVERED]
 
@@ -342,12 +342,12 @@ def test_a_process_that_a_rule_denies_pays_nothing_for_its_sibling(go_program: S
     monitor = Monitor(EbpfSource(load_probes()), Selection((exe,), deny=parse_rules("deny", ("label:probes=no",))))
     try:
         monitor.scan()
-        while monitor.has_unknown:
-            monitor.load_next()
+        while monitor.finder.has_unknown:
+            monitor.finder.load_next()
         meant.ask("run 100")
         denied.ask("run 100")
         rows = [row for row in monitor.observe().site_counts if row.site.function == "main.spawn"]
         assert [(row.process.pid, row.created, row.exited) for row in rows] == [(meant.pid, 100, 100)]
-        assert {image.tgid for image in monitor._source.hits()} == {meant.pid}
+        assert {image.tgid for image in monitor.source.hits()} == {meant.pid}
     finally:
         monitor.close()

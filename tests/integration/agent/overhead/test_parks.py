@@ -40,7 +40,7 @@ def monitored(pid: int, costs: HitCosts | None = None, budget: Budget | None = N
     selection = Selection(pids=frozenset({pid}))
     monitor = Monitor(EbpfSource(load_probes()), selection, costs=costs, budget=budget, parks=True)
     try:
-        monitor.watch(pid)
+        monitor.finder.watch(pid)
         monitor.observe()
         yield monitor
     finally:
@@ -49,7 +49,7 @@ def monitored(pid: int, costs: HitCosts | None = None, budget: Budget | None = N
 
 def due(monitor: Monitor) -> Parking | None:
     """The window of the only file, whether its time has come or not, if it is paid."""
-    sampler = monitor._parks
+    sampler = monitor.costs.parks
     assert sampler is not None
     if parking := sampler.next():
         return parking
@@ -62,7 +62,7 @@ def one_window(monitor: Monitor) -> None:
     parking = due(monitor)
     assert parking is not None
     parking.window.run()
-    monitor.take_parking(parking)
+    monitor.costs.take_parking(parking)
 
 
 @functools.cache
@@ -123,8 +123,8 @@ def test_the_probe_is_out_between_windows(go_program: Start) -> None:
         for _ in range(5):
             one_window(monitor)
             assert not has_park_probe(program)
-            assert monitor._source._read_parks() == {}  # type: ignore[attr-defined]
-        assert monitor._source.hits().keys() <= {process.image for process in monitor._processes}
+            assert monitor.source._read_parks() == {}  # type: ignore[attr-defined]
+        assert monitor.source.hits().keys() <= {process.image for process in monitor.processes}
 
 
 def test_a_saturated_program_may_have_parked_any_number_of_times_more(go_program: Start) -> None:
@@ -145,7 +145,7 @@ def test_a_window_goes_on_through_a_step_to_another_level(go_program: Start) -> 
     program = go_program("parks", "500")
     with monitored(program.pid) as monitor, opened(monitor, program) as parking:
         for level in (Level.MEMORY, Level.CREATION, Level.FULL):
-            monitor._source.set_probes(parking.number, PROBES[level])
+            monitor.source.set_probes(parking.number, PROBES[level])
             assert has_park_probe(program)
         time.sleep(0.2)
         parking.window.end()
@@ -179,7 +179,7 @@ def test_switching_probes_off_ends_a_window_at_once(go_program: Start) -> None:
             monitor.switch(program.pid, on=False)
             eventually(lambda: not monitor.is_closing)
             assert not has_park_probe(program)
-        monitor.take_parking(parking)
+        monitor.costs.take_parking(parking)
         assert due(monitor) is None
         monitor.switch(program.pid, on=True)
         assert not has_park_probe(program)
@@ -194,13 +194,13 @@ def test_a_window_that_was_ended_before_it_opened_never_opens(go_program: Start)
         monitor.switch(program.pid, on=False)
         parking.window.run()
         assert parking.window.sample is None
-        monitor.take_parking(parking)
+        monitor.costs.take_parking(parking)
 
 
 def test_closing_the_agents_source_ends_a_window(go_program: Start) -> None:
     program = go_program("parks", "500")
     with monitored(program.pid) as monitor, opened(monitor, program):
-        monitor._attachments.keep(lambda _attachment: False)
+        monitor.files.attachments.keep(lambda _attachment: False)
         assert not has_park_probe(program)
 
 

@@ -42,7 +42,7 @@ def test_a_target_pays_for_every_hit(go_program: Start) -> None:
     program = go_program("churn")
     monitor = Monitor(EbpfSource(load_probes()), Selection(pids=frozenset({program.pid})), costs=COSTS)
     try:
-        monitor.watch(program.pid)
+        monitor.finder.watch(program.pid)
         (idle,) = monitor.observe().probe_costs
         program.ask("run 200000")
         (busy,) = monitor.observe().probe_costs
@@ -79,10 +79,10 @@ def test_no_process_is_hit_more_often_than_its_slot_says(go_program: Start) -> N
     program = go_program("churn")
     monitor = Monitor(EbpfSource(load_probes()), Selection(pids=frozenset({program.pid})))
     try:
-        monitor.watch(program.pid)
+        monitor.finder.watch(program.pid)
         program.ask("run 10000")
-        (hits,) = monitor._source.hits().values()
-        slots = monitor._source.hit_slots()
+        (hits,) = monitor.source.hits().values()
+        slots = monitor.source.hit_slots()
         assert 20_000 <= sum(hits) <= slots[program.pid % len(slots)]
     finally:
         monitor.close()
@@ -96,10 +96,10 @@ def test_sites_are_read_only_when_the_hits_could_be_too_many(
     selection = Selection(pids=frozenset({program.pid}))
     monitor = Monitor(EbpfSource(load_probes()), selection, costs=costs, budget=Budget(0.03))
     try:
-        monitor.watch(program.pid)
+        monitor.finder.watch(program.pid)
         monitor.observe()
-        monitor.govern()
+        monitor.costs.govern()
         program.ask("run 200000")
-        assert monitor._glance.suffices(monitor._source.hit_slots()) is suffices
+        assert monitor.costs.glance.suffices(monitor.source.hit_slots()) is suffices
     finally:
         monitor.close()

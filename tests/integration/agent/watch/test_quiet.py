@@ -32,7 +32,7 @@ def watched(
     source = EbpfSource(load_probes())
     monitor = Monitor(source, selection or Selection(pids=frozenset({pid})), reconcile_seconds)
     try:
-        monitor.watch(pid)
+        monitor.finder.watch(pid)
         yield monitor, source
     finally:
         monitor.close()
@@ -93,11 +93,11 @@ def test_what_is_not_probed_in_full_is_looked_at_all_the_time(go_program: Start)
 def test_a_reading_of_memory_that_shows_nothing_new_keeps_nobody_awake(go_program: Start) -> None:
     program = go_program("parked", "10")
     with watched(program.pid) as (monitor, _):
-        monitor.read_due()
+        monitor.readings.read_due()
         eventually(lambda: falls_asleep(monitor))
-        for process in monitor._processes:
-            monitor._reconciler.hurry(process)
-        monitor.read_due()
+        for process in monitor.processes:
+            monitor.readings.reconciler.hurry(process)
+        monitor.readings.read_due()
         assert monitor.may_sleep()
 
 
@@ -107,8 +107,8 @@ def test_nothing_is_due_once_all_baselines_are_known(go_program: Start) -> None:
     with watched(before.pid, Selection(exe=(str(executable),))) as (monitor, _), GoProgram(executable, "10"):
         monitor.scan()
         assert len(monitor.observe().processes) == 2
-        monitor.read_due()
-        assert monitor.reading_due_in() == float("inf")
+        monitor.readings.read_due()
+        assert monitor.readings.due_in() == float("inf")
 
 
 def test_what_happens_while_the_agent_sleeps_is_told(tmp_path: Path, go_program: Start) -> None:
@@ -141,11 +141,11 @@ def test_memory_that_agrees_is_read_rarely_until_a_probe_is_hit(go_program: Star
         def is_at_rest() -> bool:
             monitor.poll()
             monitor.observe()
-            monitor.read_due()
-            return 100 < monitor.reading_due_in() < float("inf")
+            monitor.readings.read_due()
+            return 100 < monitor.readings.due_in() < float("inf")
 
         eventually(is_at_rest)
         program.ask("run 1")
         monitor.observe()
-        assert monitor.reading_due_in() < 100
+        assert monitor.readings.due_in() < 100
         eventually(is_at_rest)

@@ -75,7 +75,7 @@ def observed(watch: Watch) -> list[GcCycle]:
 def test_each_cycle_has_the_heap_of_its_line(version: str, stripped: bool, tmp_path: Path) -> None:
     flags = ("-s", "-w") if stripped else ()
     with traced(tmp_path, version, ldflags=flags) as target, watching(pid=target.program.pid) as watch:
-        watch.monitor.read_due()  # before any cycle: where work is can be proved only later
+        watch.monitor.readings.read_due()  # before any cycle: where work is can be proved only later
         for _ in range(12):
             lines = target.collect()
             cycles = observed(watch)
@@ -85,27 +85,27 @@ def test_each_cycle_has_the_heap_of_its_line(version: str, stripped: bool, tmp_p
 
 def test_without_a_goal_the_other_figures_are_told(tmp_path: Path) -> None:
     with traced(tmp_path, VERSIONS[-1], percent="off") as target, watching(pid=target.program.pid) as watch:
-        watch.monitor.read_due()
+        watch.monitor.readings.read_due()
         ((*sizes, goal),) = target.collect()
         assert ([in_mb(cycle.heap) for cycle in observed(watch)], goal) == ([(*sizes, 0)], 0)
 
 
 def test_of_several_cycles_in_one_interval_the_last_has_a_heap(tmp_path: Path) -> None:
     with traced(tmp_path, VERSIONS[-1]) as target, watching(pid=target.program.pid) as watch:
-        watch.monitor.read_due()
+        watch.monitor.readings.read_due()
         lines = target.collect(4)
         assert [in_mb(cycle.heap) for cycle in observed(watch)] == [None, None, None, lines[-1]]
 
 
 def test_a_cycle_that_ends_after_the_reading_does_not_get_the_heap_of_the_one_before(tmp_path: Path) -> None:
     with traced(tmp_path, VERSIONS[-1]) as target, watching(pid=target.program.pid) as watch:
-        watch.monitor.read_due()
+        watch.monitor.readings.read_due()
         lines = target.collect()
         watch.monitor.poll()
-        reading = watch.monitor.next_heaps()
+        reading = watch.monitor.readings.next_heaps()
         assert reading is not None
         reading.run()
-        watch.monitor.take_heaps(reading)
+        watch.monitor.readings.take_heaps(reading)
         target.collect()
         watch.monitor.poll()
         cycles = watch.monitor.observe().gc_cycles

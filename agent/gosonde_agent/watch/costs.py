@@ -1,0 +1,93 @@
+"""What the probes cost their targets, and the steps and windows that keep it within the budget."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from gosonde_common.values.observation import Observation, Process
+
+from gosonde_agent.model.budget import Budget
+from gosonde_agent.overhead.glance import Glance
+from gosonde_agent.overhead.governor import Governor
+from gosonde_agent.overhead.metering import Meter
+from gosonde_agent.overhead.parking import Parking, ParkSampler
+from gosonde_agent.sources.protocol import Hits, Image, Source
+from gosonde_agent.watch.stepping import Stepper
+
+
+class Costs:
+    """Measures what the probes cost, steps levels, and opens windows on parks.
+
+    Attributes:
+        governor: Decides on levels.
+        glance: Tells when there is nothing to decide.
+        parks: Counts parks in windows; None where that is not wanted.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        meter: Meter,
+        governor: Governor,
+        stepper: Stepper,
+        glance: Glance,
+        *,
+        parks: ParkSampler | None = None,
+    ) -> None:
+        self.governor = governor
+        self.glance = glance
+        self.parks = parks
+        self._source = source
+        self._meter = meter
+        self._stepper = stepper
+
+    def measure(self, hits: Mapping[Image, Hits]) -> None:
+        """Takes in how often the probes were hit."""
+        self._meter.measure(self.parks.with_parks(hits) if self.parks else hits)
+
+    def govern(self) -> None:
+        """Changes the level of whatever costs more than its budget, or much less; measures that where it can matter."""
+        if not self.glance.suffices(self._source.hit_slots()):
+            self.measure(self._source.hits())
+            self._stepper.govern(self.glance.steady)
+
+    def set_budget(self, budget: Budget) -> None:
+        """Holds to another budget from now on."""
+        self.governor.budget = budget
+
+    def switch(self, pid: int | None, numbers: Iterable[int], *, on: bool) -> list[Process]:
+        """Takes all probes out of the file that a process runs, or (None) of all files, or puts them in again.
+
+        Raises:
+            NotFoundError: No such process is watched.
+        """
+        return [process.description for process in self._stepper.switch(pid, numbers, on=on)]
+
+    def next_parking(self) -> Parking | None:
+        """A window on parks that is due, if there is one: run it in any thread, then give it to `take_parking`."""
+        return self.parks.next() if self.parks else None
+
+    def parking_due_in(self) -> float:
+        """Seconds until parks are due to be counted, as far as is known now."""
+        return self.parks.due_in() if self.parks else float("inf")
+
+    def take_parking(self, parking: Parking) -> None:
+        """Takes in a window that has run."""
+        if self.parks:
+            self.parks.finish(parking)
+
+    def added_to(self, observation: Observation) -> Observation:
+        """The observation with what the probes cost, and with parks."""
+        observation = replace(observation, probe_costs=tuple(self._meter.rows()))
+        if not self.parks:
+            return observation
+        losses = {**observation.losses, **self.parks.losses}
+        return replace(observation, park_counts=tuple(self.parks.rows()), losses=losses)
+
+    def forget(self, image: Image) -> None:
+        """Forgets an image that has ended."""
+        if self.parks:
+            self.parks.forget(image)
+
+    def forget_files(self, numbers: set[int]) -> None:
+        """Forgets the levels of all files but these."""
+        self._stepper.forget(numbers)

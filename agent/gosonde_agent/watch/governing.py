@@ -1,0 +1,29 @@
+"""Keeps what the probes cost within the budget, and counts parks with what it leaves."""
+
+import asyncio
+
+from gosonde_agent.overhead.governor import TICK_SECONDS
+from gosonde_agent.watch.monitor import Monitor
+from gosonde_agent.watch.running import Running
+
+#: How long to wait at least when no window on parks is due.
+LEAST_PAUSE_SECONDS = 0.05
+
+
+async def govern(monitor: Monitor, running: Running) -> None:
+    """Keeps what the probes cost within the budget."""
+    while True:
+        await running.awake.wait()
+        monitor.costs.govern()
+        await asyncio.sleep(TICK_SECONDS)
+
+
+async def count_parks(monitor: Monitor) -> None:
+    """Counts parks in one file at a time, for a short while and in a thread, so that everything else goes on."""
+    costs = monitor.costs
+    while True:
+        if (parking := costs.next_parking()) is None:
+            await asyncio.sleep(max(costs.parking_due_in(), LEAST_PAUSE_SECONDS))
+            continue
+        await asyncio.to_thread(parking.window.run)
+        costs.take_parking(parking)

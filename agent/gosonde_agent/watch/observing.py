@@ -1,0 +1,90 @@
+"""One observation each interval, and one whenever somebody needs it."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import structlog
+from gosonde_common.values.observation import Observation
+
+from gosonde_agent.host import own_budget
+from gosonde_agent.host.own_budget import Smoothed, resident_bytes
+from gosonde_agent.watch.loading import Loading
+from gosonde_agent.watch.memory import Memory
+from gosonde_agent.watch.monitor import Monitor
+from gosonde_agent.watch.running import Running, first_of
+
+log = structlog.get_logger(__name__)
+
+#: How often it is reported that nothing happens.
+HEARTBEAT_SECONDS = 10.0
+#: Between two times that memory is given back because there is too much of it.
+GIVE_BACK_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outlet:
+    """Where observations go.
+
+    Attributes:
+        report: Takes an observation, before `Observing.observe` returns.
+        losses: What was lost on the way to the collector, by name.
+        cpu_seconds: What sending has taken of this thread.
+    """
+
+    report: Callable[[Observation], None]
+    losses: Callable[[], Mapping[str, int]]
+    cpu_seconds: Callable[[], float]
+
+
+class Observing:
+    """Makes observations, and sleeps between them as long as nothing happens."""
+
+    def __init__(self, monitor: Monitor, running: Running, loading: Loading, memory: Memory, outlet: Outlet) -> None:
+        self._monitor = monitor
+        self._running = running
+        self._loading = loading
+        self._memory = memory
+        self._outlet = outlet
+        self._effort = Smoothed()
+        self._give_back_at = 0.0
+
+    async def run(self) -> None:
+        """One observation each interval until the run stops, and a last one then.
+
+        While nothing happens there is one now and then, and one as soon as something does.
+        """
+        while not self._running.stopping.is_set():
+            self._loading.on_event()
+            await self._memory.read_heaps()
+            self._effort.begin()
+            self.observe()
+            self._effort.end(beside=self._outlet.cpu_seconds() + self._memory.heap_seconds)
+            self._keep_memory()
+            await self._rest()
+        self.observe()
+
+    async def _rest(self) -> None:
+        config, stopping, awake = self._running.config, self._running.stopping, self._running.awake
+        interval = config.own_budget.interval(config.interval_seconds, self._effort.seconds)
+        if self._monitor.may_sleep():
+            awake.clear()
+            await first_of(stopping, awake, seconds=max(interval, HEARTBEAT_SECONDS))
+        else:
+            awake.set()
+            await first_of(stopping, seconds=interval)
+
+    def observe(self) -> None:
+        """Reports what is known now."""
+        self._loading.on_event()
+        observation = self._monitor.observe()
+        self._loading.note_unknown()
+        self._outlet.report(replace(observation, losses={**observation.losses, **self._outlet.losses()}))
+
+    def _keep_memory(self) -> None:
+        """Gives back what is not needed when the agent has more than it may."""
+        if time.monotonic() >= self._give_back_at and self._running.config.own_budget.is_over_memory():
+            self._give_back_at = time.monotonic() + GIVE_BACK_SECONDS
+            self._monitor.readings.forget_binaries()
+            own_budget.give_memory_back()
+            log.warning("the agent had more memory than it may, and gave some back", resident_bytes=resident_bytes())

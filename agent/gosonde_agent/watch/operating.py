@@ -1,0 +1,66 @@
+"""What an operator may change while the agent runs: switch probes, and reload the configuration."""
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+from gosonde_common import logs
+from gosonde_common.errors import GosondeError
+from gosonde_common.values.observation import Process, ProcessKey
+
+from gosonde_agent.config import AgentConfig, reloaded
+from gosonde_agent.watch.monitor import Monitor
+from gosonde_agent.watch.observing import Observing
+from gosonde_agent.watch.running import Running
+
+log = structlog.get_logger(__name__)
+
+#: How often it is checked whether probes are out.
+CLOSING_SECONDS = 0.02
+
+
+class Operating:
+    """Does at once what the operator asks for, and has it observed."""
+
+    def __init__(self, monitor: Monitor, running: Running, observing: Observing) -> None:
+        self._monitor = monitor
+        self._running = running
+        self._observing = observing
+
+    async def switch(self, pid: int | None, *, on: bool) -> set[ProcessKey]:
+        """Takes probes out or puts them in again, and returns when that is done and observed.
+
+        Returns:
+            The processes that this was done to.
+
+        Raises:
+            NotFoundError: No such process is watched.
+        """
+        self._running.awake.set()
+        switched: list[Process] = self._monitor.switch(pid, on=on)
+        while self._monitor.is_closing:
+            await asyncio.sleep(CLOSING_SECONDS)
+        self._observing.observe()
+        return {process.key for process in switched}
+
+    def all_off(self) -> None:
+        """Takes all probes out, until they are switched on again."""
+        self._running.awake.set()
+        self._monitor.switch(None, on=False)
+
+    def reload(self, reread: Callable[[], AgentConfig]) -> None:
+        """Takes over what may change while the agent runs; a configuration that is wrong changes nothing."""
+        try:
+            self._running.config, ignored = reloaded(self._running.config, reread())
+        except GosondeError as error:
+            log.warning("configuration not reloaded", reason=str(error))
+            return
+        config = self._running.config
+        logs.set_level(config.log_level)
+        self._running.awake.set()
+        self._monitor.costs.set_budget(config.target_budget)
+        self._monitor.select(config.selection)
+        self._observing.observe()
+        if ignored:
+            log.warning("these keys need a restart", keys=list(ignored))
+        log.info("configuration reloaded")

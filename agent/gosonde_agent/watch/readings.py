@@ -1,0 +1,66 @@
+"""Readings of processes' memory: which is due, and taking in what was read."""
+
+from collections.abc import Mapping
+
+from gosonde_agent.accounting.aggregation import Aggregation
+from gosonde_agent.accounting.processes import Processes
+from gosonde_agent.watch.heaps import HeapReading, Heaps
+from gosonde_agent.watch.quiet import Quiet
+from gosonde_agent.watch.reconciliation import Reconciler, Scan
+
+
+class Readings:
+    """What is read of memory. A reading is run in any thread; everything here is called from the monitor's.
+
+    Attributes:
+        reconciler: Plans readings, and settles what they show.
+    """
+
+    def __init__(self, processes: Processes, reconciler: Reconciler, aggregation: Aggregation, quiet: Quiet) -> None:
+        self.reconciler = reconciler
+        self._aggregation = aggregation
+        self._quiet = quiet
+        self._heaps = Heaps(processes)
+
+    @property
+    def losses(self) -> Mapping[str, int]:
+        """What readings have shown to be lost, by name."""
+        return self.reconciler.losses
+
+    def next(self) -> Scan | None:
+        """A process whose memory is due to be read, if there is one: run it, then give it to `take`."""
+        return self.reconciler.next()
+
+    def due_in(self) -> float:
+        """Seconds until the memory of a process is due to be read, as far as is known now."""
+        return self.reconciler.due_in()
+
+    def rest(self, seconds: float) -> None:
+        """Has no reading be due for so long that is not urgent."""
+        self.reconciler.rest(seconds)
+
+    def forget_binaries(self) -> None:
+        """Forgets what can be found out again of files when memory is read next."""
+        self.reconciler.forget_binaries()
+
+    def take(self, scan: Scan) -> None:
+        """Takes in a reading that has run."""
+        process, losses = scan.process, dict(self.reconciler.losses)
+        known = process.precise, process.baseline.uncertain
+        self.reconciler.finish(scan)
+        if (process.precise, process.baseline.uncertain) != known or self.reconciler.losses != losses:
+            self._quiet.happened()
+
+    def read_due(self) -> None:
+        """Reads what is due, here and now."""
+        while (scan := self.next()) is not None:
+            scan.run()
+            self.take(scan)
+
+    def next_heaps(self) -> HeapReading | None:
+        """The heaps of processes that had a GC cycle since the last observation, to be read in any thread."""
+        return self._heaps.next(self._aggregation.cycling())
+
+    def take_heaps(self, reading: HeapReading) -> None:
+        """Takes in what a reading has found by now, for the next observation; what is still to be read is left."""
+        self._aggregation.add_heaps(self._heaps.take(reading))

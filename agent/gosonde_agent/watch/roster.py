@@ -1,0 +1,191 @@
+"""The process images that are watched: how each begins, ends, and is forgotten."""
+
+import time
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import replace
+
+import structlog
+from gosonde_common.errors import GosondeError
+from gosonde_common.values.observation import Process, ProcessKey
+
+from gosonde_agent.accounting.baseline import Baseline
+from gosonde_agent.accounting.processes import GoProcess, Processes
+from gosonde_agent.accounting.totals_check import TotalsCheck
+from gosonde_agent.discovery.attachments import Attachment
+from gosonde_agent.discovery.dismissed import DISMISSED, Dismissed
+from gosonde_agent.host import procfs
+from gosonde_agent.host.kernel import monotonic_to_unix_nano
+from gosonde_agent.model.losses import AGENT_LOSSES
+from gosonde_agent.sources.ebpf.records import Event
+from gosonde_agent.sources.protocol import Counters, Image, Source
+from gosonde_agent.watch.quiet import Quiet
+from gosonde_agent.watch.stepping import Stepper
+
+log = structlog.get_logger(__name__)
+
+MAX_REMEMBERED_EXECS = 16_384
+#: Whether a process has ended is asked when the kernel has said so, and otherwise at each of so many observations.
+TURNS = 5
+#: Probe points without which stops of the world cannot be measured.
+PAUSE_POINTS = frozenset({"started", "stopped"})
+
+
+class Roster:
+    """Process images from the moment they are found until everything about them is reported.
+
+    Attributes:
+        dismissed: Processes that the selection no longer selects.
+        losses: What is lost of processes, by name: see gosonde_agent.model.losses.
+    """
+
+    def __init__(self, source: Source, processes: Processes, stepper: Stepper, quiet: Quiet) -> None:
+        self.dismissed = Dismissed(source)
+        self.losses: dict[str, int] = dict.fromkeys(AGENT_LOSSES, 0)
+        self._source = source
+        self._processes = processes
+        self._stepper = stepper
+        self._quiet = quiet
+        self._boot_id = procfs.boot_id()
+        self._execs: OrderedDict[tuple[int, int], int] = OrderedDict()
+        self._exits: dict[tuple[int, int], int] = {}
+        self._turn = 0
+
+    # --- what the kernel reports -------------------------------------------------------------------------------------
+
+    def on_exec(self, event: Event) -> None:
+        """An exec was seen: what the pid ran before has ended with it."""
+        self._execs[event.tgid, event.epoch] = event.at
+        if len(self._execs) > MAX_REMEMBERED_EXECS:
+            self._execs.popitem(last=False)
+        for epoch, process in self._processes.of_pid(event.tgid):
+            if epoch != event.epoch:
+                self._end(process, event.at)
+
+    def on_exit(self, event: Event) -> None:
+        """The end of a process was seen."""
+        self._exits[event.tgid, event.epoch] = event.at
+        if self._processes.get(event.tgid, event.epoch) is not None:
+            self._quiet.happened()
+
+    def exec_seen_at(self, pid: int, epoch: int) -> int | None:
+        """When the exec of an image was seen (CLOCK_MONOTONIC, ns); None when it was before the agent."""
+        return self._execs.get((pid, epoch))
+
+    # --- beginning ---------------------------------------------------------------------------------------------------
+
+    def register(self, pid: int, epoch: int, start: procfs.ProcessStart, attachment: Attachment, path: str) -> None:
+        """Watches a process whose file has probes."""
+        exec_at, since = self._execs.get((pid, epoch)), attachment.attached_ns
+        if (pid, epoch) in self.dismissed:
+            try:
+                epoch, since = self._source.begin_anew(pid), time.monotonic_ns()
+            except GosondeError as error:
+                log.warning("not watched again", pid=pid, reason=str(error))
+                return
+        from_start = exec_at is not None and exec_at > since
+        to_unix = monotonic_to_unix_nano()
+        started = start.unix_nano if exec_at is None else exec_at + to_unix
+        description = Process(
+            key=self._key(pid, epoch, start.ticks),
+            exe=path,
+            go_version=attachment.binary.go_version,
+            build_id=attachment.binary.build_id,
+            started_unix_nano=started,
+            counted_since_unix_nano=started if from_start else since + to_unix,
+            counted_from_start=from_start,
+        )
+        process = GoProcess(
+            Image(pid, epoch, attachment.number),
+            attachment.binary,
+            description,
+            baseline=Baseline(known=from_start),
+            totals=TotalsCheck(from_start=from_start),
+        )
+        self._keep(pid, epoch, process)
+        self._stepper.join(process)
+        if not attachment.binary.points.keys() >= PAUSE_POINTS:
+            self.losses["pauses_unmeasured"] += 1
+
+    def register_refused(
+        self, pid: int, epoch: int, start: procfs.ProcessStart, path: str, error: GosondeError
+    ) -> None:
+        """Keeps a process that cannot be watched, so that it can be said why."""
+        key = self._key(pid, epoch, start.ticks)
+        description = Process(key, path, "", "", start.unix_nano, 0, counted_from_start=False, refusal=str(error))
+        self._keep(pid, epoch, GoProcess(None, None, description))
+        self.losses["processes_refused"] += 1
+
+    def _keep(self, pid: int, epoch: int, process: GoProcess) -> None:
+        self._processes.add(pid, epoch, process)
+        self._source.report_end(pid, wanted=True)
+        self._quiet.happened()
+
+    def _key(self, pid: int, epoch: int, start_ticks: int) -> ProcessKey:
+        return ProcessKey(self._boot_id, pid, start_ticks, epoch or self._source.first_epoch)
+
+    # --- running and ending ------------------------------------------------------------------------------------------
+
+    def watches(self, key: ProcessKey) -> bool:
+        """Whether a process image is known and runs now: its pid has not been given to another, nor has it run exec."""
+        epoch = self._source.epoch(key.pid)
+        process = self._processes.get(key.pid, epoch)
+        return process is not None and process.key == key and not procfs.has_ended(key.pid, key.start_ticks)
+
+    def dismiss(self, pid: int, epoch: int, process: GoProcess) -> None:
+        """Watches a process no longer: it is reported once more, as one that ended."""
+        if procfs.has_ended(pid, process.key.start_ticks):
+            return
+        self._end(process, time.monotonic_ns())
+        process.description = replace(process.description, refusal=DISMISSED)
+        process.generation += 1
+        if process.image is not None:
+            self.dismissed.add(pid, epoch, process.key.start_ticks)
+        log.info("no longer watched", pid=pid, exe=process.description.exe)
+
+    def end_those_gone(self) -> bool:
+        """Marks what runs no more, and whether there was any. What is read after this is final for what it marked."""
+        ended = False
+        self._turn = (self._turn + 1) % TURNS
+        for (pid, epoch), process in self._processes.items():
+            is_asked = (pid, epoch) in self._exits or pid % TURNS == self._turn
+            if is_asked and not process.has_ended and procfs.has_ended(pid, process.key.start_ticks):
+                self._end(process, self._exits.get((pid, epoch), time.monotonic_ns()))
+                ended = True
+        return ended
+
+    def _end(self, process: GoProcess, at: int) -> None:
+        if not process.has_ended:
+            process.description = replace(process.description, ended_unix_nano=at + monotonic_to_unix_nano())
+
+    # --- forgetting --------------------------------------------------------------------------------------------------
+
+    def forget_ended(self, counters: Counters) -> Iterator[Image]:
+        """Forgets processes whose end was reported, and frees what the kernel side has counted of them.
+
+        Yields:
+            Their images, for whoever else keeps something of them.
+        """
+        images = counters.images()
+        for (pid, epoch), process in self._processes.items():
+            if not process.has_ended:
+                continue
+            if (pid, epoch) not in self.dismissed:
+                for image in images.get((pid, epoch), ()):
+                    self._source.forget(image, counters.pcs(image))
+            if process.image is not None:
+                yield process.image
+            self._forget(pid, epoch)
+        self._forget_exits()
+
+    def _forget(self, pid: int, epoch: int) -> None:
+        self._processes.remove(pid, epoch)
+        if not self._processes.of_pid(pid):
+            self._source.report_end(pid, wanted=False)
+
+    def _forget_exits(self) -> None:
+        for pid, epoch in list(self._exits):
+            if self._processes.get(pid, epoch) is None and procfs.has_ended(pid, 0):
+                self._source.forget_exec(pid, epoch)
+                self._execs.pop((pid, epoch), None)
+                del self._exits[pid, epoch]

@@ -1,0 +1,32 @@
+"""What the parts of a run share: the configuration in force, and when to stop, to work, and to rest."""
+
+import asyncio
+
+from gosonde_agent.config import AgentConfig
+
+#: An event loop cannot wait without end.
+LONGEST_SECONDS = 3600.0
+
+
+class Running:
+    """One run of the agent.
+
+    Attributes:
+        config: The configuration in force; replaced when it is reloaded.
+        stopping: Set when the run is to end.
+        awake: Cleared while nothing happens, so that nothing is checked in vain.
+    """
+
+    def __init__(self, config: AgentConfig) -> None:
+        self.config = config
+        self.stopping = asyncio.Event()
+        self.awake = asyncio.Event()
+        self.awake.set()
+
+
+async def first_of(*events: asyncio.Event, seconds: float) -> None:
+    """Returns when one of the events is set, or after so long."""
+    waits = [asyncio.create_task(event.wait()) for event in events]
+    await asyncio.wait(waits, timeout=min(seconds, LONGEST_SECONDS), return_when=asyncio.FIRST_COMPLETED)
+    for wait in waits:
+        wait.cancel()
