@@ -123,7 +123,7 @@ def test_the_probe_is_out_between_windows(go_program: Start) -> None:
         for _ in range(5):
             one_window(monitor)
             assert not has_park_probe(program)
-            assert monitor.source._read_parks() == {}  # type: ignore[attr-defined]
+            assert monitor.source.maps.parks() == {}  # type: ignore[attr-defined]
         assert monitor.source.hits().keys() <= {process.image for process in monitor.processes}
 
 

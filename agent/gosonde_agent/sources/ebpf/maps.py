@@ -1,0 +1,135 @@
+"""Reads the kernel's maps: what the probes have counted."""
+
+import platform
+import struct
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from gosonde_agent.host import syscalls
+from gosonde_agent.host.kernel import possible_cpus
+from gosonde_agent.model.losses import KERNEL_LOSSES
+from gosonde_agent.sources.ebpf import records
+from gosonde_agent.sources.ebpf.loading import Probes
+from gosonde_agent.sources.ebpf.site_table import SiteTable, images_of, totals_of
+from gosonde_agent.sources.protocol import Counters, Hits, Image, Origin, SiteTotal, WorldTotal
+
+#: What no slots agree with.
+NO_READING = (
+    np.full(records.HIT_SLOTS, np.iinfo(np.uint64).max, np.uint64),
+    np.zeros(0, records.SITE_KEY),
+    np.zeros((0, 1), records.SITE_COUNT),
+)
+#: Whether another CPU sees a program's increments in their order. Arm's may not.
+HITS_FOLLOW_COUNTS = platform.machine() == "x86_64"
+
+
+class Maps:
+    """What the maps of `probes` hold; reading 1,000 sites takes well under a millisecond: a batch a system call."""
+
+    def __init__(self, probes: Probes) -> None:
+        self._probes = probes
+        self._cpus = possible_cpus()
+        self._table = SiteTable()
+        # The slots from before a reading of all sites, and the reading.
+        self._site_reading = NO_READING
+
+    def counters(self) -> Counters:
+        """All totals, now."""
+        self._read_sites()
+        worlds = self._worlds()
+        return Counters(self._table.totals(), worlds, self._hits(worlds), self.losses())
+
+    def hits(self) -> dict[Image, Hits]:
+        """How often probes were hit, but for the park probe."""
+        self._read_sites()
+        return self._hits(self._worlds())
+
+    def site_totals(self, image: Image) -> list[SiteTotal]:
+        """The totals of one image; may be called from any thread.
+
+        What was read for whichever image is used again while the image's slot says that it was not hit since.
+        """
+        slots = self.hit_slots()
+        slot = image.tgid % records.HIT_SLOTS
+        read_at, keys, values = self._site_reading
+        if read_at[slot] != slots[slot] or not HITS_FOLLOW_COUNTS:
+            keys, values = self._read("sites", records.SITE_KEY, records.SITE_COUNT, self._cpus)
+            self._site_reading = slots, keys, values
+        return totals_of(image, keys, values)
+
+    def hit_slots(self) -> npt.NDArray[np.uint64]:
+        """How often any probe was hit, by pid modulo the length; one system call."""
+        value = syscalls.lookup(self._probes["hits"], bytes(4), records.HITS.itemsize * self._cpus)
+        slots = np.frombuffer(value or bytes(records.HITS.itemsize), np.uint64).reshape(-1, records.HIT_SLOTS)
+        total: npt.NDArray[np.uint64] = slots.sum(axis=0)
+        return total
+
+    def parks(self) -> dict[Image, dict[int, int]]:
+        """Parks by image and code of the wait reason, of the window that is open: it has the map for itself."""
+        keys, values = self._read("parks", records.PARK_KEY, np.dtype("<u8"), self._cpus)
+        parks: dict[Image, dict[int, int]] = defaultdict(dict)
+        columns = (keys["reason"].tolist(), values.sum(axis=1).tolist())
+        for image, reason, count in zip(images_of(keys["image"]), *columns, strict=True):
+            parks[image][reason] = count
+        return parks
+
+    def forget_parks(self) -> None:
+        """Has parks begin at 0 again."""
+        keys, _ = self._read("parks", records.PARK_KEY, np.dtype("<u8"), self._cpus)
+        for key in keys:
+            syscalls.delete(self._probes["parks"], key.tobytes())
+
+    def losses(self) -> dict[str, int]:
+        """What the kernel could not count, by name; may be called from any thread."""
+        values = (syscalls.lookup(self._probes["losses"], struct.pack("<I", i), 8) for i in range(len(KERNEL_LOSSES)))
+        counts = (int.from_bytes(value, "little") if value else 0 for value in values)
+        return dict(zip(KERNEL_LOSSES, counts, strict=True))
+
+    def origin(self, image: Image, pc: int) -> Origin | None:
+        """What was seen at the first goroutine of a site."""
+        value = syscalls.lookup(self._probes["origins"], _site_key(image, pc), records.SITE_ORIGIN.itemsize)
+        if value is None:
+            return None
+        row = np.frombuffer(value, records.SITE_ORIGIN)[0]
+        return Origin(int(row["start_pc"]), int(row["ip"]), int(row["probe"]))
+
+    def forget(self, image: Image, pcs: Sequence[int]) -> None:
+        """Frees the elements of an image in every map."""
+        self._site_reading = NO_READING
+        for pc in pcs:
+            syscalls.delete(self._probes["sites"], _site_key(image, pc))
+            syscalls.delete(self._probes["origins"], _site_key(image, pc))
+        syscalls.delete(self._probes["worlds"], _image_key(image))
+
+    def _read(self, name: str, key: np.dtype, value: np.dtype, slots: int) -> tuple[npt.NDArray, npt.NDArray]:  # type: ignore[type-arg]
+        keys, values = syscalls.read_all(self._probes[name], key.itemsize, value.itemsize * slots)
+        return keys.reshape(-1).view(key), values.reshape(-1).view(value).reshape(-1, slots)
+
+    def _read_sites(self) -> None:
+        self._table.update(*self._read("sites", records.SITE_KEY, records.SITE_COUNT, self._cpus))
+
+    def _worlds(self) -> dict[Image, WorldTotal]:
+        keys, values = self._read("worlds", records.IMAGE, records.WORLD, 1)
+        rows = values[:, 0]
+        totals = zip(*(rows[name].tolist() for name in ("cycles", "pauses", "gc_pause_ns")), strict=True)
+        return {image: WorldTotal(*total) for image, total in zip(images_of(keys), totals, strict=True)}
+
+    def _hits(self, worlds: Mapping[Image, WorldTotal]) -> dict[Image, Hits]:
+        """Those of the sites as they were read last."""
+        sums = self._table.sums
+        hits: dict[Image, Hits] = {}
+        for image in {*sums, *worlds}:
+            world = worlds.get(image, WorldTotal(0, 0, 0))
+            hits[image] = Hits(*sums.get(image, (0, 0)), pauses=world.pauses, cycles=world.cycles)
+        return hits
+
+
+def _image_key(image: Image) -> bytes:
+    return struct.pack("<IIII", *image, 0)
+
+
+def _site_key(image: Image, pc: int) -> bytes:
+    return _image_key(image) + struct.pack("<Q", pc)

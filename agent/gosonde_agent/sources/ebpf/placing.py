@@ -1,0 +1,185 @@
+"""Puts probes into files and takes them out again."""
+
+import contextlib
+import os
+import struct
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from gosonde_agent.golang.binary import GoBinary
+from gosonde_agent.host import syscalls
+from gosonde_agent.model.errors import UnsupportedBinaryError
+from gosonde_agent.sources.ebpf import records
+from gosonde_agent.sources.ebpf.loading import EXIT_PROGRAM_OFFSETS, Probes
+from gosonde_agent.sources.ebpf.maps import Maps
+from gosonde_agent.sources.ebpf.park_window import ParkWindow
+
+#: By Layout.callerpc.
+CREATION_PROGRAMS = {2: "on_created", 4: "on_created_117"}
+
+
+@dataclass(slots=True)
+class _Attached:
+    """A binary with probes.
+
+    Attributes:
+        programs: By probe, in the order in which they are attached.
+        open: The perf event and the link of each probe that is there.
+        closing: Probes that are being taken out.
+        window: The newest one in which parks are counted, whether it is over or not.
+    """
+
+    fd: int
+    pid: int | None
+    binary: GoBinary
+    programs: dict[str, str]
+    open: dict[str, list[int]] = field(default_factory=dict)
+    closing: list[Future[None]] = field(default_factory=list)
+    window: ParkWindow | None = None
+
+    def wait(self) -> None:
+        """Returns when nothing that was taken out can be hit any more."""
+        while self.closing:
+            self.closing.pop().result()
+
+
+class Placing:
+    """The probes of all files, by the number of the file; `probes` are the programs.
+
+    The kernel takes some 100 ms to close a probe, so a thread does it.
+    """
+
+    def __init__(self, probes: Probes) -> None:
+        self._probes = probes
+        self._attached: dict[int, _Attached] = {}
+        self._closer = ThreadPoolExecutor(1, "close-probes")
+
+    def submit(self, call: Callable[[], None]) -> Future[None]:
+        """Has the thread that closes probes do something, after what it has to do already."""
+        return self._closer.submit(call)
+
+    def attach(self, number: int, binary: GoBinary, fd: int, pid: int | None) -> None:
+        """Puts the probes into the open file `fd`, for one process or for all that run it. `fd` must stay open.
+
+        All probes are in place before the first one counts, and the exit probe counts first: a goroutine whose
+        creation is counted then always has its exit counted, and the moment in between is short.
+
+        Raises:
+            UnsupportedBinaryError: No exit program fits the layout, or the kernel takes no probe in the file.
+            NotPermittedError: Privileges are missing.
+            ProbeError: Anything else.
+        """
+        if binary.layout.gopc not in EXIT_PROGRAM_OFFSETS:
+            raise UnsupportedBinaryError(f"no probe reads g.gopc at offset {binary.layout.gopc}")
+        self._attached[number] = _Attached(fd, pid, binary, self._programs(number, binary))
+        try:
+            self.set_probes(number, self._attached[number].programs.keys() - {"parked"})
+        except BaseException:
+            self.detach(number)
+            raise
+
+    def _programs(self, number: int, binary: GoBinary) -> dict[str, str]:
+        """The program of each probe that the binary has a point for, in the order of attaching."""
+        programs = {"exited": f"on_exited_{binary.layout.gopc}", "created": CREATION_PROGRAMS[binary.layout.callerpc]}
+        if {"stopped", "started"} <= binary.points.keys():
+            programs |= {"started": "on_start", "stopped": self._stop_program(number, binary)}
+        if "mark_termination" in binary.points:
+            programs["mark_termination"] = "on_mark_termination"
+        if "parked" in binary.points:
+            programs["parked"] = "on_park"
+        return programs
+
+    def set_probes(self, number: int, probes: Collection[str]) -> None:
+        """Takes out the probes that are not wanted, and puts in those that are missing.
+
+        What is taken out is closed by another thread, because the kernel takes 100 ms for each: see `is_closing`.
+
+        Raises:
+            GosondeError: As `attach`; the probes are as before, less those that are not wanted.
+        """
+        attached = self._attached[number]
+        for probe in [probe for probe in reversed(attached.programs) if probe in attached.open and probe not in probes]:
+            attached.closing.append(self._closer.submit(close_all, attached.open.pop(probe)))
+        missing = [probe for probe in attached.programs if probe in probes and probe not in attached.open]
+        if missing:
+            attached.wait()
+        opened: dict[str, list[int]] = {}
+        try:
+            for probe in missing:
+                offset = attached.binary.file_offsets[probe]
+                opened[probe] = [syscalls.open_uprobe(f"/proc/self/fd/{attached.fd}", offset, attached.pid)]
+            for probe, descriptors in opened.items():
+                program = self._probes[attached.programs[probe]]
+                descriptors.append(syscalls.link(program, descriptors[0], number))
+        except BaseException:
+            for descriptors in opened.values():
+                close_all(descriptors)
+            raise
+        attached.open |= opened
+
+    def park_window(self, number: int, seconds: float, pids: Collection[int], maps: Maps) -> ParkWindow | None:
+        """A window in which the parks of a file are counted; None when the file is attached no longer."""
+        attached = self._attached.get(number)
+        if attached is None:
+            return None
+        program = self._probes[attached.programs["parked"]]
+        place = f"/proc/self/fd/{attached.fd}", attached.binary.file_offsets["parked"], attached.pid
+
+        def open_probe() -> list[int]:
+            event = syscalls.open_uprobe(*place)
+            try:
+                return [event, syscalls.link(program, event, number)]
+            except BaseException:
+                close_all([event])
+                raise
+
+        attached.window = ParkWindow(open_probe, maps.parks, maps.forget_parks, seconds, pids)
+        return attached.window
+
+    def end_parks(self, number: int) -> None:
+        """Takes the park probe out of a file now, if it is there or about to come."""
+        if (attached := self._attached.get(number)) and attached.window:
+            attached.window.end()
+
+    def is_closing(self, number: int) -> bool:
+        """Whether a probe that was taken out can still be hit."""
+        attached = self._attached.get(number)
+        if attached is None:
+            return False
+        has_window = attached.window is not None and attached.window.is_closing
+        return has_window or not all(future.done() for future in attached.closing)
+
+    def _stop_program(self, number: int, binary: GoBinary) -> str:
+        if binary.layout.has_stop_reason:
+            return "on_stop"
+        if binary.gc_stop_callers is not None:
+            callers = np.array(binary.gc_stop_callers, records.CODE_RANGE).tobytes()
+            syscalls.update(self._probes["gc_stop_callers"], struct.pack("<I", number), callers)
+        return "on_stop_untold"
+
+    def detach(self, number: int) -> None:
+        """Takes the probes out, the creation probe last of the pair; when this returns, no process can hit them."""
+        self.end_parks(number)
+        if attached := self._attached.pop(number, None):
+            for descriptors in reversed(attached.open.values()):
+                close_all(descriptors)
+            attached.wait()
+            if attached.window:
+                attached.window.wait()
+        syscalls.delete(self._probes["gc_stop_callers"], struct.pack("<I", number))
+
+    def close(self) -> None:
+        """Detaches everything."""
+        for number in list(self._attached):
+            self.detach(number)
+        self._closer.shutdown()
+
+
+def close_all(descriptors: Sequence[int]) -> None:
+    """Closes them, the last one first."""
+    for descriptor in reversed(descriptors):
+        with contextlib.suppress(OSError):
+            os.close(descriptor)
