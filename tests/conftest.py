@@ -1,4 +1,4 @@
-"""Fixtures that every test may use, and the rule that nothing about eBPF is skipped in CI."""
+"""Fixtures that every test may use, the rule that nothing about eBPF is skipped in CI, and how far a run is."""
 
 import os
 import signal
@@ -11,12 +11,14 @@ from gosonde_agent.host import checks
 
 from tests import go_programs, toolchains
 from tests.go_programs import GoProgram
+from tests.progress import Progress
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """What a shell starts in the background ignores Ctrl-C, and so would all that the tests start."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    config.pluginmanager.register(Progress(config), "progress")
 
 
 def missing_for_ebpf() -> list[str]:

@@ -1,0 +1,166 @@
+"""Says how many tests a run has and about how long they take, and while it runs at least twice a minute how far it is.
+
+How long each test took is kept in pytest's cache. What that does not know is guessed from `seconds.json`, the mean
+seconds of a test by folder; `python -m tests.progress` writes that anew from the cache, after a run of all tests.
+"""
+
+import contextlib
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+TABLE = Path(__file__).with_name("seconds.json")
+CACHE_KEY = "gosonde/seconds"
+SAY_SECONDS = float(os.environ.get("GOSONDE_PROGRESS_SECONDS", "30"))
+#: So much must have run before this machine's pace says more than the kept one.
+PACE_SECONDS = 10.0
+
+
+def duration(seconds: float) -> str:
+    """Seconds or minutes, as exactly as a guess deserves."""
+    if seconds < 90:
+        rounded = max(round(seconds / 5) * 5, 5) if seconds > 5 else max(round(seconds), 1)
+        return f"{rounded} second{'s' if rounded != 1 else ''}"
+    return f"{round(seconds / 60)} minutes"
+
+
+def expected(test: str, kept: Mapping[str, float], table: Mapping[str, float]) -> float:
+    """How long a test probably takes: as it last did, or else as tests of its folder do."""
+    if test in kept:
+        return kept[test]
+    folders = PurePosixPath(test.partition("::")[0]).parents
+    return next((table[str(folder)] for folder in folders if str(folder) in table), 1.0)
+
+
+def headline(tests: Sequence[str], kept: Mapping[str, float], table: Mapping[str, float]) -> str:
+    """How many tests there are and about how long they take."""
+    seconds = sum(expected(test, kept, table) for test in tests)
+    cores = len(os.sched_getaffinity(0))
+    known = sum(test in kept for test in tests)
+    by = "as they last took here" if known == len(tests) else "a guess for those that did not run here yet"
+    one = f"{len(tests):,} test{'s' if len(tests) != 1 else ''}"
+    return f"{one}, about {duration(seconds)} on {cores} core{'s' if cores != 1 else ''} ({by})"
+
+
+def time_left(expected_done: float, expected_left: float, spent: float) -> float:
+    """What is expected of the rest, at the pace that this run has had."""
+    pace = spent / expected_done if spent > PACE_SECONDS and expected_done > 0 else 1.0
+    return expected_left * pace
+
+
+class Progress:
+    """The plugin. A process of its own says how far the run is, so that it does so while one test takes minutes too."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._table: dict[str, float] = json.loads(TABLE.read_text())
+        self._cache = getattr(config, "cache", None)  # there is none with `-p no:cacheprovider`
+        self._kept: dict[str, float] = self._cache.get(CACHE_KEY, {}) if self._cache else {}
+        self._took: dict[str, float] = defaultdict(float)
+        self._left: dict[str, float] = {}
+        self._total = 0
+        self._expected_done = 0.0
+        self._began = time.monotonic()
+        self._speaker: subprocess.Popen[str] | None = None
+
+    def pytest_report_collectionfinish(self, items: Sequence[pytest.Item]) -> str:
+        """The line below what was collected."""
+        return headline([item.nodeid for item in items], self._kept, self._table)
+
+    def pytest_runtestloop(self, session: pytest.Session) -> None:
+        """Starts the process that says how far the run is."""
+        if session.config.option.collectonly:
+            return
+        self._left = {item.nodeid: expected(item.nodeid, self._kept, self._table) for item in session.items}
+        self._total = len(self._left)
+        self._began = time.monotonic()
+        capturing = self._config.pluginmanager.getplugin("capturemanager")
+        with capturing.global_and_fixture_disabled() if capturing else contextlib.nullcontext():
+            self._speaker = subprocess.Popen((sys.executable, __file__, "speak"), stdin=subprocess.PIPE, text=True)
+        self._tell()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Keeps how long the test took."""
+        self._took[report.nodeid] += report.duration
+
+    def pytest_runtest_logfinish(self, nodeid: str) -> None:
+        """Tells that one test more is done."""
+        self._expected_done += self._left.pop(nodeid, 0)
+        self._tell()
+
+    def pytest_sessionfinish(self) -> None:
+        """Keeps how long the tests took, and lets the process go."""
+        if self._speaker:
+            with contextlib.suppress(OSError):
+                self._speaker.communicate()
+        if self._took and self._cache:
+            took = {test: round(seconds, 3) for test, seconds in self._took.items()}
+            self._cache.set(CACHE_KEY, self._kept | took)
+
+    def _tell(self) -> None:
+        if not self._speaker or not self._speaker.stdin:
+            return
+        left = time_left(self._expected_done, sum(self._left.values()), time.monotonic() - self._began)
+        with contextlib.suppress(OSError):
+            print(self._total - len(self._left), self._total, left, file=self._speaker.stdin, flush=True)
+
+
+def line(done: int, total: int, left: float) -> str:
+    """How far a run is."""
+    return f"{100 * done // total}%: {done:,} of {total:,} tests, about {duration(left)} left"
+
+
+def speak(every_seconds: float) -> None:
+    """Says on standard output how far the run is that tells of itself on standard input, until that ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    done, total, left, told = 0, 0, 0.0, time.monotonic()
+    due = told + every_seconds
+    source = sys.stdin.fileno()
+    rest = b""
+    while True:
+        readable, _, _ = select.select([source], [], [], max(due - time.monotonic(), 0))
+        if readable:
+            if not (data := os.read(source, 65_536)):
+                return
+            *lines, rest = (rest + data).split(b"\n")
+            if lines:
+                first, second, third = lines[-1].split()
+                done, total, left, told = int(first), int(second), float(third), time.monotonic()
+        if time.monotonic() >= due:
+            due += every_seconds
+            if total:
+                said = line(done, total, max(left - (time.monotonic() - told), 0))
+                os.write(1, f"\n{said}\n".encode())
+
+
+def means(kept: Mapping[str, float]) -> dict[str, float]:
+    """The mean seconds of a test by folder, from those of each test."""
+    folders: dict[str, list[float]] = defaultdict(list)
+    for test, seconds in kept.items():
+        path = Path(test.partition("::")[0])
+        if path.parts[0] == "tests" and path.exists():
+            folders[str(path.parent)].append(seconds)
+    return {folder: round(sum(all_) / len(all_), 3) for folder, all_ in sorted(folders.items())}
+
+
+def main() -> None:
+    """Writes the table anew; folders of which the cache knows nothing stay."""
+    if sys.argv[1:] == ["speak"]:
+        speak(SAY_SECONDS)
+        return
+    kept = json.loads((TABLE.parents[1] / ".pytest_cache" / "v" / CACHE_KEY).read_text())
+    table = json.loads(TABLE.read_text()) | means(kept)
+    TABLE.write_text(json.dumps(table, indent=2, sort_keys=True) + "\n")
+
+
+if __name__ == "__main__":
+    main()
