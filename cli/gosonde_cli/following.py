@@ -58,7 +58,10 @@ def _opened(path: Path) -> io.FileIO | None:
 
 def _successor(path: Path, file: io.FileIO) -> io.FileIO:
     """The file that has the name now, from its beginning when it is another one or was cut short."""
-    fresh = _opened(path)
+    try:
+        fresh = _opened(path)
+    except InvalidInputError:
+        return file  # It may be readable at the next look.
     if fresh is None:
         return file
     if not os.path.samestat(os.fstat(fresh.fileno()), os.fstat(file.fileno())):

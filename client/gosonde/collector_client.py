@@ -180,6 +180,9 @@ class Pushed:
     goroutines: int
     distinct_stacks: int
     age_ns: int
+    recognized: tuple[str, ...] = ()
+    passed_over: int = 0
+    partial: str = ""
 
 
 class CollectorClient:
@@ -236,7 +239,15 @@ class CollectorClient:
         header = collector_pb2.SnapshotHeader(host=host, pid=pid, taken_unix_nano=taken_unix_nano)
         answer = self._call(self._stub.PushSnapshot, _pieces(header, file))
         return Pushed(
-            answer.snapshot_id, answer.kind, answer.format, answer.goroutines, answer.distinct_stacks, answer.age_ns
+            answer.snapshot_id,
+            answer.kind,
+            answer.format,
+            answer.goroutines,
+            answer.distinct_stacks,
+            answer.age_ns,
+            tuple(answer.recognized),
+            answer.passed_over,
+            answer.partial,
         )
 
     def take_snapshot(self, host: str, pid: int, kind: str = "memory") -> Pushed:

@@ -93,6 +93,7 @@ class PushedTrace:
     agreeing: int
     differing: int
     largest_difference_ns: int
+    torn: int = 0
 
 
 class FindingsClient(CollectorClient):
@@ -113,7 +114,12 @@ class FindingsClient(CollectorClient):
         """Sends whole lines of a process's log, at most 4 MiB."""
         answer = self._call(self._stub.PushGcTrace, collector_pb2.PushGcTraceRequest(host=host, pid=pid, lines=lines))
         return PushedTrace(
-            answer.cycles, answer.others, answer.agreeing, answer.differing, answer.largest_difference_ns
+            answer.cycles,
+            answer.others,
+            answer.agreeing,
+            answer.differing,
+            answer.largest_difference_ns,
+            answer.torn,
         )
 
 

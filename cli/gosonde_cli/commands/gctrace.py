@@ -48,8 +48,22 @@ def push(
     From journald: journalctl -f -o cat _PID=4711 | gosonde gctrace push - --host H --pid 4711
     """
     with FindingsClient(collector) as client:
+        cycles = others = 0
         for piece in pieces(_lines(file, follow=follow), PIECE_BYTES, PIECE_SECONDS, time.monotonic):
-            _say(client.push_gctrace(piece, host, pid), json=json)
+            try:
+                pushed = client.push_gctrace(piece, host, pid)
+            except InvalidInputError as error:
+                if not follow:
+                    raise
+                typer.echo(f"passed over: {error}", err=True)
+                continue
+            _say(pushed, json=json)
+            cycles, others = cycles + pushed.cycles, others + pushed.others
+    if not cycles:
+        raise InvalidInputError(
+            f"{file} tells of no garbage collection: none of its {others:,} lines is one of gctrace's; run the program "
+            f"with GODEBUG=gctrace=1 and give what it writes to standard error"
+        )
 
 
 def _lines(file: Path, *, follow: bool) -> Iterator[bytes]:
@@ -75,4 +89,5 @@ def _say(pushed: PushedTrace, *, json: bool) -> None:
         compared = (
             f"{pushed.agreeing} as long as the probes measured, {pushed.differing} not; largest difference {largest}"
         )
-    rendering.console().print(f"{pushed.cycles} cycles, {pushed.others} other lines; {compared}", markup=False)
+    torn = f", {pushed.torn} of them torn" if pushed.torn else ""
+    rendering.console().print(f"{pushed.cycles} cycles, {pushed.others} other lines{torn}; {compared}", markup=False)

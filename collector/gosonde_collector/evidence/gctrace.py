@@ -11,19 +11,22 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from gosonde_collector.evidence.cleaning import cleaned
 from gosonde_collector.model.errors import ProfileError, Refusal
 
 MAX_BYTES: Final = 4 << 20
-MAX_LINE: Final = 4_096
 MB: Final = 1 << 20
 _MS: Final = r"(\d{1,9}(?:\.\d{1,9})?)"
 LINE: Final = re.compile(
     rf"gc (?P<cycle>\d{{1,9}}) @(?P<at>\d{{1,9}}\.\d{{1,9}})s \d{{1,3}}%: {_MS}\+{_MS}\+{_MS} ms clock, "
-    r"[\d.+/]{5,200} ms cpu, (?P<before>\d{1,9})->(?P<end>\d{1,9})->(?P<marked>\d{1,9}) MB, (?P<goal>\d{1,9}) MB goal, "
+    r"[\d.+/]{5,200} ms cpu, (?P<before>\d{1,9})->(?P<end>\d{1,9})->(?P<marked>\d{1,9}) MB, "
+    r"(?P<goal>\d{1,20}) MB goal, "
     r"(?:(?P<stacks>\d{1,9}) MB stacks, \d{1,9} MB globals, )?\d{1,6} P(?P<forced> \(forced\))?"
 )
-#: Where a line begins that claims to be one of them; a log daemon may have put its own words before.
-START: Final = re.compile(r"(?:^|\]: )(gc \d+ @)")
+#: Where a line begins that claims to be one of them; others' words may stand before and behind.
+START: Final = re.compile(r"gc \d+ @\d")
+#: A goal is this at most; what the runtime prints with GOGC=off means that there is none.
+MAX_GOAL: Final = (1 << 63) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +41,7 @@ class GcTraceLine:
         heap_before_bytes: When it began. Heap sizes are whole MiB.
         heap_end_bytes: When marking ended.
         heap_marked_bytes: What is in use still.
-        goal_bytes: The size at which it was to be done.
+        goal_bytes: The size at which it was to be done; more than any memory with GOGC=off.
         stacks_bytes: Goroutines' stacks; None before Go 1.18.
         forced: The program or the runtime's clock asked for it.
     """
@@ -62,34 +65,38 @@ class GcTraceLine:
 
 @dataclass(frozen=True, slots=True)
 class GcTrace:
-    """What a piece of a log says; `others` counts its other lines."""
+    """What a piece of a log says.
+
+    Attributes:
+        lines: In their order.
+        others: How many other lines there are.
+        torn: How many of these begin as the runtime's do: another thread wrote in between, or they are cut off.
+    """
 
     lines: tuple[GcTraceLine, ...]
     others: int
+    torn: int = 0
 
 
 def parse_gctrace(data: bytes) -> GcTrace:
-    """Parses whole lines of one process's standard error.
+    """Parses whole lines of one process's standard error, whatever a logger put around them.
 
     Raises:
-        ProfileError: It is too large, not text, has a line that begins like one of them and is none, or its cycles go
-            backwards: two processes wrote it, or one that started anew.
+        ProfileError: It is too large, or its cycles go backwards: two processes wrote it, or one that started anew.
     """
     if len(data) > MAX_BYTES:
         raise ProfileError(f"the gctrace log is larger than {MAX_BYTES} bytes; send it in pieces", Refusal.TOO_LARGE)
-    try:
-        text = data.decode()
-    except UnicodeDecodeError as error:
-        raise ProfileError(f"the gctrace log is not UTF-8: {error.reason} at byte {error.start}") from error
-    found, others = [], 0
-    for number, line in enumerate(text.splitlines(), start=1):
-        begins = START.search(line[:MAX_LINE])
-        if begins:
-            found.append(_line(number, line[begins.start(1) : begins.start(1) + MAX_LINE].rstrip()))
-        else:
-            others += 1
+    text, _ = cleaned(data)
+    found: list[GcTraceLine] = []
+    others = torn = 0
+    for line in text.decode(errors="replace").splitlines():
+        begins = START.search(line)
+        here = [_line(match) for match in LINE.finditer(line, begins.start())] if begins else []
+        found += here
+        others += not here
+        torn += bool(begins) and not here
     check_order(found)
-    return GcTrace(tuple(found), others)
+    return GcTrace(tuple(found), others, torn)
 
 
 def check_order(lines: Iterable[GcTraceLine]) -> None:
@@ -105,10 +112,7 @@ def check_order(lines: Iterable[GcTraceLine]) -> None:
         last = line
 
 
-def _line(number: int, text: str) -> GcTraceLine:
-    match = LINE.fullmatch(text)
-    if not match:
-        raise ProfileError(f"line {number} of the gctrace log begins like one of gctrace's and is none: {text[:80]!r}")
+def _line(match: re.Match[str]) -> GcTraceLine:
     sweep, _, mark = (round(float(match[group]) * 1e6) for group in (3, 4, 5))
     stacks = match["stacks"]
     return GcTraceLine(
@@ -119,7 +123,7 @@ def _line(number: int, text: str) -> GcTraceLine:
         int(match["before"]) * MB,
         int(match["end"]) * MB,
         int(match["marked"]) * MB,
-        int(match["goal"]) * MB,
+        min(int(match["goal"]) * MB, MAX_GOAL),
         int(stacks) * MB if stacks else None,
         bool(match["forced"]),
     )

@@ -12,24 +12,34 @@ MAX_LINE = 64 << 10
 
 
 class Lines:
-    """Iterates over (line without its end); `number` is that of the line given last, from 1."""
+    """Iterates over lines without their ends and blanks there.
+
+    Attributes:
+        number: Of the line given last, from 1.
+        whole: Whether that line had an end.
+        foreign: Where it was not UTF-8, in words; empty when it was.
+    """
 
     def __init__(self, data: bytes) -> None:
         self._data = io.BytesIO(data)
         self.number = 0
+        self.whole = True
+        self.foreign = ""
 
     def __iter__(self) -> Iterator[str]:
-        """Yields each line; raises ProfileError for a line that is cut off, too long or not UTF-8."""
+        """Yields each line; raises ProfileError for one that is too long."""
         while raw := self._data.readline(MAX_LINE + 1):
             self.number += 1
             if len(raw) > MAX_LINE:
                 raise self.error(f"is longer than {MAX_LINE} bytes", Refusal.TOO_LARGE)
-            if not raw.endswith(b"\n"):
-                raise self.error("is cut off: the file ends within it", Refusal.TRUNCATED)
+            self.whole = raw.endswith(b"\n")
+            self.foreign = ""
             try:
-                yield raw[:-1].decode()
+                line = raw.decode()
             except UnicodeDecodeError as error:
-                raise self.error(f"is not UTF-8: {error.reason} at byte {error.start}") from error
+                self.foreign = f"is not UTF-8: {error.reason} at byte {error.start}"
+                line = raw.decode(errors="replace")
+            yield line.rstrip()
 
     def error(self, problem: str, reason: Refusal = Refusal.MALFORMED) -> ProfileError:
         """An error about the line given last."""

@@ -5,10 +5,12 @@ from typing import Final
 
 #: The format of a profile that gosonde read from a process's memory.
 MEMORY: Final = "memory"
+#: The format of a dump that lacks its end: counts from it are too low.
+CUT: Final = "debug=2, cut off"
 #: What stands between a wait reason and what the channel belongs to, where that is known.
 FOR_A: Final = ", for a "
 #: Formats that name each goroutine's `go` statement and state.
-WITH_STATEMENT: Final = frozenset({"debug=2", MEMORY})
+WITH_STATEMENT: Final = frozenset({"debug=2", MEMORY, CUT})
 #: What a profile is of, as the runtime names its profiles.
 GOROUTINE, LEAK, HEAP, BLOCK, MUTEX = "goroutine", "goroutineleak", "heap", "block", "mutex"
 #: Behind the state of a goroutine that the runtime itself found to wait for ever (runtime.goroutineheader, Go 1.26+).
@@ -53,20 +55,37 @@ class GoroutineGroup:
 
 
 @dataclass(frozen=True, slots=True)
+class Reading:
+    """How a text was read.
+
+    Attributes:
+        recognized: What stood around the goroutines, in words, each once.
+        passed_over: Lines that belong to no goroutine and are nothing that a Go runtime writes around them.
+        partial: Why the text is not whole; empty when nothing says so.
+    """
+
+    recognized: tuple[str, ...] = ()
+    passed_over: int = 0
+    partial: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class GoroutineProfile:
     """What a goroutine or goroutineleak profile says.
 
     Attributes:
-        format: "proto", "debug=1", "debug=2" or MEMORY.
+        format: "proto", "debug=1", "debug=2", CUT or MEMORY.
         groups: In the order of the file.
         taken_unix_nano: When it was taken; 0 when the file does not say (the text formats never do).
         kind: GOROUTINE, or LEAK for goroutines of which the runtime proved that they wait for ever.
+        reading: How it was read; text formats alone.
     """
 
     format: str
     groups: tuple[GoroutineGroup, ...]
     taken_unix_nano: int = 0
     kind: str = GOROUTINE
+    reading: Reading = Reading()
 
     @property
     def goroutines(self) -> int:

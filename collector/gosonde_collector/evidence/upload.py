@@ -6,17 +6,19 @@ from gosonde_collector.model.errors import ProfileError, Refusal
 
 #: The most bytes of a profile, as sent and after inflating.
 MAX_BYTES = 64 << 20
-#: Every format is known by how it begins: gzip's magic, the text formats' first word (goroutine or
-#: goroutineleak), the tag of one of profile.proto's
-#: fields (1 to 15, each with its one wire type; writers begin with different ones).
+#: Members of a gzip file; logs that are rotated and joined have some.
+MAX_MEMBERS = 10_000
+#: A gzip file is known by its magic, a profile.proto by the tag of one of its fields (1 to 15, each with its one wire
+#: type; writers begin with different ones), anything else must be text.
 GZIP_MAGIC = b"\x1f\x8b"
-TEXT_STARTS = (b"goroutine ", b"goroutinel")
 START_BYTES = 10
 PROTO_START = tuple(
     bytes([field << 3 | wire])
     for wire, fields in ((2, (1, 2, 3, 4, 5, 6, 11)), (0, (7, 8, 9, 10, 12)))
     for field in fields
 )
+#: Text in UTF-16 begins with its byte order, or with every second byte 0.
+UTF16_START = (b"\xff\xfe", b"\xfe\xff")
 
 
 class ProfileUpload:
@@ -28,6 +30,7 @@ class ProfileUpload:
         self._start = b""
         self._plain = bytearray()
         self._gunzip: zlib._Decompress | None = None
+        self._members = 0
 
     def feed(self, chunk: bytes) -> None:
         """Takes the next piece in.
@@ -74,24 +77,45 @@ class ProfileUpload:
         if not self._gunzip:
             self._plain += chunk
             return
-        if self._gunzip.eof and chunk:
+        while chunk:
+            if self._gunzip.eof:
+                chunk = self._next_member(chunk)
+                if not chunk:
+                    return
+            try:
+                self._plain += self._gunzip.decompress(chunk, self._max_bytes + 1 - len(self._plain))
+            except zlib.error as error:
+                raise ProfileError(f"the gzip stream is damaged before byte {self._received}: {error}") from error
+            if len(self._plain) > self._max_bytes:
+                raise ProfileError(f"the profile inflates to more than {self._max_bytes} bytes", Refusal.TOO_LARGE)
+            chunk = self._gunzip.unused_data
+
+    def _next_member(self, chunk: bytes) -> bytes:
+        """Begins the next member of the file with what stands behind the last; zeros there are padding."""
+        chunk = chunk.lstrip(b"\0")
+        if chunk and not GZIP_MAGIC.startswith(chunk[:2]):
             raise ProfileError(f"there is data behind the end of the gzip stream, before byte {self._received}")
-        try:
-            self._plain += self._gunzip.decompress(chunk, self._max_bytes + 1 - len(self._plain))
-        except zlib.error as error:
-            raise ProfileError(f"the gzip stream is damaged before byte {self._received}: {error}") from error
-        if len(self._plain) > self._max_bytes:
-            raise ProfileError(f"the profile inflates to more than {self._max_bytes} bytes", Refusal.TOO_LARGE)
-        if self._gunzip.unused_data:
-            raise ProfileError(f"there is data behind the end of the gzip stream, before byte {self._received}")
+        if chunk:
+            self._members += 1
+            if self._members > MAX_MEMBERS:
+                raise ProfileError(f"the gzip stream has more than {MAX_MEMBERS} members", Refusal.TOO_LARGE)
+            self._gunzip = zlib.decompressobj(wbits=31)
+        return chunk
 
 
 def check_start(start: bytes, where: str = "") -> None:
     """Raises ProfileError when the file's first bytes fit no format of a profile."""
-    if not start.startswith((*TEXT_STARTS, *PROTO_START)):
-        place = f" {where}" if where else ""
-        raise ProfileError(
-            f"not a profile: it begins{place} with {start!r}; expected are profile.proto (gzip or not), or the text "
-            f"that /debug/pprof/goroutine or goroutineleak answers with debug=1 or debug=2",
-            Refusal.UNKNOWN_KIND,
-        )
+    text = not any(byte < 9 or 13 < byte < 27 for byte in start) or start.startswith(UTF16_START)
+    wide = len(start) > 3 and (not any(start[1::2]) or not any(start[::2])) and any(start)
+    if not (text or wide or start.startswith(PROTO_START)):
+        raise unknown(start, f" {where}" if where else "")
+
+
+def unknown(start: bytes, what: str = "") -> ProfileError:
+    """The error for a file that is no profile."""
+    return ProfileError(
+        f"not a profile{what}: it begins with {start!r}; expected are profile.proto (gzip or not), the text that "
+        f"/debug/pprof/goroutine or goroutineleak answers with debug=1 or debug=2, or what a Go program prints as it "
+        f"dies of SIGQUIT, a panic or a deadlock",
+        Refusal.UNKNOWN_KIND,
+    )

@@ -67,4 +67,5 @@ def trace_answer(trace: GcTrace, compared: Comparison) -> collector_pb2.PushGcTr
         agreeing=compared.agreeing,
         differing=compared.differing,
         largest_difference_ns=compared.largest_difference_ns,
+        torn=trace.torn,
     )

@@ -6,7 +6,7 @@ from gosonde_common.errors import UnsupportedError
 from gosonde_pb.v1 import collector_pb2, model_pb2
 
 from gosonde_collector.analysis.finding import Finding
-from gosonde_collector.evidence.model import GoroutineProfile
+from gosonde_collector.evidence.model import GoroutineProfile, Reading
 from gosonde_collector.evidence.parse import Profile
 from gosonde_collector.ingest import wire as ingest_wire
 from gosonde_collector.model.values import (
@@ -176,6 +176,7 @@ def finding_message(finding: Finding) -> collector_pb2.Finding:
 
 def push_answer(snapshot_id: str, profile: Profile, age_ns: int) -> collector_pb2.PushSnapshotResponse:
     """What PushSnapshot answers."""
+    reading = profile.reading if isinstance(profile, GoroutineProfile) else Reading()
     return collector_pb2.PushSnapshotResponse(
         snapshot_id=snapshot_id,
         format=profile.format,
@@ -183,6 +184,9 @@ def push_answer(snapshot_id: str, profile: Profile, age_ns: int) -> collector_pb
         distinct_stacks=len(profile.stacks),
         kind=profile.kind,
         age_ns=age_ns,
+        recognized=reading.recognized,
+        passed_over=reading.passed_over,
+        partial=reading.partial,
     )
 
 

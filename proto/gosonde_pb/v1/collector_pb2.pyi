@@ -737,6 +737,9 @@ class PushSnapshotResponse(_message.Message):
     DISTINCT_STACKS_FIELD_NUMBER: _builtins.int
     KIND_FIELD_NUMBER: _builtins.int
     AGE_NS_FIELD_NUMBER: _builtins.int
+    RECOGNIZED_FIELD_NUMBER: _builtins.int
+    PASSED_OVER_FIELD_NUMBER: _builtins.int
+    PARTIAL_FIELD_NUMBER: _builtins.int
     snapshot_id: _builtins.str
     format: _builtins.str
     """"proto", "debug=1", "debug=2", or "memory" (read by gosonde)."""
@@ -747,6 +750,13 @@ class PushSnapshotResponse(_message.Message):
     """"goroutine", "goroutineleak", "heap", "block" or "mutex", as its content tells."""
     age_ns: _builtins.int
     """How long before it came it was taken, by the clock of the process's host."""
+    passed_over: _builtins.int
+    partial: _builtins.str
+    """Why it is not whole; empty when nothing says so."""
+    @_builtins.property
+    def recognized(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Of a text: what stood around the goroutines, in words, and how many lines were none of that."""
+
     def __init__(
         self,
         *,
@@ -756,10 +766,13 @@ class PushSnapshotResponse(_message.Message):
         distinct_stacks: _builtins.int = ...,
         kind: _builtins.str = ...,
         age_ns: _builtins.int = ...,
+        recognized: _abc.Iterable[_builtins.str] | None = ...,
+        passed_over: _builtins.int = ...,
+        partial: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["age_ns", b"age_ns", "distinct_stacks", b"distinct_stacks", "format", b"format", "goroutines", b"goroutines", "kind", b"kind", "snapshot_id", b"snapshot_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["age_ns", b"age_ns", "distinct_stacks", b"distinct_stacks", "format", b"format", "goroutines", b"goroutines", "kind", b"kind", "partial", b"partial", "passed_over", b"passed_over", "recognized", b"recognized", "snapshot_id", b"snapshot_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1231,6 +1244,7 @@ class PushGcTraceResponse(_message.Message):
     AGREEING_FIELD_NUMBER: _builtins.int
     DIFFERING_FIELD_NUMBER: _builtins.int
     LARGEST_DIFFERENCE_NS_FIELD_NUMBER: _builtins.int
+    TORN_FIELD_NUMBER: _builtins.int
     cycles: _builtins.int
     """Lines that told of a cycle, and lines that were something else."""
     others: _builtins.int
@@ -1239,6 +1253,8 @@ class PushGcTraceResponse(_message.Message):
     differing: _builtins.int
     largest_difference_ns: _builtins.int
     """The largest difference of one cycle's two stops of the world together."""
+    torn: _builtins.int
+    """Of the other lines, those that begin as the runtime's do and are torn."""
     def __init__(
         self,
         *,
@@ -1247,10 +1263,11 @@ class PushGcTraceResponse(_message.Message):
         agreeing: _builtins.int = ...,
         differing: _builtins.int = ...,
         largest_difference_ns: _builtins.int = ...,
+        torn: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreeing", b"agreeing", "cycles", b"cycles", "differing", b"differing", "largest_difference_ns", b"largest_difference_ns", "others", b"others"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreeing", b"agreeing", "cycles", b"cycles", "differing", b"differing", "largest_difference_ns", b"largest_difference_ns", "others", b"others", "torn", b"torn"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

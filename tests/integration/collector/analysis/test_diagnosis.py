@@ -169,15 +169,33 @@ def _cycles(output: Iterator[str]) -> int:
 @pytest.mark.parametrize(
     ("lines", "words"),
     [
-        (b"gc 1 @0.1s broken\n", "is none"),
         (LINE.format(n=99, at=9_000, heap=1).encode(), "another one's"),
         (LINE.format(n=99, at=1, heap=1).encode(), "more than one process"),
     ],
-    ids=["damaged", "of a process that runs longer", "from before the last line"],
+    ids=["of a process that runs longer", "from before the last line"],
 )
 def test_a_log_that_cannot_be_this_process_is_refused(client: FindingsClient, lines: bytes, words: str) -> None:
     with pytest.raises(InvalidInputError, match=words):
         client.push_gctrace(lines, "web-1", PID)
+
+
+@pytest.mark.parametrize("log", [b"hello\nworld\n", b"gc 1 @0.1s broken\n", b""], ids=["other", "torn", "empty"])
+def test_a_log_without_a_cycle_ends_the_command_with_1_and_a_reason(collector: CollectorProcess, log: bytes) -> None:
+    command: list[str | Path] = [
+        GOSONDE,
+        "gctrace",
+        "push",
+        "-",
+        "--host",
+        "web-1",
+        "--pid",
+        str(PID),
+        "--collector",
+        collector.address,
+    ]
+    done = subprocess.run(command, input=log, capture_output=True, check=False)
+    assert done.returncode == 1
+    assert b"tells of no garbage collection" in done.stderr
 
 
 def test_a_log_of_an_unknown_process_is_refused(client: FindingsClient) -> None:

@@ -94,7 +94,6 @@ DAY_NS = 86_400 * SECOND
         (profile(TEXT, host="web-9"), "profile", "unknown_process"),
         (gctrace((1, 5), (2, 1)), "gctrace", "mismatched"),
         (gctrace((1, 90_000)), "gctrace", "mismatched"),
-        (lambda client: client.push_gctrace(b"gc 1 @nonsense\n", HOST, PID), "gctrace", "malformed"),
         (lambda client: client.push_gctrace(bytes(5 << 20), HOST, PID), "gctrace", "too_large"),
     ],
 )
@@ -106,6 +105,12 @@ def test_bad_evidence_is_counted_with_its_reason(collecting: Collecting, push: P
     assert {key: value - before.get(key, 0) for key, value in after.items() if value != before.get(key)} == {
         (kind, reason): 1
     }
+
+
+def test_a_torn_line_of_gctrace_is_counted_and_not_refused(collecting: Collecting) -> None:
+    with FindingsClient(collecting.address) as client:
+        pushed = client.push_gctrace(b"gc 1 @nonsense\ngc 2 @0.1s 1%: 0.0\n", HOST, PID)
+    assert (pushed.cycles, pushed.others, pushed.torn) == (0, 2, 1)
 
 
 def test_good_evidence_is_not_counted_as_refused(collecting: Collecting) -> None:

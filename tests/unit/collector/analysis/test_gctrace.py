@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from gosonde_collector.analysis.gctraces import GcTraces, compare, witness
@@ -22,6 +23,7 @@ from hypothesis import strategies as st
 from tests.unit.collector.batches import KEY, SECOND, START, process
 from tests.unit.collector.series import series_of, steps
 
+LOGS = Path(__file__).parents[2] / "fixtures" / "gctrace"
 NEW = (
     "gc 7 @0.104s 3%: 0.021+0.57+0.004 ms clock, 0.16+0.33/0.9/0+0.03 ms cpu, 4->5->1 MB, 6 MB goal, 2 MB stacks, "
     "0 MB globals, 8 P (forced)"
@@ -58,19 +60,57 @@ def test_a_log_daemon_may_stand_before_the_line() -> None:
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (text(OLD[:60]), "line 1 .* is none"),
-        (text(OLD.replace("0.39", "0.39.1")), "is none"),
-        (text("gc 99999999999 @0.1s 1%: "), "is none"),
         (text(NEW, OLD), "more than one process"),
         (text(OLD, OLD), "more than one process"),
-        (b"gc 1 @\xff\n", "not UTF-8"),
         (bytes(MAX_BYTES + 1), "larger than"),
     ],
-    ids=["cut off", "no number", "huge number", "backwards", "twice", "not text", "too large"],
+    ids=["backwards", "twice", "too large"],
 )
-def test_a_damaged_or_mixed_log_is_refused(data: bytes, words: str) -> None:
+def test_a_mixed_or_huge_log_is_refused(data: bytes, words: str) -> None:
     with pytest.raises(ProfileError, match=words):
         parse_gctrace(data)
+
+
+@pytest.mark.parametrize(
+    "torn",
+    [OLD[:60], OLD.replace("0.39", "0.39.1"), "gc 99999999999 @0.1s 1%: "],
+    ids=["cut off", "no number", "huge number"],
+)
+def test_a_torn_line_is_passed_over_and_counted_and_the_log_is_not(torn: str) -> None:
+    trace = parse_gctrace(text(OLD, torn, NEW))
+    assert [found.cycle for found in trace.lines] == [1, 7]
+    assert (trace.others, trace.torn) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "cycles", "torn"),
+    [
+        ("plain", [1, 2, 3, 4, 5], 0),
+        ("compose", [1, 2, 3, 4, 5], 0),
+        ("cri", [1, 2, 3, 4, 5], 0),
+        ("syslog-no-pid", [1, 2, 3, 4, 5], 0),
+        ("timestamps", [1, 2, 3, 4, 5], 0),
+        ("cut-last", [1, 2, 3, 4, 5], 1),
+        ("glued-after", [1, 2, 3, 4, 5], 0),
+        ("glued-before", [1, 2, 3, 4, 5], 0),
+        ("other-line", [1, 2, 3, 4, 5], 0),
+        ("torn", [1, 3, 4, 5], 1),
+        ("forced", [1, 2, 3, 4], 0),
+        ("old", [1], 0),
+    ],
+)
+def test_a_log_from_the_field_shows_its_cycles(name: str, cycles: list[int], torn: int) -> None:
+    trace = parse_gctrace((LOGS / f"{name}.log").read_bytes())
+    assert [found.cycle for found in trace.lines] == cycles
+    assert trace.torn == torn
+    if name not in {"forced", "old"}:
+        assert set(trace.lines) <= set(parse_gctrace((LOGS / "plain.log").read_bytes()).lines)
+
+
+def test_foreign_bytes_colours_and_glued_lines_hide_no_cycle() -> None:
+    data = b"\xff\xfe\xfa serving\n\x1b[36mweb-1 |\x1b[0m " + OLD.encode() + b"\r\n" + b"x" * 9_000 + NEW.encode()
+    assert [found.cycle for found in parse_gctrace(data).lines] == [1, 7]
+    assert [found.cycle for found in parse_gctrace(text(OLD + NEW)).lines] == [1, 7]
 
 
 @given(st.text())

@@ -167,12 +167,23 @@ def test_the_size_of_the_pieces_makes_no_difference(kind: str) -> None:
     assert read(data, piece=1) == read(data)
 
 
-@pytest.mark.parametrize("kind", ["proto.gz", "debug1.txt"])
-def test_no_truncation_of_a_format_that_knows_its_length_is_accepted(kind: str) -> None:
-    data = recorded("1.24", kind)
+def test_no_truncation_of_a_profile_proto_is_accepted() -> None:
+    data = recorded("1.24", "proto.gz")
     for length in range(len(data)):
         with pytest.raises(ProfileError):
             read(data[:length])
+
+
+def test_a_debug_1_profile_may_lack_its_last_line_end_and_nothing_else() -> None:
+    data = recorded("1.24", "debug1.txt")
+    last_line = data.rstrip().rindex(b":") + 1
+    for length in range(last_line + 1):
+        with pytest.raises(ProfileError):
+            read(data[:length])
+    for length in range(last_line + 1, len(data.rstrip()) + 1):
+        assert "may lack digits" in read(data[:length]).reading.partial
+    for length in range(len(data.rstrip()) + 1, len(data) + 1):
+        assert read(data[:length]).groups == read(data).groups
 
 
 @given(st.sampled_from(VERSIONS), st.sampled_from([*FORMATS, "proto"]), st.data())

@@ -1,0 +1,154 @@
+"""Goroutine dumps are read as people have them: saved, pasted, logged, printed by a dying program, cut by Go."""
+
+import gzip
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from gosonde_collector.evidence.debug2 import GO_CUTS_AT
+from gosonde_collector.evidence.model import CUT, Frame, GoroutineProfile
+from gosonde_collector.evidence.parse import parse_profile
+from gosonde_collector.evidence.upload import ProfileUpload
+from gosonde_collector.model.errors import ProfileError
+
+DUMPS = Path(__file__).parents[2] / "fixtures" / "dumps"
+PLAIN = (DUMPS / "plain.txt").read_bytes()
+PUMP = Frame("example.test/app/pump.New", "/srv/app/pump/pump.go", 40)
+#: What loggers put before each line; {n} is its number.
+PREFIXES = {
+    "compose": "web-1  | ",
+    "timestamps": "2026-11-28T10:00:{n:02}.12345678{n}Z ",
+    "cri": "2026-11-28T10:00:{n:02}.1Z stderr F ",
+    "syslog": "Nov 28 10:00:{n:02} host1 app: ",
+    "journald": "Nov 28 10:00:{n:02} host1 app[4711]: ",
+    "kubectl": "[pod/web-5d4f7/app] ",
+    "log": "2026/11/28 10:00:{n:02} ",
+    "colour": "\x1b[36mweb-1  | \x1b[0m",
+    "quoted": "> ",
+    "indented": "    ",
+    "heroku": "2026-11-28T10:00:{n:02}.482910+00:00 app[web.1]: ",
+    "bracketed": "[28/Nov/2026:10:00:{n:02} +0000] INFO ",
+}
+
+
+def read(data: bytes, *, partial: bool = False) -> GoroutineProfile:
+    upload = ProfileUpload()
+    upload.feed(data)
+    profile = parse_profile(upload.finish(), partial=partial)
+    assert isinstance(profile, GoroutineProfile)
+    return profile
+
+
+def prefixed(prefix: str, data: bytes = PLAIN) -> bytes:
+    lines = data.decode().splitlines()
+    return "".join(f"{prefix.format(n=n % 60)}{line}".rstrip() + "\n" for n, line in enumerate(lines)).encode()
+
+
+def in_json(data: bytes) -> bytes:
+    return b"".join(json.dumps({"log": f"{line}\n"}).encode() + b"\n" for line in data.decode().split("\n"))
+
+
+FORMS: dict[str, Callable[[bytes], bytes]] = {
+    "CRLF": lambda data: data.replace(b"\n", b"\r\n"),
+    "UTF-16 with its mark": lambda data: data.decode().encode("utf-16"),
+    "UTF-16 the other way": lambda data: b"\xfe\xff" + data.decode().encode("utf-16-be"),
+    "UTF-16 without a mark": lambda data: data.decode().encode("utf-16-le"),
+    "UTF-16 and CRLF": lambda data: data.replace(b"\n", b"\r\n").decode().encode("utf-16"),
+    "blanks for tabs": lambda data: data.replace(b"\t", b"    "),
+    "no indent": lambda data: data.replace(b"\t", b""),
+    "rsyslog's tabs": lambda data: data.replace(b"\t", b"#011"),
+    "every line doubled": lambda data: data.replace(b"\n", b"\n\n"),
+    "several gzip members": lambda data: gzip.compress(data[:300]) + gzip.compress(data[300:]) + bytes(512),
+    "docker's JSON": in_json,
+    "a stack in JSON": lambda data: json.dumps({"level": "error", "stack": data.decode()}).encode() + b"\n",
+    "log lines around": lambda data: b"2026/11/28 serving\n" + data + b"\n2026/11/28 done (200)\n",
+    "log lines in between": lambda data: data.replace(b"\n\t/srv", b"\nhandled request (200)\n\t/srv"),
+    "foreign bytes in between": lambda data: data.replace(b"\n\n", b"\n\n\xff\xfe\xfa\n"),
+}
+
+
+@pytest.mark.parametrize("form", [pytest.param(form, id=name) for name, form in FORMS.items()])
+def test_a_dump_shows_the_same_in_whatever_form_it_comes(form: Callable[[bytes], bytes]) -> None:
+    assert read(form(PLAIN)).groups == read(PLAIN).groups
+
+
+@pytest.mark.parametrize("prefix", [pytest.param(prefix, id=name) for name, prefix in PREFIXES.items()])
+def test_what_a_logger_puts_before_each_line_is_removed_and_named(prefix: str) -> None:
+    profile = read(prefixed(prefix))
+    assert profile.groups == read(PLAIN).groups
+    assert profile.reading.recognized
+    assert profile.reading.passed_over == 0
+
+
+@pytest.mark.parametrize("prefix", [pytest.param(prefix, id=name) for name, prefix in PREFIXES.items()])
+@pytest.mark.parametrize("blanks", [b"\t", b"        ", b" "])
+def test_a_debug_1_profile_may_be_prefixed_too(prefix: str, blanks: bytes) -> None:
+    data = (DUMPS / "plain-debug1.txt").read_bytes()
+    assert read(prefixed(prefix, data.replace(b"\t", blanks))).groups == read(data).groups
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["crlf", "bom", "blank-first", "no-last-newline", "trailing-space", "indented", "spaces", "fenced", "compose"],
+)
+def test_a_pasted_dump_from_the_field_shows_what_the_plain_one_does(name: str) -> None:
+    profile = read((DUMPS / f"{name}.txt").read_bytes())
+    assert profile.groups == read(PLAIN).groups
+    assert profile.reading.passed_over == 0
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["panic", "asleep", "registers-last", "sigquit", "three-parts"],
+)
+def test_a_dump_of_a_dying_program_shows_what_the_plain_one_does(name: str) -> None:
+    profile = read((DUMPS / f"{name}.txt").read_bytes())
+    assert profile.groups == read(PLAIN).groups
+    assert sum(group.count for group in profile.groups if group.created_by == PUMP) == 2
+    assert max(group.wait_s for group in profile.groups) == 720
+    assert profile.reading.passed_over == 0
+
+
+def test_a_debug_1_profile_may_have_other_line_ends() -> None:
+    plain = read((DUMPS / "plain-debug1.txt").read_bytes())
+    assert read((DUMPS / "crlf-debug1.txt").read_bytes()).groups == plain.groups
+    assert plain.goroutines == 13
+
+
+@pytest.mark.parametrize("name", ["non-go", "symbolized"])
+def test_frames_of_c_are_left_out_and_end_nothing(name: str) -> None:
+    profile = read((DUMPS / f"{name}.txt").read_bytes())
+    assert profile.goroutines == 5
+    assert profile.groups[0].created_by == Frame("main.start", "/srv/app/main.go", 31)
+    assert "C frames" in profile.reading.recognized
+    assert profile.reading.passed_over == 0
+
+
+def test_lines_that_are_passed_over_are_counted() -> None:
+    assert read(FORMS["log lines around"](PLAIN)).reading.passed_over == 2
+
+
+def test_what_go_cuts_at_64_mib_is_partial_evidence() -> None:
+    many = PLAIN * 80_000
+    cut = many[:GO_CUTS_AT]
+    small = cut[:0] + PLAIN.replace(b"goroutine 1 ", b"goroutine 7 ") + PLAIN[:120]
+    padded = small[: small.index(b"\n\n") + 2] + b"\n" * (GO_CUTS_AT - len(small)) + small[small.index(b"\n\n") + 2 :]
+    assert len(padded) == GO_CUTS_AT
+    profile = read(gzip.compress(padded, 1))
+    assert profile.format == CUT
+    assert "64 MiB" in profile.reading.partial
+    assert profile.goroutines >= 4
+
+
+def test_a_dump_that_is_cut_off_is_refused_as_evidence_and_shown_as_far_as_it_goes() -> None:
+    with pytest.raises(ProfileError, match="cut off"):
+        read(PLAIN[:-30])
+    profile = read(PLAIN[:-30], partial=True)
+    assert (profile.format, profile.goroutines) == (CUT, 3)
+    assert "goroutine 20" in profile.reading.partial
+
+
+def test_text_without_goroutines_is_refused_by_what_it_is() -> None:
+    with pytest.raises(ProfileError, match="2 lines of text and no goroutine"):
+        read(b"something else\nentirely")
