@@ -12,7 +12,7 @@ from gosonde_collector.evidence.parse import parse_profile
 from gosonde_collector.evidence.upload import ProfileUpload
 from gosonde_collector.model.errors import ProfileError
 
-DUMPS = Path(__file__).parents[2] / "fixtures" / "dumps"
+DUMPS = Path(__file__).parents[3] / "fixtures" / "dumps"
 PLAIN = (DUMPS / "plain.txt").read_bytes()
 PUMP = Frame("example.test/app/pump.New", "/srv/app/pump/pump.go", 40)
 #: What loggers put before each line; {n} is its number.
