@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from tests.unit.collector.batches import KEY, SECOND, START, process
 from tests.unit.collector.series import series_of, steps
 
-LOGS = Path(__file__).parents[2] / "fixtures" / "gctrace"
+LOGS = Path(__file__).parents[3] / "fixtures" / "gctrace"
 NEW = (
     "gc 7 @0.104s 3%: 0.021+0.57+0.004 ms clock, 0.16+0.33/0.9/0+0.03 ms cpu, 4->5->1 MB, 6 MB goal, 2 MB stacks, "
     "0 MB globals, 8 P (forced)"
