@@ -53,6 +53,7 @@ fuzz: setup ## Damage binaries and processes, send hostile messages, at random f
 	$(BIN)/python -m tests.fuzz.run $(FUZZ_SECONDS)
 	$(BIN)/python -m tests.fuzz.run_memory $(FUZZ_SECONDS)
 	$(BIN)/python -m tests.fuzz.run_grpc $(FUZZ_SECONDS)
+	$(BIN)/python -m tests.fuzz.run_dumps $(FUZZ_SECONDS)
 
 lint: setup ## Check style, types and the protocol
 	$(BIN)/ruff check .

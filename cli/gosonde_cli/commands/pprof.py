@@ -1,15 +1,15 @@
-"""`gosonde pprof`: hand the collector what pprof knows."""
+"""`gosonde pprof`: hand the collector what pprof knows, or look at it without one."""
 
 import sys
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Annotated
+from typing import IO, TYPE_CHECKING, Annotated, Final
 
 import typer
 from gosonde.collector_client import CollectorClient
-from gosonde_common.errors import InvalidInputError
+from gosonde_common.errors import InvalidInputError, UnsupportedError
 
-from gosonde_cli import rendering
+from gosonde_cli import dump_text, rendering
 from gosonde_cli.commands._asking import (
     DEFAULT_ADDRESS,
     Collector,
@@ -17,17 +17,17 @@ from gosonde_cli.commands._asking import (
     snapshot_line,
 )
 
-pprof = typer.Typer(no_args_is_help=True, help="Hand the collector profiles of pprof.")
+pprof = typer.Typer(no_args_is_help=True, help="Hand the collector profiles of pprof, or look at one.")
+
+if TYPE_CHECKING:
+    from gosonde_collector.analysis.dumps import DumpSummary
+
+READ_BYTES: Final = 1 << 20
 
 
 def register(app: typer.Typer) -> None:
     """Adds the command."""
     app.add_typer(pprof, name="pprof")
-
-
-@pprof.callback()
-def group() -> None:
-    """Keeps `push` a subcommand while it is the only one."""
 
 
 @pprof.command()
@@ -45,14 +45,61 @@ def push(
 
     The time of a profile is the one it holds (debug=0 does), else when FILE was last written.
     """
-    try:
-        source = nullcontext(sys.stdin.buffer) if str(file) == "-" else file.open("rb")
-    except OSError as error:
-        raise InvalidInputError(f"cannot read {file}: {error.strerror}") from error
-    with source as profile, CollectorClient(collector) as client:
+    with _opened(file) as profile, CollectorClient(collector) as client:
         taken = file.stat().st_mtime_ns if file.is_file() else 0
         pushed = client.push_snapshot(profile, host, pid, taken)
     if json:
         rendering.print_json(pushed)
     else:
         rendering.console().print(snapshot_line(pushed), markup=False)
+
+
+@pprof.command()
+def show(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The dump or profile; - reads standard input.")],
+    *,
+    json: Json = False,
+) -> None:
+    """Say what a goroutine dump shows: states, go statements, the oldest waits, causes and remedies.
+
+    Takes what a Go program printed as it died of SIGQUIT, a panic or a deadlock, goroutine profiles of any format, and
+    either of them as pasted, logged or cut off. Asks no collector and no agent.
+    """
+    dump = _summarized(file)
+    if json:
+        rendering.print_json(dump)
+        return
+    name = "standard input" if str(file) == "-" else file.name
+    for line in dump_text.summary(name, dump):
+        typer.echo(line)
+
+
+def _summarized(file: Path) -> "DumpSummary":
+    try:
+        from gosonde_collector.analysis.dumps import summarize  # noqa: PLC0415
+        from gosonde_collector.evidence.model import GoroutineProfile  # noqa: PLC0415
+        from gosonde_collector.evidence.parse import parse_profile  # noqa: PLC0415
+        from gosonde_collector.evidence.upload import ProfileUpload  # noqa: PLC0415
+    except ImportError as error:
+        raise UnsupportedError(
+            f"this needs the Python module {error.name}: pip install 'gosonde[collector]'"
+        ) from error
+    upload = ProfileUpload()
+    try:
+        with _opened(file) as source:
+            while piece := source.read(READ_BYTES):
+                upload.feed(piece)
+    except OSError as error:
+        raise InvalidInputError(f"cannot read {file}: {error.strerror}") from error
+    profile = parse_profile(upload.finish(), partial=True)
+    if not isinstance(profile, GoroutineProfile):
+        raise InvalidInputError(f"{file} is a {profile.kind} profile, which shows no goroutines: use go tool pprof")
+    return summarize(profile)
+
+
+def _opened(file: Path) -> AbstractContextManager[IO[bytes]]:
+    """Raises InvalidInputError when it cannot be read."""
+    try:
+        return nullcontext(sys.stdin.buffer) if str(file) == "-" else file.open("rb")
+    except OSError as error:
+        raise InvalidInputError(f"cannot read {file}: {error.strerror}") from error

@@ -25,8 +25,9 @@ C_PLACE: Final = re.compile(r"\s*(?:#011|\\t)?(?:\S.* )?pc=0x[0-9a-f]+.*")
 CREATED: Final = re.compile(r"\s*created by (?P<function>\S.*?)(?: in goroutine \d+)?")
 #: Lines that stand for frames that are not shown.
 IGNORED: Final = re.compile(r"\s*(?:\.\.\..*elided\.\.\.|goroutine running on other thread; stack unavailable)")
+EXIT: Final = "runtime.goexit"
 #: Functions that a stack without a go statement ends in.
-FIRST: Final = ("main.main", "runtime.main", "runtime.goexit")
+FIRST: Final = ("main.main", "runtime.main", EXIT)
 #: The size at which Go's own handler stops (runtime/pprof.writeGoroutineStacks).
 GO_CUTS_AT: Final = 64 << 20
 CUT_BY_GO: Final = (
@@ -142,7 +143,8 @@ class _Dump:
             self._keep(goroutine)
 
     def _keep(self, goroutine: _Open) -> None:
-        group = GoroutineGroup(1, tuple(goroutine.frames), goroutine.created_by, goroutine.state)
+        frames = tuple(_without_wrappers(goroutine.frames, goroutine.created_by))
+        group = GoroutineGroup(1, frames, goroutine.created_by, goroutine.state)
         self.goids.setdefault(group, []).append(goroutine.goid)
         self.waits[group] = max(self.waits.get(group, 0), 60 * goroutine.minutes)
 
@@ -159,6 +161,26 @@ class _Dump:
             self.problem = self.problem or error
             self._goroutine = None
         self._close()
+
+
+def _without_wrappers(frames: list[Frame], created_by: Frame | None) -> list[Frame]:
+    """The frames that pprof shows: a dying runtime may show runtime.goexit, and what the compiler wraps around calls.
+
+    The wrapper of `go f(x)` is `.gowrap1`, `·dwrap·1` up to Go 1.20, and in 1.21 `.func1` at the statement's own line.
+    """
+    dying = bool(frames) and frames[-1].function == EXIT
+    while dying and len(frames) > 1:
+        last = frames[-1]
+        name = last.function
+        wraps = ".gowrap" in name or "·dwrap·" in name or (".func" in name and _is_place(last, created_by))
+        if name != EXIT and not wraps:
+            break
+        frames = frames[:-1]
+    return frames
+
+
+def _is_place(frame: Frame, created_by: Frame | None) -> bool:
+    return created_by is not None and (frame.file, frame.line) == (created_by.file, created_by.line)
 
 
 def _called(line: str) -> str:

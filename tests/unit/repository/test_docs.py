@@ -18,6 +18,7 @@ from gosonde_agent.model.losses import LOSSES
 from gosonde_agent.trace import Trace
 from gosonde_cli import cli
 from gosonde_cli.commands import _gc_local, findings, trace
+from gosonde_collector.analysis import dumps
 from gosonde_collector.config import CollectorConfig
 from gosonde_common.errors import GosondeError
 from gosonde_common.serving import status_of
@@ -169,12 +170,15 @@ def json_keys(command: str) -> set[str]:
         "gc PID": lambda: keys_of(_gc_local.as_document(collected(), 1)),
         "findings": lambda: fields_of(collector_client.Finding) - {"details"},
         "pprof push": lambda: fields_of(collector_client.Pushed),
+        "pprof show": lambda: fields_of(dumps.DumpSummary) | fields_of(dumps.Creation) | fields_of(dumps.Wait),
     }
     keys: set[str] = documents[command]()
     return keys
 
 
-@pytest.mark.parametrize("command", ["trace", "processes", "sites", "gc", "parks", "gc PID", "findings", "pprof push"])
+@pytest.mark.parametrize(
+    "command", ["trace", "processes", "sites", "gc", "parks", "gc PID", "findings", "pprof push", "pprof show"]
+)
 def test_every_key_of_a_json_document_is_documented(command: str) -> None:
     keys = json_keys(command)
     assert len(keys) > 3
