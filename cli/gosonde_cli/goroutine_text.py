@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
+from gosonde_common.values.goroutines import MAIN_GOROUTINE
+
 from gosonde_cli.rendering import cell, duration
 
 if TYPE_CHECKING:
@@ -37,7 +39,9 @@ def grouped(goroutines: Iterable["Goroutine"]) -> Iterator[str]:
         yield from (f"#\t{cell(frame.function)}\t{cell(frame.file)}:{frame.line}" for frame in stack)
         if not stack:
             yield f"#\t{NO_STACK}"
-        if created_by.function:
+        if created_by == MAIN_GOROUTINE:
+            yield f"# {created_by.function}"
+        elif created_by.function:
             yield f"# created by {cell(created_by.function)}\t{cell(created_by.file)}:{created_by.line}"
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gosonde_common.errors import GosondeError
-from gosonde_common.values.goroutines import Location
+from gosonde_common.values.goroutines import Location, statement
 
 from gosonde_agent.golang import buildinfo
 from gosonde_agent.golang.dwarf import read_structures
@@ -77,11 +77,12 @@ class GoBinary:
     def go_statement(self, pc: int) -> Location:
         """Where the `go` statement is whose call of runtime.newproc returns to the link-time address `pc`.
 
-        All fields are empty when the address lies outside Go code, or when its description is damaged.
+        MAIN_GOROUTINE for the goroutine that has none. All fields are empty when the address lies outside Go code, or
+        when its description is damaged.
         """
         try:
             frames = self.pclntab.frames_of(pc - 1)
-            return frames[0] if frames else self.pclntab.location_of(pc - 1) or NOWHERE
+            return statement(frames[0] if frames else self.pclntab.location_of(pc - 1) or NOWHERE)
         except MalformedBinaryError:
             return NOWHERE
 

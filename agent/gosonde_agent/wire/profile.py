@@ -77,7 +77,7 @@ class _Writer:
     def add(self, key: _Key, goids: Sequence[int], stack_bytes: int) -> None:
         stack, status, wait_reason, created_by, age, waits_for = key
         sample = self.profile.sample.add(value=[len(goids)], location_id=[self._location(frame) for frame in stack])
-        site = f"{created_by.function} {created_by.file}:{created_by.line}" if created_by.function else ""
+        site = f"{created_by.function} {created_by.file}:{created_by.line}" if created_by.file else ""
         texts = (
             (STATE, status),
             (WAIT_REASON, wait_reason),

@@ -31,6 +31,6 @@ def sites(*, json: Json = False, collector: Collector = DEFAULT_ADDRESS, host: H
 
 
 def _cells(row: SiteRow) -> tuple[object, ...]:
-    place = f"{row.file}:{row.line}" if row.file else "?"
+    place = f"{row.file}:{row.line}" if row.file else "-" if row.function else "?"
     process = row.process
     return (row.live, row.created, row.exited, row.function or "?", place, row.host, str(process.pid), process.exe)

@@ -151,7 +151,8 @@ def _render(document: dict[str, Any]) -> None:
     table.add_column("at", overflow="fold")
     for site in document["sites"]:
         numbers = (f"{site[key]:,}" for key in ("baseline", "created", "exited", "live"))
-        table.add_row(*numbers, escape(site["function"] or "?"), escape(f"{site['file']}:{site['line']}"))
+        place = f"{site['file']}:{site['line']}" if site["file"] else "-"
+        table.add_row(*numbers, escape(site["function"] or "?"), escape(place))
     console.print(table)
     longest = max((pause["duration_ns"] for pause in gc["pauses"]), default=0)
     console.print(

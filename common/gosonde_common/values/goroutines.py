@@ -12,6 +12,16 @@ class Location:
     line: int
 
 
+#: What stands in place of a `go` statement for the goroutine that has none: assembly calls runtime.newproc for it.
+MAIN_GOROUTINE = Location("main goroutine", "", 0)
+_STARTS_MAIN = frozenset({"runtime.newproc", "runtime.rt0_go"})
+
+
+def statement(found: Location) -> Location:
+    """The `go` statement at a place, or MAIN_GOROUTINE."""
+    return MAIN_GOROUTINE if found.function in _STARTS_MAIN else found
+
+
 @dataclass(frozen=True, slots=True)
 class Goroutine:
     """One goroutine, as it was when it was read.

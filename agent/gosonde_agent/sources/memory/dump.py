@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
-from gosonde_common.values.goroutines import Goroutine, Location
+from gosonde_common.values.goroutines import Goroutine, Location, statement
 
 from gosonde_agent.golang.bounded import BoundedCache
 from gosonde_agent.golang.pclntab import Pclntab
@@ -121,7 +121,7 @@ class Describer:
 
     def _place(self, gopc: int) -> Location:
         try:
-            return self._pclntab.location_of(gopc - 1) or NOWHERE if gopc else NOWHERE
+            return statement(self._pclntab.location_of(gopc - 1) or NOWHERE) if gopc else NOWHERE
         except MalformedBinaryError:
             return NOWHERE
 
