@@ -70,7 +70,7 @@ class Routine:
         while True:
             try:
                 await self._worker.run(self._expire)
-                await self._worker.run(self._shrink)
+                await self._worker.run(self.shrink)
             except (StoreError, DiskFullError) as error:
                 log.error("old rows could not be deleted", reason=str(error))  # noqa: TRY400 - as above
             await asyncio.sleep(EXPIRE_SECONDS)
@@ -81,7 +81,7 @@ class Routine:
         self._analyst.forget(before)
         self._telemetry.expired.inc()
 
-    def _shrink(self) -> None:
+    def shrink(self) -> None:
         """Keeps less and less of the past until the store is small enough."""
         most = self.config.retention_mb * MIB
         share = 1.0

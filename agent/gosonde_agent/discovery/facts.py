@@ -5,6 +5,8 @@ import pwd
 import re
 from pathlib import Path
 
+#: Where the kernel tells of processes.
+PROC = Path("/proc")
 #: What a process says of itself, in its environment when it was started: NAME=VALUE, apart by commas.
 LABELS_VARIABLE = b"GOSONDE_LABELS="
 #: Nothing longer is read from a process's own files.
@@ -53,7 +55,7 @@ def _cgroup(pid: int) -> str:
 
 def _read(pid: int, name: str) -> bytes:
     try:
-        with Path(f"/proc/{pid}/{name}").open("rb") as file:
+        with (PROC / str(pid) / name).open("rb") as file:
             return file.read(MAX_BYTES)
     except OSError:
         return b""

@@ -59,7 +59,7 @@ class Check:
 
 def checks() -> tuple[Check, ...]:
     """Everything that the agent needs or profits from, in the order in which to repair it."""
-    return tuple(check() for check in _CHECKS)
+    return tuple(check() for check in CHECKS)
 
 
 def ready(found: Sequence[Check]) -> bool:
@@ -204,7 +204,7 @@ def _sysctl(name: str) -> str:
         return "absent"
 
 
-_CHECKS: tuple[Callable[[], Check], ...] = (
+CHECKS: tuple[Callable[[], Check], ...] = (
     _architecture,
     _kernel,
     _capabilities,

@@ -5,7 +5,7 @@ paid little for a while.
 """
 
 import time
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 
 from gosonde_common.clock import steady_unix_nano
@@ -95,8 +95,9 @@ def least_allowed_ns(seconds: float) -> float:
 class Governor:
     """Decides; whoever asks makes the steps."""
 
-    def __init__(self, budget: Budget, meter: Meter) -> None:
+    def __init__(self, budget: Budget, meter: Meter, clock: Callable[[], float] = time.monotonic) -> None:
         self.budget = budget
+        self._clock = clock
         self._meter = meter
         self._states: dict[int, _State] = {}
 
@@ -111,9 +112,9 @@ class Governor:
         found = [(process, self._load(process, steady)) for process in processes]
         loads = [load for _, load in found if load is not None]
         unknown = [process for process, load in found if load is None]
-        state = self._states.setdefault(number, _State(time.monotonic()))
+        state = self._states.setdefault(number, _State(self._clock()))
         if loads:
-            state.known_at = time.monotonic()
+            state.known_at = self._clock()
         lasting = [load for load in loads if load.lasts]
         dearest = _worst(lasting) if lasting else None
         if dearest and (lower := dearest.fits(1.0)) in ORDER[: ORDER.index(level)]:
@@ -127,7 +128,7 @@ class Governor:
     def _higher(self, level: Level, loads: Sequence[Load], state: _State) -> Decision | None:
         """The step up that would cost little, or is a try where it is never known what anything costs."""
         if not loads:
-            is_try = level is Level.MEMORY and time.monotonic() - state.known_at >= MOST_UP_SECONDS
+            is_try = level is Level.MEMORY and self._clock() - state.known_at >= MOST_UP_SECONDS
             return Decision(Level.CREATION, Reason.RECOVERED, 0) if is_try else None
         worst = _worst(loads)
         higher = worst.fits(UP_SHARE)
@@ -142,7 +143,7 @@ class Governor:
         self._states = {number: state for number, state in self._states.items() if number in numbers}
 
     def _down(self, state: _State, decision: Decision) -> Decision:
-        now = time.monotonic()
+        now = self._clock()
         if now - state.stepped_up < state.patience:
             state.patience = min(2 * state.patience, MOST_UP_SECONDS)
         elif now - state.stepped_up > 4 * state.patience:
@@ -151,7 +152,7 @@ class Governor:
         return decision
 
     def _up(self, state: _State, decision: Decision) -> Decision | None:
-        now = time.monotonic()
+        now = self._clock()
         state.calm_since = state.calm_since or now
         if now - state.calm_since < state.patience:
             return None

@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
-import grpc
 import grpc.aio
 from gosonde_common.errors import InvalidInputError, UnavailableError
 from gosonde_common.values.observation import Site

@@ -75,7 +75,8 @@ class Journal:
         self._boot_id = boot_id
         self._limits = limits
         self._losses = {EVENTS_DROPPED: 0, PROCESSES_DROPPED: 0}
-        self._file = JournalFile(path)
+        #: The file itself, of which a test takes the space away.
+        self.file = JournalFile(path)
         #: Segments that were dropped whole since the start.
         self.dropped_segments = 0
         self._bytes = self._stored_bytes()
@@ -95,20 +96,20 @@ class Journal:
 
     def begin(self, agent_epoch: str, host: str) -> tuple[Run, PreviousEnd, list[Run]]:
         """A new run, how the one before ended, and the runs that left segments behind, the oldest first."""
-        with self._file.transaction():
+        with self.file.transaction():
             end = self._previous_end()
-            self._file.rows("DELETE FROM runs WHERE run NOT IN (SELECT run FROM segments)")
-            self._file.rows("UPDATE runs SET resumed = resumed + 1")
-            left = self._file.rows("SELECT run, agent_epoch, host, resumed FROM runs ORDER BY run")
-            self._file.rows(
+            self.file.rows("DELETE FROM runs WHERE run NOT IN (SELECT run FROM segments)")
+            self.file.rows("UPDATE runs SET resumed = resumed + 1")
+            left = self.file.rows("SELECT run, agent_epoch, host, resumed FROM runs ORDER BY run")
+            self.file.rows(
                 "INSERT INTO runs (agent_epoch, boot_id, host) VALUES (?, ?, ?)", agent_epoch, self._boot_id, host
             )
-            ((number,),) = self._file.rows("SELECT max(run) FROM runs")
+            ((number,),) = self.file.rows("SELECT max(run) FROM runs")
         return Run(number, agent_epoch, host, 0), end, [Run(*row) for row in left]
 
     def stop(self, run: Run) -> None:
         """The run ends in order."""
-        self._file.rows("UPDATE runs SET stopped = 1 WHERE run = ?", run.number)
+        self.file.rows("UPDATE runs SET stopped = 1 WHERE run = ?", run.number)
 
     def append(self, run: Run, segment: Observation) -> int:
         """Stores a segment behind all others and returns its id.
@@ -117,7 +118,7 @@ class Journal:
             ValueError: As `wire.encoding.encode`.
         """
         content = pack(segment)
-        ((identifier,),) = self._file.rows(
+        ((identifier,),) = self.file.rows(
             "INSERT INTO segments (run, stored_boottime_ns, size, content) VALUES (?, ?, ?, ?) RETURNING id",
             *(run.number, _boottime_ns(), len(content), content),
         )
@@ -128,7 +129,7 @@ class Journal:
 
     def next(self, run: Run, after: int) -> tuple[int, Observation] | None:
         """The oldest segment of the run behind the id `after`."""
-        for (identifier,) in self._file.rows(
+        for (identifier,) in self.file.rows(
             "SELECT id FROM segments WHERE run = ? AND id > ? ORDER BY id LIMIT 1", run.number, after
         ):
             return int(identifier), self._segment(identifier)
@@ -136,7 +137,7 @@ class Journal:
 
     def has(self, run: Run, after: int) -> bool:
         """Whether the run has a segment behind the id."""
-        return bool(self._file.rows("SELECT 1 FROM segments WHERE run = ? AND id > ? LIMIT 1", run.number, after))
+        return bool(self.file.rows("SELECT 1 FROM segments WHERE run = ? AND id > ? LIMIT 1", run.number, after))
 
     def acknowledge(self, run: Run, up_to: int) -> None:
         """Every segment of the run up to this id is stored elsewhere."""
@@ -144,10 +145,10 @@ class Journal:
 
     def close(self) -> None:
         """Closes the file."""
-        self._file.close()
+        self.file.close()
 
     def _previous_end(self) -> PreviousEnd:
-        for boot_id, stopped in self._file.rows("SELECT boot_id, stopped FROM runs ORDER BY run DESC LIMIT 1"):
+        for boot_id, stopped in self.file.rows("SELECT boot_id, stopped FROM runs ORDER BY run DESC LIMIT 1"):
             if stopped:
                 return PreviousEnd.STOPPED
             return PreviousEnd.KILLED if boot_id == self._boot_id else PreviousEnd.REBOOTED
@@ -168,7 +169,7 @@ class Journal:
 
     def _join_some(self) -> bool:
         """Joins the next neighbours of the older half, a few; false when the half is done and begins anew."""
-        rows = self._file.rows("SELECT id, run FROM segments ORDER BY id")
+        rows = self.file.rows("SELECT id, run FROM segments ORDER BY id")
         older = [row for row in rows[: max(2, len(rows) // 2)] if row[0] > self._joined_up_to]
         pairs = [(a[0], b[0]) for a, b in zip(older[::2], older[1::2], strict=False) if a[1] == b[1]]
         for first, second in pairs[:JOINS_PER_APPEND]:
@@ -178,7 +179,7 @@ class Journal:
 
     def _join(self, first: int, second: int) -> None:
         joined = segments.merged(self._segment(first), self._segment(second))
-        with self._file.transaction():
+        with self.file.transaction():
             self._replace(second, joined)
             self._delete("id = ?", first)
 
@@ -188,7 +189,7 @@ class Journal:
         The age is that of the machine's uptime, which no change of the wall clock moves.
         """
         oldest = _boottime_ns() - int(self._limits.age_seconds * 1e9)
-        for identifier, number, content in self._file.rows(
+        for identifier, number, content in self.file.rows(
             "SELECT id, run, content FROM segments JOIN runs USING (run) "
             "WHERE CASE WHEN boot_id = ? THEN stored_boottime_ns ELSE 0 END < ?",
             *(self._boot_id, oldest),
@@ -201,7 +202,7 @@ class Journal:
 
     def _drop_oldest(self, present: Run) -> None:
         """The oldest events; when there are none, the oldest segment. Of what runs, the spool still has the totals."""
-        rows = self._file.rows("SELECT id, run FROM segments ORDER BY id")
+        rows = self.file.rows("SELECT id, run FROM segments ORDER BY id")
         for identifier, _ in rows:
             if self._drop_events(identifier, self._segment(identifier)):
                 return
@@ -226,7 +227,7 @@ class Journal:
     def _segment(self, identifier: int) -> Observation:
         if identifier == self._newest[0]:
             return self._newest[1]
-        ((content,),) = self._file.rows("SELECT content FROM segments WHERE id = ?", identifier)
+        ((content,),) = self.file.rows("SELECT content FROM segments WHERE id = ?", identifier)
         return self._unpacked(content)
 
     def _unpacked(self, content: bytes) -> Observation:
@@ -241,15 +242,15 @@ class Journal:
     def _replace(self, identifier: int, segment: Observation) -> None:
         self._newest = 0, segment
         content = pack(segment)
-        self._file.rows("UPDATE segments SET size = ?, content = ? WHERE id = ?", len(content), content, identifier)
+        self.file.rows("UPDATE segments SET size = ?, content = ? WHERE id = ?", len(content), content, identifier)
         self._bytes = self._stored_bytes()
 
     def _delete(self, condition: str, *values: object) -> None:
-        deleted = self._file.rows(f"DELETE FROM segments WHERE {condition} RETURNING size", *values)  # noqa: S608
+        deleted = self.file.rows(f"DELETE FROM segments WHERE {condition} RETURNING size", *values)  # noqa: S608
         self._bytes -= sum(size for (size,) in deleted)
 
     def _stored_bytes(self) -> int:
-        ((size,),) = self._file.rows("SELECT coalesce(sum(size), 0) FROM segments")
+        ((size,),) = self.file.rows("SELECT coalesce(sum(size), 0) FROM segments")
         return int(size)
 
 

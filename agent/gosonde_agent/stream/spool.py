@@ -141,6 +141,11 @@ class Spool:
         self._seldom = Seldom()
 
     @property
+    def held_rows(self) -> int:
+        """Rows of newest totals that are kept of what runs."""
+        return sum(held.rows for held in self._held.values())
+
+    @property
     def fresh(self) -> bool:
         """See Backlog."""
         return self._state_due or self._unwritten is not None or self._has_segment()

@@ -95,7 +95,8 @@ class Uplink:
         self._progress = Progress()
         self._wake = asyncio.Event()
         self._stopping = asyncio.Event()
-        self._failures = 0
+        #: Attempts to reach a collector that failed since the last that did not.
+        self.failures = 0
         self._turn = 0
         self._connected = False
         self._error = ""
@@ -130,6 +131,11 @@ class Uplink:
     def cpu_seconds(self) -> float:
         """What making messages of this run has taken of the event loop's thread."""
         return self._progress.cpu_seconds
+
+    @property
+    def held_rows(self) -> int:
+        """Rows of newest totals that are kept of what runs, to be given again."""
+        return self._spool.held_rows
 
     @property
     def settled(self) -> bool:
@@ -238,9 +244,9 @@ class Uplink:
 
     async def _back_off(self, lasted_seconds: float) -> None:
         """Turns to the next collector; waits when each had its turn, longer from round to round."""
-        self._failures = 1 if lasted_seconds > self._patience.last_backoff_seconds else self._failures + 1
+        self.failures = 1 if lasted_seconds > self._patience.last_backoff_seconds else self.failures + 1
         self._turn += 1
-        rounds, rest = divmod(self._failures, len(self._collectors))
+        rounds, rest = divmod(self.failures, len(self._collectors))
         if rest:
             return
         longest = min(

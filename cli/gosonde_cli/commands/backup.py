@@ -7,7 +7,7 @@ import typer
 from gosonde.collector_client import CollectorClient
 from gosonde_common.errors import UsageError
 
-from gosonde_cli.commands._asking import DEFAULT_ADDRESS, Collector
+from gosonde_cli.commands.asking import DEFAULT_ADDRESS, Collector
 
 
 def register(app: typer.Typer) -> None:

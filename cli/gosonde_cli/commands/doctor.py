@@ -10,7 +10,7 @@ from gosonde_agent.host import checks
 from rich.console import Console
 from rich.table import Table
 
-from gosonde_cli.commands._path_check import steps
+from gosonde_cli.commands.path_check import steps
 
 STYLES = {checks.Status.OK: "green", checks.Status.DEGRADED: "yellow", checks.Status.MISSING: "red"}
 

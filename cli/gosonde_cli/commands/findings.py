@@ -13,7 +13,7 @@ from rich.text import Text
 
 from gosonde_cli import rendering
 from gosonde_cli.chart import chart
-from gosonde_cli.commands._asking import (
+from gosonde_cli.commands.asking import (
     DEFAULT_ADDRESS,
     Collector,
     Host,

@@ -7,8 +7,8 @@ from gosonde.collector_client import CollectorClient, GcRow, Pause
 from gosonde_common.errors import UsageError
 
 from gosonde_cli import rendering
-from gosonde_cli.commands import _gc_local
-from gosonde_cli.commands._asking import (
+from gosonde_cli.commands import gc_local
+from gosonde_cli.commands.asking import (
     DEFAULT_ADDRESS,
     Collector,
     Host,
@@ -47,7 +47,7 @@ def gc(
     if follow and not here:
         raise UsageError("--follow needs a PID: it reads a process on this host")
     if here:
-        _gc_local.follow(here, json=json) if follow else _gc_local.show(here, limit, json=json)
+        gc_local.follow(here, json=json) if follow else gc_local.show(here, limit, json=json)
         return
     with CollectorClient(collector) as client:
         rows = client.gc(host, pid, limit)

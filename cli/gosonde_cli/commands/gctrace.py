@@ -11,7 +11,7 @@ from gosonde.findings_client import FindingsClient, PushedTrace
 from gosonde_common.errors import InvalidInputError
 
 from gosonde_cli import rendering
-from gosonde_cli.commands._asking import DEFAULT_ADDRESS, Collector, Json
+from gosonde_cli.commands.asking import DEFAULT_ADDRESS, Collector, Json
 from gosonde_cli.following import arriving, followed, pieces
 
 gctrace = typer.Typer(no_args_is_help=True, help="Hand the collector logs of programs that run with GODEBUG=gctrace=1.")

@@ -6,7 +6,7 @@ import typer
 from gosonde.collector_client import CollectorClient, ParkRow
 
 from gosonde_cli import rendering
-from gosonde_cli.commands._asking import (
+from gosonde_cli.commands.asking import (
     DEFAULT_ADDRESS,
     Collector,
     Host,

@@ -10,7 +10,7 @@ from gosonde.collector_client import CollectorClient
 from gosonde_common.errors import InvalidInputError, UnsupportedError
 
 from gosonde_cli import dump_text, rendering
-from gosonde_cli.commands._asking import (
+from gosonde_cli.commands.asking import (
     DEFAULT_ADDRESS,
     Collector,
     Json,

@@ -7,7 +7,7 @@ from gosonde.collector_client import SNAPSHOT_KINDS, CollectorClient
 from gosonde_common.errors import UsageError
 
 from gosonde_cli import rendering
-from gosonde_cli.commands._asking import (
+from gosonde_cli.commands.asking import (
     DEFAULT_ADDRESS,
     Collector,
     Json,

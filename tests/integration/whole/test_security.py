@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-import grpc.aio
 import pytest
 from gosonde_agent.host.identity import Identity
 from gosonde_agent.stream.journal import Journal

@@ -47,7 +47,7 @@ def test_a_store_that_is_too_large_lets_go_of_the_oldest_details_and_of_no_total
         telemetry,
         asker=SnapshotAsker(SnapshotRequests(store, Worker("unused"), telemetry), telemetry),
     )
-    routine._shrink()
+    routine.shrink()
     assert store.size() <= 64 << 20
     assert sum(total.created for total in store.sites(ProcessFilter())) == int(newest.sum())
     store.close()

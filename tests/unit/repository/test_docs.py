@@ -17,7 +17,7 @@ from gosonde_agent.host import checks
 from gosonde_agent.model.losses import LOSSES
 from gosonde_agent.trace import Trace
 from gosonde_cli import cli
-from gosonde_cli.commands import _gc_local, findings, trace
+from gosonde_cli.commands import findings, gc_local, trace
 from gosonde_collector.analysis import dumps
 from gosonde_collector.config import CollectorConfig
 from gosonde_common.errors import GosondeError
@@ -167,7 +167,7 @@ def json_keys(command: str) -> set[str]:
         "sites": lambda: fields_of(collector_client.SiteRow),
         "gc": lambda: fields_of(collector_client.GcRow),
         "parks": lambda: fields_of(collector_client.ParkRow),
-        "gc PID": lambda: keys_of(_gc_local.as_document(collected(), 1)),
+        "gc PID": lambda: keys_of(gc_local.as_document(collected(), 1)),
         "findings": lambda: fields_of(collector_client.Finding) - {"details"},
         "pprof push": lambda: fields_of(collector_client.Pushed),
         "pprof show": lambda: fields_of(dumps.DumpSummary) | fields_of(dumps.Creation) | fields_of(dumps.Wait),
@@ -193,7 +193,7 @@ def test_the_keys_of_findings_are_those_of_the_command() -> None:
 
 def test_everything_that_doctor_says_is_documented() -> None:
     text = (DOCS / "doctor.md").read_text()
-    names = {function.__name__.removeprefix("_") for function in checks._CHECKS}
+    names = {function.__name__.removeprefix("_") for function in checks.CHECKS}
     keys = {field.name for field in dataclasses.fields(checks.Check)}
     assert first_cells(text) == names | keys
     assert {"ready", "checks"} | {status.value for status in checks.Status} <= code_words(text)

@@ -44,9 +44,11 @@ def test_labels_come_from_the_environment_that_a_process_was_started_with(labell
     ],
 )
 def test_units_and_containers_come_from_the_control_group(
-    cgroup: str, units: set[str] | None, containers: set[str], monkeypatch: pytest.MonkeyPatch
+    cgroup: str, units: set[str] | None, containers: set[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(facts, "_read", lambda _pid, _name: cgroup.encode())
+    (tmp_path / "1").mkdir()
+    (tmp_path / "1" / "cgroup").write_text(cgroup)
+    monkeypatch.setattr(facts, "PROC", tmp_path)
     assert units is None or facts.units(1) == units
     assert facts.containers(1) == containers
 

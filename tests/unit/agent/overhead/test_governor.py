@@ -30,16 +30,26 @@ class Charged(Meter):
         self._accounts[IMAGE] = Account(0, PRICES, max(PRICES), deque(samples))
 
 
+class Clock:
+    """Stands still until it is told to go on."""
+
+    def __init__(self) -> None:
+        self.now = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
 def decided(level: Level, hits: Hits, cpu_ns: int = SECOND, steady: Container[Image] = ()) -> Level | None:
     """The level that a process steps to when it has so many hits in a second and may pay 3 % for them."""
     key = ProcessKey("", 1, 0, 1)
     process = GoProcess(IMAGE, None, Process(key, "", "", "", 0, 0, counted_from_start=True, level=level))
     process.carry = Carry((0, 0))
     process.carry.creations_per_second = 0.0
-    governor = Governor(Budget(0.03), Charged(hits, cpu_ns))
+    clock = Clock()
+    governor = Governor(Budget(0.03), Charged(hits, cpu_ns), clock)
     governor.decide(1, level, [process], steady)
-    for state in governor._states.values():
-        state.calm_since = -UP_SECONDS if state.calm_since else None
+    clock.now += UP_SECONDS
     decision = governor.decide(1, level, [process], steady)
     return decision.level if decision else None
 
@@ -81,10 +91,10 @@ def decided_beside(unknown_for: float) -> Level | None:
         processes.append(GoProcess(Image(pid, 0, 1), None, description))
     processes[0].carry = Carry((0, 0))
     processes[0].carry.creations_per_second = 0.0
-    governor = Governor(Budget(0.03), Charged(Hits(), SECOND))
+    clock = Clock()
+    governor = Governor(Budget(0.03), Charged(Hits(), SECOND), clock)
     governor.decide(1, Level.MEMORY, processes, ())
-    for state in governor._states.values():
-        state.calm_since = -UP_SECONDS if state.calm_since else None
+    clock.now += UP_SECONDS
     decision = governor.decide(1, Level.MEMORY, processes, ())
     return decision.level if decision else None
 
@@ -101,14 +111,12 @@ def test_a_process_of_which_nothing_is_known_yet_holds_up_the_others_but_not_for
 def test_where_memory_tells_nothing_a_step_up_is_tried_after_a_long_time() -> None:
     description = Process(ProcessKey("", 1, 0, 1), "", "", "", 0, 0, counted_from_start=True, level=Level.MEMORY)
     process = GoProcess(IMAGE, None, description)
-    governor = Governor(Budget(0.03), Charged(Hits(), SECOND))
+    clock = Clock()
+    governor = Governor(Budget(0.03), Charged(Hits(), SECOND), clock)
     assert governor.decide(1, Level.MEMORY, [process], ()) is None
-    for state in governor._states.values():
-        state.known_at = -MOST_UP_SECONDS
+    clock.now += MOST_UP_SECONDS
     assert governor.decide(1, Level.MEMORY, [process], ()) is None
-    for state in governor._states.values():
-        assert state.calm_since
-        state.calm_since = -UP_SECONDS
+    clock.now += UP_SECONDS
     decision = governor.decide(1, Level.MEMORY, [process], ())
     assert decision is not None
     assert decision.level is Level.CREATION

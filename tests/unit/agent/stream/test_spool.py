@@ -253,7 +253,7 @@ def test_what_a_former_run_left_is_given_under_its_own_epoch(tmp_path: Path) -> 
     (piece,) = all_taken(leftover)
     assert (piece.site_counts, piece.pauses) == ((count(ONE, 1, 7),), (pause(ONE, 1),))
     assert not leftover.settled
-    leftover.acknowledge(leftover._taken)
+    leftover.acknowledge(leftover.take(ALL)[0])
     assert leftover.settled
     journal.close()
     assert Journal("boot", path).begin("third", "host")[2] == []
@@ -319,7 +319,7 @@ def test_what_the_disk_does_not_take_is_kept_in_memory_and_given(tmp_path: Path)
     journal = Journal("boot", tmp_path / FILE_NAME)
     spool = Spool(journal, journal.begin("first", "host")[0])
     spool.offer(observed(ONE, taken=1, site_counts=(count(ONE, 1, 1),), pauses=(pause(ONE, 0),)))
-    journal._file.rows("PRAGMA max_page_count = 1")
+    journal.file.rows("PRAGMA max_page_count = 1")
     big = tuple(count(ONE, pc, pc) for pc in range(5000))
     spool.offer(observed(ONE, taken=2, site_counts=big, pauses=(pause(ONE, 1),)))
     spool.offer(observed(ONE, taken=3, site_counts=(count(ONE, 1, 9),), pauses=(pause(ONE, 2),)))
@@ -329,12 +329,12 @@ def test_what_the_disk_does_not_take_is_kept_in_memory_and_given(tmp_path: Path)
     assert newest(first)[ONE.key, 1].created == 9
     spool.rewind()
     assert events_of(all_taken(spool)) == [0, 1, 2]
-    journal._file.rows("PRAGMA max_page_count = 100000")
+    journal.file.rows("PRAGMA max_page_count = 100000")
     spool.rewind()
     spool.offer(observed(ONE, taken=4, pauses=(pause(ONE, 3),)))
     pieces = all_taken(spool)
     assert events_of(pieces) == [0, 1, 2, 3]
-    spool.acknowledge(spool._ticket)
+    spool.acknowledge(spool.take(ALL)[0])
     assert spool.settled
 
 

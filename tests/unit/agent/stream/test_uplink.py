@@ -105,7 +105,7 @@ async def test_with_no_collector_it_holds_nothing_and_ends_at_once() -> None:
         uplink.offer(observed(ONE, pauses=(pause(ONE, 0),)))
         await asyncio.sleep(0.05)
     assert uplink.status().collector == ""
-    assert uplink._spool.settled
+    assert uplink.settled
 
 
 async def test_a_collector_that_appears_later_gets_everything() -> None:
@@ -205,14 +205,13 @@ async def test_a_collector_that_never_acknowledges_costs_a_bounded_amount() -> N
             )
             if step % 100 == 0:
                 await asyncio.sleep(0.005)
-        (held,) = uplink._spool._held.values()
-        assert held.rows == 11
+        assert uplink.held_rows == 11
         assert journal.size <= 5_000
         dropped = uplink.losses()[EVENTS_DROPPED]
         assert dropped > 0
         collector.acknowledging.set()
         await acknowledged(uplink)
-        await eventually(lambda: uplink._spool.settled)
+        await eventually(lambda: uplink.settled)
     expected = {(ONE.key, pc): (1990 + pc, 0) for pc in range(10)}
     assert collector.totals == expected
     assert {pause(ONE, step) for step in range(dropped, 2000)} <= collector.events
@@ -238,7 +237,7 @@ async def test_what_a_killed_agent_left_is_delivered_first_under_its_own_epoch(t
     assert collector.events == {pause(ONE, 0)}
     journal.close()
     again = Journal("boot", tmp_path / FILE_NAME)
-    assert uplink_to(address, journal=again)._left == []
+    assert uplink_to(address, journal=again).settled
     again.close()
 
 
@@ -369,7 +368,7 @@ async def test_an_acknowledgement_of_what_was_never_sent_ends_the_stream() -> No
         uplink.offer(observed(ONE, pauses=(pause(ONE, 0),)))
         await eventually(lambda: "acknowledged batch 101, but only 1 were sent" in uplink.status().error)
         assert uplink.status().acknowledged_sequence == 0
-        assert not uplink._spool.settled
+        assert not uplink.settled
 
 
 async def answer_as_a_web_server(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -393,7 +392,7 @@ async def test_the_same_failure_is_logged_once_a_minute_and_not_at_each_try() ->
     with capture_logs() as logs:
         async with running(uplink := uplink_to(f"127.0.0.1:{free_port()}")):
             uplink.offer(observed(ONE))
-            await eventually(lambda: uplink._failures > 5)
+            await eventually(lambda: uplink.failures > 5)
     assert len([entry for entry in logs if "no connection" in entry["event"]]) == 1
 
 
