@@ -168,6 +168,7 @@ class Finding:
     details: dict[str, str]
     pattern: str = ""
     restarts: int = 0
+    analysis_age_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

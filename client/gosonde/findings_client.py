@@ -1,7 +1,7 @@
 """Asks a collector about one finding, watches all of them, and hands it gctrace logs."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gosonde_pb.v1 import collector_pb2
 
@@ -62,6 +62,15 @@ class Contention:
 
 
 @dataclass(frozen=True, slots=True)
+class Listing:
+    """Findings, how long ago they were judged (None: the collector does not say), and whether that is too long ago."""
+
+    findings: tuple[Finding, ...]
+    analysis_age_ns: int | None
+    is_stale: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Explanation:
     """A finding with its evidence. docs/json.md says more."""
 
@@ -82,6 +91,8 @@ class Explanation:
     stacks: tuple[Stack, ...]
     clock_offset_ns: int
     contentions: tuple[Contention, ...]
+    analysis_age_ns: int | None
+    analysis_is_stale: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +109,14 @@ class PushedTrace:
 
 class FindingsClient(CollectorClient):
     """Every method raises GosondeError."""
+
+    def listing(self, host: str = "", pid: int = 0) -> Listing:
+        """What `findings` gives, and how old it is."""
+        request = collector_pb2.ListFindingsRequest(filter=collector_pb2.ProcessFilter(host=host, pid=pid))
+        answer = self._call(self._stub.ListFindings, request)
+        age_ns = _age(answer)
+        found = (replace(finding_of(finding), analysis_age_ns=age_ns) for finding in answer.findings)
+        return Listing(tuple(found), age_ns, answer.analysis_is_stale)
 
     def explain(self, finding_id: str) -> Explanation:
         """Raises NotFoundError when there is no such finding."""
@@ -124,7 +143,7 @@ class FindingsClient(CollectorClient):
 
 
 def _explanation(answer: collector_pb2.ExplainFindingResponse) -> Explanation:
-    finding = finding_of(answer.finding)
+    finding = replace(finding_of(answer.finding), analysis_age_ns=_age(answer))
     return Explanation(
         finding,
         answer.cause_reason,
@@ -143,7 +162,13 @@ def _explanation(answer: collector_pb2.ExplainFindingResponse) -> Explanation:
         tuple(Stack(stack.goroutines, _frames(stack.frames)) for stack in answer.stacks),
         answer.clock_offset_ns,
         tuple(Contention(row.kind, row.taken_unix_nano, row.waits, row.delay_ns) for row in answer.contentions),
+        _age(answer),
+        answer.analysis_is_stale,
     )
+
+
+def _age(answer: collector_pb2.ListFindingsResponse | collector_pb2.ExplainFindingResponse) -> int | None:
+    return answer.analysis_age_ns if answer.HasField("analysis_age_ns") else None
 
 
 def _frames(frames: Iterable[collector_pb2.Frame]) -> tuple[StackFrame, ...]:

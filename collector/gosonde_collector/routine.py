@@ -18,8 +18,10 @@ log = structlog.get_logger(__name__)
 
 #: Time between two clean-ups, in seconds.
 EXPIRE_SECONDS = 600.0
-#: Analysis may take no more than one part in this many of the store's time.
+#: Analysis rests for this many times what it took, so that the store is there for others too; but no longer than the
+#: other, in seconds: a round that took long because the host stood still says nothing of the next.
 ANALYSIS_SHARE = 5.0
+LONGEST_REST_SECONDS = 60.0
 HOUR_NS = 3_600_000_000_000
 MIB = 1 << 20
 #: A store that is too large keeps this part of the time that it kept, again and again, and never less than the other.
@@ -56,8 +58,13 @@ class Routine:
                 self._asker.ask(await self._worker.run(self._analyse))
             except (StoreError, DiskFullError) as error:
                 log.error("analysis failed", reason=str(error))  # noqa: TRY400 - the reason says it all
-            took = time.monotonic() - began
-            await asyncio.sleep(max(self.config.analysis_interval_seconds, ANALYSIS_SHARE * took))
+            await asyncio.sleep(self._rest_seconds(time.monotonic() - began))
+
+    def _rest_seconds(self, took: float) -> float:
+        """How long to rest after a round that took so many seconds."""
+        rest = max(self.config.analysis_interval_seconds, min(ANALYSIS_SHARE * took, LONGEST_REST_SECONDS))
+        self._analyst.freshness.rest_seconds = rest
+        return rest
 
     def _analyse(self) -> list[Due]:
         """Judges, and says of which processes snapshots are due."""

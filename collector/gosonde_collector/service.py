@@ -59,6 +59,11 @@ def run(config: CollectorConfig, reload: Reload) -> None:
         asyncio.run(_serve(config, reload, store))
 
 
+def unready(store: Store, analyst: Analyst) -> list[str]:
+    """Why the collector cannot do all of its work now; empty when it can."""
+    return [reason for reason in (store.room(), analyst.freshness.reason()) if reason]
+
+
 def _min_free_bytes(config: CollectorConfig) -> int:
     return int(config.min_free_mb * (1 << 20))
 
@@ -86,7 +91,7 @@ async def _serve(config: CollectorConfig, reload: Reload, store: Store) -> None:
         servicer = await stack.enter_async_context(_listening(config, ingest, query, access, telemetry))
         await stack.enter_async_context(_running(_watch_room(store, servicer), stopping))
         if config.http:
-            http = MetricsServer(config.http, telemetry.registry, lambda: [reason] if (reason := store.room()) else [])
+            http = MetricsServer(config.http, telemetry.registry, lambda: unready(store, analyst))
             stack.callback(http.close)
         notifier.ready(f"listening on {config.listen}")
         log.info("collector started", listen=config.listen, data=str(config.data))

@@ -44,15 +44,18 @@ def findings(
         if explain:
             _explain(client.explain(explain), json=json)
             return
-        found = client.findings(host, pid)
+        listing = client.listing(host, pid)
+    if listing.is_stale:
+        _warn(listing.analysis_age_ns)
     if json:
-        rendering.print_json([document(finding) for finding in found])
+        rendering.print_json([document(finding) for finding in listing.findings])
         return
     out = rendering.console()
-    if not found:
+    if not listing.findings:
         out.print("No finding: no go statement is seen to make more and more goroutines.")
-    for finding in found:
+    for finding in listing.findings:
         _print(out, finding)
+    _say_age(out, listing.analysis_age_ns)
 
 
 def document(finding: Finding) -> dict[str, object]:
@@ -62,7 +65,20 @@ def document(finding: Finding) -> dict[str, object]:
     return values
 
 
+def _warn(age_ns: int | None) -> None:
+    """To stderr, so that a reader of JSON hears of it too, whatever the list holds."""
+    age = rendering.duration(age_ns or 0)
+    typer.echo(f"stale: the last analysis ended {age} ago; what happened since is not in the findings", err=True)
+
+
+def _say_age(out: Console, age_ns: int | None) -> None:
+    if age_ns is not None:
+        out.print(Text(f"The last analysis ended {rendering.duration(age_ns)} ago."))
+
+
 def _explain(explanation: Explanation, *, json: bool) -> None:
+    if explanation.analysis_is_stale:
+        _warn(explanation.analysis_age_ns)
     if json:
         rendering.print_json({**asdict(explanation), "finding": document(explanation.finding)})
         return
@@ -74,6 +90,7 @@ def _explain(explanation: Explanation, *, json: bool) -> None:
             for line in lines:
                 out.print(Text(f"    {line}"))
             out.print()
+    _say_age(out, explanation.analysis_age_ns)
 
 
 def _sections(explanation: Explanation) -> Iterator[tuple[str, Sequence[str]]]:

@@ -10,6 +10,7 @@ from gosonde_collector.analysis import finding, gctraces
 from gosonde_collector.analysis.album import Album
 from gosonde_collector.analysis.causes import UNKNOWN, Cause, classify
 from gosonde_collector.analysis.finding import OVER, Evidence, Finding
+from gosonde_collector.analysis.freshness import Freshness
 from gosonde_collector.analysis.gctraces import GcTraces
 from gosonde_collector.analysis.growth import (
     SECOND,
@@ -47,6 +48,7 @@ class Analyst:
 
     Attributes:
         traces: The gctrace logs that were given.
+        freshness: How old the findings are.
     """
 
     def __init__(self, store: Store) -> None:
@@ -54,6 +56,7 @@ class Analyst:
         self._survey = Survey(store)
         self._album = Album(store)
         self.traces = GcTraces()
+        self.freshness = Freshness()
         self._findings = {record.id: Finding.from_record(record) for record in store.findings()}
         self._saved: dict[str, tuple[str, int]] = {}
 
@@ -78,6 +81,7 @@ class Analyst:
         updated += self._revisited({found.id for found in updated})
         self._findings = {**self._findings, **{found.id: found for found in updated}}
         self._save(updated)
+        self.freshness.renew()
 
     def beginning(self, wanted: Callable[[tuple[str, ProcessKey]], bool]) -> list[tuple[str, ProcessKey]]:
         """Of the processes that are wanted, those some site of which seemed to begin to grow at the last run."""

@@ -52,7 +52,10 @@ class FindingService(collector_pb2_grpc.CollectorServiceServicer):
         """
         found = await self._worker.run(explain, self._store, self._analyst, request.id)
         ahead = await self._worker.run(self._store.clock_offsets)
-        return finding_wire.explanation(found, ahead.get(found.finding.host, 0))
+        answer = finding_wire.explanation(found, ahead.get(found.finding.host, 0))
+        answer.analysis_age_ns = self._analyst.freshness.age_ns()
+        answer.analysis_is_stale = self._analyst.freshness.is_stale()
+        return answer
 
     async def WatchFindings(  # noqa: N802
         self,

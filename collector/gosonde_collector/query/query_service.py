@@ -98,7 +98,12 @@ class QueryService(FindingService):
     ) -> collector_pb2.ListFindingsResponse:
         """See collector.proto."""
         findings = await self._worker.run(self._analyst.findings, query_wire.process_filter(request.filter))
-        return collector_pb2.ListFindingsResponse(findings=map(query_wire.finding_message, findings))
+        freshness = self._analyst.freshness
+        return collector_pb2.ListFindingsResponse(
+            findings=map(query_wire.finding_message, findings),
+            analysis_age_ns=freshness.age_ns(),
+            analysis_is_stale=freshness.is_stale(),
+        )
 
     async def Backup(  # noqa: N802
         self,

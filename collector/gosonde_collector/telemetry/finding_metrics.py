@@ -42,6 +42,11 @@ class FindingMetrics(Collector):
             "Totals of sites that were not analysed, because their process claims too many sites.",
             value=self._analyst.passed_over,
         )
+        yield GaugeMetricFamily(
+            "gosonde_analysis_age_seconds",
+            "Since the last analysis ended, or since the start while none has.",
+            value=self._analyst.freshness.age_ns() / 1e9,
+        )
         running = [known for known in self._store.processes(ProcessFilter()) if not known.process.ended_unix_nano]
         alive = {(known.host, known.process.key) for known in running}
         totals = self._store.sites(ProcessFilter())

@@ -661,18 +661,28 @@ class ListFindingsResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     FINDINGS_FIELD_NUMBER: _builtins.int
+    ANALYSIS_AGE_NS_FIELD_NUMBER: _builtins.int
+    ANALYSIS_IS_STALE_FIELD_NUMBER: _builtins.int
+    analysis_age_ns: _builtins.int
+    """Since the last analysis ended, or since the collector started while none has; absent in answers of older collectors."""
+    analysis_is_stale: _builtins.bool
+    """The next analysis should have ended long ago: what happens now is not in the findings."""
     @_builtins.property
     def findings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Finding]: ...
     def __init__(
         self,
         *,
         findings: _abc.Iterable[Global___Finding] | None = ...,
+        analysis_age_ns: _builtins.int | None = ...,
+        analysis_is_stale: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_analysis_age_ns", b"_analysis_age_ns", "analysis_age_ns", b"analysis_age_ns"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["findings", b"findings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_analysis_age_ns", b"_analysis_age_ns", "analysis_age_ns", b"analysis_age_ns", "analysis_is_stale", b"analysis_is_stale", "findings", b"findings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__analysis_age_ns: _TypeAlias = _typing.Literal["analysis_age_ns"]  # noqa: Y015
+    _WhichOneofArgType__analysis_age_ns: _TypeAlias = _typing.Literal["_analysis_age_ns", b"_analysis_age_ns"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__analysis_age_ns) -> _WhichOneofReturnType__analysis_age_ns | None: ...
 
 Global___ListFindingsResponse: _TypeAlias = ListFindingsResponse  # noqa: Y015
 
@@ -997,6 +1007,8 @@ class ExplainFindingResponse(_message.Message):
     STACKS_FIELD_NUMBER: _builtins.int
     CONTENTIONS_FIELD_NUMBER: _builtins.int
     CLOCK_OFFSET_NS_FIELD_NUMBER: _builtins.int
+    ANALYSIS_AGE_NS_FIELD_NUMBER: _builtins.int
+    ANALYSIS_IS_STALE_FIELD_NUMBER: _builtins.int
     cause_reason: _builtins.str
     """What the cause was told from; empty while it is unknown for want of evidence."""
     opened_unix_nano: _builtins.int
@@ -1010,6 +1022,9 @@ class ExplainFindingResponse(_message.Message):
     """What is in use of what they allocated, as a heap profile estimates it; absent without one."""
     clock_offset_ns: _builtins.int
     """As in ProcessRow."""
+    analysis_age_ns: _builtins.int
+    """As in ListFindingsResponse."""
+    analysis_is_stale: _builtins.bool
     @_builtins.property
     def finding(self) -> Global___Finding: ...
     @_builtins.property
@@ -1059,15 +1074,21 @@ class ExplainFindingResponse(_message.Message):
         stacks: _abc.Iterable[Global___Stack] | None = ...,
         contentions: _abc.Iterable[Global___Contention] | None = ...,
         clock_offset_ns: _builtins.int = ...,
+        analysis_age_ns: _builtins.int | None = ...,
+        analysis_is_stale: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_heap_bytes", b"_heap_bytes", "_stack_bytes", b"_stack_bytes", "finding", b"finding", "heap_bytes", b"heap_bytes", "persistence", b"persistence", "stack_bytes", b"stack_bytes"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_analysis_age_ns", b"_analysis_age_ns", "_heap_bytes", b"_heap_bytes", "_stack_bytes", b"_stack_bytes", "analysis_age_ns", b"analysis_age_ns", "finding", b"finding", "heap_bytes", b"heap_bytes", "persistence", b"persistence", "stack_bytes", b"stack_bytes"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_heap_bytes", b"_heap_bytes", "_stack_bytes", b"_stack_bytes", "cause_reason", b"cause_reason", "clock_offset_ns", b"clock_offset_ns", "contentions", b"contentions", "finding", b"finding", "gc_signs", b"gc_signs", "grew_unix_nano", b"grew_unix_nano", "heap_bytes", b"heap_bytes", "oldest_wait_ns", b"oldest_wait_ns", "opened_unix_nano", b"opened_unix_nano", "persistence", b"persistence", "points", b"points", "shares", b"shares", "stack", b"stack", "stack_bytes", b"stack_bytes", "stacks", b"stacks", "states", b"states"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_analysis_age_ns", b"_analysis_age_ns", "_heap_bytes", b"_heap_bytes", "_stack_bytes", b"_stack_bytes", "analysis_age_ns", b"analysis_age_ns", "analysis_is_stale", b"analysis_is_stale", "cause_reason", b"cause_reason", "clock_offset_ns", b"clock_offset_ns", "contentions", b"contentions", "finding", b"finding", "gc_signs", b"gc_signs", "grew_unix_nano", b"grew_unix_nano", "heap_bytes", b"heap_bytes", "oldest_wait_ns", b"oldest_wait_ns", "opened_unix_nano", b"opened_unix_nano", "persistence", b"persistence", "points", b"points", "shares", b"shares", "stack", b"stack", "stack_bytes", b"stack_bytes", "stacks", b"stacks", "states", b"states"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__analysis_age_ns: _TypeAlias = _typing.Literal["analysis_age_ns"]  # noqa: Y015
+    _WhichOneofArgType__analysis_age_ns: _TypeAlias = _typing.Literal["_analysis_age_ns", b"_analysis_age_ns"]  # noqa: Y015
     _WhichOneofReturnType__heap_bytes: _TypeAlias = _typing.Literal["heap_bytes"]  # noqa: Y015
     _WhichOneofArgType__heap_bytes: _TypeAlias = _typing.Literal["_heap_bytes", b"_heap_bytes"]  # noqa: Y015
     _WhichOneofReturnType__stack_bytes: _TypeAlias = _typing.Literal["stack_bytes"]  # noqa: Y015
     _WhichOneofArgType__stack_bytes: _TypeAlias = _typing.Literal["_stack_bytes", b"_stack_bytes"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__analysis_age_ns) -> _WhichOneofReturnType__analysis_age_ns | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__heap_bytes) -> _WhichOneofReturnType__heap_bytes | None: ...
     @_typing.overload
