@@ -51,16 +51,17 @@ class TotalsCheck:
 
     Attributes:
         from_start: No event can have been missed: nothing was created before.
+        earlier: By the loss counter, what the runtime's total was ahead by before counting began.
     """
 
     from_start: bool
-    _earlier: dict[str, SiteBaseline] = field(default_factory=dict)
+    earlier: dict[str, SiteBaseline] = field(default_factory=dict)
 
     def agrees(self, reading: TotalsReading) -> bool:
         """Whether a reading contradicts nothing that is known."""
-        if not self._earlier:
+        if not self.earlier:
             return not self.from_start
-        found = zip(self._earlier.values(), reading.intervals(), strict=True)
+        found = zip(self.earlier.values(), reading.intervals(), strict=True)
         return all(low <= earlier.high and earlier.low <= high for earlier, (low, high) in found)
 
     def take(self, readings: Sequence[TotalsReading]) -> dict[str, int]:
@@ -75,18 +76,18 @@ class TotalsCheck:
         return {name: grown for name, grown in self._grown(readings) if grown}
 
     def _begin(self, readings: Sequence[TotalsReading]) -> None:
-        if self._earlier:
+        if self.earlier:
             return
         zero_known = self.from_start and not readings[-1].totals.by_ids
         columns = zip(*(reading.intervals() for reading in readings), strict=True)
-        self._earlier = {
+        self.earlier = {
             name: SiteBaseline() if zero_known else SiteBaseline.first(intervals, signed=True)
             for name, intervals in zip((CREATED, EXITED), columns, strict=True)
         }
 
     def _grown(self, readings: Sequence[TotalsReading]) -> Iterator[tuple[str, int]]:
         columns = zip(*(reading.intervals() for reading in readings), strict=True)
-        for (name, earlier), intervals in zip(self._earlier.items(), columns, strict=True):
+        for (name, earlier), intervals in zip(self.earlier.items(), columns, strict=True):
             yield name, earlier.narrow(intervals)
 
 

@@ -65,6 +65,9 @@ class Attachments:
     def __getitem__(self, number: int) -> Attachment:
         return self._by_number[number]
 
+    def __len__(self) -> int:
+        return len(self._by_number)
+
     def __contains__(self, number: int) -> bool:
         return number in self._by_number
 

@@ -64,7 +64,7 @@ class Load:
 
 
 @dataclass(slots=True)
-class _State:
+class GovernorState:
     """Of one file: when it was last known what it pays, since when it could step up, and for how long it must."""
 
     known_at: float
@@ -99,7 +99,7 @@ class Governor:
         self.budget = budget
         self._clock = clock
         self._meter = meter
-        self._states: dict[int, _State] = {}
+        self.states: dict[int, GovernorState] = {}
 
     def decide(
         self, number: int, level: Level, processes: Sequence[GoProcess], steady: Container[Image]
@@ -112,7 +112,7 @@ class Governor:
         found = [(process, self._load(process, steady)) for process in processes]
         loads = [load for _, load in found if load is not None]
         unknown = [process for process, load in found if load is None]
-        state = self._states.setdefault(number, _State(self._clock()))
+        state = self.states.setdefault(number, GovernorState(self._clock()))
         if loads:
             state.known_at = self._clock()
         lasting = [load for load in loads if load.lasts]
@@ -125,7 +125,7 @@ class Governor:
             return None
         return self._up(state, higher)
 
-    def _higher(self, level: Level, loads: Sequence[Load], state: _State) -> Decision | None:
+    def _higher(self, level: Level, loads: Sequence[Load], state: GovernorState) -> Decision | None:
         """The step up that would cost little, or is a try where it is never known what anything costs."""
         if not loads:
             is_try = level is Level.MEMORY and self._clock() - state.known_at >= MOST_UP_SECONDS
@@ -140,9 +140,9 @@ class Governor:
 
     def forget(self, numbers: set[int]) -> None:
         """Forgets every file but these."""
-        self._states = {number: state for number, state in self._states.items() if number in numbers}
+        self.states = {number: state for number, state in self.states.items() if number in numbers}
 
-    def _down(self, state: _State, decision: Decision) -> Decision:
+    def _down(self, state: GovernorState, decision: Decision) -> Decision:
         now = self._clock()
         if now - state.stepped_up < state.patience:
             state.patience = min(2 * state.patience, MOST_UP_SECONDS)
@@ -151,7 +151,7 @@ class Governor:
         state.calm_since = None
         return decision
 
-    def _up(self, state: _State, decision: Decision) -> Decision | None:
+    def _up(self, state: GovernorState, decision: Decision) -> Decision | None:
         now = self._clock()
         state.calm_since = state.calm_since or now
         if now - state.calm_since < state.patience:

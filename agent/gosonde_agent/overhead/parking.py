@@ -74,7 +74,7 @@ class _Left:
 
 
 @dataclass(slots=True)
-class _Plan:
+class ParkPlan:
     """Of one file: when its next window is due (CLOCK_MONOTONIC seconds), how long it is to be, who pays."""
 
     due: float
@@ -92,7 +92,11 @@ class Parking:
 
 
 class ParkSampler:
-    """The windows of all files, one at a time, and what they have shown of each process."""
+    """The windows of all files, one at a time, and what they have shown of each process.
+
+    Attributes:
+        plans: When a window of each file is due, and what it may cost.
+    """
 
     def __init__(self, source: Source, processes: Processes, governor: Governor, meter: Meter, costs: HitCosts) -> None:
         self._source = source
@@ -100,7 +104,7 @@ class ParkSampler:
         self._governor = governor
         self._meter = meter
         self._costs = costs
-        self._plans: dict[int, _Plan] = {}
+        self.plans: dict[int, ParkPlan] = {}
         self._estimates: dict[Image, ParkEstimate] = {}
         self._charged: dict[Image, float] = {}
         self.losses = {"park_windows_put_off": 0}
@@ -110,7 +114,7 @@ class ParkSampler:
         now = time.monotonic()
         files = self._files()
         self._follow(files, now)
-        for number, plan in sorted(self._plans.items(), key=lambda item: item[1].due):
+        for number, plan in sorted(self.plans.items(), key=lambda item: item[1].due):
             if plan.due > now:
                 return None
             wait = self._unpaid(plan, files[number], now)
@@ -123,12 +127,12 @@ class ParkSampler:
     def due_in(self) -> float:
         """Seconds until a window may be due, or a file may have come or been switched off."""
         now = time.monotonic()
-        due_in = min((plan.due - now for plan in self._plans.values()), default=PERIOD_SECONDS)
+        due_in = min((plan.due - now for plan in self.plans.values()), default=PERIOD_SECONDS)
         return min(max(due_in, 0.0), PERIOD_SECONDS)
 
     def finish(self, parking: Parking) -> None:
         """Takes in a window that has run."""
-        plan, window = self._plans.get(parking.number), parking.window
+        plan, window = self.plans.get(parking.number), parking.window
         if plan is None:
             return
         plan.due = time.monotonic() + _period()
@@ -176,18 +180,18 @@ class ParkSampler:
 
     def _follow(self, files: Mapping[int, Mapping[Image, GoProcess]], now: float) -> None:
         """A plan for each file, and an account for each of its processes."""
-        self._plans = {number: plan for number, plan in self._plans.items() if number in files}
+        self.plans = {number: plan for number, plan in self.plans.items() if number in files}
         for number, processes in files.items():
-            if number not in self._plans:
-                self._plans[number] = _Plan(now + _period())
-            known = self._plans[number].spent
+            if number not in self.plans:
+                self.plans[number] = ParkPlan(now + _period())
+            known = self.plans[number].spent
             spent = {image: known.get(image) or self._spent(process, 0.0) for image, process in processes.items()}
-            self._plans[number].spent = spent
+            self.plans[number].spent = spent
 
     def _spent(self, process: GoProcess, debt_ns: float) -> _Spent:
         return _Spent(time.monotonic(), _cpu_ns(process), self._levels_ns(process), debt_ns)
 
-    def _unpaid(self, plan: _Plan, processes: Mapping[Image, GoProcess], now: float) -> float:
+    def _unpaid(self, plan: ParkPlan, processes: Mapping[Image, GoProcess], now: float) -> float:
         """Seconds until the last window is paid by all; 0 when it is."""
         left = [self._left(plan.spent[image], process, now) for image, process in processes.items()]
         if any(own.ns < 0 and own.per_second <= 0 for own in left):
@@ -211,7 +215,7 @@ class ParkSampler:
     def _hit_ns(self, process: GoProcess) -> float:
         return self._costs.of(process.binary, "parked") if process.binary else 0.0
 
-    def _add(self, plan: _Plan, process: GoProcess, image: Image, sample: ParkSample) -> None:
+    def _add(self, plan: ParkPlan, process: GoProcess, image: Image, sample: ParkSample) -> None:
         """The target pays for hits that nothing counts, too: while the probe comes and goes."""
         spent = plan.spent.get(image)
         if spent is None or process.has_ended or image.tgid not in sample.cpu_ns:

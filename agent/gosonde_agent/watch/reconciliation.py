@@ -186,16 +186,21 @@ def _is_urgent(process: GoProcess, plan: Plan, wanted: int) -> bool:
 
 
 class Reconciler:
-    """Plans the readings of `processes`, each at most every `seconds`; 0 stops after the baselines are known."""
+    """Plans the readings of `processes`, each at most every `seconds`; 0 stops after the baselines are known.
+
+    Attributes:
+        seconds: As given.
+        plans: When each image is due.
+    """
 
     def __init__(self, source: Source, processes: Processes, meter: Meter, seconds: float) -> None:
         self._source = source
         self._processes = processes
         self._meter = meter
-        self._seconds = seconds
+        self.seconds = seconds
         self._pause = seconds or float("inf")
         self._known = KnownBinaries()
-        self._plans: dict[Image, Plan] = {}
+        self.plans: dict[Image, Plan] = {}
         self._lost: dict[str, int] = {}
         self._rests_until = 0.0
         self.losses = dict.fromkeys(MEMORY_LOSSES, 0)
@@ -212,7 +217,7 @@ class Reconciler:
         if not due:
             return None
         _due, process, image = min(due, key=lambda one: one[0])
-        plan = self._plans[image]
+        plan = self.plans[image]
         wanted = self._wanted(process, plan)
         plan.due = float("inf")
         finds = wanted == FIRST_READINGS
@@ -231,9 +236,9 @@ class Reconciler:
             image = process.image
             if image is None or process.has_ended:
                 continue
-            plan = self._plans.get(image)
+            plan = self.plans.get(image)
             if plan is None:
-                plan = self._plans[image] = Plan(now + (self._pause if process.baseline.known else 0.0))
+                plan = self.plans[image] = Plan(now + (self._pause if process.baseline.known else 0.0))
             if wanted := self._wanted(process, plan):
                 yield (
                     self._due(image, plan),
@@ -248,13 +253,13 @@ class Reconciler:
             return 1
         if process.baseline.uncertain and plan.visits < FIRST_VISITS:
             return FIRST_READINGS
-        return LATER_READINGS if self._seconds or process.baseline.uncertain else 0
+        return LATER_READINGS if self.seconds or process.baseline.uncertain else 0
 
     def hurry(self, process: GoProcess) -> None:
         """Has a process read anew, because its level has changed: what the probes have missed now is no loss."""
         process.totals = TotalsCheck(from_start=False)
         if process.image is not None:
-            self._plans[process.image] = Plan(time.monotonic())
+            self.plans[process.image] = Plan(time.monotonic())
 
     def due_in(self) -> float:
         """Seconds until a process is due, as far as is known now."""
@@ -270,11 +275,11 @@ class Reconciler:
 
     def _forget_ended(self) -> None:
         images = {process.image for process in self._processes}
-        self._plans = {image: plan for image, plan in self._plans.items() if image in images}
+        self.plans = {image: plan for image, plan in self.plans.items() if image in images}
 
     def finish(self, scan: Scan) -> None:
         """Takes in a visit that has run."""
-        plan = self._plans.get(scan.image)
+        plan = self.plans.get(scan.image)
         if plan is None or self._source.epoch(scan.image.tgid) != scan.image.epoch:
             return
         if scan.generation != scan.process.generation:

@@ -41,7 +41,7 @@ def settle(watch: Watch) -> None:
     while any(process.baseline.uncertain for process in watch.monitor.processes):
         assert time.monotonic() < end, "the baselines stay uncertain"
         watch.monitor.readings.read_due()
-        for plan in watch.monitor.readings.reconciler._plans.values():
+        for plan in watch.monitor.readings.reconciler.plans.values():
             plan.due = 0.0  # on a busy machine the visits that follow each other at once may all be too slow
         time.sleep(0.02)
     watch.observe()
@@ -147,8 +147,8 @@ def test_the_runtimes_own_totals_agree_with_the_events(version: str, build: dict
             program.ask(f"run {count}")
             read_again(watch)
         watch.observe()
-        assert process.totals._earlier[CREATED].mismatch == process.totals._earlier[EXITED].mismatch == 0
-        assert process.totals._earlier[CREATED].low == process.totals._earlier[CREATED].high
+        assert process.totals.earlier[CREATED].mismatch == process.totals.earlier[EXITED].mismatch == 0
+        assert process.totals.earlier[CREATED].low == process.totals.earlier[CREATED].high
         assert not any(watch.losses[name] for name in MEMORY_LOSSES)
 
 
@@ -188,14 +188,14 @@ def test_creations_that_were_lost_show_at_their_site(go_program: Start) -> None:
 def read_again(watch: Watch) -> None:
     """One more visit to the memory of every process, as if it were due."""
     reconciler = watch.monitor.readings.reconciler
-    reconciler._seconds = 0.000_1
-    for plan in reconciler._plans.values():
+    reconciler.seconds = 0.000_1
+    for plan in reconciler.plans.values():
         plan.due = plan.rested = 0.0
     for process in watch.monitor.processes:
         if process.image is not None:
-            reconciler._plans.setdefault(process.image, Plan(0.0))
+            reconciler.plans.setdefault(process.image, Plan(0.0))
     scans = 0
-    while scans < len(reconciler._plans) and (scan := watch.monitor.readings.next()):
+    while scans < len(reconciler.plans) and (scan := watch.monitor.readings.next()):
         scan.run()
         assert scan.error is None
         watch.monitor.readings.take(scan)

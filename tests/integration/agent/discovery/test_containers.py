@@ -142,11 +142,11 @@ def test_a_file_whose_mode_changes_is_counted_exactly_and_has_its_probes_once_in
             watch.observe()
             assert watch.counts(old.pid, *SITE) == (50, 50)
             assert watch.counts(new.pid, *SITE) == (600, 600)
-            assert len(watch.monitor.files.attachments._by_number) == 2
+            assert len(watch.monitor.files.attachments) == 2
             old.ask("quit")
             old.wait()
             watch.observe_until_ended(old.pid)
-            assert len(watch.monitor.files.attachments._by_number) == 1
+            assert len(watch.monitor.files.attachments) == 1
             new.ask("run 1")
             watch.observe()
             assert watch.counts(new.pid, *SITE) == (601, 601)

@@ -292,7 +292,7 @@ def test_it_steps_up_when_the_higher_level_has_been_affordable_for_a_while(go_pr
         monitor.costs.govern()
         program.ask("run 10000")
         monitor.costs.govern()
-        for state in monitor.costs.governor._states.values():
+        for state in monitor.costs.governor.states.values():
             state.patience = 0.2
         end = time.monotonic() + 20
         while level(monitor.observe()) is not Level.FULL:

@@ -53,7 +53,7 @@ def due(monitor: Monitor) -> Parking | None:
     assert sampler is not None
     if parking := sampler.next():
         return parking
-    for plan in sampler._plans.values():
+    for plan in sampler.plans.values():
         plan.due = 0.0
     return sampler.next()
 

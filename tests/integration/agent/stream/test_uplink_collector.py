@@ -97,7 +97,7 @@ async def test_nothing_is_lost_or_counted_twice_over_two_kills_of_the_collector(
                     uplink.offer(at(step, one, two))
                     await asyncio.sleep(0.02)
                 if last == STEPS:
-                    await eventually(lambda: uplink._spool.settled)
+                    await eventually(lambda: uplink.settled)
                     await _everything_arrived(address)
             await eventually(lambda: not uplink.status().connected)
     assert set(uplink.losses().values()) == {0}

@@ -4,15 +4,15 @@ import json
 import os
 import signal
 import subprocess
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests import toolchains
 from tests.go_programs import build, site_line
+from tests.paths import ROOT
 
-GOSONDE = Path(__file__).parents[2] / ".venv" / "bin" / "gosonde"
+GOSONDE = ROOT / ".venv" / "bin" / "gosonde"
 VERSIONS = (toolchains.VERSIONS[0], toolchains.VERSIONS[3], toolchains.DEFAULT)
 WAITING = 7
 

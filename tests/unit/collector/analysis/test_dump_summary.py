@@ -1,13 +1,11 @@
 """What one dump says by itself: statements with their causes, the main goroutine under its name, the oldest waits."""
 
-from pathlib import Path
-
 from gosonde_cli.dump_text import WIDTH, summary
 from gosonde_collector.analysis.dumps import MAIN_GOROUTINE, DumpSummary, summarize
 from gosonde_collector.evidence.model import GoroutineProfile
 from gosonde_collector.evidence.parse import parse_profile
 
-FIXTURES = Path(__file__).parents[2] / "fixtures"
+from tests.paths import FIXTURES
 
 
 def summarized(name: str) -> DumpSummary:

@@ -2,14 +2,14 @@
 
 import json
 import subprocess
-from pathlib import Path
 
 import pytest
 
 from tests import toolchains
 from tests.go_programs import GoProgram, build
+from tests.paths import ROOT
 
-GOSONDE = Path(__file__).parents[2] / ".venv" / "bin" / "gosonde"
+GOSONDE = ROOT / ".venv" / "bin" / "gosonde"
 VERSIONS = (toolchains.VERSIONS[0], toolchains.VERSIONS[3], toolchains.DEFAULT)
 
 
