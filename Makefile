@@ -55,11 +55,12 @@ fuzz: setup ## Damage binaries and processes, send hostile messages, at random f
 	$(BIN)/python -m tests.fuzz.run_grpc $(FUZZ_SECONDS)
 	$(BIN)/python -m tests.fuzz.run_dumps $(FUZZ_SECONDS)
 
-lint: setup ## Check style, types and the protocol
+lint: setup ## Check style, types, imports between rooms and the protocol
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/mypy tests scripts benchmarks
+	$(BIN)/lint-imports --no-cache
 	$(BIN)/buf lint proto
 
 format: setup ## Put all Python code into the project's format

@@ -22,10 +22,10 @@ from gosonde_agent.serve.latest import Latest
 from gosonde_agent.snapshots import pprof_allowed
 from gosonde_agent.snapshots.redaction import Redaction, same
 from gosonde_agent.snapshots.taking import Snapshots
-from gosonde_agent.sources.ebpf import hit_costs
-from gosonde_agent.sources.ebpf.hit_costs import HitCosts
+from gosonde_agent.sources import hit_costs
 from gosonde_agent.sources.ebpf.loading import Probes
 from gosonde_agent.sources.ebpf.source import EbpfSource
+from gosonde_agent.sources.hit_costs import HitCosts
 from gosonde_agent.stream.journal import FILE_NAME, Journal, JournalLimits
 from gosonde_agent.stream.uplink import Uplink
 from gosonde_agent.watch.governing import count_parks, govern

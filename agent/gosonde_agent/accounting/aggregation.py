@@ -20,14 +20,10 @@ from gosonde_agent.accounting.processes import GoProcess, Processes
 from gosonde_agent.golang.binary import GoBinary
 from gosonde_agent.golang.layouts import stop_reason
 from gosonde_agent.host.kernel import monotonic_to_unix_nano
-from gosonde_agent.sources.ebpf.records import EVENT_CYCLE, EVENT_PAUSE, Event
+from gosonde_agent.sources.counters import Counters, Image, SiteTotal
+from gosonde_agent.sources.events import EVENT_CYCLE, EVENT_PAUSE, Event
 from gosonde_agent.sources.memory.heap import CycleHeap
-from gosonde_agent.sources.protocol import (
-    Counters,
-    Image,
-    SiteTotal,
-    Source,
-)
+from gosonde_agent.sources.protocol import Source
 
 MAX_PENDING_EVENTS = 65_536
 

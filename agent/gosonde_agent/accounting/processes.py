@@ -22,9 +22,8 @@ from gosonde_agent.accounting.carry import (
 )
 from gosonde_agent.accounting.totals_check import TotalsCheck
 from gosonde_agent.golang.binary import GoBinary
-from gosonde_agent.sources.ebpf.records import PROBE_CREATED
+from gosonde_agent.sources.counters import PROBE_CREATED, Image, Origin, SiteTotal
 from gosonde_agent.sources.memory.heap import HeapReader
-from gosonde_agent.sources.protocol import Image, Origin, SiteTotal
 
 
 @dataclass(slots=True)

@@ -7,7 +7,8 @@ is meant again it is watched as another image, whose counts begin at zero, so th
 from collections.abc import Collection
 
 from gosonde_agent.host import procfs
-from gosonde_agent.sources.protocol import Counters, Source
+from gosonde_agent.sources.counters import Counters
+from gosonde_agent.sources.protocol import Source
 
 #: Process.refusal of a process that is told of one last time.
 DISMISSED = "the agent's configuration means this process no longer"

@@ -24,7 +24,7 @@ from gosonde_agent.overhead.governor import (
     least_allowed_ns,
 )
 from gosonde_agent.overhead.metering import WINDOW_SECONDS, Meter
-from gosonde_agent.sources.protocol import Image
+from gosonde_agent.sources.counters import Image
 
 #: How often it is looked whether what is not probed in full can step up.
 STEP_UP_SECONDS = 2.0

@@ -14,7 +14,7 @@ from gosonde_common.values.levels import Level, Reason
 from gosonde_agent.accounting.processes import GoProcess
 from gosonde_agent.model.budget import Budget
 from gosonde_agent.overhead.metering import PPM, WINDOW_SECONDS, Meter
-from gosonde_agent.sources.protocol import Hits, Image
+from gosonde_agent.sources.counters import Hits, Image
 
 #: How often the costs are looked at, and over how long.
 TICK_SECONDS = 0.2

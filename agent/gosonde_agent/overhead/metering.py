@@ -12,8 +12,8 @@ from gosonde_common.values.observation import ProbeCost
 
 from gosonde_agent.accounting.processes import GoProcess, Processes
 from gosonde_agent.host import procfs
-from gosonde_agent.sources.ebpf.hit_costs import HitCosts
-from gosonde_agent.sources.protocol import Hits, Image
+from gosonde_agent.sources.counters import Hits, Image
+from gosonde_agent.sources.hit_costs import HitCosts
 
 #: Over how long the shares that are told go.
 WINDOW_SECONDS = 5.0

@@ -20,9 +20,10 @@ from gosonde_agent.host import procfs
 from gosonde_agent.overhead.governor import Governor
 from gosonde_agent.overhead.metering import Meter
 from gosonde_agent.overhead.park_estimate import ParkEstimate, Window
-from gosonde_agent.sources.ebpf.hit_costs import HitCosts
-from gosonde_agent.sources.ebpf.park_window import ParkSample, ParkWindow
-from gosonde_agent.sources.protocol import Hits, Image, Source
+from gosonde_agent.sources.counters import Hits, Image
+from gosonde_agent.sources.hit_costs import HitCosts
+from gosonde_agent.sources.park_window import ParkSample, ParkWindow
+from gosonde_agent.sources.protocol import Source
 
 log = structlog.get_logger(__name__)
 

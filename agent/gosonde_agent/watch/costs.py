@@ -10,7 +10,8 @@ from gosonde_agent.overhead.glance import Glance
 from gosonde_agent.overhead.governor import Governor
 from gosonde_agent.overhead.metering import Meter
 from gosonde_agent.overhead.parking import Parking, ParkSampler
-from gosonde_agent.sources.protocol import Hits, Image, Source
+from gosonde_agent.sources.counters import Hits, Image
+from gosonde_agent.sources.protocol import Source
 from gosonde_agent.watch.stepping import Stepper
 
 

@@ -11,7 +11,8 @@ from gosonde_agent.golang import binary as golang
 from gosonde_agent.host import procfs
 from gosonde_agent.host.kernel import monotonic_to_unix_nano
 from gosonde_agent.model.errors import NoSuchProcessError, NotGoError
-from gosonde_agent.sources.protocol import Image, Source
+from gosonde_agent.sources.counters import Image
+from gosonde_agent.sources.protocol import Source
 from gosonde_agent.watch.files import ProbedFiles
 from gosonde_agent.watch.roster import Roster
 

@@ -8,8 +8,8 @@ import structlog
 from gosonde_common.errors import GosondeError
 
 from gosonde_agent.accounting.processes import Processes
+from gosonde_agent.sources.counters import Image
 from gosonde_agent.sources.memory.heap import CycleHeap, HeapReader
-from gosonde_agent.sources.protocol import Image
 
 log = structlog.get_logger(__name__)
 

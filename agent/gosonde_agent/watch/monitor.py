@@ -16,9 +16,10 @@ from gosonde_agent.overhead.glance import Glance
 from gosonde_agent.overhead.governor import Governor
 from gosonde_agent.overhead.metering import Meter
 from gosonde_agent.overhead.parking import ParkSampler
-from gosonde_agent.sources.ebpf.hit_costs import HitCosts
-from gosonde_agent.sources.ebpf.records import EVENT_EXEC, EVENT_EXIT, EVENT_HIT
-from gosonde_agent.sources.protocol import Counters, Source
+from gosonde_agent.sources.counters import Counters
+from gosonde_agent.sources.events import EVENT_EXEC, EVENT_EXIT, EVENT_HIT
+from gosonde_agent.sources.hit_costs import HitCosts
+from gosonde_agent.sources.protocol import Source
 from gosonde_agent.watch.costs import Costs
 from gosonde_agent.watch.files import ProbedFiles
 from gosonde_agent.watch.finder import Finder

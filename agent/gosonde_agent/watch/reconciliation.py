@@ -16,10 +16,11 @@ from gosonde_agent.accounting.processes import GoProcess, Processes
 from gosonde_agent.accounting.totals_check import TotalsCheck, TotalsReading
 from gosonde_agent.model.losses import MEMORY_LOSSES
 from gosonde_agent.overhead.metering import Meter
+from gosonde_agent.sources.counters import Hits, Image
 from gosonde_agent.sources.memory.heap import HeapReader
 from gosonde_agent.sources.memory.target import KnownBinaries, Target, opened
 from gosonde_agent.sources.memory.totals import GoroutineTotals
-from gosonde_agent.sources.protocol import Hits, Image, Source
+from gosonde_agent.sources.protocol import Source
 
 log = structlog.get_logger(__name__)
 

@@ -17,8 +17,9 @@ from gosonde_agent.discovery.dismissed import DISMISSED, Dismissed
 from gosonde_agent.host import procfs
 from gosonde_agent.host.kernel import monotonic_to_unix_nano
 from gosonde_agent.model.losses import AGENT_LOSSES
-from gosonde_agent.sources.ebpf.records import Event
-from gosonde_agent.sources.protocol import Counters, Image, Source
+from gosonde_agent.sources.counters import Counters, Image
+from gosonde_agent.sources.events import Event
+from gosonde_agent.sources.protocol import Source
 from gosonde_agent.watch.quiet import Quiet
 from gosonde_agent.watch.stepping import Stepper
 

@@ -22,12 +22,8 @@ from gosonde_agent.accounting.baseline import Baseline
 from gosonde_agent.accounting.carry import Carry
 from gosonde_agent.accounting.processes import GoProcess, Processes
 from gosonde_agent.overhead.governor import Decision, Governor
-from gosonde_agent.sources.protocol import (
-    Hits,
-    Image,
-    SiteTotal,
-    Source,
-)
+from gosonde_agent.sources.counters import Hits, Image, SiteTotal
+from gosonde_agent.sources.protocol import Source
 from gosonde_agent.watch.reconciliation import Reconciler
 
 log = structlog.get_logger(__name__)

@@ -18,8 +18,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from gosonde_agent.host import syscalls
-from gosonde_agent.sources.ebpf.hit_costs import HitCosts
 from gosonde_agent.sources.ebpf.loading import Probes
+from gosonde_agent.sources.hit_costs import HitCosts
 
 #: Hits of each of ROUNDS rounds. A stepped instruction costs ten times the others.
 HITS, STEPPED_HITS = 300, 100

@@ -11,10 +11,10 @@ import numpy.typing as npt
 from gosonde_agent.host import syscalls
 from gosonde_agent.host.kernel import possible_cpus
 from gosonde_agent.model.losses import KERNEL_LOSSES
+from gosonde_agent.sources.counters import Counters, Hits, Image, Origin, SiteTotal, WorldTotal
 from gosonde_agent.sources.ebpf import records
 from gosonde_agent.sources.ebpf.loading import Probes
 from gosonde_agent.sources.ebpf.site_table import SiteTable, images_of, totals_of
-from gosonde_agent.sources.protocol import Counters, Hits, Image, Origin, SiteTotal, WorldTotal
 
 #: What no slots agree with.
 NO_READING = (

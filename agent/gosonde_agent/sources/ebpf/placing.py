@@ -15,7 +15,7 @@ from gosonde_agent.model.errors import UnsupportedBinaryError
 from gosonde_agent.sources.ebpf import records
 from gosonde_agent.sources.ebpf.loading import EXIT_PROGRAM_OFFSETS, Probes
 from gosonde_agent.sources.ebpf.maps import Maps
-from gosonde_agent.sources.ebpf.park_window import ParkWindow
+from gosonde_agent.sources.park_window import ParkWindow
 
 #: By Layout.callerpc.
 CREATION_PROGRAMS = {2: "on_created", 4: "on_created_117"}

@@ -1,7 +1,6 @@
 """The structs of probes/gosonde.h as numpy dtypes. A test compares them with the compiler's offsets."""
 
 import struct
-from typing import NamedTuple
 
 import numpy as np
 
@@ -26,21 +25,5 @@ WORLD = np.dtype(
     ]
 )
 
+#: Its fields are those of `events.Event`.
 EVENT = struct.Struct("<IIIIIIQQQQ")
-EVENT_EXEC, EVENT_EXIT, EVENT_PAUSE, EVENT_CYCLE, EVENT_HIT = 1, 2, 3, 4, 5
-PROBE_CREATED, PROBE_EXITED = 1, 2
-
-
-class Event(NamedTuple):
-    """struct event. Times are CLOCK_MONOTONIC nanoseconds."""
-
-    kind: int
-    tgid: int
-    epoch: int
-    binary: int
-    reason: int
-    padding: int
-    at: int
-    started_at: int
-    duration: int
-    ordinal: int

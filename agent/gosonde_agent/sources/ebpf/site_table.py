@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from gosonde_agent.sources.counters import Image, SiteTotal
 from gosonde_agent.sources.ebpf import records
-from gosonde_agent.sources.protocol import Image, SiteTotal
 
 Array = npt.NDArray  # type: ignore[type-arg]
 

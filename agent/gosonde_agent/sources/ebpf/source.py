@@ -13,15 +13,15 @@ import numpy.typing as npt
 from gosonde_agent.golang.binary import GoBinary
 from gosonde_agent.host import syscalls
 from gosonde_agent.model.errors import ProbeError
+from gosonde_agent.sources.counters import Counters, Hits, Image, Origin, SiteTotal
 from gosonde_agent.sources.ebpf import calibration, records
-from gosonde_agent.sources.ebpf.hit_costs import HitCosts
 from gosonde_agent.sources.ebpf.loading import RAW_TRACEPOINTS, Probes
 from gosonde_agent.sources.ebpf.maps import Maps
-from gosonde_agent.sources.ebpf.park_window import ParkWindow
 from gosonde_agent.sources.ebpf.placing import Placing, close_all
-from gosonde_agent.sources.ebpf.records import Event
 from gosonde_agent.sources.ebpf.ring_buffer import RingBuffer
-from gosonde_agent.sources.protocol import Counters, Hits, Image, Origin, SiteTotal
+from gosonde_agent.sources.events import Event
+from gosonde_agent.sources.hit_costs import HitCosts
+from gosonde_agent.sources.park_window import ParkWindow
 
 #: Numbers of images that began without an exec go down from so far above the first exec's, where execs never come.
 FIRST_ANEW = 1 << 31

@@ -13,9 +13,9 @@ import pytest
 from gosonde.agent_client import AgentClient
 from gosonde_agent.discovery.selection import Selection, parse_rules
 from gosonde_agent.model.budget import Budget
-from gosonde_agent.sources.ebpf.hit_costs import HitCosts
 from gosonde_agent.sources.ebpf.loading import load_probes
 from gosonde_agent.sources.ebpf.source import EbpfSource
+from gosonde_agent.sources.hit_costs import HitCosts
 from gosonde_agent.watch.monitor import Monitor
 from gosonde_agent.watch.reconciliation import BELOW_FULL_SECONDS
 from gosonde_common.errors import NotFoundError

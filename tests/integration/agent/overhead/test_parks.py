@@ -16,9 +16,9 @@ from gosonde_agent.golang import binary
 from gosonde_agent.host import procfs
 from gosonde_agent.model.budget import Budget
 from gosonde_agent.overhead.parking import Parking
-from gosonde_agent.sources.ebpf.hit_costs import HitCosts
 from gosonde_agent.sources.ebpf.loading import load_probes
 from gosonde_agent.sources.ebpf.source import EbpfSource
+from gosonde_agent.sources.hit_costs import HitCosts
 from gosonde_agent.watch.monitor import Monitor
 from gosonde_common.values.levels import PROBES, Level
 from gosonde_common.values.observation import Observation, ParkCount

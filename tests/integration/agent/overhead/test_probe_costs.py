@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from gosonde_agent.discovery.selection import Selection
 from gosonde_agent.model.budget import Budget
-from gosonde_agent.sources.ebpf import hit_costs
-from gosonde_agent.sources.ebpf.hit_costs import HitCosts
+from gosonde_agent.sources import hit_costs
 from gosonde_agent.sources.ebpf.loading import load_probes
 from gosonde_agent.sources.ebpf.source import EbpfSource
+from gosonde_agent.sources.hit_costs import HitCosts
 from gosonde_agent.watch.monitor import Monitor
 
 from tests.agent_process import eventually

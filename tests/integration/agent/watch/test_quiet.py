@@ -12,8 +12,8 @@ import pytest
 from gosonde.agent_client import AgentClient
 from gosonde_agent.discovery.selection import Selection
 from gosonde_agent.sources.ebpf.loading import load_probes
-from gosonde_agent.sources.ebpf.records import EVENT_EXIT, EVENT_HIT
 from gosonde_agent.sources.ebpf.source import EbpfSource
+from gosonde_agent.sources.events import EVENT_EXIT, EVENT_HIT
 from gosonde_agent.watch.monitor import Monitor
 
 from tests.agent_process import AgentProcess, eventually

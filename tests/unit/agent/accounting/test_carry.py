@@ -6,7 +6,7 @@ from gosonde_agent.accounting.baseline import Baseline, Reading, SiteBaseline
 from gosonde_agent.accounting.carry import UNCOUNTED
 from gosonde_agent.accounting.processes import GoProcess
 from gosonde_agent.golang.binary import GoBinary
-from gosonde_agent.sources.protocol import Image, SiteTotal
+from gosonde_agent.sources.counters import Image, SiteTotal
 from gosonde_common.values.levels import Level
 from gosonde_common.values.observation import Process, ProcessKey
 from hypothesis import given

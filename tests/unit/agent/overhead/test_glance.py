@@ -16,8 +16,8 @@ from gosonde_agent.overhead.metering import (
     Meter,
     Sample,
 )
-from gosonde_agent.sources.ebpf.hit_costs import HitCosts
-from gosonde_agent.sources.protocol import Hits, Image
+from gosonde_agent.sources.counters import Hits, Image
+from gosonde_agent.sources.hit_costs import HitCosts
 from gosonde_common.values.observation import Process, ProcessKey
 
 #: Of a hit, in ns.

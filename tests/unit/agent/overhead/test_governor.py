@@ -9,8 +9,8 @@ from gosonde_agent.accounting.processes import GoProcess, Processes
 from gosonde_agent.model.budget import Budget
 from gosonde_agent.overhead.governor import MOST_UP_SECONDS, UP_SECONDS, Governor
 from gosonde_agent.overhead.metering import Account, Meter, Sample
-from gosonde_agent.sources.ebpf.hit_costs import HitCosts
-from gosonde_agent.sources.protocol import Hits, Image
+from gosonde_agent.sources.counters import Hits, Image
+from gosonde_agent.sources.hit_costs import HitCosts
 from gosonde_common.clock import steady_unix_nano
 from gosonde_common.values.levels import Level
 from gosonde_common.values.observation import Process, ProcessKey

@@ -7,8 +7,8 @@ from collections import deque
 import pytest
 from gosonde_agent.accounting.processes import GoProcess, Processes
 from gosonde_agent.overhead.metering import Account, Meter, Sample
-from gosonde_agent.sources.ebpf.hit_costs import HitCosts
-from gosonde_agent.sources.protocol import Hits, Image
+from gosonde_agent.sources.counters import Hits, Image
+from gosonde_agent.sources.hit_costs import HitCosts
 from gosonde_common.values.observation import Process, ProcessKey
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gosonde_agent.sources.ebpf.hit_costs import FILE_NAME, HitCosts, cached
+from gosonde_agent.sources.hit_costs import FILE_NAME, HitCosts, cached
 
 NEW = HitCosts(optimized=2.0, measured=True)
 OLD = HitCosts(optimized=1.0, measured=True)

@@ -8,6 +8,7 @@ import pytest
 from gosonde_agent.model.losses import KERNEL_LOSSES
 from gosonde_agent.sources.ebpf import records
 from gosonde_agent.sources.ebpf.compiling import probe_dir
+from gosonde_agent.sources.events import Event
 
 DTYPES = {
     "image": records.IMAGE,
@@ -64,7 +65,7 @@ def test_every_field_lies_where_the_compiler_puts_it(layout: dict[str, int], nam
 
 def test_an_event_is_decoded_field_by_field(layout: dict[str, int]) -> None:
     assert records.EVENT.size == layout["event"]
-    offsets = [layout[f"event.{field}"] for field in records.Event._fields]
+    offsets = [layout[f"event.{field}"] for field in Event._fields]
     sizes = [following - offset for offset, following in zip(offsets, [*offsets[1:], layout["event"]], strict=True)]
     assert offsets == sorted(offsets)
     assert sizes == [{"I": 4, "Q": 8}[letter] for letter in records.EVENT.format[1:]]

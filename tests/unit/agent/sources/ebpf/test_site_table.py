@@ -1,9 +1,9 @@
 """What the kernel counted is grouped by image, and only what changed is made anew."""
 
 import numpy as np
+from gosonde_agent.sources.counters import Image, SiteTotal
 from gosonde_agent.sources.ebpf import records
 from gosonde_agent.sources.ebpf.site_table import SiteTable, totals_of
-from gosonde_agent.sources.protocol import Image, SiteTotal
 
 ONE, TWO = Image(1, 0, 1), Image(2, 7, 1)
 Rows = list[tuple[Image, int, list[tuple[int, int]]]]

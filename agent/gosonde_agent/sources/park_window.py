@@ -9,17 +9,15 @@ import threading
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 from gosonde_common.errors import GosondeError
 
 from gosonde_agent.host import procfs
-
-if TYPE_CHECKING:
-    from gosonde_agent.sources.protocol import Image
+from gosonde_agent.sources.counters import Image
 
 #: Totals by process image and code of the wait reason.
-Parks: TypeAlias = "Mapping[Image, Mapping[int, int]]"
+Parks: TypeAlias = Mapping[Image, Mapping[int, int]]
 
 
 @dataclass(frozen=True, slots=True)
