@@ -3,9 +3,13 @@
 import sys
 
 import typer
+from gosonde_common import foreign
 from gosonde_common.errors import GosondeError
 
 from gosonde_cli import commands
+
+#: Characters of an error message at most.
+MAX_MESSAGE = 16_384
 
 
 def root() -> None:
@@ -25,5 +29,5 @@ def main() -> None:
     try:
         app(next(iter(sys.argv[1:]), ""))()
     except GosondeError as error:
-        print(f"gosonde: {error}", file=sys.stderr)  # noqa: T201
+        print(f"gosonde: {foreign.shown(error, MAX_MESSAGE)}", file=sys.stderr)  # noqa: T201
         sys.exit(error.exit_code)

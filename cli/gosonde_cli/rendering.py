@@ -1,12 +1,11 @@
 """How commands print: tables and lines for people, one JSON document for programs."""
 
-import json
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, is_dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from gosonde_common import foreign
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -22,7 +21,7 @@ def console() -> Console:
 
 def print_json(document: Any) -> None:  # noqa: ANN401 - whatever json knows, and dataclasses
     """One document and a newline."""
-    json.dump(document, sys.stdout, default=_plain, indent=2, ensure_ascii=False)
+    foreign.dump(document, sys.stdout, indent=2)
     sys.stdout.write("\n")
 
 
@@ -42,10 +41,10 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], empty:
 
 
 def cell(value: object) -> str:
-    """A number with its thousands apart, anything else as it is; control characters are made visible."""
+    """A number with its thousands apart, anything else as it is; what a terminal would not show is made visible."""
     if isinstance(value, int):
         return f"{value:,}"
-    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in str(value))
+    return foreign.shown(value)
 
 
 def moment(unix_nano: int) -> str:
@@ -72,9 +71,3 @@ def duration(nanoseconds: int) -> str:
 def clock(offset_ns: int) -> str:
     """By how much a host's clock is ahead of the collector's, or behind."""
     return f"{duration(abs(offset_ns))} {'ahead of' if offset_ns > 0 else 'behind'} the collector's clock"
-
-
-def _plain(value: object) -> object:
-    if is_dataclass(value) and not isinstance(value, type):
-        return asdict(value)
-    raise TypeError(f"{type(value).__name__} has no JSON form")

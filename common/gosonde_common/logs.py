@@ -2,14 +2,21 @@
 
 import logging
 import sys
+from typing import Any
 
 import structlog
+from structlog.typing import EventDict, WrappedLogger
+
+from gosonde_common import foreign
+
+#: Keys whose values have lines of their own: tracebacks.
+OF_LINES = ("exception", "stack")
 
 
 def configure(*, json: bool, level: str = "info") -> None:
     """Sets the process's log format and its least level (a name such as "info" or "debug")."""
     renderer = (
-        structlog.processors.JSONRenderer()
+        structlog.processors.JSONRenderer(_serialized)
         if json
         else structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
     )
@@ -19,6 +26,7 @@ def configure(*, json: bool, level: str = "info") -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
+            *([] if json else [_shown]),
             renderer,
         ],
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
@@ -32,3 +40,14 @@ def set_level(level: str) -> None:
     """Changes the least level; the format stays."""
     number = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(number))
+
+
+def _serialized(event: EventDict, **_: Any) -> str:  # noqa: ANN401 - structlog's own options
+    texts = {key: event[key] for key in OF_LINES if key in event}
+    return foreign.dumps({**foreign.cut(event), **texts})
+
+
+def _shown(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    return {
+        key: foreign.lines(value) if key in OF_LINES else foreign.shown_within(value) for key, value in event.items()
+    }

@@ -1,15 +1,17 @@
 """A service's own metrics, health and readiness over HTTP: /metrics, /healthz, /readyz."""
 
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from threading import Thread
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
-from prometheus_client import CollectorRegistry, make_wsgi_app
+from prometheus_client import CollectorRegistry, Metric, make_wsgi_app
 from prometheus_client.exposition import ThreadingWSGIServer
+from prometheus_client.registry import Collector
 
+from gosonde_common import foreign
 from gosonde_common.addresses import HOST_PORT
 from gosonde_common.errors import UnavailableError, UsageError
 
@@ -28,6 +30,24 @@ class _Handler(WSGIRequestHandler):
         """Says nothing: each scrape would be a line."""
 
 
+class _Shown(Collector):
+    """What a registry holds, every label as people may see it: one that is no text would end the scrape."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+
+    def describe(self) -> Iterable[Metric]:
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        for metric in self._registry.collect():
+            metric.samples = [
+                sample._replace(labels={name: foreign.shown(value) for name, value in sample.labels.items()})
+                for sample in metric.samples
+            ]
+            yield metric
+
+
 class MetricsServer:
     """Serves until closed, from threads of its own."""
 
@@ -35,7 +55,9 @@ class MetricsServer:
         match = HOST_PORT.fullmatch(address)
         if not match:
             raise UsageError(f"http: {address!r} is not HOST:PORT")
-        app = _app(make_wsgi_app(registry), unready)
+        shown = CollectorRegistry(support_collectors_without_names=True)
+        shown.register(_Shown(registry))
+        app = _app(make_wsgi_app(shown), unready)
         host, port = match["six"] or match["name"], int(match["port"])
         try:
             self._server = make_server(host, port, app, _Server, _Handler)
@@ -72,8 +94,8 @@ def _app(metrics: Any, unready: Reasons) -> Any:  # noqa: ANN401 - WSGI's types
         if path == "/healthz":
             return _text(start_response, "200 OK", "ok")
         if path == "/readyz":
-            reasons = unready()
-            return _text(start_response, "503 Service Unavailable" if reasons else "200 OK", "; ".join(reasons) or "ok")
+            reasons = "; ".join(map(foreign.shown, unready()))
+            return _text(start_response, "503 Service Unavailable" if reasons else "200 OK", reasons or "ok")
         return _text(start_response, "404 Not Found", "there are /metrics, /healthz and /readyz")
 
     return app

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 from gosonde.collector_client import CollectorClient
+from gosonde_common import foreign
 from gosonde_common.errors import UsageError
 
 from gosonde_cli.commands.asking import DEFAULT_ADDRESS, Collector
@@ -32,4 +33,4 @@ def backup(
         raise UsageError(f"cannot write {file}: {error.strerror}") from error
     finally:
         draft.unlink(missing_ok=True)
-    typer.echo(f"{file}: {file.stat().st_size} bytes")
+    typer.echo(f"{foreign.shown(file)}: {file.stat().st_size} bytes")

@@ -1,6 +1,5 @@
 """`gosonde doctor`: what this host allows, and what to do about what it does not."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Annotated
@@ -8,8 +7,11 @@ from typing import Annotated
 import typer
 from gosonde_agent.host import checks
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
+from gosonde_cli import rendering
 from gosonde_cli.commands.path_check import steps
 
 STYLES = {checks.Status.OK: "green", checks.Status.DEGRADED: "yellow", checks.Status.MISSING: "red"}
@@ -32,7 +34,7 @@ def doctor(
         return
     found = checks.checks()
     if as_json:
-        typer.echo(json.dumps({"ready": checks.ready(found), "checks": [asdict(check) for check in found]}, indent=2))
+        rendering.print_json({"ready": checks.ready(found), "checks": [asdict(check) for check in found]})
     else:
         _show(found)
     if not checks.ready(found):
@@ -48,12 +50,12 @@ def _check_path(address: str, *, as_json: bool) -> None:
             {"name": step.name, "status": "ok" if step.ok else "missing", "found": step.found, "remedy": step.remedy}
             for step in found
         ]
-        typer.echo(json.dumps({"ready": ready, "checks": checks}, indent=2))
+        rendering.print_json({"ready": ready, "checks": checks})
     else:
         for step in found:
-            typer.echo(f"{step.name}: {'ok' if step.ok else 'failed'}: {step.found}")
+            typer.echo(f"{step.name}: {'ok' if step.ok else 'failed'}: {rendering.cell(step.found)}")
             if step.remedy:
-                typer.echo(f"  {step.remedy}")
+                typer.echo(f"  {rendering.cell(step.remedy)}")
     if not ready:
         raise typer.Exit(1)
 
@@ -63,10 +65,10 @@ def _show(found: Sequence[checks.Check]) -> None:
     for column in ("check", "status", "found"):
         table.add_column(column, overflow="fold")
     for check in found:
-        table.add_row(check.name, f"[{STYLES[check.status]}]{check.status}[/]", check.found)
+        table.add_row(check.name, f"[{STYLES[check.status]}]{check.status}[/]", Text(rendering.cell(check.found)))
     console = Console(soft_wrap=False)
     console.print(table)
     for remedy in dict.fromkeys(check.remedy for check in found if check.remedy):
         names = ", ".join(check.name for check in found if check.remedy == remedy)
-        console.print(f"\n[bold]{names}[/]: {remedy}.", highlight=False)
+        console.print(f"\n[bold]{names}[/]: {escape(rendering.cell(remedy))}.", highlight=False)
     console.print("\nThe agent can work here." if checks.ready(found) else "\nThe agent cannot work here.")

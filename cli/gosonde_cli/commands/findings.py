@@ -104,14 +104,15 @@ def _sections(explanation: Explanation) -> Iterator[tuple[str, Sequence[str]]]:
         frames = [f"{rendering.cell(f.function)}  {rendering.cell(f.file)}:{f.line}" for f in stack.frames]
         yield rendering.cell(whose), frames
     signs = [
-        f"{MARKS.get(s.verdict, ('?', ''))[0]} {s.name:<17} {rendering.cell(s.detail)}" for s in explanation.gc_signs
+        f"{MARKS.get(s.verdict, ('?', ''))[0]} {rendering.cell(s.name):<17} {rendering.cell(s.detail)}"
+        for s in explanation.gc_signs
     ]
     yield "garbage collection", signs
-    yield "clocks", [f"host {explanation.finding.host}: {rendering.clock(explanation.clock_offset_ns)}"]
+    yield "clocks", [f"host {rendering.cell(explanation.finding.host)}: {rendering.clock(explanation.clock_offset_ns)}"]
 
 
 def _shares(explanation: Explanation) -> list[str]:
-    parts = ", ".join(f"{share:.0%} {state}" for state, share in explanation.shares.items())
+    parts = ", ".join(f"{share:.0%} {rendering.cell(state)}" for state, share in explanation.shares.items())
     return [f"{'':>8} {parts}"] if parts else []
 
 
@@ -120,7 +121,8 @@ def _goroutines(explanation: Explanation) -> list[str]:
     lines = []
     if kept := explanation.persistence:
         apart = rendering.duration(kept.later_unix_nano - kept.earlier_unix_nano)
-        lines.append(f"of {kept.earlier:,} seen {apart} before, {kept.persisted:,} are still there ({kept.witness})")
+        witness = rendering.cell(kept.witness)
+        lines.append(f"of {kept.earlier:,} seen {apart} before, {kept.persisted:,} are still there ({witness})")
     if explanation.oldest_wait_ns:
         lines.append(f"the oldest has waited for {rendering.duration(explanation.oldest_wait_ns)}")
     held = (("their stacks take", explanation.stack_bytes), ("they allocated and hold", explanation.heap_bytes))
@@ -143,7 +145,9 @@ def _print(out: Console, finding: Finding) -> None:
     site = finding.site
     out.print(
         Text.assemble(
-            (finding.state.upper(), style), "  ", (rendering.cell(site.function or "an unnamed go statement"), "bold")
+            (rendering.cell(finding.state.upper()), style),
+            "  ",
+            (rendering.cell(site.function or "an unnamed go statement"), "bold"),
         )
     )
     if site.file:
@@ -157,7 +161,7 @@ def _print(out: Console, finding: Finding) -> None:
     for name, verdict in finding.witnesses.items():
         mark, colour = MARKS.get(verdict, ("?", ""))
         detail = rendering.cell(finding.details.get(name, ""))
-        out.print(Text.assemble("    ", (f"{mark} {name:<8}", colour), detail))
+        out.print(Text.assemble("    ", (f"{mark} {rendering.cell(name):<8}", colour), detail))
     if finding.state not in {"resolved", "withdrawn"}:
         out.print(_line(f"→ {finding.remedy}"))
     out.print()

@@ -1,11 +1,11 @@
 """`gosonde gc PID`: what the runtime of one process on this host knows of its collections."""
 
-import json as jsonlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from gosonde_common import foreign
 from gosonde_common.errors import NotFoundError, UnsupportedError
 
 from gosonde_cli import rendering
@@ -27,7 +27,7 @@ def show(pid: int, limit: int, *, json: bool) -> None:
         return
     out = rendering.console()
     for line in _summary(figures):
-        out.print(line, markup=False)
+        out.print(rendering.cell(line), markup=False)
     rows = [
         (pause.cycle, rendering.moment(pause.end_unix_nano), rendering.duration(pause.duration_ns))
         for pause in newest(figures, limit)
@@ -40,7 +40,7 @@ def follow(pid: int, *, json: bool) -> None:
     with _opened(pid) as target:
         try:
             for cycle in target.gc_cycles():
-                print(jsonlib.dumps(cycle_document(cycle)) if json else cycle.gctrace(), flush=True)  # noqa: T201
+                print(foreign.dumps(cycle_document(cycle)) if json else foreign.shown(cycle.gctrace()), flush=True)  # noqa: T201
         except (NotFoundError, KeyboardInterrupt):
             return
 

@@ -1,6 +1,5 @@
 """`gosonde goroutines`: every goroutine of a process, now, read from its memory without stopping it."""
 
-import json
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from gosonde_common import foreign
 from gosonde_common.errors import UnsupportedError, UsageError
 
 from gosonde_cli.goroutine_text import grouped, one_by_one
@@ -69,7 +69,7 @@ def _print_json(found: "Iterable[Goroutine]") -> None:
     separator = "["
     for goroutine in found:
         sys.stdout.write(f"{separator}\n  ")
-        json.dump(as_document(goroutine), sys.stdout, ensure_ascii=False)
+        foreign.dump(as_document(goroutine), sys.stdout)
         separator = ","
     sys.stdout.write("[]\n" if separator == "[" else "\n]\n")
 

@@ -1,12 +1,14 @@
 """`gosonde inspect`: what is known of a Go binary, and where its probes go and why."""
 
-import json
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from gosonde_common import foreign
 from gosonde_common.errors import UnsupportedError
 from rich.console import Console
 from rich.markup import escape
+
+from gosonde_cli import rendering
 
 if TYPE_CHECKING:
     from gosonde_agent.golang.binary import GoBinary
@@ -32,9 +34,9 @@ def inspect(
     with opened as (fd, path):
         document = as_document(binary.load(fd, path))
     if as_json:
-        print(json.dumps(document, indent=2))  # noqa: T201
+        rendering.print_json(document)
     else:
-        _render(document)
+        _render(foreign.shown_within(document))
 
 
 def as_document(binary: "GoBinary") -> dict[str, Any]:
@@ -68,8 +70,8 @@ def as_document(binary: "GoBinary") -> dict[str, Any]:
 def _render(document: dict[str, Any]) -> None:
     console = Console(highlight=False)
     console.print(f"[bold]{escape(document['exe'])}[/]", soft_wrap=True)
-    console.print(f"  {document['go_version']} {document['architecture']}, {document['functions']:,} functions")
-    console.print(f"  build id {document['build_id']}", soft_wrap=True)
+    console.print(f"  {escape(document['go_version'])} {document['architecture']}, {document['functions']:,} functions")
+    console.print(f"  build id {escape(document['build_id'])}", soft_wrap=True)
     console.print(f"  pclntab at {document['pclntab']['address']:#x}, found by {document['pclntab']['found_by']}")
     layout = document["layout"]
     console.print(f"  g.gopc at offset {layout['g_gopc']}, by {layout['source']} and the code of runtime.newproc1")

@@ -51,7 +51,7 @@ def push(
     if json:
         rendering.print_json(pushed)
     else:
-        rendering.console().print(snapshot_line(pushed), markup=False)
+        rendering.console().print(rendering.cell(snapshot_line(pushed)), markup=False)
 
 
 @pprof.command()

@@ -36,4 +36,4 @@ def snapshot(
     if json:
         rendering.print_json(taken)
     else:
-        rendering.console().print(snapshot_line(taken), markup=False)
+        rendering.console().print(rendering.cell(snapshot_line(taken)), markup=False)

@@ -1,6 +1,5 @@
 """`gosonde trace`: one process, no collector, the main job in one line."""
 
-import json
 import shutil
 import sys
 from collections import defaultdict
@@ -8,12 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from gosonde_common import logs
+from gosonde_common import foreign, logs
 from gosonde_common.errors import NotFoundError, UnsupportedError, UsageError
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+
+from gosonde_cli import rendering
 
 if TYPE_CHECKING:
     from gosonde_agent.trace import Trace
@@ -49,7 +50,7 @@ def trace(
     result = _run(pid, exe, command or [], seconds, shows_progress=not as_json)
     document = as_document(result)
     if as_json:
-        print(json.dumps(document, indent=2))  # noqa: T201
+        rendering.print_json(document)
     else:
         _render(document)
 
@@ -135,11 +136,16 @@ def as_document(result: "Trace") -> dict[str, Any]:
     }
 
 
+def _safe(text: str) -> str:
+    """A foreign string as a terminal shows it, and no markup."""
+    return escape(foreign.shown(text))
+
+
 def _render(document: dict[str, Any]) -> None:
     console = Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=PIPED_WIDTH)
     process, totals, gc = document["process"], document["totals"], document["gc"]
     since = "its start" if process["counted_from_start"] else "attaching"
-    console.print(f"[bold]{escape(process['exe'])}[/]  pid {process['pid']}  {process['go_version']}")
+    console.print(f"[bold]{_safe(process['exe'])}[/]  pid {process['pid']}  {_safe(process['go_version'])}")
     console.print(
         f"{totals['created']:,} goroutines created, {totals['exited']:,} exited since {since}: "
         f"{totals['live']:,} live, {totals['baseline']:,} of them or their like born before",
@@ -152,7 +158,7 @@ def _render(document: dict[str, Any]) -> None:
     for site in document["sites"]:
         numbers = (f"{site[key]:,}" for key in ("baseline", "created", "exited", "live"))
         place = f"{site['file']}:{site['line']}" if site["file"] else "-"
-        table.add_row(*numbers, escape(site["function"] or "?"), escape(place))
+        table.add_row(*numbers, _safe(site["function"] or "?"), _safe(place))
     console.print(table)
     longest = max((pause["duration_ns"] for pause in gc["pauses"]), default=0)
     console.print(
