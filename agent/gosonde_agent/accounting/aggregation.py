@@ -4,6 +4,7 @@ from collections import defaultdict, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import structlog
 from gosonde_common.clock import steady_unix_nano
 from gosonde_common.values.observation import (
     GcCycle,
@@ -25,7 +26,15 @@ from gosonde_agent.sources.events import EVENT_CYCLE, EVENT_PAUSE, Event
 from gosonde_agent.sources.memory.heap import CycleHeap
 from gosonde_agent.sources.protocol import Source
 
+log = structlog.get_logger(__name__)
+
 MAX_PENDING_EVENTS = 65_536
+#: No address of user space is as high.
+MAX_ADDRESS = 1 << 63
+#: The loss of sites that cannot be: a process can call itself whatever it likes.
+OUTSIDE = "sites_outside"
+#: The loss of what could not be made of a process that contradicts itself.
+UNTOLD = "observations_failed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +72,9 @@ class Aggregation:
         self._kept: dict[Image, _Kept] = {}
         self._events: deque[Event] = deque(maxlen=MAX_PENDING_EVENTS)
         self._heaps: Mapping[Image, CycleHeap] = {}
+        self._outside: set[Image] = set()
+        self._lost = 0
+        self._untold = 0
 
     def add_event(self, event: Event) -> None:
         """Keeps a pause or a GC cycle for the next observation."""
@@ -81,15 +93,26 @@ class Aggregation:
         to_unix = monotonic_to_unix_nano()
         pauses, cycles = self._take_events(to_unix)
         watched = [process for process in self._processes if process.image is not None]
+        rows = tuple(count for process in watched for count in self._told_of(process, counters))
         return Observation(
             taken_unix_nano=steady_unix_nano(),
             processes=tuple(process.description for process in self._processes),
-            site_counts=tuple(count for process in watched for count in self._site_counts(process, counters)),
+            site_counts=rows,
             pauses=pauses,
             gc_cycles=cycles,
             gc_totals=tuple(_gc_total(process, counters) for process in watched),
-            losses=losses,
+            losses={**losses, OUTSIDE: self._lost, UNTOLD: self._untold},
         )
+
+    def _told_of(self, process: GoProcess, counters: Counters) -> list[SiteCount]:
+        """The rows of a process; none when they cannot be made, so that all others are told of."""
+        try:
+            return self._site_counts(process, counters)
+        except Exception as error:  # a fault of ours in what one process says must not cost the others
+            if not self._untold:
+                log.exception("a process could not be told of", pid=process.key.pid, reason=str(error))
+            self._untold += 1
+            return []
 
     def _site_counts(self, process: GoProcess, counters: Counters) -> list[SiteCount]:
         image = process.image
@@ -105,7 +128,10 @@ class Aggregation:
             return same.rows
         rows = (same.after(found) if same else None) or self._counted(process, image, process.binary, found)
         # The first name may have shown the bias.
-        self._kept[image] = _Kept(found, (process.baseline.version, process.bias), rows)
+        if image in self._outside:
+            self._kept.pop(image, None)  # rows that stand for several totals do not follow them
+        else:
+            self._kept[image] = _Kept(found, (process.baseline.version, process.bias), rows)
         return rows
 
     def _counted(
@@ -124,7 +150,7 @@ class Aggregation:
                 site = sites[pc] = self._name(process, image, binary, pc)
             baseline = process.baseline.of(site.pc), process.baseline.mismatch(site.pc)
             rows.append(SiteCount(process.key, site, created, exited, *baseline))
-        return rows
+        return self._with_outside_summed(rows)
 
     def _carried_counts(
         self, process: GoProcess, image: Image, binary: GoBinary, carry: Carry, counters: Counters
@@ -141,12 +167,26 @@ class Aggregation:
         if carry.unattributed:
             nowhere = Site(binary.build_id, UNATTRIBUTED, "", "", 0)
             rows.append(SiteCount(process.key, nowhere, carry.unattributed, carry.unattributed))
-        return rows
+        return self._with_outside_summed(rows)
+
+    @staticmethod
+    def _with_outside_summed(rows: list[SiteCount]) -> list[SiteCount]:
+        """What was counted at addresses outside the program's text, as one row: no `go` statement is there."""
+        outside = [row for row in rows if row.site.pc == UNATTRIBUTED]
+        if len(outside) < 2:
+            return rows
+        created, exited = sum(row.created for row in outside), sum(row.exited for row in outside)
+        summed = SiteCount(outside[0].process, outside[0].site, created, exited)
+        return [row for row in rows if row.site.pc != UNATTRIBUTED] + [summed]
 
     def _name(self, process: GoProcess, image: Image, binary: GoBinary, pc: int) -> Site:
         origin = self._source.origin(image, pc)
         process.learn_bias(origin)
         bias = process.bias or 0
+        if not _is_inside(binary, pc - bias, is_sure=process.bias is not None):
+            self._outside.add(image)
+            self._lost += 1
+            return Site(binary.build_id, UNATTRIBUTED, "", "", 0)
         start_pc = origin.start_pc - bias if origin is not None else process.start_pcs.get(pc - bias)
         start_function = binary.start_function(start_pc) if start_pc is not None else ""
         location = binary.go_statement(pc - bias)
@@ -180,8 +220,14 @@ class Aggregation:
         """Forgets the names of an image's sites."""
         self._kept.pop(image, None)
         self._sites.pop(image, None)
+        self._outside.discard(image)
         if not any(other.binary == image.binary for other in self._sites):
             self._names.pop(image.binary, None)
+
+
+def _is_inside(binary: GoBinary, pc: int, *, is_sure: bool) -> bool:
+    """Whether a `go` statement can return to a link-time address; `is_sure`: that it is one, and no runtime address."""
+    return 0 < pc < MAX_ADDRESS and (not is_sure or binary.has_code(pc - 1))
 
 
 def _gc_total(process: GoProcess, counters: Counters) -> GcTotal:

@@ -86,6 +86,13 @@ class GoBinary:
         except MalformedBinaryError:
             return NOWHERE
 
+    def has_code(self, pc: int) -> bool:
+        """Whether a link-time address lies in Go code, however damaged its description is."""
+        try:
+            return self.pclntab.function_of(pc) is not None
+        except MalformedBinaryError:
+            return True
+
     def start_function(self, pc: int) -> str:
         """What a goroutine that starts at a link-time address runs first, wrappers left out; empty when unknown."""
         return start_function(self.pclntab, pc, self.layout.func_ids["wrapper"], self.architecture)
