@@ -5,7 +5,7 @@ from typing import Any, cast
 
 from gosonde_agent.accounting.aggregation import Aggregation
 from gosonde_agent.accounting.processes import GoProcess, Processes
-from gosonde_agent.sources.protocol import Counters, Image, SiteTotal
+from gosonde_agent.sources.counters import Counters, Image, SiteTotal
 from gosonde_agent.wire.encoding import encode
 from gosonde_common.values.observation import Process, ProcessKey
 
