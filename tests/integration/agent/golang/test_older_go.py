@@ -25,6 +25,7 @@ from gosonde_agent.golang.layouts import layout_of, structure_names
 from gosonde_agent.golang.wait_reasons import wait_reason
 from gosonde_agent.model.errors import UnsupportedBinaryError
 from gosonde_agent.sources.memory import candidates
+from gosonde_common.values.goroutines import MAIN_GOROUTINE
 
 from tests import real_binaries, toolchains
 from tests.integration.watching import Watch, watching
@@ -184,7 +185,7 @@ def standing_still(watch: Watch, pid: int) -> Counter[str]:
         watch.observe()
         live: Counter[str] = Counter()
         for (number, _, site), row in watch.sites.items():
-            if number == pid and not site.function.startswith(SYSTEM):
+            if number == pid and site.function != MAIN_GOROUTINE.function and not site.function.startswith(SYSTEM):
                 live[site.function] += row.created - row.exited
         if live == before and live["net/http.(*Server).Serve"] >= CONNECTIONS:
             return +live
