@@ -3,6 +3,11 @@
 import time
 
 
+def boottime_ns() -> int:
+    """The time since boot: it goes on while the host is suspended, and knows no changes of the clock."""
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+
+
 class SteadyClock:
     """Nanoseconds since the Unix epoch, never falling.
 
@@ -12,12 +17,11 @@ class SteadyClock:
 
     def __init__(self) -> None:
         self._unix_nano = time.time_ns()
-        self._boottime_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+        self._boottime_ns = boottime_ns()
 
     def now(self) -> int:
         """The time."""
-        boottime_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
-        elapsed = max(boottime_ns - self._boottime_ns, 0)
+        elapsed = max(boottime_ns() - self._boottime_ns, 0)
         self._boottime_ns += elapsed
         self._unix_nano += elapsed
         most = elapsed // 10

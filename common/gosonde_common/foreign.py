@@ -6,7 +6,7 @@ the cursor, hide what stands beside them, or make up lines of their own.
 
 import json
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, is_dataclass
 from functools import lru_cache
 from typing import IO, Any, Final
@@ -35,8 +35,7 @@ def is_shown(character: str) -> bool:
 
 def shown(value: object, most: int = MAX_TEXT) -> str:
     """The value as text that a terminal shows as it stands, on one line and of bounded length."""
-    text = str(value)
-    text = text if len(text) <= most else text[: most - 1] + ENDING
+    text = _bounded(str(value), most)
     if text.isascii() and text.isprintable():
         return text
     return "".join(c if is_shown(c) else _escaped(c) for c in text)
@@ -60,25 +59,26 @@ def dump(document: Any, out: IO[str], *, indent: int | None = None) -> None:  # 
 
 def shown_within(value: Any) -> Any:  # noqa: ANN401 - whatever a log or a metric takes
     """The value with every string in it as `shown`; numbers and the like stay what they are."""
-    if value is None or isinstance(value, bool | int | float):
-        return value
-    if isinstance(value, Mapping):
-        return {shown(key): shown_within(part) for key, part in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [shown_within(part) for part in value]
-    return shown(value)
+    return _within(value, shown)
 
 
 def cut(value: Any) -> Any:  # noqa: ANN401
     """The value with every string in it as it is, but of bounded length; what JSON does not know as text."""
-    if isinstance(value, Mapping):
-        return {cut(key): cut(part) for key, part in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [cut(part) for part in value]
+    return _within(value, lambda text: _bounded(str(text), MAX_TEXT))
+
+
+def _within(value: Any, change: Callable[[object], str]) -> Any:  # noqa: ANN401
     if value is None or isinstance(value, bool | int | float):
         return value
-    text = str(value)
-    return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + ENDING
+    if isinstance(value, Mapping):
+        return {change(key): _within(part, change) for key, part in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_within(part, change) for part in value]
+    return change(value)
+
+
+def _bounded(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 1] + ENDING
 
 
 @lru_cache(maxsize=1 << 12)

@@ -150,7 +150,7 @@ class Aggregation:
                 site = sites[pc] = self._name(process, image, binary, pc)
             baseline = process.baseline.of(site.pc), process.baseline.mismatch(site.pc)
             rows.append(SiteCount(process.key, site, created, exited, *baseline))
-        return self._with_outside_summed(rows)
+        return self._with_outside_summed(rows) if image in self._outside else rows
 
     def _carried_counts(
         self, process: GoProcess, image: Image, binary: GoBinary, carry: Carry, counters: Counters
@@ -167,7 +167,7 @@ class Aggregation:
         if carry.unattributed:
             nowhere = Site(binary.build_id, UNATTRIBUTED, "", "", 0)
             rows.append(SiteCount(process.key, nowhere, carry.unattributed, carry.unattributed))
-        return self._with_outside_summed(rows)
+        return self._with_outside_summed(rows) if image in self._outside else rows
 
     @staticmethod
     def _with_outside_summed(rows: list[SiteCount]) -> list[SiteCount]:

@@ -5,7 +5,7 @@ import re
 import time
 from pathlib import Path
 
-from gosonde_common.clock import steady_unix_nano
+from gosonde_common.clock import boottime_ns, steady_unix_nano
 
 
 def kernel_version() -> tuple[int, int]:
@@ -16,7 +16,7 @@ def kernel_version() -> tuple[int, int]:
 
 def boot_unix_nano() -> int:
     """What the steady clock would have shown when CLOCK_BOOTTIME was 0."""
-    return steady_unix_nano() - time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+    return steady_unix_nano() - boottime_ns()
 
 
 def monotonic_to_unix_nano() -> int:

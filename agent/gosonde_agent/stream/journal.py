@@ -9,6 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 
 import structlog
+from gosonde_common.clock import boottime_ns
 from gosonde_common.errors import InvalidInputError
 from gosonde_common.values.observation import Observation
 
@@ -120,7 +121,7 @@ class Journal:
         content = pack(segment)
         ((identifier,),) = self.file.rows(
             "INSERT INTO segments (run, stored_boottime_ns, size, content) VALUES (?, ?, ?, ?) RETURNING id",
-            *(run.number, _boottime_ns(), len(content), content),
+            *(run.number, boottime_ns(), len(content), content),
         )
         self._bytes += len(content)
         self._newest = int(identifier), segment
@@ -188,7 +189,7 @@ class Journal:
 
         The age is that of the machine's uptime, which no change of the wall clock moves.
         """
-        oldest = _boottime_ns() - int(self._limits.age_seconds * 1e9)
+        oldest = boottime_ns() - int(self._limits.age_seconds * 1e9)
         for identifier, number, content in self.file.rows(
             "SELECT id, run, content FROM segments JOIN runs USING (run) "
             "WHERE CASE WHEN boot_id = ? THEN stored_boottime_ns ELSE 0 END < ?",
@@ -252,7 +253,3 @@ class Journal:
     def _stored_bytes(self) -> int:
         ((size,),) = self.file.rows("SELECT coalesce(sum(size), 0) FROM segments")
         return int(size)
-
-
-def _boottime_ns() -> int:
-    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)

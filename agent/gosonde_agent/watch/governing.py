@@ -4,10 +4,7 @@ import asyncio
 
 from gosonde_agent.overhead.governor import TICK_SECONDS
 from gosonde_agent.watch.monitor import Monitor
-from gosonde_agent.watch.running import Running
-
-#: How long to wait at least when no window on parks is due.
-LEAST_PAUSE_SECONDS = 0.05
+from gosonde_agent.watch.running import LEAST_PAUSE_SECONDS, Running
 
 
 async def govern(monitor: Monitor, running: Running) -> None:

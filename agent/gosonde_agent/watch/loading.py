@@ -18,8 +18,7 @@ class Loading:
         """Takes in what the kernel reports; new files wait for `run`."""
         self._monitor.poll()
         self.note_unknown()
-        if not self._monitor.is_quiet:
-            self._running.awake.set()
+        self._running.wake_unless(quiet=self._monitor.is_quiet)
 
     def note_unknown(self) -> None:
         """Has `run` load what waits for it."""

@@ -9,12 +9,12 @@ from gosonde_agent.host.threads import in_thread
 from gosonde_agent.watch.heaps import HeapReading
 from gosonde_agent.watch.monitor import Monitor
 from gosonde_agent.watch.reconciliation import Scan
-from gosonde_agent.watch.running import Running, first_of
+from gosonde_agent.watch.running import LEAST_PAUSE_SECONDS, Running, first_of
 
 log = structlog.get_logger(__name__)
 
-#: How long to wait at least and at most when no process is due to be read.
-LEAST_PAUSE_SECONDS, READING_PAUSE_SECONDS = 0.05, 1.0
+#: How long to wait at most when no process is due to be read.
+READING_PAUSE_SECONDS = 1.0
 #: How long an observation waits at most for what memory says of the heap.
 HEAPS_SECONDS = 0.1
 #: How long the others wait for the reading of one process: it can hold up whoever reads its memory.
@@ -53,8 +53,7 @@ class Memory:
     async def _read(self, scan: Scan) -> None:
         await in_thread(scan.run)
         self._monitor.readings.take(scan)
-        if not self._monitor.is_quiet:
-            self._running.awake.set()
+        self._running.wake_unless(quiet=self._monitor.is_quiet)
 
     async def _unless_held_up(self, reading: Coroutine[None, None, None], seconds: float) -> None:
         """Waits for a reading, but no longer than that: it goes on, and is taken in when it ends."""

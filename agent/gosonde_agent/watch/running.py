@@ -6,6 +6,8 @@ from gosonde_agent.config import AgentConfig
 
 #: An event loop cannot wait without end.
 LONGEST_SECONDS = 3600.0
+#: How long to wait at least when nothing is due.
+LEAST_PAUSE_SECONDS = 0.05
 
 
 class Running:
@@ -22,6 +24,11 @@ class Running:
         self.stopping = asyncio.Event()
         self.awake = asyncio.Event()
         self.awake.set()
+
+    def wake_unless(self, *, quiet: bool) -> None:
+        """Ends the rest, unless nothing has happened for a while."""
+        if not quiet:
+            self.awake.set()
 
 
 async def first_of(*events: asyncio.Event, seconds: float) -> None:

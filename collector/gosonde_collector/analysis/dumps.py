@@ -5,13 +5,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
+from gosonde_common.values.goroutines import MAIN_GOROUTINE
+
 from gosonde_collector.analysis.causes import HTTP_BODY, HTTP_IDLE, Cause, classify
 from gosonde_collector.analysis.remedies import remedy
 from gosonde_collector.evidence.model import WITH_STATEMENT, Frame, GoroutineGroup, GoroutineProfile
 from gosonde_collector.model.values import Site
 
-#: What stands in place of a `go` statement for the goroutine that has none.
-MAIN_GOROUTINE: Final = "main goroutine"
 MAIN: Final = frozenset({"main.main", "runtime.main"})
 #: Groups that waited longest.
 OLDEST: Final = 10
@@ -97,7 +97,7 @@ def _site(profile: GoroutineProfile, group: GoroutineGroup) -> Site:
         return Site("", 0, by.function, by.file, by.line)
     start = group.frames[-1].function if group.frames else ""
     main = start in MAIN or (profile.format in WITH_STATEMENT and group.goids == (1,))
-    return Site("", 0, MAIN_GOROUTINE if main else "", start_function=start)
+    return Site("", 0, MAIN_GOROUTINE.function if main else "", start_function=start)
 
 
 def _creation(profile: GoroutineProfile, site: Site, groups: list[GoroutineGroup]) -> Creation:

@@ -1,16 +1,12 @@
 """How old the findings are, and from when on they say too little of what happens now."""
 
-import time
 from collections.abc import Callable
 from typing import Final
 
+from gosonde_common.clock import boottime_ns
+
 #: What an analysis may take beyond the rest before it, in seconds, until the findings count as stale.
 PATIENCE_SECONDS: Final = 180.0
-
-
-def _boottime_ns() -> int:
-    """Goes on while the host is suspended, and knows no changes of the clock."""
-    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
 
 
 class Freshness:
@@ -20,7 +16,7 @@ class Freshness:
         rest_seconds: How long the analysis rests on purpose.
     """
 
-    def __init__(self, clock: Callable[[], int] = _boottime_ns) -> None:
+    def __init__(self, clock: Callable[[], int] = boottime_ns) -> None:
         self._clock = clock
         self._since = clock()
         self.rest_seconds = 0.0

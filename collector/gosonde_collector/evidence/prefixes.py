@@ -23,11 +23,6 @@ _PARTS: Final = re.compile(
 )
 
 
-def has_goroutines(data: bytes) -> bool:
-    """Whether a goroutine or a profile begins anywhere in the text."""
-    return bool(ANCHOR.search(data))
-
-
 def without_prefixes(data: bytes) -> tuple[bytes, str]:
     """The text with the prefix of its lines removed, and the first such prefix; empty when there is none."""
     forms: Counter[str] = Counter()

@@ -1,9 +1,10 @@
 """What one dump says by itself: statements with their causes, the main goroutine under its name, the oldest waits."""
 
 from gosonde_cli.dump_text import WIDTH, summary
-from gosonde_collector.analysis.dumps import MAIN_GOROUTINE, DumpSummary, summarize
+from gosonde_collector.analysis.dumps import DumpSummary, summarize
 from gosonde_collector.evidence.model import GoroutineProfile
 from gosonde_collector.evidence.parse import parse_profile
+from gosonde_common.values.goroutines import MAIN_GOROUTINE
 
 from tests.paths import FIXTURES
 
@@ -24,7 +25,7 @@ def test_goroutines_are_told_by_statement_with_cause_and_remedy() -> None:
 
 
 def test_the_main_goroutine_has_its_name_and_no_statement() -> None:
-    (main,) = (site for site in summarized("dumps/sigquit.txt").sites if site.function == MAIN_GOROUTINE)
+    (main,) = (site for site in summarized("dumps/sigquit.txt").sites if site.function == MAIN_GOROUTINE.function)
     assert (main.file, main.line, main.cause) == ("", 0, "channel-receive")
 
 
