@@ -16,7 +16,7 @@ from gosonde_common.values.observation import (
     SiteCount,
 )
 
-from gosonde_agent.accounting.carry import UNATTRIBUTED, Carry
+from gosonde_agent.accounting.correction import UNATTRIBUTED, Carry
 from gosonde_agent.accounting.processes import GoProcess, Processes
 from gosonde_agent.golang.binary import GoBinary
 from gosonde_agent.golang.layouts import stop_reason

@@ -13,7 +13,7 @@ from gosonde_agent.accounting.baseline import (
     Interval,
     Reading,
 )
-from gosonde_agent.accounting.carry import (
+from gosonde_agent.accounting.correction import (
     Before,
     Carry,
     Told,

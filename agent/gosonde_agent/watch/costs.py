@@ -6,7 +6,7 @@ from dataclasses import replace
 from gosonde_common.values.observation import Observation, Process
 
 from gosonde_agent.model.budget import Budget
-from gosonde_agent.overhead.glance import Glance
+from gosonde_agent.overhead.precheck import Glance
 from gosonde_agent.overhead.governor import Governor
 from gosonde_agent.overhead.metering import Meter
 from gosonde_agent.overhead.parking import Parking, ParkSampler

@@ -12,7 +12,7 @@ from gosonde_agent.accounting.aggregation import Aggregation
 from gosonde_agent.accounting.processes import Processes
 from gosonde_agent.discovery.selection import Selection
 from gosonde_agent.model.budget import Budget
-from gosonde_agent.overhead.glance import Glance
+from gosonde_agent.overhead.precheck import Glance
 from gosonde_agent.overhead.governor import Governor
 from gosonde_agent.overhead.metering import Meter
 from gosonde_agent.overhead.parking import ParkSampler

@@ -13,7 +13,7 @@ from gosonde_agent.accounting.baseline import Baseline
 from gosonde_agent.accounting.processes import GoProcess, Processes
 from gosonde_agent.accounting.totals_check import TotalsCheck
 from gosonde_agent.discovery.attachments import Attachment
-from gosonde_agent.discovery.dismissed import DISMISSED, Dismissed
+from gosonde_agent.discovery.deselected import DISMISSED, Dismissed
 from gosonde_agent.host import procfs
 from gosonde_agent.host.kernel import monotonic_to_unix_nano
 from gosonde_agent.model.losses import AGENT_LOSSES

@@ -19,7 +19,7 @@ from gosonde_common.values.levels import (
 )
 
 from gosonde_agent.accounting.baseline import Baseline
-from gosonde_agent.accounting.carry import Carry
+from gosonde_agent.accounting.correction import Carry
 from gosonde_agent.accounting.processes import GoProcess, Processes
 from gosonde_agent.overhead.governor import Decision, Governor
 from gosonde_agent.sources.counters import Hits, Image, SiteTotal

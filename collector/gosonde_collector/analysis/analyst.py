@@ -7,7 +7,6 @@ import structlog
 from gosonde_common.clock import steady_unix_nano
 
 from gosonde_collector.analysis import finding, gctraces
-from gosonde_collector.analysis.album import Album
 from gosonde_collector.analysis.causes import UNKNOWN, Cause, classify
 from gosonde_collector.analysis.finding import OVER, Evidence, Finding
 from gosonde_collector.analysis.freshness import Freshness
@@ -25,6 +24,7 @@ from gosonde_collector.analysis.persistence import (
     weighed,
 )
 from gosonde_collector.analysis.reconciliation import contradicted, contradiction
+from gosonde_collector.analysis.snapshot_cache import Album
 from gosonde_collector.analysis.survey import Survey
 from gosonde_collector.analysis.witnesses import (
     Snapshots,

@@ -5,12 +5,12 @@ from typing import Final
 
 from gosonde_common.errors import NotFoundError
 
-from gosonde_collector.analysis.album import Album
 from gosonde_collector.analysis.analyst import Analyst
 from gosonde_collector.analysis.finding import Finding
 from gosonde_collector.analysis.gc_signs import gc_signs
 from gosonde_collector.analysis.growth import LOOKBACK_NS, Steps, moments
 from gosonde_collector.analysis.matching import goroutines_of, plain_name
+from gosonde_collector.analysis.snapshot_cache import Album
 from gosonde_collector.analysis.witnesses import Witness, usable
 from gosonde_collector.evidence.context import (
     ContentionProfile,

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from gosonde_collector.analysis import lookalikes
+from gosonde_collector.analysis import benign_growth
 from gosonde_collector.analysis.slope import Slope, theil_sen
 from gosonde_collector.store.records import Series
 
@@ -152,7 +152,7 @@ def find_growth(steps: Steps) -> Growth | None:
         start = steps.until_unix_nano - seconds * SECOND
         if start >= steps.unix_nano[0]:
             before = int(highest[steps.index(np.array([start]))[0]])
-            # lookalikes.was_here_before would say so too; most windows end here.
+            # benign_growth.was_here_before would say so too; most windows end here.
             if live[-1] > before:
                 window = _window(steps, live, seconds, before)
                 if _grows(window):
@@ -180,10 +180,10 @@ def lowest(counts: NDArray[np.int32] | Counts, begin: Counts, end: Counts) -> Co
 
 def _grows(window: Window) -> bool:
     return _rises(window) and not (
-        lookalikes.levels_off(window.levels)
-        or lookalikes.was_here_before(window.levels, window.before)
-        or lookalikes.settles(window.levels, window.exited)
-        or lookalikes.follows_load(window.levels, window.created, window.exited)
+        benign_growth.levels_off(window.levels)
+        or benign_growth.was_here_before(window.levels, window.before)
+        or benign_growth.settles(window.levels, window.exited)
+        or benign_growth.follows_load(window.levels, window.created, window.exited)
     )
 
 
@@ -195,7 +195,7 @@ def _rises(window: Window) -> bool:
     if window.quiet:
         return window.rise >= MIN_GROWTH
     by_chance = CHANCE * float(np.sqrt(max(int(window.levels[0]), 0)))
-    return window.rise >= max(MIN_GROWTH_AMONG_EXITS, by_chance) and not lookalikes.wanders(window.levels)
+    return window.rise >= max(MIN_GROWTH_AMONG_EXITS, by_chance) and not benign_growth.wanders(window.levels)
 
 
 def _growth(steps: Steps, window: Window, start: int) -> Growth:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from gosonde_collector.analysis.benign_growth import LEVELLING
 from gosonde_collector.analysis.growth import (
     LOOKBACK_NS,
     MIN_GROWTH,
@@ -20,7 +21,6 @@ from gosonde_collector.analysis.growth import (
     lowest,
     moments,
 )
-from gosonde_collector.analysis.lookalikes import LEVELLING
 
 Counts = NDArray[np.int64]
 Columns = NDArray[np.int64]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from gosonde.agent_client import AgentClient
 from gosonde.collector_client import ProcessRow
-from gosonde_agent.discovery.dismissed import DISMISSED
+from gosonde_agent.discovery.deselected import DISMISSED
 from gosonde_agent.discovery.selection import Selection, parse_rules
 from gosonde_common.errors import NotFoundError
 from gosonde_common.values.observation import Observation

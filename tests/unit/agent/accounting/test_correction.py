@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 
 from gosonde_agent.accounting.baseline import Baseline, Reading, SiteBaseline
-from gosonde_agent.accounting.carry import UNCOUNTED
+from gosonde_agent.accounting.correction import UNCOUNTED
 from gosonde_agent.accounting.processes import GoProcess
 from gosonde_agent.golang.binary import GoBinary
 from gosonde_agent.sources.counters import Image, SiteTotal

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from gosonde_agent.accounting.processes import GoProcess, Processes
 from gosonde_agent.model.budget import Budget
-from gosonde_agent.overhead.glance import STEADY_LOOKS, Glance
+from gosonde_agent.overhead.precheck import STEADY_LOOKS, Glance
 from gosonde_agent.overhead.governor import Governor, least_allowed_ns
 from gosonde_agent.overhead.metering import (
     WINDOW_SECONDS,
