@@ -42,7 +42,7 @@ class Agent:
 
     def observation(self, pid: int | None = None) -> Observation | None:
         """What it knows of a process, or of all; None when it does not answer yet."""
-        # Not before memory is measured: pages of a library that two processes use cannot be given back.
+        # Not before memory is measured: pages of a library that two processes use cannot be released.
         from gosonde.agent_client import AgentClient  # noqa: PLC0415
 
         try:

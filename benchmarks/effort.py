@@ -23,7 +23,7 @@ class Effort:
     thorough: bool
 
     def for_limits(self, slice_seconds: float) -> "Effort":
-        """As many of such slices as tell a percent on a quiet machine."""
+        """As many of such slices as resolve a percent on a quiet machine."""
         return replace(self, blocks=80 if self.thorough else 20, slice_seconds=slice_seconds)
 
 

@@ -41,7 +41,7 @@ class Case:
 IDLE, BUSY, DEAR = "idle", "each site once a second", "counted from memory"
 #: Idle memory is read rarely from its third reading on, which comes 60 s after the first.
 CASES = {IDLE: Case(0, 100.0), BUSY: Case(1000, 10.0), DEAR: Case(100, 10.0, budget="0.01")}
-PATIENCE_SECONDS = 120.0
+TIMEOUT_SECONDS = 120.0
 SAMPLE_SECONDS = 0.005
 
 
@@ -58,24 +58,24 @@ def footprint(seconds: float) -> Iterator[Row]:
 
 @cache
 def _figures(targets: int, sites: int, case: str, seconds: float) -> Mapping[str, float]:
-    meant, executable = CASES[case], build("sites")
+    selected, executable = CASES[case], build("sites")
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gosonde-bench.")))
         address = f"unix:{folder}/collector.sock"
-        arguments = str(meant.period_ms), str(sites)
+        arguments = str(selected.period_ms), str(sites)
         # An idle program collects garbage every two minutes, unless it never does: then nothing happens at all.
-        environment = {} if meant.period_ms else {"GOGC": "off"}
+        environment = {} if selected.period_ms else {"GOGC": "off"}
         programs = [stack.enter_context(GoProgram(executable, *arguments, env=environment)) for _ in range(targets)]
-        config = {"exe": f'["{executable}"]', "collector": f'["{address}"]', "max_target_overhead": meant.budget}
+        config = {"exe": f'["{executable}"]', "collector": f'["{address}"]', "max_target_overhead": selected.budget}
         running = stack.enter_context(launched(**config))
         at_start = _peak_at_start(running)
         # Not before: as on a host without a collector, no library is in use when the agent gives its pages back.
         stack.enter_context(_collector(address, folder))
-        told = _told(address, programs, {program.pid: sites for program in programs})
+        reported = _reported(address, programs, {program.pid: sites for program in programs})
         start_cpu = _cpu_seconds(running.process.pid)
-        time.sleep(meant.settle_seconds)
+        time.sleep(selected.settle_seconds)
         figures = dict(_watched(running.process.pid, seconds))
-        _told(address, programs, {pid: created + sites for pid, created in told.items()})
+        _reported(address, programs, {pid: created + sites for pid, created in reported.items()})
     return figures | {"MB at start": at_start, "s of CPU until all are told": start_cpu}
 
 
@@ -90,7 +90,7 @@ def _collector(address: str, folder: Path) -> Iterator[None]:
         process.wait()
 
 
-def _told(address: str, programs: Iterable[GoProgram], least: Mapping[int, int]) -> dict[int, int]:
+def _reported(address: str, programs: Iterable[GoProgram], least: Mapping[int, int]) -> dict[int, int]:
     """Has each site executed once; how many goroutines the collector knows by pid, once these are at least so many.
 
     Each process must also have goroutines that lived before counting began: its baseline.
@@ -99,13 +99,13 @@ def _told(address: str, programs: Iterable[GoProgram], least: Mapping[int, int])
         program.ask("round 1")
     # A process of its own: what this one imports would be in use when the next agent gives its pages back.
     command = [str(GOSONDE), "processes", "--json", "--collector", address]
-    end = time.monotonic() + PATIENCE_SECONDS
+    end = time.monotonic() + TIMEOUT_SECONDS
     while time.monotonic() < end:
         answer = subprocess.run(command, capture_output=True, check=False).stdout
         rows = json.loads(answer or "[]")
-        told = {row["pid"]: row["created"] for row in rows if row["live"] > row["created"] - row["exited"]}
-        if all(told.get(pid, 0) >= created for pid, created in least.items()):
-            return told
+        reported = {row["pid"]: row["created"] for row in rows if row["live"] > row["created"] - row["exited"]}
+        if all(reported.get(pid, 0) >= created for pid, created in least.items()):
+            return reported
         time.sleep(1)
     raise SystemExit("the agent did not feed the collector")
 

@@ -43,7 +43,7 @@ def _estimated(rate: int, seconds: float) -> dict[str, float]:
             began, before = time.monotonic(), program.ask("counts")["received"]
             per_park = _cpu_per_park(program, seconds)
             true = (program.ask("counts")["received"] - before) / (time.monotonic() - began)
-            seen = _told(running, program.pid)
+            seen = _reported(running, program.pid)
     rows = [row for row in seen.park_counts if row.wait_reason.startswith("chan")]
     covered = max(row.covered_ns for row in rows) / 1e9
     highs = [row.parks_high for row in rows if row.parks_high is not None]
@@ -59,11 +59,11 @@ def _estimated(rate: int, seconds: float) -> dict[str, float]:
     return figures | ({"high": sum(highs) / covered} if len(highs) == len(rows) else {})
 
 
-def _told(running: Agent, pid: int) -> Observation:
+def _reported(running: Agent, pid: int) -> Observation:
     """What the agent knows once there were enough windows."""
     end = time.monotonic() + MOST_SECONDS
     while not ((seen := running.observation(pid)) and seen.park_counts):
-        assert time.monotonic() < end, "the agent tells of no parks"
+        assert time.monotonic() < end, "the agent reports no parks"
         time.sleep(0.5)
     return seen
 
@@ -76,7 +76,7 @@ def _cpu_per_park(program: GoProgram, seconds: float) -> float:
 
 
 def _hit_ratio() -> float:
-    """What a hit of the park probe costs a program that does nothing else, by what it is told to cost."""
+    """What a hit of the park probe costs a program that does nothing else, by what it is reported to cost."""
     with GoProgram(build("bench"), env=ON_ONE_P) as program:
         without = _cpu_of_pingpong(program)
         with probing.gosonde(program.pid, parks=True) as source:

@@ -1,4 +1,4 @@
-"""What keeps other work of the host out of a measurement, as far as it goes, and tells how much of it there was."""
+"""What keeps other work of the host out of a measurement, as far as it goes, and shows how much of it there was."""
 
 import contextlib
 import os

@@ -2,7 +2,7 @@
 
 A machine that does other work is never the same for two seconds. So one warm server and its connections stay, and what
 is compared lies close together: slices without, with, with, without make a block, whose ratio is one value. Two equal
-things are compared in the same way, which shows what can be told and what cannot.
+things are compared in the same way, which shows what can be distinguished and what cannot.
 """
 
 import os
@@ -45,7 +45,7 @@ AT_SATURATION: Mapping[str, Figure] = {
     "% more CPU per request": lambda one: one.cpu_us,
     "% more p99 at saturation": lambda one: one.p99_us,
 }
-#: Servers for which a promise is made, and what tells whether it is kept.
+#: Servers for which a promise is made, and what shows whether it is kept.
 PROMISED = ("http", "prometheus")
 LIMITS = ("nothing", "agent")
 #: That a handler starts.

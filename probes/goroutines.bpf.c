@@ -87,7 +87,7 @@ static inline int count_exit(struct pt_regs *ctx, u64 gopc_offset)
 }
 
 /*
- * runtime.gdestroy(gp *g), before Go 1.22 runtime.goexit0(gp *g). A program cannot tell which binary it was hit in
+ * runtime.gdestroy(gp *g), before Go 1.22 runtime.goexit0(gp *g). A program does not know which binary it was hit in
  * before the agent has seen the process, so there is one for each place that gopc may have in g: 280, 288 and 296 in
  * the versions that are known, others for those to come. Each is loaded when a binary first needs it.
  */

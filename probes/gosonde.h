@@ -53,7 +53,7 @@ struct park_key {
 	u32 padding;
 };
 
-/* The stops of the world and GC cycles of a process image. Written by one thread at a time: the one that stopped it. */
+/* The stop-the-world pauses and GC cycles of a process image. Written by one thread at a time: the one that stopped it. */
 struct world {
 	u64 stopped_at;       /* CLOCK_MONOTONIC; 0 while the world runs */
 	u64 cycle_started_at; /* CLOCK_MONOTONIC; 0 when the cycle began before counting did */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Stops of the world and GC cycles. The totals live in a map and stay right when the ring buffer is full; each stop
+ * Stop-the-world pauses and GC cycles. The totals live in a map and stay right when the ring buffer is full; each stop
  * and each cycle is an event as well. Only one thread of a process can have stopped the world.
  */
 
@@ -11,7 +11,7 @@
 
 BPF_F_TABLE("hash", struct image, struct world, worlds, MAX_IMAGES, BPF_F_NO_PREALLOC);
 
-/* binary -> where the GC's calls of stopTheWorldWithSema return to, for binaries in which a stop tells no reason. */
+/* binary -> where the GC's calls of stopTheWorldWithSema return to, for binaries in which a stop has no reason. */
 BPF_F_TABLE("hash", u32, struct code_range, gc_stop_callers, MAX_IMAGES, BPF_F_NO_PREALLOC);
 
 static inline struct world *world_of(struct image *image)
@@ -63,7 +63,7 @@ int on_stop(struct pt_regs *ctx)
 
 /*
  * runtime.stopTheWorldWithSema() before Go 1.21 takes no reason. The GC calls it through runtime.systemstack directly,
- * everybody else from a function of their own, so where it returns to tells them apart.
+ * everybody else from a function of their own, so where it returns to distinguishes them.
  */
 int on_stop_untold(struct pt_regs *ctx)
 {

@@ -26,7 +26,7 @@ from tests.go_programs import GoProgram, build, site_line  # noqa: E402
 
 GOSONDE = ROOT / ".venv" / "bin" / "gosonde"
 LEAKS_PER_SECOND = 50
-PATIENCE_SECONDS = 90
+TIMEOUT_SECONDS = 90
 AS_ROOT = () if os.geteuid() == 0 else ("sudo",)
 
 console = Console(highlight=False)
@@ -114,7 +114,7 @@ def _await(what: str, look: Callable[[], Any]) -> Any:  # noqa: ANN401
     with console.status(f"waiting until {what}") as status:
         while not (seen := look()):
             elapsed = time.monotonic() - began
-            if elapsed > PATIENCE_SECONDS:
+            if elapsed > TIMEOUT_SECONDS:
                 raise SystemExit(f"demo: gave up waiting until {what}; `gosonde doctor` may say why")
             status.update(f"waiting until {what} ({elapsed:.0f} s)")
             time.sleep(0.3)

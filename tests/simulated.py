@@ -13,7 +13,7 @@ import grpc
 import grpc.aio
 from gosonde_agent.host.identity import Identity
 from gosonde_agent.stream.journal import Journal
-from gosonde_agent.stream.uplink import Patience, Uplink
+from gosonde_agent.stream.uplink import Timeouts, Uplink
 from gosonde_common.addresses import ClientTls
 from gosonde_common.values.observation import (
     GcCycle,
@@ -28,7 +28,7 @@ from gosonde_common.values.observation import (
 from gosonde_pb.v1 import collector_pb2, collector_pb2_grpc
 
 SECOND = 1_000_000_000
-PATIENCE = Patience(first_backoff_seconds=0.05, last_backoff_seconds=0.5, flush_seconds=5)
+TIMEOUTS = Timeouts(first_backoff_seconds=0.05, last_backoff_seconds=0.5, flush_seconds=5)
 INTERVAL_SECONDS = 0.05
 
 Totals = dict[tuple[str, int, int], tuple[int, int]]
@@ -88,7 +88,7 @@ class Agent:
         self.host = f"host-{self.number}"
         identity = Identity(f"{self.number:032x}", "e" * 32, self.host, "boot")
         self.uplink = Uplink(
-            self.collectors, identity, self.interval_seconds, Journal("boot"), tls=self.tls, patience=PATIENCE
+            self.collectors, identity, self.interval_seconds, Journal("boot"), tls=self.tls, timeouts=TIMEOUTS
         )
         self._rng = random.Random(self.number)
         self.finished = False

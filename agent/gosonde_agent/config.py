@@ -55,7 +55,7 @@ class AgentConfig:
         interval_seconds: Time between two observations, 0.1 to 3600.
         exe: Globs over the absolute path of the executable; none means every Go process.
         pid: Processes to watch besides those that `exe` names; when only `pid` is given, nothing else is watched.
-        redact_paths: Tell executables and source files without their folders.
+        redact_paths: Report executables and source files without their folders.
         allow: Only processes that one of these rules matches are watched: "KIND:GLOB" with a kind of selection.FACTS or
             "exe"; none allows all.
         deny: No process that one of these rules matches is watched.
@@ -71,7 +71,7 @@ class AgentConfig:
         spool_hours: How long it may wait, 0.1 to 8760.
         max_agent_cpu: What the agent itself takes of one core in the long run, in percent, 0.1 to 100: past it memory
             is read more rarely, and observations are further apart.
-        max_agent_memory_mb: Resident memory from which on the agent gives back what it can, in MiB, 64 to 65536.
+        max_agent_memory_mb: Resident memory from which on the agent releases what it can, in MiB, 64 to 65536.
         log_level: One of LOG_LEVELS.
 
     Raises:

@@ -42,7 +42,7 @@ STOP_GRACE_SECONDS = 1.0
 
 
 def run(config: AgentConfig, reread: Callable[[], AgentConfig], probes: Probes) -> None:
-    """Runs the agent until SIGTERM or SIGINT; `reread` gives the configuration anew on SIGHUP.
+    """Runs the agent until SIGTERM or SIGINT; `reread` gives the configuration again on SIGHUP.
 
     Raises:
         GosondeError: It could not start, or a part of it failed.
@@ -72,7 +72,7 @@ async def _run(config: AgentConfig, reread: Callable[[], AgentConfig], probes: P
         work.monitor.scan()
         await work.loading.load_all()
         own_budget.collect_rarely()
-        own_budget.give_memory_back()
+        own_budget.release_memory()
         log.info(
             "agent started",
             agent_id=peers.me.agent_id,

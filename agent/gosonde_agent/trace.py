@@ -34,7 +34,7 @@ class Trace:
 
     Attributes:
         sites: The newest totals of every go statement.
-        pauses: Every stop of the world that `gc` counts, in order.
+        pauses: Every stop-the-world pause that `gc` counts, in order.
         losses: By counter name; all 0 when nothing was lost.
     """
 
@@ -50,7 +50,7 @@ class Trace:
         return self.process is not None and self.process.ended_unix_nano != 0
 
     def add(self, observation: Observation, pid: int | None) -> None:
-        """Takes in an observation; without a pid the first process in it is the one."""
+        """Records an observation; without a pid the first process in it is the one."""
         if self.process is None:
             self.process = next((p for p in observation.processes if pid in (None, p.key.pid)), None)
         self.losses = dict(observation.losses)
@@ -64,7 +64,7 @@ class Trace:
         self.add_pauses(observation)
 
     def add_pauses(self, observation: Observation) -> None:
-        """Takes in the stops of the process alone."""
+        """Records the stops of the process alone."""
         if self.process is not None:
             self.pauses += [row for row in observation.pauses if row.process == self.process.key]
 
@@ -175,7 +175,7 @@ def _watch(
                 break
             _observe(monitor, trace, pid)
             on_step(duration - max(end - time.monotonic(), 0), trace)
-    # A process that ended before it was looked at is learnt of in the first, and final in the second.
+    # A process that ended before it was examined is learnt of in the first, and final in the second.
     for _ in range(2):
         if not trace.has_ended:
             _observe(monitor, trace, pid)

@@ -11,7 +11,7 @@ from typing import IO, Final
 from gosonde_common.errors import InvalidInputError
 
 #: How often a file is looked at, in seconds.
-LOOK_SECONDS: Final = 0.5
+POLL_SECONDS: Final = 0.5
 READ_BYTES: Final = 1 << 16
 #: A line longer than this is not waited for any more.
 MAX_LINE: Final = 1 << 20
@@ -21,7 +21,7 @@ def arriving(source: IO[bytes]) -> Iterator[bytes]:
     """What a pipe or file brings, as it comes; empty bytes whenever nothing came for a while. Ends with the source."""
     fd = source.fileno()
     while True:
-        ready, _, _ = select.select([fd], [], [], LOOK_SECONDS)
+        ready, _, _ = select.select([fd], [], [], POLL_SECONDS)
         if not ready:
             yield b""
         elif data := os.read(fd, READ_BYTES):
@@ -44,7 +44,7 @@ def followed(path: Path) -> Iterator[bytes]:
             yield data
         file = _successor(path, file)
         yield b""
-        time.sleep(LOOK_SECONDS)
+        time.sleep(POLL_SECONDS)
 
 
 def _opened(path: Path) -> io.FileIO | None:

@@ -89,7 +89,7 @@ class AgentClient:
                 yield from decode_goroutines(response)
 
     def switch_probes(self, pid: int | None, *, on: bool) -> tuple[Process, ...]:
-        """Takes all probes out of what a process runs, or (None) of everything, or puts them in again.
+        """Detaches all probes from what a process runs, or (None) from everything, or attaches them again.
 
         Returns:
             Every process that this was done to: probes belong to a file.

@@ -118,7 +118,7 @@ class ParkRow:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """A stop of the world."""
+    """A stop-the-world pause."""
 
     start_unix_nano: int
     duration_ns: int

@@ -1,1 +1,1 @@
-"""The collector: takes in what agents stream and people push, stores it, and says what leaks."""
+"""The collector: receives what agents stream and people push, stores it, and says what leaks."""

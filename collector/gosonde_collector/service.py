@@ -38,7 +38,7 @@ log = structlog.get_logger(__name__)
 SERVICES = ("gosonde.v1.IngestService", "gosonde.v1.CollectorService")
 #: Bytes of one message, as gRPC enforces it; the services ask for less.
 MAX_MESSAGE_BYTES = 8 << 20
-#: Time between two looks at the room on the disk, in seconds.
+#: Time between two checks of the free disk space, in seconds.
 ROOM_SECONDS = 1.0
 #: How long open calls may go on after SIGTERM, in seconds.
 GRACE_SECONDS = 2.0

@@ -39,7 +39,7 @@ class _Histogram:
 
 
 class PauseHistograms:
-    """Stops of the world by the GC, by process and phase. One thread writes; any may read meanwhile."""
+    """Stop-the-world pauses by the GC, by process and phase. One thread writes; any may read meanwhile."""
 
     def __init__(self, max_processes: int = MAX_PROCESSES) -> None:
         self._max = max_processes
@@ -58,7 +58,7 @@ class PauseHistograms:
     def metric(self) -> Metric:
         """gosonde_gc_pause_seconds."""
         family = HistogramMetricFamily(
-            "gosonde_gc_pause_seconds", "Stops of the world by the GC.", labels=(*Owner._fields, "phase")
+            "gosonde_gc_pause_seconds", "Stop-the-world pauses by the GC.", labels=(*Owner._fields, "phase")
         )
         bounds = [*map(str, BUCKETS), "+Inf"]
         for owner, phases in [*self._own.items(), *self._others.items()]:

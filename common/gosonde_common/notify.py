@@ -7,7 +7,7 @@ import sdnotify
 
 
 class Notifier:
-    """Tells the service manager how this service is; does nothing when none is listening."""
+    """Reports to the service manager how this service is; does nothing when none is listening."""
 
     def __init__(self) -> None:
         self._notifier = sdnotify.SystemdNotifier()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 MAX_KEYS = 10_000
 
 
-class Seldom:
+class MessageLimiter:
     """Allows each message once in `seconds`."""
 
     def __init__(self, seconds: float = 60.0) -> None:

@@ -197,7 +197,7 @@ def exercise(damage: Damage) -> None:
 def read_all(target: Target) -> None:
     """What can be asked of a process whose runtime was taken for good."""
 
-    def told() -> None:
+    def reported() -> None:
         last = target.gc().last
         if last is not None:
             last.gctrace()
@@ -207,7 +207,7 @@ def read_all(target: Target) -> None:
         lambda: list(target.blocks(stacks=False)),
         target.wait_reasons,
         target.totals,
-        told,
+        reported,
     )
     for part in parts:
         with contextlib.suppress(GosondeError):

@@ -1,4 +1,4 @@
-"""Turns what the kernel counted into what is told: sites with names, pauses with reasons, processes with totals."""
+"""Turns what the kernel counted into what is reported: sites with names, pauses with reasons, processes with totals."""
 
 from collections import defaultdict, deque
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ from gosonde_common.values.observation import (
     SiteCount,
 )
 
-from gosonde_agent.accounting.correction import UNATTRIBUTED, Carry
+from gosonde_agent.accounting.correction import UNATTRIBUTED, Correction
 from gosonde_agent.accounting.processes import GoProcess, Processes
 from gosonde_agent.golang.binary import GoBinary
 from gosonde_agent.golang.layouts import stop_reason
@@ -118,8 +118,8 @@ class Aggregation:
         image = process.image
         if image is None or process.binary is None:
             return []
-        if process.carry is not None:
-            return self._carried_counts(process, image, process.binary, process.carry, counters)
+        if process.correction is not None:
+            return self._corrected_counts(process, image, process.binary, process.correction, counters)
         found = counters.sites.get(image, ())
         kept = self._kept.get(image)
         of = (process.baseline.version, process.bias)
@@ -152,19 +152,19 @@ class Aggregation:
             rows.append(SiteCount(process.key, site, created, exited, *baseline))
         return self._with_outside_summed(rows) if image in self._outside else rows
 
-    def _carried_counts(
-        self, process: GoProcess, image: Image, binary: GoBinary, carry: Carry, counters: Counters
+    def _corrected_counts(
+        self, process: GoProcess, image: Image, binary: GoBinary, correction: Correction, counters: Counters
     ) -> list[SiteCount]:
         """The rows of a process that was not always probed in full."""
         sites = self._sites[image]
         rows: list[SiteCount] = []
-        for link_time_pc, told in process.told(counters.sites.get(image, ())).items():
+        for link_time_pc, reported in process.reported(counters.sites.get(image, ())).items():
             pc = link_time_pc + (process.bias or 0)
             site = sites.get(pc)
             if site is None:
                 site = sites[pc] = self._name(process, image, binary, pc)
-            rows.append(SiteCount(process.key, site, *told, process.baseline.mismatch(site.pc)))
-        if carry.unattributed:
+            rows.append(SiteCount(process.key, site, *reported, process.baseline.mismatch(site.pc)))
+        if correction.unattributed:
             nowhere = Site(binary.build_id, UNATTRIBUTED, "", "", 0)
             rows.append(SiteCount(process.key, nowhere, carry.unattributed, carry.unattributed))
         return self._with_outside_summed(rows) if image in self._outside else rows
@@ -181,7 +181,7 @@ class Aggregation:
 
     def _name(self, process: GoProcess, image: Image, binary: GoBinary, pc: int) -> Site:
         origin = self._source.origin(image, pc)
-        process.learn_bias(origin)
+        process.find_bias(origin)
         bias = process.bias or 0
         if not _is_inside(binary, pc - bias, is_sure=process.bias is not None):
             self._outside.add(image)

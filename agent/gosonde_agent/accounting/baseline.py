@@ -75,7 +75,7 @@ class SiteBaseline:
         return cls(lowest, highest) if signed else cls(max(lowest, 0), max(highest, 0))
 
     def narrow(self, intervals: Sequence[Interval]) -> int:
-        """Takes in a later visit; returns by how much the disagreement with all of its readings has grown."""
+        """Records a later visit; returns by how much the disagreement with all of its readings has grown."""
         before = abs(self.mismatch)
         apart = [low - self.high if low > self.high else min(high - self.low, 0) for low, high in intervals]
         self.mismatch = min(apart, key=abs, default=0)
@@ -98,7 +98,7 @@ class Baseline:
         known: Whether there was a reading, or none is needed because the probes were there first.
         sites: By link-time pc. A site that is not here has a baseline of 0, for no reading showed it before it was
             first counted.
-        version: Changes with each visit that is taken in.
+        version: Changes with each visit that is recorded.
         signed: The probes were not always there since the counters began, so what they missed counts against it.
     """
 
@@ -129,7 +129,7 @@ class Baseline:
 
     @property
     def uncertain(self) -> bool:
-        """Whether another reading could tell more."""
+        """Whether another reading could narrow it."""
         if self._open is None or self._open[0] != self.version:
             self._open = self.version, any(site.low != site.high for site in self.sites.values())
         return not self.known or self._open[1]

@@ -1,17 +1,17 @@
 """Carries the totals of a process over the times in which its probes did not see everything.
 
-`live = baseline + created - exited` holds for what is told at every moment. While exits are not probed (level
+`live = baseline + created - exited` holds for what is reported at every moment. While exits are not probed (level
 creation), or creations neither (memory, off), each reading of memory says how many goroutines of a site live; by how
 much that differs from what is known is what the probes missed. At level creation these are all exits. At the lower
 levels a difference is the least that was missed: goroutines that came and went between two readings are known by their
-sum over all sites alone, from the runtime's own count of what it created. They are told as a site of their own,
+sum over all sites alone, from the runtime's own count of what it created. They are reported as a site of their own,
 UNATTRIBUTED.
 
 Memory is read while goroutines come and go, so it gives intervals, and the end of an interval that claims less is
 taken: as long as a process runs nothing is counted that did not happen, and a moment of quiet makes every total exact.
 What lived before counting began may be known as an interval too. Where it and a reading overlap, nothing needs to have
-been missed, and from then on what they have in common is what is known. What is told between two readings is what the
-last one said, so created and exited belong to the same moment.
+been missed, and from then on what they have in common is what is known. What is reported between two readings is what
+the last one said, so created and exited belong to the same moment.
 """
 
 import time
@@ -36,8 +36,8 @@ UNATTRIBUTED = 0
 UNCOUNTED = (Level.MEMORY, Level.OFF)
 
 
-class Told(NamedTuple):
-    """What is told of a site."""
+class Reported(NamedTuple):
+    """What is reported for a site."""
 
     created: int
     exited: int
@@ -50,14 +50,14 @@ class Told(NamedTuple):
 
 
 class Before(NamedTuple):
-    """How many goroutines a site had before counting began: the least, the most, and how many are told."""
+    """How many goroutines a site had before counting began: the least, the most, and how many are reported."""
 
     low: int = 0
     high: int = 0
-    told: int = 0
+    reported: int = 0
 
 
-NOTHING_TOLD = Told(0, 0, 0)
+NOTHING_REPORTED = Reported(0, 0, 0)
 
 
 @dataclass(slots=True)
@@ -73,25 +73,25 @@ NONE_BEFORE = Before()
 
 
 @dataclass(slots=True)
-class Carry:
+class Correction:
     """What the probes of one process missed since counting began.
 
     Attributes:
         before: What lived before counting began, by link-time pc; nothing did at sites that are not here.
-        frozen: What is told until the next reading, by link-time pc; None when the counters say it all again.
-        births: The runtime's count of created goroutines less the probes' when counting began: from, to.
+        frozen: What is reported until the next reading, by link-time pc; None when the counters say it all again.
+        creation_offset: The runtime's count of created goroutines less the probes' when counting began: from, to.
         creations_missed: There was a time in which creations were not probed, so that sites are lower bounds.
         unattributed: Goroutines that were created and have exited, at unknown sites.
         fresh: Counting begins with the next reading: there was none before.
         incomplete: Something was missed for good: what lived before counting began was not known for certain when
             the probes began to miss things, or memory was not read between them.
-        is_blind: What is told went on without memory, and has not been held against it since.
+        is_blind: What is reported went on without memory, and has not been held against it since.
         creations_per_second: Between the last two readings, by the runtime's own count; None before there are two.
     """
 
-    births: Interval | None
+    creation_offset: Interval | None
     before: dict[int, Before] = field(default_factory=dict)
-    frozen: dict[int, Told] | None = None
+    frozen: dict[int, Reported] | None = None
     creations_missed: bool = False
     unattributed: int = 0
     missed: dict[int, Missed] = field(default_factory=dict)
@@ -103,35 +103,35 @@ class Carry:
     _last_created: tuple[int, float] | None = None
     _counts: dict[int, Count] = field(default_factory=dict)
 
-    def freeze(self, told: Mapping[int, Told], counts: Mapping[int, Count], level: Level) -> None:
-        """A step from `level` is about to be made: what is told now holds until memory has been read."""
+    def freeze(self, reported: Mapping[int, Reported], counts: Mapping[int, Count], level: Level) -> None:
+        """A step from `level` is about to be made: what is reported now holds until memory has been read."""
         if self.frozen is None:
-            self.frozen = dict(told)
+            self.frozen = dict(reported)
         self._counts = dict(counts)
         self._last_created = self.creations_per_second = None
         if level in UNCOUNTED:
             self._gap = self.creations_missed = True
 
     def take(self, reading: Reading, level: Level) -> None:
-        """Takes in a reading at a level below full."""
+        """Records a reading at a level below full."""
         self._gap = self._gap or level in UNCOUNTED
         self._note_rate(reading)
         found = self._settle_by([reading], reading.interval)
         self.creations_missed = self.creations_missed or self._gap
         self._gap = level in UNCOUNTED or (self._gap and any(low != high for low, high in found.values()))
-        self.frozen = {pc: self._told(pc, reading.before.get(pc, NOTHING)) for pc in found}
+        self.frozen = {pc: self._reported(pc, reading.before.get(pc, NOTHING)) for pc in found}
 
     def resume(self, readings: Sequence[Reading], baseline: Baseline) -> None:
         """All probes are there again, and `baseline` is what lives beyond what they count: ends the freeze.
 
-        What was missed is known for certain when the baseline is, so each visit that narrows it is to be taken in.
+        What was missed is known for certain when the baseline is, so each visit that narrows it must be recorded.
         """
         self._settle_by(readings, baseline.bounds)
         self._gap = self._gap and baseline.uncertain
         self.frozen = None
 
     def go_on(self) -> Baseline:
-        """All probes are there again, but memory cannot be read: what was told goes on with what they count.
+        """All probes are there again, but memory cannot be read: what was reported goes on with what they count.
 
         Returns:
             What lives beyond what they count.
@@ -139,10 +139,10 @@ class Carry:
         rows = self.frozen or {}
         beyond: dict[int, SiteBaseline] = {}
         for pc in {*rows, *self._counts}:
-            told, (created, exited) = rows.get(pc, NOTHING_TOLD), self._counts.get(pc, NOTHING)
-            self.missed[pc] = Missed(told.created - created, told.exited - exited)
-            self.before[pc] = Before(told.baseline, told.baseline, told.baseline)
-            beyond[pc] = SiteBaseline(told.live - created + exited, told.live - created + exited)
+            reported, (created, exited) = rows.get(pc, NOTHING_REPORTED), self._counts.get(pc, NOTHING)
+            self.missed[pc] = Missed(reported.created - created, reported.exited - exited)
+            self.before[pc] = Before(reported.baseline, reported.baseline, reported.baseline)
+            beyond[pc] = SiteBaseline(reported.live - created + exited, reported.live - created + exited)
         self.fresh, self.incomplete, self.frozen, self.is_blind = False, True, None, True
         return Baseline(known=True, signed=True, sites=beyond)
 
@@ -157,7 +157,7 @@ class Carry:
             self._begin(readings[-1], live)
         else:
             for reading in readings:
-                self._bound_births(reading)
+                self._bound_creation_offset(reading)
         found = {pc: live(pc) for pc in self.known().union(*(reading.sites() for reading in readings))}
         self._settle(found)
         for reading in () if begins else readings:
@@ -171,52 +171,52 @@ class Carry:
             found: What lives at each site beyond what the probes counted, as far as is known. More than the least may
                 have been created there, and that is at no unknown site.
         """
-        if reading.created is None or self.births is None:
+        if reading.created is None or self.creation_offset is None:
             return
         if not (self.creations_missed or self._gap):
-            self.births = narrowed(self.births, births_of(reading))
+            self.creation_offset = narrowed(self.creation_offset, creation_offset_of(reading))
             return
-        missed = reading.created - _sum(reading.after) - self.births[1]
+        missed = reading.created - _sum(reading.after) - self.creation_offset[1]
         at_sites = self._created_at_sites()
         maybe = sum(max(high - self._least_live(pc), 0) for pc, (_, high) in found.items())
         self.unattributed = max(self.unattributed, missed - at_sites - maybe)
 
-    def _bound_births(self, reading: Reading) -> None:
-        """Where creations are missed: what the readings before this one told had been created when it began."""
-        if reading.created is not None and self.births is not None and (self.creations_missed or self._gap):
+    def _bound_creation_offset(self, reading: Reading) -> None:
+        """Where creations are missed: what the readings before this one reported had been created when it began."""
+        if reading.created is not None and self.creation_offset is not None and (self.creations_missed or self._gap):
             most = reading.created - _sum(reading.before) - self._created_at_sites() - self.unattributed
-            low, high = self.births
-            self.births = low, max(min(high, most), low)
+            low, high = self.creation_offset
+            self.creation_offset = low, max(min(high, most), low)
 
     def _created_at_sites(self) -> int:
         return sum(site.created for site in self.missed.values())
 
     def known(self) -> set[int]:
-        """Every site that was told, or at which something was missed."""
+        """Every site that was reported, or at which something was missed."""
         return {*self.missed, *self.before, *(self.frozen or {})}
 
-    def after(self, pc: int, counts: Count, baseline: Baseline) -> Told:
-        """What is told of a site while all probes are there."""
+    def after(self, pc: int, counts: Count, baseline: Baseline) -> Reported:
+        """What is reported for a site while all probes are there."""
         missed = self.missed.get(pc, NONE_MISSED)
         shift = missed.exited - missed.created
-        return Told(counts[0] + missed.created, counts[1] + missed.exited, max(baseline.of(pc) + shift, 0))
+        return Reported(counts[0] + missed.created, counts[1] + missed.exited, max(baseline.of(pc) + shift, 0))
 
-    def at_end(self, pc: int, counts: Count) -> Told:
-        """What is told of a site of a process that has ended before memory was read again.
+    def at_end(self, pc: int, counts: Count) -> Reported:
+        """What is reported for a site of a process that has ended before memory was read again.
 
         What was created since is counted, and as many exits, so that what lives stays what memory showed last.
         """
-        last = (self.frozen or {}).get(pc, NOTHING_TOLD)
+        last = (self.frozen or {}).get(pc, NOTHING_REPORTED)
         since = max(counts[0] + self.missed.get(pc, NONE_MISSED).created - last.created, 0)
-        return Told(last.created + since, last.exited + since, last.baseline)
+        return Reported(last.created + since, last.exited + since, last.baseline)
 
     def _begin(self, reading: Reading, found: Callable[[int], Interval]) -> None:
         self.fresh = False
-        self.births = births_of(reading)
-        if self._gap and self.births is not None:
+        self.creation_offset = creation_offset_of(reading)
+        if self._gap and self.creation_offset is not None:
             # What was created while memory was read may be among what is taken to have lived before.
             most = reading.created_after
-            self.births = None if most is None else (self.births[0], most - _sum(reading.before))
+            self.creation_offset = None if most is None else (self.creation_offset[0], most - _sum(reading.before))
         for pc in reading.sites() | self.known():
             low, high = (max(end, 0) for end in found(pc))
             if high:
@@ -232,9 +232,10 @@ class Carry:
             self.creations_per_second = max(reading.created - created, 0) / max(now - at, 1e-3)
         self._last_created = reading.created, now
 
-    def _told(self, pc: int, counts: Count) -> Told:
+    def _reported(self, pc: int, counts: Count) -> Reported:
         missed = self.missed.get(pc, NONE_MISSED)
-        return Told(counts[0] + missed.created, counts[1] + missed.exited, self.before.get(pc, NONE_BEFORE).told)
+        baseline = self.before.get(pc, NONE_BEFORE).reported
+        return Reported(counts[0] + missed.created, counts[1] + missed.exited, baseline)
 
     def _least_live(self, pc: int) -> int:
         """How many goroutines of a site live at least beyond what the probes counted."""
@@ -260,13 +261,13 @@ class Carry:
         shift = self._least_live(pc) - before.low
         least = max(before.low, low - shift)
         most = max(min(before.high, high - shift), least)
-        told = min(max(before.told, least), most)
+        reported = min(max(before.reported, least), most)
         known = before.low if least <= before.high and (self._gap or self.creations_missed) else least
-        if before != (narrowed := Before(known, most, told)):
+        if before != (narrowed := Before(known, most, reported)):
             self.before[pc] = narrowed
 
 
-def births_of(reading: Reading) -> Interval | None:
+def creation_offset_of(reading: Reading) -> Interval | None:
     """The runtime's count of created goroutines less the probes', as a reading bounds it."""
     if reading.created is None:
         return None

@@ -15,9 +15,9 @@ from gosonde_agent.accounting.baseline import (
 )
 from gosonde_agent.accounting.correction import (
     Before,
-    Carry,
-    Told,
-    births_of,
+    Correction,
+    Reported,
+    creation_offset_of,
     narrowed,
 )
 from gosonde_agent.accounting.totals_check import TotalsCheck
@@ -33,12 +33,12 @@ class GoProcess:
     Attributes:
         image: How the kernel side names it; None for a refused process.
         bias: Runtime address less link-time address; None until a first hit has shown it.
-        description: What is told of it.
+        description: What is reported for it.
         baseline: How many goroutines of each site it had before it was counted.
         totals: The runtime's own totals against the events'.
         start_pcs: Where a goroutine of a site begins, both link-time addresses; of sites that memory has shown.
-        births: The runtime's count of created goroutines less the probes': a constant while creations are probed.
-        carry: What the probes missed; None while they have always seen everything.
+        creation_offset: The runtime's count of created goroutines less the probes'; constant at full and creation.
+        correction: What the probes missed; None while they have always seen everything.
         heaps: Reads the heap's figures; None until its memory was read, and where they are not known.
         generation: How often the level has changed: a reading of memory is of one level.
     """
@@ -50,8 +50,8 @@ class GoProcess:
     baseline: Baseline = field(default_factory=lambda: Baseline(known=True))
     totals: TotalsCheck = field(default_factory=lambda: TotalsCheck(from_start=False))
     start_pcs: dict[int, int] = field(default_factory=dict)
-    births: Interval | None = None
-    carry: Carry | None = None
+    creation_offset: Interval | None = None
+    correction: Correction | None = None
     heaps: HeapReader | None = None
     generation: int = 0
 
@@ -68,25 +68,26 @@ class GoProcess:
     @property
     def precise(self) -> bool:
         """Whether the probes have seen everything since counting began, or memory shows exactly what they missed."""
-        if (carry := self.carry) is None:
+        if (correction := self.correction) is None:
             return True
-        return not (carry.frozen is not None or carry.creations_missed or carry.incomplete or self.baseline.uncertain)
+        has_gaps = correction.frozen is not None or correction.creations_missed or correction.incomplete
+        return not (has_gaps or self.baseline.uncertain)
 
-    def told(self, totals: Sequence[SiteTotal]) -> dict[int, Told]:
-        """What is told of each site when the counters say `totals`, by link-time pc."""
-        carry = self.carry
-        if carry is not None and carry.frozen is not None and not self.has_ended:
-            return carry.frozen
+    def reported(self, totals: Sequence[SiteTotal]) -> dict[int, Reported]:
+        """What is reported for each site when the counters say `totals`, by link-time pc."""
+        correction = self.correction
+        if correction is not None and correction.frozen is not None and not self.has_ended:
+            return correction.frozen
         counts = self._counts(totals)
-        if carry is None:
+        if correction is None:
             pcs = {*counts, *self.baseline.shown()}
-            return {pc: Told(*counts.get(pc, NOTHING), self.baseline.of(pc)) for pc in pcs}
-        if carry.frozen is not None:
-            return {pc: carry.at_end(pc, counts.get(pc, NOTHING)) for pc in {*counts, *carry.known()}}
-        pcs = {*counts, *self.baseline.shown(), *carry.known()}
-        return {pc: carry.after(pc, counts.get(pc, NOTHING), self.baseline) for pc in pcs}
+            return {pc: Reported(*counts.get(pc, NOTHING), self.baseline.of(pc)) for pc in pcs}
+        if correction.frozen is not None:
+            return {pc: correction.at_end(pc, counts.get(pc, NOTHING)) for pc in {*counts, *correction.known()}}
+        pcs = {*counts, *self.baseline.shown(), *correction.known()}
+        return {pc: correction.after(pc, counts.get(pc, NOTHING), self.baseline) for pc in pcs}
 
-    def learn_bias(self, origin: Origin | None) -> None:
+    def find_bias(self, origin: Origin | None) -> None:
         """Finds the bias from the first hit of any site, unless it is known."""
         if self.bias is None and origin is not None and self.binary is not None:
             probe = "created" if origin.probe == PROBE_CREATED else "exited"
@@ -97,52 +98,52 @@ class GoProcess:
         bias = self.bias or 0
         return {total.pc - bias: (total.created, total.exited) for total in totals}
 
-    def carried(self) -> Carry:
+    def ensure_correction(self) -> Correction:
         """What carries its totals over a step of the level, which is about to be made.
 
         Where memory has not been read yet, nobody knows how many goroutines lived before counting began. They are
         found by the first reading, as if counting began there, and what happened between the step and it is missed.
         """
-        if self.carry is None:
+        if self.correction is None:
             sites = self.baseline.sites
             before = {pc: Before(*self.baseline.bounds(pc), self.baseline.of(pc)) for pc in sites}
             fresh, incomplete = not self.baseline.known, self.baseline.uncertain
-            self.carry = Carry(self.births, before, fresh=fresh, incomplete=incomplete)
-        return self.carry
+            self.correction = Correction(self.creation_offset, before, fresh=fresh, incomplete=incomplete)
+        return self.correction
 
     @property
     def is_frozen(self) -> bool:
-        """Whether what is told stands still until memory has been read."""
-        return self.carry is not None and self.carry.frozen is not None
+        """Whether what is reported stands still until memory has been read."""
+        return self.correction is not None and self.correction.frozen is not None
 
     def freeze(self, totals: Sequence[SiteTotal]) -> None:
-        """A step of the level is about to be made, and the counters say `totals`: what is told now holds meanwhile."""
-        self.carried().freeze(self.told(totals), self._counts(totals), self.level)
+        """A step of the level is about to be made at these `totals`: what is reported now holds meanwhile."""
+        self.ensure_correction().freeze(self.reported(totals), self._counts(totals), self.level)
 
     def take(self, readings: Sequence[Reading]) -> int:
-        """Takes in the readings of one visit to its memory.
+        """Records the readings of one visit to its memory.
 
         Returns:
             By how many goroutines memory and events have newly come to disagree; 0 where not all probes are there.
         """
-        carry = self.carry
-        if carry is not None and self.level is not Level.FULL:
-            carry.take(readings[-1], self.level)
+        correction = self.correction
+        if correction is not None and self.level is not Level.FULL:
+            correction.take(readings[-1], self.level)
             return 0
-        if carry is not None and carry.is_blind:
-            self.baseline, carry.is_blind = Baseline(known=False, signed=True), False
+        if correction is not None and correction.is_blind:
+            self.baseline, correction.is_blind = Baseline(known=False, signed=True), False
         grown = self.baseline.take(readings)
-        if carry is not None:
-            carry.resume(readings, self.baseline)
+        if correction is not None:
+            correction.resume(readings, self.baseline)
         else:
             for reading in readings:
-                self.births = narrowed(self.births, births_of(reading))
+                self.creation_offset = narrowed(self.creation_offset, creation_offset_of(reading))
         return grown
 
     def go_on(self) -> None:
         """Its memory cannot be read: what stood still goes on with what the probes count from the step up on."""
-        if self.carry is not None:
-            self.baseline = self.carry.go_on()
+        if self.correction is not None:
+            self.baseline = self.correction.go_on()
 
     @property
     def has_ended(self) -> bool:

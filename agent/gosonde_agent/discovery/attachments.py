@@ -18,8 +18,8 @@ MAX_REFUSALS = 4_096
 #: File systems that stay mounted as long as the host runs: files there keep their probes while no process runs them.
 HOST_FOLDERS = ("/", "/usr", "/usr/local", "/opt", "/home", "/root", "/srv", "/var")
 IDLE_SECONDS = 10.0
-#: Whether every process of a file with this path is meant.
-IsMeant = Callable[[str], bool]
+#: Whether every process of a file with this path is selected.
+IsSelected = Callable[[str], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +77,12 @@ class Attachments:
 
     @property
     def is_closing(self) -> bool:
-        """Whether probes that were taken out can still be hit."""
+        """Whether probes that were detached can still be hit."""
         return any(self._source.is_closing(number) for number in self.numbers())
 
     @property
     def is_leaving(self) -> bool:
-        """Whether a file is still held whose probes were taken out: see `release_wanted`."""
+        """Whether a file is still held whose probes were detached: see `release_requested`."""
         return bool(self._leaving)
 
     def refuse(self, identity: FileIdentity, error: GosondeError) -> None:
@@ -113,32 +113,32 @@ class Attachments:
         self._by_file[binary.identity, pid] = attachment
         return attachment
 
-    def release_wanted(self) -> None:
-        """Takes the probes out of every file that somebody waits to write to."""
-        self.keep(lambda attachment: not _is_wanted_back(attachment))
+    def release_requested(self) -> None:
+        """Detaches the probes from every file that somebody waits to write to."""
+        self.keep(lambda attachment: not _is_break_requested(attachment))
         leaving, self._leaving = self._leaving, []
         for attachment in leaving:
-            if self._source.is_closing(attachment.number) and not _is_wanted_back(attachment):
+            if self._source.is_closing(attachment.number) and not _is_break_requested(attachment):
                 self._leaving.append(attachment)
             else:
-                self._give_back(attachment)
+                self._release(attachment)
 
-    def dismiss(self, live: Collection[int], is_meant: IsMeant) -> None:
-        """Takes the probes out of files that are not meant, unless they are `live`: see `keep_used`.
+    def detach_deselected(self, live: Collection[int], is_selected: IsSelected) -> None:
+        """Detaches the probes from files that are not selected, unless they are `live`: see `keep_used`.
 
-        Returns before they are out (see `is_closing`), because the kernel takes its time for each; what the files hold
-        is given back by a later call of `release_wanted`.
+        Returns before they are detached (see `is_closing`), because the kernel is slow with each; what the files hold
+        is released by a later call of `release_requested`.
         """
         for attachment in [a for a in self._by_number.values() if a.number not in live]:
-            if attachment.pid is not None or not is_meant(attachment.binary.path):
+            if attachment.pid is not None or not is_selected(attachment.binary.path):
                 self._leave(attachment)
 
-    def keep_used(self, live: Collection[int], is_meant: IsMeant) -> None:
+    def keep_used(self, live: Collection[int], is_selected: IsSelected) -> None:
         """Keeps the probes of files that a process runs (`live` has their numbers) or that may be started again soon.
 
-        Probes hold a file's mount, so on a file system that may be unmounted (not one of HOST_FOLDERS) they are taken
-        out IDLE_SECONDS after the file's last process was seen. Those of a file that is not meant go at once. Returns
-        before they are out, as `dismiss` does.
+        Probes hold a file's mount, so on a file system that may be unmounted (not one of HOST_FOLDERS) they are
+        detached IDLE_SECONDS after the file's last process was seen. Those of a file that is not selected go at once.
+        Returns before they are detached, as `detach_deselected` does.
         """
         now = time.monotonic()
         for number in live:
@@ -147,7 +147,7 @@ class Attachments:
         newest = {_inode(a): a.number for a in self._by_number.values() if a.pid is None}  # in order of their numbers
         for attachment in [a for a in self._by_number.values() if a.number not in live]:
             is_newest = newest.get(_inode(attachment)) == attachment.number
-            if not (is_newest and is_meant(attachment.binary.path) and self._may_start_again(attachment, now)):
+            if not (is_newest and is_selected(attachment.binary.path) and self._may_start_again(attachment, now)):
                 self._leave(attachment)
 
     def _may_start_again(self, attachment: Attachment, now: float) -> bool:
@@ -157,16 +157,16 @@ class Attachments:
         return idle < IDLE_SECONDS or attachment.binary.identity.device in self._host_devices
 
     def keep(self, is_needed: Callable[[Attachment], bool]) -> None:
-        """Takes the probes out of every file that is not needed."""
+        """Detaches the probes from every file that is not needed."""
         for attachment in [a for a in self._by_number.values() if not is_needed(a)]:
-            self._give_back(attachment)
+            self._release(attachment)
             self._remove(attachment)
 
     def close(self) -> None:
-        """Takes all probes out."""
+        """Detaches all probes."""
         self.keep(lambda _attachment: False)
         while self._leaving:
-            self._give_back(self._leaving.pop())
+            self._release(self._leaving.pop())
 
     def _leave(self, attachment: Attachment) -> None:
         self._source.set_probes(attachment.number, ())
@@ -178,16 +178,16 @@ class Attachments:
         del self._by_number[attachment.number]
         del self._by_file[attachment.binary.identity, attachment.pid]
 
-    def _give_back(self, attachment: Attachment) -> None:
+    def _release(self, attachment: Attachment) -> None:
         """Returns when no process can hit the probes, and nothing of the file is held any more."""
         self._source.detach(attachment.number)
         if attachment.pid is None:
-            lease.give_back(attachment.fd)
+            lease.release(attachment.fd)
         os.close(attachment.fd)
 
 
-def _is_wanted_back(attachment: Attachment) -> bool:
-    return attachment.pid is None and lease.is_wanted_back(attachment.fd)
+def _is_break_requested(attachment: Attachment) -> bool:
+    return attachment.pid is None and lease.is_break_requested(attachment.fd)
 
 
 def _inode(attachment: Attachment) -> tuple[int, int]:

@@ -1,7 +1,7 @@
-"""Processes that were watched until the operator's rules meant them no more.
+"""Processes that were watched until the operator's rules no longer selected them.
 
-Where others of its file are still watched, the probes stay and count a dismissed process too: nobody is told. When it
-is meant again it is watched as another image, whose counts begin at zero, so that nothing of the time between shows.
+Where others of its file are still watched, the probes stay and count a deselected process too, unreported. When it is
+selected again it is watched as another image, whose counts begin at zero, so that nothing of the time between shows.
 """
 
 from collections.abc import Collection
@@ -10,11 +10,11 @@ from gosonde_agent.host import procfs
 from gosonde_agent.sources.counters import Counters
 from gosonde_agent.sources.protocol import Source
 
-#: Process.refusal of a process that is told of one last time.
-DISMISSED = "the agent's configuration means this process no longer"
+#: Process.refusal of a process that is reported one last time.
+DESELECTED = "the agent's configuration means this process no longer"
 
 
-class Dismissed:
+class Deselected:
     """By (tgid, epoch), until they end."""
 
     def __init__(self, source: Source) -> None:
@@ -22,14 +22,14 @@ class Dismissed:
         self._start_ticks: dict[tuple[int, int], int] = {}
 
     def add(self, tgid: int, epoch: int, start_ticks: int) -> None:
-        """A process is meant no more."""
+        """A process is no longer selected."""
         self._start_ticks[tgid, epoch] = start_ticks
 
     def __contains__(self, image: tuple[int, int]) -> bool:
         return image in self._start_ticks
 
     def is_past(self, tgid: int, epoch: int) -> bool:
-        """Whether a process was dismissed as the image of this epoch, and is another one by now."""
+        """Whether a process was deselected as the image of this epoch, and is another one by now."""
         return (tgid, epoch) in self and self._source.epoch(tgid) != epoch
 
     def forget_unused(self, counters: Counters, numbers: Collection[int]) -> None:

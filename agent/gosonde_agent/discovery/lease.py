@@ -33,12 +33,12 @@ def take(fd: int) -> None:
         ) from error
 
 
-def is_wanted_back(fd: int) -> bool:
+def is_break_requested(fd: int) -> bool:
     """Whether somebody waits to write to the file."""
     return fcntl.fcntl(fd, fcntl.F_GETLEASE) != fcntl.F_RDLCK
 
 
-def give_back(fd: int) -> None:
+def release(fd: int) -> None:
     """Ends a lease: whoever waits for the file goes on."""
     with contextlib.suppress(OSError):
         fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)

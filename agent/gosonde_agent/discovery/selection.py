@@ -49,7 +49,7 @@ def parse_rules(key: str, texts: tuple[str, ...]) -> tuple[Rule, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Globs of executable paths, and pids; with neither, every Go process is meant.
+    """Globs of executable paths, and pids; with neither, every Go process is selected.
 
     A process is selected when its executable matches a glob or its pid is listed, some rule of `allow` matches (when
     there are any), and none of `deny` does.
@@ -61,12 +61,12 @@ class Selection:
     deny: tuple[Rule, ...] = ()
 
     def by_file(self, path: str) -> bool:
-        """Whether every process of a file is meant."""
+        """Whether every process of a file is selected."""
         rules = (*self.allow, *self.deny)
         return self._named(path) and all(rule.kind == EXE for rule in rules) and self._ruled(0, path)
 
-    def means(self, pid: int, path: str) -> bool:
-        """Whether a process is meant that runs this executable."""
+    def selects(self, pid: int, path: str) -> bool:
+        """Whether a process is selected that runs this executable."""
         return (pid in self.pids or self._named(path)) and self._ruled(pid, path)
 
     def _named(self, path: str) -> bool:

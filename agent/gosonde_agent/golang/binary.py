@@ -29,7 +29,7 @@ NOWHERE = Location("", "", 0)
 
 @dataclass(frozen=True, slots=True)
 class FileIdentity:
-    """A file's content, as far as the file system can tell: device, inode, size in bytes, mtime and ctime in ns."""
+    """A file's content, as far as the file system reports it: device, inode, size in bytes, mtime and ctime in ns."""
 
     device: int
     inode: int
@@ -42,12 +42,12 @@ class FileIdentity:
         """The identity of an open file.
 
         Raises:
-            UnreadableFileError: Its file system does not tell it.
+            UnreadableFileError: Its file system does not report it.
         """
         try:
             status = os.fstat(fd)
         except OSError as error:
-            raise UnreadableFileError(f"an executable cannot be looked at: {error.strerror}") from error
+            raise UnreadableFileError(f"an executable cannot be examined: {error.strerror}") from error
         return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 

@@ -20,7 +20,7 @@ MAX_DIGESTED = 64 << 20
 MAX_DIGESTED_SEGMENTS = 4
 #: l_info.l_magic, behind the program headers.
 UPX_MAGIC = b"UPX!"
-UPX_LOOK = 1_024
+UPX_HEAD_BYTES = 1_024
 VERSION = re.compile(r"^(?:devel )?go1\.(\d+)(?:\.(\d+))?")
 
 NT_GO_BUILD_ID = (b"Go\0\0", 4)
@@ -66,7 +66,7 @@ def read_version_string(image: ElfImage) -> str:
         places = image.find_all(MAGIC, alignment=ALIGNMENT, limit=1, only_writable=True)
         vaddr, blob = (places[0], image.read_to_segment_end(places[0], BLOB_LIMIT)) if places else (0, b"")
     if not blob.startswith(MAGIC):
-        if UPX_MAGIC in image.head(UPX_LOOK):
+        if UPX_MAGIC in image.head(UPX_HEAD_BYTES):
             raise UnsupportedBinaryError("packed with UPX, so that nothing of it can be read: unpack it (upx -d)")
         raise NotGoError("not a Go binary: it has no Go build info")
     if len(blob) < POINTERS_END:
@@ -121,7 +121,7 @@ def read_build_id(image: ElfImage) -> str:
 
 
 def content_digest(image: ElfImage) -> str:
-    """SHA-256 over the executable segments, 64 MiB of each: what tells two builds without a build id apart."""
+    """SHA-256 over the executable segments, 64 MiB of each: what distinguishes two builds without a build id."""
     digest = hashlib.sha256()
     for segment in [segment for segment in image.segments if segment.executable][:MAX_DIGESTED_SEGMENTS]:
         digest.update(segment.file_size.to_bytes(8, "little"))

@@ -79,7 +79,7 @@ def _inflate(data: bytes, header: int) -> bytes:
 
 
 def _check_units(info: bytes) -> None:
-    """The library believes the lengths of units; so they are looked at first."""
+    """The library believes the lengths of units; so they are checked first."""
     position = 0
     for _ in range(MAX_UNITS):
         if position >= len(info):

@@ -1,7 +1,7 @@
 """Where the program's own code keeps a goroutine's creation address: what the exit probe reads, proved by instructions.
 
 runtime.newproc1(fn, callergp, callerpc) stores callerpc in the new g's gopc and, two words behind, *fn in startpc. The
-compiler spills both arguments on the stack; the stores of what is loaded again tell the offset. Up to Go 1.17 the
+compiler spills both arguments on the stack; the stores of what is loaded again show the offset. Up to Go 1.17 the
 function has two more arguments between.
 """
 

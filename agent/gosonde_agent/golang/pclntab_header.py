@@ -80,7 +80,7 @@ class Header:
 class Module:
     """What runtime.firstmoduledata says: where it is, where code begins and ends, and what funcdata is relative to.
 
-    `gofunc` is None where it is not known: inlined calls are not told apart then. It is 0 where funcdata is absolute.
+    `gofunc` is None where it is not known: inlined calls then count as their caller's. 0 where funcdata is absolute.
     """
 
     vaddr: int

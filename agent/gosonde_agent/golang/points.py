@@ -37,7 +37,7 @@ class Points:
         unproved: Why a probe has no point, by probe name.
         code: The bytes of each function that has a probe, by its link-time address: what the proofs rest on.
         gc_stop_callers: Up to Go 1.20, where the GC's calls of stopTheWorldWithSema return to: (first, size) of the
-            addresses of runtime.systemstack, relative to the probe `stopped`. None when stops tell their reason.
+            addresses of runtime.systemstack, relative to the probe `stopped`. None when stops have a reason.
     """
 
     points: Mapping[str, ProbePoint]

@@ -6,7 +6,7 @@ probe behind an overwritten register reads garbage. So a point is used only with
 
 - the whole function decodes without a gap, so the point is an instruction boundary;
 - the way from the entry to the point is straight, but for the branch of the stack check, whose target does nothing
-  except call morestack and start the function anew;
+  except call morestack and restart the function;
 - no jump in the function leads to the point or to anything before it;
 - no instruction on the way changes a register that the probe reads.
 """

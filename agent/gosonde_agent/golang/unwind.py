@@ -101,12 +101,12 @@ class Unwinder:
         keys = pcs * np.uint64(2) + np.uint64(first)
         places = np.minimum(np.searchsorted(self._keys, keys), max(len(self._keys) - 1, 0))
         if not len(self._keys) or not (self._keys[places] == keys).all():
-            self._learn(np.unique(keys).tolist())
+            self._resolve(np.unique(keys).tolist())
             places = np.searchsorted(self._keys, keys)
         found = self._table[places]
         return found[:, 0], found[:, 1], found[:, 2], found[:, 3]
 
-    def _learn(self, keys: list[int]) -> None:
+    def _resolve(self, keys: list[int]) -> None:
         for key in keys:
             if key not in self._steps:
                 self._steps[key] = self._step(key >> 1, first=bool(key & 1))

@@ -1,4 +1,4 @@
-"""What the channel of a parked goroutine belongs to, told from the machine code of the function that waits.
+"""What the channel of a parked goroutine belongs to, inferred from the machine code of the function that waits.
 
 `<-ctx.Done()` is a call of an interface's method, or of the context package, right before the receive; a function that
 receives from a timer or ticker mostly makes it as well. Only amd64 is understood; elsewhere nothing is said.
@@ -49,7 +49,7 @@ class WaitTargets:
     def _answer(self, pc: int) -> str:
         try:
             details = self._pclntab.details_of(pc)
-            return self._told(details, pc) if details is not None else ""
+            return self._inferred(details, pc) if details is not None else ""
         except MalformedBinaryError:
             return ""
 
@@ -64,7 +64,7 @@ class WaitTargets:
             return ""
         return TIMER if called & TIMERS and not called & MAKES else ""
 
-    def _told(self, details: FunctionDetails, pc: int) -> str:
+    def _inferred(self, details: FunctionDetails, pc: int) -> str:
         code = decode(self._pclntab.code_of(details), details.entry, "amd64")
         here = next((at for at, found in enumerate(code) if found.address <= pc < found.end), None)
         waits = self._called(code[here]) if here is not None else ""

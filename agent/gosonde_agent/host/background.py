@@ -8,7 +8,7 @@ from gosonde_common.errors import GosondeError
 
 class Background:
     """Runs coroutines as tasks until `cancel`. When one fails, `stopping` is set: an agent that does half is worse than
-    one that its supervisor starts anew.
+    one that its supervisor restarts.
     """
 
     def __init__(self, works: Iterable[Coroutine[None, None, None]], stopping: asyncio.Event) -> None:

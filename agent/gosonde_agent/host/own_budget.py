@@ -73,7 +73,7 @@ def collect_rarely() -> None:
     gc.set_threshold(COLLECT_AFTER)
 
 
-def give_memory_back() -> None:
+def release_memory() -> None:
     """Lets the kernel take back what starting needed and running does not: free heap, and pages of files.
 
     Pages that are needed after all come back from the page cache.
@@ -88,7 +88,7 @@ def let_go_of_code() -> None:
 
 
 def _advise(advice: int, only: str = "") -> None:
-    """Tells the kernel about each mapping of a file, or about those with these permissions."""
+    """Advises the kernel on each mapping of a file, or about those with these permissions."""
     for line in Path("/proc/self/maps").read_text().splitlines():
         fields = line.split(maxsplit=5)
         if len(fields) > 5 and fields[5].startswith("/") and only in ("", fields[1]):

@@ -18,7 +18,7 @@ from gosonde_agent.model.errors import (
 )
 
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
-#: Which clock of a process is meant (include/linux/posix-timers_types.h): clock_getcpuclockid(3) gives the same id.
+#: Which clock of a process is used (include/linux/posix-timers_types.h): clock_getcpuclockid(3) gives the same id.
 CPUCLOCK_SCHED = 2
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -32,7 +32,7 @@ class ProcessStart:
 
 
 def boot_id() -> str:
-    """Tells this boot of the host from every other."""
+    """Distinguishes this boot of the host from every other."""
     return BOOT_ID.read_text().strip()
 
 
@@ -145,7 +145,7 @@ def file(path: str) -> Iterator[tuple[int, str]]:
 
 
 def links(fd: int) -> int:
-    """How many names an open file has; 0 when it was deleted, or its file system does not tell."""
+    """How many names an open file has; 0 when it was deleted, or its file system does not report it."""
     try:
         return os.fstat(fd).st_nlink
     except OSError:

@@ -18,7 +18,7 @@ async def in_thread(work: Callable[[], Result]) -> Result:
     loop = asyncio.get_running_loop()
     ended: asyncio.Future[Result] = loop.create_future()
 
-    def tell(outcome: Callable[[], None]) -> None:
+    def report(outcome: Callable[[], None]) -> None:
         if not ended.done():
             outcome()
 
@@ -27,9 +27,9 @@ async def in_thread(work: Callable[[], Result]) -> Result:
             try:
                 result = work()
             except Exception as error:
-                loop.call_soon_threadsafe(tell, lambda failure=error: ended.set_exception(failure))
+                loop.call_soon_threadsafe(report, lambda failure=error: ended.set_exception(failure))
             else:
-                loop.call_soon_threadsafe(tell, lambda: ended.set_result(result))
+                loop.call_soon_threadsafe(report, lambda: ended.set_result(result))
 
     threading.Thread(target=run, daemon=True).start()
     return await ended

@@ -7,7 +7,7 @@ KERNEL_LOSSES: Mapping[str, str] = {
     "sites_full": "Creations and exits not counted because the table of go statements in the kernel was full.",
     "events_full": "Events (exec, exit, pause, GC cycle) dropped because the ring buffer was full.",
     "images_full": "Execs whose number was not kept because the table of process images in the kernel was full.",
-    "worlds_full": "Stops of the world not counted because the table of processes in the kernel was full.",
+    "worlds_full": "Stop-the-world pauses not counted because the table of processes in the kernel was full.",
     "parks_full": "Parks not counted because the table of wait reasons in the kernel was full.",
     "gopc_unreadable": "Exits not counted because g.gopc could not be read.",
 }

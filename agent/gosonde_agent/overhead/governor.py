@@ -16,9 +16,9 @@ from gosonde_agent.model.budget import Budget
 from gosonde_agent.overhead.metering import PPM, WINDOW_SECONDS, Meter
 from gosonde_agent.sources.counters import Hits, Image
 
-#: How often the costs are looked at, and over how long.
+#: How often the costs are checked, and over how long.
 TICK_SECONDS = 0.2
-LOOK_SECONDS = 0.6
+BURST_SECONDS = 0.6
 #: Less than this part of one core is never too much, however little the target itself does.
 LEAST_CORE_SHARE = 0.001
 #: What the next higher level may cost at most, as a part of the budget, and for how long, before it is taken.
@@ -69,7 +69,7 @@ class GovernorState:
 
     known_at: float
     calm_since: float | None = None
-    patience: float = UP_SECONDS
+    step_up_delay: float = UP_SECONDS
     stepped_up: float = float("-inf")
 
 
@@ -107,7 +107,7 @@ class Governor:
         """Whether the file with this number, whose processes run at `level`, should step.
 
         Args:
-            steady: The processes that have gone on to pay more than any process may for LOOK_SECONDS.
+            steady: The processes that have gone on to pay more than any process may for BURST_SECONDS.
         """
         found = [(process, self._load(process, steady)) for process in processes]
         loads = [load for _, load in found if load is not None]
@@ -116,9 +116,9 @@ class Governor:
         if loads:
             state.known_at = self._clock()
         lasting = [load for load in loads if load.lasts]
-        dearest = _worst(lasting) if lasting else None
-        if dearest and (lower := dearest.fits(1.0)) in ORDER[: ORDER.index(level)]:
-            return self._down(state, Decision(lower, Reason.BUDGET, dearest.ppm))
+        costliest = _worst(lasting) if lasting else None
+        if costliest and (lower := costliest.fits(1.0)) in ORDER[: ORDER.index(level)]:
+            return self._down(state, Decision(lower, Reason.BUDGET, costliest.ppm))
         higher = None if any(map(_is_awaited, unknown)) else self._higher(level, loads, state)
         if higher is None:
             state.calm_since = None
@@ -154,7 +154,7 @@ class Governor:
     def _up(self, state: GovernorState, decision: Decision) -> Decision | None:
         now = self._clock()
         state.calm_since = state.calm_since or now
-        if now - state.calm_since < state.patience:
+        if now - state.calm_since < state.step_up_delay:
             return None
         state.calm_since, state.stepped_up = None, now
         return decision
@@ -164,7 +164,7 @@ class Governor:
         account = self._meter.account(process)
         if account is None:
             return None
-        newest, before = account.newest, account.since(LOOK_SECONDS)
+        newest, before = account.newest, account.since(BURST_SECONDS)
         cpu_ns = max(newest.cpu_ns - before.cpu_ns, 1)
         seconds = max(newest.at - before.at, 1e-3)
         allowed = self.allowed_ns(process.description.exe, cpu_ns, seconds)
@@ -174,12 +174,12 @@ class Governor:
         if process.level is Level.FULL:
             return Load(account.cost_ns(hits), account.cost_ns(hits._replace(exited=0)), allowed, cpu_ns, lasts)
         if process.level is Level.CREATION:
-            births = float(hits.created)
+            creations = float(hits.created)
         else:
-            rate = process.carry.creations_per_second if process.carry else None
+            rate = process.correction.creations_per_second if process.correction else None
             if rate is None:
                 return None
-            births = rate * seconds
+            creations = rate * seconds
         world = account.cost_ns(hits._replace(created=0, exited=0))
-        creation = world + births * account.cost_ns(Hits(created=1))
-        return Load(creation + births * account.cost_ns(Hits(exited=1)), creation, allowed, cpu_ns, lasts)
+        creation = world + creations * account.cost_ns(Hits(created=1))
+        return Load(creation + creations * account.cost_ns(Hits(exited=1)), creation, allowed, cpu_ns, lasts)

@@ -15,7 +15,7 @@ from gosonde_agent.host import procfs
 from gosonde_agent.sources.counters import Hits, Image
 from gosonde_agent.sources.hit_costs import HitCosts
 
-#: Over how long the shares that are told go.
+#: Over how long the shares that are reported go.
 WINDOW_SECONDS = 5.0
 PPM = 1_000_000
 #: A share of less CPU time than that says nothing.
@@ -38,15 +38,15 @@ class Account:
 
     Attributes:
         prices: What one of each of Hits costs the process, ns.
-        dearest: What no hit of a single probe exceeds, ns.
-        told_cpu_ns: Of the process, as of when it last had hits.
+        max_hit_ns: What no hit of a single probe exceeds, ns.
+        reported_cpu_ns: Of the process, as of when it last had hits.
     """
 
     cpu_before_ns: int
     prices: tuple[float, ...]
-    dearest: float
+    max_hit_ns: float
     samples: deque[Sample]
-    told_cpu_ns: int = 0
+    reported_cpu_ns: int = 0
 
     def cost_ns(self, hits: Hits) -> float:
         """What so many hits cost the process."""
@@ -67,7 +67,7 @@ class Account:
         return sample
 
     def add(self, sample: Sample) -> None:
-        """Takes in a sample, and forgets those that no window needs any more."""
+        """Records a sample, and forgets those that no window needs any more."""
         self.samples.append(sample)
         while len(self.samples) > 2 and self.samples[1].at <= sample.at - WINDOW_SECONDS:
             self.samples.popleft()
@@ -82,7 +82,7 @@ class Meter:
         self._accounts: dict[Image, Account] = {}
 
     def measure(self, hits: Mapping[Image, Hits]) -> None:
-        """Takes in the hits of now. While a process has none, the CPU time that is told of it stays what it was."""
+        """Records the hits of now. While a process has none, the CPU time that is reported for it stays what it was."""
         watched = {process.image: process for process in self._processes if process.image and not process.has_ended}
         before, self._accounts = self._accounts, {}
         for image, process in watched.items():
@@ -92,8 +92,8 @@ class Meter:
 
     def _opened(self, process: GoProcess, hits: Hits) -> Account:
         """An account from now on; what was hit before counts in the totals alone."""
-        prices, dearest = self._prices(process)
-        account = Account(_cpu_ns(process.key.pid), prices, dearest, deque())
+        prices, max_hit_ns = self._prices(process)
+        account = Account(_cpu_ns(process.key.pid), prices, max_hit_ns, deque())
         account.add(Sample(time.monotonic(), hits, account.cost_ns(hits), 0))
         return account
 
@@ -102,11 +102,11 @@ class Meter:
         added = account.cost_ns(hits.less(newest.hits))
         cpu_ns = max(_cpu_ns(process.key.pid) - account.cpu_before_ns, newest.cpu_ns)
         if process.level is not Level.FULL or hits != account.samples[0].hits:
-            account.told_cpu_ns = cpu_ns
+            account.reported_cpu_ns = cpu_ns
         account.add(Sample(time.monotonic(), hits, newest.probe_ns + added, cpu_ns))
 
     def _prices(self, process: GoProcess) -> tuple[tuple[float, ...], float]:
-        """What one of each of Hits costs a process, and the dearest single hit."""
+        """What one of each of Hits costs a process, and the most expensive single hit."""
         if process.binary is None:
             return (), 0.0
         probes = ("created", "exited", "parked", "stopped", "started", "mark_termination")
@@ -124,7 +124,7 @@ class Meter:
         return account.newest.hits if account else None
 
     def rows(self) -> Iterator[ProbeCost]:
-        """What is told of each process that runs."""
+        """What is reported for each process that runs."""
         for process in self._processes:
             if account := self.account(process):
                 newest, before = account.newest, account.since(WINDOW_SECONDS)
@@ -132,7 +132,7 @@ class Meter:
                 yield ProbeCost(
                     process.key,
                     round(newest.probe_ns),
-                    account.told_cpu_ns,
+                    account.reported_cpu_ns,
                     min(round(PPM * probe_ns / max(newest.cpu_ns - before.cpu_ns, LEAST_CPU_NS)), PPM),
                     round(PPM * probe_ns / 1e9 / max(newest.at - before.at, 1e-3)),
                 )

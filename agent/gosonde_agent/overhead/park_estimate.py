@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-#: Fewer windows tell nothing of how far one differs from the next.
+#: Fewer windows show nothing of how far one differs from the next.
 LEAST_WINDOWS = 3
-#: A hit costs a target at most so many times what it is told to cost: servers paid up to 1.8 times of what the agent's
-#: loops do, of which 1.6 times is told (ADR 0096). What does nothing but park pays half: `make bench BENCH=parking`.
+#: A hit costs a target at most so many times what it is reported to cost: servers paid up to 1.8 times of what the
+#: agent's loops do, of which 1.6 times is reported (ADR 0096). What does nothing but park pays half: `make bench
+#: BENCH=parking`.
 COST_MARGIN = 1.2
 #: Two-sided 95 %.
 Z = 1.96
@@ -125,7 +126,7 @@ class ParkEstimate:
         self._before = None
 
     def add(self, window: Window) -> None:
-        """Takes in the next window. Between two, the rate is taken to go evenly from one's to the other's."""
+        """Records the next window. Between two, the rate is taken to go evenly from one's to the other's."""
         before, self._before = self._before, window
         gap = max(window.ended_ns - window.ns - before.ended_ns, 0) if before else 0
         self.windows += 1

@@ -27,7 +27,7 @@ from gosonde_agent.sources.protocol import Source
 
 log = structlog.get_logger(__name__)
 
-#: From one window in a file to the next, at least; each time drawn anew between these parts of it, so that what a
+#: From one window in a file to the next, at least; each time drawn again between these parts of it, so that what a
 #: program does periodically does not always fall into a window, or never.
 PERIOD_SECONDS = 2.0
 SPREAD = (0.75, 1.25)
@@ -36,7 +36,7 @@ LONGEST_WAIT_SECONDS = 60.0
 #: How long a window is: the first one, the longest, and what hits may cost in the others.
 FIRST_SECONDS, LONGEST_SECONDS = 0.005, 0.05
 COST_SECONDS = 0.01
-#: A shorter one, which was ended early, tells nothing.
+#: A shorter one, which was ended early, shows nothing.
 SHORTEST_NS = 1_000_000
 #: The kernel may count the CPU time of a thread that runs so much too late.
 CPU_LAG_NS = 10_000_000
@@ -138,7 +138,7 @@ class ParkSampler:
             return
         plan.due = time.monotonic() + _period()
         if window.failure is not None:
-            log.warning("the park probe could not be put in", reason=str(window.failure))
+            log.warning("the park probe could not be attached", reason=str(window.failure))
             plan.due += LONGEST_WAIT_SECONDS
         if window.sample is not None:
             for image, process in parking.processes.items():
@@ -151,7 +151,7 @@ class ParkSampler:
         return {image: own._replace(parked=round(self._charged.get(image, 0))) for image, own in images.items()}
 
     def rows(self) -> Iterator[ParkCount]:
-        """What is told of each process."""
+        """What is reported for each process."""
         for process in self._processes:
             estimate = self._estimates.get(process.image) if process.image else None
             if estimate is None or process.binary is None:
@@ -234,7 +234,7 @@ class ParkSampler:
         self._estimates.setdefault(image, ParkEstimate()).add(window)
 
     def _length(self, sample: ParkSample, processes: Mapping[Image, GoProcess]) -> float:
-        """How long the next window is to be: what this one cost the dearest process says."""
+        """How long the next window is to be: what this one cost the process that pays most says."""
         hits = {image: sum(counts.values()) for image, counts in sample.parks.items()}
         shares = (hits.get(image, 0) * self._hit_ns(process) / sample.ns for image, process in processes.items())
         return min(max(COST_SECONDS / max(*shares, 1e-9), FIRST_SECONDS), LONGEST_SECONDS)

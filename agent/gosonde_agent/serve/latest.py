@@ -42,7 +42,7 @@ class Latest:
 
 
 def _only(observation: Observation, pid: int | None) -> Observation:
-    """What is of one process (None: of any that is still told of)."""
+    """What is of one process (None: of any that is still reported)."""
     processes = tuple(process for process in observation.processes if pid in (None, process.key.pid))
     if pid is not None and not processes:
         raise NotFoundError(

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import structlog
 from gosonde_common.errors import UnavailableError, UnsupportedError, UsageError
-from gosonde_common.ratelimit import Seldom
+from gosonde_common.ratelimit import MessageLimiter
 
 log = structlog.get_logger(__name__)
 
@@ -62,7 +62,7 @@ class LocalSocket:
         self._path = path
         self._refused = refused
         self._open: Counter[int] = Counter()
-        self._seldom = Seldom()
+        self._message_limiter = MessageLimiter()
         self._group = os.getegid()
 
     async def start(self) -> None:
@@ -102,7 +102,7 @@ class LocalSocket:
 
     def _refuse(self, reason: str, peer: Peer) -> None:
         self._refused(reason)
-        if self._seldom.allows(f"{reason} {peer.uid}"):
+        if self._message_limiter.allows(f"{reason} {peer.uid}"):
             log.warning("a local connection was refused", reason=reason, uid=peer.uid, pid=peer.pid)
 
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -124,7 +124,7 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
         return encoding.encode_status(self._status())
 
     async def SwitchProbes(self, request: Any, context: Any) -> Any:  # noqa: ANN401, ARG002, N802
-        """Takes probes out or puts them in again, of what one process runs or of everything."""
+        """Detaches probes or attaches them again, of what one process runs or of everything."""
         return encoding.switched(await self._switch(request.pid or None, request.on))
 
     async def ReadGoroutines(self, request: Any, context: Any) -> AsyncIterator[Any]:  # noqa: ANN401, ARG002, N802
@@ -174,7 +174,7 @@ async def start_query_service(
 ) -> QueryServer:
     """Serves on `listen` ("unix:PATH", mode 0660), with health checking and reflection.
 
-    `redact` makes of a goroutine what may be told of it.
+    `redact` makes of a goroutine what may be reported of it.
 
     Raises:
         UnavailableError: Another agent listens there.

@@ -1,4 +1,4 @@
-"""What the agent tells Prometheus of the processes that it watches: goroutines, GC cycles and pauses."""
+"""What the agent exports to Prometheus about the processes that it watches: goroutines, GC cycles and pauses."""
 
 from collections.abc import Iterable, Iterator
 
@@ -15,7 +15,7 @@ class Pauses:
         self.histograms = PauseHistograms()
 
     def update(self, observation: Observation) -> None:
-        """Takes each observation once; forgets processes that it no longer tells of."""
+        """Takes each observation once; forgets processes that it no longer reports."""
         owners = _owners(observation)
         for pause in observation.pauses:
             if owner := owners.get(pause.process):

@@ -38,7 +38,7 @@ def place(text: str) -> PprofPlace:
     """From "GLOB=http://127.0.0.1:PORT/debug/pprof" or "GLOB=unix:PATH".
 
     Raises:
-        UsageError: It is something else, or not on this host: nobody could tell whose profile it is.
+        UsageError: It is something else, or not on this host: nobody would know whose profile it is.
     """
     glob, _, url = text.partition("=")
     if not glob.startswith(("/", "*", "?", "[")) or not url:

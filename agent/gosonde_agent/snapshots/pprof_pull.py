@@ -22,8 +22,8 @@ READ_BYTES: Final = 64 << 10
 #: Seconds that an answer may take in all, and until its next byte.
 ANSWER_SECONDS: Final = 20.0
 SILENCE_SECONDS: Final = 10.0
-#: Seconds in which the process must take a connection, and how often that is looked at.
-ACCEPT_SECONDS, ACCEPT_LOOKS = 2.0, 50
+#: Seconds in which the process must take a connection, and how often that is checked.
+ACCEPT_SECONDS, ACCEPT_ATTEMPTS = 2.0, 50
 GZIP: Final = b"\x1f\x8b"
 
 Address = tuple[str, int]
@@ -93,10 +93,10 @@ def _connected(place: PprofPlace, pid: int) -> Iterator[http.client.HTTPConnecti
 
 
 def _await_accepted(pid: int, place: PprofPlace, own: Address) -> None:
-    for _ in range(ACCEPT_LOOKS):
+    for _ in range(ACCEPT_ATTEMPTS):
         if _accepted(pid, place, own):
             return
-        time.sleep(ACCEPT_SECONDS / ACCEPT_LOOKS)
+        time.sleep(ACCEPT_SECONDS / ACCEPT_ATTEMPTS)
     raise UnsupportedError(f"process {pid} did not take our connection to {place} in {ACCEPT_SECONDS:g} s")
 
 

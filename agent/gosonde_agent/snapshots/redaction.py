@@ -1,4 +1,4 @@
-"""Takes the folders out of every path that the agent tells, where the operator wants it. Functions keep their names.
+"""Takes the folders out of every path that the agent reports, where the operator wants it. Functions keep their names.
 
 It stands before the uplink, the spool and the query service, so that nothing they have ever had a folder's name in it.
 ADR 0053 says what is shortened and why nothing else needs to be.
@@ -19,7 +19,7 @@ from gosonde_agent.golang.bounded import BoundedCache
 
 MAX_KEPT_SITES = 100_000
 
-#: Makes of a goroutine what may be told of it.
+#: Makes of a goroutine what may be reported of it.
 Redact = Callable[[Goroutine], Goroutine]
 
 

@@ -45,19 +45,19 @@ PROFILES: Mapping[SnapshotKind, str] = {
 }
 
 
-class Patience:
+class Deadline:
     """Ends what takes longer than MAX_SECONDS, or what nobody waits for any more; of use in any thread."""
 
     def __init__(self) -> None:
         self._end = time.monotonic() + MAX_SECONDS
         self._over = threading.Event()
 
-    def lose(self) -> None:
+    def cancel(self) -> None:
         """Nobody waits any more."""
         self._over.set()
 
-    def while_it_lasts(self, items: Iterable[Item]) -> Iterator[Item]:
-        """The items. Raises OverloadedError when patience is over."""
+    def limit(self, items: Iterable[Item]) -> Iterator[Item]:
+        """The items. Raises OverloadedError when the deadline has passed."""
         for item in items:
             if self._over.is_set() or time.monotonic() > self._end:
                 raise OverloadedError(f"it takes longer than {MAX_SECONDS:g} s, or nobody waits for it any more")
@@ -65,7 +65,7 @@ class Patience:
 
 
 #: Makes a gzipped profile.proto of a process; runs in a thread and may raise GosondeError.
-Taker = Callable[[int, Patience], bytes]
+Taker = Callable[[int, Deadline], bytes]
 
 
 def _asking(puller: PprofPuller, profile: str) -> Taker:
@@ -115,9 +115,9 @@ class Snapshots:
         """What a taker gives. One that a process holds up without end holds up no other process's."""
         if process in self._under_way:
             raise OverloadedError(f"process {process.pid} still holds up an earlier snapshot")
-        began, patience = time.monotonic(), Patience()
+        began, deadline = time.monotonic(), Deadline()
         try:
-            taking = in_thread(lambda: self._taken(taker, process, patience))
+            taking = in_thread(lambda: self._taken(taker, process, deadline))
             return await asyncio.wait_for(taking, MAX_SECONDS + GRACE_SECONDS)
         except GosondeError:
             raise
@@ -128,18 +128,18 @@ class Snapshots:
             log.exception("a snapshot could not be taken", pid=process.pid)
             raise GosondeError(f"{type(error).__name__}: {error}") from error
         finally:
-            patience.lose()
+            deadline.cancel()
             now = time.monotonic()
             self._not_before = now + max(LEAST_PAUSE_SECONDS, (now - began) / LARGEST_SHARE)
 
-    def _taken(self, taker: Taker, process: ProcessKey, patience: Patience) -> bytes:
+    def _taken(self, taker: Taker, process: ProcessKey, deadline: Deadline) -> bytes:
         self._under_way.add(process)
         try:
-            return taker(process.pid, patience)
+            return taker(process.pid, deadline)
         finally:
             self._under_way.discard(process)
 
-    def _read_memory(self, pid: int, patience: Patience) -> bytes:
+    def _read_memory(self, pid: int, deadline: Deadline) -> bytes:
         taken_unix_nano = steady_unix_nano()
         with opened(pid, self._known) as target:
-            return encode_profile(patience.while_it_lasts(map(self._redact, target.goroutines())), taken_unix_nano)
+            return encode_profile(deadline.limit(map(self._redact, target.goroutines())), taken_unix_nano)

@@ -12,7 +12,7 @@ from gosonde_agent.golang.costs import Cost
 FILE_NAME = "hit-costs.json"
 #: Of how it is measured. What an agent has kept that measured otherwise is not used.
 METHOD = 2
-#: Nothing that is measured as dearer is believed: a hit takes microseconds.
+#: Nothing that is measured as more expensive is believed: a hit takes microseconds.
 MAX_NS = 1_000_000.0
 
 

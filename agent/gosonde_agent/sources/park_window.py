@@ -64,7 +64,7 @@ class ParkWindow:
         forget: Makes them begin at 0 again.
         pids: Processes whose CPU time is wanted.
         sample: What it has shown; None before that, and when it was ended before anything could be counted.
-        failure: Why the probe could not be put in.
+        failure: Why the probe could not be attached.
     """
 
     open_probe: Callable[[], list[int]]
@@ -128,7 +128,7 @@ class ParkWindow:
 
 
 def _close(descriptor: int) -> int:
-    """Closes it, and tells when that was done."""
+    """Closes it, and returns when that was done."""
     with contextlib.suppress(OSError):
         os.close(descriptor)
     return time.monotonic_ns()

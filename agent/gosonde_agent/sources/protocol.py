@@ -42,7 +42,7 @@ class Source(Protocol):
         ...
 
     def is_closing(self, number: int) -> bool:
-        """Whether a probe that was taken out can still be hit."""
+        """Whether a probe that was detached can still be hit."""
         ...
 
     def counters(self) -> Counters:
@@ -69,7 +69,7 @@ class Source(Protocol):
         """Has the next hit of any probe reported as an event, at once."""
         ...
 
-    def report_end(self, tgid: int, *, wanted: bool) -> None:
+    def report_end(self, tgid: int, *, enabled: bool) -> None:
         """Has the end of a process reported at once, or no longer."""
         ...
 
@@ -89,7 +89,7 @@ class Source(Protocol):
         """Number of the exec that a process runs; 0 when that was before the source."""
         ...
 
-    def begin_anew(self, tgid: int) -> int:
+    def restart_counting(self, tgid: int) -> int:
         """Counts a process from now on as another image, as if it had run exec; returns its number."""
         ...
 

@@ -197,10 +197,10 @@ class Stream:
         deadline = time.monotonic() + seconds
         while not condition() and (now := time.monotonic()) < deadline:
             self._check(now)
-            patience = self._last_progress + self._limits.acknowledge_seconds if self._open else math.inf
+            acknowledge_by = self._last_progress + self._limits.acknowledge_seconds if self._open else math.inf
             self._wake.clear()
             with suppress(TimeoutError):
-                async with asyncio.timeout(min(deadline - now, patience - now, MAX_WAIT_SECONDS)):
+                async with asyncio.timeout(min(deadline - now, acknowledge_by - now, MAX_WAIT_SECONDS)):
                     await self._wake.wait()
 
     def _check(self, now: float) -> None:

@@ -24,7 +24,7 @@ def merged(older: Observation, newer: Observation) -> Observation:
 
 
 def events(segment: Observation) -> int:
-    """How many stops of the world and GC cycles it holds."""
+    """How many stop-the-world pauses and GC cycles it holds."""
     return len(segment.pauses) + len(segment.gc_cycles)
 
 

@@ -13,7 +13,7 @@ from operator import attrgetter
 from typing import Protocol, TypeVar
 
 import structlog
-from gosonde_common.ratelimit import Seldom
+from gosonde_common.ratelimit import MessageLimiter
 from gosonde_common.values.observation import (
     GcCycle,
     GcTotal,
@@ -120,7 +120,7 @@ class _Taken:
 
 
 class Spool:
-    """Takes in observations and gives out what is new in them until it is acknowledged.
+    """Records observations and gives out what is new in them until it is acknowledged.
 
     What the disk does not take is kept in memory, bounded; the totals of what runs are never lost.
     """
@@ -138,7 +138,7 @@ class Spool:
         self._gone = False
         self._newest = Observation(0)
         self._losses = {EVENTS_DROPPED: 0, WRITES_FAILED: 0}
-        self._seldom = Seldom()
+        self._message_limiter = MessageLimiter()
 
     @property
     def held_rows(self) -> int:
@@ -161,7 +161,7 @@ class Spool:
         return {**dropped, **self._losses, EVENTS_DROPPED: dropped[EVENTS_DROPPED] + self._losses[EVENTS_DROPPED]}
 
     def offer(self, observation: Observation) -> None:
-        """Takes in the newest totals and the events since the last offer.
+        """Records the newest totals and the events since the last offer.
 
         Rows that are missing are unchanged. Rows of a process that the observation does not hold are left out; its
         events are dropped and counted.
@@ -337,7 +337,7 @@ class Spool:
             return None
 
     def _report(self, error: SpoolError) -> None:
-        if self._seldom.allows(str(error)):
+        if self._message_limiter.allows(str(error)):
             log.error("the spool's disk fails; what it does not take is kept in memory", reason=str(error))
 
 

@@ -17,7 +17,7 @@ import structlog
 from gosonde_common import __version__, channels
 from gosonde_common.addresses import ClientTls
 from gosonde_common.errors import GosondeError
-from gosonde_common.ratelimit import Seldom
+from gosonde_common.ratelimit import MessageLimiter
 from gosonde_common.values.observation import Observation
 from gosonde_common.values.status import UplinkStatus
 from gosonde_pb.v1.ingest_pb2_grpc import IngestServiceStub
@@ -41,7 +41,7 @@ RESUME_STEP = 1 << 40
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class Timeouts:
     """Attributes:
     first_backoff_seconds: Wait after every collector failed once; it doubles with each further round, with jitter.
     last_backoff_seconds: Longest wait, and how long a stream must have lasted for the count of failures to restart.
@@ -54,7 +54,7 @@ class Patience:
 
 
 STREAM_LIMITS = StreamLimits()
-PATIENCE = Patience()
+TIMEOUTS = Timeouts()
 
 
 class Uplink:
@@ -73,7 +73,7 @@ class Uplink:
         tls: ClientTls | None = None,
         snapshots: Snapshots | None = None,
         stream_limits: StreamLimits = STREAM_LIMITS,
-        patience: Patience = PATIENCE,
+        timeouts: Timeouts = TIMEOUTS,
     ) -> None:
         self._collectors = tuple(collectors)
         self._tls = tls
@@ -90,7 +90,7 @@ class Uplink:
         # Half the interval: an offer that comes a little early is not held back for a whole interval more.
         self._pace_seconds = interval_seconds / 2
         self._stream_limits = stream_limits
-        self._patience = patience
+        self._timeouts = timeouts
         self._spool = Spool(self._journal, self._run)
         self._progress = Progress()
         self._wake = asyncio.Event()
@@ -100,10 +100,10 @@ class Uplink:
         self._turn = 0
         self._connected = False
         self._error = ""
-        self._seldom = Seldom()
+        self._message_limiter = MessageLimiter()
 
     def offer(self, observation: Observation) -> None:
-        """Takes in all known processes, their newest totals (missing rows are unchanged), and the new events."""
+        """Records all known processes, their newest totals (missing rows are unchanged), and the new events."""
         if not self._collectors:
             return
         try:
@@ -171,7 +171,7 @@ class Uplink:
     async def _flush(self, work: asyncio.Task[None]) -> None:
         self._stopping.set()
         self._wake.set()
-        await asyncio.wait({work}, timeout=self._patience.flush_seconds)
+        await asyncio.wait({work}, timeout=self._timeouts.flush_seconds)
         work.cancel()
         await asyncio.wait({work})
         self._end_run()
@@ -250,7 +250,7 @@ class Uplink:
         if rest:
             return
         longest = min(
-            self._patience.last_backoff_seconds, self._patience.first_backoff_seconds * 2 ** min(rounds - 1, 16)
+            self._timeouts.last_backoff_seconds, self._timeouts.first_backoff_seconds * 2 ** min(rounds - 1, 16)
         )
         with suppress(TimeoutError):
             async with asyncio.timeout(longest * random.uniform(0.5, 1)):  # noqa: S311
@@ -258,7 +258,7 @@ class Uplink:
 
     def _report(self, error: str) -> None:
         self._error = error
-        if self._seldom.allows(f"{self._collector}: {error}"):
+        if self._message_limiter.allows(f"{self._collector}: {error}"):
             log.warning("no connection to the collector; trying again", collector=self._collector, error=error)
 
 

@@ -16,7 +16,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class HeapReading:
-    """One look at some processes. `run` may be called from any thread; it raises nothing.
+    """One reading of some processes. `run` may be called from any thread; it raises nothing.
 
     Attributes:
         current: Which is read now.
@@ -57,8 +57,8 @@ class Heaps:
     def next(self, cycling: set[Image]) -> HeapReading | None:
         """The heaps of processes that had a GC cycle, to be read; None when none can be."""
         self._held_up = [reading for reading in self._held_up if reading.current]
-        meant = cycling - {reading.current for reading in self._held_up}
-        found = {p.image: p.heaps for p in self._processes if p.image in meant and p.heaps and not p.has_ended}
+        selected = cycling - {reading.current for reading in self._held_up}
+        found = {p.image: p.heaps for p in self._processes if p.image in selected and p.heaps and not p.has_ended}
         return HeapReading({image: heaps for image, heaps in found.items() if image}) if found else None
 
     def take(self, reading: HeapReading) -> Mapping[Image, CycleHeap]:

@@ -116,7 +116,7 @@ class Monitor:
         return self.files.attachments.is_closing
 
     def switch(self, pid: int | None, *, on: bool) -> list[Process]:
-        """Takes all probes out of the file that a process runs, or (None) of all files, or puts them in again.
+        """Detaches all probes from the file that a process runs, or (None) from all files, or attaches them again.
 
         Raises:
             NotFoundError: No such process is watched.

@@ -1,4 +1,4 @@
-"""Tells when nothing happens, so that the agent may sleep until something does."""
+"""Detects when nothing happens, so that the agent may sleep until something does."""
 
 import time
 
@@ -8,7 +8,7 @@ from gosonde_common.values.levels import Level
 from gosonde_agent.accounting.processes import Processes
 from gosonde_agent.sources.protocol import Source
 
-#: So long after the last event everything has been told, also the shares of the last seconds.
+#: So long after the last event everything has been reported, also the shares of the last seconds.
 QUIET_SECONDS = 6.0
 
 
@@ -40,7 +40,7 @@ class Quiet:
     def begin(self) -> bool:
         """Whether the agent may sleep: then the next hit becomes an event that wakes it.
 
-        What is not probed in full is read all the time. A hit before the kernel side was told to report the next one is
+        What is not probed in full is read all the time. A hit before the kernel side was set to report the next one is
         found by looking once more; one after it is reported.
         """
         if not self.lasts or any(process.level is not Level.FULL for process in self._processes):

@@ -40,12 +40,12 @@ FIRST_SHARE = 0.2
 LARGEST_SHARE = 0.01
 #: What part of the time: some processes hold up whoever reads them.
 LARGEST_TIME_SHARE = 0.1
-#: Least time between two readings of a process that is not probed in full: they tell what the probes would have.
+#: Least time between two readings of a process that is not probed in full: they find what the probes would have.
 BELOW_FULL_SECONDS = 2.0
 #: How long it is not read when no probe was hit between two readings that agree with the counters; a hit ends that.
 REST_SECONDS = 600.0
-#: After so many visits that failed, a process that was not always probed is told without its memory.
-VISITS_IN_VAIN = 3
+#: After so many visits that failed, a process that was not always probed is reported without its memory.
+MAX_FAILED_VISITS = 3
 #: What a loss counter goes up to: a process can make up disagreements without end.
 LARGEST_LOSS = 1 << 62
 #: Kernel losses that make the events say too little.
@@ -76,7 +76,7 @@ class Scan:
         wanted: How many readings to make, as far as VISIT_SECONDS allow.
         pause_seconds: Between two of them.
         first: Whether the process waits for its baseline, or for the first figures at its level.
-        urgent: Whether what is told of the process depends on it: it is the first, or the probes do not see everything.
+        urgent: Whether the process's report depends on it: it is the first, or the probes do not see everything.
     """
 
     process: GoProcess
@@ -162,7 +162,7 @@ class Scan:
         every = np.concatenate(foreign)
         totals = totals.without(every) if totals else None
         self.losses = self.source.losses()
-        later = _totals(target) if self.process.carry is not None and self.process.carry.fresh else None
+        later = _totals(target) if self.process.correction is not None and self.process.correction.fresh else None
         later = later.without(every) if later else None
         created = totals.created if totals else None
         reading = Reading(before, live, after, created, later.created if later else None)
@@ -257,7 +257,7 @@ class Reconciler:
         return LATER_READINGS if self.seconds or process.baseline.uncertain else 0
 
     def hurry(self, process: GoProcess) -> None:
-        """Has a process read anew, because its level has changed: what the probes have missed now is no loss."""
+        """Has a process read again, because its level has changed: what the probes have missed now is no loss."""
         process.totals = TotalsCheck(from_start=False)
         if process.image is not None:
             self.plans[process.image] = Plan(time.monotonic())
@@ -303,7 +303,7 @@ class Reconciler:
         plan.rested = time.monotonic() + REST_SECONDS if rests else 0.0
 
     def _take(self, scan: Scan) -> bool:
-        """Takes in what was read; whether it agrees with the counters."""
+        """Records what was read; whether it agrees with the counters."""
         scan.process.bias = scan.bias
         scan.process.heaps = scan.process.heaps or scan.heaps
         for pc, start in scan.starts.items():
@@ -323,7 +323,7 @@ class Reconciler:
             self.losses["baselines_unread"] += 1
             log.info("memory not read", pid=scan.image.tgid, reason=str(scan.error))
         process = scan.process
-        if process.level is Level.FULL and process.is_frozen and plan.visits >= VISITS_IN_VAIN:
+        if process.level is Level.FULL and process.is_frozen and plan.visits >= MAX_FAILED_VISITS:
             process.go_on()
 
     def _disagree(self, scan: Scan, grown: int, totals: Mapping[str, int]) -> None:

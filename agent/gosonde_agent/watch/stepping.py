@@ -1,6 +1,6 @@
 """Makes the steps from level to level: those that the budget asks for, and those that the operator does.
 
-Probes belong to a file (or, where only one process of it is meant, to that process), and so do levels.
+Probes belong to a file (or, where only one process of it is selected, to that process), and so do levels.
 """
 
 from collections import defaultdict
@@ -19,7 +19,7 @@ from gosonde_common.values.levels import (
 )
 
 from gosonde_agent.accounting.baseline import Baseline
-from gosonde_agent.accounting.correction import Carry
+from gosonde_agent.accounting.correction import Correction
 from gosonde_agent.accounting.processes import GoProcess, Processes
 from gosonde_agent.overhead.governor import Decision, Governor
 from gosonde_agent.sources.counters import Hits, Image, SiteTotal
@@ -50,10 +50,10 @@ class Stepper:
         """A process was found: it runs at the level of its file."""
         level = self._levels.get(process.image.binary, Level.FULL) if process.image else Level.FULL
         if level is Level.FULL:
-            process.births = (0, 0) if process.description.counted_from_start else None
+            process.creation_offset = (0, 0) if process.description.counted_from_start else None
             return
         known = process.description.counted_from_start
-        process.carry = Carry((0, 0) if known else None, frozen={}, fresh=not known, incomplete=not known)
+        process.correction = Correction((0, 0) if known else None, frozen={}, fresh=not known, incomplete=not known)
         process.description = replace(process.description, level=level, precise=False)
         self._reconciler.hurry(process)
 
@@ -73,7 +73,7 @@ class Stepper:
         self._make(decisions, files)
 
     def switch(self, pid: int | None, numbers: Iterable[int], *, on: bool) -> list[GoProcess]:
-        """Takes all probes out of the file that a process runs, or out of every file, or puts them in again.
+        """Detaches all probes from the file that a process runs, or from every file, or attaches them again.
 
         Args:
             numbers: Of every file that has probes. No process may run one of them now, and one may later.
@@ -92,11 +92,11 @@ class Stepper:
             files = {number: own for number, own in files.items() if any(p.key.pid == pid for p in own)}
             if not files:
                 raise NotFoundError(f"the agent does not watch a process {pid}, or it is refused")
-        # The dearest first: the kernel takes its time for each.
+        # The most expensive first: the kernel takes its time for each.
         hits = self._source.hits()
-        dearest_first = sorted(files, key=lambda number: -_sum(hits, files[number]))
+        costliest_first = sorted(files, key=lambda number: -_sum(hits, files[number]))
         step = Decision(Level.FULL if on else Level.OFF, Reason.OPERATOR, 0)
-        self._make({n: step for n in dearest_first if (self._levels.get(n) is Level.OFF) == on}, files)
+        self._make({n: step for n in costliest_first if (self._levels.get(n) is Level.OFF) == on}, files)
         return [process for own in files.values() for process in own]
 
     def _by_file(self) -> Mapping[int, list[GoProcess]]:
@@ -134,7 +134,7 @@ class Stepper:
 
     def _freeze(self, process: GoProcess, totals: Sequence[SiteTotal]) -> None:
         if process.bias is None and process.image is not None and totals:
-            process.learn_bias(self._source.origin(process.image, totals[0].pc))
+            process.find_bias(self._source.origin(process.image, totals[0].pc))
         process.freeze(totals)
 
     def _enter(self, process: GoProcess, step: Step) -> None:

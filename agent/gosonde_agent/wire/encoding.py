@@ -30,7 +30,7 @@ MAX_TEXT = 16_384
 #: Largest line number that the field holds.
 MAX_LINE = (1 << 32) - 1
 
-#: How a heap that is not known is told.
+#: How a heap that is not known is reported.
 UNKNOWN = Heap(0, 0, 0, 0)
 
 #: For annotations elsewhere.

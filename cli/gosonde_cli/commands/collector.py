@@ -26,7 +26,7 @@ def collector(
     data: Annotated[Path | None, typer.Option(metavar="DIR", help="Where the store is kept.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Log JSON also to a terminal.")] = False,
 ) -> None:
-    """Take in what agents stream and people push, store it, and find what leaks."""
+    """Receive what agents stream and people push, store it, and find what leaks."""
     try:
         from gosonde_collector import service  # noqa: PLC0415
         from gosonde_collector.config import CollectorConfig, load  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""`gosonde findings`: which go statements leak, as far as the collector can tell."""
+"""`gosonde findings`: which go statements leak, as far as the collector knows."""
 
 import time
 from collections.abc import Iterator, Sequence

@@ -38,7 +38,7 @@ def gc(
     pid: Pid = 0,
     limit: Limit = 100,
 ) -> None:
-    """List GC cycles, the newest first, with every stop of the world in them.
+    """List GC cycles, the newest first, with every stop-the-world pause in them.
 
     With PID, the runtime's own figures of a process on this host, read from its memory without stopping it.
     """

@@ -15,7 +15,7 @@ from gosonde_cli.commands.asking import (
 )
 
 COLUMNS = ("PARKS", "WAIT REASON", "IN", "WINDOWS", "HOST", "PID", "EXECUTABLE")
-#: An error above is told as two numbers.
+#: An error above is reported as two numbers.
 MOST_PERCENT = 50
 EMPTY = "The collector knows no parks of such a process: they are counted where the agent has park = true."
 

@@ -1,4 +1,4 @@
-"""`gosonde probes`: takes the probes out of a program, or out of all, at once; and puts them in again."""
+"""`gosonde probes`: detaches the probes of a program, or of all, at once; and attaches them again."""
 
 from typing import TYPE_CHECKING, Annotated
 

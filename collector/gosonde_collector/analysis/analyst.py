@@ -24,7 +24,7 @@ from gosonde_collector.analysis.persistence import (
     weighed,
 )
 from gosonde_collector.analysis.reconciliation import contradicted, contradiction
-from gosonde_collector.analysis.snapshot_cache import Album
+from gosonde_collector.analysis.snapshot_cache import SnapshotCache
 from gosonde_collector.analysis.survey import Survey
 from gosonde_collector.analysis.witnesses import (
     Snapshots,
@@ -44,7 +44,7 @@ SAVE_NS: Final = 60 * SECOND
 
 
 class Analyst:
-    """Judges when told to, in one thread at a time; any thread may read the findings meanwhile.
+    """Judges on demand, in one thread at a time; any thread may read the findings meanwhile.
 
     Attributes:
         traces: The gctrace logs that were given.
@@ -54,7 +54,7 @@ class Analyst:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._survey = Survey(store)
-        self._album = Album(store)
+        self._cache = SnapshotCache(store)
         self.traces = GcTraces()
         self.freshness = Freshness()
         self._findings = {record.id: Finding.from_record(record) for record in store.findings()}
@@ -71,12 +71,12 @@ class Analyst:
 
     @property
     def passed_over(self) -> int:
-        """Totals of sites that were not looked at, because their process has too many."""
+        """Totals of sites that were not examined, because their process has too many."""
         return self._survey.passed_over
 
     def run(self) -> None:
-        """Judges every site that may grow anew, and stores what changed. Raises StoreError."""
-        self._album.open()
+        """Judges again every site that may grow, and stores what changed. Raises StoreError."""
+        self._cache.open()
         updated = list(self._judged(self._survey.suspects()))
         updated += self._revisited({found.id for found in updated})
         self._findings = {**self._findings, **{found.id: found for found in updated}}
@@ -136,9 +136,9 @@ class Analyst:
     def _evidence(self, series: Series, growth: Growth | None) -> Evidence:
         place = series.host, series.process.key
         newest = Snapshots(
-            self._album.newest(*place, from_memory=True),
-            self._album.newest(*place, from_memory=False),
-            self._album.newest(*place, from_memory=False, kind=LEAK),
+            self._cache.newest(*place, from_memory=True),
+            self._cache.newest(*place, from_memory=False),
+            self._cache.newest(*place, from_memory=False, kind=LEAK),
         )
         others = self._survey.sites_beside(series) if newest.any else ()
         traced = gctraces.witness(series, growth, self.traces.of(*place))
@@ -148,11 +148,11 @@ class Analyst:
         return Evidence((*counted, traced), cause, kept)
 
     def _persistence(self, series: Series, newest: Snapshots) -> Persistence | None:
-        """As far as snapshots that are not too old tell."""
+        """As far as snapshots that are not too old show."""
         for witness, latest in (("memory", newest.memory), ("pprof", newest.pprof)):
             if latest is not None and usable(series, latest):
                 from_memory = latest is newest.memory
-                before = self._album.earlier(series.host, series.process.key, from_memory=from_memory)
+                before = self._cache.earlier(series.host, series.process.key, from_memory=from_memory)
                 if found := persistence(witness, series.site, before, latest):
                     return found
         return None
@@ -175,6 +175,6 @@ def _withdrawn(found: Finding, series: Series, evidence: Evidence, doubt: Witnes
 
 def _cause(series: Series, growth: Growth | None, snapshots: Iterable[Snapshot | None], turns: bool | None) -> Cause:
     """What the first snapshot says that says anything."""
-    told = [classify(series.site, s.profile, growth, turns) for s in snapshots if s is not None and usable(series, s)]
-    known = [cause for cause in told if cause.name != UNKNOWN]
-    return (known or told or [Cause()])[0]
+    causes = [classify(series.site, s.profile, growth, turns) for s in snapshots if s is not None and usable(series, s)]
+    known = [cause for cause in causes if cause.name != UNKNOWN]
+    return (known or causes or [Cause()])[0]

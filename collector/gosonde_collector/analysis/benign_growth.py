@@ -25,7 +25,7 @@ TURNOVER: Final = 0.5
 Counts = NDArray[np.int64]
 
 
-def wanders(levels: Counts) -> bool:
+def is_random_walk(levels: Counts) -> bool:
     """The rises of the parts differ so much that their mean may be chance."""
     rises = np.diff(levels[:-1])
     return bool(rises.mean() < DIRECTION * rises.std(ddof=1) / np.sqrt(len(rises)))
@@ -38,7 +38,7 @@ def levels_off(levels: Counts) -> bool:
     return bool(floors[-1] - floors[half] < LEVELLING * (floors[half - 1] - floors[0]))
 
 
-def was_here_before(levels: Counts, before: int) -> bool:
+def returns_to_former_level(levels: Counts, before: int) -> bool:
     """The count was as high before the window: a batch, a day's rhythm, a pool that fills again."""
     return bool(np.median(levels[-3:]) <= before)
 

@@ -1,4 +1,4 @@
-"""Why goroutines stay, told from where they wait. docs/diagnosis.md says what each cause means.
+"""Why goroutines stay, inferred from where they wait. docs/diagnosis.md says what each cause means.
 
 A cause is named only when most of a site's goroutines show it; otherwise it stays unknown.
 """
@@ -132,7 +132,7 @@ def _stacks(typical: GoroutineGroup, groups: Sequence[GoroutineGroup]) -> tuple[
 
 
 def _relevant(site: Site, profile: GoroutineProfile) -> list[GoroutineGroup]:
-    """The site's goroutines. Of an HTTP connection's two sites, reader and writer, it is the reader that tells why."""
+    """The site's goroutines. Of an HTTP connection's two sites, reader and writer, it is the reader that shows why."""
     if site.function != DIAL:
         return goroutines_of(profile, site)
     readers = [g for g in profile.groups if any(frame.function == f"{PERSISTENT}readLoop" for frame in g.frames)]

@@ -10,7 +10,7 @@ from gosonde_collector.analysis.finding import Finding
 from gosonde_collector.analysis.gc_signs import gc_signs
 from gosonde_collector.analysis.growth import LOOKBACK_NS, Steps, moments
 from gosonde_collector.analysis.matching import goroutines_of, plain_name
-from gosonde_collector.analysis.snapshot_cache import Album
+from gosonde_collector.analysis.snapshot_cache import SnapshotCache
 from gosonde_collector.analysis.witnesses import Witness, usable
 from gosonde_collector.evidence.context import (
     ContentionProfile,
@@ -25,7 +25,7 @@ from gosonde_collector.store.records import Series
 
 #: Points of the live count, at most.
 POINTS: Final = 120
-#: Cycles of the process that are looked at.
+#: Cycles of the process that are examined.
 CYCLES: Final = 1_000
 #: States of goroutines that do not wait.
 AT_WORK: Final = ("runnable", "running", "syscall")
@@ -52,7 +52,7 @@ class Explanation:
     Attributes:
         points: (unix_nano, live), oldest first; empty when the process has ended, as the following then are.
         shares: Which part of the goroutines is "runnable", "running", in a "syscall", or "waiting".
-        stack_bytes: What their stacks take, None when the newest snapshot does not tell.
+        stack_bytes: What their stacks take, None when the newest snapshot does not show it.
         heap_bytes: What is in use of what they allocated, None without a heap profile: an estimate of the runtime's, by
             the function that the goroutines run first.
         contentions: By the same function, at most one of each kind.
@@ -75,9 +75,9 @@ def explain(store: Store, analyst: Analyst, finding_id: str) -> Explanation:
     series = store.site_series(finding.host, finding.process, finding.site.pc, LOOKBACK_NS)
     if series is None:
         return Explanation(finding)
-    album = Album(store)
-    album.open()
-    snapshot = album.newest(series.host, series.process.key, from_memory=True)
+    cache = SnapshotCache(store)
+    cache.open()
+    snapshot = cache.newest(series.host, series.process.key, from_memory=True)
     goroutines = snapshot.profile if snapshot and usable(series, snapshot) else None
     return Explanation(
         finding,

@@ -62,7 +62,7 @@ class Finding:
         base: The live count when growth began.
         peak: The highest live count since.
         grown_confidence: The confidence at the time it was last seen to grow.
-        cause_reason: What the cause was told from.
+        cause_reason: What the cause was inferred from.
         stacks: Stacks that stand for its goroutines, with how many have each; see Cause.
         states: How many are in each state or wait for each reason.
         oldest_wait_s: The longest wait among them, in seconds, as far as the runtime has noted it.

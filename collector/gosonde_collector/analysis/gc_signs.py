@@ -28,7 +28,7 @@ SUCCESSIVE: Final = 3
 LONG_NS: Final = 8_000_000
 PARKED: Final = 0.7
 PARKED_S: Final = 30
-#: Cycles that any sign needs, and those that are looked at.
+#: Cycles that any sign needs, and those that are examined.
 MIN_CYCLES, NEWEST = 5, 50
 #: Parts of the time for the correlation, and orders by chance that it is held against.
 PARTS, ORDERS = 12, 500

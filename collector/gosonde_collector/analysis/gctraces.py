@@ -25,7 +25,7 @@ from gosonde_collector.store.records import Series
 MAX_PROCESSES, MAX_CYCLES = 1_000, 1_000
 #: The runtime's clock starts a little after the process; clocks of hosts differ.
 CLOCKS_NS: Final = 5 * SECOND
-#: The log and the probes agree on a stop of the world when they differ by no more than this, or by this share.
+#: The log and the probes agree on a stop-the-world pause when they differ by no more than this, or by this share.
 TOLERANCE_NS: Final = 200_000
 TOLERANCE: Final = 0.25
 #: Begin of the same cycle by both, at most apart.
@@ -60,7 +60,7 @@ class GcTraces:
         """Takes new lines in; those that are known already are passed over.
 
         Raises:
-            ProfileError: They are not this process's: they tell of times before the last ones or of the future.
+            ProfileError: They are not this process's: they are of times before the last ones or of the future.
         """
         key = (host, process.key)
         known = self._lines.get(key, [])
@@ -71,7 +71,7 @@ class GcTraces:
         if new and process.started_unix_nano + new[-1].at_ns > ended + CLOCKS_NS:
             ran = (ended - process.started_unix_nano) / SECOND
             raise ProfileError(
-                f"the gctrace log tells of a cycle {new[-1].at_ns / SECOND:.3f} s after its process started, and this "
+                f"the gctrace log has a cycle {new[-1].at_ns / SECOND:.3f} s after its process started, and this "
                 f"process ran for {ran:.3f} s: it is another one's",
                 Refusal.MISMATCHED,
             )
@@ -86,7 +86,7 @@ class GcTraces:
 
 
 def compare(process: Process, lines: Sequence[GcTraceLine], cycles: Sequence[GcCycle]) -> Comparison:
-    """The log's stops of the world against the probes', cycle by cycle."""
+    """The log's stop-the-world pauses against the probes', cycle by cycle."""
     result = Comparison()
     measured = {cycle.cycle: cycle for cycle in cycles if cycle.start_unix_nano}
     shift = 0 if process.counted_from_start else _shift(process, lines, measured)

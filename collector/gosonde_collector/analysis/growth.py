@@ -152,7 +152,7 @@ def find_growth(steps: Steps) -> Growth | None:
         start = steps.until_unix_nano - seconds * SECOND
         if start >= steps.unix_nano[0]:
             before = int(highest[steps.index(np.array([start]))[0]])
-            # benign_growth.was_here_before would say so too; most windows end here.
+            # benign_growth.returns_to_former_level would say so too; most windows end here.
             if live[-1] > before:
                 window = _window(steps, live, seconds, before)
                 if _grows(window):
@@ -181,7 +181,7 @@ def lowest(counts: NDArray[np.int32] | Counts, begin: Counts, end: Counts) -> Co
 def _grows(window: Window) -> bool:
     return _rises(window) and not (
         benign_growth.levels_off(window.levels)
-        or benign_growth.was_here_before(window.levels, window.before)
+        or benign_growth.returns_to_former_level(window.levels, window.before)
         or benign_growth.settles(window.levels, window.exited)
         or benign_growth.follows_load(window.levels, window.created, window.exited)
     )
@@ -195,7 +195,7 @@ def _rises(window: Window) -> bool:
     if window.quiet:
         return window.rise >= MIN_GROWTH
     by_chance = CHANCE * float(np.sqrt(max(int(window.levels[0]), 0)))
-    return window.rise >= max(MIN_GROWTH_AMONG_EXITS, by_chance) and not benign_growth.wanders(window.levels)
+    return window.rise >= max(MIN_GROWTH_AMONG_EXITS, by_chance) and not benign_growth.is_random_walk(window.levels)
 
 
 def _growth(steps: Steps, window: Window, start: int) -> Growth:

@@ -1,4 +1,4 @@
-"""The live counts of all sites of one process over the last hour, coarser the older, for a first look at all at once.
+"""The live counts of all sites of one process over the last hour, coarser the older, for a first check of all at once.
 
 Nothing here decides that a site grows: `suspects` may name too many sites, never too few. What the rule needs of those
 few is read in full (see `survey`).
@@ -16,9 +16,9 @@ from gosonde_collector.analysis.growth import LOOKBACK_NS
 RESOLUTION: Final = 16
 #: Bins that may come before the older ones are put together.
 ROOM: Final = 32
-#: Sites of one process that are looked at; large programs have a few thousand. An agent that claims more is wrong.
+#: Sites of one process that are examined; large programs have a few thousand. An agent that claims more is wrong.
 MAX_SITES: Final = 20_000
-#: Seconds over which a site that begins to grow rises: enough for a snapshot before growth.WINDOWS can tell.
+#: Seconds over which a site that begins to grow rises: enough for a snapshot before growth.WINDOWS can decide.
 BEGINNING: Final = (24,)
 #: Counts are kept as int32; no process has more goroutines.
 LEAST, MOST = -(2**31), 2**31 - 1
@@ -33,7 +33,7 @@ class History:
         pcs: The sites, ascending, shape (sites,), uint64.
         created: The newest totals, shape (sites,), int64.
         exited: The same.
-        passed_over: Totals of sites beyond MAX_SITES, which are not looked at.
+        passed_over: Totals of sites beyond MAX_SITES, which are not examined.
     """
 
     def __init__(self, since_unix_nano: int) -> None:
@@ -62,11 +62,11 @@ class History:
         return screen.Bins(self._first[used], self._last[used], self._floors[used], self._peaks[used], until)
 
     def suspects(self, until_unix_nano: int) -> NDArray[np.uint64]:
-        """The sites that may grow: all that do, and as few others as can be told at a glance."""
+        """The sites that may grow: all that do, and as few others as a quick check can leave."""
         return self.pcs[screen.suspects(self.bins(until_unix_nano), self.live)]
 
     def beginning(self, until_unix_nano: int) -> bool:
-        """Whether some site rises as if it began to grow, for too short a time yet to tell."""
+        """Whether some site rises as if it began to grow, for too short a time yet to decide."""
         return bool(screen.suspects(self.bins(until_unix_nano), self.live, BEGINNING).size)
 
     def begin(self, unix_nano: int, pcs: NDArray[np.uint64], created: Counts, exited: Counts) -> None:

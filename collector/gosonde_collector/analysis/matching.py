@@ -14,7 +14,7 @@ from gosonde_collector.evidence.model import (
     Frame,
     GoroutineGroup,
     GoroutineProfile,
-    as_told,
+    as_reported,
 )
 from gosonde_collector.model.values import Site
 
@@ -48,7 +48,7 @@ def count_goroutines(profile: GoroutineProfile, site: Site, others: Iterable[Sit
 
 
 def goroutines_of(profile: GoroutineProfile, site: Site) -> list[GoroutineGroup]:
-    """The groups that `site` started, as far as the format tells; of a line with several sites, those of all."""
+    """The groups that `site` started, as far as the format shows; of a line with several sites, those of all."""
     if profile.format in WITH_STATEMENT:
         return [group for group in profile.groups if group.created_by and _is_statement(group.created_by, site)]
     start = plain_name(site.start_function)
@@ -58,7 +58,7 @@ def goroutines_of(profile: GoroutineProfile, site: Site) -> list[GoroutineGroup]
 
 
 def _is_statement(by: Frame, site: Site) -> bool:
-    return Frame(plain_name(by.function), as_told(by.file, site.file), by.line) == _statement(site)
+    return Frame(plain_name(by.function), as_reported(by.file, site.file), by.line) == _statement(site)
 
 
 def _statement(site: Site) -> Frame:

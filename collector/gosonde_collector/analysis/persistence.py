@@ -75,7 +75,7 @@ def weighed(witness: Witness, series: Series, kept: Persistence | None) -> Witne
 def served(series: Series, kept: Persistence | None) -> bool | None:
     """Whether those that exit are those that were there before, as when everyone's turn comes, only too late.
 
-    False when newer ones exit instead, and the others stay; None when that cannot be told.
+    False when newer ones exit instead, and the others stay; None when that is unknown.
     """
     if kept is None:
         return None

@@ -1,4 +1,4 @@
-"""Which of a process's sites cannot grow, told at a glance for all of them, from bins that are coarser than the rule.
+"""Which of a process's sites cannot grow, by a quick check of all of them, from bins that are coarser than the rule.
 
 Each test is a condition that growth.find_growth also makes, weakened by what the bins leave open: a level lies between
 the lowest count of all bins that touch its part and the lowest of those that lie within it for certain.

@@ -9,13 +9,13 @@ from gosonde_collector.model.values import ProcessKey
 from gosonde_collector.store.protocol import Store
 from gosonde_collector.store.records import Snapshot, SnapshotHead
 
-#: Snapshots of one process and kind that are looked at.
+#: Snapshots of one process and kind that are examined.
 MOST: Final = 32
 #: Two snapshots that are held against each other are apart by at least, and at most, so much.
 LEAST_APART_NS, MOST_APART_NS = 10 * SECOND, 600 * SECOND
 
 
-class Album:
+class SnapshotCache:
     """To be used by one thread at a time. `open` it first, and again to see what came since."""
 
     def __init__(self, store: Store) -> None:
@@ -25,7 +25,7 @@ class Album:
         self._used: set[str] = set()
 
     def open(self) -> None:
-        """Looks what there is, and drops what was not asked for since the last time. Raises StoreError."""
+        """Lists what there is, and drops what was not asked for since the last time. Raises StoreError."""
         self._heads = {}
         for head in self._store.snapshot_heads(MOST):
             self._heads.setdefault((head.host, head.process, head.kind, head.from_memory), []).append(head)

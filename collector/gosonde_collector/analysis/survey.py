@@ -75,33 +75,33 @@ class Survey:
 
     @property
     def passed_over(self) -> int:
-        """Totals of sites that are not looked at, since the start, of processes that still run."""
+        """Totals of sites that are not examined, since the start, of processes that still run."""
         return sum(history.passed_over for history in tuple(self._histories.values()))
 
     def _follow(self) -> None:
-        """Takes in what was stored since the last time."""
+        """Records what was stored since the last time."""
         if self._stored is None:
             self._stored = self._begin()
         while counters := self._store.new_counters(self._stored, SLICE):
-            self._look()
+            self._refresh()
             followed: dict[int, list[SiteKey]] = {}
             for key in self._series:
                 followed.setdefault(key[0], []).append(key)
             for number, part in _by_process(counters):
                 self._take(number, part, followed.get(number, ()))
             self._stored = counters.stored_unix_nano
-        self._look()
+        self._refresh()
         self._forget()
 
     def _begin(self) -> int:
         base = self._store.base_counters(LOOKBACK_NS)
-        self._look()
+        self._refresh()
         for number, part in _by_process(base):
             if history := self._history(number):
                 history.begin(int(part.unix_nano.min()), part.pc, part.created, part.exited)
         return base.stored_unix_nano
 
-    def _look(self) -> None:
+    def _refresh(self) -> None:
         """Which processes run: those of new counters too, because it comes after those were read."""
         self._running = self._store.running()
         self._numbers = {(of.host, of.process.key): number for number, of in self._running.items()}

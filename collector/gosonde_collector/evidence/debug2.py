@@ -195,7 +195,7 @@ def _called(line: str) -> str:
 def parse_debug2(data: bytes, *, partial: bool = False, size: int | None = None) -> GoroutineProfile:
     """Parses a whole text; goroutines with the same state, stack and go statement become one group.
 
-    A file cut off between two lines cannot be told from a whole one everywhere, because it announces no total.
+    A file cut off between two lines cannot be distinguished from a whole one everywhere, because it announces no total.
 
     Args:
         data: The text.

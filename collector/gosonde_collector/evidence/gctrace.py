@@ -36,7 +36,7 @@ class GcTraceLine:
     Attributes:
         cycle: From 1.
         at_ns: When it began, since the program's runtime started; to the millisecond.
-        sweep_termination_ns: The first stop of the world.
+        sweep_termination_ns: The first stop-the-world pause.
         mark_termination_ns: The second one.
         heap_before_bytes: When it began. Heap sizes are whole MiB.
         heap_end_bytes: When marking ended.
@@ -59,7 +59,7 @@ class GcTraceLine:
 
     @property
     def stopped_ns(self) -> int:
-        """Both stops of the world together."""
+        """Both stop-the-world pauses together."""
         return self.sweep_termination_ns + self.mark_termination_ns
 
 
@@ -106,7 +106,7 @@ def check_order(lines: Iterable[GcTraceLine]) -> None:
         if last and (line.cycle <= last.cycle or line.at_ns < last.at_ns):
             raise ProfileError(
                 f"the gctrace log goes from cycle {last.cycle} back to {line.cycle}: more than one process wrote it, "
-                f"or one that started anew; send what each of them wrote by itself",
+                f"or one that restarted; send what each of them wrote by itself",
                 Refusal.MISMATCHED,
             )
         last = line

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from gosonde_collector.evidence.model import GoroutineProfile, as_told
+from gosonde_collector.evidence.model import GoroutineProfile, as_reported
 from gosonde_collector.evidence.parse import Profile
 from gosonde_collector.model.errors import ProfileError, Refusal
 from gosonde_collector.model.values import Site
@@ -21,7 +21,7 @@ def check_program(profile: Profile, sites: Iterable[Site]) -> None:
     if isinstance(profile, GoroutineProfile):
         shown |= {(group.created_by.function, group.created_by.file) for group in profile.groups if group.created_by}
     both = {(function, file) for function, file in shown if function in known}
-    strange = sorted((function, file) for function, file in both if known[function] != as_told(file, known[function]))
+    strange = sorted((name, file) for name, file in both if known[name] != as_reported(file, known[name]))
     if 2 * len(strange) > len(both):
         function, file = strange[0]
         raise ProfileError(

@@ -26,9 +26,9 @@ class Frame:
     line: int
 
 
-def as_told(file: str, told: str) -> str:
-    """A file of a profile as an agent tells it that tells `told`: without its folder, when it redacts paths."""
-    return file if "/" in told else file.rpartition("/")[2]
+def as_reported(file: str, reported: str) -> str:
+    """A file of a profile as its agent reports it: without its folder when `reported`, of that agent, has none."""
+    return file if "/" in reported else file.rpartition("/")[2]
 
 
 @dataclass(frozen=True, slots=True)

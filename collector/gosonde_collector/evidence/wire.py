@@ -1,4 +1,4 @@
-"""profile.proto into plain values: what kind of profile it is, is told by the types of its samples."""
+"""profile.proto into plain values: its kind is inferred from the types of its samples."""
 
 from collections.abc import Mapping
 from typing import Final

@@ -156,10 +156,10 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class ProcessFilter:
-    """Which processes are meant: empty fields match everything.
+    """Which processes are selected: empty fields match everything.
 
     Attributes:
-        all_runs: Also what only former runs of an agent counted of processes that its present run counts anew.
+        all_runs: Also what only former runs of an agent counted of processes that its present run counts again.
     """
 
     host: str = ""
@@ -237,7 +237,7 @@ class Loss:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """A stop of the world."""
+    """A stop-the-world pause."""
 
     start_unix_nano: int
     duration_ns: int

@@ -21,7 +21,7 @@ from gosonde_collector.snapshots import ownership
 from gosonde_collector.store.protocol import Store
 from gosonde_collector.telemetry.counters import Telemetry
 
-#: How often a watcher is told what changed, in seconds.
+#: How often a watcher is sent what changed, in seconds.
 WATCH_S: Final = 1.0
 #: Watchers at the same time.
 MAX_WATCHERS: Final = 64
@@ -71,11 +71,11 @@ class FindingService(collector_pb2_grpc.CollectorServiceServicer):
             raise UnavailableError(f"{MAX_WATCHERS} watch the findings already; try again later")
         self._watchers += 1
         try:
-            told: dict[str, object] = {}
+            reported: dict[str, object] = {}
             while True:
                 for finding in self._analyst.findings(query_wire.process_filter(request.filter)):
-                    if told.get(finding.id) != _essence(finding):
-                        told[finding.id] = _essence(finding)
+                    if reported.get(finding.id) != _content(finding):
+                        reported[finding.id] = _content(finding)
                         yield collector_pb2.WatchFindingsResponse(finding=query_wire.finding_message(finding))
                 await asyncio.sleep(WATCH_S)
         finally:
@@ -108,6 +108,6 @@ class FindingService(collector_pb2_grpc.CollectorServiceServicer):
         return compare(process, trace.lines, cycles)
 
 
-def _essence(finding: Finding) -> object:
+def _content(finding: Finding) -> object:
     """What a watcher wants to hear of when it changes: numbers alone do not count."""
     return finding.state, finding.cause, tuple((witness.name, witness.verdict) for witness in finding.witnesses)

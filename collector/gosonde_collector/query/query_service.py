@@ -30,7 +30,7 @@ DEFAULT_CYCLES: Final = 100
 MAX_CYCLES: Final = 10_000
 #: Bytes of one message of a backup.
 BACKUP_PIECE_BYTES: Final = 1 << 20
-#: Uploads that are taken in at the same time; each may hold 64 MiB.
+#: Uploads that are received at the same time; each may hold 64 MiB.
 MAX_UPLOADS: Final = 2
 #: How long one upload may take, in seconds, so that a slow one cannot keep others out for ever.
 UPLOAD_SECONDS: Final = 120

@@ -40,7 +40,7 @@ log = structlog.get_logger(__name__)
 
 #: How long an agent may take from the request to the last piece, in seconds.
 ANSWER_SECONDS: Final = 90.0
-#: Snapshots that are taken in at the same time, and that may wait for it.
+#: Snapshots that are received at the same time, and that may wait for it.
 MAX_AT_ONCE: Final = 4
 MAX_WAITING: Final = 64
 #: The format, and the kind of profile, that each kind of snapshot must turn out to be.
@@ -117,7 +117,7 @@ class AgentLink:
             self._expected = None
 
     async def feed(self, piece: SnapshotPiece) -> None:
-        """Takes in a piece; one of an answer that nobody waits for any more is passed over."""
+        """Adds a piece; one of an answer that nobody waits for any more is passed over."""
         expected = self._expected
         if expected and expected.id == piece.id:
             await expected.take(piece)

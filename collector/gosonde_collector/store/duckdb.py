@@ -198,7 +198,7 @@ class DuckDBStore:
         try:
             return shutil.disk_usage(self._folder).free
         except OSError as error:
-            raise StoreError(f"cannot look at the disk of {self._folder}: {error.strerror}") from error
+            raise StoreError(f"cannot examine the disk of {self._folder}: {error.strerror}") from error
 
     def room(self) -> str:
         """See Store."""

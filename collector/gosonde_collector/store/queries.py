@@ -23,7 +23,7 @@ DETAILS: Final = f"""{KEY}, p.exe, p.go_version, p.build_id, p.started_unix_nano
 
 
 def _chosen(all_runs: bool) -> str:
-    """The processes that are meant; those that only a former run of the agent counted too, when asked."""
+    """The processes that are selected; those that only a former run of the agent counted too, when asked."""
     return CHOSEN.replace("known_processes", "all_processes") if all_runs else CHOSEN
 
 
@@ -32,7 +32,7 @@ LARGEST: Final = 2**63 - 1
 
 
 def _sum(column: str) -> str:
-    """One agent can say anything: what is larger than the type is told as the largest, and spoils no other row."""
+    """One agent can say anything: what is larger than the type is reported as the largest, and spoils no other row."""
     return f"least(sum({column}), {LARGEST})::BIGINT"
 
 
@@ -128,7 +128,7 @@ RUNNING: Final = f"""
 SELECT p.process, p.host, {DETAILS}, p.last_taken_unix_nano FROM known_processes AS p WHERE p.ended_unix_nano = 0
 """
 
-#: Of each site that is meant: the rows of the period, and before them one base row: the latest before the period, or,
+#: Of each selected site: the rows of the period, and before them one base row: the latest before the period, or,
 #: for a site that had none, zero at the beginning of counting.
 _STEPS: Final = """
 WITH running AS (

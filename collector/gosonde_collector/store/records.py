@@ -1,4 +1,4 @@
-"""What a store gives back beside the values of `model`."""
+"""What a store returns beside the values of `model`."""
 
 from dataclasses import dataclass
 

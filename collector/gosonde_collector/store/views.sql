@@ -1,6 +1,6 @@
--- What is current is the newest row; these views say so once. They are made anew at each start.
+-- What is current is the newest row; these views say so once. They are made again at each start.
 
--- The newest batch of each run of an agent; `current` is 1 for the newest run. Runs are told apart by their number:
+-- The newest batch of each run of an agent; `current` is 1 for the newest run. Runs are distinguished by their number:
 -- what a former run left behind may be stored after the present one has begun.
 CREATE OR REPLACE VIEW runs AS
 SELECT host, agent_id, agent_epoch, agent_run, last_taken_unix_nano, last_stored_unix_nano,
@@ -14,7 +14,7 @@ FROM (
 ) AS newest;
 
 -- The newest row of each process. What a former run of an agent had seen and the present one has not is over.
--- `superseded` is 1 for what a former run had counted and a newer run counts anew. `told_unix_nano` is when its end was
+-- `superseded` is 1 for what a former run had counted and a newer run counts again. `told_unix_nano` is when its end was
 -- stored, or the last of its run.
 CREATE OR REPLACE VIEW all_processes AS
 SELECT p.* EXCLUDE (ended_unix_nano), r.last_taken_unix_nano, r.last_stored_unix_nano,

@@ -1,1 +1,1 @@
-"""What the collector tells of itself, and findings as metrics."""
+"""What the collector reports about itself, and findings as metrics."""

@@ -89,7 +89,7 @@ class Telemetry:
 
     @contextmanager
     def evidence(self, kind: str, host: str, pid: int) -> Iterator[None]:
-        """Around the taking in of evidence of a kind in EVIDENCE: counts and logs its refusal, and raises it on."""
+        """Around the processing of evidence of a kind in EVIDENCE: counts and logs its refusal, and raises it on."""
         try:
             yield
         except (ProfileError, NotFoundError, UnavailableError, OverloadedError) as error:
@@ -99,7 +99,7 @@ class Telemetry:
             raise
 
     def evidence_age(self, kind: str, age_ns: int) -> None:
-        """Evidence was taken in that was so old."""
+        """Evidence was accepted that was so old."""
         self._evidence_age.labels(kind).observe(age_ns / 1e9)
 
     def asked(self, reason: str, kind: str, result: str) -> None:

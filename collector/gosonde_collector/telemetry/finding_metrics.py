@@ -1,4 +1,4 @@
-"""What the collector tells Prometheus of findings, of every process that runs, and of what agents lost."""
+"""What the collector exports to Prometheus about findings, every process that runs, and what agents lost."""
 
 from collections import Counter
 from collections.abc import Iterable

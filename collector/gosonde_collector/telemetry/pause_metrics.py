@@ -25,7 +25,7 @@ class BatchPauses:
         self._lock = threading.Lock()
 
     def take(self, batch: Batch) -> None:
-        """Takes in what was stored."""
+        """Records what was stored."""
         rows = [batch.pauses[name].tolist() for name in ("process", "ordinal", "duration_ns", "reason")]
         with self._lock:
             for process, ordinal, duration_ns, reason in zip(*rows, strict=True):

@@ -14,7 +14,7 @@ class PastPause:
 
 @dataclass(frozen=True, slots=True)
 class LastCycle:
-    """The GC cycle that ended last, as GODEBUG=gctrace=1 tells of it.
+    """The GC cycle that ended last, as GODEBUG=gctrace=1 prints it.
 
     Attributes:
         start_ns: Since the runtime began; -1 when that moment was not located.

@@ -39,7 +39,7 @@ class Goroutine:
         active: It runs, or it changed while it was read. It has no stack then.
         complete: The stack reaches its first function.
         stack: Innermost first, inlined calls among them, without runtime.goexit.
-        waits_for: "context" or "timer" where the code tells that the channel is one's; else empty.
+        waits_for: "context" or "timer" where the code shows that the channel is one's; else empty.
         stack_bytes: What its stack takes.
     """
 

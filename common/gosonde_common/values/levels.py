@@ -12,7 +12,7 @@ class Level(StrEnum):
     FULL = "full"
     #: Exits are not probed.
     CREATION = "creation"
-    #: Neither creations nor exits are probed; stops of the world still are.
+    #: Neither creations nor exits are probed; stop-the-world pauses still are.
     MEMORY = "memory"
     #: Nothing is probed, because the operator said so.
     OFF = "off"
@@ -36,7 +36,7 @@ PROBES: Final[Mapping[Level, frozenset[str]]] = {
     Level.OFF: frozenset(),
 }
 
-#: Steps that are told of a process, the newest.
+#: Steps that are reported for a process, the newest.
 MAX_STEPS = 16
 
 

@@ -21,7 +21,7 @@ class ProcessKey:
         start_ticks: Clock ticks between boot and fork (/proc/PID/stat, field 22); 0 for a process that had ended
             before it could be asked.
         exec_epoch: Number of the exec among those the agent saw; for an image that is older than the agent, that of
-            the agent's start; a number of its own for one that is watched again. Counting begins anew with each key.
+            the agent's start; a number of its own for one that is watched again. Counting restarts with each key.
     """
 
     boot_id: str
@@ -121,7 +121,7 @@ class ParkCount:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """A stop of the world that has ended. `ordinal` counts the process's stops from 0."""
+    """A stop-the-world pause that has ended. `ordinal` counts the process's stops from 0."""
 
     process: ProcessKey
     ordinal: int
@@ -132,7 +132,7 @@ class Pause:
 
 @dataclass(frozen=True, slots=True)
 class Heap:
-    """The heap in a GC cycle, as gctrace tells of it.
+    """The heap in a GC cycle, as gctrace prints it.
 
     Attributes:
         before_bytes: When the cycle began.

@@ -80,7 +80,7 @@ class AgentServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def SwitchProbes(self, request, context):
-        """Takes all probes out of what a process runs, or of everything, or puts them in again. Acts before it answers.
+        """Detaches all probes from what a process runs, or from everything, or attaches them again. Acts before it answers.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

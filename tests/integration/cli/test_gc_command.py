@@ -85,12 +85,12 @@ async def test_the_agent_serves_the_same(go_program: Start, tmp_path: Path) -> N
     server = await start_query_service(path, watching(program.pid), lambda: STATUS)
     try:
         with AgentClient(path) as client:
-            told = await asyncio.to_thread(client.gc, program.pid)
+            reported = await asyncio.to_thread(client.gc, program.pid)
     finally:
         await server.stop(0)
     with opened(program.pid) as target:
-        assert told == target.gc()
-    assert told.last is not None
+        assert reported == target.gc()
+    assert reported.last is not None
 
 
 def test_a_pid_and_a_collector_exclude_each_other() -> None:

@@ -27,7 +27,7 @@ from tests.real_binaries import Http, running
 pytestmark = pytest.mark.usefixtures("ebpf")
 
 
-#: On the creation and the exit of a goroutine, on a stop of the world, its end, and mark termination.
+#: On the creation and the exit of a goroutine, on a stop-the-world pause, its end, and mark termination.
 PROBES = 5
 
 #: (command, port that it listens on, port of its pprof), in a folder.

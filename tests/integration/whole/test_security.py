@@ -209,7 +209,7 @@ def test_an_agent_uses_the_certificate_that_lies_there_at_each_connection(fortre
         0.05,
         Journal("boot", tmp_path / "spool.db"),
         tls=fortress.tls(wrong),
-        patience=PATIENCE,
+        timeouts=TIMEOUTS,
     )
 
     async def scenario() -> None:

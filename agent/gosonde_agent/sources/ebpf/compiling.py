@@ -108,7 +108,7 @@ def _descriptors(bpf: Any) -> dict[str, int]:  # noqa: ANN401
 
 
 def _pid_namespace() -> dict[str, str]:
-    """What tells the probes of the agent's pid namespace; nothing when it is the host's."""
+    """What configures the probes for the agent's pid namespace; nothing when it is the host's."""
     found = Path("/proc/self/ns/pid").stat()
     if found.st_ino == PROC_PID_INIT_INO:
         return {}

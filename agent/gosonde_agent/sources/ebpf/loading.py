@@ -1,6 +1,6 @@
 """Has the probes loaded by a process of its own, which compiles them, hands their descriptors over and ends.
 
-The compiler takes 100 MB, some of which a process never gives back. Nothing large may be imported here: the agent
+The compiler takes 100 MB, some of which a process never releases. Nothing large may be imported here: the agent
 calls this before it imports the rest of itself, so that the two are never large at the same time.
 """
 

@@ -30,7 +30,7 @@ class SiteTable:
         self._changed: set[int] = set()
 
     def update(self, keys: Array, values: Array) -> None:
-        """Takes in what was read: SITE_KEY[n], SITE_COUNT[n, cpus]."""
+        """Records what was read: SITE_KEY[n], SITE_COUNT[n, cpus]."""
         counts = np.stack((values["created"].sum(axis=1), values["exited"].sum(axis=1)), axis=1)
         if keys.tobytes() == self._keys.tobytes():
             self._changed.update(np.unique(self._place[(counts != self._counts).any(axis=1)]).tolist())

@@ -24,7 +24,7 @@ from gosonde_agent.sources.hit_costs import HitCosts
 from gosonde_agent.sources.park_window import ParkWindow
 
 #: Numbers of images that began without an exec go down from so far above the first exec's, where execs never come.
-FIRST_ANEW = 1 << 31
+FIRST_RESTARTED = 1 << 31
 
 
 class EbpfSource:
@@ -47,7 +47,7 @@ class EbpfSource:
         first_epoch = int(time.time() * 256) & 0x7FFFFFFF
         syscalls.update(probes["last_epoch"], bytes(4), struct.pack("<I", first_epoch))
         self.first_epoch = first_epoch
-        self._last_anew = first_epoch + FIRST_ANEW
+        self._last_restarted = first_epoch + FIRST_RESTARTED
         self._events = RingBuffer(probes["events"], self._keep)
         self._tracepoints = [syscalls.raw_tracepoint(probes[name], place) for name, place in RAW_TRACEPOINTS.items()]
 
@@ -143,11 +143,11 @@ class EbpfSource:
         """Has the next hit of any probe reported as an event that makes `event_fd` readable."""
         syscalls.update(self._probes["report_next_hit"], bytes(4), struct.pack("<I", 1))
 
-    def report_end(self, tgid: int, *, wanted: bool) -> None:
+    def report_end(self, tgid: int, *, enabled: bool) -> None:
         """Has the end of a process make `event_fd` readable, or no longer; when the map is full, it is seen later."""
         key = struct.pack("<I", tgid)
         with contextlib.suppress(ProbeError):
-            if wanted:
+            if enabled:
                 syscalls.update(self._probes["watched"], key, bytes(4))
             else:
                 syscalls.delete(self._probes["watched"], key)
@@ -159,15 +159,15 @@ class EbpfSource:
         value = syscalls.lookup(self._probes["images"], struct.pack("<I", tgid), 4)
         return int.from_bytes(value, "little") if value else 0
 
-    def begin_anew(self, tgid: int) -> int:
+    def restart_counting(self, tgid: int) -> int:
         """Counts a process from now on as another image, as if it had run exec; returns its number.
 
         Raises:
             ProbeError: The kernel's table of images is full.
         """
-        self._last_anew -= 1
-        syscalls.update(self._probes["images"], struct.pack("<I", tgid), struct.pack("<I", self._last_anew))
-        return self._last_anew
+        self._last_restarted -= 1
+        syscalls.update(self._probes["images"], struct.pack("<I", tgid), struct.pack("<I", self._last_restarted))
+        return self._last_restarted
 
     def forget_exec(self, tgid: int, epoch: int) -> None:
         """Frees the number of an exec, unless the pid has gone on to another."""

@@ -40,7 +40,7 @@ _CONTROLLER_USERS = (
 )
 _ALLP_USERS = "procresize stopTheWorldWithSema schedinit retake checkdead forEachPInternal gcStart"
 
-#: Fields that those functions touch by name: what tells a structure's base from an address beside it.
+#: Fields that those functions touch by name: what distinguishes a structure's base from an address beside it.
 _FIELDS = {
     "schedt": (
         "goidgen lastpoll lock midle nmidle nmidlelocked mnext nmsys ngsys pidle npidle nmspinning runq.head runqsize "

@@ -135,11 +135,11 @@ class Describer:
     def _waits_for(self, wait_reason: str, row: bytes, gopc: int, start_function: str) -> str:
         if wait_reason not in ON_CHANNELS:
             return ""
-        told = self._waits.get(row, self._told_by)
-        return told or (self._targets.made_by(gopc, start_function) if wait_reason == RECEIVE else "")
+        reported = self._waits.get(row, self._inferred_by)
+        return reported or (self._targets.made_by(gopc, start_function) if wait_reason == RECEIVE else "")
 
-    def _told_by(self, row: bytes) -> str:
-        """What the code tells of the innermost function that is not the runtime's."""
+    def _inferred_by(self, row: bytes) -> str:
+        """What the code shows about the innermost function that is not the runtime's."""
         pcs: npt.NDArray[np.uint64] = np.frombuffer(row, np.uint64)
         for pc in pcs[pcs != 0].tolist():
             if not self._functions.get(pc, self._function).startswith("runtime."):

@@ -43,7 +43,7 @@ WORK_FIELDS = frozenset(
 
 
 def follow_gc(runtime: Runtime) -> Iterator[LastCycle]:
-    """Each cycle that ends from now on. One that another follows within FOLLOW_SECONDS may be missing: numbers tell.
+    """Each cycle that ends from now on. One followed by another within FOLLOW_SECONDS may be missing: see `cycle`.
 
     Raises:
         GosondeError: As `read_gc`; also when the process has ended.

@@ -21,9 +21,9 @@ MAX_HEAP = 1 << 48
 PAUSES = 256
 #: Goroutines appear while the proof is made; a proof that fails is made again so often.
 ATTEMPTS = 5
-#: How often, and after which pauses, several candidates are looked at again.
-PATIENT_ATTEMPTS = 40
-PATIENCE_SECONDS = 0.025
+#: How often, and after which pauses, several candidates are checked again.
+RETRY_ATTEMPTS = 40
+RETRY_SECONDS = 0.025
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,12 +106,12 @@ class Prover:
 
     def _only(self, what: str, addresses: Iterable[int], holds: Callable[[int], bool]) -> int:
         tried = list(dict.fromkeys(addresses))
-        for attempt in range(PATIENT_ATTEMPTS):
+        for attempt in range(RETRY_ATTEMPTS):
             proved = [address for address in tried if self._holds(address, holds)]
             if len(proved) == 1:
                 return proved[0]
             if proved:
-                time.sleep(PATIENCE_SECONDS)  # two that are equal by chance part as soon as one of them changes
+                time.sleep(RETRY_SECONDS)  # two that are equal by chance part as soon as one of them changes
             elif attempt >= ATTEMPTS:
                 break
         raise NotLocatedError(

@@ -15,7 +15,7 @@ SYMBOL = np.dtype(
 )
 MAX_TABLE = 256 << 20
 DW_OP_ADDR = 3
-#: Entries of the runtime's compilation unit that are looked at.
+#: Entries of the runtime's compilation unit that are examined.
 MAX_ENTRIES = 200_000
 MAX_UNITS = 20_000
 

@@ -148,12 +148,12 @@ def test_two_processes_of_one_file_are_counted_apart() -> None:
 
 
 def test_only_the_process_that_is_meant_is_probed(go_program: Start) -> None:
-    meant, other = go_program("churn"), go_program("churn")
-    with watching(pid=meant.pid) as watch:
+    selected, other = go_program("churn"), go_program("churn")
+    with watching(pid=selected.pid) as watch:
         other.ask("run 100")
-        meant.ask("run 10")
+        selected.ask("run 10")
         watch.observe()
-        assert {pid for pid, _, _ in watch.sites} == {meant.pid}
+        assert {pid for pid, _, _ in watch.sites} == {selected.pid}
 
 
 def test_a_process_that_execs_another_program_is_counted_as_two(go_program: Start) -> None:

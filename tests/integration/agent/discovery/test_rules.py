@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from gosonde.agent_client import AgentClient
 from gosonde.collector_client import ProcessRow
-from gosonde_agent.discovery.deselected import DISMISSED
+from gosonde_agent.discovery.deselected import DESELECTED
 from gosonde_agent.discovery.selection import Selection, parse_rules
 from gosonde_common.errors import NotFoundError
 from gosonde_common.values.observation import Observation
@@ -31,7 +31,7 @@ def denying(program: GoProgram, *rules: str) -> Selection:
     return Selection((executable(program),), deny=parse_rules("deny", rules))
 
 
-def told(watch: Watch, pid: int) -> bool:
+def reported(watch: Watch, pid: int) -> bool:
     """Whether the newest observation tells of a process."""
     observation = watch.monitor.observe()
     keys = [process.key for process in observation.processes]
@@ -63,7 +63,7 @@ def test_probes_leave_a_file_of_which_no_process_is_meant_any_more(go_program: S
         watch.monitor.select(denying(program, f"exe:{executable(program)}"))
         watch.observe()
         process = watch.process(program.pid)
-        assert (process.refusal, process.ended_unix_nano > 0) == (DISMISSED, True)
+        assert (process.refusal, process.ended_unix_nano > 0) == (DESELECTED, True)
         assert watch.counts(program.pid, "main.spawn") == (100, 100)
         closed(watch)
         before = hits(watch)
@@ -80,28 +80,28 @@ def test_a_narrower_allow_denies_too(go_program: Start) -> None:
     with watching(exe=executable(program)) as watch:
         watch.monitor.select(Selection((executable(program),), allow=parse_rules("allow", ("label:probes=yes",))))
         watch.observe()
-        assert watch.process(program.pid).refusal == DISMISSED
+        assert watch.process(program.pid).refusal == DESELECTED
 
 
 def test_a_denied_process_is_told_of_no_more_while_its_sibling_keeps_the_probes(go_program: Start) -> None:
-    meant, denied = go_program("churn", env=YES), go_program("churn", env=NO)
-    with watching(exe=executable(meant)) as watch:
-        watch.monitor.select(denying(meant, "label:probes=no"))
+    selected, denied = go_program("churn", env=YES), go_program("churn", env=NO)
+    with watching(exe=executable(selected)) as watch:
+        watch.monitor.select(denying(selected, "label:probes=no"))
         watch.observe()
-        for program in (meant, denied):
+        for program in (selected, denied):
             program.ask("run 100")
-        assert not told(watch, denied.pid)
+        assert not reported(watch, denied.pid)
         watch.observe()
-        assert watch.counts(meant.pid, "main.spawn") == (100, 100)
+        assert watch.counts(selected.pid, "main.spawn") == (100, 100)
         denied.kill()
-        eventually(lambda: not told(watch, denied.pid) and not counted(watch, denied.pid))
+        eventually(lambda: not reported(watch, denied.pid) and not counted(watch, denied.pid))
         assert watch.nothing_lost()
 
 
 def test_what_starts_and_ends_denied_is_not_told_of_although_its_file_keeps_probes(go_program: Start) -> None:
-    meant = go_program("churn", env=YES)
-    with watching(exe=executable(meant)) as watch:
-        watch.monitor.select(denying(meant, "label:probes=no"))
+    selected = go_program("churn", env=YES)
+    with watching(exe=executable(selected)) as watch:
+        watch.monitor.select(denying(selected, "label:probes=no"))
         for _ in range(3):
             denied = go_program("churn", env=NO)
             denied.ask("run 10")
@@ -143,11 +143,11 @@ def test_what_is_meant_again_is_counted_anew_with_a_baseline_from_memory(go_prog
 
 
 def test_the_rules_of_a_running_agent_act_on_sighup(tmp_path: Path, go_program: Start) -> None:
-    meant, denied = go_program("churn", env=YES), go_program("churn", env=NO)
+    selected, denied = go_program("churn", env=YES), go_program("churn", env=NO)
     config = tmp_path / "agent.toml"
     config.write_text("interval_seconds = 0.1\n")
     with CollectorProcess(tmp_path) as collector:
-        agent = AgentProcess(tmp_path, collector.address, executable(meant))
+        agent = AgentProcess(tmp_path, collector.address, executable(selected))
 
         def read_again(text: str) -> None:
             config.write_text(f"interval_seconds = 0.1\n{text}")
@@ -170,18 +170,18 @@ def test_the_rules_of_a_running_agent_act_on_sighup(tmp_path: Path, go_program: 
             return sorted((row.created, row.exited) for row in rows)
 
         try:
-            eventually(lambda: agent.counted(meant.pid) >= 0 and agent.counted(denied.pid) >= 0)
-            for program in (meant, denied):
+            eventually(lambda: agent.counted(selected.pid) >= 0 and agent.counted(denied.pid) >= 0)
+            for program in (selected, denied):
                 program.ask("run 100")
             eventually(lambda: agent.counted(denied.pid) == 100)
             read_again('deny = ["label:probes=no"]\n')
             eventually(lambda: shown(denied) is None)
-            for program in (meant, denied):
+            for program in (selected, denied):
                 program.ask("run 50")
-            eventually(lambda: agent.counted(meant.pid) == 150)
+            eventually(lambda: agent.counted(selected.pid) == 150)
             eventually(lambda: [row.level for row in stored(denied)] == ["refused"])
             assert [row.created >= 100 for row in stored(denied)] == [True]
-            assert [row.level for row in stored(meant)] == ["full"]
+            assert [row.level for row in stored(selected)] == ["full"]
             read_again("")
             eventually(lambda: agent.counted(denied.pid) == 0)
             denied.ask("run 7")

@@ -232,8 +232,8 @@ def test_what_starts_while_all_probes_are_off_is_not_probed(go_program: Start) -
 
 def test_a_file_that_no_process_runs_is_switched_with_the_others() -> None:
     executable = go_programs.build("churn")
-    meant = Selection(exe=(str(executable),))
-    with GoProgram(executable) as first, monitored(first.pid, HitCosts(), meant) as monitor:
+    selected = Selection(exe=(str(executable),))
+    with GoProgram(executable) as first, monitored(first.pid, HitCosts(), selected) as monitor:
         first.ask("quit")
         eventually(lambda: not seen(monitor).processes)
         for on in (False, True):
@@ -316,7 +316,7 @@ def test_a_command_and_a_signal_take_all_probes_out(tmp_path: Path, go_program: 
         assert isinstance(document, list)
         return document
 
-    def told() -> Observation:
+    def reported() -> Observation:
         with AgentClient(address) as client:
             return client.observation(program.pid)
 
@@ -324,21 +324,21 @@ def test_a_command_and_a_signal_take_all_probes_out(tmp_path: Path, go_program: 
         eventually(lambda: agent.counted(program.pid) >= 0)
         (switched,) = gosonde("off", "--pid", str(program.pid))
         assert (switched["pid"], switched["level"]) == (program.pid, "off")
-        assert level(told()) is Level.OFF
+        assert level(reported()) is Level.OFF
         (switched,) = gosonde("on")
         assert switched["level"] == "full"
         agent.process.send_signal(signal.SIGUSR2)
-        eventually(lambda: level(told()) is Level.OFF)
+        eventually(lambda: level(reported()) is Level.OFF)
         program.ask("run 50")
-        eventually(lambda: totals(told()) == (50, 50, 0))
+        eventually(lambda: totals(reported()) == (50, 50, 0))
     finally:
         agent.kill()
 
 
 def test_a_process_that_a_rule_denies_pays_nothing_for_its_sibling(go_program: Start) -> None:
-    meant = go_program("churn", env={"GOSONDE_LABELS": "probes=yes"})
+    selected = go_program("churn", env={"GOSONDE_LABELS": "probes=yes"})
     denied = go_program("churn", env={"GOSONDE_LABELS": "probes=no"})
-    exe = str(Path(f"/proc/{meant.pid}/exe").readlink())
+    exe = str(Path(f"/proc/{selected.pid}/exe").readlink())
     monitor = Monitor(EbpfSource(load_probes()), Selection((exe,), deny=parse_rules("deny", ("label:probes=no",))))
     try:
         monitor.scan()

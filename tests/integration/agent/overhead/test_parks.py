@@ -99,19 +99,19 @@ def test_the_programs_own_counts_lie_between_the_bounds(go_program: Start, versi
                 last = program.ask("counts")
                 one_window(monitor)
                 time.sleep(0.1)
-            after, told = program.ask("counts"), parks(monitor.observe())
+            after, reported = program.ask("counts"), parks(monitor.observe())
             return all(
-                told[reason].parks_low <= after[name] - before[name]
-                and (told[reason].parks_high or float("inf")) >= last[name] - first[name]
+                reported[reason].parks_low <= after[name] - before[name]
+                and (reported[reason].parks_high or float("inf")) >= last[name] - first[name]
                 for reason, name in reasons.items()
             )
 
         # By their nature bounds of 95 % are wrong now and then, but not for long.
         assert windows(15) or windows(15) or windows(15)
         assert program.ask("counts")["wrong"] == 0
-        told = parks(monitor.observe())
-        assert set(told) >= set(reasons)
-        for row in told.values():
+        reported = parks(monitor.observe())
+        assert set(reported) >= set(reasons)
+        for row in reported.values():
             assert 0 < row.sampled_ns < row.covered_ns
             assert row.parked <= row.parks_low <= row.parks
 
@@ -135,10 +135,10 @@ def test_a_saturated_program_may_have_parked_any_number_of_times_more(go_program
         for _ in range(4):
             one_window(monitor)
         true = program.ask("counts")["received"] - before["received"]
-        told = parks(monitor.observe())
-        dearest = max(told.values(), key=lambda row: row.parks)
-        assert dearest.parks_high is None
-        assert sum(row.parks_low for row in told.values()) <= true
+        reported = parks(monitor.observe())
+        costliest = max(reported.values(), key=lambda row: row.parks)
+        assert costliest.parks_high is None
+        assert sum(row.parks_low for row in reported.values()) <= true
 
 
 def test_a_window_goes_on_through_a_step_to_another_level(go_program: Start) -> None:
@@ -237,17 +237,17 @@ def test_windows_on_a_program_that_does_nothing_but_park_stay_within_its_budget(
     agent = agent_with_parks(tmp_path, program)
     try:
 
-        def told() -> Observation:
+        def reported() -> Observation:
             with AgentClient(agent.listen, timeout_seconds=5) as client:
                 return client.observation(program.pid)
 
         def is_within_budget() -> bool:
-            seen = told()
+            seen = reported()
             cheap = any(0 < cost.probe_ns <= 0.03 * cost.cpu_ns for cost in seen.probe_costs)
             return cheap and bool(seen.park_counts)
 
         eventually(is_within_budget, 120)
-        (process,) = told().processes
+        (process,) = reported().processes
         assert (process.level, process.steps) == (Level.FULL, ())
         assert program.ask("counts")["wrong"] == 0
     finally:

@@ -79,7 +79,7 @@ def test_with_redaction_no_folder_leaves_the_agent(tmp_path: Path, go_program: C
             processes = client.processes(pid=program.pid)
             client.take_snapshot(processes[0].host, program.pid)
             with AgentClient(agent.listen) as local:
-                told = [local.observation(), list(local.goroutines(program.pid))]
+                reported = [local.observation(), list(local.goroutines(program.pid))]
             metrics = fetched(http, "/metrics")[1]
         finally:
             agent.kill()
@@ -89,7 +89,7 @@ def test_with_redaction_no_folder_leaves_the_agent(tmp_path: Path, go_program: C
     assert b"fixtures/go" not in disk
     assert {row.file for row in stored if row.function == "main.spawn"} == {"main.go"}
     assert [process.exe for process in processes] == [executable.name]
-    for text in (*map(repr, (stored, processes, *told)), metrics):
+    for text in (*map(repr, (stored, processes, *reported)), metrics):
         assert "main.spawn" in text or executable.name in text or "main.main" in text
         assert str(executable.parent) not in text
         assert "fixtures/go" not in text

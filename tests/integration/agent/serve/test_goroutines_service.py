@@ -33,12 +33,12 @@ async def test_a_client_gets_every_goroutine(go_program: Callable[..., GoProgram
     server = await start_query_service(path, watching(program.pid), lambda: STATUS)
     try:
         with AgentClient(path) as client:
-            told = await asyncio.to_thread(lambda: list(client.goroutines(program.pid)))
+            reported = await asyncio.to_thread(lambda: list(client.goroutines(program.pid)))
             with pytest.raises(NotFoundError):
                 await asyncio.to_thread(lambda: list(client.goroutines(1)))
     finally:
         await server.stop(0)
     with opened(program.pid) as target:
         direct = list(target.goroutines())
-    assert len(told) > 1200
-    assert [replace(g, wait_ns=None) for g in told] == [replace(g, wait_ns=None) for g in direct]
+    assert len(reported) > 1200
+    assert [replace(g, wait_ns=None) for g in reported] == [replace(g, wait_ns=None) for g in direct]

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import grpc.aio
 from gosonde_agent.host.identity import Identity
-from gosonde_agent.stream.uplink import Patience, Uplink
+from gosonde_agent.stream.uplink import Timeouts, Uplink
 from gosonde_common.values.observation import Observation, Process
 from gosonde_pb.v1 import collector_pb2, collector_pb2_grpc
 
@@ -85,7 +85,7 @@ def at(step: int, one: Process, two: Process) -> Observation:
 async def test_nothing_is_lost_or_counted_twice_over_two_kills_of_the_collector(tmp_path: Path) -> None:
     address = free_address()
     uplink = Uplink(
-        [address], Identity("a" * 32, "e" * 32, "host", "boot"), 0.05, patience=Patience(0.05, 0.2, flush_seconds=20)
+        [address], Identity("a" * 32, "e" * 32, "host", "boot"), 0.05, timeouts=Timeouts(0.05, 0.2, flush_seconds=20)
     )
     one, two = process(1), process(2)
     async with running(uplink):

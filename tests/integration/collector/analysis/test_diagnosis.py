@@ -58,14 +58,14 @@ def test_a_profile_tells_the_cause_and_watchers_hear_of_it(
     collector: CollectorProcess, client: FindingsClient, tmp_path: Path
 ) -> None:
     heard: list[Finding] = []
-    told = threading.Event()
+    reported = threading.Event()
 
     def listen() -> None:
         with FindingsClient(collector.address) as watching:
             for finding in watching.watch():
                 heard.append(finding)
                 if finding.cause == "channel-send":
-                    told.set()
+                    reported.set()
                     return
 
     listening = threading.Thread(target=listen, daemon=True)
@@ -76,7 +76,7 @@ def test_a_profile_tells_the_cause_and_watchers_hear_of_it(
         client.push_snapshot(source, "web-1", PID)
     finding = until(client, "channel-send")
     assert "make(chan T, 1)" in finding.remedy
-    assert told.wait(PATIENCE_S)
+    assert reported.wait(PATIENCE_S)
     essences = [(found.id, found.state, found.cause, tuple(found.witnesses.items())) for found in heard]
     assert len(essences) == len(set(essences))
 

@@ -77,7 +77,7 @@ def test_a_restart_of_the_process_continues_the_finding(collector: CollectorProc
         again = watcher.until(lambda finding: finding.restarts == 1)
     assert (again.id, again.process.pid, again.state) == (first.id, 101, "growing")
     assert again.first_seen_unix_nano == first.first_seen_unix_nano
-    told = [(finding.process.pid, finding.state, tuple(finding.witnesses.items())) for finding in watcher.heard]
-    assert len(told) == len(set(told))
+    reported = [(finding.process.pid, finding.state, tuple(finding.witnesses.items())) for finding in watcher.heard]
+    assert len(reported) == len(set(reported))
     with FindingsClient(collector.address) as client:
         assert [finding.id for finding in client.findings()] == [first.id]

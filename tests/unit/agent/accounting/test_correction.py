@@ -66,15 +66,15 @@ class World:
 
     def told_totals(self) -> tuple[int, int, int]:
         """(created, exited, live) of all that is told."""
-        told = self.process.told(self.totals()).values()
-        unattributed = self.process.carry.unattributed if self.process.carry else 0
-        created, exited = sum(row.created for row in told), sum(row.exited for row in told)
-        return created + unattributed, exited + unattributed, sum(row.live for row in told)
+        reported = self.process.reported(self.totals()).values()
+        unattributed = self.process.correction.unattributed if self.process.correction else 0
+        created, exited = sum(row.created for row in reported), sum(row.exited for row in reported)
+        return created + unattributed, exited + unattributed, sum(row.live for row in reported)
 
 
 def world() -> World:
     binary: GoBinary = None  # type: ignore[assignment]  # nothing here asks for names
-    process = GoProcess(Image(1, 0, 1), binary, DESCRIPTION, bias=0, births=(0, 0))
+    process = GoProcess(Image(1, 0, 1), binary, DESCRIPTION, bias=0, creation_offset=(0, 0))
     return World(process)
 
 
@@ -101,11 +101,11 @@ def test_totals_are_exact_after_a_quiet_reading_whatever_the_steps(
         it.read([])
         truth = sum(it.created.values()), sum(it.exited.values())
         assert it.told_totals() == (*truth, truth[0] - truth[1])
-        for site, told in it.process.told(it.totals()).items():
-            assert told.live == it.created[site] - it.exited[site]
-            assert told.created <= it.created[site]
-            assert told.exited <= it.exited[site]
-            assert told.baseline == 0
+        for site, reported in it.process.reported(it.totals()).items():
+            assert reported.live == it.created[site] - it.exited[site]
+            assert reported.created <= it.created[site]
+            assert reported.exited <= it.exited[site]
+            assert reported.baseline == 0
 
 
 @given(st.lists(st.tuples(st.sampled_from([Level.FULL, Level.CREATION]), st.lists(WORK, max_size=4)), max_size=8))
@@ -118,11 +118,11 @@ def test_every_site_is_exact_when_creations_were_always_probed(
         for work in works:
             it.work(*work)
         it.read([])
-        told = it.process.told(it.totals())
+        reported = it.process.reported(it.totals())
         for site in SITES:
-            row = told.get(site)
+            row = reported.get(site)
             assert (row.created, row.exited) == (it.created[site], it.exited[site]) if row else not it.created[site]
-    assert it.process.carry is None or not it.process.carry.creations_missed
+    assert it.process.correction is None or not it.process.correction.creations_missed
 
 
 @given(st.lists(WORK, max_size=4), st.lists(WORK, max_size=4), STEPS)
@@ -136,7 +136,7 @@ def test_what_lived_before_counting_began_is_no_creation_whatever_the_steps(
     for work in before:
         it.work(*work)
     earlier = sum(it.created.values())
-    it.process.births, it.process.baseline = None, Baseline(known=False)
+    it.process.creation_offset, it.process.baseline = None, Baseline(known=False)
     it.process.description = DESCRIPTION
     for work in first:
         it.work(*work)
@@ -175,7 +175,7 @@ def test_what_happens_between_the_last_reading_and_a_step_is_found_by_later_read
     for work in before:
         it.work(*work)
     earlier, gone = sum(it.created.values()), sum(it.exited.values())
-    it.process.births, it.process.baseline = None, Baseline(known=False)
+    it.process.creation_offset, it.process.baseline = None, Baseline(known=False)
     it.process.description = DESCRIPTION
     for has_stepped, level, works, during in steps:
         if has_stepped:
@@ -183,7 +183,7 @@ def test_what_happens_between_the_last_reading_and_a_step_is_found_by_later_read
         for work in works:
             it.work(*work)
         it.read(during)
-        if it.process.carry is not None:
+        if it.process.correction is not None:
             created, exited, live = it.told_totals()
             truth = sum(it.created.values()), sum(it.exited.values())
             assert created <= truth[0] - earlier
@@ -193,8 +193,8 @@ def test_what_happens_between_the_last_reading_and_a_step_is_found_by_later_read
     it.read([])
     it.read([])
     assert it.told_totals()[2] == sum(it.created.values()) - sum(it.exited.values())
-    for site, told in it.process.told(it.totals()).items():
-        assert told.live == it.created[site] - it.exited[site]
+    for site, reported in it.process.reported(it.totals()).items():
+        assert reported.live == it.created[site] - it.exited[site]
 
 
 def test_what_a_busy_reading_after_a_step_left_open_is_settled_by_the_next() -> None:
@@ -208,7 +208,7 @@ def test_what_a_busy_reading_after_a_step_left_open_is_settled_by_the_next() -> 
     it.read([(site, 20, 0), (site, 0, 20)])
     assert not it.process.precise
     it.read([])
-    assert it.process.told(it.totals())[site] == (1020, 970, 0)
+    assert it.process.reported(it.totals())[site] == (1020, 970, 0)
     assert it.process.precise
 
 
@@ -220,7 +220,7 @@ def test_creations_that_a_busy_reading_left_open_are_not_told_as_exits() -> None
     it.step(Level.FULL)
     it.read([(site, 20, 0), (site, 0, 0), (site, 0, 20)])
     it.read([])
-    assert it.process.told(it.totals())[site] == (120, 20, 0)
+    assert it.process.reported(it.totals())[site] == (120, 20, 0)
     assert it.told_totals() == (120, 20, 100)
 
 
@@ -231,11 +231,11 @@ def test_what_lived_before_is_no_exit_where_it_was_not_known_for_certain() -> No
     it.created[site] = 100
     it.step(Level.CREATION)
     it.read([])
-    assert it.process.told(it.totals())[site] == (0, 0, 100)
+    assert it.process.reported(it.totals())[site] == (0, 0, 100)
     it.work(site, 0, 50)
     it.step(Level.FULL)
     it.read([])
-    assert it.process.told(it.totals())[site] == (0, 50, 100)
+    assert it.process.reported(it.totals())[site] == (0, 50, 100)
     assert not it.process.precise
 
 
@@ -254,22 +254,22 @@ def test_without_memory_totals_go_on_from_what_was_told_at_the_step_up() -> None
     site = SITES[0]
     it = went_on_without_memory((100, 40), below_full=(1000, 1000))
     it.work(site, 5, 2)
-    assert it.process.told(it.totals())[site] == (105, 42, 0)
+    assert it.process.reported(it.totals())[site] == (105, 42, 0)
     assert not it.process.precise
     it.read([])  # it can be read after all: 63 live
-    assert it.process.told(it.totals())[site] == (105, 42, 0)
+    assert it.process.reported(it.totals())[site] == (105, 42, 0)
     it.work(site, 0, 3)
     it.read([])
-    assert it.process.told(it.totals())[site] == (105, 45, 0)
+    assert it.process.reported(it.totals())[site] == (105, 45, 0)
     assert not it.process.precise
 
 
 def test_what_memory_shows_holds_again_after_it_could_not_be_read() -> None:
     site = SITES[0]
     it = went_on_without_memory((100, 0), below_full=(0, 90))
-    assert it.process.told(it.totals())[site].live == 100
+    assert it.process.reported(it.totals())[site].live == 100
     it.read([])
-    assert it.process.told(it.totals())[site] == (100, 90, 0)
+    assert it.process.reported(it.totals())[site] == (100, 90, 0)
     assert it.process.baseline.mismatch(site) == 0
 
 
@@ -279,9 +279,9 @@ def test_a_process_that_ends_before_memory_was_read_is_told_with_all_that_its_pr
     it.work(site, 100, 40)
     it.step(Level.CREATION)
     it.work(site, 1000, 990)
-    assert it.process.told(it.totals())[site] == (100, 40, 0)
+    assert it.process.reported(it.totals())[site] == (100, 40, 0)
     it.process.description = replace(it.process.description, ended_unix_nano=1)
-    assert it.process.told(it.totals())[site] == (1100, 1040, 0)
+    assert it.process.reported(it.totals())[site] == (1100, 1040, 0)
     assert not it.process.precise
 
 

@@ -59,19 +59,19 @@ def selection(allow: tuple[str, ...] = (), deny: tuple[str, ...] = ()) -> Select
 
 def test_a_rule_that_denies_wins_over_one_that_allows(labelled: int) -> None:
     path = str(Path(sys.executable).resolve())
-    assert selection().means(labelled, path)
-    assert selection(allow=("label:team=*",)).means(labelled, path)
-    assert not selection(allow=("label:team=search",)).means(labelled, path)
-    assert selection(allow=("label:team=search", f"user:{ME}")).means(labelled, path)
-    assert not selection(allow=("label:team=*",), deny=("exe:*/python*",)).means(labelled, path)
-    assert not Selection(pids=frozenset({labelled}), deny=parse_rules("deny", (f"user:{ME}",))).means(labelled, path)
+    assert selection().selects(labelled, path)
+    assert selection(allow=("label:team=*",)).selects(labelled, path)
+    assert not selection(allow=("label:team=search",)).selects(labelled, path)
+    assert selection(allow=("label:team=search", f"user:{ME}")).selects(labelled, path)
+    assert not selection(allow=("label:team=*",), deny=("exe:*/python*",)).selects(labelled, path)
+    assert not Selection(pids=frozenset({labelled}), deny=parse_rules("deny", (f"user:{ME}",))).selects(labelled, path)
 
 
 def test_a_process_that_is_gone_matches_no_rule_about_it() -> None:
     pid = subprocess.run(
         [sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True
     ).stdout
-    assert not selection(allow=("label:*", "user:*", "unit:*", "container:*")).means(int(pid), "/x")
+    assert not selection(allow=("label:*", "user:*", "unit:*", "container:*")).selects(int(pid), "/x")
 
 
 def test_probes_are_for_a_whole_file_only_when_all_its_processes_are_meant() -> None:

@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Container
 
 import pytest
-from gosonde_agent.accounting.correction import Carry
+from gosonde_agent.accounting.correction import Correction
 from gosonde_agent.accounting.processes import GoProcess, Processes
 from gosonde_agent.model.budget import Budget
 from gosonde_agent.overhead.governor import MOST_UP_SECONDS, UP_SECONDS, Governor

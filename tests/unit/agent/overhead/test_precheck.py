@@ -22,7 +22,8 @@ from gosonde_common.values.observation import Process, ProcessKey
 
 #: Of a hit, in ns.
 PRICE = 1_000.0
-#: Hits that are too many in any time, and so few that STEADY_LOOKS times of them are not, though too many for a second.
+#: Hits that are too many in any time, and so few that SUSTAINED_SAMPLES times of them are not, though too many for a
+#: second.
 MANY = 2 * round(least_allowed_ns(WINDOW_SECONDS) / PRICE)
 FEW = round(least_allowed_ns(1.5) / PRICE)
 IMAGE = Image(os.getpid(), 0, 1)
@@ -37,36 +38,38 @@ class Charged(Meter):
 
 
 @pytest.fixture
-def glance() -> Glance:
+def glance() -> BudgetPrecheck:
     processes = Processes()
     key = ProcessKey("", IMAGE.tgid, 0, 1)
     processes.add(IMAGE.tgid, 0, GoProcess(IMAGE, None, Process(key, "", "", "", 0, 0, counted_from_start=True)))
     meter = Charged(processes)
-    glance = Glance(processes, meter, Governor(Budget(0.03), meter))
+    glance = BudgetPrecheck(processes, meter, Governor(Budget(0.03), meter))
     look(glance, 0)
     return glance
 
 
-def look(glance: Glance, hits: int) -> bool:
+def look(glance: BudgetPrecheck, hits: int) -> bool:
     """Whether a look at so many hits in all, a moment after the last one, suffices."""
     time.sleep(0.01)
     return glance.suffices(np.full(4, hits, np.uint64))
 
 
-def test_no_hits_suffice(glance: Glance) -> None:
+def test_no_hits_suffice(glance: BudgetPrecheck) -> None:
     assert look(glance, 0)
 
 
-def test_many_hits_do_not(glance: Glance) -> None:
+def test_many_hits_do_not(glance: BudgetPrecheck) -> None:
     assert not look(glance, MANY)
 
 
-def test_few_hits_that_go_on_do_not_either(glance: Glance) -> None:
+def test_few_hits_that_go_on_do_not_either(glance: BudgetPrecheck) -> None:
     assert look(glance, FEW)
-    assert [look(glance, (2 + number) * FEW) for number in range(STEADY_LOOKS - 1)] == [False] * (STEADY_LOOKS - 1)
+    assert [look(glance, (2 + number) * FEW) for number in range(SUSTAINED_SAMPLES - 1)] == [False] * (
+        SUSTAINED_SAMPLES - 1
+    )
     assert IMAGE in glance.steady
 
 
-def test_a_burst_is_not_steady(glance: Glance) -> None:
-    assert all(look(glance, FEW) for _ in range(STEADY_LOOKS + 1))
+def test_a_burst_is_not_steady(glance: BudgetPrecheck) -> None:
+    assert all(look(glance, FEW) for _ in range(SUSTAINED_SAMPLES + 1))
     assert not glance.steady

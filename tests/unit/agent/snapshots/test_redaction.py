@@ -20,19 +20,23 @@ def seen() -> Observation:
 
 
 def test_executables_files_and_refusals_lose_their_folders() -> None:
-    told = Redaction().observation(seen())
-    assert [process.exe for process in told.processes] == ["shop", "old"]
-    assert told.processes[1].refusal == "reading old failed: too old"
-    assert told.site_counts[0].site.file == "cart.go"
-    assert "ann" not in repr(told)
+    reported = Redaction().observation(seen())
+    assert [process.exe for process in reported.processes] == ["shop", "old"]
+    assert reported.processes[1].refusal == "reading old failed: too old"
+    assert reported.site_counts[0].site.file == "cart.go"
+    assert "ann" not in repr(reported)
 
 
 def test_functions_counts_and_events_stay() -> None:
-    before, told = seen(), Redaction().observation(seen())
-    (row,) = told.site_counts
+    before, reported = seen(), Redaction().observation(seen())
+    (row,) = reported.site_counts
     assert (row.site.function, row.site.pc, row.created, row.exited) == ("example.com/shop.Serve", 5, 3, 1)
-    assert row.process == told.processes[0].key
-    assert (told.pauses, told.taken_unix_nano, told.losses) == (before.pauses, before.taken_unix_nano, before.losses)
+    assert row.process == reported.processes[0].key
+    assert (reported.pauses, reported.taken_unix_nano, reported.losses) == (
+        before.pauses,
+        before.taken_unix_nano,
+        before.losses,
+    )
 
 
 def test_a_goroutine_loses_the_folders_of_its_stack() -> None:
@@ -52,7 +56,7 @@ def test_a_goroutine_loses_the_folders_of_its_stack() -> None:
         complete=True,
         stack=frames,
     )
-    told = Redaction().goroutine(goroutine)
-    assert told.created_by == Location("main.main", "main.go", 3)
-    assert told.stack == (Location("main.f1", "f1.go", 1), Location("main.f2", "f2.go", 2))
-    assert replace(told, created_by=goroutine.created_by, stack=frames) == goroutine
+    reported = Redaction().goroutine(goroutine)
+    assert reported.created_by == Location("main.main", "main.go", 3)
+    assert reported.stack == (Location("main.f1", "f1.go", 1), Location("main.f2", "f2.go", 2))
+    assert replace(reported, created_by=goroutine.created_by, stack=frames) == goroutine

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 from gosonde_agent.model.snapshots import SnapshotKind, SnapshotRequest
-from gosonde_agent.snapshots.taking import Patience, Snapshots, Taker
+from gosonde_agent.snapshots.taking import Deadline, Snapshots, Taker
 from gosonde_agent.stream.snapshot_answers import MAX_WAITING, SnapshotAnswers
 from gosonde_agent.wire import encoding
 from gosonde_common.errors import (
@@ -59,7 +59,7 @@ async def test_a_process_that_cannot_be_read_gives_the_reason() -> None:
 
 
 async def test_a_fault_becomes_a_reason_too() -> None:
-    def broken(_pid: int, _patience: Patience) -> bytes:
+    def broken(_pid: int, _deadline: Deadline) -> bytes:
         raise ValueError("of ours")
 
     with pytest.raises(GosondeError, match="ValueError: of ours"):
@@ -75,7 +75,7 @@ async def test_one_is_taken_at_a_time_with_a_pause_between(monkeypatch: pytest.M
         pauses.append(seconds)
         await sleep(0)
 
-    def exclusive(_pid: int, _patience: Patience) -> bytes:
+    def exclusive(_pid: int, _deadline: Deadline) -> bytes:
         assert busy.acquire(blocking=False), "two at a time"
         time.sleep(0.05)
         busy.release()
@@ -90,10 +90,10 @@ async def test_one_is_taken_at_a_time_with_a_pause_between(monkeypatch: pytest.M
 async def test_nobody_reads_on_when_nobody_waits_any_more() -> None:
     begun, given_up = threading.Event(), threading.Event()
 
-    def endless(_pid: int, patience: Patience) -> bytes:
+    def endless(_pid: int, deadline: Deadline) -> bytes:
         begun.set()
         try:
-            return bytes(len(list(patience.while_it_lasts(iter(int, 1)))))
+            return bytes(len(list(deadline.limit(iter(int, 1)))))
         except OverloadedError:
             given_up.set()
             raise
@@ -112,7 +112,7 @@ async def test_a_process_that_holds_up_its_snapshot_without_end_holds_up_no_othe
     served, ended = threading.Event(), threading.Event()
     other = ProcessKey("boot", os.getpid() + 1, 1, 0)
 
-    def held_up(pid: int, _patience: Patience) -> bytes:
+    def held_up(pid: int, _deadline: Deadline) -> bytes:
         if pid == KEY.pid:
             served.wait()
             ended.set()

@@ -16,9 +16,9 @@ from gosonde_agent.stream.journal import (
 from gosonde_agent.stream.spool import MAX_EVENTS_IN_MEMORY
 from gosonde_agent.stream.uplink import (
     CHANNEL_OPTIONS,
-    PATIENCE,
     STREAM_LIMITS,
-    Patience,
+    TIMEOUTS,
+    Timeouts,
     Uplink,
 )
 from gosonde_common.channels import KEEPALIVE
@@ -32,7 +32,7 @@ from tests.unit.agent.observations import count, cycle, observed, pause, process
 from tests.unit.agent.recording_collector import RecordingCollector, eventually, serving
 
 IDENTITY = Identity("a" * 32, "e" * 32, "host", "boot")
-FAST = Patience(first_backoff_seconds=0.02, last_backoff_seconds=0.1)
+FAST = Timeouts(first_backoff_seconds=0.02, last_backoff_seconds=0.1)
 ONE, TWO = process(1), process(2)
 
 
@@ -40,9 +40,9 @@ def uplink_to(
     *collectors: str,
     journal: Journal | None = None,
     stream_limits: StreamLimits = STREAM_LIMITS,
-    patience: Patience = FAST,
+    timeouts: Timeouts = FAST,
 ) -> Uplink:
-    return Uplink(collectors, IDENTITY, 0.01, journal, stream_limits=stream_limits, patience=patience)
+    return Uplink(collectors, IDENTITY, 0.01, journal, stream_limits=stream_limits, timeouts=timeouts)
 
 
 @asynccontextmanager
@@ -330,7 +330,7 @@ async def test_a_stop_does_not_wait_for_a_collector_that_is_away_or_deaf() -> No
     deaf.acknowledging.clear()
     async with serving(deaf) as address:
         for target in (address, f"127.0.0.1:{free_port()}"):
-            uplink = uplink_to(target, patience=replace(FAST, flush_seconds=0.2))
+            uplink = uplink_to(target, timeouts=replace(FAST, flush_seconds=0.2))
             uplink.offer(observed(ONE))
             task = asyncio.create_task(uplink.run())
             await asyncio.sleep(0.1)
@@ -413,8 +413,8 @@ def test_the_defaults_are_those_that_the_reference_gives() -> None:
     assert STREAM_LIMITS.window == 4
     assert "At most four batches" in text
     assert f"above {STREAM_LIMITS.batch_bytes >> 20} MiB" in text
-    assert f"waits {PATIENCE.first_backoff_seconds:g} s" in text
-    assert f"at most {PATIENCE.last_backoff_seconds:g} s" in text
-    assert f"at most {PATIENCE.flush_seconds:g} s" in text
+    assert f"waits {TIMEOUTS.first_backoff_seconds:g} s" in text
+    assert f"at most {TIMEOUTS.last_backoff_seconds:g} s" in text
+    assert f"at most {TIMEOUTS.flush_seconds:g} s" in text
     assert f"nothing for {STREAM_LIMITS.acknowledge_seconds:g} s" in text
     assert f"at most {MAX_EVENTS_IN_MEMORY:,} events" in text

@@ -86,10 +86,10 @@ def test_an_explanation_tells_states_waits_stacks_heap_and_contention(store: Duc
     waits = (ContentionSample(STACK, 3, 7_000), ContentionSample(STACK[:1], 1, 100))
     store.add_snapshot("web-1", KEY, START + 40 * SECOND, ContentionProfile(BLOCK, waits))
     finding, analyst = found(store)
-    told = explain(store, analyst, finding.id)
-    assert told.contentions == (Contention(BLOCK, START + 40 * SECOND, waits=3, delay_ns=7_000),)
-    assert dict(told.shares) == {"waiting": 0.5, "runnable": 0.5, "running": 0.0, "syscall": 0.0}
-    assert (told.stack_bytes, told.heap_bytes, finding.oldest_wait_s) == (400 * 2_048, 5_000, 3)
+    reported = explain(store, analyst, finding.id)
+    assert reported.contentions == (Contention(BLOCK, START + 40 * SECOND, waits=3, delay_ns=7_000),)
+    assert dict(reported.shares) == {"waiting": 0.5, "runnable": 0.5, "running": 0.0, "syscall": 0.0}
+    assert (reported.stack_bytes, reported.heap_bytes, finding.oldest_wait_s) == (400 * 2_048, 5_000, 3)
 
 
 def test_whose_turn_comes_is_told_from_who_is_gone() -> None:

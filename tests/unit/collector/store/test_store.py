@@ -46,9 +46,9 @@ def test_a_process_with_steps_among_thousands_without_is_stored(store: DuckDBSto
     many = [process(replace(KEY, pid=number)) for number in range(1, 2_049)]
     many[1_001] = replace(many[1_001], steps=(Step(START, "memory", "budget", 70_000),))
     store.append([batch(1, processes=many)])
-    told = {found.process.key.pid: found.process.steps for found in store.processes(ALL)}
-    assert len(told) == 2_048
-    assert {pid for pid, steps in told.items() if steps} == {1_002}
+    reported = {found.process.key.pid: found.process.steps for found in store.processes(ALL)}
+    assert len(reported) == 2_048
+    assert {pid for pid, steps in reported.items() if steps} == {1_002}
 
 
 def test_totals_that_no_process_can_have_spoil_no_other_process(store: DuckDBStore) -> None:

@@ -1,4 +1,4 @@
-"""GC cycles and stops of the world, against the runtime's own account (runtime.MemStats)."""
+"""GC cycles and stop-the-world pauses, against the runtime's own account (runtime.MemStats)."""
 
 from collections.abc import Callable
 from typing import Any

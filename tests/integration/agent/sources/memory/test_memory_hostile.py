@@ -88,7 +88,7 @@ def limit_memory() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT, MEMORY_LIMIT))
 
 
-def told(pid: int) -> subprocess.CompletedProcess[str]:
+def reported(pid: int) -> subprocess.CompletedProcess[str]:
     """What the command says of a process, in bounded memory."""
     return subprocess.run(
         [GOSONDE, "goroutines", str(pid)],
@@ -103,7 +103,7 @@ def told(pid: int) -> subprocess.CompletedProcess[str]:
 
 def test_the_fake_passes_for_go_when_it_does_not_lie(program: Path) -> None:
     with running(program, "sane") as pid:
-        done = told(pid)
+        done = reported(pid)
     assert done.returncode == 0, done.stderr
     assert "and 4096 of the runtime's own" in done.stdout
 
@@ -118,7 +118,7 @@ def test_the_fake_passes_for_go_when_it_does_not_lie(program: Path) -> None:
 )
 def test_a_length_that_cannot_be_is_refused(program: Path, mode: str, complaint: str) -> None:
     with running(program, mode) as pid:
-        done = told(pid)
+        done = reported(pid)
     assert done.returncode in (1, 3)
     assert complaint in done.stderr
     assert "Traceback" not in done.stderr
@@ -127,7 +127,7 @@ def test_a_length_that_cannot_be_is_refused(program: Path, mode: str, complaint:
 @pytest.mark.parametrize("mode", ["self", "stacks", "endless-stacks", "strings", "machines", "numbers"])
 def test_what_makes_no_sense_is_left_out_or_refused(program: Path, mode: str) -> None:
     with running(program, mode) as pid:
-        done = told(pid)
+        done = reported(pid)
     assert "Traceback" not in done.stderr
     assert done.returncode == 0 or done.stderr.startswith("gosonde: ")
 
@@ -136,7 +136,7 @@ def test_a_name_that_never_ends_is_refused(tmp_path: Path) -> None:
     size = 1 << 20
     endless = compiled(tmp_path / "endless", "{[0 ... %d] = 0x61}" % (size - 1), size)  # noqa: UP031
     with running(endless, "sane") as pid:
-        done = told(pid)
+        done = reported(pid)
     assert "Traceback" not in done.stderr
     assert len(done.stdout) + len(done.stderr) < 1 << 20
 

@@ -42,8 +42,8 @@ def leaked(program: GoProgram) -> list[Goroutine]:
 @pytest.mark.parametrize("stripped", [False, True], ids=["symbols", "stripped"])
 def test_contexts_and_timers_are_told_from_other_channels(version: str, stripped: bool) -> None:
     ldflags = ("-s", "-w") if stripped else ()
-    told = {}
+    reported = {}
     for name in EXPECTED:
         with GoProgram(build(f"leaky/{name}", version, ldflags=ldflags), "100ms") as program:
-            told[name] = {(goroutine.wait_reason, goroutine.waits_for) for goroutine in leaked(program)}
-    assert told == {name: {expected} for name, expected in EXPECTED.items()}
+            reported[name] = {(goroutine.wait_reason, goroutine.waits_for) for goroutine in leaked(program)}
+    assert reported == {name: {expected} for name, expected in EXPECTED.items()}
