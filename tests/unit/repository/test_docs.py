@@ -230,3 +230,35 @@ def test_every_make_target_that_is_mentioned_exists(page: Path) -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     mentioned: Iterable[str] = re.findall(r"`make ([a-z-]+)", page.read_text())
     assert set(mentioned) <= targets
+
+
+#: Words that gave way to those of the field: see docs/glossary.md. They stay in ADRs and past entries of CHANGELOG.md.
+RETIRED = r"told|tells?|telling|meant|anew|dear|dearer|dearest|glance|album|lookalikes|dismiss(?:ed)?|carried|seldom"
+
+
+def retired(text: str) -> list[str]:
+    """The retired words in a text, outside links."""
+    return re.findall(rf"\b(?:{RETIRED})\b", re.sub(r"\]\([^)]*\)", "", text).lower())
+
+
+def test_every_word_of_the_glossary_is_used_elsewhere() -> None:
+    words = re.findall(r"^\| ([a-z ]+) \| [A-Z]", (DOCS / "glossary.md").read_text(), re.MULTILINE)
+    others = "\n".join(page.read_text() for page in DOCS.glob("*.md") if page.name != "glossary.md").lower()
+    assert len(words) > 20
+    assert [word for word in words if not re.search(rf"\b{word}", others)] == []
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", *sorted(DOCS.glob("*.md"))], ids=lambda page: str(page.name))
+def test_no_page_uses_a_retired_word(page: Path) -> None:
+    assert retired(page.read_text()) == []
+
+
+def test_no_help_log_event_or_public_name_uses_a_retired_word() -> None:
+    texts = [command.help or "" for _, command in commands(typer.main.get_command(cli.app()), "gosonde")]
+    for package in ("agent", "collector", "common", "client", "cli"):
+        for path in (ROOT / package).rglob("*.py"):
+            source = path.read_text()
+            texts += re.findall(r"log\.\w+\(\s*\"([^\"]*)\"", source)
+            names = re.findall(r"^ *(?:async )?(?:def|class) ([A-Za-z]\w*)", source, re.MULTILINE)
+            texts += [re.sub(r"([a-z])([A-Z])", r"\1 \2", name).replace("_", " ") for name in names]
+    assert retired("\n".join(texts)) == []
