@@ -1,4 +1,4 @@
-"""What the agent's look at the cost of a hit takes at its start, and what it finds."""
+"""What measuring the cost of a hit takes at its start, and what it finds."""
 
 import time
 from collections import defaultdict

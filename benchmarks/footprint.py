@@ -76,7 +76,7 @@ def _figures(targets: int, sites: int, case: str, seconds: float) -> Mapping[str
         time.sleep(selected.settle_seconds)
         figures = dict(_watched(running.process.pid, seconds))
         _reported(address, programs, {pid: created + sites for pid, created in reported.items()})
-    return figures | {"MB at start": at_start, "s of CPU until all are told": start_cpu}
+    return figures | {"MB at start": at_start, "s of CPU until all are reported": start_cpu}
 
 
 @contextmanager

@@ -27,10 +27,10 @@ def parking(rounds: int, seconds: float) -> Iterator[Row]:
     for rate, asked in RATES.items():
         measured = [_estimated(rate, seconds) for _ in range(rounds)]
         for case in measured[0]:
-            unit = "ns" if case.startswith("CPU") else "% of CPU" if case.startswith("told") else "parks/s"
+            unit = "ns" if case.startswith("CPU") else "% of CPU" if case.startswith("reported") else "parks/s"
             values = tuple(one[case] for one in measured if case in one)
             yield Row("parking", case, unit, values, asked, "parks/s asked")
-    yield Row("parking", "a hit, by what is told of it", "ratio", tuple(_hit_ratio() for _ in range(rounds)))
+    yield Row("parking", "a hit, by what is reported of it", "ratio", tuple(_hit_ratio() for _ in range(rounds)))
 
 
 def _estimated(rate: int, seconds: float) -> dict[str, float]:
@@ -52,7 +52,7 @@ def _estimated(rate: int, seconds: float) -> dict[str, float]:
         "true": true,
         "estimate": sum(row.parks for row in rows) / covered,
         "low": sum(row.parks_low for row in rows) / covered,
-        "told cost": 100 * cost.probe_ns / max(cost.cpu_ns, 1),
+        "reported cost": 100 * cost.probe_ns / max(cost.cpu_ns, 1),
     }
     if rate == 0:  # others sleep, and what waking up costs varies by more than windows do
         figures |= {"CPU of a park, no agent": without, "CPU of a park, park = true": per_park}

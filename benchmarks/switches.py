@@ -94,7 +94,7 @@ def probes(pid: int, level: Level) -> Iterator[Probes]:
 
 
 class Agent:
-    """An agent that decides by its default budget; it is stopped, with all probes out, while it is off."""
+    """An agent that decides by its default budget; it is stopped, with all probes detached, while it is off."""
 
     settle_seconds = 1.0
     period_seconds = 1.0
@@ -109,7 +109,7 @@ class Agent:
         self._switch(on=True)
 
     def off(self) -> None:
-        """Has it take its probes out, and stops it."""
+        """Has it detach its probes, and stops it."""
         self._switch(on=False)
         self._running.process.send_signal(signal.SIGSTOP)
 

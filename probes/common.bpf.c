@@ -71,7 +71,7 @@ static inline void emit(struct event *event, u64 flags)
 
 /*
  * Comes last in each program, so that whatever a hit has changed can be read once its slot has changed. The agent looks
- * at the slots after it has said that it sleeps, and the flag is looked at after the slot was changed: one of them sees.
+ * at the slots after it has said that it sleeps, and the flag is read after the slot was changed: one of them sees.
  */
 static inline void count_hit(u32 tgid)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Execs and exits of every process of the host, so that none is missed between two looks at /proc. */
+/* Execs and exits of every process of the host, so that none is missed between two scans of /proc. */
 
 int on_exec(struct bpf_raw_tracepoint_args *ctx)
 {

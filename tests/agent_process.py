@@ -1,4 +1,4 @@
-"""A real `gosonde agent` beside a test, and what tests with processes need: a free port, and patience."""
+"""A real `gosonde agent` beside a test, and what tests with processes need: a free port, and deadlines."""
 
 import socket
 import subprocess

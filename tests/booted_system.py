@@ -35,7 +35,7 @@ def eventually(condition: Callable[[], bool], what: str) -> None:
     """Waits until the condition holds."""
     end = time.monotonic() + PATIENCE_SECONDS
     while not condition():
-        assert time.monotonic() < end, f"in vain waited until {what}"
+        assert time.monotonic() < end, f"waited without success until {what}"
         time.sleep(0.1)
 
 

@@ -122,7 +122,7 @@ class AgentStream:
         """Waits for a request for a snapshot."""
         return next(self._answers).snapshot_request
 
-    def tell(self, piece: ingest_pb2.SnapshotPiece) -> None:
+    def answer(self, piece: ingest_pb2.SnapshotPiece) -> None:
         """Sends a piece of a snapshot, which nobody answers."""
         self._requests.put(ingest_pb2.StreamObservationsRequest(snapshot_piece=piece))
 

@@ -1,7 +1,7 @@
 """Says how many tests a run has and about how long they take, and while it runs at least twice a minute how far it is.
 
 How long each test took is kept in pytest's cache. What that does not know is guessed from `seconds.json`, the mean
-seconds of a test by folder; `python -m tests.progress` writes that anew from the cache, after a run of all tests.
+seconds of a test by folder; `python -m tests.progress` writes that again from the cache, after a run of all tests.
 """
 
 import contextlib
@@ -93,7 +93,7 @@ class Progress:
         self._took[report.nodeid] += report.duration
 
     def pytest_runtest_logfinish(self, nodeid: str) -> None:
-        """Tells that one test more is done."""
+        """Says that one test more is done."""
         self._expected_done += self._left.pop(nodeid, 0)
         self._tell()
 
@@ -120,10 +120,10 @@ def line(done: int, total: int, left: float) -> str:
 
 
 def speak(every_seconds: float) -> None:
-    """Says on standard output how far the run is that tells of itself on standard input, until that ends."""
+    """Says on standard output how far the run is that reports on standard input, until that ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    done, total, left, told = 0, 0, 0.0, time.monotonic()
-    due = told + every_seconds
+    done, total, left, reported = 0, 0, 0.0, time.monotonic()
+    due = reported + every_seconds
     source = sys.stdin.fileno()
     rest = b""
     while True:
@@ -134,15 +134,15 @@ def speak(every_seconds: float) -> None:
             *lines, rest = (rest + data).split(b"\n")
             if lines:
                 first, second, third = lines[-1].split()
-                done, total, left, told = int(first), int(second), float(third), time.monotonic()
+                done, total, left, reported = int(first), int(second), float(third), time.monotonic()
         if time.monotonic() >= due:
             due += every_seconds
             if total:
-                said = line(done, total, max(left - (time.monotonic() - told), 0))
+                said = line(done, total, max(left - (time.monotonic() - reported), 0))
                 os.write(1, f"\n{said}\n".encode())
 
 
-def means(kept: Mapping[str, float]) -> dict[str, float]:
+def selects(kept: Mapping[str, float]) -> dict[str, float]:
     """The mean seconds of a test by folder, from those of each test."""
     folders: dict[str, list[float]] = defaultdict(list)
     for test, seconds in kept.items():
@@ -153,12 +153,12 @@ def means(kept: Mapping[str, float]) -> dict[str, float]:
 
 
 def main() -> None:
-    """Writes the table anew; folders of which the cache knows nothing stay."""
+    """Writes the table again; folders of which the cache knows nothing stay."""
     if sys.argv[1:] == ["speak"]:
         speak(SAY_SECONDS)
         return
     kept = json.loads((TABLE.parents[1] / ".pytest_cache" / "v" / CACHE_KEY).read_text())
-    table = json.loads(TABLE.read_text()) | means(kept)
+    table = json.loads(TABLE.read_text()) | selects(kept)
     TABLE.write_text(json.dumps(table, indent=2, sort_keys=True) + "\n")
 
 

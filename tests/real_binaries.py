@@ -109,7 +109,7 @@ def _listens(port: int) -> bool:
 
 
 class Http:
-    """One connection that stays open, so that asking creates no goroutines; made anew when the server has closed it."""
+    """One connection that stays open, so that asking creates no goroutines; opened again when the server closed it."""
 
     def __init__(self, port: int) -> None:
         self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)

@@ -94,7 +94,7 @@ class Agent:
         self.finished = False
 
     async def work(self, until: asyncio.Event) -> None:
-        """Lets its targets work, and observes them, until told to stop; the end of it is observed too."""
+        """Lets its targets work, and observes them, until asked to stop; the end of it is observed too."""
         while not until.is_set():
             self.observe()
             await asyncio.sleep(self.interval_seconds * self._rng.uniform(0.5, 1.5))
@@ -175,7 +175,7 @@ class Query:
 
 
 async def stored(query: Query, *, all_runs: bool = False) -> Totals:
-    """The sums over all images of each site, by (host, pid, pc), as the collector tells them."""
+    """The sums over all images of each site, by (host, pid, pc), as the collector has them."""
     request = collector_pb2.ListSitesRequest(filter=collector_pb2.ProcessFilter(all_runs=all_runs))
     async with query.stub() as stub:
         rows = (await stub.ListSites(request, metadata=query.metadata)).rows

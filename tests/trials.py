@@ -23,7 +23,7 @@ from tests.labelled_programs import Labelled
 GOSONDE = Path(sys.executable).with_name("gosonde")
 #: How often findings are read, in seconds.
 LOOK_S = 1.0
-#: How long a program goes on after its leak was found, so that evidence can tell of the cause.
+#: How long a program goes on after its leak was found, so that evidence can show the cause.
 EXPLAIN_S = 15.0
 PATIENCE_S = 60.0
 
@@ -115,7 +115,7 @@ def _watch(client: CollectorClient, trials: list[Trial], seconds: float, *, pull
 
 
 def _pull(client: CollectorClient, trial: Trial) -> None:
-    """Hands the collector what a look at the program gives: its own profile, and its goroutines read from memory."""
+    """Hands the collector what it takes from the program: its own profile, and its goroutines read from memory."""
     (row,) = client.processes(pid=trial.program.pid)
     url = f"http://127.0.0.1:{trial.program.ready['port']}/debug/pprof/goroutine?debug=2"
     with urllib.request.urlopen(url) as response:

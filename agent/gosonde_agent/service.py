@@ -128,7 +128,7 @@ class _Peers:
         return self._work is not None and self._work.monitor.watches(key)
 
     async def switch(self, pid: int | None, on: bool) -> Sequence[Process]:  # a Switch
-        """Takes probes out or puts them in again.
+        """Detaches probes or attaches them again.
 
         Raises:
             UnavailableError: The agent is starting.

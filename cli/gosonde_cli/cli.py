@@ -17,7 +17,7 @@ def root() -> None:
 
 
 def app(wanted: str = "") -> typer.Typer:
-    """The command, with the subcommand that is wanted, or with all of them when that is none."""
+    """The command, with the subcommand that is named, or with all of them when that is none."""
     made = typer.Typer(name="gosonde", no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
     made.callback()(root)
     commands.register(made, wanted)

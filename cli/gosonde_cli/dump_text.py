@@ -64,7 +64,7 @@ def _creation(creation: "Creation") -> Iterator[str]:
 
 
 def _waited(nanoseconds: int) -> str:
-    """Dumps tell whole minutes."""
+    """Dumps have whole minutes."""
     return duration(nanoseconds).removesuffix(" 0 s")
 
 

@@ -10,7 +10,7 @@ from typing import IO, Final
 
 from gosonde_common.errors import InvalidInputError
 
-#: How often a file is looked at, in seconds.
+#: How often a file is checked, in seconds.
 POLL_SECONDS: Final = 0.5
 READ_BYTES: Final = 1 << 16
 #: A line longer than this is not waited for any more.

@@ -1,4 +1,4 @@
-"""Goroutines as pprof tells them, to compare with those that gosonde read."""
+"""Goroutines as pprof has them, to compare with those that gosonde read."""
 
 import gzip
 from collections import Counter

@@ -23,7 +23,7 @@ from gosonde_common.values.observation import (
 
 @dataclass
 class Watch:
-    """A monitor, and all that it has told so far."""
+    """A monitor, and all that it has reported so far."""
 
     monitor: Monitor
     processes: dict[tuple[int, int], Process] = field(default_factory=dict)
@@ -58,7 +58,7 @@ class Watch:
             self.monitor.files.attach(fd, path, None)
 
     def observe_until_ended(self, pid: int) -> None:
-        """Observes until the process has been told of as ended."""
+        """Observes until the process has been reported as ended."""
         end = time.monotonic() + 20
         while not any(p.ended_unix_nano for (number, _), p in self.processes.items() if number == pid):
             assert time.monotonic() < end, f"process {pid} was never seen to end"
@@ -66,7 +66,7 @@ class Watch:
             self.observe()
 
     def let_go(self) -> None:
-        """Waits until nothing is held of files whose probes were taken out."""
+        """Waits until nothing is held of files whose probes were detached."""
         while self.monitor.files.attachments.is_leaving:
             time.sleep(0.02)
             self.monitor.poll()

@@ -34,7 +34,7 @@ MAX_ADDRESS = 1 << 63
 #: The loss of sites that cannot be: a process can call itself whatever it likes.
 OUTSIDE = "sites_outside"
 #: The loss of what could not be made of a process that contradicts itself.
-UNTOLD = "observations_failed"
+UNREPORTED = "observations_failed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class Aggregation:
         self._heaps: Mapping[Image, CycleHeap] = {}
         self._outside: set[Image] = set()
         self._lost = 0
-        self._untold = 0
+        self._unreported = 0
 
     def add_event(self, event: Event) -> None:
         """Keeps a pause or a GC cycle for the next observation."""
@@ -101,17 +101,17 @@ class Aggregation:
             pauses=pauses,
             gc_cycles=cycles,
             gc_totals=tuple(_gc_total(process, counters) for process in watched),
-            losses={**losses, OUTSIDE: self._lost, UNTOLD: self._untold},
+            losses={**losses, OUTSIDE: self._lost, UNREPORTED: self._unreported},
         )
 
     def _told_of(self, process: GoProcess, counters: Counters) -> list[SiteCount]:
-        """The rows of a process; none when they cannot be made, so that all others are told of."""
+        """The rows of a process; none when they cannot be made, so that all others are reported."""
         try:
             return self._site_counts(process, counters)
         except Exception as error:  # a fault of ours in what one process says must not cost the others
-            if not self._untold:
-                log.exception("a process could not be told of", pid=process.key.pid, reason=str(error))
-            self._untold += 1
+            if not self._unreported:
+                log.exception("a process could not be reported", pid=process.key.pid, reason=str(error))
+            self._unreported += 1
             return []
 
     def _site_counts(self, process: GoProcess, counters: Counters) -> list[SiteCount]:
@@ -166,7 +166,7 @@ class Aggregation:
             rows.append(SiteCount(process.key, site, *reported, process.baseline.mismatch(site.pc)))
         if correction.unattributed:
             nowhere = Site(binary.build_id, UNATTRIBUTED, "", "", 0)
-            rows.append(SiteCount(process.key, nowhere, carry.unattributed, carry.unattributed))
+            rows.append(SiteCount(process.key, nowhere, correction.unattributed, correction.unattributed))
         return self._with_outside_summed(rows) if image in self._outside else rows
 
     @staticmethod

@@ -17,7 +17,7 @@ from gosonde_agent.accounting.baseline import (
 from gosonde_agent.sources.memory.totals import GoroutineTotals
 
 CREATED, EXITED = "created_total_mismatch", "exited_total_mismatch"
-#: Goroutines that a P takes from the runtime's lists, gives back, or takes ids for, at a time: what a reading of
+#: Goroutines that a P takes from the runtime's lists, returns, or takes ids for, at a time: what a reading of
 #: several Ps may miss or count twice while goroutines come and go.
 BATCH = 64
 

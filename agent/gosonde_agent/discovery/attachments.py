@@ -58,7 +58,7 @@ class Attachments:
         return self._by_file.get((identity, pid)) or self._refusals.get(identity)
 
     def counts(self, identity: FileIdentity) -> bool:
-        """Whether every process of a file is counted, wanted or not."""
+        """Whether every process of a file is counted, selected or not."""
         leaving = any(a.pid is None and a.binary.identity == identity for a in self._leaving)
         return leaving or (identity, None) in self._by_file
 

@@ -5,7 +5,7 @@ import pwd
 import re
 from pathlib import Path
 
-#: Where the kernel tells of processes.
+#: Where the kernel reports processes.
 PROC = Path("/proc")
 #: What a process says of itself, in its environment when it was started: NAME=VALUE, apart by commas.
 LABELS_VARIABLE = b"GOSONDE_LABELS="

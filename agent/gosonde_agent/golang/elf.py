@@ -237,7 +237,7 @@ class ElfImage:
         """Addresses of the aligned occurrences of a pattern in the loaded (writable) segments, at most `limit`.
 
         Raises:
-            MalformedBinaryError: There is more to look at than any program has.
+            MalformedBinaryError: It has more to read than any program has.
         """
         matches = self._matches(pattern, only_writable=only_writable)
         aligned = (address for address in itertools.islice(matches, MAX_MATCHES) if address % alignment == 0)

@@ -25,9 +25,9 @@ MEMORY_LOSSES: Mapping[str, str] = {
 AGENT_LOSSES: Mapping[str, str] = {
     "processes_unseen": "Go processes that ended before it could be learned what they were.",
     "processes_refused": "Go processes that are not probed; `gosonde processes` says why.",
-    "sites_outside": "Go statements at addresses outside the text of their program: told as one, without a name.",
-    "observations_failed": "How often the sites of a process were left out because they could not be told.",
-    "pauses_unmeasured": "Processes whose stops of the world cannot be measured because no probe point is proved.",
+    "sites_outside": "Go statements at addresses outside the text of their program: reported as one, without a name.",
+    "observations_failed": "How often the sites of a process were left out because they could not be reported.",
+    "pauses_unmeasured": "Processes whose stop-the-world pauses cannot be measured because no probe point is proved.",
     **MEMORY_LOSSES,
     "park_windows_put_off": "Windows for counting parks that were not opened: the budget had nothing left for them.",
     "uplink_events_dropped": "Pauses and GC cycles dropped because the spool was full or they were too old.",

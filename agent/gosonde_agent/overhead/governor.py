@@ -144,10 +144,10 @@ class Governor:
 
     def _down(self, state: GovernorState, decision: Decision) -> Decision:
         now = self._clock()
-        if now - state.stepped_up < state.patience:
-            state.patience = min(2 * state.patience, MOST_UP_SECONDS)
-        elif now - state.stepped_up > 4 * state.patience:
-            state.patience = UP_SECONDS
+        if now - state.stepped_up < state.step_up_delay:
+            state.step_up_delay = min(2 * state.step_up_delay, MOST_UP_SECONDS)
+        elif now - state.stepped_up > 4 * state.step_up_delay:
+            state.step_up_delay = UP_SECONDS
         state.calm_since = None
         return decision
 

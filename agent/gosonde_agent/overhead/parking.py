@@ -132,7 +132,7 @@ class ParkSampler:
         return min(max(due_in, 0.0), PERIOD_SECONDS)
 
     def finish(self, parking: Parking) -> None:
-        """Takes in a window that has run."""
+        """Records a window that has run."""
         plan, window = self.plans.get(parking.number), parking.window
         if plan is None:
             return

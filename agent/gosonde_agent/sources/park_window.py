@@ -62,7 +62,7 @@ class ParkWindow:
         open_probe: Puts the probe in; gives the descriptors that hold it, in the order of opening.
         read: All totals now.
         forget: Makes them begin at 0 again.
-        pids: Processes whose CPU time is wanted.
+        pids: Processes whose CPU time is needed.
         sample: What it has shown; None before that, and when it was ended before anything could be counted.
         failure: Why the probe could not be attached.
     """
@@ -93,7 +93,7 @@ class ParkWindow:
             self._gone.set()
 
     def end(self) -> None:
-        """Takes the probe out now, from another thread; `wait` returns when it is out."""
+        """Detaches the probe now, from another thread; `wait` returns when it is out."""
         with self._lock:
             self._ending.set()
             if not self._has_begun:

@@ -33,12 +33,12 @@ class Source(Protocol):
     def park_window(self, number: int, seconds: float, pids: Collection[int]) -> ParkWindow | None:
         """A window in which the parks of a file are counted, to be run before the next is asked for.
 
-        None when the file is attached no longer. `pids` are the processes whose CPU time is wanted.
+        None when the file is attached no longer. `pids` are the processes whose CPU time is needed.
         """
         ...
 
     def end_parks(self, number: int) -> None:
-        """Takes the park probe out of a file now, if it is there or about to come; see `is_closing`."""
+        """Detaches the park probe from a file now, if it is there or about to come; see `is_closing`."""
         ...
 
     def is_closing(self, number: int) -> bool:

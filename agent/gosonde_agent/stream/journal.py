@@ -169,7 +169,7 @@ class Journal:
                 self._drop_oldest(present)
 
     def _join_some(self) -> bool:
-        """Joins the next neighbours of the older half, a few; false when the half is done and begins anew."""
+        """Joins the next neighbours of the older half, a few; false when the half is done and restarts."""
         rows = self.file.rows("SELECT id, run FROM segments ORDER BY id")
         older = [row for row in rows[: max(2, len(rows) // 2)] if row[0] > self._joined_up_to]
         pairs = [(a[0], b[0]) for a, b in zip(older[::2], older[1::2], strict=False) if a[1] == b[1]]

@@ -244,7 +244,7 @@ class Uplink:
 
     async def _back_off(self, lasted_seconds: float) -> None:
         """Turns to the next collector; waits when each had its turn, longer from round to round."""
-        self.failures = 1 if lasted_seconds > self._patience.last_backoff_seconds else self.failures + 1
+        self.failures = 1 if lasted_seconds > self._timeouts.last_backoff_seconds else self.failures + 1
         self._turn += 1
         rounds, rest = divmod(self.failures, len(self._collectors))
         if rest:

@@ -6,10 +6,10 @@ from dataclasses import replace
 from gosonde_common.values.observation import Observation, Process
 
 from gosonde_agent.model.budget import Budget
-from gosonde_agent.overhead.precheck import Glance
 from gosonde_agent.overhead.governor import Governor
 from gosonde_agent.overhead.metering import Meter
 from gosonde_agent.overhead.parking import Parking, ParkSampler
+from gosonde_agent.overhead.precheck import BudgetPrecheck
 from gosonde_agent.sources.counters import Hits, Image
 from gosonde_agent.sources.protocol import Source
 from gosonde_agent.watch.stepping import Stepper
@@ -20,8 +20,8 @@ class Costs:
 
     Attributes:
         governor: Decides on levels.
-        glance: Tells when there is nothing to decide.
-        parks: Counts parks in windows; None where that is not wanted.
+        precheck: Decides when there is nothing to decide.
+        parks: Counts parks in windows; None where that is not enabled.
     """
 
     def __init__(
@@ -30,33 +30,33 @@ class Costs:
         meter: Meter,
         governor: Governor,
         stepper: Stepper,
-        glance: Glance,
+        precheck: BudgetPrecheck,
         *,
         parks: ParkSampler | None = None,
     ) -> None:
         self.governor = governor
-        self.glance = glance
+        self.precheck = precheck
         self.parks = parks
         self._source = source
         self._meter = meter
         self._stepper = stepper
 
     def measure(self, hits: Mapping[Image, Hits]) -> None:
-        """Takes in how often the probes were hit."""
+        """Records how often the probes were hit."""
         self._meter.measure(self.parks.with_parks(hits) if self.parks else hits)
 
     def govern(self) -> None:
         """Changes the level of whatever costs more than its budget, or much less; measures that where it can matter."""
-        if not self.glance.suffices(self._source.hit_slots()):
+        if not self.precheck.suffices(self._source.hit_slots()):
             self.measure(self._source.hits())
-            self._stepper.govern(self.glance.steady)
+            self._stepper.govern(self.precheck.steady)
 
     def set_budget(self, budget: Budget) -> None:
         """Holds to another budget from now on."""
         self.governor.budget = budget
 
     def switch(self, pid: int | None, numbers: Iterable[int], *, on: bool) -> list[Process]:
-        """Takes all probes out of the file that a process runs, or (None) of all files, or puts them in again.
+        """Detaches all probes from the file that a process runs, or (None) of all files, or attaches them again.
 
         Raises:
             NotFoundError: No such process is watched.
@@ -72,7 +72,7 @@ class Costs:
         return self.parks.due_in() if self.parks else float("inf")
 
     def take_parking(self, parking: Parking) -> None:
-        """Takes in a window that has run."""
+        """Records a window that has run."""
         if self.parks:
             self.parks.finish(parking)
 

@@ -88,9 +88,9 @@ class ProbedFiles:
         return attachment.pid is not None or self.selection.by_file(attachment.binary.path)
 
     def keep_used(self, running: Collection[int]) -> None:
-        """Takes the probes out of files that no process runs any more and none is likely to run again."""
+        """Detaches the probes from files that no process runs any more and none is likely to run again."""
         self.attachments.keep_used(running, self.selection.by_file)
 
-    def dismiss(self, running: Collection[int]) -> None:
-        """Takes the probes out of files that the selection leaves no process of."""
-        self.attachments.dismiss(running, self.selection.by_file)
+    def detach_deselected(self, running: Collection[int]) -> None:
+        """Detaches the probes from files that the selection leaves no process of."""
+        self.attachments.detach_deselected(running, self.selection.by_file)

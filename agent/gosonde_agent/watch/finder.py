@@ -44,13 +44,13 @@ class Finder:
             with procfs.executable(pid) as (fd, path):
                 identity = golang.FileIdentity.of(fd)
                 found = self._files.find(identity, pid, path)
-                is_selected = self._files.selection.means(pid, path)
+                is_selected = self._files.selection.selects(pid, path)
             start = procfs.start_of(pid)
         except GosondeError:
             return  # it has ended, or may not be read; if it was counted, `learn` says so
         if not is_selected and self._files.attachments.counts(identity):
-            self._roster.dismissed.add(pid, epoch, start.ticks)
-        if not is_selected or isinstance(found, NotGoError) or self._roster.dismissed.is_past(pid, epoch):
+            self._roster.deselected.add(pid, epoch, start.ticks)
+        if not is_selected or isinstance(found, NotGoError) or self._roster.deselected.is_past(pid, epoch):
             return
         if isinstance(found, Attachment):
             self._roster.register(pid, epoch, start, found, path)

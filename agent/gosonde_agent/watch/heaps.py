@@ -20,7 +20,7 @@ class HeapReading:
 
     Attributes:
         current: Which is read now.
-        is_given_up: What has not begun to be read is not wanted any more.
+        is_given_up: What has not begun to be read is not needed any more.
     """
 
     readers: Mapping[Image, HeapReader]

@@ -1,4 +1,4 @@
-"""Takes in what the kernel reports, and has new files read and probed."""
+"""Handles what the kernel reports, and has new files read and probed."""
 
 import asyncio
 
@@ -15,7 +15,7 @@ class Loading:
         self._unknown = asyncio.Event()
 
     def on_event(self) -> None:
-        """Takes in what the kernel reports; new files wait for `run`."""
+        """Handles what the kernel reports; new files wait for `run`."""
         self._monitor.poll()
         self.note_unknown()
         self._running.wake_unless(quiet=self._monitor.is_quiet)

@@ -56,7 +56,7 @@ class Memory:
         self._running.wake_unless(quiet=self._monitor.is_quiet)
 
     async def _unless_held_up(self, reading: Coroutine[None, None, None], seconds: float) -> None:
-        """Waits for a reading, but no longer than that: it goes on, and is taken in when it ends."""
+        """Waits for a reading, but no longer than that: it goes on, and is processed when it ends."""
         task = asyncio.create_task(reading)
         self._readings.add(task)
         task.add_done_callback(self._readings.discard)

@@ -12,10 +12,10 @@ from gosonde_agent.accounting.aggregation import Aggregation
 from gosonde_agent.accounting.processes import Processes
 from gosonde_agent.discovery.selection import Selection
 from gosonde_agent.model.budget import Budget
-from gosonde_agent.overhead.precheck import Glance
 from gosonde_agent.overhead.governor import Governor
 from gosonde_agent.overhead.metering import Meter
 from gosonde_agent.overhead.parking import ParkSampler
+from gosonde_agent.overhead.precheck import BudgetPrecheck
 from gosonde_agent.sources.counters import Counters
 from gosonde_agent.sources.events import EVENT_EXEC, EVENT_EXIT, EVENT_HIT
 from gosonde_agent.sources.hit_costs import HitCosts
@@ -66,18 +66,20 @@ class Monitor:
         self._roster = Roster(source, self.processes, stepper, self._quiet)
         self.finder = Finder(source, self.processes, self.files, self._roster)
         self.readings = Readings(self.processes, reconciler, self._aggregation, self._quiet)
-        self.costs = Costs(source, meter, governor, stepper, Glance(self.processes, meter, governor), parks=sampler)
+        self.costs = Costs(
+            source, meter, governor, stepper, BudgetPrecheck(self.processes, meter, governor), parks=sampler
+        )
 
     # --- finding and keeping processes -------------------------------------------------------------------------------
 
     def scan(self) -> None:
-        """Takes in what happened, and looks at every process that runs now and is not known yet."""
+        """Handles what happened, and finds every process that runs now and is not known yet."""
         self.poll()
         self.finder.scan()
 
     def poll(self) -> None:
-        """Takes in what happened: files that somebody waits for, execs, exits, pauses, GC cycles."""
-        self.files.attachments.release_wanted()
+        """Handles what happened: files that somebody waits for, execs, exits, pauses, GC cycles."""
+        self.files.attachments.release_requested()
         for event in self.source.events():
             if event.kind == EVENT_EXEC:
                 self._roster.on_exec(event)
@@ -93,15 +95,15 @@ class Monitor:
         """Selects other processes from now on.
 
         What is watched and not selected any more is reported one last time, by the next observation. Its probes are
-        taken out, unless another process that is selected runs the same file.
+        detached, unless another process that is selected runs the same file.
         """
         self.files.selection = selection
         self.finder.forget_unknown()  # `scan` finds them again
         for (pid, epoch), process in self.processes.items():
-            if not process.has_ended and not selection.means(pid, process.description.exe):
-                self._roster.dismiss(pid, epoch, process)
+            if not process.has_ended and not selection.selects(pid, process.description.exe):
+                self._roster.detach_deselected(pid, epoch, process)
         running = {process.image.binary for process in self.processes if process.image and not process.has_ended}
-        self.files.dismiss(running)
+        self.files.detach_deselected(running)
         self.scan()
 
     def watches(self, key: ProcessKey) -> bool:
@@ -112,7 +114,7 @@ class Monitor:
 
     @property
     def is_closing(self) -> bool:
-        """Whether probes that were taken out can still be hit."""
+        """Whether probes that were detached can still be hit."""
         return self.files.attachments.is_closing
 
     def switch(self, pid: int | None, *, on: bool) -> list[Process]:
@@ -140,10 +142,10 @@ class Monitor:
     def observe(self) -> Observation:
         """Everything that is known now. A process that has ended appears one last time, with its final totals."""
         if self._roster.end_those_gone():
-            self.poll()  # its last stops of the world: when its totals are reported, nobody asks for them any more
+            self.poll()  # its last stop-the-world pauses: when its totals are reported, nobody asks for them any more
         self._quiet.look()
         counters = self.source.counters()
-        self._learn(counters)
+        self._register_unseen(counters)
         self.costs.measure(counters.hits)
         self._note_precision()
         losses = {**counters.losses, **self._roster.losses, **self.readings.losses}
@@ -151,15 +153,15 @@ class Monitor:
         self._forget_ended(counters)
         return observation
 
-    def _learn(self, counters: Counters) -> None:
+    def _register_unseen(self, counters: Counters) -> None:
         for image in counters.sites:
             key = image.tgid, image.epoch
-            if key not in self._roster.dismissed and self.processes.get(*key) is None:
+            if key not in self._roster.deselected and self.processes.get(*key) is None:
                 self.finder.learn(image)
 
     def _note_precision(self) -> None:
         for process in self.processes:
-            if process.carry is not None and process.description.precise is not process.precise:
+            if process.correction is not None and process.description.precise is not process.precise:
                 process.description = replace(process.description, precise=process.precise)
 
     def _forget_ended(self, counters: Counters) -> None:
@@ -168,10 +170,10 @@ class Monitor:
             self.costs.forget(image)
         self.files.keep_used({process.image.binary for process in self.processes if process.image is not None})
         numbers = self.files.attachments.numbers()
-        self._roster.dismissed.forget_unused(counters, numbers)
+        self._roster.deselected.forget_unused(counters, numbers)
         self.costs.forget_files(numbers)
 
     def close(self) -> None:
-        """Takes all probes out."""
+        """Detaches all probes."""
         self.files.attachments.close()
         self.source.close()

@@ -18,8 +18,8 @@ log = structlog.get_logger(__name__)
 
 #: How often it is reported that nothing happens.
 HEARTBEAT_SECONDS = 10.0
-#: Between two times that memory is given back because there is too much of it.
-GIVE_BACK_SECONDS = 60.0
+#: Between two times that memory is released because there is too much of it.
+RELEASE_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Observing:
         self._memory = memory
         self._outlet = outlet
         self._effort = Smoothed()
-        self._give_back_at = 0.0
+        self._release_at = 0.0
 
     async def run(self) -> None:
         """One observation each interval until the run stops, and a last one then.
@@ -82,9 +82,9 @@ class Observing:
         self._outlet.report(replace(observation, losses={**observation.losses, **self._outlet.losses()}))
 
     def _keep_memory(self) -> None:
-        """Gives back what is not needed when the agent has more than it may."""
-        if time.monotonic() >= self._give_back_at and self._running.config.own_budget.is_over_memory():
-            self._give_back_at = time.monotonic() + GIVE_BACK_SECONDS
+        """Releases what is not needed when the agent has more than it may."""
+        if time.monotonic() >= self._release_at and self._running.config.own_budget.is_over_memory():
+            self._release_at = time.monotonic() + RELEASE_SECONDS
             self._monitor.readings.forget_binaries()
-            own_budget.give_memory_back()
-            log.warning("the agent had more memory than it may, and gave some back", resident_bytes=resident_bytes())
+            own_budget.release_memory()
+            log.warning("the agent exceeded its memory limit and released memory", resident_bytes=resident_bytes())

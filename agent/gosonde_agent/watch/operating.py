@@ -28,7 +28,7 @@ class Operating:
         self._observing = observing
 
     async def switch(self, pid: int | None, *, on: bool) -> set[ProcessKey]:
-        """Takes probes out or puts them in again, and returns when that is done and observed.
+        """Detaches probes or attaches them again, and returns when that is done and observed.
 
         Returns:
             The processes that this was done to.
@@ -44,7 +44,7 @@ class Operating:
         return {process.key for process in switched}
 
     def all_off(self) -> None:
-        """Takes all probes out, until they are switched on again."""
+        """Detaches all probes, until they are switched on again."""
         self._running.awake.set()
         self._monitor.switch(None, on=False)
 

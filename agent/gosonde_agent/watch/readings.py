@@ -44,7 +44,7 @@ class Readings:
         self.reconciler.forget_binaries()
 
     def take(self, scan: Scan) -> None:
-        """Takes in a reading that has run."""
+        """Records a reading that has run."""
         process, losses = scan.process, dict(self.reconciler.losses)
         known = process.precise, process.baseline.uncertain
         self.reconciler.finish(scan)
@@ -62,5 +62,5 @@ class Readings:
         return self._heaps.next(self._aggregation.cycling())
 
     def take_heaps(self, reading: HeapReading) -> None:
-        """Takes in what a reading has found by now, for the next observation; what is still to be read is left."""
+        """Records what a reading has found by now, for the next observation; what is still to be read is left."""
         self._aggregation.add_heaps(self._heaps.take(reading))

@@ -101,7 +101,7 @@ class Scan:
     _paused: float = 0.0
 
     def run(self) -> None:
-        """Counts the live goroutines of each site, as often as wanted."""
+        """Counts the live goroutines of each site, as often as planned."""
         began, cpu_began = time.monotonic(), time.thread_time()
         try:
             with opened(self.image.tgid, self.known) as target:
@@ -279,7 +279,7 @@ class Reconciler:
         self.plans = {image: plan for image, plan in self.plans.items() if image in images}
 
     def finish(self, scan: Scan) -> None:
-        """Takes in a visit that has run."""
+        """Records a visit that has run."""
         plan = self.plans.get(scan.image)
         if plan is None or self._source.epoch(scan.image.tgid) != scan.image.epoch:
             return

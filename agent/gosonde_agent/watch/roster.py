@@ -13,7 +13,7 @@ from gosonde_agent.accounting.baseline import Baseline
 from gosonde_agent.accounting.processes import GoProcess, Processes
 from gosonde_agent.accounting.totals_check import TotalsCheck
 from gosonde_agent.discovery.attachments import Attachment
-from gosonde_agent.discovery.deselected import DISMISSED, Dismissed
+from gosonde_agent.discovery.deselected import DESELECTED, Deselected
 from gosonde_agent.host import procfs
 from gosonde_agent.host.kernel import monotonic_to_unix_nano
 from gosonde_agent.model.losses import AGENT_LOSSES
@@ -28,7 +28,7 @@ log = structlog.get_logger(__name__)
 MAX_REMEMBERED_EXECS = 16_384
 #: Whether a process has ended is asked when the kernel has said so, and otherwise at each of so many observations.
 TURNS = 5
-#: Probe points without which stops of the world cannot be measured.
+#: Probe points without which stop-the-world pauses cannot be measured.
 PAUSE_POINTS = frozenset({"started", "stopped"})
 
 
@@ -36,12 +36,12 @@ class Roster:
     """Process images from the moment they are found until everything about them is reported.
 
     Attributes:
-        dismissed: Processes that the selection no longer selects.
+        deselected: Processes that the selection no longer selects.
         losses: What is lost of processes, by name: see gosonde_agent.model.losses.
     """
 
     def __init__(self, source: Source, processes: Processes, stepper: Stepper, quiet: Quiet) -> None:
-        self.dismissed = Dismissed(source)
+        self.deselected = Deselected(source)
         self.losses: dict[str, int] = dict.fromkeys(AGENT_LOSSES, 0)
         self._source = source
         self._processes = processes
@@ -78,9 +78,9 @@ class Roster:
     def register(self, pid: int, epoch: int, start: procfs.ProcessStart, attachment: Attachment, path: str) -> None:
         """Watches a process whose file has probes."""
         exec_at, since = self._execs.get((pid, epoch)), attachment.attached_ns
-        if (pid, epoch) in self.dismissed:
+        if (pid, epoch) in self.deselected:
             try:
-                epoch, since = self._source.begin_anew(pid), time.monotonic_ns()
+                epoch, since = self._source.restart_counting(pid), time.monotonic_ns()
             except GosondeError as error:
                 log.warning("not watched again", pid=pid, reason=str(error))
                 return
@@ -119,7 +119,7 @@ class Roster:
 
     def _keep(self, pid: int, epoch: int, process: GoProcess) -> None:
         self._processes.add(pid, epoch, process)
-        self._source.report_end(pid, wanted=True)
+        self._source.report_end(pid, enabled=True)
         self._quiet.happened()
 
     def _key(self, pid: int, epoch: int, start_ticks: int) -> ProcessKey:
@@ -133,15 +133,15 @@ class Roster:
         process = self._processes.get(key.pid, epoch)
         return process is not None and process.key == key and not procfs.has_ended(key.pid, key.start_ticks)
 
-    def dismiss(self, pid: int, epoch: int, process: GoProcess) -> None:
+    def detach_deselected(self, pid: int, epoch: int, process: GoProcess) -> None:
         """Watches a process no longer: it is reported once more, as one that ended."""
         if procfs.has_ended(pid, process.key.start_ticks):
             return
         self._end(process, time.monotonic_ns())
-        process.description = replace(process.description, refusal=DISMISSED)
+        process.description = replace(process.description, refusal=DESELECTED)
         process.generation += 1
         if process.image is not None:
-            self.dismissed.add(pid, epoch, process.key.start_ticks)
+            self.deselected.add(pid, epoch, process.key.start_ticks)
         log.info("no longer watched", pid=pid, exe=process.description.exe)
 
     def end_those_gone(self) -> bool:
@@ -171,7 +171,7 @@ class Roster:
         for (pid, epoch), process in self._processes.items():
             if not process.has_ended:
                 continue
-            if (pid, epoch) not in self.dismissed:
+            if (pid, epoch) not in self.deselected:
                 for image in images.get((pid, epoch), ()):
                     self._source.forget(image, counters.pcs(image))
             if process.image is not None:
@@ -182,7 +182,7 @@ class Roster:
     def _forget(self, pid: int, epoch: int) -> None:
         self._processes.remove(pid, epoch)
         if not self._processes.of_pid(pid):
-            self._source.report_end(pid, wanted=False)
+            self._source.report_end(pid, enabled=False)
 
     def _forget_exits(self) -> None:
         for pid, epoch in list(self._exits):

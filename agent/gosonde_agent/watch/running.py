@@ -16,7 +16,7 @@ class Running:
     Attributes:
         config: The configuration in force; replaced when it is reloaded.
         stopping: Set when the run is to end.
-        awake: Cleared while nothing happens, so that nothing is checked in vain.
+        awake: Cleared while nothing happens, so that nothing is checked needlessly.
     """
 
     def __init__(self, config: AgentConfig) -> None:

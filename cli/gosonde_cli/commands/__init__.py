@@ -26,7 +26,7 @@ MODULES: tuple[str, ...] = (
 
 
 def register(app: typer.Typer, wanted: str) -> None:
-    """Adds the command that is wanted, and every one when that is none of them.
+    """Adds the command that is named, and every one when that is none of them.
 
     The others stay unimported: gRPC, which most of them need, is not to be in memory while the probes are compiled. A
     module imports what is optional inside its command, not at its top.

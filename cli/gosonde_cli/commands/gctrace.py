@@ -61,7 +61,7 @@ def push(
             cycles, others = cycles + pushed.cycles, others + pushed.others
     if not cycles:
         raise InvalidInputError(
-            f"{file} tells of no garbage collection: none of its {others:,} lines is one of gctrace's; run the program "
+            f"{file} reports no garbage collection: none of its {others:,} lines is one of gctrace's; run the program "
             f"with GODEBUG=gctrace=1 and give what it writes to standard error"
         )
 

@@ -22,14 +22,14 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document; doc
 
 def register(app: typer.Typer) -> None:
     """Adds the commands."""
-    group = typer.Typer(no_args_is_help=True, help="Take probes out of programs, and put them in again.")
+    group = typer.Typer(no_args_is_help=True, help="Detach probes from programs, and attach them again.")
     group.command()(off)
     group.command()(on)
     app.add_typer(group, name="probes")
 
 
 def off(*, pid: Pid = None, agent: Agent = AGENT_ADDRESS, json: Json = False) -> None:
-    """Take all probes out, now: of one process's executable, or of everything, also of what starts later."""
+    """Detach all probes, now: from one process's executable, or from everything, also from what starts later."""
     _switch(pid, agent, on=False, json=json)
 
 

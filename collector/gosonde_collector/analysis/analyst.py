@@ -84,7 +84,7 @@ class Analyst:
         self.freshness.renew()
 
     def beginning(self, wanted: Callable[[tuple[str, ProcessKey]], bool]) -> list[tuple[str, ProcessKey]]:
-        """Of the processes that are wanted, those some site of which seemed to begin to grow at the last run."""
+        """Of the processes asked for, those some site of which seemed to begin to grow at the last run."""
         return self._survey.beginning(wanted)
 
     def open(self) -> list[tuple[str, ProcessKey]]:

@@ -122,7 +122,7 @@ def _creation(profile: GoroutineProfile, site: Site, groups: list[GoroutineGroup
 
 
 def _cause(profile: GoroutineProfile, site: Site, groups: list[GoroutineGroup]) -> Cause:
-    """As findings tell it; the main goroutine is judged as if a statement had made it."""
+    """As findings have it; the main goroutine is judged as if a statement had made it."""
     if profile.format in WITH_STATEMENT and not site.line:
         by = Frame(site.function, site.file, site.line)
         groups = [replace(group, created_by=by) for group in groups]

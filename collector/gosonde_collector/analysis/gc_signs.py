@@ -52,12 +52,12 @@ def gc_signs(
 
 
 def pauses(cycles: Sequence[GcCycle]) -> Witness:
-    """How long the world stood still in each phase: numbers to look at, for or against nothing."""
+    """How long the world stood still in each phase: numbers to read, for or against nothing."""
     stops: dict[str, list[int]] = {}
     for pause in (pause for cycle in cycles for pause in cycle.pauses):
         stops.setdefault(pause.reason, []).append(pause.duration_ns)
     if not stops:
-        return Witness("pauses", SILENT, "no stop of the world is known")
+        return Witness("pauses", SILENT, "no stop-the-world pause is known")
     return Witness("pauses", SILENT, "; ".join(f"{phase} {_quantiles(ns)}" for phase, ns in sorted(stops.items())))
 
 
@@ -147,5 +147,5 @@ def _ranks(values: NDArray[np.int64]) -> NDArray[np.float64]:
     """Ranks from 0, those of equal values averaged."""
     _, where, counts = np.unique(values, return_inverse=True, return_counts=True)
     last = np.cumsum(counts)
-    means: NDArray[np.float64] = (last - (counts + 1) / 2)[where]
-    return means
+    selects: NDArray[np.float64] = (last - (counts + 1) / 2)[where]
+    return selects

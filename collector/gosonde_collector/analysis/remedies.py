@@ -8,7 +8,7 @@ from gosonde_collector.model.values import Site
 #: `{start}` stands for the function that the goroutines run, `{place}` for the `go` statement.
 REMEDIES: Final = {
     causes.HTTP_BODY: (
-        "A response's body is neither read to its end nor closed, so that its connection is never given back: "
+        "A response's body is neither read to its end nor closed, so that its connection is never returned: "
         "`defer response.Body.Close()` after every request that brings no error, on every path.{callers}"
     ),
     causes.HTTP_IDLE: (

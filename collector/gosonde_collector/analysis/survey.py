@@ -55,7 +55,7 @@ class Survey:
         return self._full(found)
 
     def beginning(self, wanted: Callable[[tuple[str, ProcessKey]], bool]) -> list[tuple[str, ProcessKey]]:
-        """Of the processes that are wanted, those some site of which seems to begin to grow, or may grow."""
+        """Of the processes asked for, those some site of which seems to begin to grow, or may grow."""
         found = []
         for number, of in self._running.items():
             place, history = (of.host, of.process.key), self._histories.get(number)

@@ -10,7 +10,7 @@ from typing import Final
 
 from gosonde_collector.evidence.prefixes import without_prefixes
 
-#: How much of a file tells what it is.
+#: How much of a file shows what it is.
 PROBE_BYTES: Final = 4_096
 #: Escape sequences of terminals: colours, and titles that end in a bell or a string terminator.
 ANSI: Final = re.compile(rb"\x1b(?:\[[0-9;?]{0,40}[ -/]{0,4}[@-~]|\][^\x07\x1b]{0,200}(?:\x07|\x1b\\))")

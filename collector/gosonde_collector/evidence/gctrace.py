@@ -82,7 +82,7 @@ def parse_gctrace(data: bytes) -> GcTrace:
     """Parses whole lines of one process's standard error, whatever a logger put around them.
 
     Raises:
-        ProfileError: It is too large, or its cycles go backwards: two processes wrote it, or one that started anew.
+        ProfileError: It is too large, or its cycles go backwards: two processes wrote it, or one that restarted.
     """
     if len(data) > MAX_BYTES:
         raise ProfileError(f"the gctrace log is larger than {MAX_BYTES} bytes; send it in pieces", Refusal.TOO_LARGE)

@@ -16,7 +16,7 @@ Profile = GoroutineProfile | ContextProfile
 
 
 def parse_profile(data: bytes, *, partial: bool = False) -> Profile:
-    """Parses an inflated file; its content tells its kind and format.
+    """Parses an inflated file; its content determines its kind and format.
 
     Args:
         data: The file.
@@ -41,8 +41,8 @@ def parse_profile(data: bytes, *, partial: bool = False) -> Profile:
 
 def _parse_text(text: bytes, anchor: bytes, found: tuple[str, ...], size: int, *, partial: bool) -> GoroutineProfile:
     profile = parse_debug1(text) if b" profile: total" in anchor else parse_debug2(text, partial=partial, size=size)
-    told = profile.reading
-    return replace(profile, reading=Reading((*found, *told.recognized), told.passed_over, told.partial))
+    reported = profile.reading
+    return replace(profile, reading=Reading((*found, *reported.recognized), reported.passed_over, reported.partial))
 
 
 def _may_be_proto(data: bytes) -> bool:

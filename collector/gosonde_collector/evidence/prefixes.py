@@ -12,7 +12,7 @@ from typing import Final
 ANCHOR: Final = re.compile(
     rb"goroutine \d{1,18} [^\[\n]{0,80}\[[^\]\n]{1,200}\]|(?:goroutine|goroutineleak) profile: total \d"
 )
-#: Headers that are looked at, and the longest prefix.
+#: Headers that are examined, and the longest prefix.
 MAX_ANCHORS: Final = 1_000
 MAX_PREFIX: Final = 300
 #: A form that stands before fewer of the headers than one in this many is no prefix of the whole.

@@ -1,4 +1,4 @@
-"""`gosonde gc PID` and the agent's query service tell of collections what the runtime tells of them."""
+"""`gosonde gc PID` and the agent's query service say of collections what the runtime says of them."""
 
 import asyncio
 import json

@@ -205,7 +205,7 @@ def test_after_an_agent_was_killed_in_the_middle_of_work_the_store_has_exactly_w
 
 
 def runs_of(address: str, pid: int) -> int:
-    """How many runs of the agent told the collector of the process."""
+    """How many runs of the agent reported the process to the collector."""
     with grpc.insecure_channel(address) as channel:
         which = collector_pb2.ProcessFilter(pid=pid, all_runs=True)
         return len(CollectorServiceStub(channel).ListProcesses(collector_pb2.ListProcessesRequest(filter=which)).rows)

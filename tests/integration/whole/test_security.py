@@ -29,7 +29,7 @@ from tests.collector_process import AgentStream, CollectorProcess, metric, obser
 from tests.flaky_proxy import flaky_proxy
 from tests.fuzz.run_grpc import peak_memory
 from tests.integration.whole.test_faults import HARM_SECONDS
-from tests.simulated import PATIENCE, Agent, Query, Target, assert_exact, running, settled
+from tests.simulated import TIMEOUTS, Agent, Query, Target, assert_exact, running, settled
 
 TOKENS = {"read": "a-token-for-reading", "admin": "a-token-for-everything"}
 Code = grpc.StatusCode

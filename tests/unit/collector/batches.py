@@ -1,4 +1,4 @@
-"""Batches as agents send them, for one process unless told otherwise."""
+"""Batches as agents send them, for one process unless stated otherwise."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -28,7 +28,7 @@ class _Attached:
     Attributes:
         programs: By probe, in the order in which they are attached.
         open: The perf event and the link of each probe that is there.
-        closing: Probes that are being taken out.
+        closing: Probes that are being detached.
         window: The newest one in which parks are counted, whether it is over or not.
     """
 
@@ -41,7 +41,7 @@ class _Attached:
     window: ParkWindow | None = None
 
     def wait(self) -> None:
-        """Returns when nothing that was taken out can be hit any more."""
+        """Returns when nothing that was detached can be hit any more."""
         while self.closing:
             self.closing.pop().result()
 
@@ -93,12 +93,12 @@ class Placing:
         return programs
 
     def set_probes(self, number: int, probes: Collection[str]) -> None:
-        """Takes out the probes that are not wanted, and puts in those that are missing.
+        """Detaches the probes that are not enabled, and attaches those that are missing.
 
-        What is taken out is closed by another thread, because the kernel takes 100 ms for each: see `is_closing`.
+        What is detached is closed by another thread, because the kernel takes 100 ms for each: see `is_closing`.
 
         Raises:
-            GosondeError: As `attach`; the probes are as before, less those that are not wanted.
+            GosondeError: As `attach`; the probes are as before, less those that are not enabled.
         """
         attached = self._attached[number]
         for probe in [probe for probe in reversed(attached.programs) if probe in attached.open and probe not in probes]:
@@ -140,12 +140,12 @@ class Placing:
         return attached.window
 
     def end_parks(self, number: int) -> None:
-        """Takes the park probe out of a file now, if it is there or about to come."""
+        """Detaches the park probe from a file now, if it is there or about to come."""
         if (attached := self._attached.get(number)) and attached.window:
             attached.window.end()
 
     def is_closing(self, number: int) -> bool:
-        """Whether a probe that was taken out can still be hit."""
+        """Whether a probe that was detached can still be hit."""
         attached = self._attached.get(number)
         if attached is None:
             return False
@@ -161,7 +161,7 @@ class Placing:
         return "on_stop_untold"
 
     def detach(self, number: int) -> None:
-        """Takes the probes out, the creation probe last of the pair; when this returns, no process can hit them."""
+        """Detaches the probes, the creation probe last of the pair; when this returns, no process can hit them."""
         self.end_parks(number)
         if attached := self._attached.pop(number, None):
             for descriptors in reversed(attached.open.values()):

@@ -22,7 +22,7 @@ BLOCK = 4_096
 
 IDLE, RUNNABLE, RUNNING, SYSCALL, WAITING, DEAD = 0, 1, 2, 3, 4, 6
 COPYSTACK, PREEMPTED, LEAKED, DEAD_EXTRA = 8, 9, 10, 11
-#: Set while the garbage collector looks at the stack.
+#: Set while the garbage collector scans the stack.
 SCAN = 0x1000
 #: They have a stack that lies still.
 PARKED = (RUNNABLE, SYSCALL, WAITING, PREEMPTED, LEAKED)

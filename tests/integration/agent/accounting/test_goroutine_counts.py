@@ -133,7 +133,7 @@ def test_a_process_that_ends_leaves_its_final_totals(go_program: Start) -> None:
         assert watch.counts(program.pid, "main.spawn") == (1_000, 1_000)
         watch.processes.clear()
         watch.observe()
-        assert not watch.processes, "an ended process is told of once"
+        assert not watch.processes, "an ended process is reported once"
 
 
 def test_two_processes_of_one_file_are_counted_apart() -> None:

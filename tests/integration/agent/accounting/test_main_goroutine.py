@@ -1,4 +1,4 @@
-"""The goroutine that no `go` statement made is told as the main goroutine, whether it is counted or read."""
+"""The goroutine that no `go` statement made is reported as the main goroutine, whether it is counted or read."""
 
 import json
 import subprocess

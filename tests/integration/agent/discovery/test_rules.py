@@ -32,7 +32,7 @@ def denying(program: GoProgram, *rules: str) -> Selection:
 
 
 def reported(watch: Watch, pid: int) -> bool:
-    """Whether the newest observation tells of a process."""
+    """Whether the newest observation reports a process."""
     observation = watch.monitor.observe()
     keys = [process.key for process in observation.processes]
     keys += [row.process for row in observation.site_counts] + [row.process for row in observation.gc_totals]
@@ -70,7 +70,7 @@ def test_probes_leave_a_file_of_which_no_process_is_meant_any_more(go_program: S
         program.ask("run 100")
         later = go_program("churn")
         later.ask("run 100")
-        assert (hits(watch), told(watch, program.pid), told(watch, later.pid)) == (before, False, False)
+        assert (hits(watch), reported(watch, program.pid), reported(watch, later.pid)) == (before, False, False)
         assert watch.monitor.files.attachments.numbers() == set()
         assert watch.nothing_lost()
 

@@ -135,7 +135,7 @@ class Server:
             assert b"200 OK" in client.makefile("rb").read()
 
     def cycles(self) -> int:
-        """How many GC cycles it told of."""
+        """How many GC cycles it reported."""
         return len(re.findall(r"^gc \d+ @", self._log.read_text(), re.MULTILINE))
 
     def dump(self) -> str:
@@ -147,7 +147,7 @@ class Server:
 
 @contextlib.contextmanager
 def serving(version: str, folder: Path) -> Iterator[Server]:
-    """Runs a server that tells of its GC cycles. It would end with its input, so that is a pipe."""
+    """Runs a server that prints its GC cycles. It would end with its input, so that is a pipe."""
     (folder / "a.js").write_text("console.log(1)\n")
     port, log = real_binaries.free_port(), folder / "log"
     command = [str(real_binaries.esbuild(version)), "a.js", "--bundle", "--outdir=out"]

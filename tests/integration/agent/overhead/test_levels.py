@@ -1,4 +1,4 @@
-"""Past the budget probes are taken out and put in again, and every total stays what the program itself says."""
+"""Past the budget probes are detached and attached again, and every total stays what the program itself says."""
 
 import json
 import signal
@@ -54,19 +54,19 @@ def monitored(pid: int, costs: HitCosts, selection: Selection | None = None) -> 
 
 
 def seen(monitor: Monitor) -> Observation:
-    """What is known once the kernel's events are taken in."""
+    """What is known once the kernel's events are handled."""
     monitor.poll()
     return monitor.observe()
 
 
 def wait_until_closed(monitor: Monitor) -> None:
-    """Waits until probes that were taken out are gone."""
+    """Waits until probes that were detached are gone."""
     while monitor.is_closing:
         time.sleep(0.01)
 
 
 def read(monitor: Monitor) -> None:
-    """Reads every process anew."""
+    """Reads every process again."""
     wait_until_closed(monitor)
     for process in monitor.processes:
         monitor.readings.reconciler.hurry(process)
@@ -293,7 +293,7 @@ def test_it_steps_up_when_the_higher_level_has_been_affordable_for_a_while(go_pr
         program.ask("run 10000")
         monitor.costs.govern()
         for state in monitor.costs.governor.states.values():
-            state.patience = 0.2
+            state.step_up_delay = 0.2
         end = time.monotonic() + 20
         while level(monitor.observe()) is not Level.FULL:
             assert time.monotonic() < end, "it never steps up"
@@ -344,10 +344,10 @@ def test_a_process_that_a_rule_denies_pays_nothing_for_its_sibling(go_program: S
         monitor.scan()
         while monitor.finder.has_unknown:
             monitor.finder.load_next()
-        meant.ask("run 100")
+        selected.ask("run 100")
         denied.ask("run 100")
         rows = [row for row in monitor.observe().site_counts if row.site.function == "main.spawn"]
-        assert [(row.process.pid, row.created, row.exited) for row in rows] == [(meant.pid, 100, 100)]
-        assert {image.tgid for image in monitor.source.hits()} == {meant.pid}
+        assert [(row.process.pid, row.created, row.exited) for row in rows] == [(selected.pid, 100, 100)]
+        assert {image.tgid for image in monitor.source.hits()} == {selected.pid}
     finally:
         monitor.close()

@@ -128,7 +128,7 @@ def test_the_probe_is_out_between_windows(go_program: Start) -> None:
 
 
 def test_a_saturated_program_may_have_parked_any_number_of_times_more(go_program: Start) -> None:
-    """Without the probe it parks many times as often: no upper bound is told, and the lower one holds."""
+    """Without the probe it parks many times as often: no upper bound is reported, and the lower one holds."""
     program = go_program("parks", "0", env={"GOMAXPROCS": "1"})
     with monitored(program.pid, HITS_TAKE_ALL) as monitor:
         before = program.ask("counts")

@@ -1,4 +1,4 @@
-"""What probes cost a target is hits times what a hit costs on this host, and is told beside the target's CPU time."""
+"""What probes cost a target is hits times what a hit costs on this host, reported beside the target's CPU time."""
 
 import json
 from collections.abc import Callable
@@ -100,6 +100,6 @@ def test_sites_are_read_only_when_the_hits_could_be_too_many(
         monitor.observe()
         monitor.costs.govern()
         program.ask("run 200000")
-        assert monitor.costs.glance.suffices(monitor.source.hit_slots()) is suffices
+        assert monitor.costs.precheck.suffices(monitor.source.hit_slots()) is suffices
     finally:
         monitor.close()

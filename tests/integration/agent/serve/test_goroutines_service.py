@@ -1,4 +1,4 @@
-"""The agent's query service tells of goroutines what reading them directly tells."""
+"""The agent's query service says of goroutines what reading them directly shows."""
 
 import asyncio
 from collections.abc import Callable

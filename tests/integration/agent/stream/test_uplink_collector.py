@@ -63,7 +63,7 @@ def free_address() -> str:
 
 
 def at(step: int, one: Process, two: Process) -> Observation:
-    """Process 2 ends at half time; its last totals are told once. The times are of today: the collector forgets."""
+    """Process 2 ends at half time; its last totals are reported once. The times are of today: the collector forgets."""
     began = NOW + step * 1_000_000
     pauses = tuple(replace(pause(one, 2 * step + half), start_unix_nano=began + half) for half in (0, 1))
     seen = observed(

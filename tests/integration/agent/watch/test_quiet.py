@@ -28,7 +28,7 @@ Start = Callable[..., GoProgram]
 def watched(
     pid: int, selection: Selection | None = None, reconcile_seconds: float = 0.0
 ) -> Iterator[tuple[Monitor, EbpfSource]]:
-    """A monitor of one process, or of what else is meant, and its source."""
+    """A monitor of one process, or of what else is selected, and its source."""
     source = EbpfSource(load_probes())
     monitor = Monitor(source, selection or Selection(pids=frozenset({pid})), reconcile_seconds)
     try:

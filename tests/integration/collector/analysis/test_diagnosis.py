@@ -1,4 +1,4 @@
-"""A running collector says why a site leaks, shows the evidence, tells watchers, and takes gctrace logs in."""
+"""A running collector says why a site leaks, shows the evidence, notifies watchers, and takes gctrace logs in."""
 
 import json
 import subprocess
@@ -195,7 +195,7 @@ def test_a_log_without_a_cycle_ends_the_command_with_1_and_a_reason(collector: C
     ]
     done = subprocess.run(command, input=log, capture_output=True, check=False)
     assert done.returncode == 1
-    assert b"tells of no garbage collection" in done.stderr
+    assert b"reports no garbage collection" in done.stderr
 
 
 def test_a_log_of_an_unknown_process_is_refused(client: FindingsClient) -> None:

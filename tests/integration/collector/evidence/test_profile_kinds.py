@@ -1,4 +1,4 @@
-"""Profiles that real programs write of themselves are told apart by what is in them, stored, and given back."""
+"""Profiles that real programs write of themselves are distinguished by what is in them, stored, and returned."""
 
 from dataclasses import replace
 from pathlib import Path

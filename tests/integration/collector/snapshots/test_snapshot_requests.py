@@ -68,7 +68,7 @@ def host_of(client: CollectorClient, pid: int) -> str:
     """Waits until the process is known, and says on which host."""
     end = time.monotonic() + PATIENCE_S
     while not (rows := client.processes(pid=pid)):
-        assert time.monotonic() < end, "the process was never told of"
+        assert time.monotonic() < end, "the process was never reported"
         time.sleep(0.05)
     return rows[0].host
 
@@ -111,7 +111,7 @@ def test_a_process_that_has_run_exec_is_not_taken_for_what_it_was(
     collector: CollectorProcess, go_program: Start, tmp_path: Path
 ) -> None:
     program = go_program("execer", "1", str(go_programs.build("parked")), "40")
-    # It looks so rarely that it has told nothing of the new program yet.
+    # It scans so rarely that it has reported nothing of the new program yet.
     config = tmp_path / "agent.toml"
     config.write_text("interval_seconds = 3600\n")
     with agent(collector, tmp_path, "--pid", str(program.pid), "--config", str(config)), collector.client() as client:
@@ -150,15 +150,15 @@ def test_the_request_names_the_process_image_and_batches_go_on_between_the_piece
         request = stream.asked()
         assert (request.process.boot_id, request.process.pid, request.process.start_ticks) == ("boot", PID, PID)
         assert request.kind == MEMORY
-        stream.tell(ingest_pb2.SnapshotPiece(id=request.id, chunk=data[:1000]))
+        stream.answer(ingest_pb2.SnapshotPiece(id=request.id, chunk=data[:1000]))
         assert stream.observe(2, observation([(1, 12, 3)])) == 2
-        stream.tell(ingest_pb2.SnapshotPiece(id=request.id, chunk=data[1000:], last=True))
+        stream.answer(ingest_pb2.SnapshotPiece(id=request.id, chunk=data[1000:], last=True))
         assert taken.result().format == "memory"
 
 
 def test_the_agents_reason_is_told(collector: CollectorProcess) -> None:
     with answers(collector, "refuses") as stream, asking(collector, "refuses") as taken:
-        stream.tell(ingest_pb2.SnapshotPiece(id=stream.asked().id, failure="it is too busy"))
+        stream.answer(ingest_pb2.SnapshotPiece(id=stream.asked().id, failure="it is too busy"))
         with pytest.raises(GosondeError, match="the agent cannot take it: it is too busy"):
             taken.result()
 
@@ -169,7 +169,7 @@ def test_the_agents_reason_is_told(collector: CollectorProcess) -> None:
 )
 def test_an_answer_that_is_something_else_is_refused(collector: CollectorProcess, chunk: bytes, words: str) -> None:
     with answers(collector, "wrong") as stream, asking(collector, "wrong") as taken:
-        stream.tell(ingest_pb2.SnapshotPiece(id=stream.asked().id, chunk=chunk, last=True))
+        stream.answer(ingest_pb2.SnapshotPiece(id=stream.asked().id, chunk=chunk, last=True))
         with pytest.raises(GosondeError, match=words):
             taken.result()
         assert stream.observe(2, observation([(1, 12, 3)])) == 2
@@ -177,12 +177,12 @@ def test_an_answer_that_is_something_else_is_refused(collector: CollectorProcess
 
 def test_pieces_that_nobody_asked_for_change_nothing(collector: CollectorProcess) -> None:
     with answers(collector, "eager") as stream, collector.client() as client:
-        stream.tell(ingest_pb2.SnapshotPiece(id=99, chunk=some_profile(), last=True))
+        stream.answer(ingest_pb2.SnapshotPiece(id=99, chunk=some_profile(), last=True))
         assert stream.observe(2, observation([(1, 12, 3)])) == 2
         with asking(collector, "eager") as taken:
             request = stream.asked()
-            stream.tell(ingest_pb2.SnapshotPiece(id=request.id + 1, failure="not this one"))
-            stream.tell(ingest_pb2.SnapshotPiece(id=request.id, failure="this one"))
+            stream.answer(ingest_pb2.SnapshotPiece(id=request.id + 1, failure="not this one"))
+            stream.answer(ingest_pb2.SnapshotPiece(id=request.id, failure="this one"))
             with pytest.raises(GosondeError, match="this one"):
                 taken.result()
         assert [row.pid for row in client.processes("eager")] == [PID]
@@ -195,10 +195,10 @@ def test_an_agent_of_another_host_cannot_answer(collector: CollectorProcess) -> 
         asking(collector, "mine") as taken,
     ):
         request = mine.asked()
-        other.tell(ingest_pb2.SnapshotPiece(id=request.id, failure="from elsewhere"))
+        other.answer(ingest_pb2.SnapshotPiece(id=request.id, failure="from elsewhere"))
         assert other.observe(2, observation([(1, 12, 3)])) == 2
         assert not taken.done()
-        mine.tell(ingest_pb2.SnapshotPiece(id=request.id, failure="from here"))
+        mine.answer(ingest_pb2.SnapshotPiece(id=request.id, failure="from here"))
         with pytest.raises(GosondeError, match="from here"):
             taken.result()
 
@@ -219,10 +219,10 @@ def test_one_agent_is_asked_for_one_snapshot_at_a_time(collector: CollectorProce
     ):
         one = stream.asked()
         assert stream.observe(2, observation([(1, 12, 3)])) == 2  # and no second request before it
-        stream.tell(ingest_pb2.SnapshotPiece(id=one.id, failure="the first"))
+        stream.answer(ingest_pb2.SnapshotPiece(id=one.id, failure="the first"))
         two = stream.asked()
         assert two.id != one.id
-        stream.tell(ingest_pb2.SnapshotPiece(id=two.id, failure="the second"))
+        stream.answer(ingest_pb2.SnapshotPiece(id=two.id, failure="the second"))
         reasons = {str(taken.exception()) for taken in (first, second)}
         assert reasons == {f"the agent cannot take it: the {n}" for n in ("first", "second")}
 
@@ -233,7 +233,7 @@ def test_an_agent_that_does_not_answer_keeps_no_other_waiting(collector: Collect
         waiting = [stack.enter_context(asking(collector, "silent")) for _ in range(2 * MAX_AT_ONCE)]
         silent.asked()
         taken = stack.enter_context(asking(collector, "quick"))
-        quick.tell(ingest_pb2.SnapshotPiece(id=quick.asked().id, failure="at once"))
+        quick.answer(ingest_pb2.SnapshotPiece(id=quick.asked().id, failure="at once"))
         with pytest.raises(GosondeError, match="at once"):
             taken.result()
         assert not any(one.done() for one in waiting)

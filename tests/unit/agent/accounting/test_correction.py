@@ -1,4 +1,4 @@
-"""Totals go on over changes of level: nothing is told that did not happen, and a quiet moment makes all exact."""
+"""Totals go on over changes of level: nothing is reported that did not happen, and a quiet moment makes all exact."""
 
 from dataclasses import dataclass, field, replace
 
@@ -65,7 +65,7 @@ class World:
         self.process.take([reading])
 
     def told_totals(self) -> tuple[int, int, int]:
-        """(created, exited, live) of all that is told."""
+        """(created, exited, live) of all that is reported."""
         reported = self.process.reported(self.totals()).values()
         unattributed = self.process.correction.unattributed if self.process.correction else 0
         created, exited = sum(row.created for row in reported), sum(row.exited for row in reported)

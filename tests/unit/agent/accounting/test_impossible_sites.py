@@ -41,8 +41,8 @@ def test_an_address_that_no_program_has_neither_ends_the_observation_nor_hides_a
     sites = {liar.image: made_up, honest.image: [SiteTotal(TEXT[16], 7, 2)]}
     for _ in range(2):
         observation = aggregation.observe(Counters(sites=cast("Any", sites)), {})
-        told = [(row.process.pid, row.site.function, row.created, row.exited) for row in observation.site_counts]
-        assert sorted(told) == [(1, "", 3 * len(IMPOSSIBLE), len(IMPOSSIBLE)), (2, "main.at_401010", 7, 2)]
+        reported = [(row.process.pid, row.site.function, row.created, row.exited) for row in observation.site_counts]
+        assert sorted(reported) == [(1, "", 3 * len(IMPOSSIBLE), len(IMPOSSIBLE)), (2, "main.at_401010", 7, 2)]
         assert observation.losses["sites_outside"] == len(IMPOSSIBLE)
         encode(observation)
 

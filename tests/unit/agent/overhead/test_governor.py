@@ -1,4 +1,4 @@
-"""Which level is the highest that a process can afford, whatever makes its probes dear."""
+"""Which level is the highest that a process can afford, whatever makes its probes expensive."""
 
 from collections import deque
 from collections.abc import Container
@@ -31,7 +31,7 @@ class Charged(Meter):
 
 
 class Clock:
-    """Stands still until it is told to go on."""
+    """Stands still until it is asked to go on."""
 
     def __init__(self) -> None:
         self.now = 1_000.0
@@ -44,8 +44,8 @@ def decided(level: Level, hits: Hits, cpu_ns: int = SECOND, steady: Container[Im
     """The level that a process steps to when it has so many hits in a second and may pay 3 % for them."""
     key = ProcessKey("", 1, 0, 1)
     process = GoProcess(IMAGE, None, Process(key, "", "", "", 0, 0, counted_from_start=True, level=level))
-    process.carry = Carry((0, 0))
-    process.carry.creations_per_second = 0.0
+    process.correction = Correction((0, 0))
+    process.correction.creations_per_second = 0.0
     clock = Clock()
     governor = Governor(Budget(0.03), Charged(hits, cpu_ns), clock)
     governor.decide(1, level, [process], steady)
@@ -89,8 +89,8 @@ def decided_beside(unknown_for: float) -> Level | None:
         key = ProcessKey("", pid, 0, 1)
         description = Process(key, "", "", "", 0, since, counted_from_start=True, level=Level.MEMORY)
         processes.append(GoProcess(Image(pid, 0, 1), None, description))
-    processes[0].carry = Carry((0, 0))
-    processes[0].carry.creations_per_second = 0.0
+    processes[0].correction = Correction((0, 0))
+    processes[0].correction.creations_per_second = 0.0
     clock = Clock()
     governor = Governor(Budget(0.03), Charged(Hits(), SECOND), clock)
     governor.decide(1, Level.MEMORY, processes, ())

@@ -43,7 +43,7 @@ def test_what_a_process_did_before_its_first_hits_is_no_part_of_their_share() ->
     while time.process_time() < began + 0.2:
         pass
     meter.measure({})
-    assert next(meter.rows()).cpu_ns == 0  # nothing new is told of what has no hits
+    assert next(meter.rows()).cpu_ns == 0  # nothing new is reported of what has no hits
     meter.measure({image: Hits(created=1)})
     account = meter.account(process)
     assert account is not None

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from gosonde_agent.accounting.processes import GoProcess, Processes
 from gosonde_agent.model.budget import Budget
-from gosonde_agent.overhead.precheck import STEADY_LOOKS, Glance
 from gosonde_agent.overhead.governor import Governor, least_allowed_ns
 from gosonde_agent.overhead.metering import (
     WINDOW_SECONDS,
@@ -16,6 +15,7 @@ from gosonde_agent.overhead.metering import (
     Meter,
     Sample,
 )
+from gosonde_agent.overhead.precheck import SUSTAINED_SAMPLES, BudgetPrecheck
 from gosonde_agent.sources.counters import Hits, Image
 from gosonde_agent.sources.hit_costs import HitCosts
 from gosonde_common.values.observation import Process, ProcessKey
@@ -38,38 +38,38 @@ class Charged(Meter):
 
 
 @pytest.fixture
-def glance() -> BudgetPrecheck:
+def precheck() -> BudgetPrecheck:
     processes = Processes()
     key = ProcessKey("", IMAGE.tgid, 0, 1)
     processes.add(IMAGE.tgid, 0, GoProcess(IMAGE, None, Process(key, "", "", "", 0, 0, counted_from_start=True)))
     meter = Charged(processes)
-    glance = BudgetPrecheck(processes, meter, Governor(Budget(0.03), meter))
-    look(glance, 0)
-    return glance
+    precheck = BudgetPrecheck(processes, meter, Governor(Budget(0.03), meter))
+    enough(precheck, 0)
+    return precheck
 
 
-def look(glance: BudgetPrecheck, hits: int) -> bool:
-    """Whether a look at so many hits in all, a moment after the last one, suffices."""
+def enough(precheck: BudgetPrecheck, hits: int) -> bool:
+    """Whether a check of so many hits in all, a moment after the last one, suffices."""
     time.sleep(0.01)
-    return glance.suffices(np.full(4, hits, np.uint64))
+    return precheck.suffices(np.full(4, hits, np.uint64))
 
 
-def test_no_hits_suffice(glance: BudgetPrecheck) -> None:
-    assert look(glance, 0)
+def test_no_hits_suffice(precheck: BudgetPrecheck) -> None:
+    assert enough(precheck, 0)
 
 
-def test_many_hits_do_not(glance: BudgetPrecheck) -> None:
-    assert not look(glance, MANY)
+def test_many_hits_do_not(precheck: BudgetPrecheck) -> None:
+    assert not enough(precheck, MANY)
 
 
-def test_few_hits_that_go_on_do_not_either(glance: BudgetPrecheck) -> None:
-    assert look(glance, FEW)
-    assert [look(glance, (2 + number) * FEW) for number in range(SUSTAINED_SAMPLES - 1)] == [False] * (
+def test_few_hits_that_go_on_do_not_either(precheck: BudgetPrecheck) -> None:
+    assert enough(precheck, FEW)
+    assert [enough(precheck, (2 + number) * FEW) for number in range(SUSTAINED_SAMPLES - 1)] == [False] * (
         SUSTAINED_SAMPLES - 1
     )
-    assert IMAGE in glance.steady
+    assert IMAGE in precheck.steady
 
 
-def test_a_burst_is_not_steady(glance: BudgetPrecheck) -> None:
-    assert all(look(glance, FEW) for _ in range(SUSTAINED_SAMPLES + 1))
-    assert not glance.steady
+def test_a_burst_is_not_steady(precheck: BudgetPrecheck) -> None:
+    assert all(enough(precheck, FEW) for _ in range(SUSTAINED_SAMPLES + 1))
+    assert not precheck.steady

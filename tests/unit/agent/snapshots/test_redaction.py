@@ -1,4 +1,4 @@
-"""With redact_paths nothing that the agent tells has a folder in it, and everything else stays."""
+"""With redact_paths nothing that the agent reports has a folder in it, and everything else stays."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""A cause is told from where goroutines wait, and stays unknown when they do not agree."""
+"""A cause is inferred from where goroutines wait, and stays unknown when they do not agree."""
 
 from dataclasses import replace
 

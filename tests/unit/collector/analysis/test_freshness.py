@@ -27,7 +27,7 @@ SECOND = 1_000_000_000
 
 
 class Clock:
-    """Stands still until it is told otherwise."""
+    """Stands still until it is set."""
 
     def __init__(self) -> None:
         self.seconds = 0.0

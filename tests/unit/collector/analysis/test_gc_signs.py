@@ -1,4 +1,4 @@
-"""Signs of the garbage collector are told from their numbers, and missing numbers say nothing."""
+"""Signs of the garbage collector are inferred from their numbers, and missing numbers say nothing."""
 
 from gosonde_collector.analysis import gc_signs
 from gosonde_collector.evidence.gctrace import MB, GcTraceLine

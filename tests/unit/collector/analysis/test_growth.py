@@ -1,4 +1,4 @@
-"""Growth is told from everything that merely looks like it."""
+"""Growth is distinguished from everything that merely resembles it."""
 
 import numpy as np
 import pytest

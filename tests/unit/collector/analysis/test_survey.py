@@ -1,4 +1,4 @@
-"""The first look at all sites dismisses none that grows, and the sites it leaves are read as the store has them."""
+"""The first check of all sites leaves out none that grows, and the sites it leaves are read as the store has them."""
 
 from collections.abc import Iterator
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""The heap's figures that are told with a GC cycle are those that gctrace prints of it, or none."""
+"""The heap's figures that are reported with a GC cycle are those that gctrace prints of it, or none."""
 
 import json
 import re

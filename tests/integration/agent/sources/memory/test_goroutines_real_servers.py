@@ -74,6 +74,6 @@ def test_stacks_equal_pprofs(server: Callable[[Path], tuple[Sequence[str], int, 
             if before == after and read == steady:
                 break
             time.sleep(0.2)
-        # What ran or changed between the two profiles is theirs to tell; all that stayed must be equal.
+        # What ran or changed between the two profiles is theirs to report; all that stayed must be equal.
         assert sum(steady.values()) > 10
         assert read == steady

@@ -1,4 +1,4 @@
-"""What a parked goroutine's channel belongs to is told from the machine code of real programs, or not at all."""
+"""What a parked goroutine's channel belongs to is inferred from the machine code of real programs, or not at all."""
 
 import time
 

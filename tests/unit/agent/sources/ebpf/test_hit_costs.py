@@ -1,4 +1,4 @@
-"""What hits cost is measured once a boot, and anew when it was measured otherwise."""
+"""What hits cost is measured once a boot, and again when it was measured otherwise."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What the kernel counted is grouped by image, and only what changed is made anew."""
+"""What the kernel counted is grouped by image, and only what changed is made again."""
 
 import numpy as np
 from gosonde_agent.sources.counters import Image, SiteTotal
