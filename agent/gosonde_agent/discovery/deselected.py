@@ -11,7 +11,7 @@ from gosonde_agent.sources.counters import Counters
 from gosonde_agent.sources.protocol import Source
 
 #: Process.refusal of a process that is reported one last time.
-DESELECTED = "the agent's configuration means this process no longer"
+DESELECTED = "the agent's configuration no longer selects this process"
 
 
 class Deselected:
