@@ -150,6 +150,15 @@ class SiteName:
 
 
 @dataclass(frozen=True, slots=True)
+class Work:
+    """The goroutines of a finding that run one function."""
+
+    function: str
+    goroutines: int
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """A site whose live count grew, or grows. `details` has each witness's numbers in a sentence."""
 
@@ -169,6 +178,9 @@ class Finding:
     pattern: str = ""
     restarts: int = 0
     analysis_age_ns: int | None = None
+    waits_in: str = ""
+    works: tuple[Work, ...] = ()
+    part_of: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -401,4 +413,7 @@ def finding_of(found: collector_pb2.Finding) -> Finding:
         {witness.name: witness.detail for witness in found.witnesses},
         found.pattern,
         found.restarts,
+        waits_in=found.waits_in,
+        works=tuple(Work(work.function, work.goroutines, work.cause) for work in found.works),
+        part_of=found.part_of,
     )

@@ -22,6 +22,8 @@ DONE_SLOT: Final = re.compile(r"mov (r\w+), qword ptr \[r\w+ \+ 0x20\]")
 DONE_METHOD: Final = re.compile(r"context\..*\.Done")
 INDIRECT: Final = re.compile(r"call (r\w+)")
 TIMERS: Final = frozenset({"time.After", "time.Tick", "time.NewTimer", "time.NewTicker", "time.newTimer"})
+#: What the compiler writes behind the name of a function for a closure in it; `gowrap` only passes arguments on.
+CLOSURE: Final = re.compile(r"\.func\d+")
 MAKES: Final = frozenset({"runtime.makechan", "runtime.makechan64"})
 #: Instructions between the load of a method and its call, and between that call and the receive.
 NEAR: Final = 12
@@ -43,7 +45,10 @@ class WaitTargets:
         return self._answers.get(pc, self._answer) if self._known else ""
 
     def made_by(self, gopc: int, start_function: str) -> str:
-        """TIMER when a closure of the function at `gopc` can receive from no other channel that this function made."""
+        """TIMER when a closure of the function at `gopc` can receive from no other channel that this function made.
+
+        It is for the closure itself: of functions that it calls, and of arguments of a go statement, it says nothing.
+        """
         return self._makers.get((gopc, start_function), self._maker) if self._known else ""
 
     def _answer(self, pc: int) -> str:
@@ -57,7 +62,7 @@ class WaitTargets:
         gopc, start_function = key
         try:
             details = self._pclntab.details_of(gopc)
-            if details is None or not start_function.startswith(f"{details.name}."):
+            if details is None or not CLOSURE.fullmatch(start_function.removeprefix(details.name)):
                 return ""
             called = {self._called(found) for found in decode(self._pclntab.code_of(details), details.entry, "amd64")}
         except MalformedBinaryError:

@@ -53,9 +53,18 @@ def findings(
     out = rendering.console()
     if not listing.findings:
         out.print("No finding: no go statement is seen to make more and more goroutines.")
-    for finding in listing.findings:
+    for finding in _by_story(listing.findings):
         _print(out, finding)
     _say_age(out, listing.analysis_age_ns)
+
+
+def _by_story(findings: Sequence[Finding]) -> Iterator[Finding]:
+    """In their order, but each right before those that are part of it."""
+    ids = {finding.id for finding in findings}
+    for finding in findings:
+        if finding.part_of not in ids:
+            yield finding
+            yield from (part for part in findings if part.part_of == finding.id)
 
 
 def document(finding: Finding) -> dict[str, object]:
@@ -162,7 +171,11 @@ def _print(out: Console, finding: Finding) -> None:
         mark, colour = MARKS.get(verdict, ("?", ""))
         detail = rendering.cell(finding.details.get(name, ""))
         out.print(Text.assemble("    ", (f"{mark} {rendering.cell(name):<8}", colour), detail))
-    if finding.state not in {"resolved", "withdrawn"}:
+    for work in finding.works:
+        out.print(_line(f"{work.goroutines:>8,} run {work.function}, cause {work.cause}"))
+    if finding.part_of:
+        out.print(_line(f"part of finding {finding.part_of}: their counts grow together, and their stacks meet"))
+    elif finding.state not in {"resolved", "withdrawn"}:
         out.print(_line(f"→ {finding.remedy}"))
     out.print()
 

@@ -6,8 +6,9 @@ from typing import Final
 import structlog
 from gosonde_common.clock import steady_unix_nano
 
-from gosonde_collector.analysis import finding, gctraces
-from gosonde_collector.analysis.causes import UNKNOWN, Cause, classify
+from gosonde_collector.analysis import finding, gctraces, stories
+from gosonde_collector.analysis.cause_names import UNKNOWN
+from gosonde_collector.analysis.causes import Cause, classify
 from gosonde_collector.analysis.finding import OVER, Evidence, Finding
 from gosonde_collector.analysis.freshness import Freshness
 from gosonde_collector.analysis.gctraces import GcTraces
@@ -49,6 +50,7 @@ class Analyst:
     Attributes:
         traces: The gctrace logs that were given.
         freshness: How old the findings are.
+        parts: For each finding that is part of another's story, by id, the id of that one.
     """
 
     def __init__(self, store: Store) -> None:
@@ -59,6 +61,7 @@ class Analyst:
         self.freshness = Freshness()
         self._findings = {record.id: Finding.from_record(record) for record in store.findings()}
         self._saved: dict[str, tuple[str, int]] = {}
+        self.parts: dict[str, str] = {}
 
     def findings(self, which: ProcessFilter) -> list[Finding]:
         """As of the last run: the unresolved first, the fastest first."""
@@ -80,6 +83,7 @@ class Analyst:
         updated = list(self._judged(self._survey.suspects()))
         updated += self._revisited({found.id for found in updated})
         self._findings = {**self._findings, **{found.id: found for found in updated}}
+        self.parts = stories.leads(list(self._findings.values()))
         self._save(updated)
         self.freshness.renew()
 

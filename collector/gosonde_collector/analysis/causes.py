@@ -1,6 +1,7 @@
-"""Why goroutines stay, inferred from where they wait. docs/diagnosis.md says what each cause means.
+"""Why the goroutines of a site stay, inferred from where they wait. docs/diagnosis.md says what each cause means.
 
-A cause is named only when most of a site's goroutines show it; otherwise it stays unknown.
+A cause is named only when most of a site's goroutines, or of those that run one function, show it; otherwise it stays
+unknown.
 """
 
 from collections import Counter
@@ -10,68 +11,44 @@ from itertools import islice
 from statistics import median
 from typing import Final
 
+from gosonde_collector.analysis.cause_names import HTTP_BODY, HTTP_IDLE, UNBOUNDED, UNKNOWN
 from gosonde_collector.analysis.growth import Growth
 from gosonde_collector.analysis.matching import goroutines_of
-from gosonde_collector.evidence.model import (
-    FOR_A,
-    LEAKED,
-    Frame,
-    GoroutineGroup,
-    GoroutineProfile,
-)
+from gosonde_collector.analysis.stack_causes import PERSISTENT, cause_of
+from gosonde_collector.analysis.user_code import waits_in, work_of
+from gosonde_collector.evidence.model import Frame, GoroutineGroup, GoroutineProfile
 from gosonde_collector.model.values import Site
 
-UNKNOWN: Final = "unknown"
-HTTP_BODY, HTTP_IDLE = "http-body", "http-idle"
-NIL_CHANNEL, CHANNEL_SEND, CHANNEL_RECEIVE = "nil-channel", "channel-send", "channel-receive"
-SELECT, CONTEXT, TIMER, SLEEP_LOOP = "select", "context", "timer", "sleep-loop"
-LOCK, WAITGROUP, COND = "lock", "waitgroup", "cond"
-IO, SYSCALL, UNBOUNDED, QUEUE = "io", "syscall", "unbounded-go", "queue"
-
-#: A cause must be shown by this share of a site's goroutines.
+#: A cause must be shown by this share of a site's goroutines, or of those of one function.
 MAJORITY: Final = 0.6
 #: A site of whose goroutines this share ends again creates more than it can finish.
 FINISHING: Final = 0.25
 #: When more than this share ends, those that stay do not wait for their turn.
 STAYING: Final = 0.875
 #: States of goroutines that are at work; the others wait for somebody else.
-BUSY: Final = frozenset({"runnable", "running", "sleep", "IO wait", "syscall", "preempted", "copystack"})
-
-#: Wait reasons and states that are a cause by themselves. Names differ between versions of Go.
-BY_STATE: Final = {
-    "chan receive (nil chan)": NIL_CHANNEL,
-    "chan send (nil chan)": NIL_CHANNEL,
-    "select (no cases)": SELECT,
-    "sync.Mutex.Lock": LOCK,
-    "sync.RWMutex.Lock": LOCK,
-    "sync.RWMutex.RLock": LOCK,
-    "sync.WaitGroup.Wait": WAITGROUP,
-    "sync.Cond.Wait": COND,
-    "sleep": SLEEP_LOOP,
-    "IO wait": IO,
-    "syscall": SYSCALL,
-    "chan send": CHANNEL_SEND,
-}
-#: "semacquire" stands for locks and WaitGroups up to Go 1.19 or 1.24; the stack says which.
-BY_CALL: Final = {
-    "sync.(*WaitGroup).Wait": WAITGROUP,
-    "sync.(*Mutex).Lock": LOCK,
-    "sync.(*RWMutex).Lock": LOCK,
-    "sync.(*RWMutex).RLock": LOCK,
-    "sync.(*Cond).Wait": COND,
-    "time.Sleep": SLEEP_LOOP,
-}
-PERSISTENT: Final = "net/http.(*persistConn)."
+AT_WORK: Final = frozenset({"runnable", "running", "sleep", "syscall", "preempted", "copystack"})
+#: At work only when those before them were served: the other side may be one that never says anything.
+ON_THE_NETWORK: Final = "IO wait"
 DIAL: Final = "net/http.(*Transport).dialConn"
 CLIENT: Final = ("net/http.(*Client).", "net/http.(*Transport).RoundTrip", "net/http.Get", "net/http.Post")
 MAX_CALLERS: Final = 5
-#: Stacks that stand for the goroutines of a site.
+#: Stacks that stand for the goroutines of a site, and functions that they run.
 MAX_STACKS: Final = 3
-#: `go` statements of the standard library that have one meaning.
-TIMER_SITE, CONTEXT_SITE = "time.goFunc", "context.(*cancelCtx).propagateCancel"
-GROUP_SITE: Final = "errgroup.(*Group)."
-#: The runtime's functions of `v, ok := <-c` and `for v := range c`.
-RANGE_RECEIVE: Final = "runtime.chanrecv2"
+MAX_WORKS: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """The goroutines of a site that run one function, as by a helper that starts whatever it is given.
+
+    Attributes:
+        function: The outermost that is not a wrapper.
+        cause: What most of them show, or UNKNOWN.
+    """
+
+    function: str
+    goroutines: int
+    cause: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +56,15 @@ class Cause:
     """What keeps the goroutines of a site.
 
     Attributes:
-        name: One of the above.
+        name: One of cause_names.
         reason: The evidence in a sentence; empty when there is none.
         stacks: Stacks that stand for them, innermost first, with how many have each: first the one that most of those
             with the cause have, then the most frequent others.
         states: How many goroutines are in each state or wait for each reason, the most first.
         callers: Functions that make HTTP requests, for causes that lie with one of them.
         oldest_wait_s: The longest wait among them, as far as the runtime has noted it.
+        waits_in: The function of the program in which those with the cause wait; empty without a snapshot.
+        works: What the site's goroutines run, the most first, when it is more than one function.
     """
 
     name: str = UNKNOWN
@@ -94,6 +73,8 @@ class Cause:
     states: tuple[tuple[str, int], ...] = ()
     callers: tuple[str, ...] = ()
     oldest_wait_s: int = 0
+    waits_in: str = ""
+    works: tuple[Work, ...] = ()
 
 
 def classify(site: Site, profile: GoroutineProfile, growth: Growth | None, served: bool | None = None) -> Cause:
@@ -105,22 +86,49 @@ def classify(site: Site, profile: GoroutineProfile, growth: Growth | None, serve
     total = sum(group.count for group in groups)
     if not total:
         return Cause()
+    works = _works(site, groups)
+    name = _majority(site, groups)
+    if name == UNKNOWN and len(works) > 1 and works[0].goroutines > works[1].goroutines:
+        name = works[0].cause
+    if growth and served is not False and _overloaded(growth, groups, total, served=served is True):
+        name = UNBOUNDED
+    typical = max((g for g in groups if name in {UNKNOWN, UNBOUNDED} or cause_of(site, g) == name), key=_size)
+    states = _states(groups)
+    what = ", ".join(f"{number} {state}" for state, number in states[:3])
+    return Cause(
+        name,
+        f"of {total} goroutines: {what}",
+        _stacks(typical, groups),
+        states,
+        _callers(profile) if name in {HTTP_BODY, HTTP_IDLE} else (),
+        max(group.wait_s for group in groups),
+        waits_in(typical.frames),
+        works if len(works) > 1 else (),
+    )
+
+
+def _majority(site: Site, groups: Sequence[GoroutineGroup]) -> str:
     names: Counter[str] = Counter()
+    for group in groups:
+        names[cause_of(site, group)] += group.count
+    name, count = names.most_common(1)[0]
+    return name if count >= MAJORITY * names.total() else UNKNOWN
+
+
+def _works(site: Site, groups: Sequence[GoroutineGroup]) -> tuple[Work, ...]:
+    """What the goroutines run, the most first."""
+    by_function: dict[str, list[GoroutineGroup]] = {}
+    for group in groups:
+        by_function.setdefault(work_of(site.function, group.frames), []).append(group)
+    found = [Work(name, sum(map(_size, those)), _majority(site, those)) for name, those in by_function.items()]
+    return tuple(sorted(found, key=lambda work: -work.goroutines)[:MAX_WORKS])
+
+
+def _states(groups: Sequence[GoroutineGroup]) -> tuple[tuple[str, int], ...]:
     states: Counter[str] = Counter()
     for group in groups:
-        names[_cause(site, group)] += group.count
         states[group.state or "?"] += group.count
-    name, count = names.most_common(1)[0]
-    if count < MAJORITY * total:
-        name = UNKNOWN
-    if growth and served is not False and _overloaded(growth, groups, total):
-        name = UNBOUNDED
-    typical = max((g for g in groups if name in {UNKNOWN, UNBOUNDED} or _cause(site, g) == name), key=_size)
-    what = ", ".join(f"{number} {state}" for state, number in states.most_common(3))
-    callers = _callers(profile) if name in {HTTP_BODY, HTTP_IDLE} else ()
-    oldest = max(group.wait_s for group in groups)
-    reason = f"of {total} goroutines: {what}"
-    return Cause(name, reason, _stacks(typical, groups), tuple(states.most_common()), callers, oldest)
+    return tuple(states.most_common())
 
 
 def _stacks(typical: GoroutineGroup, groups: Sequence[GoroutineGroup]) -> tuple[tuple[int, tuple[Frame, ...]], ...]:
@@ -154,69 +162,23 @@ def _size(group: GoroutineGroup) -> int:
     return group.count
 
 
-def _overloaded(growth: Growth, groups: Sequence[GoroutineGroup], total: int) -> bool:
+def _overloaded(growth: Growth, groups: Sequence[GoroutineGroup], total: int, *, served: bool) -> bool:
     """Whether goroutines do end, only more slowly than others are made, so that what they wait for does come.
 
     Either most of them are at work, or some are while the others wait for their turn. A go statement nearly all of
     whose goroutines end is another matter: the few that stay wait for something else.
     """
-    busy = sum(group.count for group in groups if group.state in BUSY)
-    if growth.exited < FINISHING * growth.created or not busy:
+    busy = [group for group in groups if group.state in AT_WORK or (served and group.state == ON_THE_NETWORK)]
+    at_work = sum(map(_size, busy))
+    if growth.exited < FINISHING * growth.created or not at_work:
         return False
-    return busy >= MAJORITY * total or (growth.exited <= STAYING * growth.created and not _newest_at_work(groups))
+    return at_work >= MAJORITY * total or (
+        growth.exited <= STAYING * growth.created and not _newest_at_work(busy, groups)
+    )
 
 
-def _newest_at_work(groups: Sequence[GoroutineGroup]) -> bool:
+def _newest_at_work(busy: Sequence[GoroutineGroup], groups: Sequence[GoroutineGroup]) -> bool:
     """Whether those at work are newer than those that wait, whose turn then never comes. False without goids."""
-    busy = [goid for group in groups if group.state in BUSY for goid in group.goids]
-    waiting = [goid for group in groups if group.state not in BUSY for goid in group.goids]
-    return bool(busy and waiting) and median(busy) > median(waiting)
-
-
-def _cause(site: Site, group: GoroutineGroup) -> str:
-    """What one stack shows."""
-    functions = [frame.function for frame in group.frames]
-    return _of_site(site, group, functions) or _of_stack(group.state, functions) or UNKNOWN
-
-
-def _of_site(site: Site, group: GoroutineGroup, functions: Sequence[str]) -> str:
-    if any(name.startswith(PERSISTENT) for name in functions):
-        return _of_connection(group.state, functions)
-    if site.function == CONTEXT_SITE:
-        return CONTEXT
-    if site.function == TIMER_SITE:
-        return TIMER
-    if GROUP_SITE in site.function and _receives(group.state, functions):
-        return QUEUE
-    return ""
-
-
-def _of_connection(state: str, functions: Sequence[str]) -> str:
-    """An HTTP client's connection: its reader waits for the end of a body, or for the server while it is idle.
-
-    Who asked waits in roundTrip for an answer that does not come.
-    """
-    if f"{PERSISTENT}roundTrip" in functions:
-        return IO
-    reads = any(name.startswith(f"{PERSISTENT}readLoop") for name in functions)
-    if reads and state.startswith("select"):
-        return HTTP_BODY
-    return HTTP_IDLE if reads and state == "IO wait" else ""
-
-
-def _receives(state: str, functions: Sequence[str]) -> bool:
-    return state.startswith("chan receive") or any(name.startswith("runtime.chanrecv") for name in functions)
-
-
-def _of_stack(state: str, functions: Sequence[str]) -> str:
-    state, _, waits_for = state.removesuffix(LEAKED).partition(FOR_A)
-    if waits_for in {CONTEXT, TIMER}:
-        return waits_for
-    for name in functions:
-        if name in BY_CALL:
-            return BY_CALL[name]
-    if state in BY_STATE:
-        return BY_STATE[state]
-    if state == "chan receive":
-        return QUEUE if RANGE_RECEIVE in functions else CHANNEL_RECEIVE
-    return SELECT if state == "select" else ""
+    working = [goid for group in busy for goid in group.goids]
+    waiting = [goid for group in groups if group not in busy for goid in group.goids]
+    return bool(working and waiting) and median(working) > median(waiting)

@@ -7,7 +7,8 @@ from typing import Final
 
 from gosonde_common.values.goroutines import MAIN_GOROUTINE
 
-from gosonde_collector.analysis.causes import HTTP_BODY, HTTP_IDLE, Cause, classify
+from gosonde_collector.analysis.cause_names import HTTP_BODY, HTTP_IDLE
+from gosonde_collector.analysis.causes import Cause, classify
 from gosonde_collector.analysis.remedies import remedy
 from gosonde_collector.evidence.model import WITH_STATEMENT, Frame, GoroutineGroup, GoroutineProfile
 from gosonde_collector.model.values import Site

@@ -5,7 +5,8 @@ import json
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
-from gosonde_collector.analysis.causes import UNKNOWN, Cause
+from gosonde_collector.analysis.cause_names import UNKNOWN
+from gosonde_collector.analysis.causes import Cause, Work
 from gosonde_collector.analysis.growth import SECOND, Growth, swings
 from gosonde_collector.analysis.persistence import Persistence
 from gosonde_collector.analysis.remedies import remedy
@@ -70,6 +71,8 @@ class Finding:
         restarts: How often the process that leaked ended and another one leaks in its place.
         ended: The process ended, and the finding with it.
         persistence: Whether goroutines stayed from one snapshot to another; None without two of them.
+        waits_in: The function of the program in which its goroutines wait; empty when no snapshot shows it.
+        works: What its goroutines run, when that is more than one function; see Cause.
     """
 
     id: str
@@ -99,6 +102,8 @@ class Finding:
     restarts: int = 0
     ended: bool = False
     persistence: Persistence | None = None
+    waits_in: str = ""
+    works: tuple[Work, ...] = ()
 
     def record(self, now_unix_nano: int) -> FindingRecord:
         """For the store."""
@@ -114,6 +119,7 @@ class Finding:
         values["stacks"] = tuple((n, tuple(Frame(**frame) for frame in s)) for n, s in values.get("stacks", ()))
         values.pop("stack", None)  # what older collectors wrote
         values["states"] = tuple((state, count) for state, count in values.get("states", ()))
+        values["works"] = tuple(Work(**work) for work in values.get("works", ()))
         values["persistence"] = Persistence(**kept) if (kept := values.get("persistence")) else None
         return cls(**values)
 
@@ -175,6 +181,8 @@ def with_cause(finding: Finding, cause: Cause, previous: Finding | None) -> Find
             stacks=previous.stacks,
             states=previous.states,
             oldest_wait_s=previous.oldest_wait_s,
+            waits_in=previous.waits_in,
+            works=previous.works,
         )
     return replace(
         finding,
@@ -184,6 +192,8 @@ def with_cause(finding: Finding, cause: Cause, previous: Finding | None) -> Find
         stacks=cause.stacks,
         states=cause.states,
         oldest_wait_s=cause.oldest_wait_s,
+        waits_in=cause.waits_in,
+        works=cause.works,
     )
 
 

@@ -53,6 +53,7 @@ class FindingService(collector_pb2_grpc.CollectorServiceServicer):
         found = await self._worker.run(explain, self._store, self._analyst, request.id)
         ahead = await self._worker.run(self._store.clock_offsets)
         answer = finding_wire.explanation(found, ahead.get(found.finding.host, 0))
+        answer.finding.part_of = self._analyst.parts.get(request.id, "")
         answer.analysis_age_ns = self._analyst.freshness.age_ns()
         answer.analysis_is_stale = self._analyst.freshness.is_stale()
         return answer
@@ -76,7 +77,9 @@ class FindingService(collector_pb2_grpc.CollectorServiceServicer):
                 for finding in self._analyst.findings(query_wire.process_filter(request.filter)):
                     if reported.get(finding.id) != _content(finding):
                         reported[finding.id] = _content(finding)
-                        yield collector_pb2.WatchFindingsResponse(finding=query_wire.finding_message(finding))
+                        part_of = self._analyst.parts.get(finding.id, "")
+                        message = query_wire.finding_message(finding, part_of)
+                        yield collector_pb2.WatchFindingsResponse(finding=message)
                 await asyncio.sleep(WATCH_S)
         finally:
             self._watchers -= 1

@@ -100,7 +100,7 @@ class QueryService(FindingService):
         findings = await self._worker.run(self._analyst.findings, query_wire.process_filter(request.filter))
         freshness = self._analyst.freshness
         return collector_pb2.ListFindingsResponse(
-            findings=map(query_wire.finding_message, findings),
+            findings=[query_wire.finding_message(found, self._analyst.parts.get(found.id, "")) for found in findings],
             analysis_age_ns=freshness.age_ns(),
             analysis_is_stale=freshness.is_stale(),
         )

@@ -150,8 +150,8 @@ def gc_cycle_row(cycle: GcCycle) -> collector_pb2.GcCycleRow:
     )
 
 
-def finding_message(finding: Finding) -> collector_pb2.Finding:
-    """A finding of ListFindings."""
+def finding_message(finding: Finding, part_of: str = "") -> collector_pb2.Finding:
+    """A finding of ListFindings; `part_of` as stories.leads has it."""
     return collector_pb2.Finding(
         id=finding.id,
         state=STATES[finding.state],
@@ -171,6 +171,12 @@ def finding_message(finding: Finding) -> collector_pb2.Finding:
         ],
         pattern=finding.pattern,
         restarts=finding.restarts,
+        waits_in=finding.waits_in,
+        works=[
+            collector_pb2.Work(function=work.function, goroutines=work.goroutines, cause=work.cause)
+            for work in finding.works
+        ],
+        part_of=part_of,
     )
 
 

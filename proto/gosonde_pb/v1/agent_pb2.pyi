@@ -269,7 +269,7 @@ class Goroutine(_message.Message):
     complete: _builtins.bool
     """The stack reaches the goroutine's first function."""
     waits_for: _builtins.str
-    """"context" or "timer" where the code tells that the channel that it waits for is one's; else empty."""
+    """"context" or "timer" where the code shows that the channel that it waits for is one's; else empty."""
     stack_bytes: _builtins.int
     """What its stack takes."""
     @_builtins.property

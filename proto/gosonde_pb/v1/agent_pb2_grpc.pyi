@@ -37,7 +37,7 @@ class AgentServiceStub:
     """Everything that the agent knows now, of one process or of all."""
     GetStatus: _grpc.UnaryUnaryMultiCallable[_agent_pb2.GetStatusRequest, _agent_pb2.GetStatusResponse]
     SwitchProbes: _grpc.UnaryUnaryMultiCallable[_agent_pb2.SwitchProbesRequest, _agent_pb2.SwitchProbesResponse]
-    """Takes all probes out of what a process runs, or of everything, or puts them in again. Acts before it answers."""
+    """Detaches all probes from what a process runs, or from everything, or attaches them again. Acts before it answers."""
     ReadGoroutines: _grpc.UnaryStreamMultiCallable[_agent_pb2.ReadGoroutinesRequest, _agent_pb2.ReadGoroutinesResponse]
     """Every goroutine of a process that the agent watches, read from its memory now, without stopping it."""
     ReadGc: _grpc.UnaryUnaryMultiCallable[_agent_pb2.ReadGcRequest, _agent_pb2.ReadGcResponse]
@@ -52,7 +52,7 @@ class AgentServiceAsyncStub(AgentServiceStub):
     """Everything that the agent knows now, of one process or of all."""
     GetStatus: _aio.UnaryUnaryMultiCallable[_agent_pb2.GetStatusRequest, _agent_pb2.GetStatusResponse]  # type: ignore[assignment]
     SwitchProbes: _aio.UnaryUnaryMultiCallable[_agent_pb2.SwitchProbesRequest, _agent_pb2.SwitchProbesResponse]  # type: ignore[assignment]
-    """Takes all probes out of what a process runs, or of everything, or puts them in again. Acts before it answers."""
+    """Detaches all probes from what a process runs, or from everything, or attaches them again. Acts before it answers."""
     ReadGoroutines: _aio.UnaryStreamMultiCallable[_agent_pb2.ReadGoroutinesRequest, _agent_pb2.ReadGoroutinesResponse]  # type: ignore[assignment]
     """Every goroutine of a process that the agent watches, read from its memory now, without stopping it."""
     ReadGc: _aio.UnaryUnaryMultiCallable[_agent_pb2.ReadGcRequest, _agent_pb2.ReadGcResponse]  # type: ignore[assignment]
@@ -82,7 +82,7 @@ class AgentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _agent_pb2.SwitchProbesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_agent_pb2.SwitchProbesResponse, _abc.Awaitable[_agent_pb2.SwitchProbesResponse]]:
-        """Takes all probes out of what a process runs, or of everything, or puts them in again. Acts before it answers."""
+        """Detaches all probes from what a process runs, or from everything, or attaches them again. Acts before it answers."""
 
     @_abc_1.abstractmethod
     def ReadGoroutines(

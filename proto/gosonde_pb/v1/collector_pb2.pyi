@@ -69,7 +69,7 @@ Global___FindingState: _TypeAlias = FindingState  # noqa: Y015
 
 @_typing.final
 class ProcessFilter(_message.Message):
-    """Which processes are meant. Empty fields match everything."""
+    """Which processes are selected. Empty fields match everything."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -79,7 +79,7 @@ class ProcessFilter(_message.Message):
     host: _builtins.str
     pid: _builtins.int
     all_runs: _builtins.bool
-    """Also what only former runs of an agent counted of processes that its present run counts anew. ListProcesses and
+    """Also what only former runs of an agent counted of processes that its present run counts again. ListProcesses and
     ListSites alone.
     """
     def __init__(
@@ -371,7 +371,7 @@ Global___GcCycleRow: _TypeAlias = GcCycleRow  # noqa: Y015
 
 @_typing.final
 class Heap(_message.Message):
-    """The heap in a GC cycle, as gctrace tells of it."""
+    """The heap in a GC cycle, as gctrace prints it."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -585,6 +585,9 @@ class Finding(_message.Message):
     WITNESSES_FIELD_NUMBER: _builtins.int
     PATTERN_FIELD_NUMBER: _builtins.int
     RESTARTS_FIELD_NUMBER: _builtins.int
+    WAITS_IN_FIELD_NUMBER: _builtins.int
+    WORKS_FIELD_NUMBER: _builtins.int
+    PART_OF_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Stable for one site of one build on one host, over restarts of the process too."""
     state: Global___FindingState.ValueType
@@ -603,12 +606,20 @@ class Finding(_message.Message):
     """
     restarts: _builtins.int
     """How often the process ended and another one leaks in its place."""
+    waits_in: _builtins.str
+    """The function of the program in which its goroutines wait; empty when no snapshot shows it."""
+    part_of: _builtins.str
+    """The finding of which this one is a part: their counts grow together and their stacks meet. Empty for the others."""
     @_builtins.property
     def process(self) -> _model_pb2.ProcessKey: ...
     @_builtins.property
     def site(self) -> Global___Site: ...
     @_builtins.property
     def witnesses(self) -> _containers.RepeatedCompositeFieldContainer[Global___Witness]: ...
+    @_builtins.property
+    def works(self) -> _containers.RepeatedCompositeFieldContainer[Global___Work]:
+        """What its goroutines run, the most first, when it is more than one function; at most 5."""
+
     def __init__(
         self,
         *,
@@ -627,14 +638,43 @@ class Finding(_message.Message):
         witnesses: _abc.Iterable[Global___Witness] | None = ...,
         pattern: _builtins.str = ...,
         restarts: _builtins.int = ...,
+        waits_in: _builtins.str = ...,
+        works: _abc.Iterable[Global___Work] | None = ...,
+        part_of: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["process", b"process", "site", b"site"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "confidence", b"confidence", "exe", b"exe", "first_seen_unix_nano", b"first_seen_unix_nano", "growth_per_second", b"growth_per_second", "host", b"host", "id", b"id", "live", b"live", "pattern", b"pattern", "process", b"process", "remedy", b"remedy", "restarts", b"restarts", "site", b"site", "state", b"state", "witnesses", b"witnesses"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "confidence", b"confidence", "exe", b"exe", "first_seen_unix_nano", b"first_seen_unix_nano", "growth_per_second", b"growth_per_second", "host", b"host", "id", b"id", "live", b"live", "part_of", b"part_of", "pattern", b"pattern", "process", b"process", "remedy", b"remedy", "restarts", b"restarts", "site", b"site", "state", b"state", "waits_in", b"waits_in", "witnesses", b"witnesses", "works", b"works"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Finding: _TypeAlias = Finding  # noqa: Y015
+
+@_typing.final
+class Work(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FUNCTION_FIELD_NUMBER: _builtins.int
+    GOROUTINES_FIELD_NUMBER: _builtins.int
+    CAUSE_FIELD_NUMBER: _builtins.int
+    function: _builtins.str
+    goroutines: _builtins.int
+    cause: _builtins.str
+    """As a finding's."""
+    def __init__(
+        self,
+        *,
+        function: _builtins.str = ...,
+        goroutines: _builtins.int = ...,
+        cause: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "function", b"function", "goroutines", b"goroutines"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Work: _TypeAlias = Work  # noqa: Y015
 
 @_typing.final
 class ListFindingsRequest(_message.Message):
@@ -757,7 +797,7 @@ class PushSnapshotResponse(_message.Message):
     """0 for a heap, block or mutex profile."""
     distinct_stacks: _builtins.int
     kind: _builtins.str
-    """"goroutine", "goroutineleak", "heap", "block" or "mutex", as its content tells."""
+    """"goroutine", "goroutineleak", "heap", "block" or "mutex", as its content shows."""
     age_ns: _builtins.int
     """How long before it came it was taken, by the clock of the process's host."""
     passed_over: _builtins.int
@@ -1010,7 +1050,7 @@ class ExplainFindingResponse(_message.Message):
     ANALYSIS_AGE_NS_FIELD_NUMBER: _builtins.int
     ANALYSIS_IS_STALE_FIELD_NUMBER: _builtins.int
     cause_reason: _builtins.str
-    """What the cause was told from; empty while it is unknown for want of evidence."""
+    """What the cause was inferred from; empty while it is unknown for want of evidence."""
     opened_unix_nano: _builtins.int
     grew_unix_nano: _builtins.int
     """When it was last seen to grow."""
@@ -1267,13 +1307,13 @@ class PushGcTraceResponse(_message.Message):
     LARGEST_DIFFERENCE_NS_FIELD_NUMBER: _builtins.int
     TORN_FIELD_NUMBER: _builtins.int
     cycles: _builtins.int
-    """Lines that told of a cycle, and lines that were something else."""
+    """Lines that reported a cycle, and lines that were something else."""
     others: _builtins.int
     agreeing: _builtins.int
     """Cycles that the probes saw too: how many stopped the world for as long as the log says, and how many did not."""
     differing: _builtins.int
     largest_difference_ns: _builtins.int
-    """The largest difference of one cycle's two stops of the world together."""
+    """The largest difference of one cycle's two stop-the-world pauses together."""
     torn: _builtins.int
     """Of the other lines, those that begin as the runtime's do and are torn."""
     def __init__(

@@ -33,7 +33,7 @@ class _PreviousEndEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PreviousE
     PREVIOUS_END_KILLED: _PreviousEnd.ValueType  # 3
     """The agent died; the host went on."""
     PREVIOUS_END_REBOOTED: _PreviousEnd.ValueType  # 4
-    """The host started anew before the agent had ended in order."""
+    """The host started again before the agent had ended in order."""
 
 class PreviousEnd(_PreviousEnd, metaclass=_PreviousEndEnumTypeWrapper):
     """How the run of the agent before this one ended."""
@@ -45,7 +45,7 @@ PREVIOUS_END_STOPPED: PreviousEnd.ValueType  # 2
 PREVIOUS_END_KILLED: PreviousEnd.ValueType  # 3
 """The agent died; the host went on."""
 PREVIOUS_END_REBOOTED: PreviousEnd.ValueType  # 4
-"""The host started anew before the agent had ended in order."""
+"""The host started again before the agent had ended in order."""
 Global___PreviousEnd: _TypeAlias = PreviousEnd  # noqa: Y015
 
 @_typing.final

@@ -27,13 +27,13 @@ class _LevelEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Level.ValueType
     DESCRIPTOR: _descriptor.EnumDescriptor
     LEVEL_UNSPECIFIED: _Level.ValueType  # 0
     LEVEL_FULL: _Level.ValueType  # 1
-    """Creations, exits, stops of the world and GC cycles."""
+    """Creations, exits, stop-the-world pauses and GC cycles."""
     LEVEL_REFUSED: _Level.ValueType  # 2
     """Refused: see Process.refusal."""
     LEVEL_CREATION: _Level.ValueType  # 3
     """Exits are not probed: they come from readings of memory."""
     LEVEL_MEMORY: _Level.ValueType  # 4
-    """Neither creations nor exits are probed; stops of the world and GC cycles are."""
+    """Neither creations nor exits are probed; stop-the-world pauses and GC cycles are."""
     LEVEL_OFF: _Level.ValueType  # 5
     """Nothing is probed, because the operator said so; memory is read."""
 
@@ -42,13 +42,13 @@ class Level(_Level, metaclass=_LevelEnumTypeWrapper):
 
 LEVEL_UNSPECIFIED: Level.ValueType  # 0
 LEVEL_FULL: Level.ValueType  # 1
-"""Creations, exits, stops of the world and GC cycles."""
+"""Creations, exits, stop-the-world pauses and GC cycles."""
 LEVEL_REFUSED: Level.ValueType  # 2
 """Refused: see Process.refusal."""
 LEVEL_CREATION: Level.ValueType  # 3
 """Exits are not probed: they come from readings of memory."""
 LEVEL_MEMORY: Level.ValueType  # 4
-"""Neither creations nor exits are probed; stops of the world and GC cycles are."""
+"""Neither creations nor exits are probed; stop-the-world pauses and GC cycles are."""
 LEVEL_OFF: Level.ValueType  # 5
 """Nothing is probed, because the operator said so; memory is read."""
 Global___Level: _TypeAlias = Level  # noqa: Y015
@@ -106,7 +106,7 @@ Global___SnapshotKind: _TypeAlias = SnapshotKind  # noqa: Y015
 @_typing.final
 class ProcessKey(_message.Message):
     """A process image: what one exec started. The same pid that execs again is
-    another image, and so is a pid that the kernel hands out anew.
+    another image, and so is a pid that the kernel hands out again.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -123,7 +123,7 @@ class ProcessKey(_message.Message):
     exec_epoch: _builtins.int
     """Number of the exec among those the agent saw; for an image that is older than the agent, that of the agent's
     start; a number of its own for an image that the agent has ceased to watch and watches again. Counters of two keys
-    never belong together: after a restart of the agent counting begins anew.
+    never belong together: after a restart of the agent counting restarts.
     """
     def __init__(
         self,
@@ -401,7 +401,7 @@ Global___ParkCounters: _TypeAlias = ParkCounters  # noqa: Y015
 
 @_typing.final
 class Pauses(_message.Message):
-    """Columns of equal length: one row per stop of the world that has ended."""
+    """Columns of equal length: one row per stop-the-world pause that has ended."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -471,7 +471,7 @@ class GcCycles(_message.Message):
 
     @_builtins.property
     def heap_before_bytes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """The heap as gctrace tells of it: when the cycle began, when marking ended, what was found alive, and the goal.
+        """The heap as gctrace prints it: when the cycle began, when marking ended, what was found alive, and the goal.
         The goal is 0 when there is none (GOGC=off). All 0 for a cycle of which it was not read. An agent that does not read them leaves the columns empty.
         """
 

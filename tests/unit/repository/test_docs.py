@@ -188,6 +188,7 @@ def test_every_key_of_a_json_document_is_documented(command: str) -> None:
 def test_the_keys_of_findings_are_those_of_the_command() -> None:
     site, process = collector_client.SiteName("f", "g", 1), collector_client.ProcessName(1, "/x")
     finding = collector_client.Finding("i", "growing", 1.0, "c", "r", "h", process, site, 1, 1.0, 1, {}, {})
+    finding = dataclasses.replace(finding, works=(collector_client.Work("f", 1, "c"),))
     assert keys_of(findings.document(finding)) == json_keys("findings")
 
 

@@ -136,15 +136,24 @@ class Describer:
         if wait_reason not in ON_CHANNELS:
             return ""
         reported = self._waits.get(row, self._inferred_by)
-        return reported or (self._targets.made_by(gopc, start_function) if wait_reason == RECEIVE else "")
+        if reported or wait_reason != RECEIVE or self._waiting(row) != start_function:
+            return reported
+        return self._targets.made_by(gopc, start_function)
 
     def _inferred_by(self, row: bytes) -> str:
         """What the code shows about the innermost function that is not the runtime's."""
+        return self._targets.of(pc) if (pc := self._innermost(row)) else ""
+
+    def _waiting(self, row: bytes) -> str:
+        return self._functions.get(pc, self._function) if (pc := self._innermost(row)) else ""
+
+    def _innermost(self, row: bytes) -> int:
+        """Where the innermost function waits that is not the runtime's; 0 without one."""
         pcs: npt.NDArray[np.uint64] = np.frombuffer(row, np.uint64)
         for pc in pcs[pcs != 0].tolist():
             if not self._functions.get(pc, self._function).startswith("runtime."):
-                return self._targets.of(pc)
-        return ""
+                return int(pc)
+        return 0
 
     def _stack(self, row: bytes) -> tuple[Location, ...]:
         frames: list[Location] = []

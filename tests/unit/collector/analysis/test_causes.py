@@ -136,3 +136,92 @@ def test_every_remedy_can_be_said() -> None:
         text = remedy(Cause(name), SITE)
         assert "{" not in text
         assert len(text) > 40
+
+
+@pytest.mark.parametrize(
+    ("functions", "expected"),
+    [
+        (("io.(*pipe).write", "io.(*PipeWriter).Write", "fmt.Fprintln", "main.upload.func1"), "pipe-write"),
+        (("io.(*pipe).read", "io.(*PipeReader).Read", "main.f"), "pipe-read"),
+        (("os/exec.(*Cmd).awaitGoroutines", "os/exec.(*Cmd).Wait", "os/exec.(*Cmd).Run", "main.run"), "exec-pipe"),
+        (
+            ("internal/poll.(*FD).Read", "os.(*File).Read", "io.Copy", "os/exec.(*Cmd).writerDescriptor.func1"),
+            "exec-pipe",
+        ),
+        (("os/signal.NotifyContext.func1",), "signal-notify"),
+        (("database/sql.(*Rows).awaitDone",), "sql-rows"),
+        (("database/sql.(*Tx).awaitDone",), "sql-tx"),
+        (("database/sql.(*DB).connectionOpener",), "sql-db"),
+        (("database/sql.(*DB).conn", "database/sql.(*DB).QueryContext", "main.f"), "sql-pool"),
+        (("google.golang.org/grpc/internal/grpcsync.(*CallbackSerializer).run",), "grpc-conn"),
+        (("google.golang.org/grpc/internal/transport.(*http2Client).reader",), "grpc-conn"),
+        (("net/http.(*http2clientConnReadLoop).run", "net/http.(*http2ClientConn).readLoop"), "http2-conn"),
+        (("github.com/gorilla/websocket.(*Conn).NextReader", "main.(*client).readPump"), "websocket"),
+        (("github.com/fsnotify/fsnotify.(*inotify).readEvents",), "fsnotify"),
+        (("k8s.io/apimachinery/pkg/watch.(*StreamWatcher).receive",), "watch-loop"),
+        (("sync.(*WaitGroup).Wait", "golang.org/x/sync/singleflight.(*Group).Do", "main.f"), "singleflight"),
+    ],
+)
+def test_a_library_on_the_stack_says_what_was_not_closed(functions: tuple[str, ...], expected: str) -> None:
+    assert cause(group("select", *functions)).name == expected
+
+
+@pytest.mark.parametrize(("made_in", "expected"), [("NewHTTP2Client", "grpc-conn"), ("NewServerTransport", "select")])
+def test_of_both_sides_of_a_grpc_connection_only_the_client_is_not_closed(made_in: str, expected: str) -> None:
+    transport = "google.golang.org/grpc/internal/transport"
+    site = Site("build", 1, f"{transport}.{made_in}", "http2.go", 1, f"{transport}.{made_in}.func1")
+    by = Frame(site.function, site.file, site.line)
+    stack = (f"{transport}.(*controlBuffer).get", f"{transport}.(*loopyWriter).run", site.start_function)
+    assert cause(group("select", *stack, by=by), site=site).name == expected
+
+
+def test_what_a_timer_started_is_judged_by_a_lock_that_it_waits_for() -> None:
+    site = Site("build", 1, "time.goFunc", "sleep.go", 1, "time.goFunc")
+    by = Frame(site.function, site.file, site.line)
+    assert cause(group("sync.Mutex.Lock", "sync.(*Mutex).Lock", "main.onTimeout", by=by), site=site).name == "lock"
+    assert cause(group("chan send", "main.onTimeout", by=by), site=site).name == "timer"
+
+
+def test_silent_peers_are_no_overload_until_others_are_seen_to_be_served() -> None:
+    silent = GoroutineProfile("debug=2", (group("IO wait", "internal/poll.(*FD).Read", "net.(*conn).Read", "main.f"),))
+    assert classify(SITE, silent, growth(100, 50)).name == "io"
+    assert classify(SITE, silent, growth(100, 50), served=True).name == "unbounded-go"
+
+
+HELPER = Site("build", 1, "main.Go", "main.go", 42, "main.refreshCache")
+HELPED = Frame("main.Go", "main.go", 42)
+
+
+def test_the_remedy_names_the_function_that_waits_and_not_the_one_that_was_started_first() -> None:
+    waiting = group("sync.Mutex.Lock", "sync.(*Mutex).Lock", "main.tailFile", "main.Go.func1", by=HELPED)
+    found = cause(waiting, group("sleep", "time.Sleep", "main.refreshCache", by=HELPED, count=2), site=HELPER)
+    assert found.waits_in == "main.tailFile"
+    assert "main.tailFile" in remedy(found, HELPER)
+    assert [(work.function, work.goroutines, work.cause) for work in found.works] == [
+        ("main.tailFile", 10, "lock"),
+        ("main.refreshCache", 2, "sleep-loop"),
+    ]
+
+
+def test_of_two_functions_that_one_helper_starts_the_one_with_more_goroutines_gives_the_cause() -> None:
+    locked = group("sync.Mutex.Lock", "sync.(*Mutex).Lock", "main.tailFile", by=HELPED, count=11)
+    asleep = group("chan send", "main.refreshCache", by=HELPED, count=9)
+    assert cause(locked, asleep, site=HELPER).name == "lock"
+
+
+def test_a_function_of_the_program_is_named_rather_than_a_library_s() -> None:
+    frames = (
+        Frame("sync.(*Mutex).Lock", "sync/mutex.go", 1),
+        Frame("example.com/lib.(*Pool).Get", "example.com/lib@v1.2.3/pool.go", 7),
+        Frame("example.com/app/store.Load", "/src/app/store/load.go", 9),
+        Frame("main.main.func1", "/src/app/main.go", 3),
+    )
+    assert cause(GoroutineGroup(10, frames, BY, "sync.Mutex.Lock")).waits_in == "example.com/app/store.Load"
+
+
+def test_a_statement_of_the_standard_library_is_nowhere_to_put_a_semaphore() -> None:
+    site = Site("build", 1, "os/exec.(*Cmd).Start", "os/exec/exec.go", 767, "os/exec.(*Cmd).Start.func2")
+    by = Frame(site.function, site.file, site.line)
+    found = cause(group("sleep", "time.Sleep", "main.f", by=by), site=site, seen=growth(100, 50))
+    assert found.name == "unbounded-go"
+    assert "before each call of os/exec.(*Cmd).Start" in remedy(found, site)

@@ -18,6 +18,7 @@ EXPECTED = {
     "ticker_never_stopped": ("chan receive", "timer"),
     "library_cache": ("select", "timer"),
     "channel_receive": ("chan receive", ""),
+    "done_beside_a_ticker": ("chan receive", ""),
     "select_never_ready": ("select", ""),
     "pool_per_request": ("chan receive", ""),
     "library_bus": ("chan receive", ""),

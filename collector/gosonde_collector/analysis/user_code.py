@@ -1,0 +1,58 @@
+"""Which frames of a stack are the program's own, and which a library's."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from gosonde_collector.evidence.model import Frame
+
+#: First elements of the import paths of Go's own packages; none has a dot in it, and `main` is not among them.
+STANDARD: Final = frozenset({
+    "archive", "bufio", "bytes", "cmp", "compress", "container", "context", "crypto", "database", "debug",
+    "embed", "encoding", "errors", "expvar", "flag", "fmt", "go", "hash", "html", "image", "index", "internal",
+    "io", "iter", "log", "maps", "math", "mime", "net", "os", "path", "plugin", "reflect", "regexp", "runtime",
+    "slices", "sort", "strconv", "strings", "structs", "sync", "syscall", "testing", "text", "time", "unicode",
+    "unique", "unsafe", "vendor", "weak"
+})  # fmt: skip
+#: What the path of a dependency's file has: the module cache's version, or the folder of vendored code.
+DEPENDENCY: Final = ("@v", "/vendor/")
+
+
+def package_of(function: str) -> str:
+    """The import path of a function's package: "net/http" of "net/http.(*conn).serve"."""
+    plain = function.partition("[")[0]
+    folder, slash, name = plain.rpartition("/")
+    return folder + slash + name.partition(".")[0]
+
+
+def is_standard(function: str) -> bool:
+    """Whether the function is of Go's own library."""
+    package = package_of(function)
+    return package.partition("/")[0] in STANDARD or package.startswith("golang.org/x/")
+
+
+def is_user_code(frame: Frame) -> bool:
+    """Whether a frame is the program's own, as far as its path shows."""
+    return not is_standard(frame.function) and not any(mark in frame.file for mark in DEPENDENCY)
+
+
+def waits_in(frames: Sequence[Frame]) -> str:
+    """The innermost function of the program itself, or else of a dependency, or else that runs first."""
+    for fits in (is_user_code, _is_dependency):
+        for frame in frames:
+            if fits(frame):
+                return frame.function
+    return frames[-1].function if frames else ""
+
+
+def work_of(created_in: str, frames: Sequence[Frame]) -> str:
+    """The outermost function that is not a wrapper: neither a closure of the function that has the `go` statement nor
+    the standard library's, such as errgroup's, when the goroutine has gone on to another. Else what runs first.
+    """
+    for frame in reversed(frames):
+        if not frame.function.startswith(f"{created_in}.") and not is_standard(frame.function):
+            return frame.function
+    return frames[-1].function if frames else ""
+
+
+def _is_dependency(frame: Frame) -> bool:
+    return not is_standard(frame.function)
