@@ -118,11 +118,11 @@ def _pull(client: CollectorClient, trial: Trial) -> None:
     """Hands the collector what it takes from the program: its own profile, and its goroutines read from memory."""
     (row,) = client.processes(pid=trial.program.pid)
     url = f"http://127.0.0.1:{trial.program.ready['port']}/debug/pprof/goroutine?debug=2"
-    with urllib.request.urlopen(url) as response:
-        client.push_snapshot(io.BytesIO(response.read()), row.host, row.pid, time.time_ns())
     with opened(row.pid) as target:
         profile = encode_profile(target.goroutines(), time.time_ns())
     client.push_snapshot(io.BytesIO(profile), row.host, row.pid)
+    with urllib.request.urlopen(url) as response:
+        client.push_snapshot(io.BytesIO(response.read()), row.host, row.pid, time.time_ns())
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import Any, Final
 from gosonde_collector.analysis.cause_names import UNKNOWN
 from gosonde_collector.analysis.causes import Cause, Work
 from gosonde_collector.analysis.growth import SECOND, Growth, swings
-from gosonde_collector.analysis.persistence import Persistence
+from gosonde_collector.analysis.persistence import Persistence, turns_over
 from gosonde_collector.analysis.remedies import remedy
 from gosonde_collector.analysis.witnesses import AGREES, DISAGREES, Witness
 from gosonde_collector.evidence.model import Frame
@@ -32,8 +32,8 @@ PROVING: Final = 0.9
 STOPPED: Final = 0.6
 #: A finding is resolved when the live count has fallen back by this share of its rise.
 FALLEN: Final = 0.5
-#: What became of a count that grew: it stays, it fell, or it rose and fell several times.
-PLATEAU, BURST, BATCH = "plateau", "burst", "batch"
+#: What became of a count that grew: it stays, it fell, it rose and fell several times, or others took their place.
+PLATEAU, BURST, BATCH, TURNOVER = "plateau", "burst", "batch", "turnover"
 SEVERAL: Final = 2
 #: A process that takes another's place may seem to have begun that long before that one's last observation.
 CLOCKS_NS: Final = 5 * SECOND
@@ -67,7 +67,7 @@ class Finding:
         stacks: Stacks that stand for its goroutines, with how many have each; see Cause.
         states: How many are in each state or wait for each reason.
         oldest_wait_s: The longest wait among them, in seconds, as far as the runtime has noted it.
-        pattern: How the live count goes: Growth.shape while it grows, afterwards PLATEAU, BURST or BATCH.
+        pattern: How the live count goes: Growth.shape while it grows, afterwards PLATEAU, BURST, BATCH or TURNOVER.
         restarts: How often the process that leaked ended and another one leaks in its place.
         ended: The process ended, and the finding with it.
         persistence: Whether goroutines stayed from one snapshot to another; None without two of them.
@@ -218,6 +218,8 @@ def not_grown(finding: Finding, series: Series, evidence: Evidence) -> Finding:
         return resolved(replace(finding, witnesses=witnesses, pattern=pattern))
     if series.until_unix_nano - finding.grew_unix_nano <= finding.window_s * SECOND:
         return finding
+    if evidence.persistence and turns_over(series, evidence.persistence):
+        return resolved(replace(finding, witnesses=witnesses, pattern=TURNOVER, persistence=evidence.persistence))
     return replace(
         finding,
         state=STABLE,

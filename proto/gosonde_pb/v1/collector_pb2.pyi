@@ -602,7 +602,7 @@ class Finding(_message.Message):
     first_seen_unix_nano: _builtins.int
     pattern: _builtins.str
     """How the live count goes: "steady", "steps", "beside exits", "exits stopped"; when it grows no longer "plateau",
-    "burst" or "batch".
+    "burst", "batch" or "turnover".
     """
     restarts: _builtins.int
     """How often the process ended and another one leaks in its place."""

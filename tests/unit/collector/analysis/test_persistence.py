@@ -100,3 +100,23 @@ def test_whose_turn_comes_is_told_from_who_is_gone() -> None:
     assert served(series, replace(kept, persisted=395)) is False
     assert served(series, replace(kept, later_unix_nano=kept.earlier_unix_nano)) is None
     assert served(series, None) is None
+
+
+def test_a_level_at_which_others_take_the_place_of_those_that_it_rose_by_is_no_leak(store: DuckDBStore) -> None:
+    _, analyst = found(store)
+    store.append([batch(n, counters=[(0, SITE.pc, 8 * n, 8 * (n - 50))]) for n in range(51, 171)])
+    snapshot(store, 60, range(81, 481))
+    snapshot(store, 165, range(921, 1_321))
+    analyst.run()
+    (finding,) = analyst.findings(ProcessFilter())
+    assert (finding.state, finding.pattern) == ("resolved", "turnover")
+
+
+def test_a_level_at_which_the_same_goroutines_stay_is_stable(store: DuckDBStore) -> None:
+    _, analyst = found(store)
+    store.append([batch(n, counters=[(0, SITE.pc, 400, 0)]) for n in range(51, 171)])
+    snapshot(store, 60, range(1, 401))
+    snapshot(store, 165, range(1, 401))
+    analyst.run()
+    (finding,) = analyst.findings(ProcessFilter())
+    assert (finding.state, finding.pattern) == ("stable", "plateau")
