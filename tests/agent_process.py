@@ -3,7 +3,7 @@
 import socket
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from gosonde.agent_client import AgentClient
@@ -19,11 +19,13 @@ def free_port() -> int:
 
 
 class AgentProcess:
-    """`gosonde agent` with its own state folder, killed at the end."""
+    """`gosonde agent` with its own state folder, killed at the end. `program`: what is run instead of `gosonde`."""
 
-    def __init__(self, folder: Path, collector: str, executable: str) -> None:
+    def __init__(
+        self, folder: Path, collector: str, executable: str, program: Sequence[str | Path] = (GOSONDE,)
+    ) -> None:
         self.listen = f"unix:{folder}/agent.sock"
-        command: list[str | Path] = [GOSONDE, "agent", "--config", folder / "agent.toml", "--state", folder / "state"]
+        command = [*program, "agent", "--config", folder / "agent.toml", "--state", folder / "state"]
         command += ["--listen", self.listen, "--collector", collector, "--exe", executable]
         with (folder / "agent.log").open("ab") as log:
             self.process = subprocess.Popen(command, stderr=log)
@@ -44,6 +46,15 @@ class AgentProcess:
     def kill(self) -> None:
         self.process.kill()
         self.process.wait()
+
+
+def delivers_its_own(agent: str) -> bool:
+    """Whether a collector has acknowledged a batch of the agent's present run: what former runs left goes before."""
+    try:
+        with AgentClient(agent, timeout_seconds=5) as client:
+            return client.status().uplink.acknowledged_sequence > 0
+    except GosondeError:
+        return False
 
 
 def eventually(condition: Callable[[], bool], seconds: float = 60) -> None:

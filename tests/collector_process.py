@@ -14,7 +14,7 @@ from typing import Self
 
 import grpc
 from gosonde.collector_client import CollectorClient
-from gosonde_pb.v1 import ingest_pb2, ingest_pb2_grpc, model_pb2
+from gosonde_pb.v1 import collector_pb2, collector_pb2_grpc, ingest_pb2, ingest_pb2_grpc, model_pb2
 
 GOSONDE = Path(sys.executable).with_name("gosonde")
 SECOND = 1_000_000_000
@@ -77,6 +77,18 @@ def metric(http: str, name: str, labels: Mapping[str, str]) -> float:
     wanted = ",".join(f'{key}="{value}"' for key, value in sorted(labels.items()))
     found = re.search(rf"^{name}{re.escape('{' + wanted + '}') if wanted else ''} (\S+)$", text, re.MULTILINE)
     return float(found[1]) if found else 0.0
+
+
+def totals_of_all_runs(address: str) -> dict[str, list[int]]:
+    """[created, exited] by pid: the sums over all sites and all runs of agents."""
+    request = collector_pb2.ListSitesRequest(filter=collector_pb2.ProcessFilter(all_runs=True))
+    with open_channel(address, None) as channel:
+        rows = collector_pb2_grpc.CollectorServiceStub(channel).ListSites(request, timeout=PATIENCE_S).rows
+    sums: dict[str, list[int]] = {}
+    for row in rows:
+        created, exited = sums.get(str(row.process.pid), (0, 0))
+        sums[str(row.process.pid)] = [created + row.created, exited + row.exited]
+    return sums
 
 
 class AgentStream:
