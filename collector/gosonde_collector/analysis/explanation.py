@@ -9,7 +9,7 @@ from gosonde_collector.analysis.analyst import Analyst
 from gosonde_collector.analysis.finding import Finding
 from gosonde_collector.analysis.gc_signs import gc_signs
 from gosonde_collector.analysis.growth import LOOKBACK_NS, Steps, moments
-from gosonde_collector.analysis.matching import goroutines_of, plain_name
+from gosonde_collector.analysis.matching import goroutines_of
 from gosonde_collector.analysis.snapshot_cache import SnapshotCache
 from gosonde_collector.analysis.witnesses import Witness, usable
 from gosonde_collector.evidence.context import (
@@ -19,6 +19,7 @@ from gosonde_collector.evidence.context import (
     HeapSample,
 )
 from gosonde_collector.evidence.model import BLOCK, MUTEX, GoroutineProfile
+from gosonde_collector.evidence.names import plain_name
 from gosonde_collector.model.values import ProcessFilter, Site
 from gosonde_collector.store.protocol import Store
 from gosonde_collector.store.records import Series

@@ -5,7 +5,6 @@ and never the one that the compiler wraps around it, so that the answer is a ran
 docs/adr/0011-start-functions.md.
 """
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -16,11 +15,8 @@ from gosonde_collector.evidence.model import (
     GoroutineProfile,
     as_reported,
 )
+from gosonde_collector.evidence.names import plain_name
 from gosonde_collector.model.values import Site
-
-TYPE_ARGUMENTS = re.compile(r"\[[^\[\]]*\]")
-#: A method value (`f := v.Method; go f()`) starts in a function of the compiler that tracebacks leave out.
-METHOD_VALUE = "-fm"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +26,6 @@ class Count:
     least: int
     most: int
     how: str
-
-
-def plain_name(function: str) -> str:
-    """The name as every format can write it: type arguments shortened to `[...]`, method values without their mark."""
-    shortened, before = TYPE_ARGUMENTS.sub("\0", function), function
-    while shortened != before:
-        shortened, before = TYPE_ARGUMENTS.sub("\0", shortened), shortened
-    return shortened.replace("\0", "[...]").removesuffix(METHOD_VALUE)
 
 
 def count_goroutines(profile: GoroutineProfile, site: Site, others: Iterable[Site]) -> Count:

@@ -4,7 +4,7 @@ from typing import Final
 
 from gosonde_collector.analysis import cause_names as causes
 from gosonde_collector.analysis.causes import Cause
-from gosonde_collector.analysis.user_code import is_standard
+from gosonde_collector.evidence.names import is_standard
 from gosonde_collector.model.values import Site
 
 #: `{start}` stands for the function of the program in which the goroutines wait, or that they run first where no

@@ -4,30 +4,10 @@ from collections.abc import Sequence
 from typing import Final
 
 from gosonde_collector.evidence.model import Frame
+from gosonde_collector.evidence.names import is_standard
 
-#: First elements of the import paths of Go's own packages; none has a dot in it, and `main` is not among them.
-STANDARD: Final = frozenset({
-    "archive", "bufio", "bytes", "cmp", "compress", "container", "context", "crypto", "database", "debug",
-    "embed", "encoding", "errors", "expvar", "flag", "fmt", "go", "hash", "html", "image", "index", "internal",
-    "io", "iter", "log", "maps", "math", "mime", "net", "os", "path", "plugin", "reflect", "regexp", "runtime",
-    "slices", "sort", "strconv", "strings", "structs", "sync", "syscall", "testing", "text", "time", "unicode",
-    "unique", "unsafe", "vendor", "weak"
-})  # fmt: skip
 #: What the path of a dependency's file has: the module cache's version, or the folder of vendored code.
 DEPENDENCY: Final = ("@v", "/vendor/")
-
-
-def package_of(function: str) -> str:
-    """The import path of a function's package: "net/http" of "net/http.(*conn).serve"."""
-    plain = function.partition("[")[0]
-    folder, slash, name = plain.rpartition("/")
-    return folder + slash + name.partition(".")[0]
-
-
-def is_standard(function: str) -> bool:
-    """Whether the function is of Go's own library."""
-    package = package_of(function)
-    return package.partition("/")[0] in STANDARD or package.startswith("golang.org/x/")
 
 
 def is_user_code(frame: Frame) -> bool:

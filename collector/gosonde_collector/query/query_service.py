@@ -10,7 +10,7 @@ from gosonde_common.errors import UnavailableError
 from gosonde_pb.v1 import collector_pb2
 
 from gosonde_collector.analysis.analyst import Analyst
-from gosonde_collector.evidence.identity import check_program
+from gosonde_collector.evidence.identity import check_goroutines, check_program
 from gosonde_collector.evidence.parse import parse_profile
 from gosonde_collector.evidence.upload import ProfileUpload
 from gosonde_collector.model.errors import ProfileError
@@ -148,7 +148,9 @@ class QueryService(FindingService):
         known = await self._worker.run(self._store.processes, ProcessFilter())
         process = ownership.owner(known, header.host, header.pid, taken).process.key
         totals = await self._worker.run(self._store.sites, ProcessFilter(header.host, header.pid))
-        check_program(profile, [total.site for total in totals if total.process == process])
+        own = [total for total in totals if total.process == process]
+        check_program(profile, [total.site for total in own])
+        check_goroutines(profile, own)
         snapshot_id = await self._worker.run(self._store.add_snapshot, header.host, process, taken, profile)
         log.info("snapshot stored", host=header.host, pid=header.pid, format=profile.format, id=snapshot_id)
         self._telemetry.evidence_age("profile", now - taken)

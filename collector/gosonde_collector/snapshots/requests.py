@@ -43,6 +43,7 @@ ANSWER_SECONDS: Final = 90.0
 #: Snapshots that are received at the same time, and that may wait for it.
 MAX_AT_ONCE: Final = 4
 MAX_WAITING: Final = 64
+MISSING_PPROF: Final = "name where the program answers in its configuration key pprof, as docs/agent.md shows"
 #: The format, and the kind of profile, that each kind of snapshot must turn out to be.
 EXPECTED: Final = {
     SnapshotKind.MEMORY: (MEMORY, GOROUTINE),
@@ -194,8 +195,9 @@ class SnapshotRequests:
         if able:
             return able[-1]  # the newest: an older stream may be dead
         if here:
+            remedy = "use a newer agent" if kind is SnapshotKind.MEMORY else MISSING_PPROF
             raise UnsupportedError(
-                f"the agent of {host} ({here[-1].stream.agent_version}) takes no {kind} snapshots; use a newer agent"
+                f"the agent of {host} ({here[-1].stream.agent_version}) takes no {kind} snapshots; {remedy}"
             )
         raise NotFoundError(f"no agent of {host} is connected: nobody there can take a snapshot")
 

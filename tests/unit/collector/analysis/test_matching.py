@@ -3,8 +3,9 @@
 from dataclasses import replace
 
 import pytest
-from gosonde_collector.analysis.matching import count_goroutines, plain_name
+from gosonde_collector.analysis.matching import count_goroutines
 from gosonde_collector.evidence.model import GoroutineProfile
+from gosonde_collector.evidence.names import plain_name
 from gosonde_collector.model.values import Site
 
 from tests.unit.collector.evidence.test_profiles import VERSIONS, read, recorded
