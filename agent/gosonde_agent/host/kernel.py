@@ -14,6 +14,14 @@ def kernel_version() -> tuple[int, int]:
     return (int(match[1]), int(match[2])) if match else (0, 0)
 
 
+def closes_probes_together() -> bool:
+    """Whether probes can be links of their own (BPF_TRACE_UPROBE_MULTI), also those of one process alone.
+
+    Older kernels have them from 6.6 on, but mistake the thread for the process.
+    """
+    return kernel_version() >= (6, 10)
+
+
 def boot_unix_nano() -> int:
     """What the steady clock would have shown when CLOCK_BOOTTIME was 0."""
     return steady_unix_nano() - boottime_ns()

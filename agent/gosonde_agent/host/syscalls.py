@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from gosonde_common.errors import GosondeError
 
 from gosonde_agent.model.errors import (
     NoSuchProcessError,
@@ -28,9 +29,12 @@ BPF_RAW_TRACEPOINT_OPEN = 17
 BPF_MAP_LOOKUP_BATCH = 24
 BPF_LINK_CREATE = 28
 BPF_PERF_EVENT = 41
+BPF_TRACE_UPROBE_MULTI = 48
 
 PERF_ATTR_SIZE = 128
 PERF_FLAG_FD_CLOEXEC = 8
+#: The kernel's own, which no libc names: it has no way to probe this instruction.
+ENOTSUPP = 524
 UPROBE_PMU = Path("/sys/bus/event_source/devices/uprobe/type")
 BATCH = 4_096
 
@@ -82,12 +86,7 @@ def open_uprobe(path: str, file_offset: int, pid: int | None) -> int:
         number, attributes, -1 if pid is None else pid, 0 if pid is None else -1, -1, PERF_FLAG_FD_CLOEXEC
     )
     if fd < 0:
-        code = ctypes.get_errno()
-        if code == errno.ESRCH:
-            raise NoSuchProcessError(f"process {pid} has ended")
-        if code in (errno.EINVAL, errno.ENOTSUP, errno.EIO):
-            raise UnsupportedBinaryError(f"the kernel takes no probe at offset {file_offset:#x}: {os.strerror(code)}")
-        raise refusal(f"opening a uprobe at offset {file_offset:#x}", code)
+        raise _no_uprobe(ctypes.get_errno(), file_offset, pid)
     return fd
 
 
@@ -98,6 +97,37 @@ def link(program_fd: int, event_fd: int, cookie: int) -> int:
         raise refusal("attaching a BPF program to a uprobe", ctypes.get_errno())
     os.set_inheritable(fd, False)
     return fd
+
+
+def link_uprobe(program_fd: int, path: str, file_offset: int, pid: int | None, cookie: int) -> int:
+    """As `open_uprobe` and `link` at once, without a perf event: the kernel closes many of these at the same time.
+
+    The program must have been loaded for BPF_TRACE_UPROBE_MULTI.
+
+    Raises:
+        GosondeError: As `open_uprobe`.
+    """
+    name = ctypes.create_string_buffer(os.fsencode(path))
+    offset, value = ctypes.c_uint64(file_offset), ctypes.c_uint64(cookie)
+    attributes = _attributes(
+        "<IIIIQQQQIII",
+        *(program_fd, 0, BPF_TRACE_UPROBE_MULTI, 0),
+        *(ctypes.addressof(name), ctypes.addressof(offset), 0, ctypes.addressof(value)),
+        *(1, 0, pid or 0),
+    )
+    fd = _bpf(BPF_LINK_CREATE, attributes)
+    if fd < 0:
+        raise _no_uprobe(ctypes.get_errno(), file_offset, pid)
+    os.set_inheritable(fd, False)
+    return fd
+
+
+def _no_uprobe(number: int, file_offset: int, pid: int | None) -> GosondeError:
+    if number == errno.ESRCH:
+        return NoSuchProcessError(f"process {pid} has ended")
+    if number in (errno.EINVAL, errno.ENOTSUP, ENOTSUPP, errno.EIO):
+        return UnsupportedBinaryError(f"the kernel takes no probe at offset {file_offset:#x}: {os.strerror(number)}")
+    return refusal(f"opening a uprobe at offset {file_offset:#x}", number)
 
 
 def raw_tracepoint(program_fd: int, name: str) -> int:

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 
 from gosonde_agent.host import syscalls
 from gosonde_agent.sources.ebpf.loading import Probes
+from gosonde_agent.sources.ebpf.uprobe import Place, placed
 from gosonde_agent.sources.hit_costs import HitCosts
 
 #: Hits of each of ROUNDS rounds. A stepped instruction costs ten times the others.
@@ -85,14 +86,14 @@ def measure(probes: Probes, release: Release) -> HitCosts:
     if platform.machine() != "x86_64":
         return HitCosts()
     with _mapped() as page:
-        bench = _Bench(*page, release)
-        created = probes["on_created"]
+        bench = _Bench(*page, probes, release)
+        created = "on_created"
         emulated = bench.cost(EMULATED, created, HITS)
         return HitCosts(
             optimized=bench.cost(OPTIMIZED, created, HITS),
             emulated=emulated,
             single_stepped=bench.cost(STEPPED, created, STEPPED_HITS),
-            exited=max(bench.cost(EXITING, probes[EXIT_PROGRAM], HITS) - emulated, 0.0),
+            exited=max(bench.cost(EXITING, EXIT_PROGRAM, HITS) - emulated, 0.0),
             measured=True,
         )
 
@@ -121,20 +122,20 @@ def _mapped() -> Iterator[tuple[str, int]]:
 
 @dataclass(frozen=True, slots=True)
 class _Bench:
-    """The mapped loops, the memory that they read, and who closes probes."""
+    """The mapped loops, the memory that they read, the programs, and who closes probes."""
 
     path: str
     address: int
+    probes: Probes
     release: Release
     g: Memory = field(default_factory=lambda: ctypes.create_string_buffer(G_BYTES))
     data: Memory = field(default_factory=lambda: ctypes.create_string_buffer(LINES * LINE_BYTES))
 
-    def cost(self, loop: int, program: int, hits: int) -> float:
+    def cost(self, loop: int, program: str, hits: int) -> float:
         """Nanoseconds that a hit adds to a server, by what it adds to the loop."""
         place = loop * LOOP_BYTES + len(ARGUMENTS)
-        descriptors = [syscalls.open_uprobe(self.path, place, os.getpid())]
+        descriptors = placed(self.probes, program, Place(self.path, place, os.getpid()), 0)
         try:
-            descriptors.append(syscalls.link(program, descriptors[0], 0))
             self._nanoseconds(loop, hits)  # the first hit makes the map's element, the first walk touches each page
             self._nanoseconds(UNPROBED, hits)
             added = statistics.median(

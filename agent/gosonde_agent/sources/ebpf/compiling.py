@@ -4,6 +4,7 @@ It runs in a process of its own, which `loading` starts. That process hands the 
 ends: the compiler and its memory never become a part of the agent.
 """
 
+import inspect
 import json
 import os
 import socket
@@ -14,6 +15,7 @@ from typing import Any, NoReturn
 
 import gosonde_agent
 from gosonde_agent.host import own_budget, privileges
+from gosonde_agent.host.syscalls import BPF_TRACE_UPROBE_MULTI
 from gosonde_agent.model.errors import NotPermittedError, ProbeError
 from gosonde_agent.sources.ebpf.loading import (
     ERRORS,
@@ -44,18 +46,22 @@ def source() -> str:
     return types + "\n".join(f'#line 1 "{name}"\n{(directory / name).read_text()}' for name in SOURCES)
 
 
-def main(fd: int) -> None:
-    """Sends what was loaded, or why it was not, over the socket `fd`."""
+def main(fd: int, *, together: bool) -> None:
+    """Sends what was loaded, or why it was not, over the socket `fd`; `together` as in `loading.load_probes`."""
+    answer: dict[str, Any]
     with socket.socket(fileno=fd) as channel:
         try:
             privileges.drop(keep_admin=True)
             Thread(target=_stay_small, daemon=True).start()
-            descriptors = _descriptors(_compiled())
+            bpf = _compiled()
+            together = together and "attach_type" in inspect.signature(bpf.load_func).parameters
+            descriptors = _descriptors(bpf, together=together)
         except ERRORS as error:
             answer = {"error": type(error).__name__, "message": str(error)[: MOST_BYTES // 8]}
             channel.send(json.dumps(answer).encode())
             return
-        socket.send_fds(channel, [json.dumps({"names": list(descriptors)}).encode()], list(descriptors.values()))
+        answer = {"names": list(descriptors), "together": together}
+        socket.send_fds(channel, [json.dumps(answer).encode()], list(descriptors.values()))
 
 
 def _stay_small() -> NoReturn:
@@ -85,8 +91,8 @@ def _compiled() -> Any:  # noqa: ANN401  # bcc has no types
         raise ProbeError(f"the probes were refused: {error}; `gosonde doctor` says what this host lacks") from error
 
 
-def _descriptors(bpf: Any) -> dict[str, int]:  # noqa: ANN401
-    """Those of maps and programs by name; programs are loaded here.
+def _descriptors(bpf: Any, *, together: bool) -> dict[str, int]:  # noqa: ANN401
+    """Those of maps and programs by name; programs are loaded here, `together` for links of their own.
 
     Raises:
         NotPermittedError: Privileges are missing.
@@ -94,9 +100,11 @@ def _descriptors(bpf: Any) -> dict[str, int]:  # noqa: ANN401
     """
     descriptors = {name: int(bpf[name.encode()].map_fd) for name in MAPS}
     kinds = dict.fromkeys(PROGRAMS, bpf.KPROBE) | dict.fromkeys(RAW_TRACEPOINTS, bpf.RAW_TRACEPOINT)
+    own_links = {"attach_type": BPF_TRACE_UPROBE_MULTI} if together else {}
     for name, kind in kinds.items():
         try:
-            descriptors[name] = int(bpf.load_func(name.encode(), kind).fd)
+            further = own_links if name in PROGRAMS else {}
+            descriptors[name] = int(bpf.load_func(name.encode(), kind, **further).fd)
         except Exception as error:  # bcc raises bare Exception
             message = str(error)
             if "not permitted" in message.lower() or "CAP_" in message:

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NoReturn
 
+from gosonde_agent.host.kernel import closes_probes_together
 from gosonde_agent.model.errors import NotPermittedError, ProbeError
 
 #: gopc offsets that probes/goroutines.bpf.c has an exit program for.
@@ -37,9 +38,15 @@ COMPILING_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Probes:
-    """The loaded probes: file descriptors of maps and programs, by name."""
+    """The loaded probes: file descriptors of maps and programs, by name.
+
+    Attributes:
+        together: Whether the programs are for links of their own, of which the kernel closes many at the same time;
+            else each runs at a perf event, and the kernel closes one after the other.
+    """
 
     descriptors: Mapping[str, int]
+    together: bool = False
 
     def __getitem__(self, name: str) -> int:
         return self.descriptors[name]
@@ -50,8 +57,11 @@ class Probes:
             os.close(descriptor)
 
 
-def load_probes() -> Probes:
+def load_probes(*, together: bool | None = None) -> Probes:
     """Compiles and loads the probes; takes about a second.
+
+    Args:
+        together: See Probes; None where the kernel can.
 
     Raises:
         NotPermittedError: Privileges or python3-bpfcc are missing.
@@ -63,7 +73,9 @@ def load_probes() -> Probes:
         with there:
             # It looks for modules where this process does, and not in the directory that it was started in.
             find = f"import sys; sys.path[:] = {sys.path!r}"
-            run = f"from gosonde_agent.sources.ebpf.compiling import main; main({there.fileno()})"
+            wanted = closes_probes_together() if together is None else together
+            arguments = f"{there.fileno()}, together={wanted}"
+            run = f"from gosonde_agent.sources.ebpf.compiling import main; main({arguments})"
             command = [sys.executable, "-P", "-c", f"{find}; {run}"]
             # What bcc says of the source goes to stderr, so that a command's output stays its own.
             process = subprocess.Popen(
@@ -81,7 +93,7 @@ def load_probes() -> Probes:
     answer = json.loads(message) if message else {}
     if "names" not in answer:
         _refused(answer, process.returncode)
-    return Probes(dict(zip(answer["names"], descriptors, strict=True)))
+    return Probes(dict(zip(answer["names"], descriptors, strict=True)), answer["together"])
 
 
 def _refused(answer: Mapping[str, str], status: int) -> NoReturn:

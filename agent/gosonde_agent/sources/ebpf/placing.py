@@ -1,24 +1,27 @@
 """Puts probes into files and takes them out again."""
 
-import contextlib
-import os
 import struct
-from collections.abc import Callable, Collection, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Collection
+from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
 from gosonde_agent.golang.binary import GoBinary
 from gosonde_agent.host import syscalls
+from gosonde_agent.host.threads import Workers
 from gosonde_agent.model.errors import UnsupportedBinaryError
 from gosonde_agent.sources.ebpf import records
 from gosonde_agent.sources.ebpf.loading import EXIT_PROGRAM_OFFSETS, Probes
 from gosonde_agent.sources.ebpf.maps import Maps
+from gosonde_agent.sources.ebpf.uprobe import Place, close_all, placed
 from gosonde_agent.sources.park_window import ParkWindow
 
 #: By Layout.callerpc.
 CREATION_PROGRAMS = {2: "on_created", 4: "on_created_117"}
+#: Probes that are closed at the same time, where the kernel closes many together.
+CLOSED_TOGETHER = 32
 
 
 @dataclass(slots=True)
@@ -27,7 +30,7 @@ class _Attached:
 
     Attributes:
         programs: By probe, in the order in which they are attached.
-        open: The perf event and the link of each probe that is there.
+        open: What holds each probe that is there.
         closing: Probes that are being detached.
         window: The newest one in which parks are counted, whether it is over or not.
     """
@@ -40,6 +43,10 @@ class _Attached:
     closing: list[Future[None]] = field(default_factory=list)
     window: ParkWindow | None = None
 
+    def place(self, probe: str) -> Place:
+        """Where a probe belongs."""
+        return Place(f"/proc/self/fd/{self.fd}", self.binary.file_offsets[probe], self.pid)
+
     def wait(self) -> None:
         """Returns when nothing that was detached can be hit any more."""
         while self.closing:
@@ -49,23 +56,23 @@ class _Attached:
 class Placing:
     """The probes of all files, by the number of the file; `probes` are the programs.
 
-    The kernel takes some 100 ms to close a probe, so a thread does it.
+    The kernel takes some 50 ms to close a probe, or 100 where it closes one after the other, so threads do it.
     """
 
     def __init__(self, probes: Probes) -> None:
         self._probes = probes
         self._attached: dict[int, _Attached] = {}
-        self._closer = ThreadPoolExecutor(1, "close-probes")
+        self._closers = Workers("close-probes", CLOSED_TOGETHER if probes.together else 1)
 
     def submit(self, call: Callable[[], None]) -> Future[None]:
-        """Has the thread that closes probes do something, after what it has to do already."""
-        return self._closer.submit(call)
+        """Has a thread that closes probes do something."""
+        return self._closers.submit(call)
 
     def attach(self, number: int, binary: GoBinary, fd: int, pid: int | None) -> None:
         """Puts the probes into the open file `fd`, for one process or for all that run it. `fd` must stay open.
 
-        All probes are in place before the first one counts, and the exit probe counts first: a goroutine whose
-        creation is counted then always has its exit counted, and the moment in between is short.
+        The exit probe comes first: a goroutine whose creation is counted then always has its exit counted, and the
+        moment in between is short.
 
         Raises:
             UnsupportedBinaryError: No exit program fits the layout, or the kernel takes no probe in the file.
@@ -95,25 +102,24 @@ class Placing:
     def set_probes(self, number: int, probes: Collection[str]) -> None:
         """Detaches the probes that are not enabled, and attaches those that are missing.
 
-        What is detached is closed by another thread, because the kernel takes 100 ms for each: see `is_closing`.
+        What is detached is closed by other threads, because the kernel takes its time: see `is_closing`. Does nothing
+        when the file is attached no longer.
 
         Raises:
             GosondeError: As `attach`; the probes are as before, less those that are not enabled.
         """
-        attached = self._attached[number]
+        attached = self._attached.get(number)
+        if attached is None:
+            return
         for probe in [probe for probe in reversed(attached.programs) if probe in attached.open and probe not in probes]:
-            attached.closing.append(self._closer.submit(close_all, attached.open.pop(probe)))
+            attached.closing.append(self._closers.submit(partial(close_all, attached.open.pop(probe))))
         missing = [probe for probe in attached.programs if probe in probes and probe not in attached.open]
         if missing:
             attached.wait()
         opened: dict[str, list[int]] = {}
         try:
             for probe in missing:
-                offset = attached.binary.file_offsets[probe]
-                opened[probe] = [syscalls.open_uprobe(f"/proc/self/fd/{attached.fd}", offset, attached.pid)]
-            for probe, descriptors in opened.items():
-                program = self._probes[attached.programs[probe]]
-                descriptors.append(syscalls.link(program, descriptors[0], number))
+                opened[probe] = placed(self._probes, attached.programs[probe], attached.place(probe), number)
         except BaseException:
             for descriptors in opened.values():
                 close_all(descriptors)
@@ -125,17 +131,7 @@ class Placing:
         attached = self._attached.get(number)
         if attached is None:
             return None
-        program = self._probes[attached.programs["parked"]]
-        place = f"/proc/self/fd/{attached.fd}", attached.binary.file_offsets["parked"], attached.pid
-
-        def open_probe() -> list[int]:
-            event = syscalls.open_uprobe(*place)
-            try:
-                return [event, syscalls.link(program, event, number)]
-            except BaseException:
-                close_all([event])
-                raise
-
+        open_probe = partial(placed, self._probes, attached.programs["parked"], attached.place("parked"), number)
         attached.window = ParkWindow(open_probe, maps.parks, maps.forget_parks, seconds, pids)
         return attached.window
 
@@ -161,11 +157,10 @@ class Placing:
         return "on_stop_untold"
 
     def detach(self, number: int) -> None:
-        """Detaches the probes, the creation probe last of the pair; when this returns, no process can hit them."""
+        """Detaches the probes; when this returns, no process can hit them."""
         self.end_parks(number)
+        self.set_probes(number, ())
         if attached := self._attached.pop(number, None):
-            for descriptors in reversed(attached.open.values()):
-                close_all(descriptors)
             attached.wait()
             if attached.window:
                 attached.window.wait()
@@ -174,12 +169,6 @@ class Placing:
     def close(self) -> None:
         """Detaches everything."""
         for number in list(self._attached):
+            self.set_probes(number, ())
+        for number in list(self._attached):
             self.detach(number)
-        self._closer.shutdown()
-
-
-def close_all(descriptors: Sequence[int]) -> None:
-    """Closes them, the last one first."""
-    for descriptor in reversed(descriptors):
-        with contextlib.suppress(OSError):
-            os.close(descriptor)

@@ -5,7 +5,7 @@ import os
 import struct
 import time
 from collections.abc import Collection, Mapping, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 
 import numpy as np
 import numpy.typing as npt
@@ -17,8 +17,9 @@ from gosonde_agent.sources.counters import Counters, Hits, Image, Origin, SiteTo
 from gosonde_agent.sources.ebpf import calibration, records
 from gosonde_agent.sources.ebpf.loading import RAW_TRACEPOINTS, Probes
 from gosonde_agent.sources.ebpf.maps import Maps
-from gosonde_agent.sources.ebpf.placing import Placing, close_all
+from gosonde_agent.sources.ebpf.placing import Placing
 from gosonde_agent.sources.ebpf.ring_buffer import RingBuffer
+from gosonde_agent.sources.ebpf.uprobe import close_all
 from gosonde_agent.sources.events import Event
 from gosonde_agent.sources.hit_costs import HitCosts
 from gosonde_agent.sources.park_window import ParkWindow
@@ -68,7 +69,11 @@ class EbpfSource:
                 lambda descriptors: closed.append(self._placing.submit(lambda: close_all(descriptors))),
             )
         finally:
-            self._placing.submit(lambda: self.forget(me, [0]))
+            self._placing.submit(lambda: self._forget_when(closed, me))
+
+    def _forget_when(self, closed: Sequence[Future[None]], me: Image) -> None:
+        wait(closed)
+        self.forget(me, [0])
 
     # --- probes ------------------------------------------------------------------------------------------------------
 
