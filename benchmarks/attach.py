@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from gosonde_agent.discovery.attachments import Attachments  # noqa: E402
+from gosonde_agent.discovery.limits import Limits  # noqa: E402
 from gosonde_agent.golang import binary  # noqa: E402
 from gosonde_agent.golang.known import KnownBinaries  # noqa: E402
 from gosonde_agent.sources.ebpf.loading import load_probes  # noqa: E402
@@ -79,7 +80,7 @@ def measure(path: str) -> dict[str, float]:
     """Seconds to read and probe the binary at first, and again from what is known of its build; on one core."""
     os.sched_setaffinity(0, {0})
     known, source = KnownBinaries(), EbpfSource(load_probes())
-    attachments = Attachments(source)
+    attachments = Attachments(source, Limits())
     took = []
     for _ in range(2):
         fd = os.open(path, os.O_RDONLY)
@@ -87,7 +88,7 @@ def measure(path: str) -> dict[str, float]:
         attachments.attach(fd, functools.partial(binary.load, fd, path, known), None)
         took.append(time.perf_counter() - began)
         os.close(fd)
-        attachments.keep(lambda _attachment: False)
+        attachments.close()
     source.close()
     return {"unknown": took[0], "known": took[1]}
 

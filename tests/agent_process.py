@@ -3,7 +3,7 @@
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from gosonde.agent_client import AgentClient
@@ -22,13 +22,20 @@ class AgentProcess:
     """`gosonde agent` with its own state folder, killed at the end. `program`: what is run instead of `gosonde`."""
 
     def __init__(
-        self, folder: Path, collector: str, executable: str, program: Sequence[str | Path] = (GOSONDE,)
+        self,
+        folder: Path,
+        collector: str,
+        executable: str,
+        program: Sequence[str | Path] = (GOSONDE,),
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.listen = f"unix:{folder}/agent.sock"
         command = [*program, "agent", "--config", folder / "agent.toml", "--state", folder / "state"]
-        command += ["--listen", self.listen, "--collector", collector, "--exe", executable]
-        with (folder / "agent.log").open("ab") as log:
-            self.process = subprocess.Popen(command, stderr=log)
+        command += ["--listen", self.listen, "--exe", executable]
+        command += ["--collector", collector] if collector else []
+        self.log = folder / "agent.log"
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(command, stderr=log, env=environment)
 
     def counted(self, pid: int) -> int:
         """Exits that it has seen of the process; -1 while it does not answer."""

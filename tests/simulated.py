@@ -96,18 +96,18 @@ class Agent:
     async def work(self, until: asyncio.Event) -> None:
         """Lets its targets work, and observes them, until asked to stop; the end of it is observed too."""
         while not until.is_set():
-            self.observe()
+            await self.observe()
             await asyncio.sleep(self.interval_seconds * self._rng.uniform(0.5, 1.5))
-        self.observe()
+        await self.observe()
         self.finished = True
 
-    def observe(self) -> None:
+    async def observe(self) -> None:
         """One observation of all targets."""
         parts = []
         for target in self.targets:
             target.work(self._rng)
             parts.append(target.observation())
-        self.uplink.offer(_joined(parts))
+        await self.uplink.offer(_joined(parts))
 
     def totals(self) -> Totals:
         """What its targets counted, by (host, pid, pc)."""

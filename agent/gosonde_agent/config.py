@@ -67,6 +67,8 @@ class AgentConfig:
         reconcile_seconds: Least time between two readings of a process's memory, 1 to 86400; a large process is read
             more rarely, so that reading takes one percent of a CPU at most, and so is one that rests. 0 reads it only
             when it is found.
+        max_probed_files: How many executables may have probes at the same time, 8 to 65536, those of one user other
+            than root an eighth of it; the least used give theirs up, as far as no process runs them.
         spool_mb: Largest size of what waits for a collector on disk, in MiB, 1 to 65536.
         spool_hours: How long it may wait, 0.1 to 8760.
         max_agent_cpu: What the agent itself takes of one core in the long run, in percent, 0.1 to 100: past it memory
@@ -97,6 +99,7 @@ class AgentConfig:
     pprof: tuple[str, ...] = ()
     park: bool = False
     reconcile_seconds: float = 30.0
+    max_probed_files: float = 512
     spool_mb: float = 64.0
     spool_hours: float = 24.0
     max_agent_cpu: float = 2.0
@@ -119,6 +122,7 @@ class AgentConfig:
         _check_number("interval_seconds", self.interval_seconds, 0.1, 3600)
         if self.reconcile_seconds != 0:
             _check_number("reconcile_seconds", self.reconcile_seconds, 1, 86_400)
+        _check_number("max_probed_files", self.max_probed_files, 8, 65_536)
         _check_number("spool_mb", self.spool_mb, 1, 65_536)
         _check_number("spool_hours", self.spool_hours, 0.1, 8_760)
         parse_rules("allow", self.allow)
@@ -290,6 +294,7 @@ _CONVERT: Mapping[str, Callable[[str, object], object]] = {
     "park": _boolean,
     "spool_mb": _number,
     "reconcile_seconds": _number,
+    "max_probed_files": _number,
     "spool_hours": _number,
     "max_agent_cpu": _number,
     "max_agent_memory_mb": _number,

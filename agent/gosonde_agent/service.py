@@ -10,11 +10,13 @@ import structlog
 from gosonde_common import __version__
 from gosonde_common.errors import GosondeError, UnavailableError
 from gosonde_common.notify import Notifier
+from gosonde_common.stopping import on_stop
 from gosonde_common.values.observation import Observation, Process, ProcessKey
 from gosonde_common.values.status import AgentStatus
 
 from gosonde_agent.config import AgentConfig
 from gosonde_agent.discovery.lease import BREAK_SIGNAL
+from gosonde_agent.discovery.limits import Limits
 from gosonde_agent.host import identity, own_budget, privileges
 from gosonde_agent.host.background import Background
 from gosonde_agent.serve.doors import open_doors
@@ -29,7 +31,7 @@ from gosonde_agent.sources.hit_costs import HitCosts
 from gosonde_agent.stream.journal import FILE_NAME, Journal, JournalLimits
 from gosonde_agent.stream.uplink import Uplink
 from gosonde_agent.watch.governing import count_parks, govern
-from gosonde_agent.watch.loading import Loading
+from gosonde_agent.watch.loading import CLOSING_SECONDS, Loading
 from gosonde_agent.watch.memory import Memory
 from gosonde_agent.watch.monitor import Monitor
 from gosonde_agent.watch.observing import Observing, Outlet
@@ -39,6 +41,8 @@ from gosonde_agent.watch.running import Running
 log = structlog.get_logger(__name__)
 
 STOP_GRACE_SECONDS = 1.0
+#: How often it is said how many programs still have probes while the agent stops.
+TELL_SECONDS = 1.0
 
 
 def run(config: AgentConfig, reread: Callable[[], AgentConfig], probes: Probes) -> None:
@@ -65,14 +69,13 @@ async def _run(config: AgentConfig, reread: Callable[[], AgentConfig], probes: P
         await doors.close(0)
         raise
     work = _Work(config, source, costs, peers)
-    work.listen(source.event_fd, reread)
     notifier = Notifier()
-    background = Background([peers.uplink.run(), notifier.watchdog(), *work.loops()], work.running.stopping)
+    desk = work.running.desk
+    watchdog = notifier.watchdog(lambda: desk.is_stuck() or peers.uplink.is_stuck())
+    background = Background([peers.uplink.run(), watchdog, *work.loops()], work.running.stopping)
+    work.listen(source.event_fd, reread, background)
     try:
-        work.monitor.scan()
-        await work.loading.load_all()
-        own_budget.collect_rarely()
-        own_budget.release_memory()
+        await work.start()
         log.info(
             "agent started",
             agent_id=peers.me.agent_id,
@@ -85,11 +88,11 @@ async def _run(config: AgentConfig, reread: Callable[[], AgentConfig], probes: P
         await work.observing.run()
     finally:
         notifier.stopping()
-        asyncio.get_running_loop().remove_reader(source.event_fd)
+        await desk.do(work.monitor.leave)
         await background.cancel()
         await doors.close(STOP_GRACE_SECONDS)
-        work.monitor.close()
-        peers.journal.close()
+        await work.close()
+        await peers.uplink.close()
     background.check()
     log.info("agent stopped")
 
@@ -139,11 +142,11 @@ class _Peers:
         keys = await self._work.operating.switch(pid, on=on)
         return [process for process in self.latest.current(None).processes if process.key in keys]
 
-    def report(self, observation: Observation) -> None:
+    async def report(self, observation: Observation) -> None:
         """Gives an observation to the uplink and to local queries: what a query has shown is on disk."""
         if self._redaction:
             observation = self._redaction.observation(observation)
-        self.uplink.offer(observation)
+        await self.uplink.offer(observation)
         self.latest.update(observation)
 
 
@@ -153,7 +156,13 @@ class _Work:
     def __init__(self, config: AgentConfig, source: EbpfSource, costs: HitCosts, peers: _Peers) -> None:
         self.running = Running(config)
         self.monitor = Monitor(
-            source, config.selection, config.reconcile_seconds, costs, config.target_budget, parks=config.park
+            source,
+            config.selection,
+            config.reconcile_seconds,
+            costs,
+            config.target_budget,
+            parks=config.park,
+            limits=Limits(int(config.max_probed_files)),
         )
         self.loading = Loading(self.monitor, self.running)
         self._memory = Memory(self.monitor, self.running)
@@ -164,15 +173,37 @@ class _Work:
 
     def loops(self) -> list[Coroutine[None, None, None]]:
         """What goes on all the time beside the observations."""
-        loops = [self.loading.run(), self._memory.run(), govern(self.monitor, self.running)]
-        return [*loops, count_parks(self.monitor)] if self.running.config.park else loops
+        govern_probes = govern(self.monitor, self.running)
+        loops = [self.loading.follow(), self.loading.run(), self._memory.run(), govern_probes]
+        return [*loops, count_parks(self.monitor, self.running.desk)] if self.running.config.park else loops
 
-    def listen(self, event_fd: int, reread: Callable[[], AgentConfig]) -> None:
+    def listen(self, event_fd: int, reread: Callable[[], AgentConfig], background: Background) -> None:
         """Takes signals and the kernel's events from now on."""
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self.running.stopping.set)
-        loop.add_signal_handler(signal.SIGHUP, self.operating.reload, reread)
-        loop.add_signal_handler(signal.SIGUSR2, self.operating.all_off)
+        on_stop(self._stop)
+        loop.add_signal_handler(signal.SIGHUP, lambda: background.add(self.operating.reload(reread)))
+        loop.add_signal_handler(signal.SIGUSR2, lambda: background.add(self.operating.all_off()))
         loop.add_signal_handler(BREAK_SIGNAL, self.loading.on_event)
-        loop.add_reader(event_fd, self.loading.on_event)
+        self.loading.listen(event_fd)
+
+    def _stop(self) -> None:
+        log.info("agent stopping; a second Ctrl-C ends it at once, and the kernel detaches the probes")
+        self.running.stopping.set()
+
+    async def start(self) -> None:
+        """Finds and probes what runs now."""
+        await self.running.desk.do(self.monitor.scan)
+        await self.loading.load_all()
+        await self.running.desk.do(own_budget.collect_rarely)
+        await self.running.desk.do(own_budget.release_memory)
+
+    async def close(self) -> None:
+        """Returns when all probes are detached; says meanwhile how many programs still have some."""
+        self.loading.close()
+        tell_at = time.monotonic()
+        while left := await self.running.desk.do(self.monitor.left):
+            if time.monotonic() >= tell_at:
+                log.info("detaching the probes", programs_left=left)
+                tell_at += TELL_SECONDS
+            await asyncio.sleep(CLOSING_SECONDS)
+        await self.running.desk.do(self.monitor.close)

@@ -2,8 +2,13 @@
 
 import asyncio
 import os
+from collections.abc import Callable
 
 import sdnotify
+
+
+def _never() -> bool:
+    return False
 
 
 class Notifier:
@@ -20,9 +25,13 @@ class Notifier:
         """The service is shutting down."""
         self._notifier.notify("STOPPING=1")
 
-    async def watchdog(self) -> None:
-        """Pets the watchdog at half its period for as long as the event loop runs; returns when there is none."""
+    async def watchdog(self, is_stuck: Callable[[], bool] = _never) -> None:
+        """Pets the watchdog at half its period for as long as the event loop runs and nothing else is stuck.
+
+        Returns when there is no watchdog.
+        """
         period_usec = int(os.environ.get("WATCHDOG_USEC", "0"))
         while period_usec:
-            self._notifier.notify("WATCHDOG=1")
+            if not is_stuck():
+                self._notifier.notify("WATCHDOG=1")
             await asyncio.sleep(period_usec / 2_000_000)

@@ -67,7 +67,7 @@ class Watch:
 
     def let_go(self) -> None:
         """Waits until nothing is held of files whose probes were detached."""
-        while self.monitor.files.attachments.is_leaving:
+        while self.monitor.files.attachments.leaving:
             time.sleep(0.02)
             self.monitor.poll()
 

@@ -5,10 +5,14 @@ import pwd
 import re
 from pathlib import Path
 
+from gosonde_agent.host.threads import within
+
 #: Where the kernel reports processes.
 PROC = Path("/proc")
 #: What a process says of itself, in its environment when it was started: NAME=VALUE, apart by commas.
 LABELS_VARIABLE = b"GOSONDE_LABELS="
+#: Names of users may come from another host, and a process can hold up whoever reads its environment.
+ANSWER_SECONDS = 1.0
 #: Nothing longer is read from a process's own files.
 MAX_BYTES = 1 << 20
 UNIT = re.compile(r"([^/]+\.(?:service|scope|slice|socket|mount))(?=/|$)")
@@ -32,15 +36,20 @@ def users(pid: int) -> frozenset[str]:
         uid = Path(f"/proc/{pid}").stat().st_uid
     except OSError:
         return frozenset()
+    return frozenset({str(uid), *(within(ANSWER_SECONDS, lambda: _names(uid)) or ())})
+
+
+def _names(uid: int) -> tuple[str, ...]:
     try:
-        return frozenset({str(uid), pwd.getpwuid(uid).pw_name})
+        return (pwd.getpwuid(uid).pw_name,)
     except KeyError:
-        return frozenset({str(uid)})
+        return ()
 
 
 def labels(pid: int) -> frozenset[str]:
     """The labels that a process was started with."""
-    for variable in _read(pid, "environ").split(b"\0"):
+    environment = within(ANSWER_SECONDS, lambda: _read(pid, "environ")) or b""
+    for variable in environment.split(b"\0"):
         if variable.startswith(LABELS_VARIABLE):
             text = os.fsdecode(variable[len(LABELS_VARIABLE) :])
             return frozenset(label.strip() for label in text.split(",") if label.strip())

@@ -1,6 +1,5 @@
 """GoBinary: all that is known of one executable file, worked out once and shared by every process that runs it."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -22,7 +21,8 @@ from gosonde_agent.golang.pclntab import Pclntab
 from gosonde_agent.golang.points import find_points, gopc_shown_by_code
 from gosonde_agent.golang.probe_points import ProbePoint
 from gosonde_agent.golang.wrappers import start_function
-from gosonde_agent.model.errors import MalformedBinaryError, UnreadableFileError
+from gosonde_agent.host import files
+from gosonde_agent.model.errors import MalformedBinaryError
 
 NOWHERE = Location("", "", 0)
 
@@ -44,11 +44,12 @@ class FileIdentity:
         Raises:
             UnreadableFileError: Its file system does not report it.
         """
-        try:
-            status = os.fstat(fd)
-        except OSError as error:
-            raise UnreadableFileError(f"an executable cannot be examined: {error.strerror}") from error
-        return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+        return cls.from_status(files.status(fd))
+
+    @classmethod
+    def from_status(cls, status: files.FileStatus) -> "FileIdentity":
+        """The identity of a file of which this is known."""
+        return cls(status.device, status.inode, status.size, status.modified_ns, status.changed_ns)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,20 +14,28 @@ class Background:
     def __init__(self, works: Iterable[Coroutine[None, None, None]], stopping: asyncio.Event) -> None:
         self._stopping = stopping
         self._failure: BaseException | None = None
-        self._tasks = [asyncio.create_task(work) for work in works]
-        for task in self._tasks:
-            task.add_done_callback(self._ended)
+        self._tasks: set[asyncio.Task[None]] = set()
+        for work in works:
+            self.add(work)
+
+    def add(self, work: Coroutine[None, None, None]) -> None:
+        """Runs one more."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
         if not task.cancelled() and (failure := task.exception()):
             self._failure = self._failure or failure
             self._stopping.set()
 
     async def cancel(self) -> None:
         """Ends all of them."""
-        for task in self._tasks:
+        tasks = list(self._tasks)
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def check(self) -> None:
         """Raises GosondeError when one of them failed."""

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import psutil
 
+from gosonde_agent.host import files
+from gosonde_agent.host.files import FileStatus
 from gosonde_agent.host.kernel import boot_unix_nano
 from gosonde_agent.model.errors import (
     MalformedBinaryError,
@@ -91,14 +93,23 @@ def has_ended(pid: int, start_ticks: int) -> bool:
 def executable(pid: int) -> Iterator[tuple[int, str]]:
     """(descriptor, path) of the file that a process runs, also when it was deleted or lies in another namespace.
 
+    A file system that does not answer holds up who opens a file of it, without end.
+
     Raises:
         NoSuchProcessError: The process is not there, or it is a kernel thread.
         NotPermittedError: Privileges are missing.
         UnreadableFileError: It cannot be opened for another reason.
     """
+    with _opened(pid, os.O_RDONLY) as opened:
+        yield opened
+
+
+@contextlib.contextmanager
+def _opened(pid: int, mode: int) -> Iterator[tuple[int, str]]:
+    """See `executable`, also for what is raised."""
     link = f"/proc/{pid}/exe"
     try:
-        fd = os.open(link, os.O_RDONLY | os.O_CLOEXEC)
+        fd = os.open(link, mode | os.O_CLOEXEC)
     except (FileNotFoundError, ProcessLookupError) as error:
         raise NoSuchProcessError(f"there is no process {pid}, it has just ended, or it is a kernel thread") from error
     except PermissionError as error:
@@ -112,6 +123,31 @@ def executable(pid: int) -> Iterator[tuple[int, str]]:
         yield fd, _link_target(link)
     finally:
         os.close(fd)
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """The file that a process runs; `user` is the process's."""
+
+    status: FileStatus
+    path: str
+    user: int
+
+
+def program(pid: int) -> Program:
+    """What is known of the file that a process runs, without opening it: nothing can hold up who asks.
+
+    Raises:
+        NoSuchProcessError: The process is not there, or it is a kernel thread.
+        NotPermittedError: Privileges are missing.
+        UnreadableFileError: The kernel does not say.
+    """
+    with _opened(pid, os.O_PATH) as (fd, path):
+        try:
+            user = Path(f"/proc/{pid}").stat().st_uid
+        except OSError as error:
+            raise NoSuchProcessError(f"there is no process {pid}, or it has just ended") from error
+        return Program(files.status(fd), path, user)
 
 
 def _link_target(link: str) -> str:
@@ -145,8 +181,8 @@ def file(path: str) -> Iterator[tuple[int, str]]:
 
 
 def links(fd: int) -> int:
-    """How many names an open file has; 0 when it was deleted, or its file system does not report it."""
+    """How many names an open file has; 0 when it was deleted, or nobody knows."""
     try:
-        return os.fstat(fd).st_nlink
-    except OSError:
+        return files.status(fd).links
+    except UnreadableFileError:
         return 0

@@ -44,5 +44,9 @@ class UnreadableFileError(UnsupportedError):
     """A file that is there cannot be opened or read: its file system does not answer, or limits are reached."""
 
 
+class TooManyFilesError(UnsupportedError):
+    """So many files have probes already that one more gets none."""
+
+
 class UnguardedFileError(UnsupportedError):
     """Nothing keeps a file from being overwritten while probes are in it."""

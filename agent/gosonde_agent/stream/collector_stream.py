@@ -7,11 +7,13 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 
 import grpc.aio
 from gosonde_common.errors import InvalidInputError, UnavailableError
 from gosonde_common.values.observation import Site
 
+from gosonde_agent.host.desk import Desk
 from gosonde_agent.snapshots.taking import Snapshots
 from gosonde_agent.stream import batches
 from gosonde_agent.stream.snapshot_answers import SnapshotAnswers
@@ -49,7 +51,7 @@ class Progress:
     """Numbers of the newest batch sent and acknowledged in an agent epoch, over all streams of this process.
 
     Attributes:
-        cpu_seconds: What making the messages took of this thread.
+        cpu_seconds: What keeping observations and making messages took of a CPU.
     """
 
     sent: int = 0
@@ -60,7 +62,8 @@ class Progress:
 class Stream:
     """Sends what is new in a backlog, with a window, and hands the acknowledgements to it; answers with snapshots.
 
-    `wake` is set by whoever changes something this stream may wait for: an offer, or `stopping`.
+    `desk` is where the backlog is asked. `wake` is set by whoever changes something this stream may wait for: an offer,
+    or `stopping`.
     """
 
     def __init__(
@@ -68,6 +71,7 @@ class Stream:
         *,
         call: Call,
         spool: Backlog,
+        desk: Desk,
         progress: Progress,
         wake: asyncio.Event,
         stopping: asyncio.Event,
@@ -76,6 +80,7 @@ class Stream:
     ) -> None:
         self._call = call
         self._spool = spool
+        self._desk = desk
         self._progress = progress
         self._wake = wake
         self._stopping = stopping
@@ -113,7 +118,7 @@ class Stream:
             InvalidInputError: The collector acknowledged what was never sent.
             grpc.aio.AioRpcError: The call failed.
         """
-        self._spool.rewind()
+        await self._desk.do(self._spool.rewind)
         self._reader = asyncio.create_task(self._read())
         self._reader.add_done_callback(lambda _: self._wake.set())
         try:
@@ -150,15 +155,19 @@ class Stream:
         await asyncio.wait({reader}, timeout=1)
 
     async def _send(self) -> None:
+        ticket, messages = await self._desk.do(self._next_messages)
+        for position, message in enumerate(messages, 1):
+            await self._until(lambda: len(self._open) < self._limits.window)
+            await self._write_batch(message, ticket if position == len(messages) else 0)
+
+    def _next_messages(self) -> tuple[int, list[encoding.ObservationMessage]]:
         began = time.thread_time()
         ticket, observation = self._spool.take(self._limits.batch_rows)
         if len(self._known) > MAX_KNOWN_SITES:
             self._known.clear()
         messages = list(batches.messages(observation, self._known, self._limits.batch_bytes))
         self._progress.cpu_seconds += time.thread_time() - began
-        for position, message in enumerate(messages, 1):
-            await self._until(lambda: len(self._open) < self._limits.window)
-            await self._write_batch(message, ticket if position == len(messages) else 0)
+        return ticket, messages
 
     async def _write_batch(self, message: encoding.ObservationMessage, ticket: int) -> None:
         if not self._open:
@@ -177,12 +186,12 @@ class Stream:
             response = await self._call.read()
             if not isinstance(response, encoding.Response):
                 raise UnavailableError("the collector ended the stream")
-            self._acknowledge(response.acknowledged_sequence)
+            await self._acknowledge(response.acknowledged_sequence)
             self._wake.set()
             if self._answers and (request := snapshot_messages.requested(response)):
                 self._answers.ask(request)
 
-    def _acknowledge(self, sequence: int) -> None:
+    async def _acknowledge(self, sequence: int) -> None:
         if sequence > self._progress.sent:
             raise InvalidInputError(
                 f"the collector acknowledged batch {sequence}, but only {self._progress.sent} were sent"
@@ -190,7 +199,8 @@ class Stream:
         self._progress.acknowledged = max(self._progress.acknowledged, sequence)
         while self._open and self._open[0][0] <= sequence:
             self._last_progress = time.monotonic()
-            self._spool.acknowledge(self._open.popleft()[1])
+            await self._desk.do(partial(self._spool.acknowledge, self._open[0][1]))
+            self._open.popleft()
 
     async def _until(self, condition: Callable[[], bool], seconds: float = math.inf) -> None:
         """Waits until the condition holds or the time is over; raises when the stream is found dead."""

@@ -29,7 +29,7 @@ DAMAGED = frozenset({sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT})
 
 
 class JournalFile:
-    """Statements on one SQLite database, kept in memory when there is no path.
+    """Statements on one SQLite database, kept in memory when there is no path; of any thread, one after the other.
 
     Raises:
         UnavailableError: Another agent has the file open.
@@ -67,7 +67,9 @@ class JournalFile:
 
 
 def _opened(path: Path | None) -> sqlite3.Connection:
-    connection = sqlite3.connect(str(path) if path else ":memory:", timeout=1, isolation_level=None)
+    connection = sqlite3.connect(
+        str(path) if path else ":memory:", timeout=1, isolation_level=None, check_same_thread=False
+    )
     try:
         # Nobody else reads it, and a second agent on the same folder must fail.
         connection.execute("PRAGMA locking_mode = EXCLUSIVE")

@@ -45,9 +45,8 @@ Row = TypeVar("Row")
 class Backlog(Protocol):
     """What a stream delivers."""
 
-    @property
-    def fresh(self) -> bool:
-        """There is something to take."""
+    #: There is something to take. It costs nothing to ask; all below may take as long as the disk does.
+    fresh: bool
 
     def take(self, max_rows: int) -> tuple[int, Observation]:
         """A ticket, and what comes next; while `fresh` stays true there is more."""
@@ -60,17 +59,21 @@ class Backlog(Protocol):
 
 
 class Leftover:
-    """What a former run of the agent left in the journal."""
+    """What a former run of the agent left in the journal.
+
+    Attributes:
+        fresh: See Backlog.
+    """
 
     def __init__(self, journal: Journal, run: Run) -> None:
         self._journal = journal
         self._run = run
         self._taken = 0
+        self.fresh = False
+        self._look()
 
-    @property
-    def fresh(self) -> bool:
-        """See Backlog."""
-        return self._journal.has(self._run, self._taken)
+    def _look(self) -> None:
+        self.fresh = self._journal.has(self._run, self._taken)
 
     @property
     def settled(self) -> bool:
@@ -81,8 +84,10 @@ class Leftover:
         """See Backlog."""
         found = self._journal.next(self._run, self._taken)
         if found is None:
+            self.fresh = False
             return self._taken, Observation(1)
         self._taken = found[0]
+        self._look()
         return found
 
     def acknowledge(self, ticket: int) -> None:
@@ -92,6 +97,7 @@ class Leftover:
     def rewind(self) -> None:
         """See Backlog."""
         self._taken = 0
+        self._look()
 
 
 @dataclass(slots=True)
@@ -123,6 +129,9 @@ class Spool:
     """Records observations and gives out what is new in them until it is acknowledged.
 
     What the disk does not take is kept in memory, bounded; the totals of what runs are never lost.
+
+    Attributes:
+        fresh: See Backlog.
     """
 
     def __init__(self, journal: Journal, run: Run) -> None:
@@ -139,16 +148,15 @@ class Spool:
         self._newest = Observation(0)
         self._losses = {EVENTS_DROPPED: 0, WRITES_FAILED: 0}
         self._message_limiter = MessageLimiter()
+        self.fresh = False
 
     @property
     def held_rows(self) -> int:
         """Rows of newest totals that are kept of what runs."""
         return sum(held.rows for held in self._held.values())
 
-    @property
-    def fresh(self) -> bool:
-        """See Backlog."""
-        return self._state_due or self._unwritten is not None or self._has_segment()
+    def _look(self) -> None:
+        self.fresh = self._state_due or self._unwritten is not None or self._has_segment()
 
     @property
     def settled(self) -> bool:
@@ -176,6 +184,7 @@ class Spool:
         if not kept_all:
             self._gone = True
             self._mark_due()
+        self._look()
 
     def take(self, max_rows: int) -> tuple[int, Observation]:
         """See Backlog; `max_rows` bounds what is taken of the held totals."""
@@ -189,6 +198,7 @@ class Spool:
         else:
             segment = self._state(max_rows)
             self._open.append(_Taken(self._ticket))
+        self._look()
         return self._ticket, replace(segment, losses={**segment.losses, **self.losses()})
 
     def acknowledge(self, ticket: int) -> None:
@@ -202,6 +212,7 @@ class Spool:
                 self._journal.acknowledge(self._run, done)
             except SpoolError as error:
                 self._report(error)
+            self._look()
 
     def rewind(self) -> None:
         """See Backlog."""
@@ -212,6 +223,7 @@ class Spool:
         self._cursor = 0
         if self._gone:
             self._mark_due()
+        self._look()
 
     def _mark_due(self) -> None:
         for held in self._held.values():

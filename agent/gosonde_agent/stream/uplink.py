@@ -22,6 +22,7 @@ from gosonde_common.values.observation import Observation
 from gosonde_common.values.status import UplinkStatus
 from gosonde_pb.v1.ingest_pb2_grpc import IngestServiceStub
 
+from gosonde_agent.host.desk import Desk
 from gosonde_agent.host.identity import Identity
 from gosonde_agent.snapshots.taking import Snapshots
 from gosonde_agent.stream.collector_stream import Progress, Stream, StreamLimits
@@ -60,7 +61,7 @@ TIMEOUTS = Timeouts()
 class Uplink:
     """Holds what the collector lacks and sends it. With no collector it does nothing.
 
-    `offer` and `run` belong to the same event loop.
+    `offer`, `run` and `close` belong to the same event loop.
     """
 
     def __init__(
@@ -76,6 +77,8 @@ class Uplink:
         timeouts: Timeouts = TIMEOUTS,
     ) -> None:
         self._collectors = tuple(collectors)
+        # Everything that may wait for the disk is done there; what is here only says what is known.
+        self._desk = Desk("spool")
         self._tls = tls
         self._journal = journal or Journal(identity.boot_id)
         self._run, self.previous_end, left = self._journal.begin(identity.agent_epoch, identity.host)
@@ -102,16 +105,32 @@ class Uplink:
         self._error = ""
         self._message_limiter = MessageLimiter()
 
-    def offer(self, observation: Observation) -> None:
-        """Records all known processes, their newest totals (missing rows are unchanged), and the new events."""
+    async def offer(self, observation: Observation) -> None:
+        """Records all known processes, their newest totals (missing rows are unchanged), and the new events.
+
+        What is offered is on disk when this returns.
+        """
         if not self._collectors:
             return
         try:
-            self._spool.offer(observation)
+            await self._desk.do(lambda: self._record(observation))
         except ValueError as error:
             log.exception("an observation cannot be sent")
             self._error = repr(error)
         self._wake.set()
+
+    def _record(self, observation: Observation) -> None:
+        began = time.thread_time()
+        self._spool.offer(observation)
+        self._progress.cpu_seconds += time.thread_time() - began
+
+    def is_stuck(self) -> bool:
+        """Whether the spool's disk has not answered for too long."""
+        return self._desk.is_stuck()
+
+    async def close(self) -> None:
+        """Closes the journal."""
+        await self._desk.do(self._journal.close)
 
     def losses(self) -> dict[str, int]:
         """What had to be dropped, by name, since the start."""
@@ -129,7 +148,7 @@ class Uplink:
 
     @property
     def cpu_seconds(self) -> float:
-        """What making messages of this run has taken of the event loop's thread."""
+        """What keeping observations and making messages of this run has taken of a CPU."""
         return self._progress.cpu_seconds
 
     @property
@@ -174,7 +193,7 @@ class Uplink:
         await asyncio.wait({work}, timeout=self._timeouts.flush_seconds)
         work.cancel()
         await asyncio.wait({work})
-        self._end_run()
+        await self._desk.do(self._end_run)
         if self._collectors and not self._spool.settled:
             log.warning("stopped with observations that no collector acknowledged", error=self._error)
 
@@ -227,6 +246,7 @@ class Uplink:
         stream = Stream(
             call=call,
             spool=backlog,
+            desk=self._desk,
             progress=progress,
             wake=self._wake,
             stopping=stopping,

@@ -1,20 +1,26 @@
 """Files that have probes: reading them, probing them, and letting go of those that nobody runs."""
 
 from collections.abc import Collection
+from functools import partial
 
 import structlog
 from gosonde_common.errors import GosondeError
 
 from gosonde_agent.discovery.attachments import Attachment, Attachments
+from gosonde_agent.discovery.limits import Limits
 from gosonde_agent.discovery.selection import Selection
 from gosonde_agent.golang import binary as golang
 from gosonde_agent.golang.known import KnownBinaries
 from gosonde_agent.host import procfs
-from gosonde_agent.model.errors import MalformedBinaryError, NoSuchProcessError, UnguardedFileError
+from gosonde_agent.model.errors import NoSuchProcessError, UnguardedFileError, UnreadableFileError
 from gosonde_agent.sources.protocol import Source
+from gosonde_agent.watch.load import Load
 from gosonde_agent.watch.stepping import Stepper
 
 log = structlog.get_logger(__name__)
+
+#: What says nothing of a file itself: another process of it is tried again.
+PASSING = (NoSuchProcessError, UnguardedFileError, UnreadableFileError)
 
 
 class ProbedFiles:
@@ -25,9 +31,9 @@ class ProbedFiles:
         attachments: What is probed or refused, by file.
     """
 
-    def __init__(self, source: Source, selection: Selection, stepper: Stepper) -> None:
+    def __init__(self, source: Source, selection: Selection, stepper: Stepper, limits: Limits) -> None:
         self.selection = selection
-        self.attachments = Attachments(source)
+        self.attachments = Attachments(source, limits)
         self._known = KnownBinaries()
         self._stepper = stepper
 
@@ -39,21 +45,27 @@ class ProbedFiles:
         """The probes that count a process, or why its file has none; None for a file that was not read yet."""
         return self.attachments.find(identity, self.scope(pid, path)) or self.attachments.find(identity, pid)
 
-    def attach_for(self, pid: int) -> None:
-        """Probes the file that a process runs: for all its processes where they are selected, else for this one alone.
+    def load(self, pid: int, epoch: int, program: procfs.Program) -> Load:
+        """Has the file that a process runs probed by whoever runs what this returns and gives it to `take`."""
+        identity = golang.FileIdentity.from_status(program.status)
+        number = self.attachments.new_number()
+        return Load(pid, epoch, identity, partial(self._place, number), self.scope(pid, program.path))
+
+    def take(self, load: Load) -> None:
+        """Keeps what has been loaded, or why it could not be: that is remembered for the file.
 
         Raises:
             GosondeError: Why it cannot be watched.
         """
-        with procfs.executable(pid) as (fd, path):
-            try:
-                self.attach(fd, path, self.scope(pid, path))
-            except UnguardedFileError as error:
-                log.debug("watched for one process only", path=path, reason=str(error))
-                self.attach(fd, path, pid)
+        if load.attachment is not None:
+            self._keep(load.attachment)
+        elif load.error is not None:
+            if not isinstance(load.error, PASSING):
+                self.attachments.refuse(load.identity, load.error)
+            raise load.error
 
-    def attach(self, fd: int, path: str, pid: int | None) -> Attachment:
-        """Reads and probes an open file, unless that was done already.
+    def attach(self, fd: int, path: str, pid: int | None) -> None:
+        """Reads and probes an open file now, unless that was done already.
 
         Raises:
             GosondeError: Why it cannot be watched; remembered for the file.
@@ -62,23 +74,29 @@ class ProbedFiles:
         found = self.attachments.find(identity, pid)
         if isinstance(found, GosondeError):
             raise found
-        return found or self._attach_new(identity, fd, path, pid)
+        if found is None:
+            self._keep(self._place(self.attachments.new_number(), fd, path, pid))
 
-    def _attach_new(self, identity: golang.FileIdentity, fd: int, path: str, pid: int | None) -> Attachment:
-        try:
-            attachment = self.attachments.attach(fd, lambda: golang.load(fd, path, self._known), pid)
-        except (NoSuchProcessError, UnguardedFileError):
-            raise
-        except GosondeError as error:
-            self.attachments.refuse(identity, error)
-            raise
-        except Exception as error:  # a fault of ours in reading what others control must not end the agent
-            log.exception("a file could not be read", path=path)
-            refusal = MalformedBinaryError(f"reading {path} failed: {type(error).__name__}: {error}")
-            self.attachments.refuse(identity, refusal)
-            raise refusal from error
+    def _place(self, number: int, fd: int, path: str, pid: int | None) -> Attachment:
+        return self.attachments.place(number, fd, lambda: golang.load(fd, path, self._known), pid)
+
+    def _keep(self, attachment: Attachment) -> None:
+        self.attachments.add(attachment)
         self._stepper.begin(attachment.number)
-        return attachment
+
+    def make_room(self, pid: int, program: procfs.Program, running: Collection[int]) -> None:
+        """Detaches the probes from the files that are to give them up for the one that a process runs.
+
+        Raises:
+            TooManyFilesError: None can.
+        """
+        for attachment in self.attachments.surplus(self.owner(pid, program), running):
+            log.info("probes detached from the least used file", path=attachment.binary.path, owner=attachment.owner)
+            self.attachments.leave(attachment)
+
+    def owner(self, pid: int, program: procfs.Program) -> int:
+        """The user whom the probes for a process are counted for."""
+        return program.status.owner if self.scope(pid, program.path) is None else program.user
 
     def selects_all(self, number: int) -> bool:
         """Whether every process that the probes of a number count is selected."""

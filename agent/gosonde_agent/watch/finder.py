@@ -14,6 +14,8 @@ from gosonde_agent.model.errors import NoSuchProcessError, NotGoError
 from gosonde_agent.sources.counters import Image
 from gosonde_agent.sources.protocol import Source
 from gosonde_agent.watch.files import ProbedFiles
+from gosonde_agent.watch.load import Load
+from gosonde_agent.watch.put_off import NO_ANSWER, PutOff
 from gosonde_agent.watch.roster import Roster
 
 log = structlog.get_logger(__name__)
@@ -30,6 +32,7 @@ class Finder:
         self._files = files
         self._roster = roster
         self._unknown: deque[tuple[int, int]] = deque(maxlen=MAX_UNKNOWN)
+        self._put_off = PutOff(processes, files)
 
     def scan(self) -> None:
         """Considers every process that runs now and is not known yet."""
@@ -39,15 +42,15 @@ class Finder:
                 self.consider(pid, epoch)
 
     def consider(self, pid: int, epoch: int) -> None:
-        """Registers a process if it is selected and its file is known; else its file waits for `load_next`."""
+        """Registers a process if it is selected and its file is known; else its file waits for `next`."""
         try:
-            with procfs.executable(pid) as (fd, path):
-                identity = golang.FileIdentity.of(fd)
-                found = self._files.find(identity, pid, path)
-                is_selected = self._files.selection.selects(pid, path)
+            program = procfs.program(pid)
             start = procfs.start_of(pid)
         except GosondeError:
             return  # it has ended, or may not be read; if it was counted, `learn` says so
+        path, identity = program.path, golang.FileIdentity.from_status(program.status)
+        found = self._files.find(identity, pid, path)
+        is_selected = self._files.selection.selects(pid, path)
         if not is_selected and self._files.attachments.counts(identity):
             self._roster.deselected.add(pid, epoch, start.ticks)
         if not is_selected or isinstance(found, NotGoError) or self._roster.deselected.is_past(pid, epoch):
@@ -59,25 +62,85 @@ class Finder:
         else:
             self._unknown.append((pid, epoch))
 
+    # --- unknown files -----------------------------------------------------------------------------------------------
+
     @property
     def has_unknown(self) -> bool:
-        """Whether `load_next` has something to do."""
+        """Whether `next` may have something to do."""
         return bool(self._unknown)
 
     def forget_unknown(self) -> None:
-        """Forgets what waits for `load_next`: the next `scan` finds it again."""
+        """Forgets what waits for `next`: the next `scan` finds it again."""
         self._unknown.clear()
 
-    def load_next(self) -> None:
-        """Reads and probes the file of one process that runs an unknown file. May take some 100 ms."""
-        pid, epoch = self._unknown.popleft()
+    def next(self) -> Load | None:
+        """What reads and probes the file of a process that runs an unknown one: run it, then give it to `take`."""
+        while self._unknown:
+            pid, epoch = self._unknown.popleft()
+            try:
+                program = procfs.program(pid)
+            except GosondeError:
+                continue
+            identity = golang.FileIdentity.from_status(program.status)
+            if self._files.find(identity, pid, program.path) is not None:
+                self.consider(pid, epoch)
+            elif self._processes.get(pid, epoch) is None:
+                if reason := self._put_off.reason(pid, program):
+                    self._refuse_for_now(pid, epoch, reason)
+                else:
+                    return self._files.load(pid, epoch, program)
+        return None
+
+    def take(self, load: Load) -> None:
+        """Keeps what was loaded; the process is watched, or it is said why not."""
+        self._put_off.ended(load)
         try:
-            self._files.attach_for(pid)
+            self._files.take(load)
         except GosondeError as error:
-            log.debug("not watched", pid=pid, reason=str(error))
+            log.debug("not watched", pid=load.pid, reason=str(error))
             if isinstance(error, NoSuchProcessError):
                 return
-        self.consider(pid, epoch)
+            if self._files.attachments.find(load.identity, load.scope) is None:
+                self._refuse(load.pid, load.epoch, error)
+                return
+        self.consider(load.pid, load.epoch)
+
+    def waits_for(self, load: Load) -> bool:
+        """Whether others wait for a load that takes its time: that of a file system without which no host runs.
+
+        Else its process is reported as refused until the load has ended, and so is every other whose file lies there.
+        """
+        if load.has_ended or self._files.attachments.is_of_host(load.identity):
+            return True
+        self._put_off.hold_up(load)
+        self._refuse_for_now(load.pid, load.epoch, NO_ANSWER)
+        return False
+
+    def load_next(self) -> None:
+        """Reads and probes the file of one process that runs an unknown one, now. May take some 100 ms."""
+        if load := self.next():
+            load.run()
+            self.take(load)
+
+    def try_again(self) -> None:
+        """Considers again what was refused for a reason that holds no longer."""
+        for pid, epoch in self._put_off.due():
+            self._processes.remove(pid, epoch)
+            self.consider(pid, epoch)
+
+    def _refuse_for_now(self, pid: int, epoch: int, reason: GosondeError) -> None:
+        self._refuse(pid, epoch, reason)
+        self._put_off.add(pid, epoch)
+
+    def _refuse(self, pid: int, epoch: int, reason: GosondeError) -> None:
+        try:
+            start, program = procfs.start_of(pid), procfs.program(pid)
+        except GosondeError:
+            return
+        if self._processes.get(pid, epoch) is None:
+            self._roster.register_refused(pid, epoch, start, program.path, reason)
+
+    # --- one process -------------------------------------------------------------------------------------------------
 
     def watch(self, pid: int) -> None:
         """Probes the file of one process now.
@@ -85,8 +148,15 @@ class Finder:
         Raises:
             GosondeError: Why it cannot be watched.
         """
-        self._files.attach_for(pid)
-        self.consider(pid, self._source.epoch(pid))
+        epoch, program = self._source.epoch(pid), procfs.program(pid)
+        found = self._files.find(golang.FileIdentity.from_status(program.status), pid, program.path)
+        if isinstance(found, GosondeError):
+            raise found
+        if found is None:
+            load = self._files.load(pid, epoch, program)
+            load.run()
+            self._files.take(load)
+        self.consider(pid, epoch)
 
     def learn(self, image: Image) -> None:
         """Registers a process that was counted before it was considered; one that has ended by what its probes know."""

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine
+from functools import partial
 
 import structlog
 
@@ -31,6 +32,7 @@ class Memory:
     def __init__(self, monitor: Monitor, running: Running) -> None:
         self.heap_seconds = 0.0
         self._monitor = monitor
+        self._desk = running.desk
         self._running = running
         self._readings: set[asyncio.Task[None]] = set()
 
@@ -38,21 +40,21 @@ class Memory:
         """Reads the memory of what is due, one process at a time."""
         readings = self._monitor.readings
         while True:
-            scan = readings.next()
+            scan = await self._desk.do(readings.next)
             if scan is None:
-                await self._pause(max(readings.due_in(), LEAST_PAUSE_SECONDS))
+                await self._pause(max(await self._desk.do(readings.due_in), LEAST_PAUSE_SECONDS))
                 continue
             await self._unless_held_up(self._read(scan), LONGEST_READING_SECONDS)
             if not scan.has_ended:
                 log.warning("reading memory is held up, and others are read meanwhile", pid=scan.image.tgid)
             pause = self._running.config.own_budget.pause_after_reading(scan.cpu_seconds, first=scan.first)
             if not scan.urgent:  # what is urgent need not wait for it
-                readings.rest(pause)
+                await self._desk.do(partial(readings.rest, pause))
             await asyncio.sleep(pause if scan.urgent else min(pause, READING_PAUSE_SECONDS))
 
     async def _read(self, scan: Scan) -> None:
         await in_thread(scan.run)
-        self._monitor.readings.take(scan)
+        await self._desk.do(lambda: self._monitor.readings.take(scan))
         self._running.wake_unless(quiet=self._monitor.is_quiet)
 
     async def _unless_held_up(self, reading: Coroutine[None, None, None], seconds: float) -> None:
@@ -73,9 +75,9 @@ class Memory:
 
     async def read_heaps(self) -> None:
         """Reads the heap's figures of GC cycles that have just ended, as far as that can be done soon."""
-        if reading := self._monitor.readings.next_heaps():
+        if reading := await self._desk.do(self._monitor.readings.next_heaps):
             await self._unless_held_up(self._read_heaps(reading), HEAPS_SECONDS)
-            self._monitor.readings.take_heaps(reading)
+            await self._desk.do(partial(self._monitor.readings.take_heaps, reading))
 
     async def _read_heaps(self, reading: HeapReading) -> None:
         await in_thread(reading.run)

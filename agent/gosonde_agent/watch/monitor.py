@@ -1,7 +1,7 @@
 """Follows the Go processes of this host: finds them, keeps them, reads them, and says what is known of them.
 
 The monitor does nothing by itself: its parts are called by whoever runs it (the service, or `gosonde trace`), all from
-one thread.
+one thread (the service's is a `Desk`).
 """
 
 from dataclasses import replace
@@ -10,6 +10,7 @@ from gosonde_common.values.observation import Observation, Process, ProcessKey
 
 from gosonde_agent.accounting.aggregation import Aggregation
 from gosonde_agent.accounting.processes import Processes
+from gosonde_agent.discovery.limits import Limits
 from gosonde_agent.discovery.selection import Selection
 from gosonde_agent.model.budget import Budget
 from gosonde_agent.overhead.governor import Governor
@@ -51,6 +52,7 @@ class Monitor:
         budget: Budget | None = None,
         *,
         parks: bool = False,
+        limits: Limits | None = None,
     ) -> None:
         hit_costs = costs or HitCosts()
         self.processes = Processes()
@@ -62,7 +64,7 @@ class Monitor:
         reconciler = Reconciler(source, self.processes, meter, reconcile_seconds)
         stepper = Stepper(source, self.processes, reconciler, governor)
         sampler = ParkSampler(source, self.processes, governor, meter, hit_costs) if parks else None
-        self.files = ProbedFiles(source, selection, stepper)
+        self.files = ProbedFiles(source, selection, stepper, limits or Limits())
         self._roster = Roster(source, self.processes, stepper, self._quiet)
         self.finder = Finder(source, self.processes, self.files, self._roster)
         self.readings = Readings(self.processes, reconciler, self._aggregation, self._quiet)
@@ -135,7 +137,7 @@ class Monitor:
     def may_sleep(self) -> bool:
         """Whether nothing happens, and whatever does next makes the source's `event_fd` readable."""
         attachments = self.files.attachments
-        return self.is_quiet and not attachments.is_closing and not attachments.is_leaving and self._quiet.begin()
+        return self.is_quiet and not attachments.is_closing and not attachments.leaving and self._quiet.begin()
 
     # --- observing ---------------------------------------------------------------------------------------------------
 
@@ -172,8 +174,18 @@ class Monitor:
         numbers = self.files.attachments.numbers()
         self._roster.deselected.forget_unused(counters, numbers)
         self.costs.forget_files(numbers)
+        self.finder.try_again()
+
+    def leave(self) -> None:
+        """Detaches all probes; returns before they are detached."""
+        self.files.attachments.leave_all()
+
+    def left(self) -> int:
+        """How many programs still have probes after `leave`."""
+        self.files.attachments.release_requested()
+        return self.files.attachments.leaving
 
     def close(self) -> None:
-        """Detaches all probes."""
+        """Detaches all probes, and returns when they are."""
         self.files.attachments.close()
         self.source.close()

@@ -1,7 +1,8 @@
 """One observation each interval, and one whenever somebody needs it."""
 
+import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 
 import structlog
@@ -27,12 +28,12 @@ class Outlet:
     """Where observations go.
 
     Attributes:
-        report: Takes an observation, before `Observing.observe` returns.
+        report: Takes an observation; it has when `Observing.observe` returns.
         losses: What was lost on the way to the collector, by name.
-        cpu_seconds: What sending has taken of this thread.
+        cpu_seconds: What keeping and sending have taken of a CPU.
     """
 
-    report: Callable[[Observation], None]
+    report: Callable[[Observation], Awaitable[None]]
     losses: Callable[[], Mapping[str, int]]
     cpu_seconds: Callable[[], float]
 
@@ -42,12 +43,14 @@ class Observing:
 
     def __init__(self, monitor: Monitor, running: Running, loading: Loading, memory: Memory, outlet: Outlet) -> None:
         self._monitor = monitor
+        self._desk = running.desk
         self._running = running
         self._loading = loading
         self._memory = memory
         self._outlet = outlet
         self._effort = Smoothed()
         self._release_at = 0.0
+        self._turn = asyncio.Lock()
 
     async def run(self) -> None:
         """One observation each interval until the run stops, and a last one then.
@@ -55,31 +58,37 @@ class Observing:
         While nothing happens there is one now and then, and one as soon as something does.
         """
         while not self._running.stopping.is_set():
-            self._loading.on_event()
+            await self._loading.handle_events()
             await self._memory.read_heaps()
-            self._effort.begin()
-            self.observe()
-            self._effort.end(beside=self._outlet.cpu_seconds() + self._memory.heap_seconds)
-            self._keep_memory()
+            await self.observe()
+            await self._desk.do(self._keep_memory)
             await self._rest()
-        self.observe()
+        await self.observe()
 
     async def _rest(self) -> None:
         config, stopping, awake = self._running.config, self._running.stopping, self._running.awake
         interval = config.own_budget.interval(config.interval_seconds, self._effort.seconds)
-        if self._monitor.may_sleep():
+        if await self._desk.do(self._monitor.may_sleep):
             awake.clear()
             await first_of(stopping, awake, seconds=max(interval, HEARTBEAT_SECONDS))
         else:
             awake.set()
             await first_of(stopping, seconds=interval)
 
-    def observe(self) -> None:
+    async def observe(self) -> None:
         """Reports what is known now."""
-        self._loading.on_event()
-        observation = self._monitor.observe()
-        self._loading.note_unknown()
-        self._outlet.report(replace(observation, losses={**observation.losses, **self._outlet.losses()}))
+        async with self._turn:
+            observation = await self._desk.do(self._observed)
+            self._loading.note_unknown()
+            await self._outlet.report(replace(observation, losses={**observation.losses, **self._outlet.losses()}))
+
+    def _observed(self) -> Observation:
+        self._effort.begin()
+        try:
+            self._monitor.poll()
+            return self._monitor.observe()
+        finally:
+            self._effort.end(beside=self._outlet.cpu_seconds() + self._memory.heap_seconds)
 
     def _keep_memory(self) -> None:
         """Releases what is not needed when the agent has more than it may."""

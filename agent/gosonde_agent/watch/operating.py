@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 
 import structlog
 from gosonde_common import logs
@@ -9,6 +10,7 @@ from gosonde_common.errors import GosondeError
 from gosonde_common.values.observation import Process, ProcessKey
 
 from gosonde_agent.config import AgentConfig, reloaded
+from gosonde_agent.host.threads import in_thread
 from gosonde_agent.watch.monitor import Monitor
 from gosonde_agent.watch.observing import Observing
 from gosonde_agent.watch.running import Running
@@ -24,6 +26,7 @@ class Operating:
 
     def __init__(self, monitor: Monitor, running: Running, observing: Observing) -> None:
         self._monitor = monitor
+        self._desk = running.desk
         self._running = running
         self._observing = observing
 
@@ -37,30 +40,35 @@ class Operating:
             NotFoundError: No such process is watched.
         """
         self._running.awake.set()
-        switched: list[Process] = self._monitor.switch(pid, on=on)
-        while self._monitor.is_closing:
-            await asyncio.sleep(CLOSING_SECONDS)
-        self._observing.observe()
+        if on:
+            await self._until_closed()  # a probe beside one that can still be hit would count twice
+        switched: list[Process] = await self._desk.do(partial(self._monitor.switch, pid, on=on))
+        await self._until_closed()
+        await self._observing.observe()
         return {process.key for process in switched}
 
-    def all_off(self) -> None:
+    async def _until_closed(self) -> None:
+        while await self._desk.do(lambda: self._monitor.is_closing):
+            await asyncio.sleep(CLOSING_SECONDS)
+
+    async def all_off(self) -> None:
         """Detaches all probes, until they are switched on again."""
         self._running.awake.set()
-        self._monitor.switch(None, on=False)
+        await self._desk.do(partial(self._monitor.switch, None, on=False))
 
-    def reload(self, reread: Callable[[], AgentConfig]) -> None:
+    async def reload(self, reread: Callable[[], AgentConfig]) -> None:
         """Takes over what may change while the agent runs; a configuration that is wrong changes nothing."""
         try:
-            self._running.config, ignored = reloaded(self._running.config, reread())
+            self._running.config, ignored = reloaded(self._running.config, await in_thread(reread))
         except GosondeError as error:
             log.warning("configuration not reloaded", reason=str(error))
             return
         config = self._running.config
         logs.set_level(config.log_level)
         self._running.awake.set()
-        self._monitor.costs.set_budget(config.target_budget)
-        self._monitor.select(config.selection)
-        self._observing.observe()
+        await self._desk.do(partial(self._monitor.costs.set_budget, config.target_budget))
+        await self._desk.do(partial(self._monitor.select, config.selection))
+        await self._observing.observe()
         if ignored:
             log.warning("these keys need a restart", keys=list(ignored))
         log.info("configuration reloaded")

@@ -3,6 +3,7 @@
 import asyncio
 
 from gosonde_agent.config import AgentConfig
+from gosonde_agent.host.desk import Desk
 
 #: An event loop cannot wait without end.
 LONGEST_SECONDS = 3600.0
@@ -17,6 +18,7 @@ class Running:
         config: The configuration in force; replaced when it is reloaded.
         stopping: Set when the run is to end.
         awake: Cleared while nothing happens, so that nothing is checked needlessly.
+        desk: Where everything of the monitor happens.
     """
 
     def __init__(self, config: AgentConfig) -> None:
@@ -24,6 +26,7 @@ class Running:
         self.stopping = asyncio.Event()
         self.awake = asyncio.Event()
         self.awake.set()
+        self.desk = Desk("monitor")
 
     def wake_unless(self, *, quiet: bool) -> None:
         """Ends the rest, unless nothing has happened for a while."""

@@ -68,6 +68,8 @@ class Stepper:
         decisions: dict[int, Decision] = {}
         for number, processes in files.items():
             level = self._levels.get(number, Level.FULL)
+            if self._source.is_closing(number):  # whoever puts probes in waits until the others are out
+                continue
             if level is not Level.OFF and (decision := self._governor.decide(number, level, processes, steady)):
                 decisions[number] = decision
         self._make(decisions, files)

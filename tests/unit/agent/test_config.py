@@ -37,6 +37,7 @@ target_overhead = ["*/hot=0.5", "*/batch=off"]
 pprof = []
 park = true
 reconcile_seconds = 60
+max_probed_files = 64
 spool_mb = 8
 spool_hours = 48
 max_agent_cpu = 1.5
@@ -71,6 +72,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         target_overhead=("*/hot=0.5", "*/batch=off"),
         park=True,
         reconcile_seconds=60,
+        max_probed_files=64,
         spool_mb=8,
         spool_hours=48,
         max_agent_cpu=1.5,

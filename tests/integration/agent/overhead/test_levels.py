@@ -322,6 +322,7 @@ def test_a_command_and_a_signal_take_all_probes_out(tmp_path: Path, go_program: 
 
     try:
         eventually(lambda: agent.counted(program.pid) >= 0)
+        eventually(lambda: any(row.baseline for row in reported().site_counts))  # its memory was read
         (switched,) = gosonde("off", "--pid", str(program.pid))
         assert (switched["pid"], switched["level"]) == (program.pid, "off")
         assert level(reported()) is Level.OFF

@@ -200,7 +200,7 @@ def test_a_window_that_was_ended_before_it_opened_never_opens(go_program: Start)
 def test_closing_the_agents_source_ends_a_window(go_program: Start) -> None:
     program = go_program("parks", "500")
     with monitored(program.pid) as monitor, opened(monitor, program):
-        monitor.files.attachments.keep(lambda _attachment: False)
+        monitor.files.attachments.close()
         assert not has_park_probe(program)
 
 

@@ -90,11 +90,11 @@ async def test_nothing_is_lost_or_counted_twice_over_two_kills_of_the_collector(
     one, two = process(1), process(2)
     async with running(uplink):
         for first, last in ((0, *KILL_AT[:1]), KILL_AT, (KILL_AT[-1], STEPS)):
-            uplink.offer(at(first, one, two))
+            await uplink.offer(at(first, one, two))
             with collector(address, tmp_path):
                 await eventually(lambda: uplink.status().connected, 60)
                 for step in range(first + 1, last):
-                    uplink.offer(at(step, one, two))
+                    await uplink.offer(at(step, one, two))
                     await asyncio.sleep(0.02)
                 if last == STEPS:
                     await eventually(lambda: uplink.settled)

@@ -71,7 +71,7 @@ async def test_the_first_request_is_a_hello_and_batches_count_from_one() -> None
     collector = RecordingCollector()
     async with serving(collector) as address, running(uplink := uplink_to(address)):
         for step in range(1, 6):
-            uplink.offer(observed(ONE, taken=step, site_counts=(count(ONE, 1, step),)))
+            await uplink.offer(observed(ONE, taken=step, site_counts=(count(ONE, 1, step),)))
             await eventually(lambda step=step: collector.totals.get((ONE.key, 1)) == (step, 0))  # type: ignore[misc]
         await acknowledged(uplink)
         assert uplink.status().connected
@@ -84,11 +84,13 @@ async def test_the_first_request_is_a_hello_and_batches_count_from_one() -> None
 async def test_a_batch_holds_only_what_changed() -> None:
     collector = RecordingCollector()
     async with serving(collector) as address, running(uplink := uplink_to(address)):
-        uplink.offer(observed(ONE, TWO, site_counts=(count(ONE, 1, 1), count(TWO, 1, 1)), pauses=(pause(ONE, 0),)))
+        await uplink.offer(
+            observed(ONE, TWO, site_counts=(count(ONE, 1, 1), count(TWO, 1, 1)), pauses=(pause(ONE, 0),))
+        )
         await eventually(lambda: len(collector.batches) == 1)
-        uplink.offer(observed(ONE, TWO, taken=2, site_counts=(count(ONE, 1, 1), count(TWO, 1, 2))))
+        await uplink.offer(observed(ONE, TWO, taken=2, site_counts=(count(ONE, 1, 1), count(TWO, 1, 2))))
         await eventually(lambda: len(collector.batches) == 2)
-        uplink.offer(observed(ONE, TWO, taken=3))
+        await uplink.offer(observed(ONE, TWO, taken=3))
         await eventually(lambda: len(collector.batches) == 3)
     second, third = collector.batches[1:]
     assert [entry.key.pid for entry in second.observation.processes] == [2]
@@ -102,7 +104,7 @@ async def test_a_batch_holds_only_what_changed() -> None:
 async def test_with_no_collector_it_holds_nothing_and_ends_at_once() -> None:
     uplink = uplink_to()
     async with running(uplink):
-        uplink.offer(observed(ONE, pauses=(pause(ONE, 0),)))
+        await uplink.offer(observed(ONE, pauses=(pause(ONE, 0),)))
         await asyncio.sleep(0.05)
     assert uplink.status().collector == ""
     assert uplink.settled
@@ -113,7 +115,9 @@ async def test_a_collector_that_appears_later_gets_everything() -> None:
     collector = RecordingCollector()
     async with running(uplink := uplink_to(address)):
         for step in range(1, 101):
-            uplink.offer(observed(ONE, taken=step, site_counts=(count(ONE, 1, step),), pauses=(pause(ONE, step),)))
+            await uplink.offer(
+                observed(ONE, taken=step, site_counts=(count(ONE, 1, step),), pauses=(pause(ONE, step),))
+            )
         await eventually(lambda: "UNAVAILABLE" in uplink.status().error)
         assert not uplink.status().connected
         async with serving(collector, address):
@@ -132,7 +136,7 @@ async def test_nothing_is_lost_when_streams_break_before_a_batch_is_stored() -> 
         for step in range(1, 61):
             new = (pause(ONE, step),), (cycle(ONE, step),)
             events |= {*new[0], *new[1]}
-            uplink.offer(
+            await uplink.offer(
                 observed(ONE, TWO, taken=step, site_counts=(count(ONE, step, step),), pauses=new[0], gc_cycles=new[1])
             )
             await asyncio.sleep(0.01 if len(collector.hellos) > 3 else 0.1)
@@ -150,9 +154,11 @@ async def test_a_collector_that_restarts_on_its_port_gets_the_whole_state_again(
     before, after = RecordingCollector(), RecordingCollector()
     async with running(uplink := uplink_to(address := f"127.0.0.1:{free_port()}")):
         async with serving(before, address):
-            uplink.offer(observed(ONE, TWO, site_counts=(count(ONE, 1, 1), count(TWO, 1, 1)), pauses=(pause(ONE, 0),)))
+            await uplink.offer(
+                observed(ONE, TWO, site_counts=(count(ONE, 1, 1), count(TWO, 1, 1)), pauses=(pause(ONE, 0),))
+            )
             await acknowledged(uplink)
-        uplink.offer(observed(ONE, TWO, taken=2, site_counts=(count(ONE, 1, 2),)))
+        await uplink.offer(observed(ONE, TWO, taken=2, site_counts=(count(ONE, 1, 2),)))
         async with serving(after, address):
             await eventually(lambda: len(after.batches) > 0)
             await acknowledged(uplink)
@@ -166,11 +172,11 @@ async def test_the_last_totals_of_an_ended_process_survive_an_outage() -> None:
     ended = process(1, ended_unix_nano=99)
     async with running(uplink := uplink_to(address := f"127.0.0.1:{free_port()}")):
         async with serving(before, address):
-            uplink.offer(observed(ONE, TWO, site_counts=(count(ONE, 1, 10, 3),)))
+            await uplink.offer(observed(ONE, TWO, site_counts=(count(ONE, 1, 10, 3),)))
             await acknowledged(uplink)
-        uplink.offer(observed(ended, TWO, taken=2, site_counts=(count(ONE, 1, 12, 12),)))
+        await uplink.offer(observed(ended, TWO, taken=2, site_counts=(count(ONE, 1, 12, 12),)))
         for step in range(3, 20):
-            uplink.offer(observed(TWO, taken=step))
+            await uplink.offer(observed(TWO, taken=step))
         async with serving(after, address):
             await eventually(lambda: len(after.batches) > 0)
             await acknowledged(uplink)
@@ -183,7 +189,7 @@ async def test_no_more_batches_than_the_window_are_unacknowledged() -> None:
     collector.acknowledging.clear()
     async with serving(collector) as address, running(uplink := uplink_to(address)):
         for step in range(1, 200):
-            uplink.offer(observed(ONE, taken=step, site_counts=(count(ONE, 1, step),)))
+            await uplink.offer(observed(ONE, taken=step, site_counts=(count(ONE, 1, step),)))
             await asyncio.sleep(0.002)
         await eventually(lambda: uplink.status().last_sequence == STREAM_LIMITS.window)
         await asyncio.sleep(0.1)
@@ -200,7 +206,7 @@ async def test_a_collector_that_never_acknowledges_costs_a_bounded_amount() -> N
     journal = Journal("boot", limits=JournalLimits(bytes=5_000))
     async with serving(collector) as address, running(uplink := uplink_to(address, journal=journal)):
         for step in range(2000):
-            uplink.offer(
+            await uplink.offer(
                 observed(ONE, taken=step + 1, site_counts=(count(ONE, step % 10, step),), pauses=(pause(ONE, step),))
             )
             if step % 100 == 0:
@@ -220,12 +226,12 @@ async def test_a_collector_that_never_acknowledges_costs_a_bounded_amount() -> N
 async def test_what_a_killed_agent_left_is_delivered_first_under_its_own_epoch(tmp_path: Path) -> None:
     former = Journal("boot", tmp_path / FILE_NAME)
     uplink = Uplink(["127.0.0.1:1"], replace(IDENTITY, agent_epoch="d" * 32), 0.01, former)
-    uplink.offer(observed(ONE, site_counts=(count(ONE, 1, 5),), pauses=(pause(ONE, 0),)))
+    await uplink.offer(observed(ONE, site_counts=(count(ONE, 1, 5),), pauses=(pause(ONE, 0),)))
     former.close()
     collector = RecordingCollector()
     journal = Journal("boot", tmp_path / FILE_NAME)
     async with serving(collector) as address, running(uplink := uplink_to(address, journal=journal)):
-        uplink.offer(observed(ONE, taken=2, site_counts=(count(ONE, 1, 1),)))
+        await uplink.offer(observed(ONE, taken=2, site_counts=(count(ONE, 1, 1),)))
         await eventually(lambda: len(collector.hellos) == 2)
         await acknowledged(uplink)
     first, second = collector.hellos
@@ -246,7 +252,7 @@ async def test_a_large_state_arrives_whole_in_small_batches() -> None:
     rows = tuple(count(of, pc, pc) for of in (ONE, TWO) for pc in range(3000))
     limits = replace(STREAM_LIMITS, batch_bytes=50_000)
     async with serving(collector) as address, running(uplink := uplink_to(address, stream_limits=limits)):
-        uplink.offer(observed(ONE, TWO, site_counts=rows, pauses=tuple(pause(ONE, step) for step in range(2000))))
+        await uplink.offer(observed(ONE, TWO, site_counts=rows, pauses=tuple(pause(ONE, step) for step in range(2000))))
         await eventually(lambda: len(collector.totals) == 6000 and len(collector.events) == 2000)
         await acknowledged(uplink)
     assert len(collector.batches) > 5
@@ -261,10 +267,10 @@ async def test_the_next_collector_takes_over_and_gets_the_whole_state() -> None:
         async with running(uplink := uplink_to(address, fallback)):
             async with serving(first, address):
                 await eventually(lambda: uplink.status().connected)
-                uplink.offer(observed(ONE, site_counts=(count(ONE, 1, 1),), pauses=(pause(ONE, 0),)))
+                await uplink.offer(observed(ONE, site_counts=(count(ONE, 1, 1),), pauses=(pause(ONE, 0),)))
                 await eventually(lambda: first.received + second.received > 0)
                 await acknowledged(uplink)
-            uplink.offer(observed(ONE, taken=2, site_counts=(count(ONE, 1, 2),), pauses=(pause(ONE, 1),)))
+            await uplink.offer(observed(ONE, taken=2, site_counts=(count(ONE, 1, 2),), pauses=(pause(ONE, 1),)))
             await eventually(lambda: second.totals == {(ONE.key, 1): (2, 0)})
             await eventually(lambda: first.events | second.events == {pause(ONE, 0), pause(ONE, 1)})
             assert uplink.status().collector == fallback
@@ -278,7 +284,7 @@ async def test_batches_travel_compressed() -> None:
         flaky_proxy(int(address.rpartition(":")[2])) as proxy,
         running(uplink := uplink_to(proxy.address)),
     ):
-        uplink.offer(observed(ONE, site_counts=sites))
+        await uplink.offer(observed(ONE, site_counts=sites))
         await acknowledged(uplink)
         travelled = proxy.passed[0]
     assert len(collector.totals) == len(sites)
@@ -300,7 +306,7 @@ async def test_a_collector_may_listen_on_a_unix_socket(tmp_path: Path) -> None:
     collector = RecordingCollector()
     socket_address = f"unix:{tmp_path / 'collector.sock'}"
     async with serving(collector, socket_address) as address, running(uplink := uplink_to(address)):
-        uplink.offer(observed(ONE))
+        await uplink.offer(observed(ONE))
         await eventually(lambda: len(collector.batches) == 1)
 
 
@@ -308,9 +314,9 @@ async def test_what_is_left_at_the_stop_is_flushed() -> None:
     collector = RecordingCollector()
     async with serving(collector) as address:
         async with running(uplink := uplink_to(address)):
-            uplink.offer(observed(ONE, site_counts=(count(ONE, 1, 1),)))
+            await uplink.offer(observed(ONE, site_counts=(count(ONE, 1, 1),)))
             await acknowledged(uplink)
-            uplink.offer(observed(process(1, ended_unix_nano=5), taken=2, site_counts=(count(ONE, 1, 7, 7),)))
+            await uplink.offer(observed(process(1, ended_unix_nano=5), taken=2, site_counts=(count(ONE, 1, 7, 7),)))
         assert collector.totals == {(ONE.key, 1): (7, 7)}
         assert uplink.status().acknowledged_sequence == uplink.status().last_sequence
 
@@ -319,7 +325,7 @@ async def test_a_stop_right_after_the_start_still_delivers() -> None:
     collector = RecordingCollector()
     async with serving(collector) as address:
         uplink = uplink_to(address)
-        uplink.offer(observed(ONE, site_counts=(count(ONE, 1, 1),)))
+        await uplink.offer(observed(ONE, site_counts=(count(ONE, 1, 1),)))
         async with running(uplink):
             await asyncio.sleep(0)
     assert collector.totals == {(ONE.key, 1): (1, 0)}
@@ -331,7 +337,7 @@ async def test_a_stop_does_not_wait_for_a_collector_that_is_away_or_deaf() -> No
     async with serving(deaf) as address:
         for target in (address, f"127.0.0.1:{free_port()}"):
             uplink = uplink_to(target, timeouts=replace(FAST, flush_seconds=0.2))
-            uplink.offer(observed(ONE))
+            await uplink.offer(observed(ONE))
             task = asyncio.create_task(uplink.run())
             await asyncio.sleep(0.1)
             task.cancel()
@@ -354,7 +360,7 @@ async def test_a_collector_that_does_not_answer_the_hello_or_falls_silent_is_lef
         serving(good) as third,
         running(uplink := uplink_to(first, second, third, stream_limits=limits)),
     ):
-        uplink.offer(observed(ONE, site_counts=(count(ONE, 1, 1),), pauses=(pause(ONE, 0),)))
+        await uplink.offer(observed(ONE, site_counts=(count(ONE, 1, 1),), pauses=(pause(ONE, 0),)))
         await eventually(lambda: bool(mute.hellos and deaf.batches))
         good.answering.set()
         await eventually(lambda: good.totals == {(ONE.key, 1): (1, 0)})
@@ -365,7 +371,7 @@ async def test_an_acknowledgement_of_what_was_never_sent_ends_the_stream() -> No
     collector = RecordingCollector()
     collector.overstate = 100
     async with serving(collector) as address, running(uplink := uplink_to(address)):
-        uplink.offer(observed(ONE, pauses=(pause(ONE, 0),)))
+        await uplink.offer(observed(ONE, pauses=(pause(ONE, 0),)))
         await eventually(lambda: "acknowledged batch 101, but only 1 were sent" in uplink.status().error)
         assert uplink.status().acknowledged_sequence == 0
         assert not uplink.settled
@@ -383,7 +389,7 @@ async def test_a_server_that_is_no_collector_is_reported_and_survived() -> None:
     async with await asyncio.start_server(answer_as_a_web_server, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
         async with running(uplink := uplink_to(f"127.0.0.1:{port}")) as task:
-            uplink.offer(observed(ONE))
+            await uplink.offer(observed(ONE))
             await eventually(lambda: uplink.status().error != "")
             assert not task.done()
 
@@ -391,7 +397,7 @@ async def test_a_server_that_is_no_collector_is_reported_and_survived() -> None:
 async def test_the_same_failure_is_logged_once_a_minute_and_not_at_each_try() -> None:
     with capture_logs() as logs:
         async with running(uplink := uplink_to(f"127.0.0.1:{free_port()}")):
-            uplink.offer(observed(ONE))
+            await uplink.offer(observed(ONE))
             await eventually(lambda: uplink.failures > 5)
     assert len([entry for entry in logs if "no connection" in entry["event"]]) == 1
 
@@ -400,11 +406,11 @@ async def test_a_row_that_cannot_be_sent_does_not_end_the_agent() -> None:
     collector = RecordingCollector()
     async with serving(collector) as address, running(uplink := uplink_to(address)) as task:
         with capture_logs() as logs:
-            uplink.offer(observed(ONE, site_counts=(count(ONE, 1, -1),)))
+            await uplink.offer(observed(ONE, site_counts=(count(ONE, 1, -1),)))
             await eventually(lambda: "ValueError" in uplink.status().error)
         assert not task.done()
         assert logs[-1]["log_level"] in {"error", "warning"}
-        uplink.offer(observed(ONE, taken=2, site_counts=(count(ONE, 1, 1),)))
+        await uplink.offer(observed(ONE, taken=2, site_counts=(count(ONE, 1, 1),)))
         await eventually(lambda: collector.totals == {(ONE.key, 1): (1, 0)})
 
 
