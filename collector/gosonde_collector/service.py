@@ -15,6 +15,7 @@ from gosonde_common.metrics import MetricsServer
 from gosonde_common.notify import Notifier
 from gosonde_common.server_tls import ServerTls, server_credentials
 from gosonde_common.serving import new_server, set_serving
+from gosonde_common.stopping import on_stop
 from gosonde_pb.v1 import collector_pb2_grpc, ingest_pb2_grpc
 from grpc_health.v1 import health
 
@@ -97,7 +98,7 @@ async def _serve(config: CollectorConfig, reload: Reload, store: Store) -> None:
         log.info("collector started", listen=config.listen, data=str(config.data))
         await stopping.wait()
         notifier.stopping()
-        log.info("collector stopping")
+        log.info("collector stopping; a second Ctrl-C ends it at once, and what was acknowledged is stored")
 
 
 @asynccontextmanager
@@ -145,7 +146,7 @@ async def _watch_room(store: Store, servicer: health.aio.HealthServicer) -> None
     """Says through the health service whether there is room for what agents send."""
     full = False
     while True:
-        reason = store.room()
+        reason = await asyncio.to_thread(store.room)
         if bool(reason) != full:
             full = bool(reason)
             if full:
@@ -175,10 +176,8 @@ async def _running(work: Coroutine[Any, Any, None], stopping: asyncio.Event) -> 
 
 
 def _on_signals(stopping: asyncio.Event, reload: Callable[[], None]) -> None:
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
-    loop.add_signal_handler(signal.SIGHUP, reload)
+    on_stop(stopping.set)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload)
 
 
 def _reload(routine: Routine, store: Store, reload: Reload) -> None:

@@ -133,7 +133,7 @@ class IngestService(ingest_pb2_grpc.IngestServiceServicer):
         return sequence
 
     async def _stored(self, stream: Stream, request: ingest_pb2.StreamObservationsRequest) -> int:
-        batch = decode_batch(stream, request)
+        batch = await asyncio.to_thread(decode_batch, stream, request)
         await self._committer.commit(batch)
         self._telemetry.stored(batch)
         return batch.sequence

@@ -58,10 +58,12 @@ class QueryService(FindingService):
         context: Context,  # noqa: ARG002
     ) -> collector_pb2.ListProcessesResponse:
         """See collector.proto."""
-        known = await self._worker.run(self._store.processes, query_wire.process_filter(request.filter))
-        ahead = await self._worker.run(self._store.clock_offsets)
-        rows = [query_wire.process_row(row, ahead.get(row.host, 0)) for row in known]
+        rows = await self._worker.run(self._processes, query_wire.process_filter(request.filter))
         return collector_pb2.ListProcessesResponse(rows=rows)
+
+    def _processes(self, which: ProcessFilter) -> list[collector_pb2.ProcessRow]:
+        known, ahead = self._store.processes(which), self._store.clock_offsets()
+        return [query_wire.process_row(row, ahead.get(row.host, 0)) for row in known]
 
     async def ListSites(  # noqa: N802
         self,
@@ -69,8 +71,9 @@ class QueryService(FindingService):
         context: Context,  # noqa: ARG002
     ) -> collector_pb2.ListSitesResponse:
         """See collector.proto."""
-        totals = await self._worker.run(self._store.sites, query_wire.process_filter(request.filter))
-        return collector_pb2.ListSitesResponse(rows=map(query_wire.site_row, totals))
+        which = query_wire.process_filter(request.filter)
+        rows = await self._worker.run(lambda: list(map(query_wire.site_row, self._store.sites(which))))
+        return collector_pb2.ListSitesResponse(rows=rows)
 
     async def ListGcCycles(  # noqa: N802
         self,
@@ -79,8 +82,9 @@ class QueryService(FindingService):
     ) -> collector_pb2.ListGcCyclesResponse:
         """See collector.proto."""
         limit = min(request.limit or DEFAULT_CYCLES, MAX_CYCLES)
-        cycles = await self._worker.run(self._store.gc_cycles, query_wire.process_filter(request.filter), limit)
-        return collector_pb2.ListGcCyclesResponse(rows=map(query_wire.gc_cycle_row, cycles))
+        which = query_wire.process_filter(request.filter)
+        rows = await self._worker.run(lambda: list(map(query_wire.gc_cycle_row, self._store.gc_cycles(which, limit))))
+        return collector_pb2.ListGcCyclesResponse(rows=rows)
 
     async def ListParks(  # noqa: N802
         self,
@@ -97,13 +101,18 @@ class QueryService(FindingService):
         context: Context,  # noqa: ARG002
     ) -> collector_pb2.ListFindingsResponse:
         """See collector.proto."""
-        findings = await self._worker.run(self._analyst.findings, query_wire.process_filter(request.filter))
+        which = query_wire.process_filter(request.filter)
+        findings = await self._worker.run(self._findings, which)
         freshness = self._analyst.freshness
         return collector_pb2.ListFindingsResponse(
-            findings=[query_wire.finding_message(found, self._analyst.parts.get(found.id, "")) for found in findings],
+            findings=findings,
             analysis_age_ns=freshness.age_ns(),
             analysis_is_stale=freshness.is_stale(),
         )
+
+    def _findings(self, which: ProcessFilter) -> list[collector_pb2.Finding]:
+        parts = self._analyst.parts
+        return [query_wire.finding_message(found, parts.get(found.id, "")) for found in self._analyst.findings(which)]
 
     async def Backup(  # noqa: N802
         self,
