@@ -34,8 +34,8 @@ BPF_F_TABLE("hash", u32, u32, watched, MAX_IMAGES, BPF_F_NO_PREALLOC);
 /* Number of the newest exec; the agent sets where it begins. */
 BPF_ARRAY(last_epoch, u32, 1);
 
-/* tgid -> number of the exec that started its present image. Processes that are older than the agent have no entry. */
-BPF_F_TABLE("hash", u32, u32, images, MAX_IMAGES, BPF_F_NO_PREALLOC);
+/* tgid -> the exec that started its present image. Processes that are older than the agent have no entry. */
+BPF_F_TABLE("hash", u32, struct exec, images, MAX_IMAGES, BPF_F_NO_PREALLOC);
 
 static inline void lose(u32 what)
 {
@@ -63,10 +63,12 @@ static inline u64 current_id(void)
 }
 
 /* Waking the agent costs the target a system call's worth of time, so only what cannot wait does it. */
-static inline void emit(struct event *event, u64 flags)
+static inline int emit(struct event *event, u64 flags)
 {
-	if (events.ringbuf_output(event, sizeof(*event), flags))
-		lose(LOSS_EVENTS_FULL);
+	if (!events.ringbuf_output(event, sizeof(*event), flags))
+		return 1;
+	lose(LOSS_EVENTS_FULL);
+	return 0;
 }
 
 /*
@@ -93,12 +95,12 @@ static inline void count_hit(u32 tgid)
 static inline struct image image_of(struct pt_regs *ctx)
 {
 	struct image image = {};
-	u32 *epoch;
+	struct exec *exec;
 
 	image.tgid = current_id() >> 32;
-	epoch = images.lookup(&image.tgid);
-	if (epoch)
-		image.epoch = *epoch;
+	exec = images.lookup(&image.tgid);
+	if (exec)
+		image.epoch = exec->epoch;
 	image.binary = bpf_get_attach_cookie(ctx);
 	return image;
 }

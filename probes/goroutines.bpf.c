@@ -8,19 +8,42 @@
 BPF_F_TABLE("percpu_hash", struct site_key, struct site_count, sites, MAX_SITES, BPF_F_NO_PREALLOC);
 BPF_F_TABLE("hash", struct site_key, struct site_origin, origins, MAX_SITES, BPF_F_NO_PREALLOC);
 
-static inline struct site_count *new_site(struct pt_regs *ctx, struct site_key *key, u64 start_pc, u32 probe)
+static inline struct site_count *new_site(struct pt_regs *ctx, struct site_key *key, struct share *share, u64 start_pc,
+					  u32 probe)
 {
 	struct site_count zero = {};
 	struct site_origin origin = {.start_pc = start_pc, .probe = probe};
 	struct site_count *count;
 
+	if (share->sites >= left_of(share->owner, TABLE_SITES, MAX_SITES) / IMAGE_PART)
+		return 0;
 	origin.ip = PROBE_ADDRESS(ctx);
 	origins.insert(key, &origin);
-	sites.insert(key, &zero);
+	if (!sites.insert(key, &zero)) {
+		__sync_fetch_and_add(&share->sites, 1);
+		add_entry(share->owner, TABLE_SITES);
+	}
 	count = sites.lookup(key);
 	if (!count)
-		lose(LOSS_SITES_FULL);
+		origins.delete(key);
 	return count;
+}
+
+/* Where a site that is not in the table is counted: there from now on, else with its image's others, else nowhere. */
+static inline struct site_count *count_of_new(struct pt_regs *ctx, struct site_key *key, u64 start_pc, u32 probe)
+{
+	struct share *share = share_of(&key->image);
+	struct site_count *count;
+
+	if (!share) {
+		lose_of(&key->image, share, LOSS_SHARES_FULL);
+		return 0;
+	}
+	count = new_site(ctx, key, share, start_pc, probe);
+	if (count)
+		return count;
+	lose_of(&key->image, share, LOSS_SITES_FULL);
+	return &share->others;
 }
 
 static inline struct site_key site_of(struct pt_regs *ctx, u64 pc)
@@ -39,7 +62,7 @@ static inline int count_creation(struct pt_regs *ctx, u64 pc)
 		u64 start_pc = 0;
 
 		bpf_probe_read_user(&start_pc, sizeof(start_pc), (void *)ARGUMENT_0(ctx));
-		count = new_site(ctx, &key, start_pc, PROBE_CREATED);
+		count = count_of_new(ctx, &key, start_pc, PROBE_CREATED);
 	}
 	if (count)
 		__sync_fetch_and_add(&count->created, 1);
@@ -67,8 +90,10 @@ static inline int count_exit(struct pt_regs *ctx, u64 gopc_offset)
 	u64 pc = 0;
 
 	if (bpf_probe_read_user(&pc, sizeof(pc), g + gopc_offset)) {
-		lose(LOSS_GOPC_UNREADABLE);
-		count_hit(current_id() >> 32);
+		struct image image = image_of(ctx);
+
+		lose_of(&image, share_of(&image), LOSS_GOPC_UNREADABLE);
+		count_hit(image.tgid);
 		return 0;
 	}
 	key = site_of(ctx, pc);
@@ -78,7 +103,7 @@ static inline int count_exit(struct pt_regs *ctx, u64 gopc_offset)
 
 		/* g.startpc lies two words behind g.gopc (gopc, ancestors, startpc) in every version. */
 		bpf_probe_read_user(&start_pc, sizeof(start_pc), g + gopc_offset + 16);
-		count = new_site(ctx, &key, start_pc, PROBE_EXITED);
+		count = count_of_new(ctx, &key, start_pc, PROBE_EXITED);
 	}
 	if (count)
 		__sync_fetch_and_add(&count->exited, 1);

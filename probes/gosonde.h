@@ -17,6 +17,58 @@ struct image {
 	u32 padding;
 };
 
+/* The present image of a process, by tgid. */
+struct exec {
+	u32 epoch;
+	u32 owner; /* who pays for the entry, or OWNER_NOBODY: the agent has made it */
+};
+
+/*
+ * Who a table is shared among: users. One uid is an owner; from 65,536 on, where ranges are handed out to containers and
+ * as subordinate uids, each 65,536 of them are one, so that nobody is many owners.
+ */
+#define OWNER_UIDS 8192
+#define OWNER_RANGES 8192
+#define OWNERS (OWNER_UIDS + OWNER_RANGES)
+#define OWNER_NOBODY 0xffffffff
+
+/* The tables that fill up, in which each owner has a share. */
+enum table {
+	TABLE_EXECS = 0,
+	TABLE_IMAGES = 1,
+	TABLE_SITES = 2,
+	TABLE_COUNT = 3,
+};
+
+/* Entries of an owner in each table (the last element of the array: of all owners), ever made or ever freed. */
+struct entries {
+	u32 of[TABLE_COUNT];
+	u32 padding;
+};
+
+/* What the agent empties as a whole, and then says so by another number of the round. */
+enum round {
+	ROUND_EVENTS = 0,
+	ROUND_PARKS = 1,
+	ROUND_COUNT = 2,
+};
+
+/* What was put in since the round began; of an earlier round, nothing. */
+struct spent {
+	u32 round;
+	u32 count;
+};
+
+struct spending {
+	struct spent in[ROUND_COUNT];
+};
+
+/*
+ * When something was last lost of any image that has no share, by pid modulo LOST_SLOTS: whatever process has such a
+ * pid and ran then may have lost it. CLOCK_MONOTONIC.
+ */
+#define LOST_SLOTS 4096
+
 /* A go statement of a process image. */
 struct site_key {
 	struct image image;
@@ -27,6 +79,15 @@ struct site_key {
 struct site_count {
 	u64 created;
 	u64 exited;
+};
+
+/* A process image that has been counted: what it takes of the tables, and what was lost of it. */
+struct share {
+	struct site_count others; /* at go statements that found no room in the table, together */
+	u64 lost;                 /* counts that are not at their place, counts that are nowhere, and events */
+	u32 owner;
+	u32 sites;
+	struct spending spending;
 };
 
 /* What was seen at the first creation or exit of a site. */
@@ -104,7 +165,8 @@ enum loss {
 	LOSS_WORLDS_FULL = 3,
 	LOSS_PARKS_FULL = 4,
 	LOSS_GOPC_UNREADABLE = 5,
-	LOSS_COUNT = 6,
+	LOSS_SHARES_FULL = 6,
+	LOSS_COUNT = 7,
 };
 
 #endif

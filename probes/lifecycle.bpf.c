@@ -1,6 +1,23 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Execs and exits of every process of the host, so that none is missed between two scans of /proc. */
 
+/* Keeps the number of the exec that a process has just run; returns 0 when there is no room for it. */
+static inline int keep_exec(u32 tgid, u32 epoch)
+{
+	struct exec fresh = {.epoch = epoch};
+	struct exec *exec = images.lookup(&tgid);
+
+	if (exec) {
+		exec->epoch = epoch;
+		return 1;
+	}
+	fresh.owner = current_owner();
+	if (!left_of(fresh.owner, TABLE_EXECS, MAX_IMAGES) || images.insert(&tgid, &fresh))
+		return 0;
+	add_entry(fresh.owner, TABLE_EXECS);
+	return 1;
+}
+
 int on_exec(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct event event = {.kind = EVENT_EXEC, .at = bpf_ktime_get_ns()};
@@ -14,9 +31,12 @@ int on_exec(struct bpf_raw_tracepoint_args *ctx)
 	 * (tgid, epoch) stays unique. */
 	__sync_fetch_and_add(newest, 1);
 	event.epoch = *newest;
-	if (images.update(&event.tgid, &event.epoch))
+	if (!keep_exec(event.tgid, event.epoch)) {
 		lose(LOSS_IMAGES_FULL);
-	emit(&event, BPF_RB_FORCE_WAKEUP);
+		lose_unplaced(event.tgid);
+		event.epoch = 0; /* as its hits will have it */
+	}
+	emit_for_owner(&event, BPF_RB_FORCE_WAKEUP);
 	return 0;
 }
 
@@ -24,15 +44,15 @@ int on_exit(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct event event = {.kind = EVENT_EXIT};
 	u64 id = current_id();
-	u32 *epoch;
+	struct exec *exec;
 
 	event.tgid = id >> 32;
 	if (!id || (u32)id != event.tgid)
 		return 0;
-	epoch = images.lookup(&event.tgid);
-	if (epoch)
-		event.epoch = *epoch;
+	exec = images.lookup(&event.tgid);
+	if (exec)
+		event.epoch = exec->epoch;
 	event.at = bpf_ktime_get_ns();
-	emit(&event, watched.lookup(&event.tgid) ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP);
+	emit_for_owner(&event, watched.lookup(&event.tgid) ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP);
 	return 0;
 }

@@ -9,6 +9,7 @@
 #define STW_GC_SWEEP_TERMINATION 2
 #define STW_GC_UNTOLD 0x100 /* one of the two, which the probe does not know yet */
 
+/* An image has one only if it has a share. */
 BPF_F_TABLE("hash", struct image, struct world, worlds, MAX_IMAGES, BPF_F_NO_PREALLOC);
 
 /* binary -> where the GC's calls of stopTheWorldWithSema return to, for binaries in which a stop has no reason. */
@@ -19,12 +20,14 @@ static inline struct world *world_of(struct image *image)
 	struct world *world = worlds.lookup(image);
 
 	if (!world) {
+		struct share *share = share_of(image);
 		struct world zero = {};
 
-		worlds.insert(image, &zero);
+		if (share)
+			worlds.insert(image, &zero);
 		world = worlds.lookup(image);
 		if (!world)
-			lose(LOSS_WORLDS_FULL);
+			lose_of(image, share, LOSS_WORLDS_FULL);
 	}
 	return world;
 }
@@ -93,7 +96,7 @@ int on_mark_termination(struct pt_regs *ctx)
 		world->cycles++;
 		world->cycle_started_at = 0;
 		world->reason = STW_GC_MARK_TERMINATION;
-		emit(&event, BPF_RB_NO_WAKEUP);
+		emit_for_image(&image, &event);
 	}
 	count_hit(image.tgid);
 	return 0;
@@ -116,7 +119,7 @@ int on_start(struct pt_regs *ctx)
 		world->pauses++;
 		if (world->reason == STW_GC_MARK_TERMINATION || world->reason == STW_GC_SWEEP_TERMINATION)
 			world->gc_pause_ns += event.duration;
-		emit(&event, BPF_RB_NO_WAKEUP);
+		emit_for_image(&image, &event);
 	}
 	count_hit(image.tgid);
 	return 0;

@@ -95,7 +95,12 @@ class GoProgram:
     """
 
     def __init__(
-        self, executable: Path, *args: str, env: Mapping[str, str] | None = None, stderr: IO[bytes] | None = None
+        self,
+        executable: Path,
+        *args: str,
+        env: Mapping[str, str] | None = None,
+        stderr: IO[bytes] | None = None,
+        user: int | None = None,
     ) -> None:
         self._process = subprocess.Popen(
             [str(executable), *args],
@@ -104,6 +109,7 @@ class GoProgram:
             stderr=stderr,
             text=True,
             env=dict(os.environ) | dict(env or {}),
+            user=user,
         )
         self.pid = self._process.pid
         self.ready: dict[str, Any] = {}

@@ -1,6 +1,6 @@
 """Turns what the kernel counted into what is reported: sites with names, pauses with reasons, processes with totals."""
 
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,25 +16,27 @@ from gosonde_common.values.observation import (
     SiteCount,
 )
 
-from gosonde_agent.accounting.correction import UNATTRIBUTED, Correction
+from gosonde_agent.accounting.correction import Correction
+from gosonde_agent.accounting.pending_events import PendingEvents
 from gosonde_agent.accounting.processes import GoProcess, Processes
 from gosonde_agent.golang.binary import GoBinary
 from gosonde_agent.golang.layouts import stop_reason
 from gosonde_agent.host.kernel import monotonic_to_unix_nano
-from gosonde_agent.sources.counters import Counters, Image, SiteTotal
+from gosonde_agent.sources.counters import UNATTRIBUTED, Counters, Image, SiteTotal, by_site
 from gosonde_agent.sources.events import EVENT_CYCLE, EVENT_PAUSE, Event
 from gosonde_agent.sources.memory.heap import CycleHeap
 from gosonde_agent.sources.protocol import Source
 
 log = structlog.get_logger(__name__)
 
-MAX_PENDING_EVENTS = 65_536
 #: No address of user space is as high.
 MAX_ADDRESS = 1 << 63
 #: The loss of sites that cannot be: a process can call itself whatever it likes.
 OUTSIDE = "sites_outside"
 #: The loss of what could not be made of a process that contradicts itself.
 UNREPORTED = "observations_failed"
+#: The loss of events of a process that has too many.
+DROPPED = "events_dropped"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ class Aggregation:
         # By binary: processes of one file share the names.
         self._names: dict[int, dict[Site, Site]] = defaultdict(dict)
         self._kept: dict[Image, _Kept] = {}
-        self._events: deque[Event] = deque(maxlen=MAX_PENDING_EVENTS)
+        self._events = PendingEvents()
         self._heaps: Mapping[Image, CycleHeap] = {}
         self._outside: set[Image] = set()
         self._lost = 0
@@ -78,11 +80,15 @@ class Aggregation:
 
     def add_event(self, event: Event) -> None:
         """Keeps a pause or a GC cycle for the next observation."""
-        self._events.append(event)
+        self._events.add(event)
+
+    def has_dropped(self, image: Image) -> bool:
+        """Whether events of an image were not kept: it had too many between two observations."""
+        return image in self._events.short
 
     def cycling(self) -> set[Image]:
         """The images that had a GC cycle since the last observation."""
-        return {Image(e.tgid, e.epoch, e.binary) for e in self._events if e.kind == EVENT_CYCLE}
+        return self._events.of_kind(EVENT_CYCLE)
 
     def add_heaps(self, heaps: Mapping[Image, CycleHeap]) -> None:
         """What was read of the cycles that ended last, for the next observation."""
@@ -101,7 +107,12 @@ class Aggregation:
             pauses=pauses,
             gc_cycles=cycles,
             gc_totals=tuple(_gc_total(process, counters) for process in watched),
-            losses={**losses, OUTSIDE: self._lost, UNREPORTED: self._unreported},
+            losses={
+                **losses,
+                OUTSIDE: self._lost,
+                UNREPORTED: self._unreported,
+                DROPPED: self._events.dropped,
+            },
         )
 
     def _told_of(self, process: GoProcess, counters: Counters) -> list[SiteCount]:
@@ -139,7 +150,7 @@ class Aggregation:
     ) -> list[SiteCount]:
         """The rows of a process that was always probed in full."""
         sites = self._sites[image]
-        totals = {total.pc: (total.created, total.exited) for total in found}
+        totals = by_site(found, 0)
         if process.bias is not None:
             born_before = (pc + process.bias for pc in process.baseline.shown())
             totals |= {pc: (0, 0) for pc in born_before if pc not in totals}
@@ -159,7 +170,7 @@ class Aggregation:
         sites = self._sites[image]
         rows: list[SiteCount] = []
         for link_time_pc, reported in process.reported(counters.sites.get(image, ())).items():
-            pc = link_time_pc + (process.bias or 0)
+            pc = link_time_pc + (process.bias or 0) if link_time_pc != UNATTRIBUTED else UNATTRIBUTED
             site = sites.get(pc)
             if site is None:
                 site = sites[pc] = self._name(process, image, binary, pc)
@@ -180,6 +191,9 @@ class Aggregation:
         return [row for row in rows if row.site.pc != UNATTRIBUTED] + [summed]
 
     def _name(self, process: GoProcess, image: Image, binary: GoBinary, pc: int) -> Site:
+        if pc == UNATTRIBUTED:
+            self._outside.add(image)
+            return Site(binary.build_id, UNATTRIBUTED, "", "", 0)
         origin = self._source.origin(image, pc)
         process.find_bias(origin)
         bias = process.bias or 0
@@ -196,8 +210,7 @@ class Aggregation:
     def _take_events(self, to_unix: int) -> tuple[tuple[Pause, ...], tuple[GcCycle, ...]]:
         pauses: list[Pause] = []
         cycles: list[GcCycle] = []
-        while self._events:
-            event = self._events.popleft()
+        for event in self._events.take({process.image for process in self._processes}):
             process = self._processes.get(event.tgid, event.epoch)
             if process is None or process.image is None or process.image.binary != event.binary:
                 continue

@@ -13,6 +13,8 @@ that events and memory disagree: then something was lost.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from gosonde_agent.sources.counters import UNATTRIBUTED
+
 #: (created, exited) of a site.
 Count = tuple[int, int]
 NOTHING: Count = (0, 0)
@@ -37,8 +39,8 @@ class Reading:
     created_after: int | None = None
 
     def sites(self) -> set[int]:
-        """Every site that it names."""
-        return {*self.live, *self.before, *self.after}
+        """Every site that it names. What the counters have at no site, memory cannot be held against."""
+        return {*self.live, *self.before, *self.after} - {UNATTRIBUTED}
 
     def interval(self, pc: int) -> Interval:
         """The lowest and the highest baseline of a site that it allows."""

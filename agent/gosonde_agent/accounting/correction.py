@@ -5,7 +5,7 @@ creation), or creations neither (memory, off), each reading of memory says how m
 much that differs from what is known is what the probes missed. At level creation these are all exits. At the lower
 levels a difference is the least that was missed: goroutines that came and went between two readings are known by their
 sum over all sites alone, from the runtime's own count of what it created. They are reported as a site of their own,
-UNATTRIBUTED.
+UNATTRIBUTED of `counters`.
 
 Memory is read while goroutines come and go, so it gives intervals, and the end of an interval that claims less is
 taken: as long as a process runs nothing is counted that did not happen, and a moment of quiet makes every total exact.
@@ -30,8 +30,6 @@ from gosonde_agent.accounting.baseline import (
     SiteBaseline,
 )
 
-#: The pc of what was created and has exited at no one knows which go statement: no goroutine has it.
-UNATTRIBUTED = 0
 #: Levels at which creations are not probed.
 UNCOUNTED = (Level.MEMORY, Level.OFF)
 

@@ -22,7 +22,7 @@ from gosonde_agent.accounting.correction import (
 )
 from gosonde_agent.accounting.totals_check import TotalsCheck
 from gosonde_agent.golang.binary import GoBinary
-from gosonde_agent.sources.counters import PROBE_CREATED, Image, Origin, SiteTotal
+from gosonde_agent.sources.counters import PROBE_CREATED, Image, Origin, SiteTotal, by_site
 from gosonde_agent.sources.memory.heap import HeapReader
 
 
@@ -40,6 +40,8 @@ class GoProcess:
         creation_offset: The runtime's count of created goroutines less the probes'; constant at full and creation.
         correction: What the probes missed; None while they have always seen everything.
         heaps: Reads the heap's figures; None until its memory was read, and where they are not known.
+        since_ns: When counting it began, CLOCK_MONOTONIC.
+        has_lost: The kernel side had no room for something of it, or may not have had.
         generation: How often the level has changed: a reading of memory is of one level.
     """
 
@@ -53,6 +55,8 @@ class GoProcess:
     creation_offset: Interval | None = None
     correction: Correction | None = None
     heaps: HeapReader | None = None
+    since_ns: int = 0
+    has_lost: bool = False
     generation: int = 0
 
     @property
@@ -67,7 +71,9 @@ class GoProcess:
 
     @property
     def precise(self) -> bool:
-        """Whether the probes have seen everything since counting began, or memory shows exactly what they missed."""
+        """Whether everything since counting began was counted at its place, or memory shows exactly what was missed."""
+        if self.has_lost:
+            return False
         if (correction := self.correction) is None:
             return True
         has_gaps = correction.frozen is not None or correction.creations_missed or correction.incomplete
@@ -95,8 +101,7 @@ class GoProcess:
 
     def _counts(self, totals: Sequence[SiteTotal]) -> dict[int, Count]:
         """What the counters say of each site, by link-time pc."""
-        bias = self.bias or 0
-        return {total.pc - bias: (total.created, total.exited) for total in totals}
+        return by_site(totals, self.bias or 0)
 
     def ensure_correction(self) -> Correction:
         """What carries its totals over a step of the level, which is about to be made.

@@ -7,7 +7,7 @@ selected again it is watched as another image, whose counts begin at zero, so th
 from collections.abc import Collection
 
 from gosonde_agent.host import procfs
-from gosonde_agent.sources.counters import Counters
+from gosonde_agent.sources.counters import Counters, Image
 from gosonde_agent.sources.protocol import Source
 
 #: Process.refusal of a process that is reported one last time.
@@ -37,10 +37,10 @@ class Deselected:
         if not self._start_ticks:
             return
         images = counters.images()
+        over: list[Image] = []
         for (tgid, epoch), start_ticks in list(self._start_ticks.items()):
             is_over = self._source.epoch(tgid) != epoch or procfs.has_ended(tgid, start_ticks)
-            for image in images.get((tgid, epoch), ()):
-                if is_over or image.binary not in numbers:
-                    self._source.forget(image, counters.pcs(image))
+            over += [image for image in images.get((tgid, epoch), ()) if is_over or image.binary not in numbers]
             if is_over:
                 del self._start_ticks[tgid, epoch]
+        self._source.forget(over)

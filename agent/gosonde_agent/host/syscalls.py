@@ -27,6 +27,7 @@ BPF_MAP_UPDATE_ELEM = 2
 BPF_MAP_DELETE_ELEM = 3
 BPF_RAW_TRACEPOINT_OPEN = 17
 BPF_MAP_LOOKUP_BATCH = 24
+BPF_MAP_DELETE_BATCH = 27
 BPF_LINK_CREATE = 28
 BPF_PERF_EVENT = 41
 BPF_TRACE_UPROBE_MULTI = 48
@@ -163,13 +164,35 @@ def update(map_fd: int, key: bytes, value: bytes) -> None:
         raise refusal("updating a BPF map", ctypes.get_errno())
 
 
-def delete(map_fd: int, key: bytes) -> None:
-    """Removes one element of a BPF map; it may be gone already."""
+def delete(map_fd: int, key: bytes) -> bool:
+    """Removes one element of a BPF map; it may be gone already. Returns whether it was there."""
     buffer = ctypes.create_string_buffer(key, len(key))
     if _bpf(BPF_MAP_DELETE_ELEM, _attributes("<IIQ", map_fd, 0, ctypes.addressof(buffer))) < 0:
         number = ctypes.get_errno()
         if number != errno.ENOENT:
             raise refusal("deleting from a BPF map", number)
+        return False
+    return True
+
+
+def delete_all(map_fd: int, keys: npt.NDArray[np.void]) -> int:
+    """Removes elements of a BPF hash map, a batch a system call; some may be gone already. Returns how many were not.
+
+    `keys` is of a dtype that has the size of the map's keys.
+    """
+    keys = np.ascontiguousarray(keys)
+    done = deleted = 0
+    while done < len(keys):
+        address = keys.ctypes.data + done * keys.itemsize
+        attributes = _attributes("<QQQQIIQQ", 0, 0, address, 0, min(BATCH, len(keys) - done), map_fd, 0, 0)
+        result = _bpf(BPF_MAP_DELETE_BATCH, attributes)
+        number = ctypes.get_errno() if result < 0 else 0
+        if number not in (0, errno.ENOENT, errno.EINTR):
+            raise refusal("deleting from a BPF map", number)
+        count = struct.unpack_from("<I", attributes, 32)[0]
+        deleted += count
+        done += count + (number == errno.ENOENT)
+    return deleted
 
 
 def read_all(map_fd: int, key_size: int, value_size: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:

@@ -4,12 +4,13 @@ from collections.abc import Mapping
 
 #: Counted in the kernel, in the order of `enum loss` in probes/gosonde.h.
 KERNEL_LOSSES: Mapping[str, str] = {
-    "sites_full": "Creations and exits not counted because the table of go statements in the kernel was full.",
-    "events_full": "Events (exec, exit, pause, GC cycle) dropped because the ring buffer was full.",
-    "images_full": "Execs whose number was not kept because the table of process images in the kernel was full.",
-    "worlds_full": "Stop-the-world pauses not counted because the table of processes in the kernel was full.",
-    "parks_full": "Parks not counted because the table of wait reasons in the kernel was full.",
+    "sites_full": "Creations and exits counted without their go statement: the share of their process was used up.",
+    "events_full": "Events (exec, exit, pause, GC cycle) dropped because the ring buffer, or a share of it, was full.",
+    "images_full": "Execs whose number was not kept because the table of execs, or a user's share of it, was full.",
+    "worlds_full": "Stop-the-world pauses not counted because the table of processes, or a user's share, was full.",
+    "parks_full": "Parks not counted because the table of wait reasons, or a share of it, was full.",
     "gopc_unreadable": "Exits not counted because g.gopc could not be read.",
+    "shares_full": "Creations and exits not counted because the table of processes, or a user's share of it, was full.",
 }
 
 #: Counted in the agent, where memory is read.
@@ -27,6 +28,7 @@ AGENT_LOSSES: Mapping[str, str] = {
     "processes_refused": "Go processes that are not probed; `gosonde processes` says why.",
     "sites_outside": "Go statements at addresses outside the text of their program: reported as one, without a name.",
     "observations_failed": "How often the sites of a process were left out because they could not be reported.",
+    "events_dropped": "Pauses and GC cycles dropped because their process had too many between two observations.",
     "pauses_unmeasured": "Processes whose stop-the-world pauses cannot be measured because no probe point is proved.",
     **MEMORY_LOSSES,
     "park_windows_put_off": "Windows for counting parks that were not opened: the budget had nothing left for them.",

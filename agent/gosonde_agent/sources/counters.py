@@ -1,10 +1,12 @@
 """What a source has counted, as plain values."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+#: The pc of what happened at no one knows which go statement: no goroutine has it.
+UNATTRIBUTED = 0
 #: Values of `Origin.probe`; probes/gosonde.h has the same.
 PROBE_CREATED, PROBE_EXITED = 1, 2
 
@@ -26,11 +28,21 @@ class Origin(NamedTuple):
 
 
 class SiteTotal(NamedTuple):
-    """Goroutines created and exited since the probes were attached. `pc` has the load bias."""
+    """Goroutines created and exited since the probes were attached. `pc` has the load bias, or is UNATTRIBUTED."""
 
     pc: int
     created: int
     exited: int
+
+
+def by_site(totals: Iterable[SiteTotal], bias: int) -> dict[int, tuple[int, int]]:
+    """(created, exited) by pc less `bias`; UNATTRIBUTED stays what it is."""
+    counts: dict[int, tuple[int, int]] = {}
+    for pc, created, exited in totals:
+        place = pc - bias if pc != UNATTRIBUTED else UNATTRIBUTED
+        before = counts.get(place, (0, 0))
+        counts[place] = before[0] + created, before[1] + exited
+    return counts
 
 
 class WorldTotal(NamedTuple):
@@ -57,20 +69,28 @@ class Hits(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Counters:
-    """Everything that was counted, by image."""
+    """Everything that was counted, by image.
+
+    Attributes:
+        lost: What was lost of each image: counts that are not at their go statement or nowhere, and events.
+        lost_at: When something was last lost of an image that is not in `lost`, by pid modulo the length:
+            CLOCK_MONOTONIC nanoseconds.
+    """
 
     sites: Mapping[Image, Sequence[SiteTotal]] = field(default_factory=dict)
     worlds: Mapping[Image, WorldTotal] = field(default_factory=dict)
     hits: Mapping[Image, Hits] = field(default_factory=dict)
     losses: Mapping[str, int] = field(default_factory=dict)
+    lost: Mapping[Image, int] = field(default_factory=dict)
+    lost_at: Sequence[int] = (0,)
 
     def images(self) -> Mapping[tuple[int, int], set[Image]]:
         """By (tgid, epoch): two, when probes sit in a file twice."""
         found: defaultdict[tuple[int, int], set[Image]] = defaultdict(set)
-        for image in (*self.sites, *self.worlds):
+        for image in (*self.sites, *self.worlds, *self.lost):
             found[image.tgid, image.epoch].add(image)
         return found
 
-    def pcs(self, image: Image) -> list[int]:
-        """Of the sites of an image."""
-        return [total.pc for total in self.sites.get(image, ())]
+    def has_lost(self, image: Image, since_ns: int) -> bool:
+        """Whether something of an image was lost, or may have been; `since_ns` as `lost_at`: when it began."""
+        return bool(self.lost.get(image)) or self.lost_at[image.tgid % len(self.lost_at)] >= since_ns > 0

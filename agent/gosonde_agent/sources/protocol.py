@@ -81,8 +81,8 @@ class Source(Protocol):
         """What happened since the last call, in order per CPU."""
         ...
 
-    def forget(self, image: Image, pcs: Sequence[int]) -> None:
-        """Frees what is kept of an image that has ended."""
+    def forget(self, images: Collection[Image]) -> None:
+        """Frees what is kept of images that have ended."""
         ...
 
     def epoch(self, tgid: int) -> int:
@@ -95,6 +95,10 @@ class Source(Protocol):
 
     def forget_exec(self, tgid: int, epoch: int) -> None:
         """Frees the number of an exec, unless the pid has gone on to another."""
+        ...
+
+    def execs(self) -> list[tuple[int, int]]:
+        """(tgid, number) of every exec whose number is kept."""
         ...
 
     def close(self) -> None:

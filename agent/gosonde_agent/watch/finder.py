@@ -158,16 +158,20 @@ class Finder:
             self._files.take(load)
         self.consider(pid, epoch)
 
-    def learn(self, image: Image) -> None:
-        """Registers a process that was counted before it was considered; one that has ended by what its probes know."""
+    def learn(self, image: Image) -> bool:
+        """Registers a process that was counted before it was considered; one that has ended by what its probes know.
+
+        Returns:
+            False when it has ended and nobody will ever know what it was.
+        """
         self.consider(image.tgid, image.epoch)
         if self._processes.get(image.tgid, image.epoch) is not None or not procfs.has_ended(image.tgid, 0):
-            return
+            return True
         exec_at = self._roster.exec_seen_at(image.tgid, image.epoch)
         if exec_at is None or not self._files.selects_all(image.binary):
             self._roster.losses["processes_unseen"] += 1
-            self._source.forget(image, ())
-            return
+            return False
         attachment = self._files.attachments[image.binary]
         start = procfs.ProcessStart(0, exec_at + monotonic_to_unix_nano())
         self._roster.register(image.tgid, image.epoch, start, attachment, attachment.binary.path)
+        return True

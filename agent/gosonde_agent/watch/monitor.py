@@ -6,6 +6,7 @@ one thread (the service's is a `Desk`).
 
 from dataclasses import replace
 
+import structlog
 from gosonde_common.values.observation import Observation, Process, ProcessKey
 
 from gosonde_agent.accounting.aggregation import Aggregation
@@ -29,6 +30,8 @@ from gosonde_agent.watch.readings import Readings
 from gosonde_agent.watch.reconciliation import Reconciler
 from gosonde_agent.watch.roster import Roster
 from gosonde_agent.watch.stepping import Stepper
+
+log = structlog.get_logger(__name__)
 
 
 class Monitor:
@@ -149,21 +152,31 @@ class Monitor:
         counters = self.source.counters()
         self._register_unseen(counters)
         self.costs.measure(counters.hits)
-        self._note_precision()
+        self._note_precision(counters)
         losses = {**counters.losses, **self._roster.losses, **self.readings.losses}
         observation = self.costs.added_to(self._aggregation.observe(counters, losses))
         self._forget_ended(counters)
         return observation
 
     def _register_unseen(self, counters: Counters) -> None:
-        for image in counters.sites:
-            key = image.tgid, image.epoch
-            if key not in self._roster.deselected and self.processes.get(*key) is None:
-                self.finder.learn(image)
+        unknown = [
+            image
+            for (tgid, epoch), images in counters.images().items()
+            if (tgid, epoch) not in self._roster.deselected and self.processes.get(tgid, epoch) is None
+            for image in images
+        ]
+        self.source.forget([image for image in unknown if not self.finder.learn(image)])
 
-    def _note_precision(self) -> None:
+    def _note_precision(self, counters: Counters) -> None:
         for process in self.processes:
-            if process.correction is not None and process.description.precise is not process.precise:
+            image = process.image
+            if image is None:
+                continue
+            has_lost = counters.has_lost(image, process.since_ns) or self._aggregation.has_dropped(image)
+            if has_lost and not process.has_lost:
+                process.has_lost = True
+                log.warning("counts of a process were lost", pid=process.key.pid, exe=process.description.exe)
+            if process.description.precise is not process.precise:
                 process.description = replace(process.description, precise=process.precise)
 
     def _forget_ended(self, counters: Counters) -> None:

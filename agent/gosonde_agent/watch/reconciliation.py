@@ -16,7 +16,7 @@ from gosonde_agent.accounting.processes import GoProcess, Processes
 from gosonde_agent.accounting.totals_check import TotalsCheck, TotalsReading
 from gosonde_agent.model.losses import MEMORY_LOSSES
 from gosonde_agent.overhead.metering import Meter
-from gosonde_agent.sources.counters import Hits, Image
+from gosonde_agent.sources.counters import Hits, Image, by_site
 from gosonde_agent.sources.memory.heap import HeapReader
 from gosonde_agent.sources.memory.target import KnownBinaries, Target, opened
 from gosonde_agent.sources.memory.totals import GoroutineTotals
@@ -49,7 +49,7 @@ MAX_FAILED_VISITS = 3
 #: What a loss counter goes up to: a process can make up disagreements without end.
 LARGEST_LOSS = 1 << 62
 #: Kernel losses that make the events say too little.
-CAUSES = ("sites_full", "gopc_unreadable")
+CAUSES = ("sites_full", "shares_full", "gopc_unreadable")
 
 
 @dataclass(slots=True)
@@ -171,8 +171,7 @@ class Scan:
             self.totals.append(TotalsReading.of(reading, totals))
 
     def _counts(self) -> Mapping[int, Count]:
-        totals = self.source.site_totals(self.image)
-        return {total.pc - self.bias: (total.created, total.exited) for total in totals}
+        return by_site(self.source.site_totals(self.image), self.bias)
 
 
 def _totals(target: Target) -> GoroutineTotals | None:

@@ -2,7 +2,7 @@
 
 import time
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 import structlog
@@ -26,6 +26,8 @@ from gosonde_agent.watch.stepping import Stepper
 log = structlog.get_logger(__name__)
 
 MAX_REMEMBERED_EXECS = 16_384
+#: Of processes whose end was not reported, in one observation.
+MAX_FORGOTTEN_EXECS = 4_096
 #: Whether a process has ended is asked when the kernel has said so, and otherwise at each of so many observations.
 TURNS = 5
 #: Probe points without which stop-the-world pauses cannot be measured.
@@ -51,6 +53,7 @@ class Roster:
         self._execs: OrderedDict[tuple[int, int], int] = OrderedDict()
         self._exits: dict[tuple[int, int], int] = {}
         self._turn = 0
+        self._unreported = 0
 
     # --- what the kernel reports -------------------------------------------------------------------------------------
 
@@ -102,6 +105,7 @@ class Roster:
             description,
             baseline=Baseline(known=from_start),
             totals=TotalsCheck(from_start=from_start),
+            since_ns=exec_at if exec_at is not None and from_start else since,
         )
         self._keep(pid, epoch, process)
         self._stepper.join(process)
@@ -168,16 +172,18 @@ class Roster:
             Their images, for whoever else keeps something of them.
         """
         images = counters.images()
+        over: list[Image] = []
         for (pid, epoch), process in self._processes.items():
             if not process.has_ended:
                 continue
             if (pid, epoch) not in self.deselected:
-                for image in images.get((pid, epoch), ()):
-                    self._source.forget(image, counters.pcs(image))
+                over += images.get((pid, epoch), ())
             if process.image is not None:
                 yield process.image
             self._forget(pid, epoch)
+        self._source.forget(over)
         self._forget_exits()
+        self._forget_unreported(counters.losses)
 
     def _forget(self, pid: int, epoch: int) -> None:
         self._processes.remove(pid, epoch)
@@ -190,3 +196,16 @@ class Roster:
                 self._source.forget_exec(pid, epoch)
                 self._execs.pop((pid, epoch), None)
                 del self._exits[pid, epoch]
+
+    def _forget_unreported(self, losses: Mapping[str, int]) -> None:
+        """Forgets execs of processes whose end was lost on its way here: nobody else would, and they take up room."""
+        unreported = sum(losses.get(name, 0) for name in ("events_full", "images_full"))
+        if unreported == self._unreported:
+            return
+        kept = self._source.execs()
+        running = set(procfs.pids())  # looked at last: what runs by then stays
+        gone = [(pid, epoch) for pid, epoch in kept if pid not in running and (pid, epoch) not in self._exits]
+        for pid, epoch in gone[:MAX_FORGOTTEN_EXECS]:
+            self._source.forget_exec(pid, epoch)
+        if len(gone) <= MAX_FORGOTTEN_EXECS:
+            self._unreported = unreported

@@ -43,7 +43,7 @@ class Process:
         ended_unix_nano: 0 while it runs.
         level: "full", "creation", "memory", "off" or "refused".
         refusal: Why it is refused; empty when it is not.
-        precise: False when some totals are what readings of memory show, not what probes counted.
+        precise: False when some totals are what readings of memory show, or something of the process was lost.
         steps: The newest changes of its level, the oldest first.
     """
 

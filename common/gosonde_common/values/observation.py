@@ -40,7 +40,7 @@ class Process:
         ended_unix_nano: 0 while it runs and is watched.
         refusal: Why it is not probed, or (`ended_unix_nano` is not 0) no longer watched; else empty.
         level: How much of it is probed, unless it is refused.
-        precise: Every total is what the probes counted, or what memory showed for certain.
+        precise: Everything was counted at its place, or memory showed it for certain; nothing of it was lost.
         steps: The newest changes of `level`, the oldest first; see levels.MAX_STEPS.
     """
 

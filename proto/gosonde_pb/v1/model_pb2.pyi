@@ -203,7 +203,9 @@ class Process(_message.Message):
     refusal: _builtins.str
     """Why the process is not probed, or (ended_unix_nano is not 0) no longer watched; empty unless level is LEVEL_REFUSED."""
     imprecise: _builtins.bool
-    """Some totals are not what probes counted but what readings of memory show: less precise, see docs/agent.md."""
+    """Some totals are not what probes counted but what readings of memory show, or counts or events of the process were
+    lost: see docs/agent.md.
+    """
     @_builtins.property
     def key(self) -> Global___ProcessKey: ...
     @_builtins.property

@@ -25,7 +25,15 @@ from gosonde_agent.sources.ebpf.loading import (
     RAW_TRACEPOINTS,
 )
 
-SOURCES = ("gosonde.h", "common.bpf.c", "lifecycle.bpf.c", "goroutines.bpf.c", "world.bpf.c", "park.bpf.c")
+SOURCES = (
+    "gosonde.h",
+    "common.bpf.c",
+    "shares.bpf.c",
+    "lifecycle.bpf.c",
+    "goroutines.bpf.c",
+    "world.bpf.c",
+    "park.bpf.c",
+)
 SIZES = {"MAX_SITES": 131_072, "MAX_IMAGES": 32_768, "MAX_PARKS": 16_384, "EVENT_PAGES": 256}
 #: Inode of the host's own pid namespace (include/linux/proc_ns.h).
 PROC_PID_INIT_INO = 0xEFFFFFFC

@@ -26,8 +26,8 @@ PROGRAMS = (
 #: Programs at raw tracepoints, and which.
 RAW_TRACEPOINTS = {"on_exec": "sched_process_exec", "on_exit": "sched_process_exit"}
 MAPS = (
-    *("events", "gc_stop_callers", "hits", "images", "last_epoch", "losses", "origins", "parks", "report_next_hit"),
-    *("sites", "watched", "worlds"),
+    *("events", "freed", "gc_stop_callers", "hits", "images", "last_epoch", "losses", "lost_at", "origins", "parks"),
+    *("report_next_hit", "rounds", "shares", "sites", "watched", "worlds"),
 )
 #: What may be raised while they are compiled.
 ERRORS = (NotPermittedError, ProbeError)

@@ -3,7 +3,7 @@
 import platform
 import struct
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -11,10 +11,11 @@ import numpy.typing as npt
 from gosonde_agent.host import syscalls
 from gosonde_agent.host.kernel import possible_cpus
 from gosonde_agent.model.losses import KERNEL_LOSSES
-from gosonde_agent.sources.counters import Counters, Hits, Image, Origin, SiteTotal, WorldTotal
+from gosonde_agent.sources.counters import UNATTRIBUTED, Counters, Hits, Image, Origin, SiteTotal, WorldTotal
 from gosonde_agent.sources.ebpf import records
 from gosonde_agent.sources.ebpf.loading import Probes
-from gosonde_agent.sources.ebpf.site_table import SiteTable, images_of, totals_of
+from gosonde_agent.sources.ebpf.shares import Shares
+from gosonde_agent.sources.ebpf.site_table import SiteTable, images_of, totals_of, with_others
 
 #: What no slots agree with.
 NO_READING = (
@@ -27,9 +28,14 @@ HITS_FOLLOW_COUNTS = platform.machine() == "x86_64"
 
 
 class Maps:
-    """What the maps of `probes` hold; reading 1,000 sites takes well under a millisecond: a batch a system call."""
+    """What the maps of `probes` hold; reading 1,000 sites takes well under a millisecond: a batch a system call.
+
+    Attributes:
+        shares: Who takes how much of them.
+    """
 
     def __init__(self, probes: Probes) -> None:
+        self.shares = Shares(probes)
         self._probes = probes
         self._cpus = possible_cpus()
         self._table = SiteTable()
@@ -38,9 +44,10 @@ class Maps:
 
     def counters(self) -> Counters:
         """All totals, now."""
-        self._read_sites()
-        worlds = self._worlds()
-        return Counters(self._table.totals(), worlds, self._hits(worlds), self.losses())
+        lost = self._read_sites()
+        worlds, losses = self._worlds(), self.losses()
+        lost_at = self.shares.lost_at(losses)
+        return Counters(self._table.totals(), worlds, self._hits(worlds), losses, lost, lost_at)
 
     def hits(self) -> dict[Image, Hits]:
         """How often probes were hit, but for the park probe."""
@@ -58,7 +65,8 @@ class Maps:
         if read_at[slot] != slots[slot] or not HITS_FOLLOW_COUNTS:
             keys, values = self._read("sites", records.SITE_KEY, records.SITE_COUNT, self._cpus)
             self._site_reading = slots, keys, values
-        return totals_of(image, keys, values)
+        found, others = totals_of(image, keys, values), self.shares.others(image)
+        return [*found, SiteTotal(UNATTRIBUTED, *others)] if any(others) else found
 
     def hit_slots(self) -> npt.NDArray[np.uint64]:
         """How often any probe was hit, by pid modulo the length; one system call."""
@@ -79,8 +87,8 @@ class Maps:
     def forget_parks(self) -> None:
         """Has parks begin at 0 again."""
         keys, _ = self._read("parks", records.PARK_KEY, np.dtype("<u8"), self._cpus)
-        for key in keys:
-            syscalls.delete(self._probes["parks"], key.tobytes())
+        syscalls.delete_all(self._probes["parks"], keys)
+        self.shares.begin_round(records.ROUND_PARKS)
 
     def losses(self) -> dict[str, int]:
         """What the kernel could not count, by name; may be called from any thread."""
@@ -96,20 +104,21 @@ class Maps:
         row = np.frombuffer(value, records.SITE_ORIGIN)[0]
         return Origin(int(row["start_pc"]), int(row["ip"]), int(row["probe"]))
 
-    def forget(self, image: Image, pcs: Sequence[int]) -> None:
-        """Frees the elements of an image in every map."""
+    def forget(self, images: Collection[Image]) -> None:
+        """Frees the elements of images in every map; may be called from any thread."""
         self._site_reading = NO_READING
-        for pc in pcs:
-            syscalls.delete(self._probes["sites"], _site_key(image, pc))
-            syscalls.delete(self._probes["origins"], _site_key(image, pc))
-        syscalls.delete(self._probes["worlds"], _image_key(image))
+        self.shares.forget(images)
 
     def _read(self, name: str, key: np.dtype, value: np.dtype, slots: int) -> tuple[npt.NDArray, npt.NDArray]:  # type: ignore[type-arg]
         keys, values = syscalls.read_all(self._probes[name], key.itemsize, value.itemsize * slots)
         return keys.reshape(-1).view(key), values.reshape(-1).view(value).reshape(-1, slots)
 
-    def _read_sites(self) -> None:
-        self._table.update(*self._read("sites", records.SITE_KEY, records.SITE_COUNT, self._cpus))
+    def _read_sites(self) -> dict[Image, int]:
+        """Reads all sites, and returns what was lost of each image that has been counted."""
+        images, shares = self.shares.read()
+        keys, values = self._read("sites", records.SITE_KEY, records.SITE_COUNT, self._cpus)
+        self._table.update(*with_others(keys, values, images, shares["others"]))
+        return dict(zip(images_of(images), shares["lost"].tolist(), strict=True))
 
     def _worlds(self) -> dict[Image, WorldTotal]:
         keys, values = self._read("worlds", records.IMAGE, records.WORLD, 1)
@@ -127,9 +136,5 @@ class Maps:
         return hits
 
 
-def _image_key(image: Image) -> bytes:
-    return struct.pack("<IIII", *image, 0)
-
-
 def _site_key(image: Image, pc: int) -> bytes:
-    return _image_key(image) + struct.pack("<Q", pc)
+    return struct.pack("<IIIIQ", *image, 0, pc)

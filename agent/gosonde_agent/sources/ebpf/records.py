@@ -5,9 +5,21 @@ import struct
 import numpy as np
 
 IMAGE = np.dtype([("tgid", "<u4"), ("epoch", "<u4"), ("binary", "<u4"), ("padding", "<u4")])
+EXEC = np.dtype([("epoch", "<u4"), ("owner", "<u4")])
 SITE_KEY = np.dtype([("image", IMAGE), ("pc", "<u8")])
 SITE_COUNT = np.dtype([("created", "<u8"), ("exited", "<u8")])
 SITE_ORIGIN = np.dtype([("start_pc", "<u8"), ("ip", "<u8"), ("probe", "<u4"), ("padding", "<u4")])
+#: Users among whom the tables are shared; one more element of `freed` is of all together.
+OWNERS, OWNER_NOBODY = 16_384, 0xFFFF_FFFF
+#: enum table.
+TABLE_EXECS, TABLE_IMAGES, TABLE_SITES = range(3)
+ENTRIES = np.dtype([("of", "<u4", 3), ("padding", "<u4")])
+#: enum round.
+ROUND_EVENTS, ROUND_PARKS = range(2)
+SPENDING = np.dtype([("in", [("round", "<u4"), ("count", "<u4")], 2)])
+SHARE = np.dtype([("others", SITE_COUNT), ("lost", "<u8"), ("owner", "<u4"), ("sites", "<u4"), ("spending", SPENDING)])
+#: Elements of `lost_at`.
+LOST_SLOTS = 4096
 #: Slots of struct hits.
 HIT_SLOTS = 1024
 HITS = np.dtype([("slots", "<u8", HIT_SLOTS)])

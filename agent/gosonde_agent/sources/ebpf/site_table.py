@@ -60,6 +60,25 @@ class SiteTable:
         self._changed = set(range(len(self._images)))
 
 
+def with_others(keys: Array, values: Array, images: Array, others: Array) -> tuple[Array, Array]:
+    """What was counted at known sites and, under UNATTRIBUTED, at others, which a table had no room for.
+
+    Args:
+        keys: SITE_KEY[n]
+        values: SITE_COUNT[n, cpus]
+        images: IMAGE[m]
+        others: SITE_COUNT[m], 0 of most.
+    """
+    has_some = (others["created"] > 0) | (others["exited"] > 0)
+    if not has_some.any():
+        return keys, values
+    more_keys = np.zeros(has_some.sum(), records.SITE_KEY)
+    more_keys["image"] = images[has_some]
+    more_values = np.zeros((len(more_keys), values.shape[1]), records.SITE_COUNT)
+    more_values[:, 0] = others[has_some]
+    return np.concatenate((keys, more_keys)), np.concatenate((values, more_values))
+
+
 def totals_of(image: Image, keys: Array, values: Array) -> list[SiteTotal]:
     """The totals of one image alone."""
     own = keys["image"] == np.array((*image, 0), records.IMAGE)

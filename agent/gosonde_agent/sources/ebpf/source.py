@@ -73,7 +73,7 @@ class EbpfSource:
 
     def _forget_when(self, closed: Sequence[Future[None]], me: Image) -> None:
         wait(closed)
-        self.forget(me, [0])
+        self.forget([me])
 
     # --- probes ------------------------------------------------------------------------------------------------------
 
@@ -127,9 +127,9 @@ class EbpfSource:
         """See Source."""
         return self.maps.origin(image, pc)
 
-    def forget(self, image: Image, pcs: Sequence[int]) -> None:
+    def forget(self, images: Collection[Image]) -> None:
         """See Source."""
-        self.maps.forget(image, pcs)
+        self.maps.forget(images)
 
     # --- events ------------------------------------------------------------------------------------------------------
 
@@ -142,6 +142,8 @@ class EbpfSource:
         """What happened since the last call."""
         self._events.consume()
         pending, self._pending = self._pending, []
+        if pending:
+            self.maps.shares.begin_round(records.ROUND_EVENTS)
         return pending
 
     def report_next_hit(self) -> None:
@@ -161,8 +163,13 @@ class EbpfSource:
 
     def epoch(self, tgid: int) -> int:
         """Number of the exec that a process runs; 0 when that was before the agent."""
-        value = syscalls.lookup(self._probes["images"], struct.pack("<I", tgid), 4)
-        return int.from_bytes(value, "little") if value else 0
+        return self._exec(tgid)[0]
+
+    def _exec(self, tgid: int) -> tuple[int, int]:
+        """Its number, and who pays for the entry."""
+        value = syscalls.lookup(self._probes["images"], struct.pack("<I", tgid), records.EXEC.itemsize)
+        epoch, owner = struct.unpack("<II", value) if value else (0, records.OWNER_NOBODY)
+        return epoch, owner
 
     def restart_counting(self, tgid: int) -> int:
         """Counts a process from now on as another image, as if it had run exec; returns its number.
@@ -171,13 +178,21 @@ class EbpfSource:
             ProbeError: The kernel's table of images is full.
         """
         self._last_restarted -= 1
-        syscalls.update(self._probes["images"], struct.pack("<I", tgid), struct.pack("<I", self._last_restarted))
+        value = struct.pack("<II", self._last_restarted, self._exec(tgid)[1])
+        syscalls.update(self._probes["images"], struct.pack("<I", tgid), value)
         return self._last_restarted
 
     def forget_exec(self, tgid: int, epoch: int) -> None:
         """Frees the number of an exec, unless the pid has gone on to another."""
-        if self.epoch(tgid) == epoch:
-            syscalls.delete(self._probes["images"], struct.pack("<I", tgid))
+        present, owner = self._exec(tgid)
+        if present == epoch:
+            self.maps.shares.forget_exec(tgid, owner)
+
+    def execs(self) -> list[tuple[int, int]]:
+        """See Source."""
+        keys, values = syscalls.read_all(self._probes["images"], 4, records.EXEC.itemsize)
+        epochs = values.reshape(-1).view(records.EXEC)["epoch"]
+        return list(zip(keys.reshape(-1).view("<u4").tolist(), epochs.tolist(), strict=True))
 
     def close(self) -> None:
         """Detaches everything."""

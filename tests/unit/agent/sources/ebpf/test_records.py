@@ -19,6 +19,10 @@ DTYPES = {
     "park_key": records.PARK_KEY,
     "code_range": records.CODE_RANGE,
     "world": records.WORLD,
+    "exec": records.EXEC,
+    "entries": records.ENTRIES,
+    "spending": records.SPENDING,
+    "share": records.SHARE,
 }
 
 
@@ -75,3 +79,32 @@ def test_loss_counters_have_the_same_names_on_both_sides() -> None:
     in_c = re.findall(r"^\tLOSS_(\w+) = (\d+),", header(), re.MULTILINE)
     names = [name.lower() for name, _ in sorted(in_c, key=lambda pair: int(pair[1])) if name != "COUNT"]
     assert names == list(KERNEL_LOSSES)
+
+
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [
+        ("OWNER_NOBODY", records.OWNER_NOBODY),
+        ("LOST_SLOTS", records.LOST_SLOTS),
+        ("HIT_SLOTS", records.HIT_SLOTS),
+    ],
+)
+def test_numbers_that_both_sides_use_are_the_same(name: str, number: int) -> None:
+    assert int(re.findall(rf"^#define {name} (\w+)$", header(), re.MULTILINE)[0], 0) == number
+
+
+def test_there_are_as_many_owners_on_both_sides() -> None:
+    parts = re.findall(r"^#define OWNER_(?:UIDS|RANGES) (\d+)$", header(), re.MULTILINE)
+    assert sum(map(int, parts)) == records.OWNERS
+
+
+@pytest.mark.parametrize(
+    ("kind", "numbers"),
+    [
+        ("TABLE", {"EXECS": records.TABLE_EXECS, "IMAGES": records.TABLE_IMAGES, "SITES": records.TABLE_SITES}),
+        ("ROUND", {"EVENTS": records.ROUND_EVENTS, "PARKS": records.ROUND_PARKS}),
+    ],
+)
+def test_tables_and_rounds_have_the_same_numbers_on_both_sides(kind: str, numbers: dict[str, int]) -> None:
+    found = re.findall(rf"^\t{kind}_(\w+) = (\d+),", header(), re.MULTILINE)
+    assert {name: int(number) for name, number in found if name != "COUNT"} == numbers

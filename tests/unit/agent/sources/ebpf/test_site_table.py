@@ -1,9 +1,9 @@
 """What the kernel counted is grouped by image, and only what changed is made again."""
 
 import numpy as np
-from gosonde_agent.sources.counters import Image, SiteTotal
+from gosonde_agent.sources.counters import UNATTRIBUTED, Image, SiteTotal
 from gosonde_agent.sources.ebpf import records
-from gosonde_agent.sources.ebpf.site_table import SiteTable, totals_of
+from gosonde_agent.sources.ebpf.site_table import SiteTable, totals_of, with_others
 
 ONE, TWO = Image(1, 0, 1), Image(2, 7, 1)
 Rows = list[tuple[Image, int, list[tuple[int, int]]]]
@@ -41,3 +41,12 @@ def test_images_that_are_gone_are_forgotten_and_new_ones_found() -> None:
     table.update(np.zeros(0, records.SITE_KEY), np.zeros((0, 1), records.SITE_COUNT))
     assert not table.totals()
     assert not table.sums
+
+
+def test_what_found_no_room_is_a_site_of_its_own_and_counts_in_the_sums() -> None:
+    images = np.array([(*ONE, 0), (*TWO, 0)], records.IMAGE)
+    others = np.array([(0, 0), (7, 4)], records.SITE_COUNT)
+    table = SiteTable()
+    table.update(*with_others(*arrays([(ONE, 16, [(1, 0), (1, 1)])]), images, others))
+    assert table.totals() == {ONE: [SiteTotal(16, 2, 1)], TWO: [SiteTotal(UNATTRIBUTED, 7, 4)]}
+    assert table.sums == {ONE: (2, 1), TWO: (7, 4)}
