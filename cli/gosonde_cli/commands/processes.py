@@ -37,7 +37,7 @@ def _cells(row: ProcessRow) -> tuple[object, ...]:
         row.exe,
         row.go_version,
         rendering.moment(row.started_unix_nano),
-        row.level if row.precise else f"{row.level} (from memory)",
+        row.level if row.precise else f"{row.level} (not precise)",
         f"{row.overhead_percent:.2f} %",
         f"{row.clock_offset_ns / 1e9:+.3f} s",
         row.created,

@@ -120,6 +120,7 @@ def as_document(result: "Trace") -> dict[str, Any]:
             "build_id": process.build_id,
             "counted_since_unix_nano": process.counted_since_unix_nano,
             "counted_from_start": process.counted_from_start,
+            "precise": process.precise,
             "ended_unix_nano": process.ended_unix_nano,
         },
         "sites": sites,
@@ -165,6 +166,8 @@ def _render(document: dict[str, Any]) -> None:
         f"{gc['cycles']} GC cycles stopped the world for {gc['pause_total_ns'] / 1e6:.3f} ms in all; "
         f"{len(gc['pauses'])} stops, the longest {longest / 1e6:.3f} ms",
     )
+    if not process["precise"]:
+        console.print("[bold red]not precise[/]: some of this process was not counted, or not at its go statement")
     for name, count in document["lost"].items():
         if count:
             console.print(f"[bold red]lost[/] {name}: {count:,}")
