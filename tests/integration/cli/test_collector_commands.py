@@ -82,6 +82,9 @@ def test_findings_as_json(collector: CollectorProcess) -> None:
         "pattern",
         "restarts",
         "analysis_age_ns",
+        "waits_in",
+        "works",
+        "part_of",
     ]
     assert finding["process"] == {"pid": 4711, "exe": "/srv/app"}
     assert finding["site"] == {"function": "main.site_42", "file": "main.go", "line": 42}
