@@ -63,8 +63,8 @@ def free_port() -> int:
 
 
 async def acknowledged(uplink: Uplink) -> None:
-    """Waits until everything sent is acknowledged and something was."""
-    await eventually(lambda: 0 < uplink.status().last_sequence == uplink.status().acknowledged_sequence)
+    """Waits until everything offered is acknowledged and something was."""
+    await eventually(lambda: uplink.settled and uplink.status().acknowledged_sequence > 0)
 
 
 async def test_the_first_request_is_a_hello_and_batches_count_from_one() -> None:
