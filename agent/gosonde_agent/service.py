@@ -83,6 +83,7 @@ async def _run(config: AgentConfig, reread: Callable[[], AgentConfig], probes: P
             collectors=list(config.collector),
             previous_end=peers.uplink.previous_end,
             hit_costs=asdict(costs),
+            probes_compiled_because=probes.compiled_because,
         )
         notifier.ready("watching")
         await work.observing.run()

@@ -11,15 +11,14 @@ import numpy as np
 import numpy.typing as npt
 from gosonde_common.errors import GosondeError
 
+from gosonde_agent.host import bpf
 from gosonde_agent.model.errors import (
     NoSuchProcessError,
     NotPermittedError,
-    ProbeError,
     UnsupportedBinaryError,
 )
 
 _libc = ctypes.CDLL(None, use_errno=True)
-_NR_BPF = {"x86_64": 321, "aarch64": 280}
 _NR_PERF_EVENT_OPEN = {"x86_64": 298, "aarch64": 241}
 
 BPF_MAP_LOOKUP_ELEM = 1
@@ -30,7 +29,6 @@ BPF_MAP_LOOKUP_BATCH = 24
 BPF_MAP_DELETE_BATCH = 27
 BPF_LINK_CREATE = 28
 BPF_PERF_EVENT = 41
-BPF_TRACE_UPROBE_MULTI = 48
 
 PERF_ATTR_SIZE = 128
 PERF_FLAG_FD_CLOEXEC = 8
@@ -38,26 +36,6 @@ PERF_FLAG_FD_CLOEXEC = 8
 ENOTSUPP = 524
 UPROBE_PMU = Path("/sys/bus/event_source/devices/uprobe/type")
 BATCH = 4_096
-
-
-def _bpf(command: int, attributes: ctypes.Array[ctypes.c_char]) -> int:
-    result: int = _libc.syscall(_NR_BPF[platform.machine()], command, attributes, ctypes.sizeof(attributes))
-    return result
-
-
-def _attributes(layout: str, *values: int) -> ctypes.Array[ctypes.c_char]:
-    packed = struct.pack(layout, *values)
-    return ctypes.create_string_buffer(packed, 128)
-
-
-def refusal(what: str, number: int) -> NotPermittedError | ProbeError:
-    """The typed error for an errno, with what to do."""
-    if number in (errno.EPERM, errno.EACCES):
-        return NotPermittedError(
-            f"{what}: not permitted. Run as root, or with CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE and "
-            "CAP_DAC_READ_SEARCH (some kernels want CAP_SYS_ADMIN); `gosonde doctor` says what is missing"
-        )
-    return ProbeError(f"{what}: {os.strerror(number)} (errno {number})")
 
 
 def open_uprobe(path: str, file_offset: int, pid: int | None) -> int:
@@ -93,9 +71,9 @@ def open_uprobe(path: str, file_offset: int, pid: int | None) -> int:
 
 def link(program_fd: int, event_fd: int, cookie: int) -> int:
     """Runs a BPF program at a perf event; bpf_get_attach_cookie() gives it `cookie`. Returns the link's descriptor."""
-    fd = _bpf(BPF_LINK_CREATE, _attributes("<IIIIQ", program_fd, event_fd, BPF_PERF_EVENT, 0, cookie))
+    fd = bpf.call(BPF_LINK_CREATE, bpf.attributes("<IIIIQ", program_fd, event_fd, BPF_PERF_EVENT, 0, cookie))
     if fd < 0:
-        raise refusal("attaching a BPF program to a uprobe", ctypes.get_errno())
+        raise bpf.refusal("attaching a BPF program to a uprobe", ctypes.get_errno())
     os.set_inheritable(fd, False)
     return fd
 
@@ -110,13 +88,13 @@ def link_uprobe(program_fd: int, path: str, file_offset: int, pid: int | None, c
     """
     name = ctypes.create_string_buffer(os.fsencode(path))
     offset, value = ctypes.c_uint64(file_offset), ctypes.c_uint64(cookie)
-    attributes = _attributes(
+    attributes = bpf.attributes(
         "<IIIIQQQQIII",
-        *(program_fd, 0, BPF_TRACE_UPROBE_MULTI, 0),
+        *(program_fd, 0, bpf.BPF_TRACE_UPROBE_MULTI, 0),
         *(ctypes.addressof(name), ctypes.addressof(offset), 0, ctypes.addressof(value)),
         *(1, 0, pid or 0),
     )
-    fd = _bpf(BPF_LINK_CREATE, attributes)
+    fd = bpf.call(BPF_LINK_CREATE, attributes)
     if fd < 0:
         raise _no_uprobe(ctypes.get_errno(), file_offset, pid)
     os.set_inheritable(fd, False)
@@ -128,15 +106,15 @@ def _no_uprobe(number: int, file_offset: int, pid: int | None) -> GosondeError:
         return NoSuchProcessError(f"process {pid} has ended")
     if number in (errno.EINVAL, errno.ENOTSUP, ENOTSUPP, errno.EIO):
         return UnsupportedBinaryError(f"the kernel takes no probe at offset {file_offset:#x}: {os.strerror(number)}")
-    return refusal(f"opening a uprobe at offset {file_offset:#x}", number)
+    return bpf.refusal(f"opening a uprobe at offset {file_offset:#x}", number)
 
 
 def raw_tracepoint(program_fd: int, name: str) -> int:
     """Runs a BPF program at a raw tracepoint for as long as the descriptor that it returns is open."""
     text = ctypes.create_string_buffer(name.encode())
-    fd = _bpf(BPF_RAW_TRACEPOINT_OPEN, _attributes("<QI", ctypes.addressof(text), program_fd))
+    fd = bpf.call(BPF_RAW_TRACEPOINT_OPEN, bpf.attributes("<QI", ctypes.addressof(text), program_fd))
     if fd < 0:
-        raise refusal(f"attaching to the tracepoint {name}", ctypes.get_errno())
+        raise bpf.refusal(f"attaching to the tracepoint {name}", ctypes.get_errno())
     os.set_inheritable(fd, False)
     return fd
 
@@ -144,12 +122,12 @@ def raw_tracepoint(program_fd: int, name: str) -> int:
 def lookup(map_fd: int, key: bytes, value_size: int) -> bytes | None:
     """One element of a BPF map, as bytes; None when it is not there."""
     key_buffer, value = ctypes.create_string_buffer(key, len(key)), ctypes.create_string_buffer(value_size)
-    attributes = _attributes("<IIQQQ", map_fd, 0, ctypes.addressof(key_buffer), ctypes.addressof(value), 0)
-    if _bpf(BPF_MAP_LOOKUP_ELEM, attributes) < 0:
+    attributes = bpf.attributes("<IIQQQ", map_fd, 0, ctypes.addressof(key_buffer), ctypes.addressof(value), 0)
+    if bpf.call(BPF_MAP_LOOKUP_ELEM, attributes) < 0:
         number = ctypes.get_errno()
         if number == errno.ENOENT:
             return None
-        raise refusal("reading a BPF map", number)
+        raise bpf.refusal("reading a BPF map", number)
     return value.raw
 
 
@@ -159,18 +137,18 @@ def update(map_fd: int, key: bytes, value: bytes) -> None:
         ctypes.create_string_buffer(key, len(key)),
         ctypes.create_string_buffer(value, len(value)),
     )
-    attributes = _attributes("<IIQQQ", map_fd, 0, ctypes.addressof(key_buffer), ctypes.addressof(value_buffer), 0)
-    if _bpf(BPF_MAP_UPDATE_ELEM, attributes) < 0:
-        raise refusal("updating a BPF map", ctypes.get_errno())
+    attributes = bpf.attributes("<IIQQQ", map_fd, 0, ctypes.addressof(key_buffer), ctypes.addressof(value_buffer), 0)
+    if bpf.call(BPF_MAP_UPDATE_ELEM, attributes) < 0:
+        raise bpf.refusal("updating a BPF map", ctypes.get_errno())
 
 
 def delete(map_fd: int, key: bytes) -> bool:
     """Removes one element of a BPF map; it may be gone already. Returns whether it was there."""
     buffer = ctypes.create_string_buffer(key, len(key))
-    if _bpf(BPF_MAP_DELETE_ELEM, _attributes("<IIQ", map_fd, 0, ctypes.addressof(buffer))) < 0:
+    if bpf.call(BPF_MAP_DELETE_ELEM, bpf.attributes("<IIQ", map_fd, 0, ctypes.addressof(buffer))) < 0:
         number = ctypes.get_errno()
         if number != errno.ENOENT:
-            raise refusal("deleting from a BPF map", number)
+            raise bpf.refusal("deleting from a BPF map", number)
         return False
     return True
 
@@ -184,11 +162,11 @@ def delete_all(map_fd: int, keys: npt.NDArray[np.void]) -> int:
     done = deleted = 0
     while done < len(keys):
         address = keys.ctypes.data + done * keys.itemsize
-        attributes = _attributes("<QQQQIIQQ", 0, 0, address, 0, min(BATCH, len(keys) - done), map_fd, 0, 0)
-        result = _bpf(BPF_MAP_DELETE_BATCH, attributes)
+        attributes = bpf.attributes("<QQQQIIQQ", 0, 0, address, 0, min(BATCH, len(keys) - done), map_fd, 0, 0)
+        result = bpf.call(BPF_MAP_DELETE_BATCH, attributes)
         number = ctypes.get_errno() if result < 0 else 0
         if number not in (0, errno.ENOENT, errno.EINTR):
-            raise refusal("deleting from a BPF map", number)
+            raise bpf.refusal("deleting from a BPF map", number)
         count = struct.unpack_from("<I", attributes, 32)[0]
         deleted += count
         done += count + (number == errno.ENOENT)
@@ -208,7 +186,7 @@ def read_all(map_fd: int, key_size: int, value_size: int) -> tuple[npt.NDArray[n
     while True:
         key_buffer = np.empty((size, key_size), np.uint8)
         value_buffer = np.empty((size, value_size), np.uint8)
-        attributes = _attributes(
+        attributes = bpf.attributes(
             "<QQQQIIQQ",
             ctypes.addressof(position) if started else 0,
             ctypes.addressof(position),
@@ -219,7 +197,7 @@ def read_all(map_fd: int, key_size: int, value_size: int) -> tuple[npt.NDArray[n
             0,
             0,
         )
-        result = _bpf(BPF_MAP_LOOKUP_BATCH, attributes)
+        result = bpf.call(BPF_MAP_LOOKUP_BATCH, attributes)
         number = ctypes.get_errno() if result < 0 else 0
         if number == errno.ENOSPC:  # a bucket that holds more than a batch
             size *= 2
@@ -227,7 +205,7 @@ def read_all(map_fd: int, key_size: int, value_size: int) -> tuple[npt.NDArray[n
         if number == errno.EINTR:
             continue
         if number not in (0, errno.ENOENT):
-            raise refusal("reading a BPF map", number)
+            raise bpf.refusal("reading a BPF map", number)
         count = struct.unpack_from("<I", attributes, 32)[0]
         keys.append(key_buffer[:count])
         values.append(value_buffer[:count])

@@ -37,7 +37,7 @@ def agent(
         return (load(config) if config else AgentConfig()).merged(flags)
 
     settings = reread()
-    probes = load_probes()
+    probes = load_probes(settings.state)
     try:
         # Not before: the compiler of the probes and the agent are never large at the same time.
         from gosonde_agent import service  # noqa: PLC0415

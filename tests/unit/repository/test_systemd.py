@@ -8,6 +8,7 @@ import pytest
 from gosonde_agent.config import AgentConfig
 from gosonde_agent.config import load as load_agent
 from gosonde_agent.host import checks
+from gosonde_agent.sources.ebpf.loading import COMPILING_SECONDS
 from gosonde_collector.config import CollectorConfig
 from gosonde_collector.config import load as load_collector
 
@@ -62,3 +63,7 @@ def test_the_folders_of_the_units_are_those_of_the_configurations() -> None:
     assert AgentConfig().listen == f"unix:/run/{agent['RuntimeDirectory']}/agent.sock"
     assert AgentConfig().state == Path("/var/lib", agent["StateDirectory"])
     assert CollectorConfig().data == Path("/var/lib", collector["StateDirectory"])
+
+
+def test_the_agents_unit_waits_longer_than_the_agent_waits_for_the_compiler() -> None:
+    assert int(settings("gosonde-agent.service")["TimeoutStartSec"]) >= COMPILING_SECONDS + 60

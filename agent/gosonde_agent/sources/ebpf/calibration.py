@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from gosonde_agent.host import syscalls
+from gosonde_agent.host import bpf
 from gosonde_agent.sources.ebpf.loading import Probes
 from gosonde_agent.sources.ebpf.uprobe import Place, placed
 from gosonde_agent.sources.hit_costs import HitCosts
@@ -111,7 +111,7 @@ def _mapped() -> Iterator[tuple[str, int]]:
         os.write(fd, code)
         address = libc.mmap(None, len(code), mmap.PROT_READ | mmap.PROT_EXEC, mmap.MAP_PRIVATE, fd, 0)
         if address in (None, ctypes.c_void_p(-1).value):
-            raise syscalls.refusal("mapping a loop to calibrate with", ctypes.get_errno())
+            raise bpf.refusal("mapping a loop to calibrate with", ctypes.get_errno())
         try:
             yield f"/proc/self/fd/{fd}", address
         finally:

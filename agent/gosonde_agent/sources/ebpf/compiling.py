@@ -1,10 +1,11 @@
-"""Compiles the probes with bcc and loads them into the kernel: the only module that imports it.
+"""Compiles the probes with bcc: the only module that imports it.
 
-It runs in a process of its own, which `loading` starts. That process hands the descriptors over to the agent and
-ends: the compiler and its memory never become a part of the agent.
+It runs in a process of its own, which `loading` starts. That process hands over what it compiled and ends: the
+compiler and its memory never become a part of the agent.
 """
 
-import inspect
+import hashlib
+import importlib.util
 import json
 import os
 import socket
@@ -14,16 +15,10 @@ from threading import Thread
 from typing import Any, NoReturn
 
 import gosonde_agent
-from gosonde_agent.host import own_budget, privileges
-from gosonde_agent.host.syscalls import BPF_TRACE_UPROBE_MULTI
+from gosonde_agent.host import bpf, own_budget, privileges
 from gosonde_agent.model.errors import NotPermittedError, ProbeError
-from gosonde_agent.sources.ebpf.loading import (
-    ERRORS,
-    MAPS,
-    MOST_BYTES,
-    PROGRAMS,
-    RAW_TRACEPOINTS,
-)
+from gosonde_agent.sources.ebpf import compiled
+from gosonde_agent.sources.ebpf.loading import ERRORS, MAPS, MOST_MESSAGE, PROGRAMS, RAW_TRACEPOINTS
 
 SOURCES = (
     "gosonde.h",
@@ -37,6 +32,8 @@ SOURCES = (
 SIZES = {"MAX_SITES": 131_072, "MAX_IMAGES": 32_768, "MAX_PARKS": 16_384, "EVENT_PAGES": 256}
 #: Inode of the host's own pid namespace (include/linux/proc_ns.h).
 PROC_PID_INIT_INO = 0xEFFFFFFC
+#: Of what is kept of a compilation. What was kept in another form is not used.
+FORM = 1
 #: Between two times that the compiler's code is let go.
 PAUSE_SECONDS = 0.02
 
@@ -54,22 +51,23 @@ def source() -> str:
     return types + "\n".join(f'#line 1 "{name}"\n{(directory / name).read_text()}' for name in SOURCES)
 
 
-def main(fd: int, *, together: bool) -> None:
-    """Sends what was loaded, or why it was not, over the socket `fd`; `together` as in `loading.load_probes`."""
-    answer: dict[str, Any]
+def key() -> str:
+    """What the compiled probes depend on, as a hash: kernel, bcc, source, headers and sizes."""
+    parts = (FORM, *os.uname()[2:], *_bcc_version(), source(), _flags(), _headers())
+    return hashlib.sha256("\0".join(map(str, parts)).encode()).hexdigest()
+
+
+def main(fd: int) -> None:
+    """Sends what was compiled, or why it was not, over the socket `fd`."""
     with socket.socket(fileno=fd) as channel:
         try:
             privileges.drop(keep_admin=True)
             Thread(target=_stay_small, daemon=True).start()
-            bpf = _compiled()
-            together = together and "attach_type" in inspect.signature(bpf.load_func).parameters
-            descriptors = _descriptors(bpf, together=together)
+            answer = _taken_out(_compiled()).to_bytes()
         except ERRORS as error:
-            answer = {"error": type(error).__name__, "message": str(error)[: MOST_BYTES // 8]}
-            channel.send(json.dumps(answer).encode())
-            return
-        answer = {"names": list(descriptors), "together": together}
-        socket.send_fds(channel, [json.dumps(answer).encode()], list(descriptors.values()))
+            document = {"error": type(error).__name__, "message": str(error)[:MOST_MESSAGE]}
+            answer = json.dumps(document).encode()
+        channel.sendall(answer)
 
 
 def _stay_small() -> NoReturn:
@@ -92,35 +90,41 @@ def _compiled() -> Any:  # noqa: ANN401  # bcc has no types
             "loading BPF programs needs root, or CAP_BPF and CAP_PERFMON; `gosonde doctor` says what is missing"
         )
     os.environ["BCC_KERNEL_SOURCE"] = str(probe_dir() / "kernel")
-    flags = [f"-D{name}={value}" for name, value in {**SIZES, **_pid_namespace()}.items()]
     try:
-        return bcc.BPF(text=source().encode(), cflags=flags)
+        return bcc.BPF(text=source().encode(), cflags=_flags())
     except Exception as error:  # bcc raises bare Exception
         raise ProbeError(f"the probes were refused: {error}; `gosonde doctor` says what this host lacks") from error
 
 
-def _descriptors(bpf: Any, *, together: bool) -> dict[str, int]:  # noqa: ANN401
-    """Those of maps and programs by name; programs are loaded here, `together` for links of their own.
+def _taken_out(module: Any) -> compiled.Compiled:  # noqa: ANN401
+    """The maps and programs of bcc's module, which has made the maps already and loaded no program."""
+    descriptors = {name: int(module[name.encode()].map_fd) for name in MAPS}
+    names = {descriptor: name for name, descriptor in descriptors.items()}
+    kinds = dict.fromkeys(PROGRAMS, int(module.KPROBE)) | dict.fromkeys(RAW_TRACEPOINTS, int(module.RAW_TRACEPOINT))
+    return compiled.Compiled(
+        {name: bpf.map_shape(descriptor) for name, descriptor in descriptors.items()},
+        {name: compiled.program(kind, module.dump_func(name.encode()), names) for name, kind in kinds.items()},
+    )
 
-    Raises:
-        NotPermittedError: Privileges are missing.
-        ProbeError: The verifier refused a program.
+
+def _flags() -> list[str]:
+    return [f"-D{name}={value}" for name, value in {**SIZES, **_pid_namespace()}.items()]
+
+
+def _bcc_version() -> tuple[str, int]:
+    """The text of bcc's own file of its version, and that file's time: a package that was built again has another.
+
+    bcc itself is not imported for this: it comes with the compiler.
     """
-    descriptors = {name: int(bpf[name.encode()].map_fd) for name in MAPS}
-    kinds = dict.fromkeys(PROGRAMS, bpf.KPROBE) | dict.fromkeys(RAW_TRACEPOINTS, bpf.RAW_TRACEPOINT)
-    own_links = {"attach_type": BPF_TRACE_UPROBE_MULTI} if together else {}
-    for name, kind in kinds.items():
-        try:
-            further = own_links if name in PROGRAMS else {}
-            descriptors[name] = int(bpf.load_func(name.encode(), kind, **further).fd)
-        except Exception as error:  # bcc raises bare Exception
-            message = str(error)
-            if "not permitted" in message.lower() or "CAP_" in message:
-                raise NotPermittedError(
-                    f"loading the probe {name}: {message}; run as root or see `gosonde doctor`"
-                ) from error
-            raise ProbeError(f"loading the probe {name}: {message}") from error
-    return descriptors
+    found = importlib.util.find_spec("bcc")
+    path = Path(found.origin).with_name("version.py") if found and found.origin else None
+    return (path.read_text(), path.stat().st_mtime_ns) if path and path.is_file() else ("", 0)
+
+
+def _headers() -> str:
+    """The headers that are compiled with the source."""
+    files = sorted(path for path in (probe_dir() / "kernel").rglob("*") if path.is_file())
+    return "\n".join(f"{path.name}\n{path.read_text()}" for path in files)
 
 
 def _pid_namespace() -> dict[str, str]:

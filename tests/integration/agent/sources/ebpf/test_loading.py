@@ -1,6 +1,7 @@
-"""The probes are compiled by a process of its own, and the agent has nothing of the compiler."""
+"""The probes are compiled once, by a process of its own; the agent has nothing of the compiler."""
 
 import contextlib
+import dataclasses
 import os
 import shutil
 import subprocess
@@ -11,7 +12,7 @@ from pathlib import Path
 import gosonde_agent
 import pytest
 from gosonde_agent.model.errors import NotPermittedError, ProbeError
-from gosonde_agent.sources.ebpf import compiling
+from gosonde_agent.sources.ebpf import compiled_file, compiling, loading
 from gosonde_agent.sources.ebpf.loading import (
     EXIT_PROGRAM_OFFSETS,
     MAPS,
@@ -19,6 +20,7 @@ from gosonde_agent.sources.ebpf.loading import (
     Probes,
     load_probes,
 )
+from gosonde_common.errors import UnavailableError
 
 from tests.agent_process import AgentProcess, eventually
 from tests.go_programs import GoProgram
@@ -111,3 +113,77 @@ def test_a_process_that_ends_without_a_word_is_an_error(monkeypatch: pytest.Monk
     monkeypatch.setattr(sys, "executable", "/bin/false")
     with pytest.raises(ProbeError, match="ended with status 1"):
         load_probes()
+
+
+@pytest.mark.usefixtures("ebpf")
+def test_a_second_start_needs_no_compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = load_probes(tmp_path / "state")
+    first.close()
+    assert first.compiled_because == "none were kept"
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    second = load_probes(tmp_path / "state")
+    second.close()
+    assert not second.compiled_because
+    assert second.descriptors.keys() == first.descriptors.keys()
+
+
+@pytest.mark.usefixtures("ebpf")
+def test_probes_that_were_kept_and_are_damaged_are_compiled_again(tmp_path: Path) -> None:
+    tmp_path.chmod(0o750)
+    load_probes(tmp_path).close()
+    kept = tmp_path / compiled_file.FILE_NAME
+    whole = kept.read_bytes()
+    kept.write_bytes(whole[:5_000] + b"\0" * 100 + whole[5_100:])
+    again = load_probes(tmp_path)
+    again.close()
+    assert again.compiled_because == "the file is damaged"
+    assert kept.read_bytes() == whole
+
+
+@pytest.mark.usefixtures("ebpf")
+def test_probes_that_were_kept_and_the_kernel_refuses_are_compiled_again(tmp_path: Path) -> None:
+    tmp_path.chmod(0o750)
+    load_probes(tmp_path).close()
+    sound = compiled_file.read(tmp_path, compiling.key())
+    # Its first instruction is its last, which says nothing of a result: no verifier takes it.
+    broken = dataclasses.replace(sound.programs["on_exit"], code=bytes.fromhex("9500000000000000"), maps={})
+    compiled_file.keep(
+        tmp_path, compiling.key(), dataclasses.replace(sound, programs={**sound.programs, "on_exit": broken})
+    )
+    before = open_descriptors()
+    again = load_probes(tmp_path)
+    again.close()
+    assert "loading the probe on_exit" in again.compiled_because
+    assert "verifier said" in again.compiled_because
+    assert open_descriptors() == before
+    assert compiled_file.read(tmp_path, compiling.key()) == sound
+
+
+@pytest.mark.usefixtures("ebpf")
+def test_a_folder_that_cannot_be_written_costs_only_the_next_start_its_time() -> None:
+    probes = load_probes(Path("/proc/self/nothing"))
+    probes.close()
+    assert probes.compiled_because
+    assert probes.descriptors
+
+
+def test_another_source_is_another_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = compiling.key()
+    shutil.copytree(compiling.probe_dir(), tmp_path / "probes")
+    with (tmp_path / "probes" / "park.bpf.c").open("a") as source:
+        source.write("/* new */\n")
+    monkeypatch.setattr(compiling, "probe_dir", lambda: tmp_path / "probes")
+    assert compiling.key() != before
+
+
+@pytest.mark.usefixtures("ebpf")
+def test_an_agent_starts_where_the_compiler_gets_no_time_when_it_has_compiled_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loading, "COMPILING_SECONDS", 0.001)
+    with pytest.raises(UnavailableError, match="too busy"):
+        load_probes(tmp_path / "state")
+    monkeypatch.undo()
+    load_probes(tmp_path / "state").close()
+    monkeypatch.setattr(loading, "COMPILING_SECONDS", 0.001)
+    load_probes(tmp_path / "state").close()
