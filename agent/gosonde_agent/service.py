@@ -19,6 +19,7 @@ from gosonde_agent.discovery.lease import BREAK_SIGNAL
 from gosonde_agent.discovery.limits import Limits
 from gosonde_agent.host import identity, own_budget, privileges
 from gosonde_agent.host.background import Background
+from gosonde_agent.model.spool_state import SpoolState
 from gosonde_agent.serve.doors import open_doors
 from gosonde_agent.serve.latest import Latest
 from gosonde_agent.snapshots import pprof_allowed
@@ -59,9 +60,7 @@ def run(config: AgentConfig, reread: Callable[[], AgentConfig], probes: Probes) 
 
 async def _run(config: AgentConfig, reread: Callable[[], AgentConfig], probes: Probes) -> None:
     peers = _Peers(config)
-    doors = await open_doors(
-        config, peers.latest, peers.status, peers.spool_bytes, redact=peers.redact, switch=peers.switch
-    )
+    doors = await open_doors(config, peers.latest, peers.status, peers.spool, redact=peers.redact, switch=peers.switch)
     try:
         source = EbpfSource(probes)
         costs = hit_costs.cached(config.state, peers.me.boot_id, source.hit_costs)
@@ -124,9 +123,9 @@ class _Peers:
         me = self.me
         return AgentStatus(me.agent_id, __version__, me.host, self._started_unix_nano, self.uplink.status())
 
-    def spool_bytes(self) -> int:
-        """What the spool holds."""
-        return self.journal.size
+    def spool(self) -> SpoolState:
+        """What the spool holds, and where."""
+        return SpoolState(self.journal.size, self.journal.is_without_disk)
 
     def _watches(self, key: ProcessKey) -> bool:
         return self._work is not None and self._work.monitor.watches(key)

@@ -1,5 +1,6 @@
 """Who this agent is: an id that outlives restarts, an epoch that does not, and the host."""
 
+import errno
 import os
 import re
 import secrets
@@ -7,19 +8,24 @@ import socket
 from dataclasses import dataclass
 from pathlib import Path
 
+import structlog
 from gosonde_common.errors import InvalidInputError, UnsupportedError, UsageError
 
 from gosonde_agent.host import procfs
 
+log = structlog.get_logger(__name__)
+
 AGENT_ID_FILE = "agent_id"
 
+#: What a disk says that is full, or that is read alone. The agent can run without it.
+_TAKES_NOTHING = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 _AGENT_ID = re.compile(r"[0-9a-f]{32}")
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
     """Attributes:
-    agent_id: 32 hexadecimal digits; the same for the life of an installation.
+    agent_id: 32 hexadecimal digits; the same for the life of an installation, once its disk took them.
     agent_epoch: 32 hexadecimal digits; another one at each start.
     host: The host's name.
     boot_id: Identity of the running kernel's boot.
@@ -59,6 +65,9 @@ def _agent_id(state: Path) -> str:
             f"state {state}: not permitted; run as root or give another folder with --state"
         ) from error
     except OSError as error:
+        if error.errno in _TAKES_NOTHING:
+            log.error("the agent id cannot be kept: it is of this run alone", state=str(state), reason=error.strerror)  # noqa: TRY400
+            return secrets.token_hex(16)
         raise UsageError(f"state {state}: {error.strerror}; give another folder with --state") from error
     if not _AGENT_ID.fullmatch(text):
         raise InvalidInputError(f"{path} does not hold 32 hexadecimal digits; delete it to get a new agent id")

@@ -7,6 +7,7 @@ from gosonde_common.metrics import MetricsServer
 from gosonde_common.values.status import AgentStatus
 
 from gosonde_agent.config import AgentConfig
+from gosonde_agent.model.spool_state import SpoolState
 from gosonde_agent.serve.latest import Latest
 from gosonde_agent.serve.query_service import LocalGate, QueryServer, Switch, start_query_service
 from gosonde_agent.serve.telemetry import AgentMetrics
@@ -31,7 +32,7 @@ async def open_doors(
     config: AgentConfig,
     latest: Latest,
     status: Callable[[], AgentStatus],
-    spool_bytes: Callable[[], int],
+    spool: Callable[[], SpoolState],
     *,
     redact: Redact,
     switch: Switch,
@@ -43,6 +44,6 @@ async def open_doors(
     """
     gate = LocalGate()
     server = await start_query_service(config.listen, latest, status, redact, gate=gate, switch=switch)
-    metrics = AgentMetrics(latest, lambda: status().uplink, spool_bytes, gate.refused_total)
+    metrics = AgentMetrics(latest, lambda: status().uplink, spool, gate.refused_total)
     http = MetricsServer(config.http, metrics.registry(), metrics.unready) if config.http else None
     return Doors(server, http)

@@ -8,6 +8,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from gosonde_agent.model.losses import LOSSES
+from gosonde_agent.model.spool_state import SpoolState
 from gosonde_agent.serve.latest import Latest
 from gosonde_agent.serve.runtime_metrics import runtime_metrics
 
@@ -21,12 +22,12 @@ class AgentMetrics(Collector):
         self,
         latest: Latest,
         status: Callable[[], UplinkStatus],
-        spool_bytes: Callable[[], int],
+        spool: Callable[[], SpoolState],
         refused: Mapping[str, int],
     ) -> None:
         self._latest = latest
         self._status = status
-        self._spool_bytes = spool_bytes
+        self._spool = spool
         self._refused = refused
 
     def registry(self) -> CollectorRegistry:
@@ -55,7 +56,11 @@ class AgentMetrics(Collector):
         processes.add_metric(["refused"], refused)
         yield processes
         yield GaugeMetricFamily(f"{PREFIX}_sites", "Rows of site totals.", value=len(newest.site_counts))
-        yield GaugeMetricFamily(f"{PREFIX}_spool_bytes", "What waits for a collector.", value=self._spool_bytes())
+        spool = self._spool()
+        yield GaugeMetricFamily(f"{PREFIX}_spool_bytes", "What waits for a collector.", value=spool.bytes)
+        yield GaugeMetricFamily(
+            f"{PREFIX}_spool_in_memory", "1 when the disk took nothing at the start, else 0.", value=spool.is_in_memory
+        )
         yield GaugeMetricFamily(f"{PREFIX}_collector_connected", "1 with a stream, else 0.", value=uplink.connected)
         yield CounterMetricFamily(f"{PREFIX}_batches_sent", "Batches sent in this run.", value=uplink.last_sequence)
         yield CounterMetricFamily(

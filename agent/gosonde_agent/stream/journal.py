@@ -1,10 +1,11 @@
 """What no collector has acknowledged yet, on disk: one SQLite file, in which each run of the agent has its segments.
 
-A segment is one observation that holds only what changed. ADR 0050 says why, and what happens when the file is full.
+A segment is one observation that holds only what changed. ADR 0050 says why, and what happens when the file is full. A
+run that begins on a disk that takes nothing keeps its segments in memory.
 """
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -13,8 +14,9 @@ from gosonde_common.clock import boottime_ns
 from gosonde_common.errors import InvalidInputError
 from gosonde_common.values.observation import Observation
 
+from gosonde_agent.model.errors import SpoolError
 from gosonde_agent.stream import segments
-from gosonde_agent.stream.journal_file import JournalFile
+from gosonde_agent.stream.journal_file import JournalFile, last_run
 from gosonde_agent.wire.pack import pack, unpack
 
 log = structlog.get_logger(__name__)
@@ -24,6 +26,8 @@ FILE_NAME = "spool.db"
 EVENTS_DROPPED = "uplink_events_dropped"
 PROCESSES_DROPPED = "uplink_processes_dropped"
 
+#: What the segments take at most where the disk takes none: the agent's memory is bounded too.
+BYTES_IN_MEMORY = 16 << 20
 #: From this part of the limit on, old segments are joined, a few with each new one; only the whole limit makes drops.
 COMPACT_FROM = 0.75
 JOINS_PER_APPEND = 4
@@ -67,17 +71,24 @@ LIMITS = JournalLimits()
 
 
 class Journal:
-    """Runs and their segments, kept in memory when there is no path.
+    """Runs and their segments, kept in memory when there is no path, or when the disk takes nothing at the start.
 
-    Every method raises SpoolError when the disk fails; what was stored before stays.
+    Every method raises SpoolError when the disk fails later; what was stored before stays.
+
+    Raises:
+        UnavailableError: Another agent has the file open.
+        UnsupportedError: A newer agent wrote the file.
     """
 
     def __init__(self, boot_id: str, path: Path | None = None, limits: JournalLimits = LIMITS) -> None:
         self._boot_id = boot_id
+        self._path = path
         self._limits = limits
         self._losses = {EVENTS_DROPPED: 0, PROCESSES_DROPPED: 0}
+        #: The disk took nothing when the run began: the segments are in memory.
+        self.is_without_disk = False
         #: The file itself, of which a test takes the space away.
-        self.file = JournalFile(path)
+        self.file = self._opened(path)
         #: Segments that were dropped whole since the start.
         self.dropped_segments = 0
         self._bytes = self._stored_bytes()
@@ -97,6 +108,41 @@ class Journal:
 
     def begin(self, agent_epoch: str, host: str) -> tuple[Run, PreviousEnd, list[Run]]:
         """A new run, how the one before ended, and the runs that left segments behind, the oldest first."""
+        try:
+            return self._begun(agent_epoch, host)
+        except SpoolError as error:
+            if self._path is None or self.is_without_disk:
+                raise
+            self.file.close()
+            self.file = self._in_memory(self._path, error)
+            self._bytes = 0
+            return self._begun(agent_epoch, host)
+
+    def _opened(self, path: Path | None) -> JournalFile:
+        try:
+            return JournalFile(path)
+        except SpoolError as error:
+            if path is None:
+                raise
+            return self._in_memory(path, error)
+
+    def _in_memory(self, path: Path, error: SpoolError) -> JournalFile:
+        """A journal that goes on behind the last run that can be read from the file."""
+        log.error(
+            "the disk of the spool takes nothing: until the next start, what waits for a collector is in memory, and "
+            "what former runs left stays on disk; make room and restart",
+            spool=str(path),
+            memory_mb=BYTES_IN_MEMORY >> 20,
+            reason=str(error),
+        )
+        self.is_without_disk = True
+        self._limits = replace(self._limits, bytes=min(self._limits.bytes, BYTES_IN_MEMORY))
+        file = JournalFile(None)
+        for row in last_run(path):
+            file.rows("INSERT INTO runs (run, agent_epoch, boot_id, host, stopped) VALUES (?, ?, ?, ?, ?)", *row)
+        return file
+
+    def _begun(self, agent_epoch: str, host: str) -> tuple[Run, PreviousEnd, list[Run]]:
         with self.file.transaction():
             end = self._previous_end()
             self.file.rows("DELETE FROM runs WHERE run NOT IN (SELECT run FROM segments)")

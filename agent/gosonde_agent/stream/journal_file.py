@@ -2,12 +2,13 @@
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import structlog
-from gosonde_common.errors import UnavailableError
+from gosonde_common.errors import UnavailableError, UnsupportedError
 
 from gosonde_agent.model.errors import SpoolError
 
@@ -33,6 +34,7 @@ class JournalFile:
 
     Raises:
         UnavailableError: Another agent has the file open.
+        UnsupportedError: A newer agent wrote the file.
         SpoolError: The file cannot be used.
     """
 
@@ -66,6 +68,19 @@ class JournalFile:
         self._connection.close()
 
 
+def last_run(path: Path) -> list[tuple[Any, ...]]:
+    """Of the newest run in a file that cannot be written: (run, agent_epoch, boot_id, host, stopped), or nothing.
+
+    What is only in the file's log is not seen; it may be the run's end.
+    """
+    with suppress(sqlite3.Error):
+        connection = sqlite3.connect(f"file:{quote(str(path))}?immutable=1", uri=True)
+        with closing(connection):
+            statement = "SELECT run, agent_epoch, boot_id, host, stopped FROM runs ORDER BY run DESC LIMIT 1"
+            return connection.execute(statement).fetchall()
+    return []
+
+
 def _opened(path: Path | None) -> sqlite3.Connection:
     connection = sqlite3.connect(
         str(path) if path else ":memory:", timeout=1, isolation_level=None, check_same_thread=False
@@ -87,7 +102,7 @@ def _opened(path: Path | None) -> sqlite3.Connection:
 def _prepare(connection: sqlite3.Connection) -> None:
     ((version,),) = connection.execute("PRAGMA user_version")
     if version not in {0, SCHEMA_VERSION}:
-        raise SpoolError(
+        raise UnsupportedError(
             f"the spool has version {version}, and this agent knows {SCHEMA_VERSION}: run the newer agent, or delete "
             f"spool.db and lose what it holds"
         )

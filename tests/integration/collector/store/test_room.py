@@ -20,6 +20,7 @@ from tests.agent_process import eventually, free_port
 from tests.collector_process import GOSONDE, AgentStream, CollectorProcess, leak, observation, open_channel
 from tests.integration.whole.test_faults import fleet
 from tests.simulated import Query, assert_exact, running, settled
+from tests.small_disk import small_disk as mounted
 
 MIB = 1 << 20
 
@@ -27,17 +28,8 @@ MIB = 1 << 20
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 96 MiB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=96m", "tmpfs", folder], capture_output=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip("only root can mount a file system")
-    try:
+    with mounted(tmp_path / "disk", 96) as folder:
         yield folder
-    finally:
-        subprocess.run(["umount", "--lazy", folder], check=True)
 
 
 def serving(address: str, service: str) -> bool:

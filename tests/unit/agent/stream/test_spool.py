@@ -5,7 +5,6 @@ import time
 from pathlib import Path
 
 import pytest
-from gosonde_agent.model.errors import SpoolError
 from gosonde_agent.stream.journal import (
     EVENTS_DROPPED,
     FILE_NAME,
@@ -15,7 +14,7 @@ from gosonde_agent.stream.journal import (
     PreviousEnd,
 )
 from gosonde_agent.stream.spool import WRITES_FAILED, Leftover, Spool
-from gosonde_common.errors import UnavailableError
+from gosonde_common.errors import UnavailableError, UnsupportedError
 from gosonde_common.values.observation import Observation, ProcessKey, SiteCount
 
 from tests.unit.agent.observations import count, cycle, observed, park, pause, process, total
@@ -311,8 +310,53 @@ def test_a_file_of_a_newer_agent_is_left_alone(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / FILE_NAME) as connection:
         connection.execute("PRAGMA user_version = 77")
     connection.close()
-    with pytest.raises(SpoolError, match="version 77"):
+    with pytest.raises(UnsupportedError, match="version 77"):
         Journal("boot", tmp_path / FILE_NAME)
+
+
+@pytest.mark.parametrize("stopped", [True, False])
+def test_where_the_disk_takes_nothing_the_spool_begins_in_memory_behind_the_runs_before(
+    tmp_path: Path, stopped: bool
+) -> None:
+    path = tmp_path / FILE_NAME
+    former = Journal("boot", path)
+    run, _, _ = former.begin("first", "host")
+    former.append(run, observed(ONE, site_counts=(count(ONE, 1, 1),)))
+    if stopped:
+        former.stop(run)
+    former.close()
+    journal = Journal("boot", path)
+    journal.file.rows("PRAGMA query_only = on")
+    run, end, left = journal.begin("second", "host")
+    assert journal.is_without_disk
+    assert (run.number, end, left) == (2, PreviousEnd.STOPPED if stopped else PreviousEnd.KILLED, [])
+    spool = Spool(journal, run)
+    spool.offer(observed(ONE, site_counts=(count(ONE, 1, 7),), pauses=(pause(ONE, 0),)))
+    assert newest(all_taken(spool))[ONE.key, 1].created == 7
+    assert spool.losses() == NO_LOSS
+    later, _, left = Journal("boot", path).begin("third", "host")
+    assert later.number == 2
+    assert [(run.number, run.agent_epoch) for run in left] == [(1, "first")]
+
+
+def test_a_file_that_cannot_be_opened_leaves_the_spool_in_memory(tmp_path: Path) -> None:
+    (tmp_path / FILE_NAME).mkdir()
+    journal = Journal("boot", tmp_path / FILE_NAME)
+    assert journal.is_without_disk
+    assert journal.begin("epoch", "host")[0].number == 1
+
+
+def test_a_spool_in_memory_is_bounded_more_narrowly_than_one_on_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gosonde_agent.stream.journal.BYTES_IN_MEMORY", 1 << 16)
+    (tmp_path / FILE_NAME).mkdir()
+    journal = Journal("boot", tmp_path / FILE_NAME, JournalLimits(bytes=1 << 30))
+    run, _, _ = journal.begin("epoch", "host")
+    for number in range(30):
+        rows = tuple(count(process(number), pc, 1) for pc in range(1_000))
+        journal.append(run, observed(process(number), site_counts=rows))
+    assert 0 < journal.size <= 1 << 16
 
 
 def test_what_the_disk_does_not_take_is_kept_in_memory_and_given(tmp_path: Path) -> None:
