@@ -1,4 +1,4 @@
-"""What the collector does by itself from time to time: analysis and retention."""
+"""What the collector does by itself from time to time: analysis, retention, and moving the log into the store."""
 
 import asyncio
 import time
@@ -18,6 +18,8 @@ log = structlog.get_logger(__name__)
 
 #: Time between two clean-ups, in seconds.
 EXPIRE_SECONDS = 600.0
+#: Between two checkpoints, in seconds: as much of what was stored is only in the log, at most.
+CHECKPOINT_SECONDS = 10.0
 #: Analysis rests for this many times what it took, so that the store is there for others too; but no longer than the
 #: other, in seconds: a round that took long because the host stood still says nothing of the next.
 ANALYSIS_SHARE = 5.0
@@ -81,6 +83,15 @@ class Routine:
             except (StoreError, DiskFullError) as error:
                 log.error("old rows could not be deleted", reason=str(error))  # noqa: TRY400 - as above
             await asyncio.sleep(EXPIRE_SECONDS)
+
+    async def checkpoint(self) -> None:
+        """Moves what is in the log into the store, rests, and begins again."""
+        while True:
+            await asyncio.sleep(CHECKPOINT_SECONDS)
+            try:
+                await self._worker.run(self._store.checkpoint)
+            except StoreError as error:
+                log.error("the log could not be moved into the store", reason=str(error))  # noqa: TRY400 - as above
 
     def _expire(self, share: float = 1.0) -> None:
         before = steady_unix_nano() - int(self.config.retention_hours * HOUR_NS * share)

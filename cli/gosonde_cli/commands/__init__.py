@@ -21,6 +21,7 @@ MODULES: tuple[str, ...] = (
     "snapshot",
     "pprof",
     "backup",
+    "store",
     "gctrace",
 )
 

@@ -42,6 +42,12 @@ class StoreError(GosondeError):
     """The store cannot be opened, read or written."""
 
 
+class DamagedStoreError(StoreError):
+    """What the store's files hold is not what was written. No restart repairs that."""
+
+    exit_code = 3
+
+
 class DiskFullError(OverloadedError):
     """There is too little room on the disk of the data folder; nothing is stored until there is more."""
 

@@ -1,5 +1,6 @@
 """The embedded store: one DuckDB file, one process."""
 
+import re
 import shutil
 import threading
 import uuid
@@ -14,7 +15,7 @@ from gosonde_common.clock import steady_unix_nano
 from gosonde_collector.evidence.context import ContentionProfile, HeapProfile
 from gosonde_collector.evidence.model import HEAP, GoroutineProfile
 from gosonde_collector.evidence.parse import Profile
-from gosonde_collector.model.errors import DiskFullError, StoreError
+from gosonde_collector.model.errors import DamagedStoreError, DiskFullError, StoreError
 from gosonde_collector.model.values import (
     Batch,
     GcCycle,
@@ -41,6 +42,13 @@ from gosonde_collector.store.records import (
 from gosonde_collector.store.writes import Known, pending_tables, run_of
 
 FILE_NAME: Final = "gosonde.duckdb"
+#: What DuckDB says of a file that another process has open.
+IN_USE: Final = "Could not set lock"
+#: What DuckDB says of files that are not as it wrote them.
+DAMAGED: Final = re.compile(
+    r"corrupt|checksum|not a valid DuckDB|could not read enough bytes|replaying WAL|deserializ|serialization",
+    re.IGNORECASE,
+)
 #: More than any insert has.
 ANALYZED_ROWS: Final = 1_000_000_000
 
@@ -188,6 +196,13 @@ class DuckDBStore:
                 connection.execute(statement, {"before": before_unix_nano})
         self._reload()
 
+    def checkpoint(self) -> None:
+        """See Store."""
+        if self.room():  # a database that runs out of room in the middle may give up altogether
+            return
+        with self._lock, _failures("write to the store"):
+            self._connection.execute("CHECKPOINT")
+
     def size(self) -> int:
         """See Store."""
         ((used,),) = self._select("SELECT used_blocks * block_size FROM pragma_database_size()")
@@ -275,6 +290,7 @@ def open_store(folder: Path, now: Callable[[], int] = steady_unix_nano) -> DuckD
     """Opens the store in `folder`, which is made when it is not there. `now` is the clock of what is stored.
 
     Raises:
+        DamagedStoreError: The files are not as they were written.
         StoreError: The folder cannot be used, another process has the store open, or it was written by another
             version of gosonde.
     """
@@ -283,24 +299,32 @@ def open_store(folder: Path, now: Callable[[], int] = steady_unix_nano) -> DuckD
         folder.mkdir(parents=True, exist_ok=True)
         for left in folder.glob("backup-*.duckdb*"):
             left.unlink(missing_ok=True)
+        is_new = not path.exists()
         connection = duckdb.connect(str(path), config={"threads": 2})
     except OSError as error:
         raise StoreError(f"cannot use the data folder {folder}: {error.strerror}; name another with --data") from error
     except duckdb.IOException as error:
-        if "lock" in str(error):
+        if IN_USE in str(error):
             raise StoreError(
                 f"the store {path} is open in another process: stop the other collector, or name another folder "
                 f"with --data (to read it, ask the running collector)"
             ) from error
-        raise StoreError(f"cannot open the store {path}: {error}") from error
+        raise _store_error(f"open the store {path}", error) from error
     except duckdb.Error as error:
-        raise StoreError(f"cannot open the store {path}: {error}") from error
-    with _failures(f"prepare the store {path}"):
-        # The type of a column of lists is found by looking at them: at all, for the others may be empty.
-        connection.execute(f"SET GLOBAL pandas_analyze_sample = {ANALYZED_ROWS}")
-        _confine(connection, folder)
-        prepare(connection)
-        return DuckDBStore(connection, folder, now)
+        raise _store_error(f"open the store {path}", error) from error
+    try:
+        with _failures(f"prepare the store {path}"):
+            # The type of a column of lists is found by looking at them: at all, for the others may be empty.
+            connection.execute(f"SET GLOBAL pandas_analyze_sample = {ANALYZED_ROWS}")
+            _confine(connection, folder)
+            prepare(connection)
+            if is_new:
+                # The tables themselves are never only in the log.
+                connection.execute("CHECKPOINT")
+            return DuckDBStore(connection, folder, now)
+    except BaseException:
+        connection.close()
+        raise
 
 
 def _confine(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
@@ -328,4 +352,13 @@ def _failures(what: str) -> Iterator[None]:
     try:
         yield
     except duckdb.Error as error:
-        raise StoreError(f"cannot {what}: {error}") from error
+        raise _store_error(what, error) from error
+
+
+def _store_error(what: str, error: duckdb.Error) -> StoreError:
+    if not DAMAGED.search(str(error)):
+        return StoreError(f"cannot {what}: {error}")
+    return DamagedStoreError(
+        f"cannot {what}: the store is damaged. Stop the collector, then put a backup in its place, or keep what can be "
+        f"read with `gosonde store salvage` (--data names the folder). What was found: {error}"
+    )

@@ -108,6 +108,10 @@ class Store(Protocol):
     def expire(self, before_unix_nano: int) -> None:
         """Deletes what is older, except the latest totals of processes that still run."""
 
+    def checkpoint(self) -> None:
+        """Moves what was committed from the log, which one damaged byte cuts off, to where only its own bytes can
+        damage it. Nothing happens while there is no room."""
+
     def size(self) -> int:
         """Bytes in use."""
 

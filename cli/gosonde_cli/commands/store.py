@@ -1,0 +1,57 @@
+"""`gosonde store`: what is done to the collector's store while no collector runs."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from gosonde_common import foreign
+from gosonde_common.errors import UnsupportedError
+
+if TYPE_CHECKING:
+    from gosonde_collector.store.salvage import Salvaged
+
+store = typer.Typer(no_args_is_help=True, help="Repair the collector's store while no collector runs.")
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.add_typer(store, name="store")
+
+
+@store.callback()
+def _group() -> None:
+    """Keeps `salvage` a command of its own, also while it is the only one."""
+
+
+@store.command()
+def salvage(
+    *,
+    config: Annotated[Path | None, typer.Option(metavar="FILE", help="The collector's configuration.")] = None,
+    data: Annotated[Path | None, typer.Option(metavar="DIR", help="Where the store is kept.")] = None,
+) -> None:
+    """Keep what can be read of a damaged store in a new one, and put the damaged files aside.
+
+    Stop the collector first. A store that is not damaged is left as it is.
+    """
+    try:
+        from gosonde_collector.config import CollectorConfig, load  # noqa: PLC0415
+        from gosonde_collector.store.salvage import salvage as salvage_store  # noqa: PLC0415
+    except ImportError as error:
+        raise UnsupportedError(
+            f"this needs the Python module {error.name}: pip install 'gosonde[collector]'"
+        ) from error
+    flags = {"data": data}
+    settings = load(config, flags) if config else CollectorConfig().merged(flags)
+    for line in _lines(salvage_store(settings.data)):
+        typer.echo(line)
+
+
+def _lines(found: "Salvaged") -> list[str]:
+    if found.quarantine is None:
+        return ["the store is not damaged; it is as it was before"]
+    lines = [f"{table.name}: {table.kept} rows kept, {table.lost} lost" for table in found.tables]
+    if found.log_bytes_lost:
+        lines.append(f"write-ahead log: {found.log_bytes_lost} bytes lost")
+    if found.damage:
+        lines.append(f"nothing could be read, the new store is empty: {foreign.shown(found.damage)}")
+    return [*lines, f"the damaged files are in {foreign.shown(found.quarantine)}; delete them when nobody needs them"]
