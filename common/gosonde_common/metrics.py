@@ -7,13 +7,19 @@ from threading import Thread
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
+import structlog
 from prometheus_client import CollectorRegistry, Metric, make_wsgi_app
+from prometheus_client.core import CounterMetricFamily
 from prometheus_client.exposition import ThreadingWSGIServer
 from prometheus_client.registry import Collector
+from prometheus_client.samples import Sample
 
 from gosonde_common import foreign
 from gosonde_common.addresses import HOST_PORT
 from gosonde_common.errors import UnavailableError, UsageError
+from gosonde_common.ratelimit import MessageLimiter
+
+log = structlog.get_logger(__name__)
 
 #: Seconds after which a client that says nothing is let go.
 CLIENT_SECONDS = 10
@@ -30,22 +36,45 @@ class _Handler(WSGIRequestHandler):
         """Says nothing: each scrape would be a line."""
 
 
-class _Shown(Collector):
-    """What a registry holds, every label as people may see it: one that is no text would end the scrape."""
+class ShownMetrics(Collector):
+    """What a registry holds, every label as people may see it.
+
+    A sample that no scrape can hold is left out. Where the registry fails, what it gave before stays.
+    """
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._registry = registry
+        self._failures = 0
+        self._message_limiter = MessageLimiter()
 
     def describe(self) -> Iterable[Metric]:
+        """See prometheus_client: registering asks nothing of the registry."""
         return ()
 
     def collect(self) -> Iterator[Metric]:
-        for metric in self._registry.collect():
-            metric.samples = [
-                sample._replace(labels={name: foreign.shown(value) for name, value in sample.labels.items()})
-                for sample in metric.samples
-            ]
-            yield metric
+        """See prometheus_client."""
+        try:
+            for metric in self._registry.collect():
+                metric.samples = [shown for sample in metric.samples if (shown := self._shown(sample))]
+                yield metric
+        except Exception as error:
+            self._failed("metrics", error)
+        yield CounterMetricFamily(
+            "gosonde_scrape_failures", "Samples and groups of metrics that a scrape had to leave out.", self._failures
+        )
+
+    def _shown(self, sample: Sample) -> Sample | None:
+        try:
+            labels = {name: foreign.shown(value) for name, value in sample.labels.items()}
+            return sample._replace(labels=labels, value=float(sample.value))
+        except (AttributeError, TypeError, ValueError, OverflowError) as error:
+            self._failed(sample.name, error)
+            return None
+
+    def _failed(self, what: str, error: Exception) -> None:
+        self._failures += 1
+        if self._message_limiter.allows(what):
+            log.error("metrics are left out of a scrape", metric=what, reason=repr(error))
 
 
 class MetricsServer:
@@ -56,7 +85,7 @@ class MetricsServer:
         if not match:
             raise UsageError(f"http: {address!r} is not HOST:PORT")
         shown = CollectorRegistry(support_collectors_without_names=True)
-        shown.register(_Shown(registry))
+        shown.register(ShownMetrics(registry))
         app = _app(make_wsgi_app(shown), unready)
         host, port = match["six"] or match["name"], int(match["port"])
         try:

@@ -32,6 +32,7 @@ AGENT_LOSSES: Mapping[str, str] = {
     "pauses_unmeasured": "Processes whose stop-the-world pauses cannot be measured because no probe point is proved.",
     **MEMORY_LOSSES,
     "park_windows_put_off": "Windows for counting parks that were not opened: the budget had nothing left for them.",
+    "rows_unreportable": "Rows and processes left out of what is sent because a value of theirs fits no message.",
     "uplink_events_dropped": "Pauses and GC cycles dropped because the spool was full or they were too old.",
     "uplink_processes_dropped": "Processes whose last totals were dropped: the spool was full, or they were too old.",
     "spool_writes_failed": "Observations that the spool's disk did not take; they are kept in memory instead.",

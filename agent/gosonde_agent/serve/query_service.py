@@ -28,6 +28,7 @@ from gosonde_agent.serve.local_socket import (
 from gosonde_agent.snapshots.redaction import Redact, same
 from gosonde_agent.sources.memory.target import opened
 from gosonde_agent.wire import encoding, gc_messages, goroutine_messages
+from gosonde_agent.wire.encodable import UNENCODABLE, encodable
 
 SERVICE_NAMES = ("gosonde.v1.AgentService",)
 
@@ -117,7 +118,11 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
 
     async def GetObservation(self, request: Any, context: Any) -> Any:  # noqa: ANN401, ARG002, N802
         """The current observation, with the names of all its sites."""
-        return encoding.answer(self._reader.current(request.pid or None))
+        current = self._reader.current(request.pid or None)
+        try:
+            return encoding.answer(current)
+        except UNENCODABLE:
+            return encoding.answer(encodable(current)[0])
 
     async def GetStatus(self, request: Any, context: Any) -> Any:  # noqa: ANN401, ARG002, N802
         """The agent's identity and how its uplink goes."""

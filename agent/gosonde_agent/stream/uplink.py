@@ -29,6 +29,7 @@ from gosonde_agent.stream.collector_stream import Progress, Stream, StreamLimits
 from gosonde_agent.stream.journal import Journal, Run
 from gosonde_agent.stream.spool import Backlog, Leftover, Spool
 from gosonde_agent.wire import encoding, snapshot_messages
+from gosonde_agent.wire.encodable import ROWS_UNREPORTABLE, UNENCODABLE, encodable
 
 if TYPE_CHECKING:
     from gosonde_pb.v1.ingest_pb2_grpc import IngestServiceAsyncStub
@@ -104,6 +105,7 @@ class Uplink:
         self._connected = False
         self._error = ""
         self._message_limiter = MessageLimiter()
+        self._unreportable = 0
 
     async def offer(self, observation: Observation) -> None:
         """Records all known processes, their newest totals (missing rows are unchanged), and the new events.
@@ -114,15 +116,26 @@ class Uplink:
             return
         try:
             await self._desk.do(lambda: self._record(observation))
-        except ValueError as error:
-            log.exception("an observation cannot be sent")
-            self._error = repr(error)
+        except UNENCODABLE as error:
+            await self._offer_the_rest(observation, error)
         self._wake.set()
 
     def _record(self, observation: Observation) -> None:
         began = time.thread_time()
         self._spool.offer(observation)
         self._progress.cpu_seconds += time.thread_time() - began
+
+    async def _offer_the_rest(self, observation: Observation, error: Exception) -> None:
+        """What fits into messages; the other rows are counted."""
+        sound, unreportable = await self._desk.do(lambda: encodable(observation))
+        self._unreportable += unreportable
+        if self._message_limiter.allows(f"unreportable: {error!r}"):
+            log.error("some rows cannot be sent; the others are", rows=unreportable, reason=repr(error))
+        try:
+            await self._desk.do(lambda: self._record(sound))
+        except UNENCODABLE as failure:
+            log.exception("an observation cannot be sent")
+            self._error = repr(failure)
 
     def is_stuck(self) -> bool:
         """Whether the spool's disk has not answered for too long."""
@@ -134,7 +147,7 @@ class Uplink:
 
     def losses(self) -> dict[str, int]:
         """What had to be dropped, by name, since the start."""
-        return self._spool.losses()
+        return {**self._spool.losses(), ROWS_UNREPORTABLE: self._unreportable}
 
     def status(self) -> UplinkStatus:
         """How sending goes, now."""

@@ -402,16 +402,19 @@ async def test_the_same_failure_is_logged_once_a_minute_and_not_at_each_try() ->
     assert len([entry for entry in logs if "no connection" in entry["event"]]) == 1
 
 
-async def test_a_row_that_cannot_be_sent_does_not_end_the_agent() -> None:
+async def test_a_row_that_cannot_be_sent_costs_itself_alone_and_is_counted() -> None:
     collector = RecordingCollector()
     async with serving(collector) as address, running(uplink := uplink_to(address)) as task:
         with capture_logs() as logs:
-            await uplink.offer(observed(ONE, site_counts=(count(ONE, 1, -1),)))
-            await eventually(lambda: "ValueError" in uplink.status().error)
+            await uplink.offer(
+                observed(ONE, site_counts=(count(ONE, 1, -1), count(ONE, 2, 7)), pauses=(pause(ONE, 0),))
+            )
+            await eventually(lambda: collector.totals == {(ONE.key, 2): (7, 0)})
         assert not task.done()
-        assert logs[-1]["log_level"] in {"error", "warning"}
+        assert [entry["rows"] for entry in logs if entry["log_level"] == "error"] == [1]
+        assert uplink.losses()["rows_unreportable"] == 1
         await uplink.offer(observed(ONE, taken=2, site_counts=(count(ONE, 1, 1),)))
-        await eventually(lambda: collector.totals == {(ONE.key, 1): (1, 0)})
+        await eventually(lambda: collector.totals == {(ONE.key, 1): (1, 0), (ONE.key, 2): (7, 0)})
 
 
 def test_the_defaults_are_those_that_the_reference_gives() -> None:

@@ -3,6 +3,7 @@ from dataclasses import replace
 import pytest
 from gosonde_agent.stream import batches
 from gosonde_agent.wire import encoding
+from gosonde_agent.wire.encodable import encodable
 from gosonde_common.errors import InvalidInputError
 from gosonde_common.values.levels import Level, Reason, Step
 from gosonde_common.values.observation import (
@@ -24,7 +25,7 @@ from gosonde_pb.v1 import agent_pb2, model_pb2
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.agent.observations import count, observed, park, pause, process, site
+from tests.unit.agent.observations import count, observed, park, pause, process, site, total
 
 U32 = st.integers(0, 2**32 - 1)
 U64 = st.integers(0, 2**64 - 1)
@@ -183,3 +184,29 @@ def test_a_status_survives_the_wire() -> None:
     status = AgentStatus("id", "0.1", "host", 5, UplinkStatus("c:1", connected=True, last_sequence=3, error="x"))
     data = encoding.encode_status(status).SerializeToString()
     assert observations.decode_status(agent_pb2.GetStatusResponse.FromString(data)) == status
+
+
+def test_rows_and_processes_that_fit_no_message_are_left_out_and_all_others_stay() -> None:
+    sound, broken = process(1), replace(process(2), started_unix_nano=1 << 70)
+    rows = tuple(count(sound, pc, -1 if pc in {3, 700} else pc) for pc in range(1, 1_001))
+    seen = observed(
+        sound,
+        broken,
+        site_counts=(*rows, count(broken, 1, 1)),
+        pauses=(pause(sound, 0), replace(pause(sound, 1), duration_ns=1 << 70)),
+        gc_totals=(total(sound, 3), total(broken, 3)),
+    )
+    whole = replace(seen, losses={"sites_full": 1, "events_full": -1})
+    kept, lost = encodable(whole)
+    assert lost == 2 + 1 + 1 + 1 + 1 + 1
+    assert kept.processes == (sound,)
+    assert [row.site.pc for row in kept.site_counts] == [pc for pc in range(1, 1_001) if pc not in {3, 700}]
+    assert kept.pauses == (pause(sound, 0),)
+    assert kept.gc_totals == (total(sound, 3),)
+    assert kept.losses == {"sites_full": 1}
+    assert observations.decode(encoding.encode(kept)) == kept
+
+
+def test_of_an_observation_that_fits_nothing_is_left_out() -> None:
+    whole = observed(process(1), site_counts=(count(process(1), 1, 1),), pauses=(pause(process(1), 0),))
+    assert encodable(whole) == (whole, 0)

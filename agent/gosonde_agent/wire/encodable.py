@@ -1,0 +1,68 @@
+"""Which parts of an observation fit into a message: one row that does not costs the others nothing."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from gosonde_common.values.observation import Observation
+
+from gosonde_agent.wire.encoding import encode
+
+#: The loss counter of what is left out.
+ROWS_UNREPORTABLE = "rows_unreportable"
+TABLES = ("site_counts", "park_counts", "pauses", "gc_cycles", "gc_totals", "probe_costs")
+#: What a value that fits no field raises.
+UNENCODABLE = (ValueError, TypeError, KeyError, AttributeError)
+
+Part = TypeVar("Part")
+
+
+def encodable(observation: Observation) -> tuple[Observation, int]:
+    """The observation without the processes and rows that fit no message, and how many they are.
+
+    Rows of a process that is left out, or that is not there, are left out too. It takes about as long as `encode` for
+    each of them, so it is for observations that `encode` refuses.
+    """
+    bare = Observation(observation.taken_unix_nano)
+    held = _with_fitting(bare, "processes", observation.processes)
+    keys = {process.key for process in held.processes}
+    losses = _fitting(tuple(observation.losses.items()), lambda part: _fits(replace(bare, losses=dict(part))))
+    sound = replace(held, losses=dict(losses))
+    for name in TABLES:
+        rows = [row for row in getattr(observation, name) if row.process in keys]
+        values: dict[str, Any] = {name: getattr(_with_fitting(held, name, rows), name)}
+        sound = replace(sound, **values)
+    return sound, _parts(observation) - _parts(sound)
+
+
+def _with_fitting(held: Observation, name: str, parts: Sequence[Any]) -> Observation:
+    """`held` with those of the parts, in the field `name`, with which it still fits a message."""
+
+    def with_these(some: Sequence[Any]) -> Observation:
+        values: dict[str, Any] = {name: tuple(some)}
+        return replace(held, **values)
+
+    return with_these(_fitting(parts, lambda some: _fits(with_these(some))))
+
+
+def _parts(observation: Observation) -> int:
+    tables = (getattr(observation, name) for name in ("processes", "losses", *TABLES))
+    return sum(len(table) for table in tables)
+
+
+def _fitting(parts: Sequence[Part], fits: Callable[[Sequence[Part]], bool]) -> tuple[Part, ...]:
+    """Those that fit, in their order: halves of what does not fit are looked at by themselves."""
+    if not parts or fits(parts):
+        return tuple(parts)
+    if len(parts) == 1:
+        return ()
+    middle = len(parts) // 2
+    return _fitting(parts[:middle], fits) + _fitting(parts[middle:], fits)
+
+
+def _fits(observation: Observation) -> bool:
+    try:
+        encode(observation)
+    except UNENCODABLE:
+        return False
+    return True
