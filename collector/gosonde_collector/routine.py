@@ -2,6 +2,8 @@
 
 import asyncio
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import structlog
 from gosonde_common.clock import steady_unix_nano
@@ -56,10 +58,8 @@ class Routine:
         """Judges every site, rests, and begins again."""
         while True:
             began = time.monotonic()
-            try:
+            with self._goes_on("analysis"):
                 self._asker.ask(await self._worker.run(self._analyse))
-            except (StoreError, DiskFullError) as error:
-                log.error("analysis failed", reason=str(error))  # noqa: TRY400 - the reason says it all
             await asyncio.sleep(self._rest_seconds(time.monotonic() - began))
 
     def _rest_seconds(self, took: float) -> float:
@@ -77,21 +77,31 @@ class Routine:
     async def expire(self) -> None:
         """Deletes what is too old or too much, rests, and begins again."""
         while True:
-            try:
+            with self._goes_on("retention"):
                 await self._worker.run(self._expire)
+            with self._goes_on("retention"):
                 await self._worker.run(self.shrink)
-            except (StoreError, DiskFullError) as error:
-                log.error("old rows could not be deleted", reason=str(error))  # noqa: TRY400 - as above
             await asyncio.sleep(EXPIRE_SECONDS)
 
-    async def checkpoint(self) -> None:
-        """Moves what is in the log into the store, rests, and begins again."""
+    async def checkpoint(self, writing: Worker) -> None:
+        """Moves what is in the log into the store, rests, and begins again. The analysis may take long: it is no part
+        of its turn."""
         while True:
             await asyncio.sleep(CHECKPOINT_SECONDS)
-            try:
-                await self._worker.run(self._store.checkpoint)
-            except StoreError as error:
-                log.error("the log could not be moved into the store", reason=str(error))  # noqa: TRY400 - as above
+            with self._goes_on("checkpoint"):
+                await writing.run(self._store.checkpoint)
+
+    @contextmanager
+    def _goes_on(self, work: str) -> Iterator[None]:
+        """Whatever one round fails for is said and counted, and the next one has its turn."""
+        try:
+            yield
+        except (StoreError, DiskFullError) as error:
+            self._telemetry.routine_failed(work)
+            log.error("routine work failed", work=work, reason=str(error))  # noqa: TRY400 - the reason says it all
+        except Exception:
+            self._telemetry.routine_failed(work)
+            log.exception("routine work failed unexpectedly", work=work)
 
     def _expire(self, share: float = 1.0) -> None:
         before = steady_unix_nano() - int(self.config.retention_hours * HOUR_NS * share)

@@ -83,7 +83,13 @@ async def _serve(config: CollectorConfig, reload: Reload, store: Store) -> None:
         snapshots = SnapshotRequests(store, asking, telemetry)
         routine = Routine(config, store, analysing, analyst, telemetry, asker=SnapshotAsker(snapshots, telemetry))
         committer = Committer(store, writing, telemetry)
-        for work in (committer.run(), routine.analyse(), routine.expire(), routine.checkpoint(), notifier.watchdog()):
+        for work in (
+            committer.run(),
+            routine.analyse(),
+            routine.expire(),
+            routine.checkpoint(writing),
+            notifier.watchdog(),
+        ):
             await stack.enter_async_context(_running(work, stopping))
         access = Access(config, telemetry)
         ingest = IngestService(store, committer, access, telemetry, snapshots=snapshots)

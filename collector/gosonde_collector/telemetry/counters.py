@@ -79,9 +79,19 @@ class Telemetry:
             ("reason", "kind", "result"),
             registry=self.registry,
         )
+        self._routine_failures = Counter(
+            f"{prefix}_routine_failures",
+            "Rounds of work that the collector does by itself, and that failed.",
+            ("work",),
+            registry=self.registry,
+        )
         self.pauses = BatchPauses()
         self._store_bytes = Gauge(f"{prefix}_store_bytes", "Size of the store.", registry=self.registry)
         self._disk_free = Gauge(f"{prefix}_disk_free_bytes", "Room on the store's disk.", registry=self.registry)
+
+    def routine_failed(self, work: str) -> None:
+        """A round of the collector's own work failed."""
+        self._routine_failures.labels(work).inc()
 
     def refused(self, method: str, status: grpc.StatusCode) -> None:
         """A call was refused."""

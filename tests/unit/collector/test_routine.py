@@ -1,10 +1,12 @@
 """What the collector deletes by itself."""
 
+import asyncio
 import time
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 from gosonde_collector.analysis.analyst import Analyst
 from gosonde_collector.config import CollectorConfig
 from gosonde_collector.model.values import ProcessFilter
@@ -50,4 +52,31 @@ def test_a_store_that_is_too_large_lets_go_of_the_oldest_details_and_of_no_total
     routine.shrink()
     assert store.size() <= 64 << 20
     assert sum(total.created for total in store.sites(ProcessFilter())) == int(newest.sum())
+    store.close()
+
+
+async def test_a_round_that_fails_for_what_nobody_foresaw_is_counted_and_the_next_one_has_its_turn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gosonde_collector.routine.EXPIRE_SECONDS", 0.0)
+    store = open_store(tmp_path / "data")
+    rounds: list[int] = []
+
+    def fails(before_unix_nano: int) -> None:
+        rounds.append(before_unix_nano)
+        raise ArithmeticError("nobody foresaw this")
+
+    monkeypatch.setattr(store, "expire", fails)
+    telemetry, worker = Telemetry(), Worker("analysing")
+    asker = SnapshotAsker(SnapshotRequests(store, Worker("unused"), telemetry), telemetry)
+    routine = Routine(CollectorConfig(data=tmp_path), store, worker, Analyst(store), telemetry, asker=asker)
+    running = asyncio.create_task(routine.expire())
+    while len(rounds) < 3:
+        await asyncio.sleep(0.01)
+        assert not running.done()
+    running.cancel()
+    failures = telemetry.registry.get_sample_value("gosonde_collector_routine_failures_total", {"work": "retention"})
+    assert failures is not None
+    assert failures >= 2
+    worker.close()
     store.close()
