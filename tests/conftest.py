@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from typing import Any
 
+import hypothesis
 import pytest
 from gosonde_agent.host import checks
 
@@ -19,6 +20,8 @@ def pytest_configure(config: pytest.Config) -> None:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     config.pluginmanager.register(Progress(config), "progress")
+    hypothesis.settings.register_profile("gosonde", deadline=None)  # how long an example takes depends on the machine
+    hypothesis.settings.load_profile("gosonde")
 
 
 def missing_for_ebpf() -> list[str]:
