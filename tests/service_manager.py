@@ -51,7 +51,12 @@ class ServiceManager:
             if b"WATCHDOG=1" in message.split(b"\n"):
                 self._alive_at.append(time.monotonic())
 
-    def longest_silence(self, since: float) -> float:
-        """Seconds of the longest time from `since` (CLOCK_MONOTONIC) until now without a word of the service."""
-        heard = [at for at in self._alive_at if at > since]
-        return max(after - before for before, after in zip([since, *heard], [*heard, time.monotonic()], strict=True))
+    def longest_silence(self, since: float | None = None) -> float:
+        """Seconds of the longest time without a word of the service until now.
+
+        Args:
+            since: CLOCK_MONOTONIC; None from its first word on.
+        """
+        heard = [at for at in self._alive_at if since is None or at > since]
+        begin = heard[0] if since is None else since
+        return max(after - before for before, after in zip([begin, *heard], [*heard, time.monotonic()], strict=True))
