@@ -4,7 +4,7 @@ import textwrap
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
-from gosonde_cli.rendering import cell, duration
+from gosonde_cli.rendering import cell, counted, duration
 
 if TYPE_CHECKING:
     from gosonde_collector.analysis.dumps import Creation, DumpSummary
@@ -17,12 +17,12 @@ CALLS: Final = 4
 
 def summary(name: str, dump: "DumpSummary") -> Iterator[str]:
     """What the dump is, then states, statements and the oldest waits."""
-    stacks = f"{dump.distinct_stacks:,} distinct stacks"
-    yield from _wrapped(f"{name}: {dump.goroutines:,} goroutines with {stacks}, read from {dump.format}")
+    shown = f"{counted(dump.goroutines, 'goroutine')} with {counted(dump.distinct_stacks, 'distinct stack')}"
+    yield from _wrapped(f"{name}: {shown}, read from {dump.format}")
     if dump.recognized:
         yield from _wrapped(f"recognized: {', '.join(dump.recognized)}", "  ")
     if dump.passed_over:
-        yield from _wrapped(f"passed over: {dump.passed_over:,} lines that belong to no goroutine", "  ")
+        yield from _wrapped(f"passed over, as part of no goroutine: {counted(dump.passed_over, 'line')}", "  ")
     if dump.partial:
         yield from _wrapped(f"partial: {dump.partial}", "  ")
     if dump.states:

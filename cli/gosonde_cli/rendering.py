@@ -54,6 +54,11 @@ def moment(unix_nano: int) -> str:
     return datetime.fromtimestamp(unix_nano // 1_000_000_000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
+def counted(number: int, what: str) -> str:
+    """A number of things: "1 line", "2,000 lines"."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
 def duration(nanoseconds: int) -> str:
     """A length of time for people, with two units at most: "850 ns", "1.25 ms", "3 min 20 s", "2 d 4 h"."""
     for unit, size in (("ns", 1), ("µs", 1_000), ("ms", 1_000_000)):

@@ -17,17 +17,17 @@ COUNTING = frozenset({"goroutine", "goroutineleak"})
 
 def snapshot_line(snapshot: Pushed) -> str:
     """A stored snapshot in a sentence."""
-    what = f"{snapshot.goroutines:,} goroutines" if snapshot.kind in COUNTING else "context"
+    what = rendering.counted(snapshot.goroutines, "goroutine") if snapshot.kind in COUNTING else "context"
     reading = "".join(
         (
             f"; recognized: {', '.join(snapshot.recognized)}" if snapshot.recognized else "",
-            f"; {snapshot.passed_over:,} lines passed over" if snapshot.passed_over else "",
+            f"; {rendering.counted(snapshot.passed_over, 'line')} passed over" if snapshot.passed_over else "",
             f"; partial: {snapshot.partial}" if snapshot.partial else "",
         )
     )
     return (
-        f"snapshot {snapshot.snapshot_id}: {snapshot.kind} profile, {what} with {snapshot.distinct_stacks:,} "
-        f"distinct stacks, read from {snapshot.format}, taken {snapshot.age_ns / 1e9:.1f} s before it came{reading}"
+        f"snapshot {snapshot.snapshot_id}: {snapshot.kind} profile, {what} with "
+        f"{rendering.counted(snapshot.distinct_stacks, 'distinct stack')}, read from {snapshot.format}, taken {snapshot.age_ns / 1e9:.1f} s before it came{reading}"
     )
 
 
