@@ -43,6 +43,7 @@ class CollectorConfig:
         tls_revoked: File with the fingerprints of revoked certificates; "" for none.
         tokens: File with the digests and roles of tokens; "" lets everyone ask.
         max_agents: How many agents may be connected, 1 to 100,000.
+        max_connections_per_peer: How many connections an address may have, 1 to 100,000, with four calls each.
         retention_hours: How long details are kept, 1 to 87,600.
         retention_mb: How large the store may become in MiB, 64 to 10,000,000; beyond, the oldest details go.
         min_free_mb: Room in MiB that the store leaves on its disk, 1 to 1,000,000: below, nothing is acknowledged.
@@ -66,6 +67,7 @@ class CollectorConfig:
     tls_revoked: str = ""
     tokens: str = ""
     max_agents: float = 2000.0
+    max_connections_per_peer: float = 256.0
     retention_hours: float = 24.0
     retention_mb: float = 8192.0
     min_free_mb: float = 64.0
@@ -88,6 +90,7 @@ class CollectorConfig:
         if self.tls_client_ca and not self.tls_cert:
             raise UsageError("tls_client_ca: clients' certificates need TLS; give tls_cert and tls_key too")
         _check_range("max_agents", self.max_agents, 1, 100_000)
+        _check_range("max_connections_per_peer", self.max_connections_per_peer, 1, 100_000)
         _check_range("retention_mb", self.retention_mb, 64, 10_000_000)
         _check_range("min_free_mb", self.min_free_mb, 1, 1_000_000)
         _check_range("retention_hours", self.retention_hours, 1, 87_600)

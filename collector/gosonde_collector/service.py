@@ -10,6 +10,7 @@ from typing import Any
 import grpc
 import structlog
 from gosonde_common import logs
+from gosonde_common.connections import Connections
 from gosonde_common.errors import GosondeError, UnavailableError
 from gosonde_common.metrics import MetricsServer
 from gosonde_common.notify import Notifier
@@ -21,7 +22,7 @@ from grpc_health.v1 import health
 
 from gosonde_collector.analysis.analyst import Analyst
 from gosonde_collector.config import CollectorConfig, reloaded
-from gosonde_collector.ingest.access import Access
+from gosonde_collector.ingest.access import MAX_REQUEST_BYTES, Access
 from gosonde_collector.ingest.committer import Committer
 from gosonde_collector.ingest.service import IngestService
 from gosonde_collector.model.worker import Worker
@@ -37,8 +38,8 @@ from gosonde_collector.telemetry.finding_metrics import FindingMetrics
 log = structlog.get_logger(__name__)
 
 SERVICES = ("gosonde.v1.IngestService", "gosonde.v1.CollectorService")
-#: Bytes of one message, as gRPC enforces it; the services ask for less.
-MAX_MESSAGE_BYTES = 8 << 20
+#: Connections of others than agents, at an address.
+OTHER_CONNECTIONS = 512
 #: Time between two checks of the free disk space, in seconds.
 ROOM_SECONDS = 1.0
 #: How long open calls may go on after SIGTERM, in seconds.
@@ -73,8 +74,10 @@ async def _serve(config: CollectorConfig, reload: Reload, store: Store) -> None:
     stopping = asyncio.Event()
     notifier = Notifier()
     async with AsyncExitStack() as stack:
-        writing, asking, analysing = Worker("writing"), Worker("asking"), Worker("analysing")
-        for worker in (writing, asking, analysing):
+        workers = writing, asking, analysing, checking = [
+            Worker(name) for name in ("writing", "asking", "analysing", "checking")
+        ]
+        for worker in workers:
             stack.callback(worker.close)
         analyst = Analyst(store)
         telemetry = Telemetry(are_pauses_asked_for=bool(config.http))
@@ -92,10 +95,13 @@ async def _serve(config: CollectorConfig, reload: Reload, store: Store) -> None:
         ):
             await stack.enter_async_context(_running(work, stopping))
         access = Access(config, telemetry)
-        ingest = IngestService(store, committer, access, telemetry, snapshots=snapshots)
+        ingest = IngestService(store, committer, access, telemetry, snapshots=snapshots, checking=checking)
         query = QueryService(store, asking, analyst, telemetry, snapshots=snapshots)
         _on_signals(stopping, lambda: _reload(routine, store, reload))
-        servicer = await stack.enter_async_context(_listening(config, ingest, query, access, telemetry))
+        connections = Connections(int(config.max_connections_per_peer), telemetry.connection_closed)
+        listening = _listening(config, ingest, query, access, telemetry, connections=connections)
+        servicer = await stack.enter_async_context(listening)
+        await stack.enter_async_context(_running(connections.run(), stopping))
         await stack.enter_async_context(_running(_watch_room(store, servicer), stopping))
         if config.http:
             http = MetricsServer(config.http, telemetry.registry, lambda: unready(store, analyst))
@@ -109,17 +115,27 @@ async def _serve(config: CollectorConfig, reload: Reload, store: Store) -> None:
 
 @asynccontextmanager
 async def _listening(
-    config: CollectorConfig, ingest: IngestService, query: QueryService, access: Access, telemetry: Telemetry
+    config: CollectorConfig,
+    ingest: IngestService,
+    query: QueryService,
+    access: Access,
+    telemetry: Telemetry,
+    *,
+    connections: Connections,
 ) -> AsyncIterator[health.aio.HealthServicer]:
     def register(server: grpc.aio.Server) -> None:
         ingest_pb2_grpc.add_IngestServiceServicer_to_server(ingest, server)
         collector_pb2_grpc.add_CollectorServiceServicer_to_server(query, server)
 
-    options = (("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES))
-    server, servicer = new_server(register, SERVICES, options, access)
-    _bind(server, config.listen, _tls(config, config.tls_client_ca), telemetry)
+    options = (
+        ("grpc.so_reuseport", 0),
+        ("grpc.max_receive_message_length", MAX_REQUEST_BYTES),
+        ("grpc.max_allowed_incoming_connections", int(config.max_agents) + OTHER_CONNECTIONS),
+    )
+    server, servicer = new_server(register, SERVICES, options, access, connections)
+    connections.ports.add(_bind(server, config.listen, _tls(config, config.tls_client_ca), telemetry))
     if config.query_listen:
-        _bind(server, config.query_listen, _tls(config, ""), telemetry)
+        connections.ports.add(_bind(server, config.query_listen, _tls(config, ""), telemetry))
     await server.start()
     await set_serving(servicer, SERVICES, serving=True)
     try:
@@ -135,12 +151,12 @@ def _tls(config: CollectorConfig, client_ca: str) -> ServerTls | None:
     return ServerTls(Path(config.tls_cert), Path(config.tls_key), Path(client_ca) if client_ca else None)
 
 
-def _bind(server: grpc.aio.Server, address: str, tls: ServerTls | None, telemetry: Telemetry) -> None:
+def _bind(server: grpc.aio.Server, address: str, tls: ServerTls | None, telemetry: Telemetry) -> int:
+    """The port, or what gRPC gives for a unix socket."""
     try:
         if tls is None:
-            server.add_insecure_port(address)
-        else:
-            server.add_secure_port(address, server_credentials(tls, telemetry.handshakes.inc))
+            return server.add_insecure_port(address)
+        return server.add_secure_port(address, server_credentials(tls, telemetry.handshakes.inc))
     except RuntimeError as error:
         raise UnavailableError(
             f"cannot listen on {address}: another program uses the address, or it is not this machine's; stop the "

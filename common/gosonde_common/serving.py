@@ -1,15 +1,15 @@
 """What every gosonde server has in common: health, reflection, and errors that become gRPC statuses."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import aclosing
+from typing import Any, Final, Protocol
 
 import grpc
 import structlog
-from google.protobuf.message import DecodeError
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from gosonde_common.connections import Connections
 from gosonde_common.errors import (
     ForbiddenError,
     GosondeError,
@@ -21,6 +21,7 @@ from gosonde_common.errors import (
     UnsupportedError,
     UsageError,
 )
+from gosonde_common.receiving import QUESTION, Receiver, Terms
 
 log = structlog.get_logger(__name__)
 
@@ -42,6 +43,7 @@ def status_of(error: GosondeError) -> grpc.StatusCode:
     return next(status for kind, status in STATUS_OF if isinstance(error, kind))
 
 
+ARITIES: Final = ("unary_unary", "unary_stream", "stream_unary", "stream_stream")
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
@@ -50,6 +52,9 @@ class Gate(Protocol):
 
     def admit(self, method: str, context: Context) -> None:
         """Returns when the call may go on; raises the GosondeError that ends it."""
+
+    def terms(self, method: str) -> Terms:
+        """What the method may be sent."""
 
     def refused(self, method: str, status: grpc.StatusCode) -> None:
         """The call ended with this status on purpose."""
@@ -61,91 +66,64 @@ class OpenGate:
     def admit(self, method: str, context: Context) -> None:
         """See Gate."""
 
+    def terms(self, method: str) -> Terms:  # noqa: ARG002
+        """See Gate."""
+        return QUESTION
+
     def refused(self, method: str, status: grpc.StatusCode) -> None:
         """See Gate."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Garbled:
-    """Stands for bytes that are no message of the method, until somebody can answer."""
+class Interceptor(grpc.aio.ServerInterceptor):
+    """Asks the gate before anything of a call is read; ends it with the status and message of a GosondeError.
 
-    reason: str
+    Every method is served as a stream of bytes, which is the same on the wire: gRPC would read and decode the request
+    of any other before it says who asks.
+    """
 
-
-def _checked(request: Any) -> Any:  # noqa: ANN401
-    if isinstance(request, _Garbled):
-        raise InvalidInputError(request.reason)
-    return request
-
-
-async def _all_checked(requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
-    async for request in requests:
-        yield _checked(request)
-
-
-def _tolerant(deserialize: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
-    """gRPC would end the call with UNKNOWN where this raises."""
-
-    def read(data: bytes) -> Any:  # noqa: ANN401
-        try:
-            return deserialize(data)
-        except DecodeError as error:
-            return _Garbled(str(error))
-
-    return read
-
-
-class StatusInterceptor(grpc.aio.ServerInterceptor):
-    """Asks the gate, and ends a call with the status and the message of the GosondeError that was raised."""
-
-    def __init__(self, gate: Gate) -> None:
+    def __init__(self, gate: Gate, receiver: Receiver) -> None:
         self._gate = gate
+        self._receiver = receiver
 
     async def intercept_service(self, continuation: Callable[..., Awaitable[Any]], details: Any) -> Any:  # noqa: ANN401
         """Wraps the handler that `continuation` finds, whatever its arity."""
         handler = await continuation(details)
         if handler is None:
             return None
-        wrap = self._streaming if handler.response_streaming else self._single
-        check = _all_checked if handler.request_streaming else _checked
-        behaviours = (handler.unary_unary, handler.unary_stream, handler.stream_unary, handler.stream_stream)
-        return _rewrapped(handler, wrap(details.method, next(filter(None, behaviours)), check))
 
-    def _single(
-        self, method: str, behaviour: Callable[..., Awaitable[Any]], check: Callable[[Any], Any]
-    ) -> Callable[..., Awaitable[Any]]:
-        async def call(request: Any, context: Context) -> Any:  # noqa: ANN401
+        async def call(raw: AsyncIterator[bytes], context: Context) -> AsyncIterator[bytes]:
+            refusal = None
             try:
-                self._gate.admit(method, context)
-                return await behaviour(check(request), context)
+                with self._receiver.connections.call(context.peer()):
+                    self._gate.admit(details.method, context)
+                    terms = self._gate.terms(details.method)
+                    requests = self._receiver.requests(raw, context.peer(), terms, handler.request_deserializer)
+                    async with aclosing(requests), aclosing(_responses(handler, requests, context)) as responses:
+                        async for response in responses:
+                            yield handler.response_serializer(response)
             except GosondeError as error:
-                await self._abort(method, context, error)
+                refusal = status_of(error), str(error)
+            if refusal:  # The error is gone by now, and with it what its frames held.
+                self._gate.refused(details.method, refusal[0])
+                await context.abort(*refusal)
 
-        return call
-
-    def _streaming(
-        self, method: str, behaviour: Callable[..., AsyncIterator[Any]], check: Callable[[Any], Any]
-    ) -> Callable[..., AsyncIterator[Any]]:
-        async def call(request: Any, context: Context) -> AsyncIterator[Any]:  # noqa: ANN401
-            try:
-                self._gate.admit(method, context)
-                async for response in behaviour(check(request), context):
-                    yield response
-            except GosondeError as error:
-                await self._abort(method, context, error)
-
-        return call
-
-    async def _abort(self, method: str, context: Context, error: GosondeError) -> None:
-        status = status_of(error)
-        self._gate.refused(method, status)
-        await context.abort(status, str(error))
+        return grpc.stream_stream_rpc_method_handler(call)
 
 
-def _rewrapped(handler: Any, behaviour: Any) -> Any:  # noqa: ANN401
-    kind = f"{'stream' if handler.request_streaming else 'unary'}_{'stream' if handler.response_streaming else 'unary'}"
-    make = getattr(grpc, f"{kind}_rpc_method_handler")
-    return make(behaviour, _tolerant(handler.request_deserializer), handler.response_serializer)
+async def _responses(handler: Any, requests: AsyncGenerator[Any, None], context: Context) -> AsyncGenerator[Any, None]:  # noqa: ANN401
+    """What a handler of any arity answers."""
+    behaviour = next(filter(None, (getattr(handler, name) for name in ARITIES)))
+    request = requests if handler.request_streaming else await anext(requests, None)
+    if request is None:
+        raise InvalidInputError("the call ended before its request")
+    if not handler.response_streaming:
+        yield await behaviour(request, context)
+        return
+    if not handler.request_streaming:
+        await requests.aclose()  # an answer that goes on and on holds no room for requests
+    async with aclosing(behaviour(request, context)) as responses:
+        async for response in responses:
+            yield response
 
 
 #: What every server bears of one connection: pings as agents send them, a bounded number of calls, no slow handshakes.
@@ -155,6 +133,12 @@ SERVER_OPTIONS: Sequence[tuple[str, Any]] = (
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
     ("grpc.max_concurrent_streams", 128),
+    ("grpc.max_connection_idle_ms", 300_000),
+    # Whoever sends without being read gets no further than this, in each call.
+    ("grpc.http2.bdp_probe", 0),
+    ("grpc.http2.lookahead_bytes", 64 << 10),
+    # Compressed requests come as they are: gRPC would inflate them whole, whatever they hold.
+    ("grpc.per_message_decompression", 0),
     ("grpc.max_metadata_size", 16_384),
     ("grpc.server_handshake_timeout_ms", 10_000),
 )
@@ -165,13 +149,14 @@ def new_server(
     service_names: Sequence[str],
     options: Sequence[tuple[str, Any]] = (),
     gate: Gate | None = None,
+    connections: Connections | None = None,
 ) -> tuple[grpc.aio.Server, health.aio.HealthServicer]:
     """A server with the given services, health checking and reflection; it has no address and is not started.
 
     `register` adds the servicers; `service_names` are full names such as `gosonde.v1.CollectorService`. Every service,
     and the server as a whole (the empty name), starts as NOT_SERVING: see `set_serving`.
     """
-    interceptor = StatusInterceptor(gate or OpenGate())
+    interceptor = Interceptor(gate or OpenGate(), Receiver(connections))
     server = grpc.aio.server(interceptors=(interceptor,), options=(*SERVER_OPTIONS, *options))
     register(server)
     servicer = health.aio.HealthServicer()

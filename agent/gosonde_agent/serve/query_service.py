@@ -11,6 +11,7 @@ import grpc
 import grpc.aio
 from gosonde_common.errors import OverloadedError, UnavailableError, UsageError
 from gosonde_common.ratelimit import Rates
+from gosonde_common.receiving import QUESTION, Terms
 from gosonde_common.serving import new_server, set_serving
 from gosonde_common.values.gc import GcFigures
 from gosonde_common.values.observation import Observation, Process
@@ -32,8 +33,6 @@ from gosonde_agent.wire.encodable import UNENCODABLE, encodable
 
 SERVICE_NAMES = ("gosonde.v1.AgentService",)
 
-#: Bytes of one question.
-MAX_QUESTION_BYTES = 64 << 10
 #: Questions of all local peers together: each second, and at once after a rest.
 CALLS_PER_SECOND = 50.0
 CALLS_AT_ONCE = 200.0
@@ -58,6 +57,10 @@ class LocalGate:
         """See Gate. Raises OverloadedError."""
         if not method.startswith(HEALTH) and not self._rates.allows("all"):
             raise OverloadedError(f"more than {CALLS_PER_SECOND:g} calls a second; ask less often")
+
+    def terms(self, method: str) -> Terms:  # noqa: ARG002
+        """See Gate."""
+        return QUESTION
 
     def refused(self, method: str, status: grpc.StatusCode) -> None:  # noqa: ARG002
         """See Gate."""
@@ -195,7 +198,7 @@ async def start_query_service(
     server, servicer = new_server(
         lambda server: agent_pb2_grpc.add_AgentServiceServicer_to_server(service, server),
         SERVICE_NAMES,
-        (("grpc.max_receive_message_length", MAX_QUESTION_BYTES),),
+        (("grpc.max_receive_message_length", QUESTION.most_bytes),),
         gate,
     )
     with_mode(INNER_MODE, lambda: _bind(server, local.inner))

@@ -18,6 +18,7 @@ from gosonde_common.errors import (
     UsageError,
 )
 from gosonde_common.ratelimit import Rates
+from gosonde_common.receiving import QUESTION, Terms
 from gosonde_common.server_tls import Followed, fingerprint, read_list
 
 from gosonde_collector.config import CollectorConfig
@@ -33,6 +34,20 @@ INGEST: Final = "/gosonde.v1.IngestService/"
 QUERIES: Final = "/gosonde.v1.CollectorService/"
 HEALTH: Final = "/grpc.health.v1.Health/"
 SHA256: Final = re.compile(r"[0-9a-f]{64}")
+
+#: Bytes of one request: a batch (agents part theirs at 2 MiB), and a piece of what people and programs push.
+BATCH_BYTES: Final = 4 << 20
+UPLOAD_BYTES: Final = (4 << 20) + (16 << 10)
+#: Messages inside of one batch: processes, their keys and steps.
+BATCH_ELEMENTS: Final = 100_000
+#: What may be sent where; whatever is not here takes questions. Who may push at all is decided before a byte is read.
+TERMS: Final = {
+    f"{INGEST}StreamObservations": Terms(BATCH_BYTES, may_rest=True, most_elements=BATCH_ELEMENTS),
+    f"{QUERIES}PushSnapshot": Terms(UPLOAD_BYTES),
+    f"{QUERIES}PushGcTrace": Terms(UPLOAD_BYTES),
+}
+#: The largest of them: gRPC lets no longer request in.
+MAX_REQUEST_BYTES: Final = max(terms.most_bytes for terms in TERMS.values())
 
 Context = grpc.aio.ServicerContext[Any, Any]
 Content = TypeVar("Content")
@@ -78,6 +93,10 @@ class Access:
             raise OverloadedError(f"more than {CALLS_PER_SECOND:g} calls a second; ask less often")
         if self._tokens is not None:
             self._check_token(method, context, self._tokens.get()[0])
+
+    def terms(self, method: str) -> Terms:
+        """See Gate."""
+        return TERMS.get(method, QUESTION)
 
     def refused(self, method: str, status: grpc.StatusCode) -> None:
         """See Gate."""

@@ -7,11 +7,10 @@ from typing import Final
 
 import grpc
 import structlog
-from gosonde_common.errors import GosondeError, OverloadedError
+from gosonde_common.errors import GosondeError
 from gosonde_pb.v1 import ingest_pb2, ingest_pb2_grpc
 
 from gosonde_collector.ingest.access import Access
-from gosonde_collector.ingest.budget import Budget
 from gosonde_collector.ingest.committer import Committer
 from gosonde_collector.ingest.wire import (
     acknowledgement,
@@ -22,6 +21,7 @@ from gosonde_collector.ingest.wire import (
 )
 from gosonde_collector.model.errors import BatchError
 from gosonde_collector.model.values import Stream
+from gosonde_collector.model.worker import Worker
 from gosonde_collector.snapshots.requests import AgentLink, SnapshotRequests
 from gosonde_collector.store.protocol import Store
 from gosonde_collector.telemetry.counters import Telemetry
@@ -30,10 +30,6 @@ log = structlog.get_logger(__name__)
 
 #: Time in which a stream must say its hello, in seconds.
 HELLO_SECONDS: Final = 10.0
-#: Bytes of one batch; agents part theirs at 2 MiB.
-MAX_BATCH_BYTES: Final = 4 << 20
-#: Bytes of all batches together that are checked or wait for their commit; further streams wait before they are read.
-MAX_WAITING_BYTES: Final = 64 << 20
 
 Context = grpc.aio.ServicerContext[ingest_pb2.StreamObservationsRequest, ingest_pb2.StreamObservationsResponse]
 Requests = AsyncIterator[ingest_pb2.StreamObservationsRequest]
@@ -51,13 +47,14 @@ class IngestService(ingest_pb2_grpc.IngestServiceServicer):
         telemetry: Telemetry,
         *,
         snapshots: SnapshotRequests,
+        checking: Worker,
     ) -> None:
+        self._checking = checking
         self._store = store
         self._committer = committer
         self._access = access
         self._telemetry = telemetry
         self._snapshots = snapshots
-        self._budget = Budget(MAX_WAITING_BYTES)
 
     async def StreamObservations(  # noqa: N802 - gRPC's name
         self, request_iterator: Requests, context: Context
@@ -120,20 +117,16 @@ class IngestService(ingest_pb2_grpc.IngestServiceServicer):
 
     async def _taken_in(self, link: AgentLink, request: ingest_pb2.StreamObservationsRequest) -> int:
         """The number of the batch that is stored now; 0 for what is not acknowledged."""
-        size = request.ByteSize()
-        if size > MAX_BATCH_BYTES:
-            raise OverloadedError(f"a message has {size} bytes; it may have {MAX_BATCH_BYTES}")
         if piece := decode_piece(request):
             await link.feed(piece)
             return 0
         began = time.monotonic()
-        async with self._budget.spent(size):
-            sequence = await self._stored(link.stream, request)
+        sequence = await self._stored(link.stream, request)
         self._telemetry.acknowledge_seconds.observe(time.monotonic() - began)
         return sequence
 
     async def _stored(self, stream: Stream, request: ingest_pb2.StreamObservationsRequest) -> int:
-        batch = await asyncio.to_thread(decode_batch, stream, request)
+        batch = await self._checking.run(decode_batch, stream, request)
         await self._committer.commit(batch)
         self._telemetry.stored(batch)
         return batch.sequence

@@ -57,6 +57,12 @@ class Telemetry:
         self._refused = Counter(
             f"{prefix}_refused", "Calls that were refused.", ("service", "status"), registry=self.registry
         )
+        self._connections_closed = Counter(
+            f"{prefix}_connections_closed",
+            "Connections that were closed because of what came over them, or of how many there were.",
+            ("reason",),
+            registry=self.registry,
+        )
         self._evidence_refused = Counter(
             f"{prefix}_evidence_refused",
             "Profiles and gctrace logs that were refused.",
@@ -96,6 +102,10 @@ class Telemetry:
     def refused(self, method: str, status: grpc.StatusCode) -> None:
         """A call was refused."""
         self._refused.labels(method.split("/")[1], status.name).inc()
+
+    def connection_closed(self, reason: str) -> None:
+        """A connection was closed: `connections`, `memory` or `unfinished` (gosonde_common.connections)."""
+        self._connections_closed.labels(reason).inc()
 
     @contextmanager
     def evidence(self, kind: str, host: str, pid: int) -> Iterator[None]:

@@ -229,7 +229,7 @@ def test_an_agent_uses_the_certificate_that_lies_there_at_each_connection(fortre
 def test_a_batch_that_is_too_large_or_malformed_is_refused_and_counted(fortress: Fortress) -> None:
     own = fortress.authority.issue("web-1")
     large = observation([(1, 1, 0)])
-    large.processes[0].exe = "x" * (5 << 20)
+    large.processes[0].exe = "x" * (4 << 20)
     with stream_to(fortress, own, "web-1") as bystander:
         for harm, code in ((large, Code.RESOURCE_EXHAUSTED), (model_pb2.Observation(), Code.INVALID_ARGUMENT)):
             before = fortress.refused("IngestService", code)

@@ -25,6 +25,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
     text = (
         'listen = "0.0.0.0:1"\ndata = "/d"\nquery_listen = "0.0.0.0:2"\nhttp = "127.0.0.1:3"\ninsecure = true\n'
         'tls_cert = "/c"\ntls_key = "/k"\ntls_client_ca = "/a"\ntls_revoked = "/r"\ntokens = "/t"\nmax_agents = 9\n'
+        "max_connections_per_peer = 8\n"
         "retention_hours = 48\nretention_mb = 100\nmin_free_mb = 7\nanalysis_interval_seconds = 5\n"
         "snapshots_on_suspicion = false\nfinding_snapshot_seconds = 60\n"
         'log_level = "debug"\n'
@@ -42,6 +43,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         tls_revoked="/r",
         tokens="/t",
         max_agents=9,
+        max_connections_per_peer=8,
         retention_hours=48,
         retention_mb=100,
         min_free_mb=7,

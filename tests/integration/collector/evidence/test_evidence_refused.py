@@ -94,7 +94,7 @@ DAY_NS = 86_400 * SECOND
         (profile(TEXT, host="web-9"), "profile", "unknown_process"),
         (gctrace((1, 5), (2, 1)), "gctrace", "mismatched"),
         (gctrace((1, 90_000)), "gctrace", "mismatched"),
-        (lambda client: client.push_gctrace(bytes(5 << 20), HOST, PID), "gctrace", "too_large"),
+        (lambda client: client.push_gctrace(bytes((4 << 20) + 1), HOST, PID), "gctrace", "too_large"),
     ],
 )
 def test_bad_evidence_is_counted_with_its_reason(collecting: Collecting, push: Push, kind: str, reason: str) -> None:

@@ -11,7 +11,6 @@ import grpc.aio
 import pytest
 from gosonde.agent_client import AgentClient
 from gosonde_agent.serve.query_service import (
-    MAX_QUESTION_BYTES,
     MAX_READINGS,
     LocalGate,
     QueryServer,
@@ -23,6 +22,7 @@ from gosonde_common.errors import (
     UnavailableError,
     UsageError,
 )
+from gosonde_common.receiving import MAX_ARRIVING, QUESTION_BYTES
 from gosonde_common.values.observation import Observation
 from gosonde_common.values.status import AgentStatus, UplinkStatus
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -156,8 +156,44 @@ async def test_a_question_that_is_too_large_is_refused(path: Path) -> None:
     async with service(path), grpc.aio.insecure_channel(f"unix:{path}") as channel:
         call: Any = channel.unary_unary("/gosonde.v1.AgentService/GetObservation")
         with pytest.raises(grpc.aio.AioRpcError) as refusal:
-            await call(bytes(MAX_QUESTION_BYTES + 1))
+            await call(bytes(QUESTION_BYTES + 1))
         assert refusal.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+async def test_a_question_that_inflates_beyond_that_is_refused(path: Path) -> None:
+    server = await start_query_service(f"unix:{path}", FixedReader(), lambda: STATUS)
+    try:
+        async with grpc.aio.insecure_channel(f"unix:{path}") as channel:
+            call: Any = channel.unary_unary("/gosonde.v1.AgentService/GetObservation")
+            with pytest.raises(grpc.aio.AioRpcError) as refusal:
+                await call(bytes(32 << 20), compression=grpc.Compression.Gzip)
+            assert refusal.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    finally:
+        await server.stop(0)
+
+
+async def test_questions_that_are_never_finished_keep_nobody_out(path: Path) -> None:
+    server = await start_query_service(f"unix:{path}", FixedReader(), lambda: STATUS)
+    never = asyncio.Event()
+
+    async def nothing() -> AsyncIterator[bytes]:
+        await never.wait()
+        yield b""
+
+    try:
+        async with grpc.aio.insecure_channel(f"unix:{path}") as channel:
+            begin: Any = channel.stream_unary("/gosonde.v1.AgentService/GetStatus")
+            unfinished = [begin(nothing()) for _ in range(3 * MAX_ARRIVING)]
+            async with grpc.aio.insecure_channel(f"unix:{path}", [("grpc.use_local_subchannel_pool", 1)]) as other:
+                ask: Any = other.unary_unary("/gosonde.v1.AgentService/GetStatus")
+                for _ in range(10):
+                    assert await ask(b"")
+            first = await asyncio.wait_for(unfinished[0].code(), 30)
+            assert first is grpc.StatusCode.UNAVAILABLE
+            for call in unfinished:
+                call.cancel()
+    finally:
+        await server.stop(0)
 
 
 async def test_who_asks_too_often_is_told_so_and_counted_and_health_still_answers(path: Path) -> None:

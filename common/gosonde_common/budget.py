@@ -1,4 +1,4 @@
-"""A bound on what is in memory at a time, over all streams."""
+"""A bound on what is in memory at a time, over all calls."""
 
 import asyncio
 from collections.abc import AsyncIterator
