@@ -1,6 +1,7 @@
 """What the collector does by itself from time to time: analysis, retention, and moving the log into the store."""
 
 import asyncio
+import itertools
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,8 +19,9 @@ from gosonde_collector.telemetry.counters import Telemetry
 
 log = structlog.get_logger(__name__)
 
-#: Time between two clean-ups, in seconds.
-EXPIRE_SECONDS = 600.0
+#: Time between two clean-ups by age, in rounds, and between two looks at the size, in seconds: a round.
+EXPIRE_ROUNDS = 20
+ROUND_SECONDS = 30.0
 #: Between two checkpoints, in seconds: as much of what was stored is only in the log, at most.
 CHECKPOINT_SECONDS = 10.0
 #: Analysis rests for this many times what it took, so that the store is there for others too; but no longer than the
@@ -45,14 +47,17 @@ class Routine:
         telemetry: Telemetry,
         *,
         asker: SnapshotAsker,
+        expiring: Worker,
     ) -> None:
         self.config = config
         self._store = store
         self._worker = worker
+        self._expiring = expiring
         self._analyst = analyst
         self._telemetry = telemetry
         self._asker = asker
         self._policy = SnapshotPolicy()
+        self._forget_before = 0
 
     async def analyse(self) -> None:
         """Judges every site, rests, and begins again."""
@@ -70,18 +75,24 @@ class Routine:
 
     def _analyse(self) -> list[Due]:
         """Judges, and says of which processes snapshots are due."""
+        self._analyst.forget(self._forget_before)
         self._analyst.run()
         suspected = self._analyst.beginning(self._policy.rested) if self.config.snapshots_on_suspicion else []
         return self._policy.due(suspected, self._analyst.open(), self.config.finding_snapshot_seconds)
 
     async def expire(self) -> None:
         """Deletes what is too old or too much, rests, and begins again."""
-        while True:
+        for number in itertools.count():
+            is_due = number % EXPIRE_ROUNDS == 0
+            if is_due:
+                with self._goes_on("retention"):
+                    await self._expiring.run(self._expire)
             with self._goes_on("retention"):
-                await self._worker.run(self._expire)
-            with self._goes_on("retention"):
-                await self._worker.run(self.shrink)
-            await asyncio.sleep(EXPIRE_SECONDS)
+                await self._expiring.run(self.shrink)
+            if is_due or self._telemetry.running.is_doubtful:
+                with self._goes_on("retention"):
+                    await self._expiring.run(self._keep_running)
+            await asyncio.sleep(ROUND_SECONDS)
 
     async def checkpoint(self, writing: Worker) -> None:
         """Moves what is in the log into the store, rests, and begins again. The analysis may take long: it is no part
@@ -106,8 +117,13 @@ class Routine:
     def _expire(self, share: float = 1.0) -> None:
         before = steady_unix_nano() - int(self.config.retention_hours * HOUR_NS * share)
         self._store.expire(before)
-        self._analyst.forget(before)
+        self._forget_before = before
         self._telemetry.expired.inc()
+
+    def _keep_running(self) -> None:
+        """Forgets totals of processes that run no more, though no agent said so."""
+        self._telemetry.running.begin_round()
+        self._telemetry.running.keep(self._store.running().keys())
 
     def shrink(self) -> None:
         """Keeps less and less of the past until the store is small enough."""

@@ -42,6 +42,8 @@ SERVICES = ("gosonde.v1.IngestService", "gosonde.v1.CollectorService")
 OTHER_CONNECTIONS = 512
 #: Time between two checks of the free disk space, in seconds.
 ROOM_SECONDS = 1.0
+#: What held before a moment behind the newest batch: all totals.
+NO_LOOKBACK_NS = -1
 #: How long open calls may go on after SIGTERM, in seconds.
 GRACE_SECONDS = 2.0
 
@@ -74,17 +76,20 @@ async def _serve(config: CollectorConfig, reload: Reload, store: Store) -> None:
     stopping = asyncio.Event()
     notifier = Notifier()
     async with AsyncExitStack() as stack:
-        workers = writing, asking, analysing, checking = [
-            Worker(name) for name in ("writing", "asking", "analysing", "checking")
+        workers = writing, asking, analysing, checking, expiring = [
+            Worker(name) for name in ("writing", "asking", "analysing", "checking", "expiring")
         ]
         for worker in workers:
             stack.callback(worker.close)
         analyst = Analyst(store)
         telemetry = Telemetry(are_pauses_asked_for=bool(config.http))
         telemetry.follow_store(store.size, store.free)
-        telemetry.registry.register(FindingMetrics(store, analyst, telemetry.pauses))
+        telemetry.running.seed(store.running(), store.base_counters(NO_LOOKBACK_NS))
+        telemetry.registry.register(FindingMetrics(store, analyst, telemetry))
         snapshots = SnapshotRequests(store, asking, telemetry)
-        routine = Routine(config, store, analysing, analyst, telemetry, asker=SnapshotAsker(snapshots, telemetry))
+        routine = Routine(
+            config, store, analysing, analyst, telemetry, asker=SnapshotAsker(snapshots, telemetry), expiring=expiring
+        )
         committer = Committer(store, writing, telemetry)
         for work in (
             committer.run(),

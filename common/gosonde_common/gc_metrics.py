@@ -2,8 +2,7 @@
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable
-from collections.abc import Set as AbstractSet
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Final, NamedTuple
@@ -51,9 +50,9 @@ class PauseHistograms:
         if phase := PHASES.get(reason):
             self._of(owner).setdefault(phase, _Histogram()).observe(duration_ns / 1e9)
 
-    def keep(self, owners: AbstractSet[Owner]) -> None:
-        """Forgets the processes that are not among these."""
-        self._own = {owner: phases for owner, phases in self._own.items() if owner in owners}
+    def keep(self, is_wanted: Callable[[Owner], bool]) -> None:
+        """Forgets the other processes."""
+        self._own = {owner: phases for owner, phases in self._own.items() if is_wanted(owner)}
 
     def metric(self) -> Metric:
         """gosonde_gc_pause_seconds."""

@@ -1,8 +1,9 @@
 """Goroutines by process and go statement, as Prometheus metrics: the top sites by name, the rest summed."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -30,19 +31,28 @@ class SiteRow:
     live: int
 
 
-def goroutine_metrics(rows: Iterable[SiteRow]) -> Iterator[Metric]:
-    """gosonde_goroutines_created_total, gosonde_goroutines_exited_total and gosonde_goroutines_live."""
+def goroutine_metrics(rows: Iterable[SiteRow], elsewhere: Mapping[str, int] = MappingProxyType({})) -> Iterator[Metric]:
+    """gosonde_goroutines_created_total, gosonde_goroutines_exited_total and gosonde_goroutines_live.
+
+    A row whose function is OTHERS is the sum of a process's other sites; `elsewhere` says how many goroutines live in
+    the other processes of each host.
+    """
     created = CounterMetricFamily(
         "gosonde_goroutines_created", "Goroutines created since counting began.", labels=LABELS
     )
     exited = CounterMetricFamily("gosonde_goroutines_exited", "Goroutines exited since counting began.", labels=LABELS)
     live = GaugeMetricFamily("gosonde_goroutines_live", "Goroutines that live.", labels=LABELS)
-    for labels, members in _grouped(rows).items():
+    grouped = _grouped(rows)
+    for labels, members in grouped.items():
         # Whose members change is no counter: it would fall when one of them gets metrics of its own.
         if OTHERS not in labels:
             created.add_metric(labels, sum(row.created for row in members))
             exited.add_metric(labels, sum(row.exited for row in members))
-        live.add_metric(labels, sum(row.live for row in members))
+        more = elsewhere.get(labels[0], 0) if labels[1] == OTHERS else 0
+        live.add_metric(labels, sum(row.live for row in members) + more)
+    for host, more in elsewhere.items():
+        if (labels := _elsewhere(host)) not in grouped:
+            live.add_metric(labels, more)
     return iter((created, exited, live))
 
 
@@ -53,9 +63,10 @@ def _grouped(rows: Iterable[SiteRow]) -> dict[tuple[str, ...], list[SiteRow]]:
         processes[row.host, row.pid, row.exe].append(row)
     grouped: dict[tuple[str, ...], list[SiteRow]] = defaultdict(list)
     for members in sorted(processes.values(), key=_live, reverse=True):
-        members.sort(key=lambda row: (-row.live, -row.created))
+        members.sort(key=lambda row: (row.function == OTHERS, -row.live, -row.created))
         for place, row in enumerate(members):
-            grouped[_labels(row, own=place < TOP_SITES, room=len(grouped) < MAX_SITES)].append(row)
+            own = place < TOP_SITES and row.function != OTHERS
+            grouped[_labels(row, own=own, room=len(grouped) < MAX_SITES)].append(row)
     return grouped
 
 
@@ -65,7 +76,11 @@ def _live(rows: Sequence[SiteRow]) -> int:
 
 def _labels(row: SiteRow, *, own: bool, room: bool) -> tuple[str, ...]:
     if not room:
-        return row.host, OTHERS, OTHERS, OTHERS, ""
+        return _elsewhere(row.host)
     if not own:
         return row.host, str(row.pid), row.exe, OTHERS, ""
     return row.host, str(row.pid), row.exe, row.function, row.location
+
+
+def _elsewhere(host: str) -> tuple[str, ...]:
+    return host, OTHERS, OTHERS, OTHERS, ""

@@ -3,7 +3,8 @@
 import socket
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from threading import Thread
+from dataclasses import dataclass
+from threading import BoundedSemaphore, Lock, Thread
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
@@ -23,6 +24,8 @@ log = structlog.get_logger(__name__)
 
 #: Seconds after which a client that says nothing is let go.
 CLIENT_SECONDS = 10
+#: Clients at a time.
+MAX_CLIENTS = 32
 #: Between two connections that have it see that it is to stop.
 STOP_SECONDS = 0.1
 
@@ -86,7 +89,7 @@ class MetricsServer:
             raise UsageError(f"http: {address!r} is not HOST:PORT")
         shown = CollectorRegistry(support_collectors_without_names=True)
         shown.register(ShownMetrics(registry))
-        app = _app(make_wsgi_app(shown), unready)
+        app = _app(_OneAtATime(make_wsgi_app(shown)), unready)
         host, port = match["six"] or match["name"], int(match["port"])
         try:
             self._server = make_server(host, port, app, _Server, _Handler)
@@ -109,7 +112,64 @@ class MetricsServer:
 
 
 class _Server(ThreadingWSGIServer):
+    """Serves so many clients at a time; who comes on top is let go at once."""
+
     daemon_threads = True
+    request_queue_size = MAX_CLIENTS
+
+    def server_activate(self) -> None:
+        self._room = BoundedSemaphore(MAX_CLIENTS)
+        super().server_activate()
+
+    def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401
+        if self._room.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:  # noqa: ANN401
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._room.release()
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    number: int
+    asked: tuple[str, ...]
+    status: str
+    headers: list[tuple[str, str]]
+    body: list[bytes]
+
+
+class _OneAtATime:
+    """Collects for one scrape after the other; those who waited share an answer that was begun after they came."""
+
+    #: What of a request the answer depends on.
+    ASKED = ("REQUEST_METHOD", "QUERY_STRING", "HTTP_ACCEPT", "HTTP_ACCEPT_ENCODING")
+
+    def __init__(self, app: Any) -> None:  # noqa: ANN401 - WSGI's types
+        self._app = app
+        self._lock = Lock()
+        self._begun = 0
+        self._last: _Answer | None = None
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:  # noqa: ANN401
+        came, asked = self._begun, tuple(environ.get(name, "") for name in self.ASKED)
+        with self._lock:
+            answer = self._last
+            if answer is None or answer.number <= came or answer.asked != asked:
+                answer = self._last = self._collected(asked)
+        start_response(answer.status, answer.headers)
+        return answer.body
+
+    def _collected(self, asked: tuple[str, ...]) -> _Answer:
+        self._begun += 1
+        started: list[Any] = []
+        environ = {"PATH_INFO": "/metrics", **dict(zip(self.ASKED, asked, strict=True))}
+        body = list(self._app(environ, lambda status, headers: started.extend((status, headers))))
+        return _Answer(self._begun, asked, started[0], started[1], body)
 
 
 def _app(metrics: Any, unready: Reasons) -> Any:  # noqa: ANN401 - WSGI's types

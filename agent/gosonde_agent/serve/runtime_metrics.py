@@ -20,7 +20,7 @@ class Pauses:
         for pause in observation.pauses:
             if owner := owners.get(pause.process):
                 self.histograms.observe(owner, pause.reason, pause.duration_ns)
-        self.histograms.keep(set(owners.values()))
+        self.histograms.keep(set(owners.values()).__contains__)
 
 
 def runtime_metrics(newest: Observation, pauses: Pauses) -> Iterator[Metric]:

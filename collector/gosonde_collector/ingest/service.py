@@ -12,6 +12,7 @@ from gosonde_pb.v1 import ingest_pb2, ingest_pb2_grpc
 
 from gosonde_collector.ingest.access import Access
 from gosonde_collector.ingest.committer import Committer
+from gosonde_collector.ingest.quotas import QuotaKeeper
 from gosonde_collector.ingest.wire import (
     acknowledgement,
     decode_batch,
@@ -50,6 +51,7 @@ class IngestService(ingest_pb2_grpc.IngestServiceServicer):
         checking: Worker,
     ) -> None:
         self._checking = checking
+        self._quotas = QuotaKeeper(telemetry.running, telemetry)
         self._store = store
         self._committer = committer
         self._access = access
@@ -126,7 +128,7 @@ class IngestService(ingest_pb2_grpc.IngestServiceServicer):
         return sequence
 
     async def _stored(self, stream: Stream, request: ingest_pb2.StreamObservationsRequest) -> int:
-        batch = await self._checking.run(decode_batch, stream, request)
+        batch = await self._checking.run(lambda: self._quotas.limited(decode_batch(stream, request)))
         await self._committer.commit(batch)
         self._telemetry.stored(batch)
         return batch.sequence

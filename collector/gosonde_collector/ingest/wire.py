@@ -28,7 +28,9 @@ from gosonde_collector.model.values import (
 )
 
 MAX_PROCESSES = 10_000
-MAX_LOSSES = 1_000
+#: Counters of losses, and characters of a name; agents have some dozens.
+MAX_LOSSES = 256
+MAX_LOSS_NAME = 256
 MAX_STEPS = 64
 LEVELS = {
     model_pb2.LEVEL_FULL: "full",
@@ -152,8 +154,14 @@ def decode_batch(stream: Stream, request: ingest_pb2.StreamObservationsRequest) 
         _gc_cycles(seen.gc_cycles, count),
         _columns("gc_totals", seen.gc_totals, count, ("cycles", "pauses", "gc_pause_ns")),
         _columns("probe_costs", seen.probe_costs, count, PROBE_COSTS),
-        {text("losses", name): _number(f"losses[{name!r}]", total) for name, total in seen.losses.items()},
+        {_loss_name(name): _number(f"losses[{name!r}]", total) for name, total in seen.losses.items()},
     )
+
+
+def _loss_name(name: str) -> str:
+    if len(name) > MAX_LOSS_NAME:
+        raise BatchError(f"losses has a name longer than {MAX_LOSS_NAME} characters")
+    return name
 
 
 def _process(number: int, process: model_pb2.Process) -> Process:

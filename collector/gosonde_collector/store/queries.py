@@ -301,6 +301,10 @@ EXPIRE: Final = (
         for table in ("snapshot_groups", "snapshot_samples")
     ),
     "DELETE FROM snapshots WHERE stored_unix_nano < $before",
+    # Of a build that no process is of any more.
+    """
+DELETE FROM site_names WHERE stored_unix_nano < $before AND build_id NOT IN (SELECT build_id FROM processes)
+""",
     """
 DELETE FROM findings AS old USING (SELECT id, max(updated_unix_nano) AS newest FROM findings GROUP BY id) AS kept
 WHERE old.id = kept.id AND (old.updated_unix_nano < kept.newest OR kept.newest < $before)

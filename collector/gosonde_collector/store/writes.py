@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import duckdb
 import numpy as np
@@ -19,6 +19,11 @@ from gosonde_collector.store.identity import process_number
 from gosonde_collector.store.rows import objects
 
 Run = tuple[str, str, str]
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+
+#: Things of one kind that are known at a time.
+MAX_KNOWN = 500_000
 
 BATCH_COLUMNS = (
     "agent_id",
@@ -94,6 +99,13 @@ class Known:
         )
 
 
+def put(known: dict[Key, Value], key: Key, value: Value) -> None:
+    """Notes what was said, and forgets what was said first when it is too much: it is stored again when it comes."""
+    known[key] = value
+    if len(known) > MAX_KNOWN:
+        del known[next(iter(known))]
+
+
 def run_of(stream: Stream) -> Run:
     """(host, agent_id, agent_epoch): the host belongs to it, so that no agent can speak for another host's."""
     return stream.host, stream.agent_id, stream.agent_epoch
@@ -146,7 +158,7 @@ def _processes(batch: Batch, numbers: Iterable[int], known: Known, now_unix_nano
     stream = batch.stream
     for number, process in zip(map(int, numbers), batch.processes, strict=True):
         if known.processes.get(number) != process:
-            known.processes[number] = process
+            put(known.processes, number, process)
             head = (number, stream.agent_id, stream.agent_epoch, batch.sequence, now_unix_nano, stream.host)
             _, *rest, steps = astuple(process)
             yield (*head, *astuple(process.key), *rest, *_transposed(steps))
@@ -161,14 +173,14 @@ def _new_sites(batch: Batch, known: Known) -> Iterator[Site]:
     for site in batch.sites:
         key = (site.build_id, site.pc)
         if known.sites.get(key) != site:
-            known.sites[key] = site
+            put(known.sites, key, site)
             yield site
 
 
 def _losses(batch: Batch, known: Known) -> Iterator[tuple[Any, ...]]:
     run = run_of(batch.stream)
     before = known.losses.get(run, {})
-    known.losses[run] = batch.losses
+    put(known.losses, run, batch.losses)
     for name, total in batch.losses.items():
         if before.get(name) != total:
             yield (*run[1:], batch.sequence, batch.taken_unix_nano, name, total)

@@ -5,12 +5,15 @@ from contextlib import contextmanager
 
 import grpc
 import structlog
+from gosonde_common.clock import steady_unix_nano
 from gosonde_common.errors import NotFoundError, OverloadedError, UnavailableError
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from gosonde_collector.model.errors import ProfileError, Refusal
 from gosonde_collector.model.values import Batch
+from gosonde_collector.telemetry.newest import Newest
 from gosonde_collector.telemetry.pause_metrics import BatchPauses
+from gosonde_collector.telemetry.running import RunningTotals
 
 log = structlog.get_logger(__name__)
 
@@ -21,12 +24,16 @@ ACKNOWLEDGE_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 
 AGE_BUCKETS = (0.0, 0.1, 1.0, 5.0, 30.0, 60.0, 300.0, 600.0, 3600.0)
 #: What may be refused: profiles that people push, that agents take, and gctrace logs.
 EVIDENCE = ("profile", "snapshot", "gctrace")
+#: What may be beyond a quota; totals of sites are part of a sum, or of none.
+BEYOND_QUOTA = ("processes", "sites_summed", "sites_left_out", "losses", "wait_reasons")
 
 
 class Telemetry:
     """The collector's metrics, in a registry of their own.
 
     Attributes:
+        running: The totals of all processes that run.
+        newest: What agents and their clocks said last.
         pauses: The GC pauses in what was stored; none where nobody asks, because it is asking that forgets some.
     """
 
@@ -57,6 +64,14 @@ class Telemetry:
         self._refused = Counter(
             f"{prefix}_refused", "Calls that were refused.", ("service", "status"), registry=self.registry
         )
+        self._beyond_quota = Counter(
+            f"{prefix}_beyond_quota",
+            "What agents sent beyond the quotas.",
+            ("what",),
+            registry=self.registry,
+        )
+        for what in BEYOND_QUOTA:
+            self._beyond_quota.labels(what)
         self._connections_closed = Counter(
             f"{prefix}_connections_closed",
             "Connections that were closed because of what came over them, or of how many there were.",
@@ -91,6 +106,8 @@ class Telemetry:
             ("work",),
             registry=self.registry,
         )
+        self.running = RunningTotals()
+        self.newest = Newest()
         self.pauses = BatchPauses()
         self._store_bytes = Gauge(f"{prefix}_store_bytes", "Size of the store.", registry=self.registry)
         self._disk_free = Gauge(f"{prefix}_disk_free_bytes", "Room on the store's disk.", registry=self.registry)
@@ -102,6 +119,10 @@ class Telemetry:
     def refused(self, method: str, status: grpc.StatusCode) -> None:
         """A call was refused."""
         self._refused.labels(method.split("/")[1], status.name).inc()
+
+    def beyond_quota(self, what: str, number: int) -> None:
+        """So many of BEYOND_QUOTA were sent."""
+        self._beyond_quota.labels(what).inc(number)
 
     def connection_closed(self, reason: str) -> None:
         """A connection was closed: `connections`, `memory` or `unfinished` (gosonde_common.connections)."""
@@ -130,6 +151,7 @@ class Telemetry:
         """A batch was stored."""
         self.batches.inc()
         self.rows.inc(len(batch.site_counters["process"]))
+        self.newest.take(batch, steady_unix_nano())
         if self._are_pauses_asked_for:
             self.pauses.take(batch)
 

@@ -4,26 +4,28 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Final
 
-from gosonde_common.gc_metrics import cycles_metric
-from gosonde_common.goroutine_metrics import SiteRow, goroutine_metrics
+from gosonde_common.gc_metrics import MAX_PROCESSES, cycles_metric
+from gosonde_common.goroutine_metrics import goroutine_metrics
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from gosonde_collector.analysis import finding
 from gosonde_collector.analysis.analyst import Analyst
-from gosonde_collector.model.values import Loss, ProcessFilter, SiteTotal
+from gosonde_collector.model.values import Loss, ProcessFilter
 from gosonde_collector.store.protocol import Store
-from gosonde_collector.telemetry.pause_metrics import BatchPauses, owner
+from gosonde_collector.telemetry.counters import Telemetry
+from gosonde_collector.telemetry.pause_metrics import owner
+from gosonde_collector.telemetry.site_rows import most, site_rows
 
 STATES: Final = (finding.OPENED, finding.GROWING, finding.STABLE, finding.RESOLVED, finding.WITHDRAWN)
 
 
 class FindingMetrics(Collector):
-    """Asks the store and the analyst at each scrape."""
+    """Asks the analyst and what is kept in memory at each scrape; the store is not searched."""
 
-    def __init__(self, store: Store, analyst: Analyst, pauses: BatchPauses) -> None:
+    def __init__(self, store: Store, analyst: Analyst, telemetry: Telemetry) -> None:
         self._store = store
-        self._pauses = pauses
+        self._telemetry = telemetry
         self._analyst = analyst
 
     def describe(self) -> Iterable[Metric]:
@@ -47,21 +49,22 @@ class FindingMetrics(Collector):
             "Since the last analysis ended, or since the start while none has.",
             value=self._analyst.freshness.age_ns() / 1e9,
         )
-        running = [known for known in self._store.processes(ProcessFilter()) if not known.process.ended_unix_nano]
-        alive = {(known.host, known.process.key) for known in running}
-        totals = self._store.sites(ProcessFilter())
-        yield from goroutine_metrics(_row(total) for total in totals if (total.host, total.process) in alive)
-        yield self._pauses.metric(running)
-        yield cycles_metric((owner(gc.host, gc.process, gc.exe), gc.cycles) for gc in self._store.gc_totals())
+        with self._telemetry.running.reading() as (running, live):
+            rows, elsewhere = site_rows(running, live, self._store.site_names)
+            collecting = most(running, [totals.cycles for totals in running], MAX_PROCESSES)
+            cycles = [(owner(t.stream.host, t.key, t.exe), t.cycles) for t in collecting if t.cycles]
+        yield from goroutine_metrics(rows, elsewhere)
+        yield self._telemetry.pauses.metric(self._telemetry.running.is_running)
+        yield cycles_metric(cycles)
         offsets = GaugeMetricFamily(
             "gosonde_collector_clock_offset_seconds",
             "By how much a host's clock is ahead of the collector's.",
             labels=("host",),
         )
-        for host, offset_ns in self._store.clock_offsets().items():
+        for host, offset_ns in self._telemetry.newest.offsets().items():
             offsets.add_metric((host,), offset_ns / 1e9)
         yield offsets
-        yield _losses(self._store.losses())
+        yield _losses(self._telemetry.newest.losses())
 
 
 def _losses(losses: Iterable[Loss]) -> Metric:
@@ -71,10 +74,3 @@ def _losses(losses: Iterable[Loss]) -> Metric:
     for loss in losses:
         lost.add_metric((loss.host, loss.name), loss.total)
     return lost
-
-
-def _row(total: SiteTotal) -> SiteRow:
-    site = total.site
-    place = f"{site.file}:{site.line}" if site.file else ""
-    live = total.baseline + total.created - total.exited
-    return SiteRow(total.host, total.process.pid, total.exe, site.function, place, total.created, total.exited, live)

@@ -1,13 +1,20 @@
 """GC pauses of all processes since the collector started, for Prometheus, counted as batches are stored."""
 
 import threading
-from collections.abc import Iterable
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Final
 
 from gosonde_common.gc_metrics import Owner, PauseHistograms
 from prometheus_client.core import Metric
 
-from gosonde_collector.model.values import Batch, KnownProcess, ProcessKey
+from gosonde_collector.model.values import Batch, ProcessKey
 
+#: Processes whose pauses are told apart from ones that were counted; the one that stopped longest ago is forgotten.
+MAX_IMAGES: Final = 100_000
+
+#: Of a host and a pid.
+IsRunning = Callable[[str, int], bool]
 _Image = tuple[str, str, ProcessKey]
 
 
@@ -21,7 +28,7 @@ class BatchPauses:
 
     def __init__(self) -> None:
         self._histograms = PauseHistograms()
-        self._counted: dict[_Image, int] = {}
+        self._counted: OrderedDict[_Image, int] = OrderedDict()
         self._lock = threading.Lock()
 
     def take(self, batch: Batch) -> None:
@@ -33,15 +40,14 @@ class BatchPauses:
                 image = batch.stream.host, batch.stream.agent_epoch, described.key
                 if ordinal >= self._counted.get(image, 0):
                     self._counted[image] = ordinal + 1
+                    self._counted.move_to_end(image)
+                    if len(self._counted) > MAX_IMAGES:
+                        self._counted.popitem(last=False)
                     whose = owner(batch.stream.host, described.key, described.exe)
                     self._histograms.observe(whose, reason, duration_ns)
 
-    def metric(self, running: Iterable[KnownProcess]) -> Metric:
+    def metric(self, is_running: IsRunning) -> Metric:
         """gosonde_gc_pause_seconds; forgets the processes that do not run any more."""
-        running = list(running)
-        alive = {(known.host, known.process.key) for known in running}
-        owners = {owner(known.host, known.process.key, known.process.exe) for known in running}
         with self._lock:
-            self._counted = {image: count for image, count in self._counted.items() if (image[0], image[2]) in alive}
-            self._histograms.keep(owners)
+            self._histograms.keep(lambda owner: is_running(owner.host, int(owner.pid)))
             return self._histograms.metric()

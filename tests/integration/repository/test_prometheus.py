@@ -8,6 +8,7 @@ from gosonde_agent.model.spool_state import SpoolState
 from gosonde_agent.serve.latest import Latest
 from gosonde_agent.serve.telemetry import AgentMetrics
 from gosonde_collector.analysis.analyst import Analyst
+from gosonde_collector.ingest.quotas import QuotaKeeper
 from gosonde_collector.model.values import Batch
 from gosonde_collector.store.duckdb import open_store
 from gosonde_collector.telemetry.counters import Telemetry
@@ -86,8 +87,9 @@ def agent_metrics(sites: int = 2) -> str:
 
 def collector_metrics(folder: Path, *batches: Batch) -> str:
     store, telemetry = open_store(folder), Telemetry()
-    telemetry.registry.register(FindingMetrics(store, Analyst(store), telemetry.pauses))
-    for stored in batches:
+    telemetry.registry.register(FindingMetrics(store, Analyst(store), telemetry))
+    keeper = QuotaKeeper(telemetry.running, telemetry)
+    for stored in map(keeper.limited, batches):
         store.append([stored])
         telemetry.stored(stored)
     text = generate_latest(telemetry.registry).decode()

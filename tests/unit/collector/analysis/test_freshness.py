@@ -56,7 +56,9 @@ def rest_after(seconds: float, folder: Path, monkeypatch: pytest.MonkeyPatch) ->
     with closing(open_store(folder / "data")) as store, closing(Worker("analysing")) as worker:
         telemetry = Telemetry()
         asker = SnapshotAsker(SnapshotRequests(store, worker, telemetry), telemetry)
-        work = routine.Routine(CollectorConfig(data=folder), store, worker, Stalled(store), telemetry, asker=asker)
+        work = routine.Routine(
+            CollectorConfig(data=folder), store, worker, Stalled(store), telemetry, asker=asker, expiring=worker
+        )
         with pytest.raises(asyncio.CancelledError):
             asyncio.run(work.analyse())
     return slept[0]
@@ -93,7 +95,7 @@ def test_an_analysis_that_has_ended_makes_the_findings_new(tmp_path: Path) -> No
         clock.seconds = STALL_S
         assert service.unready(store, analyst) == [analyst.freshness.reason()]
         registry = CollectorRegistry()
-        registry.register(FindingMetrics(store, analyst, Telemetry().pauses))
+        registry.register(FindingMetrics(store, analyst, Telemetry()))
         assert b"gosonde_analysis_age_seconds 360.0" in generate_latest(registry)
         analyst.run()
         assert service.unready(store, analyst) == []
