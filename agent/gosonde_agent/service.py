@@ -163,6 +163,7 @@ class _Work:
             config.target_budget,
             parks=config.park,
             limits=Limits(int(config.max_probed_files)),
+            sums_short_lived=True,
         )
         self.loading = Loading(self.monitor, self.running)
         self._memory = Memory(self.monitor, self.running)

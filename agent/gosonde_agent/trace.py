@@ -36,6 +36,7 @@ class Trace:
         sites: The newest totals of every go statement.
         pauses: Every stop-the-world pause that `gc` counts, in order.
         losses: By counter name; all 0 when nothing was lost.
+        observed_unix_nano: When the process was observed last.
     """
 
     process: Process | None = None
@@ -43,6 +44,7 @@ class Trace:
     gc: GcTotal | None = None
     pauses: list[Pause] = field(default_factory=list)
     losses: dict[str, int] = field(default_factory=dict)
+    observed_unix_nano: int = 0
 
     @property
     def has_ended(self) -> bool:
@@ -57,7 +59,8 @@ class Trace:
         if self.process is None:
             return
         key = self.process.key
-        self.process = next((p for p in observation.processes if p.key == key), self.process)
+        if (found := next((p for p in observation.processes if p.key == key), None)) is not None:
+            self.process, self.observed_unix_nano = found, observation.taken_unix_nano
         sites = tuple(row for row in observation.site_counts if row.process == key)
         self.sites = sites or self.sites
         self.gc = next((row for row in observation.gc_totals if row.process == key), self.gc)

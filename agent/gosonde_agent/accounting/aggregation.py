@@ -19,6 +19,7 @@ from gosonde_common.values.observation import (
 from gosonde_agent.accounting.correction import Correction
 from gosonde_agent.accounting.pending_events import PendingEvents
 from gosonde_agent.accounting.processes import GoProcess, Processes
+from gosonde_agent.accounting.site_names import SiteNames, is_inside, nowhere
 from gosonde_agent.golang.binary import GoBinary
 from gosonde_agent.golang.layouts import stop_reason
 from gosonde_agent.host.kernel import monotonic_to_unix_nano
@@ -29,8 +30,6 @@ from gosonde_agent.sources.protocol import Source
 
 log = structlog.get_logger(__name__)
 
-#: No address of user space is as high.
-MAX_ADDRESS = 1 << 63
 #: The loss of sites that cannot be: a process can call itself whatever it likes.
 OUTSIDE = "sites_outside"
 #: The loss of what could not be made of a process that contradicts itself.
@@ -65,12 +64,11 @@ class _Kept:
 class Aggregation:
     """Names and sums what `source` counted for `processes`."""
 
-    def __init__(self, source: Source, processes: Processes) -> None:
+    def __init__(self, source: Source, processes: Processes, names: SiteNames) -> None:
         self._source = source
         self._processes = processes
+        self._names = names
         self._sites: dict[Image, dict[int, Site]] = defaultdict(dict)
-        # By binary: processes of one file share the names.
-        self._names: dict[int, dict[Site, Site]] = defaultdict(dict)
         self._kept: dict[Image, _Kept] = {}
         self._events = PendingEvents()
         self._heaps: Mapping[Image, CycleHeap] = {}
@@ -176,8 +174,7 @@ class Aggregation:
                 site = sites[pc] = self._name(process, image, binary, pc)
             rows.append(SiteCount(process.key, site, *reported, process.baseline.mismatch(site.pc)))
         if correction.unattributed:
-            nowhere = Site(binary.build_id, UNATTRIBUTED, "", "", 0)
-            rows.append(SiteCount(process.key, nowhere, correction.unattributed, correction.unattributed))
+            rows.append(SiteCount(process.key, nowhere(binary), correction.unattributed, correction.unattributed))
         return self._with_outside_summed(rows) if image in self._outside else rows
 
     @staticmethod
@@ -193,19 +190,16 @@ class Aggregation:
     def _name(self, process: GoProcess, image: Image, binary: GoBinary, pc: int) -> Site:
         if pc == UNATTRIBUTED:
             self._outside.add(image)
-            return Site(binary.build_id, UNATTRIBUTED, "", "", 0)
+            return nowhere(binary)
         origin = self._source.origin(image, pc)
         process.find_bias(origin)
         bias = process.bias or 0
-        if not _is_inside(binary, pc - bias, is_sure=process.bias is not None):
+        if not is_inside(binary, pc - bias, is_sure=process.bias is not None):
             self._outside.add(image)
             self._lost += 1
-            return Site(binary.build_id, UNATTRIBUTED, "", "", 0)
+            return nowhere(binary)
         start_pc = origin.start_pc - bias if origin is not None else process.start_pcs.get(pc - bias)
-        start_function = binary.start_function(start_pc) if start_pc is not None else ""
-        location = binary.go_statement(pc - bias)
-        site = Site(binary.build_id, pc - bias, location.function, location.file, location.line, start_function)
-        return self._names[image.binary].setdefault(site, site)
+        return self._names.of(image.binary, binary, pc - bias, start_pc)
 
     def _take_events(self, to_unix: int) -> tuple[tuple[Pause, ...], tuple[GcCycle, ...]]:
         pauses: list[Pause] = []
@@ -230,17 +224,10 @@ class Aggregation:
         return found.heap if found is not None and is_it else None
 
     def forget(self, image: Image) -> None:
-        """Forgets the names of an image's sites."""
+        """Forgets the rows of an image."""
         self._kept.pop(image, None)
         self._sites.pop(image, None)
         self._outside.discard(image)
-        if not any(other.binary == image.binary for other in self._sites):
-            self._names.pop(image.binary, None)
-
-
-def _is_inside(binary: GoBinary, pc: int, *, is_sure: bool) -> bool:
-    """Whether a `go` statement can return to a link-time address; `is_sure`: that it is one, and no runtime address."""
-    return 0 < pc < MAX_ADDRESS and (not is_sure or binary.has_code(pc - 1))
 
 
 def _gc_total(process: GoProcess, counters: Counters) -> GcTotal:

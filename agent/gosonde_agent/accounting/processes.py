@@ -1,5 +1,6 @@
 """The Go processes that are watched or refused, each under the identity that the kernel side counts it by."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -43,6 +44,7 @@ class GoProcess:
         since_ns: When counting it began, CLOCK_MONOTONIC.
         has_lost: The kernel side had no room for something of it, or may not have had.
         generation: How often the level has changed: a reading of memory is of one level.
+        is_reported: Whether an observation has reported it.
     """
 
     image: Image | None
@@ -58,6 +60,7 @@ class GoProcess:
     since_ns: int = 0
     has_lost: bool = False
     generation: int = 0
+    is_reported: bool = False
 
     @property
     def key(self) -> ProcessKey:
@@ -161,9 +164,12 @@ class Processes:
 
     def __init__(self) -> None:
         self._by_image: dict[tuple[int, int], GoProcess] = {}
+        self._epochs: defaultdict[int, list[int]] = defaultdict(list)
 
     def add(self, tgid: int, epoch: int, process: GoProcess) -> None:
         """Keeps a process image."""
+        if (tgid, epoch) not in self._by_image:
+            self._epochs[tgid].append(epoch)
         self._by_image[tgid, epoch] = process
 
     def get(self, tgid: int, epoch: int) -> GoProcess | None:
@@ -172,11 +178,14 @@ class Processes:
 
     def of_pid(self, tgid: int) -> list[tuple[int, GoProcess]]:
         """(epoch, process) of every image of a pid that is still kept."""
-        return [(epoch, process) for (pid, epoch), process in self._by_image.items() if pid == tgid]
+        return [(epoch, self._by_image[tgid, epoch]) for epoch in self._epochs.get(tgid, ())]
 
     def remove(self, tgid: int, epoch: int) -> None:
         """Forgets a process image."""
-        self._by_image.pop((tgid, epoch), None)
+        if self._by_image.pop((tgid, epoch), None) is not None:
+            self._epochs[tgid].remove(epoch)
+            if not self._epochs[tgid]:
+                del self._epochs[tgid]
 
     def __iter__(self) -> Iterator[GoProcess]:
         return iter(list(self._by_image.values()))

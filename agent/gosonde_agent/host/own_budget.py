@@ -11,6 +11,8 @@ from pathlib import Path
 READING_PART = 0.2
 FIRST_READING_PART = 2.5
 OBSERVING_PART = 0.4
+#: What the time between two observations stretches to at most; with what they take it stays below 15 s.
+LONGEST_INTERVAL_SECONDS = 10.0
 MEBIBYTE = 1 << 20
 #: An observation of many sites allocates and frees so many objects.
 COLLECT_AFTER = 50_000
@@ -39,8 +41,8 @@ class OwnBudget:
         return cpu_seconds / (self.cpu * (FIRST_READING_PART if first else READING_PART))
 
     def interval(self, configured: float, cpu_seconds: float) -> float:
-        """Seconds between two observations when one takes so much."""
-        return max(configured, cpu_seconds / (self.cpu * OBSERVING_PART))
+        """Seconds between two observations when one takes so much: figures do not grow old, whatever that costs."""
+        return max(configured, min(cpu_seconds / (self.cpu * OBSERVING_PART), LONGEST_INTERVAL_SECONDS))
 
     def is_over_memory(self) -> bool:
         """Whether more is resident now than may be."""

@@ -80,6 +80,7 @@ def cpu_ns(pid: int) -> int:
 def has_ended(pid: int, start_ticks: int) -> bool:
     """Whether no thread of the process is known to run any more; another process with the same pid does not count."""
     try:
+        os.stat(f"/proc/{pid}")  # noqa: PTH116 - most often it is not there, and thousands may be asked for at once
         fields = _stat_fields(pid)
         is_other = start_ticks not in (0, int(fields[19]))
         return is_other or (fields[0] in "ZX" and len(os.listdir(f"/proc/{pid}/task")) <= 1)  # noqa: PTH208

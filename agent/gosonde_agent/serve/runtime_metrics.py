@@ -67,8 +67,10 @@ def _park_metrics(newest: Observation, owners: dict[ProcessKey, Owner]) -> Itera
 
 
 def _rows(newest: Observation, owners: dict[ProcessKey, Owner]) -> Iterable[SiteRow]:
+    over = {process.key for process in newest.processes if process.sums}
     for row in newest.site_counts:
         site = row.site
         exe = owners[row.process].exe if row.process in owners else ""
+        live = 0 if row.process in over else row.live
         place = f"{site.file}:{site.line}" if site.file else ""
-        yield SiteRow("", row.process.pid, exe, site.function, place, row.created, row.exited, row.live)
+        yield SiteRow("", row.process.pid, exe, site.function, place, row.created, row.exited, live)

@@ -30,7 +30,7 @@ def events(segment: Observation) -> int:
 
 def ended(segment: Observation) -> int:
     """How many processes it says the end of."""
-    return sum(process.ended_unix_nano > 0 for process in segment.processes)
+    return sum(process.ended_unix_nano > 0 and not process.sums for process in segment.processes)
 
 
 def without_events(segment: Observation) -> Observation:

@@ -105,6 +105,10 @@ class ProbedFiles:
         attachment = self.attachments[number]
         return attachment.pid is not None or self.selection.by_file(attachment.binary.path)
 
+    def counts_all(self, number: int) -> bool:
+        """Whether the probes of a number count every process of their file."""
+        return number in self.attachments and self.attachments[number].pid is None
+
     def keep_used(self, running: Collection[int]) -> None:
         """Detaches the probes from files that no process runs any more and none is likely to run again."""
         self.attachments.keep_used(running, self.selection.by_file)

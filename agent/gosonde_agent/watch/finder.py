@@ -33,6 +33,8 @@ class Finder:
         self._roster = roster
         self._unknown: deque[tuple[int, int]] = deque(maxlen=MAX_UNKNOWN)
         self._put_off = PutOff(processes, files)
+        # What was counted of processes whose beginning or end was not reported yet when they were last asked for.
+        self._late: set[Image] = set()
 
     def scan(self) -> None:
         """Considers every process that runs now and is not known yet."""
@@ -158,14 +160,26 @@ class Finder:
             self._files.take(load)
         self.consider(pid, epoch)
 
+    def _waits_for_events(self, image: Image) -> bool:
+        """Whether the kernel's reports of a process that began and ended since the last `poll` come with the next."""
+        key = image.tgid, image.epoch
+        is_whole = self._roster.exec_seen_at(*key) is not None and self._roster.exit_seen_at(*key) is not None
+        if is_whole or image in self._late or len(self._late) >= MAX_UNKNOWN:
+            self._late.discard(image)
+            return False
+        self._late.add(image)
+        return True
+
     def learn(self, image: Image) -> bool:
         """Registers a process that was counted before it was considered; one that has ended by what its probes know.
 
         Returns:
             False when it has ended and nobody will ever know what it was.
         """
-        self.consider(image.tgid, image.epoch)
-        if self._processes.get(image.tgid, image.epoch) is not None or not procfs.has_ended(image.tgid, 0):
+        if not self._roster.has_gone(image.tgid, image.epoch):
+            self.consider(image.tgid, image.epoch)
+            return True
+        if self._waits_for_events(image):
             return True
         exec_at = self._roster.exec_seen_at(image.tgid, image.epoch)
         if exec_at is None or not self._files.selects_all(image.binary):

@@ -1,6 +1,7 @@
 """Keeps what the probes cost within the budget, and counts parks with what it leaves."""
 
 import asyncio
+import time
 from functools import partial
 
 from gosonde_agent.host.desk import Desk
@@ -9,13 +10,24 @@ from gosonde_agent.overhead.governor import TICK_SECONDS
 from gosonde_agent.watch.monitor import Monitor
 from gosonde_agent.watch.running import LEAST_PAUSE_SECONDS, Running
 
+#: What checking the costs takes of one core while many processes run: it is done more rarely then, up to this.
+GOVERNING_PART = 0.05
+LONGEST_TICK_SECONDS = 1.0
+
 
 async def govern(monitor: Monitor, running: Running) -> None:
     """Keeps what the probes cost within the budget."""
     while True:
         await running.awake.wait()
-        await running.desk.do(monitor.costs.govern)
-        await asyncio.sleep(TICK_SECONDS)
+        taken = await running.desk.do(partial(_governed, monitor))
+        await asyncio.sleep(min(max(TICK_SECONDS, taken / GOVERNING_PART), LONGEST_TICK_SECONDS))
+
+
+def _governed(monitor: Monitor) -> float:
+    """Checks the costs; the CPU seconds that this took."""
+    began = time.thread_time()
+    monitor.costs.govern()
+    return time.thread_time() - began
 
 
 async def count_parks(monitor: Monitor, desk: Desk) -> None:

@@ -57,6 +57,7 @@ class Loading:
     async def handle_events(self) -> None:
         """Handles what the kernel reports."""
         await self._desk.do(self._monitor.poll)
+        await self._desk.do(self._monitor.settle)
         self.note_unknown()
         self._running.wake_unless(quiet=self._monitor.is_quiet)
 

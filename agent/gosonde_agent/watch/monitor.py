@@ -4,13 +4,17 @@ The monitor does nothing by itself: its parts are called by whoever runs it (the
 one thread (the service's is a `Desk`).
 """
 
+import time
+from collections.abc import Iterable
 from dataclasses import replace
 
 import structlog
 from gosonde_common.values.observation import Observation, Process, ProcessKey
 
 from gosonde_agent.accounting.aggregation import Aggregation
-from gosonde_agent.accounting.processes import Processes
+from gosonde_agent.accounting.processes import GoProcess, Processes
+from gosonde_agent.accounting.short_lived import ShortLived
+from gosonde_agent.accounting.site_names import SiteNames
 from gosonde_agent.discovery.limits import Limits
 from gosonde_agent.discovery.selection import Selection
 from gosonde_agent.model.budget import Budget
@@ -18,7 +22,7 @@ from gosonde_agent.overhead.governor import Governor
 from gosonde_agent.overhead.metering import Meter
 from gosonde_agent.overhead.parking import ParkSampler
 from gosonde_agent.overhead.precheck import BudgetPrecheck
-from gosonde_agent.sources.counters import Counters
+from gosonde_agent.sources.counters import Counters, Image
 from gosonde_agent.sources.events import EVENT_EXEC, EVENT_EXIT, EVENT_HIT
 from gosonde_agent.sources.hit_costs import HitCosts
 from gosonde_agent.sources.protocol import Source
@@ -32,10 +36,17 @@ from gosonde_agent.watch.roster import Roster
 from gosonde_agent.watch.stepping import Stepper
 
 log = structlog.get_logger(__name__)
+#: So long after the end of a process was seen, none of its threads can be on its way through a probe any more.
+SETTLE_NS = 20_000_000
+#: When so many processes of the host have ended, what was counted of them is summed, and its room freed.
+MAX_UNSETTLED = 1_024
 
 
 class Monitor:
     """The Go processes that `selection` selects, counted by `source`.
+
+    With `sums_short_lived`, processes that end before an observation reports them are reported as one row for each
+    file; else each has a row of its own.
 
     Attributes:
         source: What counts.
@@ -56,11 +67,14 @@ class Monitor:
         *,
         parks: bool = False,
         limits: Limits | None = None,
+        sums_short_lived: bool = False,
     ) -> None:
         hit_costs = costs or HitCosts()
         self.processes = Processes()
         self.source = source
-        self._aggregation = Aggregation(source, self.processes)
+        self._names = SiteNames()
+        self._short_lived = ShortLived(source, self._names) if sums_short_lived else None
+        self._aggregation = Aggregation(source, self.processes, self._names)
         self._quiet = Quiet(source, self.processes)
         meter = Meter(hit_costs, self.processes)
         governor = Governor(budget or Budget(), meter)
@@ -85,10 +99,13 @@ class Monitor:
     def poll(self) -> None:
         """Handles what happened: files that somebody waits for, execs, exits, pauses, GC cycles."""
         self.files.attachments.release_requested()
-        for event in self.source.events():
+        events = self.source.events()
+        over = {(event.tgid, event.epoch) for event in events if event.kind == EVENT_EXIT}
+        for event in events:
             if event.kind == EVENT_EXEC:
                 self._roster.on_exec(event)
-                self.finder.consider(event.tgid, event.epoch)
+                if (event.tgid, event.epoch) not in over:  # /proc has nothing to say of it any more
+                    self.finder.consider(event.tgid, event.epoch)
             elif event.kind == EVENT_EXIT:
                 self._roster.on_exit(event)
             elif event.kind == EVENT_HIT:
@@ -149,23 +166,68 @@ class Monitor:
         if self._roster.end_those_gone():
             self.poll()  # its last stop-the-world pauses: when its totals are reported, nobody asks for them any more
         self._quiet.look()
+        settled_at = time.monotonic_ns() - SETTLE_NS
         counters = self.source.counters()
-        self._register_unseen(counters)
-        self.costs.measure(counters.hits)
+        self.costs.measure(counters.hits)  # at once: CPU times are read to it
+        self._settle(counters, settled_at)
         self._note_precision(counters)
         losses = {**counters.losses, **self._roster.losses, **self.readings.losses}
         observation = self.costs.added_to(self._aggregation.observe(counters, losses))
+        if self._short_lived is not None:
+            observation = self._short_lived.added_to(observation)
         self._forget_ended(counters)
+        self._roster.forget_exits(settled_at)
+        self._roster.forget_unreported(counters.losses)
         return observation
 
-    def _register_unseen(self, counters: Counters) -> None:
+    def settle(self) -> None:
+        """Sums the processes that have ended since, when they are many: what they were counted by has little room."""
+        if self._short_lived is not None and self._roster.exits_to_settle >= MAX_UNSETTLED:
+            settled_at = time.monotonic_ns() - SETTLE_NS
+            self._settle(self.source.counters(), settled_at)
+            self._roster.forget_exits(settled_at)
+
+    def _settle(self, counters: Counters, settled_at: int) -> None:
+        """Finds every process that is in the counters; those that need no row of their own are summed.
+
+        Args:
+            settled_at: Whatever had ended by then (CLOCK_MONOTONIC, ns) is counted in full.
+        """
         unknown = [
             image
             for (tgid, epoch), images in counters.images().items()
             if (tgid, epoch) not in self._roster.deselected and self.processes.get(tgid, epoch) is None
             for image in images
         ]
-        self.source.forget([image for image in unknown if not self.finder.learn(image)])
+        self.source.forget([image for image in unknown if not self._register_unseen(image, settled_at)])
+        if self._short_lived is not None:
+            self._sum(self._short_lived, counters)
+
+    def _register_unseen(self, image: Image, settled_at: int) -> bool:
+        """Registers a process that was counted already; False when nobody will ever know what it was."""
+        if self._short_lived is None:
+            return self.finder.learn(image)
+        if (self._roster.exit_seen_at(image.tgid, image.epoch) or 0) >= settled_at:
+            return True
+        is_known = self.finder.learn(image)
+        self._roster.end_seen(image.tgid, image.epoch)
+        return is_known
+
+    def _sum(self, short_lived: ShortLived, counters: Counters) -> None:
+        """Moves every process into the sum of its file that has ended and that no observation has reported."""
+        over = {key: process for key, process in self.processes.items() if self._is_summed(process)}
+        for process in over.values():
+            image = process.image
+            if image is not None:
+                process.has_lost = counters.has_lost(image, process.since_ns)
+                short_lived.add(process, counters.sites.get(image, ()), counters.worlds.get(image))
+        self._forget(over, counters)
+
+    def _is_summed(self, process: GoProcess) -> bool:
+        if process.is_reported or not process.has_ended:
+            return False
+        image = process.image
+        return image is None or (process.description.counted_from_start and self.files.counts_all(image.binary))
 
     def _note_precision(self, counters: Counters) -> None:
         for process in self.processes:
@@ -180,14 +242,22 @@ class Monitor:
                 process.description = replace(process.description, precise=process.precise)
 
     def _forget_ended(self, counters: Counters) -> None:
-        for image in self._roster.forget_ended(counters):
-            self._aggregation.forget(image)
-            self.costs.forget(image)
+        self._forget([key for key, process in self.processes.items() if process.has_ended], counters)
+        for process in self.processes:
+            process.is_reported = True
         self.files.keep_used({process.image.binary for process in self.processes if process.image is not None})
         numbers = self.files.attachments.numbers()
         self._roster.deselected.forget_unused(counters, numbers)
         self.costs.forget_files(numbers)
         self.finder.try_again()
+        self._names.keep(numbers)
+        if self._short_lived is not None:
+            self._short_lived.keep(numbers)
+
+    def _forget(self, keys: Iterable[tuple[int, int]], counters: Counters) -> None:
+        for image in self._roster.forget(keys, counters):
+            self._aggregation.forget(image)
+            self.costs.forget(image)
 
     def leave(self) -> None:
         """Detaches all probes; returns before they are detached."""

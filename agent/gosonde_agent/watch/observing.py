@@ -80,7 +80,9 @@ class Observing:
         async with self._turn:
             observation = await self._desk.do(self._observed)
             self._loading.note_unknown()
-            await self._outlet.report(replace(observation, losses={**observation.losses, **self._outlet.losses()}))
+            losses = {**observation.losses, **self._outlet.losses()}
+            interval_ns = round(self._running.config.interval_seconds * 1e9)
+            await self._outlet.report(replace(observation, losses=losses, interval_ns=interval_ns))
 
     def _observed(self) -> Observation:
         self._effort.begin()

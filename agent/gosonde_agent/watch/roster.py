@@ -2,7 +2,7 @@
 
 import time
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 import structlog
@@ -40,6 +40,7 @@ class Roster:
     Attributes:
         deselected: Processes that the selection no longer selects.
         losses: What is lost of processes, by name: see gosonde_agent.model.losses.
+        exits_to_settle: How many processes of the host have ended since `forget_exits`.
     """
 
     def __init__(self, source: Source, processes: Processes, stepper: Stepper, quiet: Quiet) -> None:
@@ -52,8 +53,11 @@ class Roster:
         self._boot_id = procfs.boot_id()
         self._execs: OrderedDict[tuple[int, int], int] = OrderedDict()
         self._exits: dict[tuple[int, int], int] = {}
+        # The pids whose end the kernel is asked to report at once.
+        self._awaited: set[int] = set()
         self._turn = 0
         self._unreported = 0
+        self.exits_to_settle = 0
 
     # --- what the kernel reports -------------------------------------------------------------------------------------
 
@@ -69,12 +73,21 @@ class Roster:
     def on_exit(self, event: Event) -> None:
         """The end of a process was seen."""
         self._exits[event.tgid, event.epoch] = event.at
+        self.exits_to_settle += 1
         if self._processes.get(event.tgid, event.epoch) is not None:
             self._quiet.happened()
 
     def exec_seen_at(self, pid: int, epoch: int) -> int | None:
         """When the exec of an image was seen (CLOCK_MONOTONIC, ns); None when it was before the agent."""
         return self._execs.get((pid, epoch))
+
+    def exit_seen_at(self, pid: int, epoch: int) -> int | None:
+        """When the end of an image was seen (CLOCK_MONOTONIC, ns); None while it was not."""
+        return self._exits.get((pid, epoch))
+
+    def has_gone(self, pid: int, epoch: int) -> bool:
+        """Whether an image runs no more: its pid is free, or has gone on to another."""
+        return self._source.epoch(pid) != epoch or procfs.has_ended(pid, 0)
 
     # --- beginning ---------------------------------------------------------------------------------------------------
 
@@ -123,7 +136,9 @@ class Roster:
 
     def _keep(self, pid: int, epoch: int, process: GoProcess) -> None:
         self._processes.add(pid, epoch, process)
-        self._source.report_end(pid, enabled=True)
+        if (pid, epoch) not in self._exits:
+            self._awaited.add(pid)
+            self._source.report_end(pid, enabled=True)
         self._quiet.happened()
 
     def _key(self, pid: int, epoch: int, start_ticks: int) -> ProcessKey:
@@ -159,45 +174,54 @@ class Roster:
                 ended = True
         return ended
 
+    def end_seen(self, pid: int, epoch: int) -> None:
+        """Marks a process whose end was seen; everything that it did must have been counted by now."""
+        process, at = self._processes.get(pid, epoch), self._exits.get((pid, epoch))
+        if process is not None and at is not None:
+            self._end(process, at)
+
     def _end(self, process: GoProcess, at: int) -> None:
         if not process.has_ended:
             process.description = replace(process.description, ended_unix_nano=at + monotonic_to_unix_nano())
 
     # --- forgetting --------------------------------------------------------------------------------------------------
 
-    def forget_ended(self, counters: Counters) -> Iterator[Image]:
-        """Forgets processes whose end was reported, and frees what the kernel side has counted of them.
+    def forget(self, keys: Iterable[tuple[int, int]], counters: Counters) -> Iterator[Image]:
+        """Forgets processes (pid, epoch) that have ended, and frees what the kernel side has counted of them.
 
         Yields:
             Their images, for whoever else keeps something of them.
         """
         images = counters.images()
         over: list[Image] = []
-        for (pid, epoch), process in self._processes.items():
-            if not process.has_ended:
-                continue
+        for pid, epoch in keys:
+            process = self._processes.get(pid, epoch)
             if (pid, epoch) not in self.deselected:
                 over += images.get((pid, epoch), ())
-            if process.image is not None:
-                yield process.image
             self._forget(pid, epoch)
+            if process is not None and process.image is not None:
+                yield process.image
         self._source.forget(over)
-        self._forget_exits()
-        self._forget_unreported(counters.losses)
 
     def _forget(self, pid: int, epoch: int) -> None:
         self._processes.remove(pid, epoch)
-        if not self._processes.of_pid(pid):
+        if pid in self._awaited and not self._processes.of_pid(pid):
+            self._awaited.discard(pid)
             self._source.report_end(pid, enabled=False)
 
-    def _forget_exits(self) -> None:
-        for pid, epoch in list(self._exits):
-            if self._processes.get(pid, epoch) is None and procfs.has_ended(pid, 0):
+    def forget_exits(self, before: int) -> None:
+        """Frees what is kept of processes that ended before a moment (CLOCK_MONOTONIC, ns), and of no later ones.
+
+        What was counted of those is known by now.
+        """
+        self.exits_to_settle = 0
+        for (pid, epoch), at in list(self._exits.items()):
+            if at < before and self._processes.get(pid, epoch) is None and self.has_gone(pid, epoch):
                 self._source.forget_exec(pid, epoch)
                 self._execs.pop((pid, epoch), None)
                 del self._exits[pid, epoch]
 
-    def _forget_unreported(self, losses: Mapping[str, int]) -> None:
+    def forget_unreported(self, losses: Mapping[str, int]) -> None:
         """Forgets execs of processes whose end was lost on its way here: nobody else would, and they take up room."""
         unreported = sum(losses.get(name, 0) for name in ("events_full", "images_full"))
         if unreported == self._unreported:

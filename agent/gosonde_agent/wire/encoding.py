@@ -53,7 +53,9 @@ def encode(observation: Observation, known: AbstractSet[Site] = frozenset()) -> 
     Raises:
         ValueError: A row names a process that is not there, or a number does not fit its field.
     """
-    message = model_pb2.Observation(taken_unix_nano=observation.taken_unix_nano, losses=observation.losses)
+    message = model_pb2.Observation(
+        taken_unix_nano=observation.taken_unix_nano, interval_ns=observation.interval_ns, losses=observation.losses
+    )
     message.processes.extend([_process(process) for process in observation.processes])
     index = {process.key: position for position, process in enumerate(observation.processes)}
     _encode_names(message.site_names, observation.site_counts, known)
@@ -149,6 +151,7 @@ def _process(process: Process) -> model_pb2.Process:
             )
             for step in process.steps
         ],
+        sums=process.sums,
     )
 
 

@@ -42,6 +42,8 @@ class Process:
         level: How much of it is probed, unless it is refused.
         precise: Everything was counted at its place, or memory showed it for certain; nothing of it was lost.
         steps: The newest changes of `level`, the oldest first; see levels.MAX_STEPS.
+        sums: How many processes of one file this stands for, with their sums: each ended before an observation saw it
+            run. `key` and the times before `ended_unix_nano` are the first one's. 0 for a process of its own.
     """
 
     key: ProcessKey
@@ -56,6 +58,7 @@ class Process:
     level: Level = Level.FULL
     precise: bool = True
     steps: tuple[Step, ...] = ()
+    sums: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +197,8 @@ class ProbeCost:
 class Observation:
     """What the agent knows of a set of processes at one moment.
 
+    `interval_ns` is the configured time until the next: docs/agent.md says from what age on it is stale.
+
     Counters are totals; `pauses` and `gc_cycles` are those that happened since the previous observation of the same
     reader. `losses` maps each loss counter of `gosonde_agent.model.losses` to its total since the agent started.
     """
@@ -207,6 +212,7 @@ class Observation:
     gc_totals: tuple[GcTotal, ...] = ()
     losses: Mapping[str, int] = field(default_factory=dict)
     probe_costs: tuple[ProbeCost, ...] = ()
+    interval_ns: int = 0
 
     def of(self, processes: tuple[Process, ...]) -> "Observation":
         """What is known of these processes alone; times and losses stay."""

@@ -67,6 +67,7 @@ def decode(message: model_pb2.Observation) -> Observation:
         gc_totals=tuple(GcTotal(*row) for row in _rows(message.gc_totals, keys, ("cycles", "pauses", "gc_pause_ns"))),
         losses=dict(message.losses),
         probe_costs=tuple(ProbeCost(*row) for row in _rows(message.probe_costs, keys, PROBE_COSTS)),
+        interval_ns=message.interval_ns,
     )
 
 
@@ -97,6 +98,7 @@ def _process(message: model_pb2.Process) -> Process:
         level=KNOWN_LEVELS.get(message.level, Level.FULL),
         precise=not message.imprecise,
         steps=tuple(_step(step) for step in message.steps),
+        sums=message.sums,
     )
 
 

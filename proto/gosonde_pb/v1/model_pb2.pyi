@@ -188,6 +188,7 @@ class Process(_message.Message):
     REFUSAL_FIELD_NUMBER: _builtins.int
     IMPRECISE_FIELD_NUMBER: _builtins.int
     STEPS_FIELD_NUMBER: _builtins.int
+    SUMS_FIELD_NUMBER: _builtins.int
     exe: _builtins.str
     go_version: _builtins.str
     build_id: _builtins.str
@@ -205,6 +206,10 @@ class Process(_message.Message):
     imprecise: _builtins.bool
     """Some totals are not what probes counted but what readings of memory show, or counts or events of the process were
     lost: see docs/agent.md.
+    """
+    sums: _builtins.int
+    """How many processes of one file this stands for, with the sums of their totals: each ended before an observation saw
+    it run. The key and the times before ended_unix_nano are the first one's. 0 for a process of its own.
     """
     @_builtins.property
     def key(self) -> Global___ProcessKey: ...
@@ -227,10 +232,11 @@ class Process(_message.Message):
         refusal: _builtins.str = ...,
         imprecise: _builtins.bool = ...,
         steps: _abc.Iterable[Global___Step] | None = ...,
+        sums: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["key", b"key"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["build_id", b"build_id", "counted_from_start", b"counted_from_start", "counted_since_unix_nano", b"counted_since_unix_nano", "ended_unix_nano", b"ended_unix_nano", "exe", b"exe", "go_version", b"go_version", "imprecise", b"imprecise", "key", b"key", "level", b"level", "refusal", b"refusal", "started_unix_nano", b"started_unix_nano", "steps", b"steps"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["build_id", b"build_id", "counted_from_start", b"counted_from_start", "counted_since_unix_nano", b"counted_since_unix_nano", "ended_unix_nano", b"ended_unix_nano", "exe", b"exe", "go_version", b"go_version", "imprecise", b"imprecise", "key", b"key", "level", b"level", "refusal", b"refusal", "started_unix_nano", b"started_unix_nano", "steps", b"steps", "sums", b"sums"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -621,7 +627,10 @@ class Observation(_message.Message):
     GC_TOTALS_FIELD_NUMBER: _builtins.int
     LOSSES_FIELD_NUMBER: _builtins.int
     PROBE_COSTS_FIELD_NUMBER: _builtins.int
+    INTERVAL_NS_FIELD_NUMBER: _builtins.int
     taken_unix_nano: _builtins.int
+    interval_ns: _builtins.int
+    """The configured time until the next observation; 0 from an older agent."""
     @_builtins.property
     def processes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Process]: ...
     @_builtins.property
@@ -655,10 +664,11 @@ class Observation(_message.Message):
         gc_totals: Global___GcTotals | None = ...,
         losses: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
         probe_costs: Global___ProbeCosts | None = ...,
+        interval_ns: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["gc_cycles", b"gc_cycles", "gc_totals", b"gc_totals", "park_counters", b"park_counters", "pauses", b"pauses", "probe_costs", b"probe_costs", "site_counters", b"site_counters", "site_names", b"site_names"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["gc_cycles", b"gc_cycles", "gc_totals", b"gc_totals", "losses", b"losses", "park_counters", b"park_counters", "pauses", b"pauses", "probe_costs", b"probe_costs", "processes", b"processes", "site_counters", b"site_counters", "site_names", b"site_names", "taken_unix_nano", b"taken_unix_nano"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["gc_cycles", b"gc_cycles", "gc_totals", b"gc_totals", "interval_ns", b"interval_ns", "losses", b"losses", "park_counters", b"park_counters", "pauses", b"pauses", "probe_costs", b"probe_costs", "processes", b"processes", "site_counters", b"site_counters", "site_names", b"site_names", "taken_unix_nano", b"taken_unix_nano"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -5,6 +5,7 @@ from typing import Any, cast
 
 from gosonde_agent.accounting.aggregation import Aggregation
 from gosonde_agent.accounting.processes import GoProcess, Processes
+from gosonde_agent.accounting.site_names import SiteNames
 from gosonde_agent.sources.counters import Counters, Image, SiteTotal
 from gosonde_agent.wire.encoding import encode
 from gosonde_common.values.observation import Process, ProcessKey
@@ -36,7 +37,7 @@ def test_an_address_that_no_program_has_neither_ends_the_observation_nor_hides_a
     liar, honest = process(1, bias=0x1000), process(2, bias=0)
     processes.add(1, 1, liar)
     processes.add(2, 1, honest)
-    aggregation = Aggregation(cast("Any", SimpleNamespace(origin=lambda *_: None)), processes)
+    aggregation = Aggregation(cast("Any", SimpleNamespace(origin=lambda *_: None)), processes, SiteNames())
     made_up = [SiteTotal(pc, 3, 1) for pc in IMPOSSIBLE]
     sites = {liar.image: made_up, honest.image: [SiteTotal(TEXT[16], 7, 2)]}
     for _ in range(2):
@@ -53,7 +54,7 @@ def test_a_process_whose_sites_cannot_be_named_leaves_the_others_as_they_are() -
     broken.binary = cast("Any", SimpleNamespace(build_id="build", has_code=lambda _: True))
     processes.add(1, 1, broken)
     processes.add(2, 1, honest)
-    aggregation = Aggregation(cast("Any", SimpleNamespace(origin=lambda *_: None)), processes)
+    aggregation = Aggregation(cast("Any", SimpleNamespace(origin=lambda *_: None)), processes, SiteNames())
     sites = {one.image: [SiteTotal(TEXT[16], 7, 2)] for one in (broken, honest)}
     observation = aggregation.observe(Counters(sites=cast("Any", sites)), {})
     assert [(row.process.pid, row.created) for row in observation.site_counts] == [(2, 7)]

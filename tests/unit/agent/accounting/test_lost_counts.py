@@ -8,6 +8,7 @@ from gosonde_agent.accounting.aggregation import Aggregation
 from gosonde_agent.accounting.baseline import Reading
 from gosonde_agent.accounting.pending_events import MAX_EVENTS, PendingEvents
 from gosonde_agent.accounting.processes import GoProcess, Processes
+from gosonde_agent.accounting.site_names import SiteNames
 from gosonde_agent.sources.counters import UNATTRIBUTED, Counters, Image, SiteTotal, by_site
 from gosonde_agent.sources.events import EVENT_CYCLE, EVENT_PAUSE, Event
 from gosonde_common.values.observation import Process, ProcessKey
@@ -30,7 +31,7 @@ def process(image: Image) -> GoProcess:
 def rows_of(one: GoProcess, totals: Sequence[SiteTotal]) -> list[tuple[str, int, int]]:
     processes = Processes()
     processes.add(one.key.pid, 7, one)
-    aggregation = Aggregation(cast("Any", SimpleNamespace(origin=lambda *_: None)), processes)
+    aggregation = Aggregation(cast("Any", SimpleNamespace(origin=lambda *_: None)), processes, SiteNames())
     observation = aggregation.observe(Counters(sites={ONE: totals}), {})
     assert observation.losses["sites_outside"] == 0
     return sorted((row.site.function, row.created, row.exited) for row in observation.site_counts)

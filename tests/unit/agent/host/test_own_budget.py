@@ -2,7 +2,7 @@
 
 import psutil
 from gosonde_agent.config import AgentConfig
-from gosonde_agent.host.own_budget import OwnBudget, let_go_of_code
+from gosonde_agent.host.own_budget import LONGEST_INTERVAL_SECONDS, OwnBudget, let_go_of_code
 
 LIMIT = AgentConfig(max_agent_cpu=2.0, max_agent_memory_mb=64).own_budget
 
@@ -36,3 +36,8 @@ def resident_code() -> int:
     """Bytes, of files."""
     maps = psutil.Process().memory_maps(grouped=False)
     return sum(one.rss for one in maps if one.perms == "r-xp" and one.path.startswith("/"))
+
+
+def test_however_long_observations_take_figures_do_not_grow_old() -> None:
+    assert LIMIT.interval(1.0, 100.0) == LONGEST_INTERVAL_SECONDS
+    assert LIMIT.interval(60.0, 100.0) == 60.0, "what the operator asks for holds"
