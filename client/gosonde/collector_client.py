@@ -77,6 +77,9 @@ class ProcessRow:
     precise: bool
     steps: Sequence[Step]
     clock_offset_ns: int
+    age_ns: int
+    stale: bool
+    sums: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -346,6 +349,9 @@ def _process(row: collector_pb2.ProcessRow) -> ProcessRow:
             for step in process.steps
         ],
         row.clock_offset_ns,
+        row.age_ns,
+        row.is_stale,
+        process.sums,
     )
 
 

@@ -25,6 +25,7 @@ from gosonde_collector.config import CollectorConfig, reloaded
 from gosonde_collector.ingest.access import MAX_REQUEST_BYTES, Access
 from gosonde_collector.ingest.committer import Committer
 from gosonde_collector.ingest.service import IngestService
+from gosonde_collector.model.values import ProcessFilter
 from gosonde_collector.model.worker import Worker
 from gosonde_collector.query.query_service import QueryService
 from gosonde_collector.routine import Routine
@@ -85,6 +86,7 @@ async def _serve(config: CollectorConfig, reload: Reload, store: Store) -> None:
         telemetry = Telemetry(are_pauses_asked_for=bool(config.http))
         telemetry.follow_store(store.size, store.free)
         telemetry.running.seed(store.running(), store.base_counters(NO_LOOKBACK_NS))
+        telemetry.newest.seed(store.processes(ProcessFilter()))
         telemetry.registry.register(FindingMetrics(store, analyst, telemetry))
         snapshots = SnapshotRequests(store, asking, telemetry)
         routine = Routine(

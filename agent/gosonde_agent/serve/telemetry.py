@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Iterable, Mapping
 
+from gosonde_common.clock import steady_unix_nano
+from gosonde_common.staleness import is_stale
 from gosonde_common.values.status import UplinkStatus
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -65,6 +67,15 @@ class AgentMetrics(Collector):
         yield CounterMetricFamily(f"{PREFIX}_batches_sent", "Batches sent in this run.", value=uplink.last_sequence)
         yield CounterMetricFamily(
             f"{PREFIX}_batches_acknowledged", "Batches acknowledged in this run.", value=uplink.acknowledged_sequence
+        )
+        age_ns = max(steady_unix_nano() - newest.taken_unix_nano, 0) if newest.taken_unix_nano else 0
+        yield GaugeMetricFamily(
+            "gosonde_observation_age_seconds", "How old what is said of the processes is.", value=age_ns / 1e9
+        )
+        yield GaugeMetricFamily(
+            "gosonde_observation_stale",
+            "1 when another observation should have come long ago.",
+            value=is_stale(age_ns, newest.interval_ns),
         )
         refusals = CounterMetricFamily(
             f"{PREFIX}_refused", "Local connections and calls that were refused.", labels=["reason"]

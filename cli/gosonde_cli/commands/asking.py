@@ -5,6 +5,8 @@ from typing import Annotated
 import typer
 from gosonde.collector_client import DEFAULT_ADDRESS, Pushed
 
+from gosonde_cli import rendering
+
 Collector = Annotated[str, typer.Option(metavar="HOST:PORT", help="The collector to ask.")]
 Host = Annotated[str, typer.Option(metavar="NAME", help="Only this host.")]
 Pid = Annotated[int, typer.Option(metavar="N", min=0, max=(1 << 32) - 1, help="Only this process.")]
@@ -25,9 +27,10 @@ def snapshot_line(snapshot: Pushed) -> str:
             f"; partial: {snapshot.partial}" if snapshot.partial else "",
         )
     )
+    stacks = rendering.counted(snapshot.distinct_stacks, "distinct stack")
     return (
-        f"snapshot {snapshot.snapshot_id}: {snapshot.kind} profile, {what} with "
-        f"{rendering.counted(snapshot.distinct_stacks, 'distinct stack')}, read from {snapshot.format}, taken {snapshot.age_ns / 1e9:.1f} s before it came{reading}"
+        f"snapshot {snapshot.snapshot_id}: {snapshot.kind} profile, {what} with {stacks}, "
+        f"read from {snapshot.format}, taken {snapshot.age_ns / 1e9:.1f} s before it came{reading}"
     )
 
 

@@ -1,5 +1,7 @@
 """`gosonde processes`: what the collector knows of."""
 
+from collections.abc import Iterator, Sequence
+
 import typer
 from gosonde.collector_client import CollectorClient, ProcessRow
 
@@ -12,7 +14,22 @@ from gosonde_cli.commands.asking import (
     Pid,
 )
 
-COLUMNS = ("HOST", "PID", "EXECUTABLE", "GO", "STARTED", "LEVEL", "OVERHEAD", "CLOCK", "CREATED", "EXITED", "LIVE")
+COLUMNS = (
+    "HOST",
+    "PID",
+    "EXECUTABLE",
+    "GO",
+    "STARTED",
+    "LEVEL",
+    "OVERHEAD",
+    "CLOCK",
+    "AGE",
+    "CREATED",
+    "EXITED",
+    "LIVE",
+)
+#: Behind the age of what is stale.
+STALE = "!"
 
 
 def register(app: typer.Typer) -> None:
@@ -28,18 +45,29 @@ def processes(*, json: Json = False, collector: Collector = DEFAULT_ADDRESS, hos
         rendering.print_json(rows)
     else:
         rendering.print_table(COLUMNS, map(_cells, rows), "The collector knows no such process: does an agent feed it?")
+        for line in _legend(rows):
+            typer.echo(line)
+
+
+def _legend(rows: Sequence[ProcessRow]) -> Iterator[str]:
+    """What the marks in the table mean, as far as they are there."""
+    if any(row.stale for row in rows):
+        yield f"{STALE} stale: no observation has come since; the numbers are of then, and the process may have ended"
+    if any(row.sums for row in rows):
+        yield "xN sums N processes of one file that ended before they were seen to run; the pid is the first one's"
 
 
 def _cells(row: ProcessRow) -> tuple[object, ...]:
     return (
         row.host,
-        str(row.pid),
+        f"{row.pid} x{row.sums:,}" if row.sums else str(row.pid),
         row.exe,
         row.go_version,
         rendering.moment(row.started_unix_nano),
         row.level if row.precise else f"{row.level} (not precise)",
         f"{row.overhead_percent:.2f} %",
         f"{row.clock_offset_ns / 1e9:+.3f} s",
+        f"{rendering.duration(row.age_ns)}{' ' + STALE if row.stale else ''}",
         row.created,
         row.exited,
         row.live,

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from gosonde_common import foreign, logs
+from gosonde_common.clock import steady_unix_nano
 from gosonde_common.errors import NotFoundError, UnsupportedError, UsageError
+from gosonde_common.staleness import is_stale
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -100,6 +102,7 @@ def as_document(result: "Trace") -> dict[str, Any]:
     process = result.process
     if process is None:
         raise NotFoundError("the process was never seen")
+    age_ns = max(steady_unix_nano() - result.observed_unix_nano, 0)
     totals: dict[tuple[str, str, int], list[int]] = defaultdict(lambda: [0, 0, 0])
     for count in result.sites:
         row = totals[count.site.function, count.site.file, count.site.line]
@@ -122,6 +125,8 @@ def as_document(result: "Trace") -> dict[str, Any]:
             "counted_from_start": process.counted_from_start,
             "precise": process.precise,
             "ended_unix_nano": process.ended_unix_nano,
+            "age_ns": age_ns,
+            "stale": not process.ended_unix_nano and is_stale(age_ns, 0),
         },
         "sites": sites,
         "totals": sums,
@@ -168,6 +173,8 @@ def _render(document: dict[str, Any]) -> None:
     )
     if not process["precise"]:
         console.print("[bold red]not precise[/]: some of this process was not counted, or not at its go statement")
+    if process["stale"]:
+        console.print(f"[bold red]stale[/]: last observed {rendering.duration(process['age_ns'])} ago")
     for name, count in document["lost"].items():
         if count:
             console.print(f"[bold red]lost[/] {name}: {count:,}")

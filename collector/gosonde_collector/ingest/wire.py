@@ -155,6 +155,7 @@ def decode_batch(stream: Stream, request: ingest_pb2.StreamObservationsRequest) 
         _columns("gc_totals", seen.gc_totals, count, ("cycles", "pauses", "gc_pause_ns")),
         _columns("probe_costs", seen.probe_costs, count, PROBE_COSTS),
         {_loss_name(name): _number(f"losses[{name!r}]", total) for name, total in seen.losses.items()},
+        _number("interval_ns", seen.interval_ns),
     )
 
 
@@ -188,6 +189,7 @@ def _process(number: int, process: model_pb2.Process) -> Process:
         text(f"{where}.refusal", process.refusal),
         not process.imprecise,
         _steps(where, process.steps),
+        _number(f"{where}.sums", process.sums),
     )
 
 

@@ -45,6 +45,7 @@ class Process:
         refusal: Why it is refused; empty when it is not.
         precise: False when some totals are what readings of memory show, or something of the process was lost.
         steps: The newest changes of its level, the oldest first.
+        sums: How many short-lived processes of one file this stands for; 0 for a process of its own.
     """
 
     key: ProcessKey
@@ -59,6 +60,7 @@ class Process:
     refusal: str
     precise: bool = True
     steps: tuple[Step, ...] = ()
+    sums: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +140,7 @@ class Batch:
         gc_totals: process, cycles, pauses, gc_pause_ns.
         probe_costs: process, probe_ns, cpu_ns, target_ppm, core_ppm.
         losses: Totals by name since the agent started.
+        interval_ns: The configured time until the agent's next observation; 0 when it did not say.
     """
 
     stream: Stream
@@ -152,6 +155,7 @@ class Batch:
     gc_totals: Columns
     probe_costs: Columns
     losses: Mapping[str, int] = field(default_factory=dict)
+    interval_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +179,8 @@ class KnownProcess:
         last_observed_unix_nano: When its agent last said anything at all.
         target_ppm: What its probes cost it lately, in parts per million of its own CPU time.
         core_ppm: The same of one core.
+        last_stored_unix_nano: When that was stored, by the collector's clock.
+        interval_ns: The configured time between two observations of its agent; 0 when it is not known.
     """
 
     host: str
@@ -185,6 +191,8 @@ class KnownProcess:
     last_observed_unix_nano: int
     target_ppm: int
     core_ppm: int
+    last_stored_unix_nano: int = 0
+    interval_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import grpc
 import structlog
+from gosonde_common.clock import steady_unix_nano
 from gosonde_common.errors import UnavailableError
 from gosonde_pb.v1 import collector_pb2
 
@@ -63,7 +64,8 @@ class QueryService(FindingService):
 
     def _processes(self, which: ProcessFilter) -> list[collector_pb2.ProcessRow]:
         known, ahead = self._store.processes(which), self._store.clock_offsets()
-        return [query_wire.process_row(row, ahead.get(row.host, 0)) for row in known]
+        now = steady_unix_nano()
+        return [query_wire.process_row(row, now, ahead.get(row.host, 0)) for row in known]
 
     async def ListSites(  # noqa: N802
         self,

@@ -9,6 +9,7 @@ from gosonde_collector.analysis.finding import Finding
 from gosonde_collector.evidence.model import GoroutineProfile, Reading
 from gosonde_collector.evidence.parse import Profile
 from gosonde_collector.ingest import wire as ingest_wire
+from gosonde_collector.model import ages
 from gosonde_collector.model.values import (
     GcCycle,
     KnownProcess,
@@ -66,9 +67,10 @@ def _site(site: Site) -> collector_pb2.Site:
     )
 
 
-def process_row(known: KnownProcess, clock_offset_ns: int) -> collector_pb2.ProcessRow:
+def process_row(known: KnownProcess, now_unix_nano: int, clock_offset_ns: int) -> collector_pb2.ProcessRow:
     """A row of ListProcesses."""
     process = known.process
+    age = ages.age_ns(known, now_unix_nano, clock_offset_ns)
     return collector_pb2.ProcessRow(
         host=known.host,
         process=model_pb2.Process(
@@ -92,6 +94,7 @@ def process_row(known: KnownProcess, clock_offset_ns: int) -> collector_pb2.Proc
                 )
                 for step in process.steps
             ],
+            sums=process.sums,
         ),
         created=known.created,
         exited=known.exited,
@@ -99,6 +102,8 @@ def process_row(known: KnownProcess, clock_offset_ns: int) -> collector_pb2.Proc
         clock_offset_ns=clock_offset_ns,
         target_ppm=known.target_ppm,
         core_ppm=known.core_ppm,
+        age_ns=age,
+        is_stale=ages.is_overdue(known, age),
     )
 
 

@@ -43,6 +43,10 @@ MIGRATIONS: Final[dict[int, Sequence[str]]] = {
         f"ALTER TABLE gc_cycles ADD COLUMN heap_{name}_bytes BIGINT DEFAULT 0"
         for name in ("before", "after", "marked", "goal")
     ),
+    11: (
+        "ALTER TABLE batches ADD COLUMN interval_ns BIGINT DEFAULT 0",
+        "ALTER TABLE processes ADD COLUMN sums BIGINT DEFAULT 0",
+    ),
 }
 SCHEMA_VERSION: Final = max(MIGRATIONS)
 

@@ -18,7 +18,7 @@ CHOSEN: Final = "SELECT * FROM known_processes WHERE ($1 = '' OR host = $1) AND 
 KEY: Final = "p.boot_id, p.pid, p.start_ticks, p.exec_epoch"
 
 DETAILS: Final = f"""{KEY}, p.exe, p.go_version, p.build_id, p.started_unix_nano, p.counted_since_unix_nano,
-    p.counted_from_start, p.ended_unix_nano, p.level, p.refusal, p.precise,
+    p.counted_from_start, p.ended_unix_nano, p.level, p.refusal, p.precise, p.sums,
     p.step_unix_nano, p.step_level, p.step_reason, p.step_ppm"""
 
 
@@ -40,7 +40,8 @@ def processes(all_runs: bool) -> str:
     """Every process with the sums of its sites."""
     return f"""
 SELECT p.host, {DETAILS}, coalesce(t.created, 0), coalesce(t.exited, 0), coalesce(t.baseline, 0),
-    p.last_taken_unix_nano, coalesce(c.target_ppm, 0), coalesce(c.core_ppm, 0)
+    p.last_taken_unix_nano, coalesce(c.target_ppm, 0), coalesce(c.core_ppm, 0),
+    p.last_stored_unix_nano, coalesce(p.interval_ns, 0)
 FROM ({_chosen(all_runs)}) AS p
 LEFT JOIN (
     SELECT process, {_sum("created")} AS created, {_sum("exited")} AS exited, {_sum("baseline")} AS baseline

@@ -48,7 +48,7 @@ def key_values(key: ProcessKey) -> tuple[str, int, int, int]:
 
 def process(values: Sequence[Any]) -> Process:
     """From the columns of queries.DETAILS."""
-    exe, go_version, build_id, started, since, from_start, ended, level, refusal, precise, *steps = values[4:18]
+    exe, go_version, build_id, started, since, from_start, ended, level, refusal, precise, sums, *steps = values[4:19]
     return Process(
         ProcessKey(*values[:4]),
         exe,
@@ -62,12 +62,13 @@ def process(values: Sequence[Any]) -> Process:
         refusal,
         bool(precise),
         tuple(map(Step, *steps)),
+        sums,
     )
 
 
 def known_process(row: Row) -> KnownProcess:
     """From queries.PROCESSES."""
-    return KnownProcess(row[0], process(row[1:19]), *row[19:])
+    return KnownProcess(row[0], process(row[1:20]), *row[20:])
 
 
 def site_total(row: Row) -> SiteTotal:
@@ -101,7 +102,7 @@ def gc_cycles(rows: Iterable[Row]) -> list[GcCycle]:
 
 def running(rows: Iterable[Row]) -> dict[int, Running]:
     """From queries.RUNNING, by process number."""
-    return {row[0]: Running(row[1], process(row[2:20]), row[20]) for row in rows}
+    return {row[0]: Running(row[1], process(row[2:21]), row[21]) for row in rows}
 
 
 def counters(columns: Mapping[str, NDArray[Any]], stored_unix_nano: int) -> Counters:

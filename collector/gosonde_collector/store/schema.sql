@@ -8,7 +8,7 @@ CREATE TABLE IF NOT EXISTS schema_version (version BIGINT);
 CREATE TABLE IF NOT EXISTS batches (
     agent_id VARCHAR, agent_epoch VARCHAR, host VARCHAR, agent_version VARCHAR,
     agent_run BIGINT, previous_end VARCHAR,
-    sequence BIGINT, taken_unix_nano BIGINT, stored_unix_nano BIGINT
+    sequence BIGINT, taken_unix_nano BIGINT, stored_unix_nano BIGINT, interval_ns BIGINT
 );
 
 -- A row for each change of what is known of a process.
@@ -18,7 +18,7 @@ CREATE TABLE IF NOT EXISTS processes (
     exe VARCHAR, go_version VARCHAR, build_id VARCHAR,
     started_unix_nano BIGINT, counted_since_unix_nano BIGINT, counted_from_start BIGINT, ended_unix_nano BIGINT,
     level VARCHAR, refusal VARCHAR, precise BIGINT,
-    step_unix_nano BIGINT[], step_level VARCHAR[], step_reason VARCHAR[], step_ppm BIGINT[]
+    step_unix_nano BIGINT[], step_level VARCHAR[], step_reason VARCHAR[], step_ppm BIGINT[], sums BIGINT
 );
 
 CREATE TABLE IF NOT EXISTS site_names (

@@ -3,13 +3,13 @@
 -- The newest batch of each run of an agent; `current` is 1 for the newest run. Runs are distinguished by their number:
 -- what a former run left behind may be stored after the present one has begun.
 CREATE OR REPLACE VIEW runs AS
-SELECT host, agent_id, agent_epoch, agent_run, last_taken_unix_nano, last_stored_unix_nano,
+SELECT host, agent_id, agent_epoch, agent_run, last_taken_unix_nano, last_stored_unix_nano, interval_ns,
     max(last_stored_unix_nano) OVER (PARTITION BY host, agent_id) AS agent_stored_unix_nano,
     CASE WHEN row_number() OVER (PARTITION BY host, agent_id ORDER BY agent_run DESC, last_stored_unix_nano DESC) = 1
     THEN 1 ELSE 0 END AS current
 FROM (
     SELECT host, agent_id, agent_epoch, max(agent_run) AS agent_run, max(taken_unix_nano) AS last_taken_unix_nano,
-        max(stored_unix_nano) AS last_stored_unix_nano
+        max(stored_unix_nano) AS last_stored_unix_nano, arg_max(interval_ns, sequence) AS interval_ns
     FROM batches GROUP BY host, agent_id, agent_epoch
 ) AS newest;
 
@@ -17,7 +17,7 @@ FROM (
 -- `superseded` is 1 for what a former run had counted and a newer run counts again. `told_unix_nano` is when its end was
 -- stored, or the last of its run.
 CREATE OR REPLACE VIEW all_processes AS
-SELECT p.* EXCLUDE (ended_unix_nano), r.last_taken_unix_nano, r.last_stored_unix_nano,
+SELECT p.* EXCLUDE (ended_unix_nano), r.last_taken_unix_nano, r.last_stored_unix_nano, r.interval_ns,
     CASE WHEN p.ended_unix_nano = 0 THEN r.last_stored_unix_nano ELSE p.stored_unix_nano END AS told_unix_nano,
     CASE WHEN p.ended_unix_nano = 0 AND r.current = 0 THEN r.last_taken_unix_nano ELSE p.ended_unix_nano END
     AS ended_unix_nano,

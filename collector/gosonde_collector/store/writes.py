@@ -35,6 +35,7 @@ BATCH_COLUMNS = (
     "sequence",
     "taken_unix_nano",
     "stored_unix_nano",
+    "interval_ns",
 )
 PROCESS_COLUMNS = (
     "process",
@@ -57,6 +58,7 @@ PROCESS_COLUMNS = (
     "level",
     "refusal",
     "precise",
+    "sums",
     "step_unix_nano",
     "step_level",
     "step_reason",
@@ -123,7 +125,10 @@ def pending_tables(batches: Iterable[Batch], known: Known, now_unix_nano: int) -
         "batches",
         _records(
             BATCH_COLUMNS,
-            [(*astuple(batch.stream), batch.sequence, batch.taken_unix_nano, now_unix_nano) for batch in new],
+            [
+                (*astuple(batch.stream), batch.sequence, batch.taken_unix_nano, now_unix_nano, batch.interval_ns)
+                for batch in new
+            ],
         ),
     )
     numbers = [_process_numbers(batch) for batch in new]
@@ -160,8 +165,8 @@ def _processes(batch: Batch, numbers: Iterable[int], known: Known, now_unix_nano
         if known.processes.get(number) != process:
             put(known.processes, number, process)
             head = (number, stream.agent_id, stream.agent_epoch, batch.sequence, now_unix_nano, stream.host)
-            _, *rest, steps = astuple(process)
-            yield (*head, *astuple(process.key), *rest, *_transposed(steps))
+            _, *rest, steps, sums = astuple(process)
+            yield (*head, *astuple(process.key), *rest, sums, *_transposed(steps))
 
 
 def _transposed(steps: Sequence[tuple[Any, ...]]) -> list[list[Any]]:

@@ -1,9 +1,10 @@
 """What the collector exports to Prometheus about findings, every process that runs, and what agents lost."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
+from gosonde_common.clock import steady_unix_nano
 from gosonde_common.gc_metrics import MAX_PROCESSES, cycles_metric
 from gosonde_common.goroutine_metrics import goroutine_metrics
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -64,7 +65,21 @@ class FindingMetrics(Collector):
         for host, offset_ns in self._telemetry.newest.offsets().items():
             offsets.add_metric((host,), offset_ns / 1e9)
         yield offsets
+        yield from _ages(self._telemetry.newest.ages(steady_unix_nano()))
         yield _losses(self._telemetry.newest.losses())
+
+
+def _ages(hosts: Mapping[str, tuple[int, bool]]) -> Iterable[Metric]:
+    age = GaugeMetricFamily(
+        "gosonde_observation_age_seconds", "How old what is said of a host's processes is.", labels=("host",)
+    )
+    stale = GaugeMetricFamily(
+        "gosonde_observation_stale", "1 when another observation should have come long ago.", labels=("host",)
+    )
+    for host, (age_ns, is_stale) in hosts.items():
+        age.add_metric((host,), age_ns / 1e9)
+        stale.add_metric((host,), is_stale)
+    return age, stale
 
 
 def _losses(losses: Iterable[Loss]) -> Metric:

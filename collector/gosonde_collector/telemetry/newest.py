@@ -1,13 +1,14 @@
-"""What each agent lost, and how its host's clock goes, as the newest batches say."""
+"""What each agent lost, how its host's clock goes, and how old what it says is, as the newest batches say."""
 
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final, TypeVar
 
 from gosonde_common.goroutine_metrics import OTHERS
+from gosonde_common.staleness import is_stale
 
-from gosonde_collector.model.values import Batch, Loss
+from gosonde_collector.model.values import Batch, KnownProcess, Loss
 
 #: Agents and hosts that are remembered; those that said nothing for longest are forgotten.
 MAX_AGENTS: Final = 10_000
@@ -27,6 +28,15 @@ class Newest:
         self._lock = threading.Lock()
         self._losses: OrderedDict[tuple[str, str], tuple[int, Mapping[str, int]]] = OrderedDict()
         self._offsets: OrderedDict[str, tuple[int, int, int]] = OrderedDict()
+        self._heard: OrderedDict[str, tuple[int, int, int]] = OrderedDict()
+
+    def seed(self, known: Iterable[KnownProcess]) -> None:
+        """What the store says of processes that run, before the first batch comes."""
+        with self._lock:
+            for one in known:
+                if not one.process.ended_unix_nano:
+                    heard = one.last_stored_unix_nano, one.last_observed_unix_nano, one.interval_ns
+                    _put(self._heard, one.host, max(heard, self._heard.get(one.host, heard)))
 
     def take(self, batch: Batch, stored_unix_nano: int) -> None:
         """A batch was stored at a moment."""
@@ -40,6 +50,7 @@ class Newest:
             if last != number:
                 before, now = now, offset
             _put(self._offsets, stream.host, (number, before, max(now, offset)))
+            _put(self._heard, stream.host, (stored_unix_nano, batch.taken_unix_nano, batch.interval_ns))
 
     def losses(self) -> list[Loss]:
         """The newest total of every loss counter of each host, agents of one host summed."""
@@ -55,6 +66,17 @@ class Newest:
         """By how many nanoseconds each host's clock is ahead of the collector's, of late."""
         with self._lock:
             return {host: max(before, now) for host, (_, before, now) in self._offsets.items()}
+
+    def ages(self, now_unix_nano: int) -> dict[str, tuple[int, bool]]:
+        """How many nanoseconds old each host's newest observation is, and whether that is stale."""
+        offsets = self.offsets()
+        with self._lock:
+            heard = dict(self._heard)
+        ages = {
+            host: max(now_unix_nano - stored, now_unix_nano + offsets.get(host, 0) - taken, 0)
+            for host, (stored, taken, _) in heard.items()
+        }
+        return {host: (age, is_stale(age, heard[host][2])) for host, age in ages.items()}
 
 
 def _put(known: OrderedDict[Key, Value], key: Key, value: Value) -> None:

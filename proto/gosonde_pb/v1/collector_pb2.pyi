@@ -108,6 +108,8 @@ class ProcessRow(_message.Message):
     BASELINE_FIELD_NUMBER: _builtins.int
     TARGET_PPM_FIELD_NUMBER: _builtins.int
     CORE_PPM_FIELD_NUMBER: _builtins.int
+    AGE_NS_FIELD_NUMBER: _builtins.int
+    IS_STALE_FIELD_NUMBER: _builtins.int
     CLOCK_OFFSET_NS_FIELD_NUMBER: _builtins.int
     host: _builtins.str
     created: _builtins.int
@@ -117,6 +119,10 @@ class ProcessRow(_message.Message):
     target_ppm: _builtins.int
     """What its probes cost it lately: parts per million of its own CPU time, and of one core."""
     core_ppm: _builtins.int
+    age_ns: _builtins.int
+    """How old the last observation of its agent is, by the collector's clock."""
+    is_stale: _builtins.bool
+    """The process has not ended, and another observation should have come long ago: its numbers are of then."""
     clock_offset_ns: _builtins.int
     """By how much the host's clock is ahead of the collector's; negative when it is behind. Too low by the time that a batch
     takes.
@@ -133,11 +139,13 @@ class ProcessRow(_message.Message):
         baseline: _builtins.int = ...,
         target_ppm: _builtins.int = ...,
         core_ppm: _builtins.int = ...,
+        age_ns: _builtins.int = ...,
+        is_stale: _builtins.bool = ...,
         clock_offset_ns: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["process", b"process"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["baseline", b"baseline", "clock_offset_ns", b"clock_offset_ns", "core_ppm", b"core_ppm", "created", b"created", "exited", b"exited", "host", b"host", "process", b"process", "target_ppm", b"target_ppm"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["age_ns", b"age_ns", "baseline", b"baseline", "clock_offset_ns", b"clock_offset_ns", "core_ppm", b"core_ppm", "created", b"created", "exited", b"exited", "host", b"host", "is_stale", b"is_stale", "process", b"process", "target_ppm", b"target_ppm"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

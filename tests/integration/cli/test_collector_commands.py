@@ -1,7 +1,9 @@
 """The commands that ask a collector: for people a table, for programs the documents of docs/json.md."""
 
 import json
+import re
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -96,6 +98,8 @@ def test_processes_as_json(collector: CollectorProcess) -> None:
     (process,) = document(collector, "processes")
     assert isinstance(process.pop("started_unix_nano"), int)
     assert isinstance(process.pop("clock_offset_ns"), int)
+    assert isinstance(process.pop("age_ns"), int)
+    assert isinstance(process.pop("stale"), bool)
     assert process == {
         "host": "web-1",
         "pid": 4711,
@@ -110,6 +114,7 @@ def test_processes_as_json(collector: CollectorProcess) -> None:
         "overhead_core_percent": 0.0,
         "precise": True,
         "steps": [],
+        "sums": 0,
     }
 
 
@@ -186,6 +191,16 @@ def test_people_read_tables(collector: CollectorProcess, query: str, words: tupl
     text = ask(collector, query)
     for word in words:
         assert word in text
+
+
+def test_what_no_agent_says_anything_of_any_more_is_marked_as_stale(collector: CollectorProcess) -> None:
+    end = time.monotonic() + PATIENCE_S
+    while not (process := document(collector, "processes")[0])["stale"]:
+        assert time.monotonic() < end
+        time.sleep(0.5)
+    assert process["age_ns"] > 15_000_000_000
+    text = ask(collector, "processes")
+    assert re.search(r"AGE.* s !.*! stale: no observation has come since", text, re.DOTALL)
 
 
 @pytest.mark.parametrize("query", [*QUERIES, "push"])

@@ -73,7 +73,7 @@ def test_a_store_that_is_too_large_lets_go_of_the_oldest_details_and_of_no_total
 async def test_a_round_that_fails_for_what_nobody_foresaw_is_counted_and_the_next_one_has_its_turn(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gosonde_collector.routine.EXPIRE_SECONDS", 0.0)
+    monkeypatch.setattr("gosonde_collector.routine.ROUND_SECONDS", 0.0)
     store = open_store(tmp_path / "data")
     rounds: list[int] = []
 
@@ -84,7 +84,8 @@ async def test_a_round_that_fails_for_what_nobody_foresaw_is_counted_and_the_nex
     monkeypatch.setattr(store, "expire", fails)
     telemetry, worker = Telemetry(), Worker("analysing")
     asker = SnapshotAsker(SnapshotRequests(store, Worker("unused"), telemetry), telemetry)
-    routine = Routine(CollectorConfig(data=tmp_path), store, worker, Analyst(store), telemetry, asker=asker)
+    config, analyst = CollectorConfig(data=tmp_path), Analyst(store)
+    routine = Routine(config, store, worker, analyst, telemetry, asker=asker, expiring=worker)
     running = asyncio.create_task(routine.expire())
     while len(rounds) < 3:
         await asyncio.sleep(0.01)
