@@ -4,7 +4,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -119,13 +119,11 @@ def _with_others(columns: Columns, others: list[tuple[int, ProcessTotals]]) -> C
 def _without(batch: Batch, keep: NDArray[np.bool_]) -> Batch:
     """Without some processes, and without their rows."""
     places = np.cumsum(keep) - 1
-    tables = {}
+    changed: dict[str, Any] = {}
     for name in TABLES:
         columns: Columns = getattr(batch, name)
         process = columns["process"].astype(np.int64)
         rows = keep[process]
-        tables[name] = {key: column[rows] for key, column in columns.items()} | {"process": places[process[rows]]}
-    processes = tuple(process for process, is_kept in zip(batch.processes, keep, strict=True) if is_kept)
-    return Batch(
-        batch.stream, batch.sequence, batch.taken_unix_nano, processes, batch.sites, losses=batch.losses, **tables
-    )
+        changed[name] = {key: column[rows] for key, column in columns.items()} | {"process": places[process[rows]]}
+    changed["processes"] = tuple(one for one, is_kept in zip(batch.processes, keep, strict=True) if is_kept)
+    return replace(batch, **changed)
