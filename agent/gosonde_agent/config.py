@@ -51,6 +51,7 @@ class AgentConfig:
         tls_key: PEM file with its key.
         listen: The query service's address, "unix:PATH".
         http: HOST:PORT of metrics, health and readiness; "" for none.
+        helper: Where the helper waits that has the privileges, "unix:PATH"; "" starts one with the agent's own.
         state: Folder that holds what outlives a run.
         interval_seconds: Time between two observations, 0.1 to 3600.
         exe: Globs over the absolute path of the executable; none means every Go process.
@@ -87,6 +88,7 @@ class AgentConfig:
     tls_key: str = ""
     listen: str = "unix:/run/gosonde/agent.sock"
     http: str = ""
+    helper: str = ""
     state: Path = Path("/var/lib/gosonde-agent")
     interval_seconds: float = 1.0
     exe: tuple[str, ...] = ()
@@ -118,6 +120,7 @@ class AgentConfig:
                 "tls_ca: missing; a certificate is of use only to a collector that is itself authenticated"
             )
         _check_unix("listen", self.listen)
+        _check_unix("helper", self.helper or self.listen)
         self._check_http()
         _check_number("interval_seconds", self.interval_seconds, 0.1, 3600)
         if self.reconcile_seconds != 0:
@@ -281,6 +284,7 @@ _CONVERT: Mapping[str, Callable[[str, object], object]] = {
     "tls_key": _string,
     "listen": _string,
     "http": _string,
+    "helper": _string,
     "state": _path,
     "interval_seconds": _number,
     "exe": _strings,

@@ -15,9 +15,10 @@ from gosonde_common.values.observation import Observation, Process, ProcessKey
 from gosonde_common.values.status import AgentStatus
 
 from gosonde_agent.config import AgentConfig
-from gosonde_agent.discovery.lease import BREAK_SIGNAL
 from gosonde_agent.discovery.limits import Limits
-from gosonde_agent.host import identity, own_budget, privileges
+from gosonde_agent.helper import Helper
+from gosonde_agent.host import identity, own_budget
+from gosonde_agent.host.access import BREAK_SIGNAL
 from gosonde_agent.host.background import Background
 from gosonde_agent.model.spool_state import SpoolState
 from gosonde_agent.serve.doors import open_doors
@@ -26,7 +27,6 @@ from gosonde_agent.snapshots import pprof_allowed
 from gosonde_agent.snapshots.redaction import Redaction, same
 from gosonde_agent.snapshots.taking import Snapshots
 from gosonde_agent.sources import hit_costs
-from gosonde_agent.sources.ebpf.loading import Probes
 from gosonde_agent.sources.ebpf.source import EbpfSource
 from gosonde_agent.sources.hit_costs import HitCosts
 from gosonde_agent.stream.journal import FILE_NAME, Journal, JournalLimits
@@ -46,23 +46,25 @@ STOP_GRACE_SECONDS = 1.0
 TELL_SECONDS = 1.0
 
 
-def run(config: AgentConfig, reread: Callable[[], AgentConfig], probes: Probes) -> None:
+def run(config: AgentConfig, reread: Callable[[], AgentConfig], helper: Helper) -> None:
     """Runs the agent until SIGTERM or SIGINT; `reread` gives the configuration again on SIGHUP.
+
+    Call `without_privileges` before, and import this module only then: libraries start threads when they are imported.
 
     Raises:
         GosondeError: It could not start, or a part of it failed.
     """
-    # Capabilities belong to threads: the others are not there yet.
-    kept = privileges.drop(keep_admin=privileges.uprobes_need_admin())
-    log.info("capabilities dropped", kept=sorted(kept))
-    asyncio.run(_run(config, reread, probes))
+    try:
+        asyncio.run(_run(config, reread, helper))
+    finally:
+        helper.close()
 
 
-async def _run(config: AgentConfig, reread: Callable[[], AgentConfig], probes: Probes) -> None:
+async def _run(config: AgentConfig, reread: Callable[[], AgentConfig], helper: Helper) -> None:
     peers = _Peers(config)
     doors = await open_doors(config, peers.latest, peers.status, peers.spool, redact=peers.redact, switch=peers.switch)
     try:
-        source = EbpfSource(probes)
+        source = EbpfSource(helper.probes)
         costs = hit_costs.cached(config.state, peers.me.boot_id, source.hit_costs)
     except GosondeError:
         await doors.close(0)
@@ -71,7 +73,8 @@ async def _run(config: AgentConfig, reread: Callable[[], AgentConfig], probes: P
     notifier = Notifier()
     desk = work.running.desk
     watchdog = notifier.watchdog(lambda: desk.is_stuck() or peers.uplink.is_stuck())
-    background = Background([peers.uplink.run(), watchdog, *work.loops()], work.running.stopping)
+    loops = [peers.uplink.run(), watchdog, _end_with(helper), *work.loops()]
+    background = Background(loops, work.running.stopping)
     work.listen(source.event_fd, reread, background)
     try:
         await work.start()
@@ -82,7 +85,7 @@ async def _run(config: AgentConfig, reread: Callable[[], AgentConfig], probes: P
             collectors=list(config.collector),
             previous_end=peers.uplink.previous_end,
             hit_costs=asdict(costs),
-            probes_compiled_because=probes.compiled_because,
+            probes_compiled_because=helper.probes.compiled_because,
         )
         notifier.ready("watching")
         await work.observing.run()
@@ -95,6 +98,18 @@ async def _run(config: AgentConfig, reread: Callable[[], AgentConfig], probes: P
         await peers.uplink.close()
     background.check()
     log.info("agent stopped")
+
+
+async def _end_with(helper: Helper) -> None:
+    """Raises UnavailableError as soon as the helper has ended: without it no process can be found or read."""
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_reader(helper.life, ended.set)
+    try:
+        await ended.wait()
+    finally:
+        loop.remove_reader(helper.life)
+    raise UnavailableError("the agent's helper has ended")
 
 
 class _Peers:

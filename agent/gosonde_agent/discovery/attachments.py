@@ -125,10 +125,8 @@ class Attachments:
             UnguardedFileError: It may change while no process runs it: only a process of it can be watched.
             GosondeError: Whatever `load` and the source raise.
         """
-        own = os.open(f"/proc/self/fd/{fd}", os.O_RDONLY | os.O_CLOEXEC)
+        own = lease.take(fd) if pid is None else os.dup(fd)
         try:
-            if pid is None:
-                lease.take(own)
             owner = files.status(own).owner if pid is None else procfs.program(pid).user
             binary = load()
             self._source.attach(number, binary, own, pid)

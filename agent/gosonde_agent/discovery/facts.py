@@ -5,12 +5,11 @@ import pwd
 import re
 from pathlib import Path
 
+from gosonde_agent.host import access
 from gosonde_agent.host.threads import within
 
 #: Where the kernel reports processes.
 PROC = Path("/proc")
-#: What a process says of itself, in its environment when it was started: NAME=VALUE, apart by commas.
-LABELS_VARIABLE = b"GOSONDE_LABELS="
 #: Names of users may come from another host, and a process can hold up whoever reads its environment.
 ANSWER_SECONDS = 1.0
 #: Nothing longer is read from a process's own files.
@@ -48,12 +47,8 @@ def _names(uid: int) -> tuple[str, ...]:
 
 def labels(pid: int) -> frozenset[str]:
     """The labels that a process was started with."""
-    environment = within(ANSWER_SECONDS, lambda: _read(pid, "environ")) or b""
-    for variable in environment.split(b"\0"):
-        if variable.startswith(LABELS_VARIABLE):
-            text = os.fsdecode(variable[len(LABELS_VARIABLE) :])
-            return frozenset(label.strip() for label in text.split(",") if label.strip())
-    return frozenset()
+    text = os.fsdecode(within(ANSWER_SECONDS, lambda: access.current().labels(pid)) or b"")
+    return frozenset(label.strip() for label in text.split(",") if label.strip())
 
 
 def _cgroup(pid: int) -> str:

@@ -8,29 +8,22 @@ write to it (ETXTBSY); while none does, a read lease makes whoever opens it for 
 import contextlib
 import fcntl
 import os
-import signal
 
-from gosonde_agent.model.errors import UnguardedFileError
-
-#: What the kernel sends when somebody waits for a file. By default it is ignored: who does not listen is not harmed.
-BREAK_SIGNAL = signal.SIGURG
+from gosonde_agent.host import access
 
 
-def take(fd: int) -> None:
-    """Takes a lease on an open file; it goes with the descriptor.
+def take(fd: int) -> int:
+    """A descriptor of its own for an open file, with a lease that goes with it.
 
     Raises:
         UnguardedFileError: The file is open for writing, or it is another user's and CAP_LEASE is missing, or its file
             system has no leases.
+        GosondeError: The helper does not do it.
     """
-    try:
-        fcntl.fcntl(fd, fcntl.F_SETSIG, BREAK_SIGNAL)
-        fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_RDLCK)
-    except OSError as error:
-        raise UnguardedFileError(
-            f"the file cannot be kept from changing while probes are in it: {os.strerror(error.errno or 0)}. It "
-            "is open for writing, CAP_LEASE is missing, or its file system has no leases; watch a process by its pid"
-        ) from error
+    own = access.current().leased(fd)
+    # Named again by the process that it goes to: the kernel asks whether whoever named it may send it signals.
+    fcntl.fcntl(own, fcntl.F_SETOWN, os.getpid())
+    return own
 
 
 def is_break_requested(fd: int) -> bool:

@@ -22,13 +22,13 @@ WITHIN_SYS_ADMIN = frozenset({"CAP_PERFMON", "CAP_BPF"})
 
 HOW_TO_GET_CAPABILITIES = (
     "run as root (sudo), or as a systemd service with AmbientCapabilities=CAP_BPF CAP_PERFMON CAP_SYS_PTRACE "
-    "CAP_DAC_READ_SEARCH CAP_LEASE CAP_SYS_ADMIN, as the shipped gosonde-agent.service is"
+    "CAP_DAC_READ_SEARCH CAP_LEASE CAP_SYS_ADMIN, as the shipped gosonde-helper@.service is"
 )
 #: Linux 6.16 took CAP_PERFMON's word for uprobes back, and stable kernels followed.
 UPROBES_WANT_SYS_ADMIN = "add CAP_SYS_ADMIN: newer kernels want it, not CAP_PERFMON alone, of whoever opens a uprobe"
 SOMETHING_ELSE_REFUSES = (
-    "the capabilities are there, so something else refuses: in a container, allow bpf, perf_event_open and "
-    "process_vm_readv in its seccomp profile"
+    "the capabilities are there, so something else refuses: in a container, allow bpf, perf_event_open and seccomp "
+    "in its seccomp profile"
 )
 
 
@@ -150,8 +150,8 @@ def _tracepoints() -> Check:
 
 
 def _process_memory() -> Check:
-    remedy = "use a kernel with CONFIG_CROSS_MEMORY_ATTACH"
-    check = _tried("process_memory", trials.process_memory, "process_vm_readv of other processes is allowed", remedy)
+    remedy = "mount proc on /proc, with the processes of the host"
+    check = _tried("process_memory", trials.process_memory, "/proc/PID/mem of other processes can be opened", remedy)
     scope = _sysctl("kernel/yama/ptrace_scope")
     if check.status is Status.MISSING and scope == "3":
         return Check(check.name, check.status, check.found, "kernel.yama.ptrace_scope is 3: set it to 2, and reboot")

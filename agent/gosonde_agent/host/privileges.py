@@ -1,4 +1,4 @@
-"""The capabilities that the agent keeps, and how it lets go of all others right after its start."""
+"""The capabilities that the agent's helper keeps, and how a process lets go of all others right after its start."""
 
 import ctypes
 import os
@@ -11,14 +11,14 @@ from gosonde_common.errors import GosondeError
 from gosonde_agent.host import trials
 from gosonde_agent.model.errors import NotPermittedError
 
-#: Number and reason of each capability that the agent keeps when it has it. docs/security.md shows them.
+#: Number and reason of each capability that the helper keeps when it has it. docs/security.md shows them.
 KEPT: Mapping[str, tuple[int, str]] = {
     "CAP_DAC_READ_SEARCH": (2, "opens the executables of other users' processes"),
-    "CAP_SYS_PTRACE": (19, "reads /proc/PID/exe, /proc/PID/maps and the memory of other users' processes"),
+    "CAP_SYS_PTRACE": (19, "opens /proc/PID/exe, maps and mem of other users' processes"),
     "CAP_SYS_ADMIN": (21, "opens uprobes where the kernel does not accept CAP_PERFMON for it"),
     "CAP_LEASE": (28, "takes leases on executables that it does not own"),
-    "CAP_PERFMON": (38, "opens perf events and uprobes, and lets BPF programs read memory"),
-    "CAP_BPF": (39, "loads BPF programs and makes maps"),
+    "CAP_PERFMON": (38, "opens uprobes, and lets BPF programs read memory"),
+    "CAP_BPF": (39, "loads BPF programs, makes maps, and attaches programs where the kernel asks for it"),
 }
 VERSION_3 = 0x20080522
 PR_CAPBSET_READ = 23
@@ -26,6 +26,7 @@ PR_CAPBSET_DROP = 24
 PR_CAP_AMBIENT = 47
 PR_CAP_AMBIENT_RAISE = 2
 PR_CAP_AMBIENT_CLEAR_ALL = 4
+PR_SET_DUMPABLE = 4
 PR_SET_NO_NEW_PRIVS = 38
 LAST_CAP = 63
 
@@ -63,9 +64,30 @@ def drop(*, keep_admin: bool) -> frozenset[str]:
     Raises:
         NotPermittedError: The kernel refuses, or afterwards more is left than should be.
     """
-    libc = ctypes.CDLL(None, use_errno=True)
     wanted = {number for name, (number, _) in KEPT.items() if keep_admin or name != "CAP_SYS_ADMIN"}
     keep = sum(1 << number for number in wanted) & _mask("CapPrm")
+    _drop_all_but(keep)
+    return frozenset(name for name, (number, _) in KEPT.items() if keep >> number & 1)
+
+
+def drop_all() -> None:
+    """Gives up every capability, for good; else as `drop`."""
+    _drop_all_but(0)
+
+
+def check_alone() -> None:
+    """Raises NotPermittedError when this process has another thread, which would keep what this one gives up."""
+    if (threads := len(list(Path("/proc/self/task").iterdir()))) != 1:
+        raise NotPermittedError(f"the agent has {threads} threads before it has dropped its capabilities")
+
+
+def hide() -> None:
+    """Has no other process of the same user look into this one."""
+    ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+def _drop_all_but(keep: int) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
     for number in range(LAST_CAP + 1):
         if not keep >> number & 1 and libc.prctl(PR_CAPBSET_READ, number, 0, 0, 0) == 1:
@@ -76,7 +98,6 @@ def drop(*, keep_admin: bool) -> frozenset[str]:
         raise NotPermittedError(f"cannot drop capabilities: {os.strerror(ctypes.get_errno())}")
     libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     check(keep)
-    return frozenset(name for name, (number, _) in KEPT.items() if keep >> number & 1)
 
 
 def check(most: int) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 
-from gosonde_agent.host import files
+from gosonde_agent.host import access, files
 from gosonde_agent.host.files import FileStatus
 from gosonde_agent.host.kernel import boot_unix_nano
 from gosonde_agent.model.errors import (
@@ -101,27 +101,9 @@ def executable(pid: int) -> Iterator[tuple[int, str]]:
         NotPermittedError: Privileges are missing.
         UnreadableFileError: It cannot be opened for another reason.
     """
-    with _opened(pid, os.O_RDONLY) as opened:
-        yield opened
-
-
-@contextlib.contextmanager
-def _opened(pid: int, mode: int) -> Iterator[tuple[int, str]]:
-    """See `executable`, also for what is raised."""
-    link = f"/proc/{pid}/exe"
+    fd, path = access.current().executable(pid)
     try:
-        fd = os.open(link, mode | os.O_CLOEXEC)
-    except (FileNotFoundError, ProcessLookupError) as error:
-        raise NoSuchProcessError(f"there is no process {pid}, it has just ended, or it is a kernel thread") from error
-    except PermissionError as error:
-        raise NotPermittedError(
-            f"the executable of process {pid} may not be read: run as root, or with CAP_SYS_PTRACE and "
-            "CAP_DAC_READ_SEARCH"
-        ) from error
-    except OSError as error:  # its file system may be gone, or the agent have no descriptor left
-        raise UnreadableFileError(f"the executable of process {pid} cannot be opened: {error.strerror}") from error
-    try:
-        yield fd, _link_target(link)
+        yield fd, path
     finally:
         os.close(fd)
 
@@ -143,19 +125,14 @@ def program(pid: int) -> Program:
         NotPermittedError: Privileges are missing.
         UnreadableFileError: The kernel does not say.
     """
-    with _opened(pid, os.O_PATH) as (fd, path):
-        try:
-            user = Path(f"/proc/{pid}").stat().st_uid
-        except OSError as error:
-            raise NoSuchProcessError(f"there is no process {pid}, or it has just ended") from error
-        return Program(files.status(fd), path, user)
-
-
-def _link_target(link: str) -> str:
+    fd, path = access.current().program(pid)
     try:
-        return os.readlink(link)  # noqa: PTH115
-    except OSError:
-        return link
+        user = Path(f"/proc/{pid}").stat().st_uid
+        return Program(files.status(fd), path, user)
+    except OSError as error:
+        raise NoSuchProcessError(f"there is no process {pid}, or it has just ended") from error
+    finally:
+        os.close(fd)
 
 
 @contextlib.contextmanager

@@ -32,6 +32,10 @@ class NotPermittedError(UnsupportedError):
     """The kernel refuses: privileges are missing, or it is locked down."""
 
 
+class RefusedError(UnsupportedError):
+    """The agent's helper does not do what it was asked for: it is not among the few things that it does."""
+
+
 class ProbeError(GosondeError):
     """The kernel did not take a probe or a BPF program for another reason than missing privileges."""
 

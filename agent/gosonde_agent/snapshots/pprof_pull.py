@@ -8,12 +8,12 @@ import struct
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from typing import Final
 
-import psutil
 from gosonde_common.errors import OverloadedError, UnavailableError, UnsupportedError
 
-from gosonde_agent.host import procfs
+from gosonde_agent.host import access, procfs
+from gosonde_agent.host.tcp_sockets import plain, tcp_sockets
 from gosonde_agent.snapshots.pprof_allowed import PprofPlace, place_of
 
 #: The most bytes of a profile, as sent.
@@ -130,35 +130,22 @@ def _pieces(response: http.client.HTTPResponse, place: PprofPlace) -> Iterator[b
 
 def _listens(pid: int, place: PprofPlace) -> bool:
     """Whether the process has the listening socket of the address open (by inode, in this network namespace)."""
-    address = ipaddress.ip_address(place.host)
+    wanted = ipaddress.ip_address(place.host)
     return any(
-        end.status == psutil.CONN_LISTEN and end.laddr.port == place.port and _serves(end.laddr.ip, address)
-        for end in _sockets(pid)
+        end.is_listening
+        and end.port == place.port
+        and (end.address == wanted or end.address.is_unspecified)
+        and access.current().has_socket(pid, end.inode)
+        for end in tcp_sockets()
     )
 
 
 def _accepted(pid: int, place: PprofPlace, own: Address) -> bool:
     """Whether the process has the other end of our connection open."""
+    address = plain(ipaddress.ip_address(own[0]))
     return any(
-        end.raddr
-        and (end.laddr.port, end.raddr.port) == (place.port, own[1])
-        and _plain(end.raddr.ip) == _plain(own[0])
-        for end in _sockets(pid)
+        (end.port, end.peer, end.peer_port) == (place.port, address, own[1])
+        and end.inode != 0
+        and access.current().has_socket(pid, end.inode)
+        for end in tcp_sockets()
     )
-
-
-def _sockets(pid: int) -> Sequence[Any]:
-    try:
-        return psutil.Process(pid).net_connections("tcp")
-    except psutil.Error as error:
-        raise UnsupportedError(f"the sockets of process {pid} cannot be seen: {error}") from error
-
-
-def _plain(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
-    address = ipaddress.ip_address(text)
-    return getattr(address, "ipv4_mapped", None) or address
-
-
-def _serves(listening: str, wanted: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
-    address = _plain(listening)
-    return address == wanted or address.is_unspecified

@@ -8,6 +8,7 @@ import typer
 MODULES: tuple[str, ...] = (
     "trace",
     "agent",
+    "helper",
     "collector",
     "doctor",
     "inspect",

@@ -1,12 +1,13 @@
 """What systemd itself says of the units, users and folders."""
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.unit.repository.test_systemd import SYSTEMD, UNITS, settings
+from tests.unit.repository.test_systemd import HELPER, HELPER_SOCKET, SYSTEMD, UNITS, settings
 
 
 @pytest.fixture
@@ -15,7 +16,7 @@ def root(tmp_path: Path) -> Path:
     for source, target in (
         ("sysusers.conf", "usr/lib/sysusers.d/gosonde.conf"),
         ("tmpfiles.conf", "usr/lib/tmpfiles.d/gosonde.conf"),
-        *((unit, f"usr/local/lib/systemd/system/{unit}") for unit in UNITS),
+        *((unit, f"usr/local/lib/systemd/system/{unit}") for unit in (*UNITS, HELPER, HELPER_SOCKET)),
     ):
         (tmp_path / target).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / target).write_text((SYSTEMD / source).read_text())
@@ -36,9 +37,17 @@ def verify(root: Path, unit: str) -> str:
     return done.stdout + done.stderr + ("" if done.returncode == 0 else f"exit code {done.returncode}")
 
 
-@pytest.mark.parametrize("unit", UNITS)
+@pytest.mark.parametrize("unit", [*UNITS, HELPER_SOCKET, HELPER.replace("@", "@1")])
 def test_systemd_finds_nothing_wrong_with_a_unit(root: Path, unit: str) -> None:
     assert verify(root, unit) == ""
+
+
+@pytest.mark.parametrize("unit", [*UNITS, HELPER])
+def test_systemd_rates_the_exposure_of_a_unit_below_2(unit: str) -> None:
+    command = ("systemd-analyze", "security", "--offline=true", "--threshold=19", SYSTEMD / unit)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-200:]
+    assert re.search(r"exposure level for \S+: [01]\.\d ", done.stdout), done.stdout[-200:]
 
 
 @pytest.mark.parametrize("line", ["Hardning=yes", "SystemCallFilter=@no-such-group", "ExecStartPost=/no/such/command"])
@@ -57,7 +66,7 @@ def users(root: Path) -> dict[str, list[str]]:
 def test_the_users_and_the_group_of_the_units_are_made(root: Path) -> None:
     made = users(root)
     groups = {line.split(":")[0]: line.split(":") for line in (root / "etc/group").read_text().splitlines()}
-    for unit in UNITS:
+    for unit in (*UNITS, HELPER):
         service = settings(unit)
         assert made[service["User"]][6].endswith("nologin")
         assert service["Group"] in groups

@@ -17,6 +17,7 @@ from tests.booted_system import BootedSystem, child_of, eventually
 from tests.paths import ROOT
 
 AGENT, COLLECTOR = "gosonde-agent.service", "gosonde-collector.service"
+HELPERS = "gosonde-helper@*.service"
 pytestmark = [
     pytest.mark.usefixtures("ebpf"),
     pytest.mark.skipif(bool(booted_system.missing()), reason=booted_system.missing()),
@@ -68,9 +69,15 @@ def exited(system: BootedSystem, pid: int) -> list[int]:
     return [row["exited"] for row in ask(system, "sites", "--pid", str(pid)) if row["function"] == "main.spawn"]
 
 
+def helpers(system: BootedSystem) -> list[str]:
+    """The units of the helpers that run."""
+    lines = system.run("systemctl", "list-units", "--state=active", "--plain", "--no-legend", HELPERS).splitlines()
+    return [line.split()[0] for line in lines]
+
+
 def status_of(system: BootedSystem, unit: str) -> str:
     pid = system.property(unit, "MainPID")
-    return system.run("sh", "-c", f"cat /proc/{pid}/task/*/status")
+    return system.run("sh", "-c", f"cat /proc/{pid}/task/*/status", check=False)  # a thread may end meanwhile
 
 
 def test_both_services_are_active_and_the_system_has_no_failed_unit(system: BootedSystem) -> None:
@@ -82,9 +89,10 @@ def test_both_services_are_active_and_the_system_has_no_failed_unit(system: Boot
 
 def test_each_runs_as_its_own_user_with_the_documented_capabilities_and_no_more(system: BootedSystem) -> None:
     allowed = sum(1 << number for number, _ in KEPT.values())
-    for unit, mask in ((AGENT, allowed), (COLLECTOR, 0)):
+    (helper,) = helpers(system)
+    for unit, mask in ((AGENT, 0), (helper, allowed), (COLLECTOR, 0)):
         status = status_of(system, unit)
-        user = system.run("id", "-u", unit.removesuffix(".service")).strip()
+        user = system.run("id", "-u", unit.split("@")[0].removesuffix(".service")).strip()
         assert set(re.findall(r"^Uid:\t(\d+)\t(\d+)\t(\d+)\t(\d+)$", status, re.MULTILINE)) == {(user,) * 4}
         assert user != "0"
         for line in ("CapEff", "CapPrm", "CapInh", "CapAmb", "CapBnd"):
@@ -136,6 +144,7 @@ def test_a_stop_takes_the_probes_out_and_leaves_nothing(system: BootedSystem) ->
     for unit in (AGENT, COLLECTOR):
         assert (system.property(unit, "ActiveState"), system.property(unit, "Result")) == ("inactive", "success")
     assert not system.run("find", "/run/gosonde", "-type", "s", check=False).startswith("/run")
+    eventually(lambda: not helpers(system), "the helper has ended with its agent")
 
 
 def code_in(executable: Path, points: list[dict[str, Any]]) -> list[bytes]:

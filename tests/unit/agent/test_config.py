@@ -24,6 +24,7 @@ tls_ca = "/etc/ca.pem"
 tls_cert = "/etc/host.pem"
 tls_key = "/etc/host.key"
 listen = "unix:/tmp/agent.sock"
+helper = "unix:/tmp/helper.sock"
 http = "127.0.0.1:9318"
 state = "/tmp/state"
 interval_seconds = 2
@@ -60,6 +61,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         tls_cert="/etc/host.pem",
         tls_key="/etc/host.key",
         listen="unix:/tmp/agent.sock",
+        helper="unix:/tmp/helper.sock",
         http="127.0.0.1:9318",
         state=Path("/tmp/state"),  # noqa: S108
         interval_seconds=2,
@@ -101,6 +103,7 @@ def test_an_empty_file_gives_the_defaults(tmp_path: Path) -> None:
         ('listen = "127.0.0.1:1"', "listen: '127.0.0.1:1' is not unix:PATH"),
         (f'listen = "unix:/{"x" * 107}"', "listen: the socket's path is longer than 106 bytes"),
         ("listen = 1", "listen: 1 is not a string"),
+        ('helper = "/run/helper.sock"', "helper: '/run/helper.sock' is not unix:PATH"),
         ('state = ""', "state: '' is not a path"),
         ('allow = ["pod:x"]', "allow: 'pod:x' is not KIND:GLOB; the kinds are exe, unit, container, user, label"),
         ('deny = ["user:"]', "deny: 'user:' is not KIND:GLOB"),

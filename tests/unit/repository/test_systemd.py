@@ -16,13 +16,14 @@ from tests.paths import ROOT
 
 SYSTEMD = ROOT / "systemd"
 UNITS = ("gosonde-agent.service", "gosonde-collector.service")
+HELPER, HELPER_SOCKET = "gosonde-helper@.service", "gosonde-helper.socket"
 
 
-def settings(unit: str) -> configparser.SectionProxy:
+def settings(unit: str, section: str = "Service") -> configparser.SectionProxy:
     parser = configparser.ConfigParser(strict=False, interpolation=None, delimiters="=")
     parser.optionxform = str  # type: ignore[assignment,method-assign]
     parser.read(SYSTEMD / unit)
-    return parser["Service"]
+    return parser[section]
 
 
 @pytest.mark.parametrize("unit", UNITS)
@@ -34,8 +35,8 @@ def test_a_service_is_watched_and_restarted_but_not_for_what_no_restart_repairs(
     assert set(service["RestartPreventExitStatus"].split()) == {"2", "3"}
 
 
-def test_the_agents_unit_has_what_doctor_asks_for_and_no_more() -> None:
-    service = settings("gosonde-agent.service")
+def test_the_helpers_unit_has_what_doctor_asks_for_and_no_more() -> None:
+    service = settings(HELPER)
     # Without CAP_LEASE the agent works too, though it watches other users' processes one by one.
     wanted = set(checks.CAPABILITIES) | {"CAP_SYS_ADMIN", "CAP_LEASE"}
     assert set(service["AmbientCapabilities"].split()) == wanted
@@ -43,8 +44,16 @@ def test_the_agents_unit_has_what_doctor_asks_for_and_no_more() -> None:
     assert all(name in checks.HOW_TO_GET_CAPABILITIES for name in wanted)
 
 
-def test_the_collectors_unit_has_no_capability() -> None:
-    assert settings("gosonde-collector.service")["CapabilityBoundingSet"] == ""
+@pytest.mark.parametrize("unit", UNITS)
+def test_neither_the_agents_unit_nor_the_collectors_has_a_capability(unit: str) -> None:
+    assert settings(unit)["CapabilityBoundingSet"] == settings(unit)["AmbientCapabilities"] == ""
+
+
+def test_the_helper_has_no_network_and_only_the_agent_may_connect_to_it() -> None:
+    service, socket = settings(HELPER), settings(HELPER_SOCKET, "Socket")
+    assert (service["PrivateNetwork"], service["RestrictAddressFamilies"]) == ("yes", "AF_UNIX")
+    assert (socket["SocketUser"], socket["SocketMode"]) == (settings(UNITS[0])["User"], "0600")
+    assert f"--helper unix:{socket['ListenSequentialPacket']}" in settings(UNITS[0])["ExecStart"]
 
 
 def test_the_example_configurations_mean_the_defaults_and_a_local_collector() -> None:

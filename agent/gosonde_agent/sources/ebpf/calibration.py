@@ -99,8 +99,8 @@ def measure(probes: Probes, release: Release) -> HitCosts:
 
 
 @contextlib.contextmanager
-def _mapped() -> Iterator[tuple[str, int]]:
-    """(path, address) of the loops, readable and executable, never writable there."""
+def _mapped() -> Iterator[tuple[int, int]]:
+    """(descriptor, address) of the loops, readable and executable, never writable there."""
     libc = ctypes.CDLL(None, use_errno=True)
     libc.mmap.restype = ctypes.c_void_p
     libc.mmap.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long)
@@ -113,7 +113,7 @@ def _mapped() -> Iterator[tuple[str, int]]:
         if address in (None, ctypes.c_void_p(-1).value):
             raise bpf.refusal("mapping a loop to calibrate with", ctypes.get_errno())
         try:
-            yield f"/proc/self/fd/{fd}", address
+            yield fd, address
         finally:
             libc.munmap(address, len(code))
     finally:
@@ -124,7 +124,7 @@ def _mapped() -> Iterator[tuple[str, int]]:
 class _Bench:
     """The mapped loops, the memory that they read, the programs, and who closes probes."""
 
-    path: str
+    fd: int
     address: int
     probes: Probes
     release: Release
@@ -134,7 +134,7 @@ class _Bench:
     def cost(self, loop: int, program: str, hits: int) -> float:
         """Nanoseconds that a hit adds to a server, by what it adds to the loop."""
         place = loop * LOOP_BYTES + len(ARGUMENTS)
-        descriptors = placed(self.probes, program, Place(self.path, place, os.getpid()), 0)
+        descriptors = placed(self.probes, program, Place(self.fd, place, os.getpid()), 0)
         try:
             self._nanoseconds(loop, hits)  # the first hit makes the map's element, the first walk touches each page
             self._nanoseconds(UNPROBED, hits)

@@ -17,6 +17,7 @@ from typing import NoReturn
 
 from gosonde_common.errors import UnavailableError
 
+from gosonde_agent.host import attaching
 from gosonde_agent.host.kernel import closes_probes_together
 from gosonde_agent.model.errors import NotPermittedError, ProbeError
 from gosonde_agent.sources.ebpf import compiled_file
@@ -61,6 +62,22 @@ class Probes:
 
     def __getitem__(self, name: str) -> int:
         return self.descriptors[name]
+
+    def open_uprobe(self, fd: int, file_offset: int, pid: int | None) -> int:
+        """See attaching.open_uprobe."""
+        return attaching.open_uprobe(fd, file_offset, pid)
+
+    def link(self, program: str, event_fd: int, cookie: int) -> int:
+        """Runs a program at a perf event; see attaching.link."""
+        return attaching.link(self[program], event_fd, cookie)
+
+    def link_uprobe(self, program: str, fd: int, file_offset: int, pid: int | None, cookie: int) -> int:
+        """Runs a program at an instruction, where `together`; see attaching.link_uprobe."""
+        return attaching.link_uprobe(self[program], fd, file_offset, pid, cookie)
+
+    def raw_tracepoint(self, program: str) -> int:
+        """Runs one of RAW_TRACEPOINTS; see attaching.raw_tracepoint."""
+        return attaching.raw_tracepoint(self[program], RAW_TRACEPOINTS[program])
 
     def close(self) -> None:
         """Frees programs and maps that nothing else holds."""

@@ -45,7 +45,7 @@ class _Attached:
 
     def place(self, probe: str) -> Place:
         """Where a probe belongs."""
-        return Place(f"/proc/self/fd/{self.fd}", self.binary.file_offsets[probe], self.pid)
+        return Place(self.fd, self.binary.file_offsets[probe], self.pid)
 
     def wait(self) -> None:
         """Returns when nothing that was detached can be hit any more."""

@@ -50,7 +50,7 @@ class EbpfSource:
         self.first_epoch = first_epoch
         self._last_restarted = first_epoch + FIRST_RESTARTED
         self._events = RingBuffer(probes["events"], self._keep)
-        self._tracepoints = [syscalls.raw_tracepoint(probes[name], place) for name, place in RAW_TRACEPOINTS.items()]
+        self._tracepoints = [probes.raw_tracepoint(program) for program in RAW_TRACEPOINTS]
 
     def _keep(self, record: bytes) -> None:
         self._pending.append(Event(*records.EVENT.unpack_from(record)))

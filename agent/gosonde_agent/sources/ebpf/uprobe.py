@@ -5,15 +5,14 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gosonde_agent.host import syscalls
 from gosonde_agent.sources.ebpf.loading import Probes
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """An instruction, by its offset in a file: in one process, or (None) in all that run the file, now or later."""
+    """An instruction, by its offset in an open file: in one process, or (None) in all that run it, now or later."""
 
-    path: str
+    fd: int
     offset: int
     pid: int | None
 
@@ -22,13 +21,13 @@ def placed(probes: Probes, program: str, place: Place, cookie: int) -> list[int]
     """Runs a program at a place, with a cookie; what holds it there, to be closed by `close_all`.
 
     Raises:
-        GosondeError: As `syscalls.open_uprobe`.
+        GosondeError: As `attaching.open_uprobe`.
     """
     if probes.together:
-        return [syscalls.link_uprobe(probes[program], place.path, place.offset, place.pid, cookie)]
-    event = syscalls.open_uprobe(place.path, place.offset, place.pid)
+        return [probes.link_uprobe(program, place.fd, place.offset, place.pid, cookie)]
+    event = probes.open_uprobe(place.fd, place.offset, place.pid)
     try:
-        return [event, syscalls.link(probes[program], event, cookie)]
+        return [event, probes.link(program, event, cookie)]
     except BaseException:
         close_all([event])
         raise

@@ -3,10 +3,10 @@
 import itertools
 import os
 from collections.abc import Sequence
-from pathlib import Path
 
 from gosonde_agent.golang.elf import Segment
-from gosonde_agent.model.errors import NoSuchProcessError, NotPermittedError, UnreadableFileError
+from gosonde_agent.host import access
+from gosonde_agent.model.errors import NoSuchProcessError, UnreadableFileError
 from gosonde_agent.sources.memory.errors import NotLocatedError
 
 PAGE = 4_096
@@ -51,16 +51,15 @@ def _covers(mapped: list[tuple[int, int]], segments: Sequence[Segment], bias: in
 def _mappings(pid: int, device: str | None, inode: int) -> list[tuple[int, int]]:
     """(address, file offset) of every mapping of a file. A device of None means any: overlayfs shows another one."""
     found: list[tuple[int, int]] = []
+    fd = access.current().mappings(pid)
     try:
-        with Path(f"/proc/{pid}/maps").open(errors="replace") as lines:
+        with os.fdopen(fd, errors="replace") as lines:
             for line in itertools.islice(lines, MAX_LINES):
                 fields = line.split(maxsplit=5)
                 if len(fields) >= 5 and fields[4] == str(inode) and device in (None, fields[3]):
                     found.append((int(fields[0].split("-")[0], 16), int(fields[2], 16)))
-    except (FileNotFoundError, ProcessLookupError) as error:
+    except ProcessLookupError as error:
         raise NoSuchProcessError(f"there is no process {pid}, or it has just ended") from error
-    except PermissionError as error:
-        raise NotPermittedError(f"the mappings of process {pid} may not be read: run as root") from error
     except OSError as error:
         raise UnreadableFileError(f"the mappings of process {pid} cannot be read: {error.strerror}") from error
     return found

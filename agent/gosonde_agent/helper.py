@@ -1,0 +1,186 @@
+"""The agent's helper: the small process that keeps the privileges, and how the agent gets one.
+
+It has the probes loaded, gives the agent their maps, and from then on opens what the agent asks for. It ends with the
+agent, and the agent with it: each sees the other's end of a socket or a pipe closed. What has privileges
+imports little, and nothing of the rest of the agent.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Thread
+
+from gosonde_common.errors import UnavailableError
+
+from gosonde_agent.host import access, helper_answers, helper_log, privileges, seccomp
+from gosonde_agent.host.helper_client import HelperClient
+from gosonde_agent.model.errors import NotPermittedError, ProbeError
+from gosonde_agent.sources.ebpf.helped import AT_TRACEPOINTS, AT_UPROBES, HelpedProbes, shared
+from gosonde_agent.sources.ebpf.loading import COMPILING_SECONDS, Probes, load_probes
+
+#: Of the first message, with its descriptors; the kernel lets 253 go with one.
+MOST_BYTES, MOST_DESCRIPTORS = 1 << 16, 253
+#: What may be raised while the probes are loaded.
+ERRORS = (NotPermittedError, ProbeError, UnavailableError)
+#: The helper's first message comes after compiling.
+STARTING_SECONDS = COMPILING_SECONDS + 10
+#: Requests that are answered at the same time: a dead file system can hold up who opens a file of it, without end.
+CHANNELS = 32
+ENDING_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Helper:
+    """A helper that is there.
+
+    Attributes:
+        client: Asks it.
+        probes: What it has loaded.
+        life: The descriptor of the socket that it ends with; readable when it has ended.
+        process: It, where this process has started it.
+    """
+
+    client: HelperClient
+    probes: HelpedProbes
+    life: int
+    process: "subprocess.Popen[bytes] | None"
+
+    def close(self) -> None:
+        """Has it end, and waits for that where this process has started it."""
+        self.client.close()
+        if self.process:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(ENDING_SECONDS)
+
+
+def start(folder: Path | None = None) -> Helper:
+    """Starts a helper with this process's privileges; takes about a second when it has to compile the probes.
+
+    Args:
+        folder: Where it keeps them.
+
+    Raises:
+        NotPermittedError: Privileges or python3-bpfcc are missing.
+        ProbeError: The kernel or the compiler refused the source.
+        UnavailableError: It ended and said nothing.
+    """
+    here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with there:
+        # It looks for modules where this process does, and not in the directory that it was started in.
+        find = f"import sys; sys.path[:] = {sys.path!r}"
+        run = f"from gosonde_agent.helper import main; main({there.fileno()}, {folder and str(folder)!r})"
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-c", f"{find}; {run}"],
+            pass_fds=[there.fileno()],
+            stdin=subprocess.DEVNULL,
+            stdout=2,
+            process_group=0,
+        )
+    return _joined(here, process)
+
+
+def connect(path: str) -> Helper:
+    """Takes the helper that waits at a socket, as gosonde-helper.socket does.
+
+    Raises:
+        UnavailableError: Nobody answers there.
+        NotPermittedError: This user may not connect; or as `start`.
+        ProbeError: As `start`.
+    """
+    channel = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    try:
+        channel.connect(path)
+    except PermissionError as error:
+        raise NotPermittedError(f"helper {path}: this user may not connect; run the agent as its unit does") from error
+    except OSError as error:
+        raise UnavailableError(f"helper {path}: {error.strerror}; is gosonde-helper.socket started?") from error
+    return _joined(channel, None)
+
+
+def _joined(channel: socket.socket, process: "subprocess.Popen[bytes] | None") -> Helper:
+    channel.settimeout(STARTING_SECONDS)
+    try:
+        message, descriptors, _, _ = socket.recv_fds(channel, MOST_BYTES, MOST_DESCRIPTORS)
+    except OSError as error:
+        raise UnavailableError(f"the agent's helper did not start: {error}") from error
+    answer = json.loads(message) if message else {}
+    for kind in ERRORS:
+        if answer.get("error") == kind.__name__:
+            raise kind(answer["message"])
+    if not descriptors:
+        raise UnavailableError("the agent's helper ended before it could say why; see its log")
+    for descriptor in descriptors:
+        os.set_inheritable(descriptor, False)
+    names = answer["maps"]
+    channels = [socket.socket(fileno=descriptor) for descriptor in descriptors[len(names) :]]
+    client = HelperClient(channel, channels)
+    maps = dict(zip(names, descriptors, strict=False))
+    probes = HelpedProbes(maps, answer["together"], answer["compiled_because"], helper=client)
+    return Helper(client, probes, channel.fileno(), process)
+
+
+def without_privileges(helper: Helper) -> None:
+    """Gives up every privilege of this process, for good, and has it open files of others through the helper.
+
+    Call it before any library starts a thread: capabilities and filters belong to threads.
+
+    Raises:
+        NotPermittedError: The kernel refuses, or there is another thread.
+    """
+    privileges.check_alone()
+    privileges.drop_all()
+    seccomp.install(seccomp.AGENT)
+    access.use(helper.client)
+
+
+def main(fd: int, folder: str | None) -> None:
+    """Runs a helper for whoever has the other end of the socket `fd`, until that ends; `folder` keeps the probes."""
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # it ends when the agent has ended
+    with socket.socket(fileno=fd) as main_channel:
+        try:
+            probes = load_probes(Path(folder) if folder else None)
+            kept = privileges.drop(keep_admin=privileges.uprobes_need_admin())
+            privileges.hide()
+            channels = _answering(probes, _asker(main_channel))
+            seccomp.install(seccomp.HELPER)
+        except ERRORS as error:
+            answer = {"error": type(error).__name__, "message": str(error)[: MOST_BYTES // 8]}
+            main_channel.send(_line(answer))
+            return
+        maps = shared(probes)
+        hello = {"maps": list(maps), "together": probes.together, "compiled_because": probes.compiled_because}
+        descriptors = [*maps.values(), *channels]
+        socket.send_fds(main_channel, [_line(hello)], descriptors)
+        for descriptor in descriptors:
+            os.close(descriptor)
+        helper_log.write("helper ready", "info", capabilities=sorted(kept))
+        main_channel.recvmsg(1)  # nothing ever comes here but the end
+
+
+def _asker(channel: socket.socket) -> int:
+    """The process at the other end."""
+    return int.from_bytes(channel.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)[:4], sys.byteorder)
+
+
+def _answering(probes: Probes, asker: int) -> list[int]:
+    """The agent's ends of channels, at each of which a thread answers."""
+    answers = helper_answers.Answers(access.Direct(asker), probes, AT_UPROBES, AT_TRACEPOINTS, asker)
+    pace, refusals = helper_answers.Pace(), helper_log.Refusals()
+    ends = []
+    for _ in range(CHANNELS):
+        here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        Thread(target=helper_answers.serve, args=(here, answers, pace, refusals), daemon=True).start()
+        ends.append(there.detach())
+    return ends
+
+
+def _line(answer: Mapping[str, object]) -> bytes:
+    return json.dumps(answer).encode()

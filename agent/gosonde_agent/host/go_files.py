@@ -1,0 +1,72 @@
+"""Which executables the helper places probes in and opens the memory of: Go programs that a process was seen to run."""
+
+import os
+from collections import OrderedDict
+from threading import Lock
+
+from gosonde_agent.host import files
+from gosonde_agent.model.errors import RefusedError
+
+#: What the linker puts before Go's build information, where 16 bytes begin (debug/buildinfo).
+MARK = b"\xff Go buildinf:"
+ALIGNMENT = 16
+CHUNK = 1 << 20
+#: The mark is searched for in so many bytes of a file.
+MAX_SEARCHED = 1 << 30
+#: Files that are remembered.
+MAX_FILES = 1 << 16
+
+#: Device and inode; and with size, mtime and ctime, its content.
+Inode = tuple[int, int]
+Content = tuple[int, int, int, int, int]
+
+
+class GoFiles:
+    """Remembers what was seen of files; the oldest is forgotten when there are too many. Of use in any thread."""
+
+    def __init__(self) -> None:
+        self._ran: OrderedDict[Inode, None] = OrderedDict()
+        self._has_mark: OrderedDict[Content, bool] = OrderedDict()
+        self._turn = Lock()
+
+    def note(self, fd: int) -> None:
+        """A process runs this open file."""
+        status = files.status(fd)
+        with self._turn:
+            self._ran[status.device, status.inode] = None
+            self._ran.move_to_end((status.device, status.inode))
+            if len(self._ran) > MAX_FILES:
+                self._ran.popitem(last=False)
+
+    def check(self, fd: int) -> None:
+        """Raises RefusedError unless an open file is Go's, and a process was seen to run it."""
+        status = files.status(fd)
+        if (status.device, status.inode) not in self._ran:
+            raise RefusedError("no process was seen to run this file")
+        content = (status.device, status.inode, status.size, status.modified_ns, status.changed_ns)
+        if not self._searched(content, fd):
+            raise RefusedError("this is no Go program's file")
+
+    def _searched(self, content: Content, fd: int) -> bool:
+        known = self._has_mark.get(content)
+        if known is None:
+            known = has_mark(fd)  # outside of the lock: a file system may hold up who reads
+            with self._turn:
+                self._has_mark[content] = known
+                if len(self._has_mark) > MAX_FILES:
+                    self._has_mark.popitem(last=False)
+        return known
+
+
+def has_mark(fd: int) -> bool:
+    """Whether Go's mark is in an open file."""
+    for start in range(0, MAX_SEARCHED, CHUNK):
+        data = os.pread(fd, CHUNK, start)  # a mark does not lie across two: both begin where 16 bytes begin
+        place = data.find(MARK)
+        while place >= 0:
+            if place % ALIGNMENT == 0:
+                return True
+            place = data.find(MARK, place + 1)
+        if len(data) < CHUNK:
+            return False
+    return False
