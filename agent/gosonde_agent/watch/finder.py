@@ -50,6 +50,8 @@ class Finder:
             start = procfs.start_of(pid)
         except GosondeError:
             return  # it has ended, or may not be read; if it was counted, `learn` says so
+        if self._source.epoch(pid) != epoch:
+            return  # it has run exec meanwhile: what was read is of its next image, which is considered by itself
         path, identity = program.path, golang.FileIdentity.from_status(program.status)
         found = self._files.find(identity, pid, path)
         is_selected = self._files.selection.selects(pid, path)
