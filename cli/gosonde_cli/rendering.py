@@ -25,6 +25,17 @@ def print_json(document: Any) -> None:  # noqa: ANN401 - whatever json knows, an
     sys.stdout.write("\n")
 
 
+#: Before a number that is not precise, and what that means.
+ABOUT: Final = "~"
+ABOUT_MEANS: Final = (
+    f"{ABOUT} not precise: probes were detached or lost counts for a time, and memory shows only part of it"
+)
+
+
+class About(int):
+    """A number that is not precise."""
+
+
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], empty: str) -> None:
     """A table, numbers to the right; `empty` is what to say when there is no row. Text is never taken for markup."""
     shown = list(rows)
@@ -43,7 +54,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], empty:
 def cell(value: object) -> str:
     """A number with its thousands apart, anything else as it is; what a terminal would not show is made visible."""
     if isinstance(value, int):
-        return f"{value:,}"
+        return f"{ABOUT if isinstance(value, About) else ''}{value:,}"
     return foreign.shown(value)
 
 

@@ -53,11 +53,14 @@ def _legend(rows: Sequence[ProcessRow]) -> Iterator[str]:
     """What the marks in the table mean, as far as they are there."""
     if any(row.stale for row in rows):
         yield f"{STALE} stale: no observation has come since; the numbers are of then, and the process may have ended"
+    if not all(row.precise for row in rows):
+        yield rendering.ABOUT_MEANS
     if any(row.sums for row in rows):
         yield "xN sums N processes of one file that ended before they were seen to run; the pid is the first one's"
 
 
 def _cells(row: ProcessRow) -> tuple[object, ...]:
+    numbers = row.created, row.exited, row.live
     return (
         row.host,
         f"{row.pid} x{row.sums:,}" if row.sums else str(row.pid),
@@ -68,7 +71,5 @@ def _cells(row: ProcessRow) -> tuple[object, ...]:
         f"{row.overhead_percent:.2f} %",
         f"{row.clock_offset_ns / 1e9:+.3f} s",
         f"{rendering.duration(row.age_ns)}{' ' + STALE if row.stale else ''}",
-        row.created,
-        row.exited,
-        row.live,
+        *(numbers if row.precise else map(rendering.About, numbers)),
     )

@@ -23,14 +23,20 @@ def register(app: typer.Typer) -> None:
 def sites(*, json: Json = False, collector: Collector = DEFAULT_ADDRESS, host: Host = "", pid: Pid = 0) -> None:
     """List the go statements of every process, those with the most live goroutines first."""
     with CollectorClient(collector) as client:
-        rows = client.sites(host, pid)
+        rows, known = client.sites(host, pid), client.processes(host, pid)
+    imprecise = {(row.host, row.pid) for row in known if not row.precise}
     if json:
         rendering.print_json(rows)
     else:
-        rendering.print_table(COLUMNS, map(_cells, rows), "The collector knows no go statement of such a process.")
+        cells = [_cells(row, is_precise=(row.host, row.process.pid) not in imprecise) for row in rows]
+        rendering.print_table(COLUMNS, cells, "The collector knows no go statement of such a process.")
+        if any((row.host, row.process.pid) in imprecise for row in rows):
+            typer.echo(rendering.ABOUT_MEANS)
 
 
-def _cells(row: SiteRow) -> tuple[object, ...]:
+def _cells(row: SiteRow, *, is_precise: bool) -> tuple[object, ...]:
     place = f"{row.file}:{row.line}" if row.file else "-" if row.function else "?"
     process = row.process
-    return (row.live, row.created, row.exited, row.function or "?", place, row.host, str(process.pid), process.exe)
+    numbers = row.live, row.created, row.exited
+    shown = numbers if is_precise else map(rendering.About, numbers)
+    return (*shown, row.function or "?", place, row.host, str(process.pid), process.exe)

@@ -62,3 +62,8 @@ def test_json_is_one_document_with_the_fields_of_the_values(capsys: pytest.Captu
             "live": 2,
         }
     ]
+
+
+def test_a_number_that_is_not_precise_is_marked_and_stays_to_the_right(capsys: pytest.CaptureFixture[str]) -> None:
+    rendering.print_table(("LIVE", "PID"), [(rendering.About(1_234), "7"), (5, "8")], "nothing")
+    assert [line.rstrip() for line in capsys.readouterr().out.splitlines()] == ["  LIVE  PID", "~1,234  7", "     5  8"]
