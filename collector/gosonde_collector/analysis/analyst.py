@@ -12,12 +12,7 @@ from gosonde_collector.analysis.causes import Cause, classify
 from gosonde_collector.analysis.finding import OVER, Evidence, Finding
 from gosonde_collector.analysis.freshness import Freshness
 from gosonde_collector.analysis.gctraces import GcTraces
-from gosonde_collector.analysis.growth import (
-    SECOND,
-    Growth,
-    Steps,
-    find_growth,
-)
+from gosonde_collector.analysis.growth import Growth, find_growth
 from gosonde_collector.analysis.persistence import (
     Persistence,
     persistence,
@@ -26,6 +21,7 @@ from gosonde_collector.analysis.persistence import (
 )
 from gosonde_collector.analysis.reconciliation import contradicted, contradiction
 from gosonde_collector.analysis.snapshot_cache import SnapshotCache
+from gosonde_collector.analysis.steps import SECOND, Steps
 from gosonde_collector.analysis.survey import Survey
 from gosonde_collector.analysis.witnesses import (
     Snapshots,

@@ -8,9 +8,10 @@ from gosonde_common.errors import NotFoundError
 from gosonde_collector.analysis.analyst import Analyst
 from gosonde_collector.analysis.finding import Finding
 from gosonde_collector.analysis.gc_signs import gc_signs
-from gosonde_collector.analysis.growth import LOOKBACK_NS, Steps, moments
+from gosonde_collector.analysis.growth import LOOKBACK_NS
 from gosonde_collector.analysis.matching import goroutines_of
 from gosonde_collector.analysis.snapshot_cache import SnapshotCache
+from gosonde_collector.analysis.steps import Steps, moments
 from gosonde_collector.analysis.witnesses import Witness, usable
 from gosonde_collector.evidence.context import (
     ContentionProfile,

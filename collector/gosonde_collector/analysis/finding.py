@@ -7,9 +7,11 @@ from typing import Any, Final
 
 from gosonde_collector.analysis.cause_names import UNKNOWN
 from gosonde_collector.analysis.causes import Cause, Work
-from gosonde_collector.analysis.growth import SECOND, Growth, swings
+from gosonde_collector.analysis.growth import Growth
 from gosonde_collector.analysis.persistence import Persistence, turns_over
 from gosonde_collector.analysis.remedies import remedy
+from gosonde_collector.analysis.shape import swings
+from gosonde_collector.analysis.steps import SECOND
 from gosonde_collector.analysis.witnesses import AGREES, DISAGREES, Witness
 from gosonde_collector.evidence.model import Frame
 from gosonde_collector.model.values import ProcessKey, Site
@@ -21,7 +23,9 @@ OVER: Final = frozenset({RESOLVED, WITHDRAWN})
 #: A finding that still grows that long after it was opened is growing.
 CONFIRM_NS: Final = 60 * SECOND
 #: How sure growth over a window of so many seconds or more alone makes, at most 1.
-CONFIDENCE: Final = {45: 0.6, 60: 0.65, 110: 0.7, 200: 0.75, 360: 0.8, 860: 0.85, 1_530: 0.9}
+CONFIDENCE: Final = {45: 0.3, 60: 0.35, 110: 0.4, 200: 0.45, 360: 0.8, 860: 0.85, 1_530: 0.9}
+#: The most it can be of what may be clients that arrive (Growth.stays), unless the runtime itself proves more.
+RISING: Final = 0.5
 #: Added when not one goroutine of the site exited meanwhile.
 NO_EXITS: Final = 0.05
 #: What a further witness that agrees takes off the doubt; what one that disagrees leaves of the confidence.
@@ -265,4 +269,5 @@ def judge(growth: Growth, witnesses: tuple[Witness, ...]) -> float:
             sure += (1 - sure) * (PROVING if witness.strong else AGREEING)
         elif witness.name != "events" and witness.verdict == DISAGREES:
             sure *= DISAGREEING
-    return round(sure, 2)
+    proved = any(witness.strong and witness.verdict == AGREES for witness in witnesses)
+    return round(sure if growth.stays or proved else min(sure, RISING), 2)

@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from gosonde_collector.analysis.growth import SECOND, Steps
+from gosonde_collector.analysis.steps import SECOND, Steps
 from gosonde_collector.analysis.witnesses import (
     AGREES,
     DISAGREES,

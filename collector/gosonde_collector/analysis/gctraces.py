@@ -8,8 +8,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from gosonde_collector.analysis.growth import SECOND, Growth
+from gosonde_collector.analysis.growth import Growth
 from gosonde_collector.analysis.slope import theil_sen
+from gosonde_collector.analysis.steps import SECOND
 from gosonde_collector.analysis.witnesses import (
     AGREES,
     DISAGREES,

@@ -7,37 +7,32 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gosonde_collector.analysis import benign_growth
+from gosonde_collector.analysis.settling import settles
+from gosonde_collector.analysis.shape import lasting_s, shape_of, since
 from gosonde_collector.analysis.slope import Slope, theil_sen
-from gosonde_collector.store.records import Series
+from gosonde_collector.analysis.steps import SECOND, Counts, Steps
+from gosonde_collector.analysis.window import PARTS, Window
 
-SECOND: Final = 1_000_000_000
 #: How long growth is looked for, shortest first, in seconds: fast leaks show in short windows, slow ones in long ones.
 WINDOWS: Final = (45, 60, 80, 110, 150, 200, 270, 360, 480, 640, 860, 1_150, 1_530, 2_040, 2_720)
 #: How far back the highest former count is looked for.
 LOOKBACK_NS: Final = 3_600 * SECOND
-#: Equal parts of a window.
-PARTS: Final = 8
-#: Parts in which the live count must rise, and for a rise of fewer than FEW goroutines.
-RISING_PARTS, RISING_PARTS_OF_FEW = 7, 5
+#: Parts that must be seen, in which the live count must rise, but for every eighth.
+MIN_PARTS: Final = 4
+#: Parts in which it must rise when fewer than FEW goroutines stay: rare events come unevenly.
+RISING_PARTS_OF_FEW: Final = 5
 FEW: Final = 16
-#: Goroutines by which the floor must rise within a window when next to none exits, and when some do.
+#: A rise goes on while the last news is no older than so many times the usual gap between two.
+GAPS: Final = 1.5
+#: Goroutines by which the floor must rise within a window when next to none exits, and when some do; FEW when some do
+#: and not every part was seen.
 MIN_GROWTH, MIN_GROWTH_AMONG_EXITS = 7, 10
-#: The share of exits up to which next to none exits.
-QUIET: Final = 0.02
 #: A count that goes up and down by chance around N strays by about the root of N: that many times is no chance.
 CHANCE: Final = 3.0
-#: How far, against the whole rise, a count must lie below the straight line for growth to have begun later.
-KNEE: Final = 0.05
-STEADY, STEPS, BESIDE_EXITS, EXITS_STOPPED = "steady", "steps", "beside exits", "exits stopped"
-#: Exits have stopped where this share of at least so many had exited before.
-EXITED, EXITED_OF = 0.5, 20
-#: A rise of that many at once, and nothing in that share of the time, is a step.
-STEP, IDLE_SHARE = 4, 0.5
-
-Counts = NDArray[np.int64]
+#: Whatever rises for less than that, in seconds, may be clients or workers that arrive, all of them in use.
+ARRIVING_S: Final = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,100 +43,31 @@ class Growth:
         window_s: The longest window, in seconds, in which they do.
         slope: Per second, over that window.
         grown: By how many the floor rises over it.
-        rising_parts: In how many of its PARTS the count rose.
+        parts: Of how many parts of it something is known.
+        rising_parts: In how many of these the count rose.
         created: Created within it.
         exited: Exited within it.
         since_unix_nano: When it began, as far as the steps reach back.
         shape: STEADY, STEPS (several at once, then nothing for a while), BESIDE_EXITS, or EXITS_STOPPED (before the
             second half of the window most of what was created exited).
+        lasting_s: For how long it lasts, at least, in seconds.
     """
 
     window_s: int
     slope: Slope
     grown: int
+    parts: int
     rising_parts: int
     created: int
     exited: int
     since_unix_nano: int
     shape: str
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Steps:
-    """Totals as steps: element i holds from `unix_nano[i]` until the next, the last one until `until_unix_nano`.
-
-    All arrays have shape (n,), n >= 1, int64; `unix_nano` ascends. `baseline` goroutines lived when counting began.
-    """
-
-    unix_nano: Counts
-    created: Counts
-    exited: Counts
-    until_unix_nano: int
-    baseline: int = 0
-
-    @classmethod
-    def of(cls, series: Series) -> "Steps":
-        """Those of a site."""
-        return cls(series.unix_nano, series.created, series.exited, series.until_unix_nano, int(series.baseline[-1]))
-
-    def at(self, unix_nano: Counts) -> tuple[Counts, Counts]:
-        """Created and exited at each of the moments, in their shape; before the first step, what that holds."""
-        index = self.index(unix_nano)
-        return self.created[index], self.exited[index]
-
-    def live_at(self, unix_nano: Counts) -> Counts:
-        """Live goroutines at each of the moments."""
-        live: Counts = self.live[self.index(unix_nano)]
-        return live
-
-    def index(self, unix_nano: Counts) -> Counts:
-        """Which step holds at each of the moments."""
-        return np.clip(np.searchsorted(self.unix_nano, unix_nano, side="right") - 1, 0, None)
+    lasting_s: float
 
     @property
-    def live(self) -> Counts:
-        """Shape (n,)."""
-        return self.created - self.exited + self.baseline
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Window:
-    """A stretch of time up to now, in PARTS equal parts.
-
-    Attributes:
-        levels: The lowest live count within each part, and the live count now; shape (PARTS + 1,). A burst that drains
-            within a part does not show.
-        created: Created within each part, shape (PARTS,).
-        exited: The same.
-        before: The highest live count before the window.
-    """
-
-    seconds: int
-    levels: Counts
-    created: Counts
-    exited: Counts
-    before: int
-
-    @property
-    def rise(self) -> int:
-        """By how much the floor rose."""
-        return int(self.levels[-2] - self.levels[0])
-
-    @property
-    def rising(self) -> int:
-        """In how many parts the count rose."""
-        return int(np.count_nonzero(np.diff(self.levels) > 0))
-
-    @property
-    def quiet(self) -> bool:
-        """Whether next to none exits."""
-        return bool(self.exited.sum() <= QUIET * self.created.sum())
-
-
-def moments(first: int, last: int, parts: int) -> Counts:
-    """The borders of equal parts of a stretch of time, in whole nanoseconds; shape (parts + 1,)."""
-    borders: Counts = first + (last - first) * np.arange(parts + 1) // parts
-    return borders
+    def stays(self) -> bool:
+        """Whether it lasts for longer than it takes until all clients or workers of a healthy pool are there."""
+        return self.lasting_s >= ARRIVING_S
 
 
 def find_growth(steps: Steps) -> Growth | None:
@@ -154,60 +80,52 @@ def find_growth(steps: Steps) -> Growth | None:
             before = int(highest[steps.index(np.array([start]))[0]])
             # benign_growth.returns_to_former_level would say so too; most windows end here.
             if live[-1] > before:
-                window = _window(steps, live, seconds, before)
-                if _grows(window):
-                    return _growth(steps, window, start)
+                window = Window.of(steps, seconds, before)
+                if _grows(window) and not settles(steps, seconds):
+                    return _growth(steps, window)
     return None
 
 
-def _window(steps: Steps, live: Counts, seconds: int, before: int) -> Window:
-    index = steps.index(moments(steps.until_unix_nano - seconds * SECOND, steps.until_unix_nano, PARTS))
-    return Window(
-        seconds,
-        np.append(lowest(live, index[:-1], index[1:] + 1), live[-1]),
-        np.diff(steps.created[index]),
-        np.diff(steps.exited[index]),
-        before,
-    )
-
-
-def lowest(counts: NDArray[np.int32] | Counts, begin: Counts, end: Counts) -> Counts:
-    """The lowest count from each index up to, but not at, another; along the first axis of `counts`."""
-    padded = np.concatenate([counts, counts[-1:]])
-    found: Counts = np.minimum.reduceat(padded, np.column_stack([begin, end]).ravel(), axis=0)[::2]
-    return found
-
-
 def _grows(window: Window) -> bool:
-    return _rises(window) and not (
-        benign_growth.levels_off(window.levels)
-        or benign_growth.returns_to_former_level(window.levels, window.before)
-        or benign_growth.settles(window.levels, window.exited)
-        or benign_growth.follows_load(window.levels, window.created, window.exited)
+    return (
+        _rises(window)
+        and _rises_enough(window)
+        and not benign_growth.levels_off(window)
+        and not benign_growth.returns_to_former_level(window)
+        and not benign_growth.follows_load(window)
     )
 
 
 def _rises(window: Window) -> bool:
-    needed = RISING_PARTS_OF_FEW if window.quiet and window.rise < FEW else RISING_PARTS
-    still = window.levels[-3] if needed == RISING_PARTS_OF_FEW else window.levels[-2]
-    if window.rising < needed or window.levels[-1] <= still:
+    levels: Counts = window.levels
+    parts = len(levels) - 1
+    few = window.quiet and window.rise < FEW
+    needed = RISING_PARTS_OF_FEW if few else max(parts - parts // PARTS, MIN_PARTS)
+    if parts < MIN_PARTS or window.rising < needed or window.live <= levels[-3 if few else -2]:
         return False
+    return window.silence_s <= max((1 + few) * window.seconds / PARTS, GAPS * window.gap_s)
+
+
+def _rises_enough(window: Window) -> bool:
     if window.quiet:
         return window.rise >= MIN_GROWTH
-    by_chance = CHANCE * float(np.sqrt(max(int(window.levels[0]), 0)))
-    return window.rise >= max(MIN_GROWTH_AMONG_EXITS, by_chance) and not benign_growth.is_random_walk(window.levels)
+    least = MIN_GROWTH_AMONG_EXITS if window.seen.all() else FEW
+    by_chance = CHANCE * float(np.sqrt(max(int(window.floors[0]), 0)))
+    return window.rise >= max(least, by_chance) and not benign_growth.is_random_walk(window)
 
 
-def _growth(steps: Steps, window: Window, start: int) -> Growth:
+def _growth(steps: Steps, window: Window) -> Growth:
     return Growth(
         window.seconds,
-        _slope(steps, start),
+        _slope(steps, steps.until_unix_nano - window.seconds * SECOND),
         window.rise,
+        len(window.levels) - 1,
         window.rising,
-        int(window.created.sum()),
-        int(window.exited.sum()),
+        window.created_within,
+        window.exited_within,
         since(steps),
-        _shape(steps, window, start),
+        shape_of(steps, window.seconds, quiet=window.quiet),
+        lasting_s(steps, window.seconds),
     )
 
 
@@ -215,44 +133,3 @@ def _slope(steps: Steps, start: int) -> Slope:
     """Slope per second through what was really seen since `start`, which is less coarse than the parts."""
     seen = np.flatnonzero((steps.unix_nano >= start) & (np.diff(steps.unix_nano, prepend=-1) > 0))
     return theil_sen(steps.unix_nano[seen] / SECOND, steps.live[seen])
-
-
-def _shape(steps: Steps, window: Window, start: int) -> str:
-    middle = (start + steps.until_unix_nano) // 2
-    created, exited = steps.at(np.array([middle, steps.until_unix_nano]))
-    stopped = exited[1] - exited[0] <= QUIET * (created[1] - created[0])
-    if stopped and created[0] >= EXITED_OF and exited[0] >= EXITED * created[0]:
-        return EXITS_STOPPED
-    if not window.quiet:
-        return BESIDE_EXITS
-    created, exited = steps.at(moments(start, steps.until_unix_nano, min(window.seconds, 512)))
-    rises = np.diff(created - exited)
-    idle = np.count_nonzero(rises <= 0) / len(rises)
-    return STEPS if idle >= IDLE_SHARE and rises[rises > 0].mean() >= STEP else STEADY
-
-
-def swings(live: Counts) -> int:
-    """How often a count rose to half of its range or more, and then fell to a quarter of it or less."""
-    low, high = int(live.min()), int(live.max())
-    number, up = 0, False
-    for count in live.tolist():
-        if not up and count >= (low + high) / 2:
-            up = True
-        elif up and count <= low + (high - low) / 4:
-            number, up = number + 1, False
-    return number
-
-
-def since(steps: Steps) -> int:
-    """When growth began: where the live count is furthest below the straight line from its first to its last value.
-
-    The first step when it is nowhere below that line by more than KNEE of the whole rise.
-    """
-    live, times = steps.live, steps.unix_nano - steps.unix_nano[0]
-    if not times[-1]:
-        return int(steps.unix_nano[0])
-    below = live[0] + (live[-1] - live[0]) * (times / times[-1]) - live
-    furthest = int(np.argmax(below))
-    if below[furthest] <= KNEE * (live.max() - live.min()):
-        return int(steps.unix_nano[0])
-    return int(steps.unix_nano[furthest])

@@ -5,8 +5,8 @@ from typing import Final
 
 import numpy as np
 
-from gosonde_collector.analysis.growth import SECOND, Steps
 from gosonde_collector.analysis.matching import goroutines_of
+from gosonde_collector.analysis.steps import SECOND, Steps
 from gosonde_collector.analysis.witnesses import (
     AGREES,
     DISAGREES,

@@ -11,16 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gosonde_collector.analysis.benign_growth import LEVELLING
-from gosonde_collector.analysis.growth import (
-    LOOKBACK_NS,
-    MIN_GROWTH,
-    PARTS,
-    RISING_PARTS_OF_FEW,
-    SECOND,
-    WINDOWS,
-    lowest,
-    moments,
-)
+from gosonde_collector.analysis.growth import LOOKBACK_NS, MIN_GROWTH, MIN_PARTS, WINDOWS
+from gosonde_collector.analysis.steps import SECOND, lowest, moments
+from gosonde_collector.analysis.window import PARTS
 
 Counts = NDArray[np.int64]
 Columns = NDArray[np.int64]
@@ -105,14 +98,14 @@ def _levels(bins: Bins, start: int, live: Counts) -> tuple[Counts, Counts]:
 
 
 def _rises(least: Counts, most: Counts, before: Counts) -> NDArray[np.bool_]:
-    half = PARTS // 2
     rising = np.count_nonzero(most[1:] > least[:-1], axis=0)
-    late, early = most[-2] - least[half], least[half - 1] - most[0]
+    # What the count was at half the time lies between two looks, which may be far apart.
+    middle, top = least[1:-1].min(axis=0), most[-2:].max(axis=0)
     late_levels = np.sort(most[-3:], axis=0)
     may: NDArray[np.bool_] = (
         (late_levels[1] > before)
         & (most[-2] - least[0] >= MIN_GROWTH)
-        & (rising >= RISING_PARTS_OF_FEW)
-        & (late >= LEVELLING * early)
+        & (rising >= MIN_PARTS)
+        & (top - middle >= LEVELLING * (middle - most[0]))
     )
     return may

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from gosonde_collector.analysis.growth import SECOND
+from gosonde_collector.analysis.steps import SECOND
 from gosonde_collector.evidence.model import GOROUTINE
 from gosonde_collector.model.values import ProcessKey
 from gosonde_collector.store.protocol import Store

@@ -6,13 +6,9 @@ from typing import Final
 
 import numpy as np
 
-from gosonde_collector.analysis.growth import (
-    PARTS,
-    SECOND,
-    Growth,
-    Steps,
-)
+from gosonde_collector.analysis.growth import Growth
 from gosonde_collector.analysis.matching import Count, count_goroutines
+from gosonde_collector.analysis.steps import SECOND, Steps
 from gosonde_collector.evidence.model import CUT, LEAK, LEAKED, GoroutineProfile
 from gosonde_collector.model.values import Site
 from gosonde_collector.store.records import Series, Snapshot
@@ -25,6 +21,9 @@ TIMING_NS: Final = 3 * SECOND
 #: Two counts of the same goroutines agree when they differ by no more than this share, or this many.
 TOLERANCE: Final = 0.10
 TOLERANCE_MIN: Final = 5
+
+#: Said of what rises like clients that arrive, too.
+NOT_KNOWN: Final = "rising, not yet known to stay"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +102,11 @@ def events(series: Series, growth: Growth | None) -> Witness:
     recent = f"{growth.created} created and {growth.exited} exited in the last {growth.window_s} s"
     slope = growth.slope
     rise = (
-        f"live up by {growth.grown}, rising in {growth.rising_parts} of {PARTS} parts, {slope.middle:.3g} per second "
-        f"({slope.low:.3g} to {slope.high:.3g}), {growth.shape}"
+        f"live up by {growth.grown}, rising in {growth.rising_parts} of {growth.parts} parts, "
+        f"{slope.middle:.3g} per second ({slope.low:.3g} to {slope.high:.3g}), {growth.shape}"
     )
-    return Witness("events", AGREES, f"{recent}: {rise}; {totals}")
+    known = "" if growth.stays else f", {NOT_KNOWN}"
+    return Witness("events", AGREES, f"{recent}: {rise}{known}; {totals}")
 
 
 def counted(name: str, missing: str, series: Series, snapshot: Snapshot | None, others: Sequence[Site]) -> Witness:

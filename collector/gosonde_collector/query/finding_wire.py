@@ -6,8 +6,8 @@ from gosonde_pb.v1 import collector_pb2
 
 from gosonde_collector.analysis.explanation import Explanation
 from gosonde_collector.analysis.gctraces import Comparison
-from gosonde_collector.analysis.growth import SECOND
 from gosonde_collector.analysis.persistence import Persistence
+from gosonde_collector.analysis.steps import SECOND
 from gosonde_collector.evidence.gctrace import GcTrace
 from gosonde_collector.evidence.model import Frame
 from gosonde_collector.query.query_wire import VERDICTS, finding_message

@@ -3,12 +3,8 @@
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from gosonde_collector.analysis.growth import (
-    SECOND,
-    Growth,
-    Steps,
-    find_growth,
-)
+from gosonde_collector.analysis.growth import Growth, find_growth
+from gosonde_collector.analysis.steps import SECOND, Steps
 from gosonde_collector.model.values import Process
 from gosonde_collector.store.records import Series
 

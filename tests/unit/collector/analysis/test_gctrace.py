@@ -156,7 +156,7 @@ def series() -> Series:
 
 
 def growth(grown: int) -> Growth:
-    return Growth(60, Slope(1, 1, 1), grown, 8, grown, 0, START, "steady")
+    return Growth(60, Slope(1, 1, 1), grown, 8, 8, grown, 0, START, "steady", 60.0)
 
 
 @pytest.mark.parametrize(

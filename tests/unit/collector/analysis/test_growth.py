@@ -2,13 +2,11 @@
 
 import numpy as np
 import pytest
-from gosonde_collector.analysis.growth import (
-    PARTS,
-    SECOND,
-    find_growth,
-    swings,
-)
+from gosonde_collector.analysis.growth import find_growth
+from gosonde_collector.analysis.shape import swings
 from gosonde_collector.analysis.slope import theil_sen
+from gosonde_collector.analysis.steps import SECOND
+from gosonde_collector.analysis.window import PARTS
 
 from tests.unit.collector.series import START, live, poisson_population, steps, until, verdicts
 

@@ -6,13 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from gosonde_collector.analysis.growth import (
-    LOOKBACK_NS,
-    SECOND,
-    Steps,
-    find_growth,
-)
+from gosonde_collector.analysis.growth import LOOKBACK_NS, find_growth
 from gosonde_collector.analysis.history import History
+from gosonde_collector.analysis.steps import SECOND, Steps
 from gosonde_collector.analysis.survey import Survey
 from gosonde_collector.store.duckdb import DuckDBStore, open_store
 from gosonde_collector.store.records import Series

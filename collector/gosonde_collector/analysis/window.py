@@ -1,0 +1,103 @@
+"""A stretch of a site's time up to now, in parts, as far as something was seen in each."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gosonde_collector.analysis.steps import SECOND, Counts, Floats, Steps, lowest, moments
+
+#: Equal parts of a window.
+PARTS: Final = 8
+#: An agent on a busy host may look that rarely, in seconds: in parts between two of its looks nothing was seen.
+MAX_GAP_S: Final = 30.0
+#: The share of what is created up to which next to none exits.
+QUIET: Final = 0.02
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Window:
+    """A stretch of time in PARTS equal parts.
+
+    Attributes:
+        floors: The lowest live count within each part, shape (PARTS,). A burst that drains within a part does not show.
+        live: The live count now.
+        seen: Whether each part is more than what lies between two looks of a busy agent; shape (PARTS,), bool.
+        seconds_at: When what is known at each border was seen, in seconds, shape (PARTS + 1,).
+        created: All that had been created by then, the same shape.
+        exited: All that had exited by then.
+        lived_s: For how long all had lived by then, in sum.
+        before: The highest live count before the window.
+        silence_s: Since something new was last seen.
+        gap_s: The usual time between two steps; 0 when there are none.
+    """
+
+    seconds: int
+    floors: Counts
+    live: int
+    seen: NDArray[np.bool_]
+    seconds_at: Floats
+    created: Counts
+    exited: Counts
+    lived_s: Floats
+    before: int
+    silence_s: float
+    gap_s: float
+
+    @classmethod
+    def of(cls, steps: Steps, seconds: int, before: int) -> "Window":
+        """The last so many seconds."""
+        index = steps.index(moments(steps.until_unix_nano - seconds * SECOND, steps.until_unix_nano, PARTS))
+        times, live = steps.seconds, steps.live
+        until = (steps.until_unix_nano - int(steps.unix_nano[0])) / SECOND
+        gaps = np.diff(np.append(times, until))
+        inside = gaps[index[0] : -1]
+        return cls(
+            seconds,
+            lowest(live, index[:-1], index[1:] + 1),
+            int(live[-1]),
+            (np.diff(index) > 0) | (gaps[index[:-1]] > MAX_GAP_S),
+            times[index],
+            steps.created[index],
+            steps.exited[index],
+            steps.lived_s[index],
+            before,
+            float(gaps[-1]),
+            float(np.median(inside)) if inside.size else 0.0,
+        )
+
+    @property
+    def levels(self) -> Counts:
+        """The floors of the parts that were seen, and the live count now."""
+        return np.append(self.floors[self.seen], self.live)
+
+    @property
+    def begins(self) -> Floats:
+        """When what is known of the levels was seen, in seconds, in their shape."""
+        return np.append(self.seconds_at[:-1][self.seen], self.seconds_at[-1])
+
+    @property
+    def rise(self) -> int:
+        """By how much the floor rose."""
+        return int(self.floors[-1] - self.floors[0])
+
+    @property
+    def rising(self) -> int:
+        """In how many of the parts that were seen the count rose."""
+        return int(np.count_nonzero(np.diff(self.levels) > 0))
+
+    @property
+    def created_within(self) -> int:
+        """How many were created."""
+        return int(self.created[-1] - self.created[0])
+
+    @property
+    def exited_within(self) -> int:
+        """How many exited."""
+        return int(self.exited[-1] - self.exited[0])
+
+    @property
+    def quiet(self) -> bool:
+        """Whether next to none exits."""
+        return self.exited_within <= QUIET * self.created_within
