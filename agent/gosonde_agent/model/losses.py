@@ -36,6 +36,8 @@ AGENT_LOSSES: Mapping[str, str] = {
     "uplink_events_dropped": "Pauses and GC cycles dropped because the spool was full or they were too old.",
     "uplink_processes_dropped": "Processes whose last totals were dropped: the spool was full, or they were too old.",
     "spool_writes_failed": "Observations that the spool's disk did not take; they are kept in memory instead.",
+    "spool_places_damaged": "Places in the spool that the disk garbled: what stood there, at least one row, is lost.",
+    "former_runs_held_up": "Former runs whose rest could not be delivered; it is tried again with each connection.",
 }
 
 LOSSES: Mapping[str, str] = {**KERNEL_LOSSES, **AGENT_LOSSES}

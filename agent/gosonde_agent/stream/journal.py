@@ -25,6 +25,7 @@ FILE_NAME = "spool.db"
 #: Loss counters that the journal keeps.
 EVENTS_DROPPED = "uplink_events_dropped"
 PROCESSES_DROPPED = "uplink_processes_dropped"
+DAMAGED = "spool_places_damaged"
 
 #: What the segments take at most where the disk takes none: the agent's memory is bounded too.
 BYTES_IN_MEMORY = 16 << 20
@@ -84,12 +85,14 @@ class Journal:
         self._boot_id = boot_id
         self._path = path
         self._limits = limits
-        self._losses = {EVENTS_DROPPED: 0, PROCESSES_DROPPED: 0}
+        self._losses = {EVENTS_DROPPED: 0, PROCESSES_DROPPED: 0, DAMAGED: 0}
         #: The disk took nothing when the run began: the segments are in memory.
         self.is_without_disk = False
         #: The file itself, of which a test takes the space away.
         self.file = self._opened(path)
-        #: Segments that were dropped whole since the start.
+        self.file.on_repair = self._repaired
+        self._present: Run | None = None
+        #: Segments that were dropped whole, or could not be read, since the start.
         self.dropped_segments = 0
         self._bytes = self._stored_bytes()
         self._joined_up_to = 0
@@ -104,7 +107,7 @@ class Journal:
 
     def losses(self) -> dict[str, int]:
         """What had to be dropped, by name, since the start."""
-        return dict(self._losses)
+        return {**self._losses, DAMAGED: self._losses[DAMAGED] + self.file.damaged}
 
     def begin(self, agent_epoch: str, host: str) -> tuple[Run, PreviousEnd, list[Run]]:
         """A new run, how the one before ended, and the runs that left segments behind, the oldest first."""
@@ -114,6 +117,7 @@ class Journal:
             if self._path is None or self.is_without_disk:
                 raise
             self.file.close()
+            self._losses[DAMAGED] += self.file.damaged
             self.file = self._in_memory(self._path, error)
             self._bytes = 0
             return self._begun(agent_epoch, host)
@@ -152,7 +156,18 @@ class Journal:
                 "INSERT INTO runs (agent_epoch, boot_id, host) VALUES (?, ?, ?)", agent_epoch, self._boot_id, host
             )
             ((number,),) = self.file.rows("SELECT max(run) FROM runs")
-        return Run(number, agent_epoch, host, 0), end, [Run(*row) for row in left]
+        self._present = Run(number, agent_epoch, host, 0)
+        return self._present, end, [Run(*row) for row in left]
+
+    def _repaired(self) -> None:
+        """The file was damaged, and holds what could be read of it."""
+        if self._present:
+            statement = "INSERT OR IGNORE INTO runs (run, agent_epoch, boot_id, host) VALUES (?, ?, ?, ?)"
+            run = self._present
+            self.file.rows(statement, run.number, run.agent_epoch, self._boot_id, run.host)
+        self._newest = 0, Observation(0)
+        self._bytes = self._stored_bytes()
+        self.dropped_segments += 1
 
     def stop(self, run: Run) -> None:
         """The run ends in order."""
@@ -236,15 +251,15 @@ class Journal:
         The age is that of the machine's uptime, which no change of the wall clock moves.
         """
         oldest = boottime_ns() - int(self._limits.age_seconds * 1e9)
-        for identifier, number, content in self.file.rows(
-            "SELECT id, run, content FROM segments JOIN runs USING (run) "
+        for identifier, number in self.file.rows(
+            "SELECT id, run FROM segments JOIN runs USING (run) "
             "WHERE CASE WHEN boot_id = ? THEN stored_boottime_ns ELSE 0 END < ?",
             *(self._boot_id, oldest),
         ):
+            segment = self._segment(identifier)
             if number == present.number:
-                self._drop_events(identifier, self._unpacked(content))
+                self._drop_events(identifier, segment)
             else:
-                segment = self._unpacked(content)
                 self._drop(identifier, segment, len(segment.processes))
 
     def _drop_oldest(self, present: Run) -> None:
@@ -274,17 +289,19 @@ class Journal:
     def _segment(self, identifier: int) -> Observation:
         if identifier == self._newest[0]:
             return self._newest[1]
-        ((content,),) = self.file.rows("SELECT content FROM segments WHERE id = ?", identifier)
-        return self._unpacked(content)
+        for (content,) in self.file.rows("SELECT content FROM segments WHERE id = ?", identifier):
+            try:
+                return unpack(content)
+            except InvalidInputError as error:
+                self._empty(identifier, error)
+        return Observation(1)  # what was damaged is counted
 
-    def _unpacked(self, content: bytes) -> Observation:
-        """The segment; an empty one, which is counted, when the disk garbled it."""
-        try:
-            return unpack(content)
-        except InvalidInputError as error:
-            log.error("a segment of the spool is damaged", reason=str(error))  # noqa: TRY400 - the reason says it all
-            self._losses[PROCESSES_DROPPED] += 1
-            return Observation(1)
+    def _empty(self, identifier: int, error: InvalidInputError) -> None:
+        """The disk garbled a segment, which nobody is to come upon again."""
+        log.error("a segment of the spool is damaged", reason=str(error))
+        self._losses[DAMAGED] += 1
+        self.dropped_segments += 1
+        self._replace(identifier, Observation(1))
 
     def _replace(self, identifier: int, segment: Observation) -> None:
         self._newest = 0, segment

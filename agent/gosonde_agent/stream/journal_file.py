@@ -1,7 +1,7 @@
 """The spool's SQLite file: opened, checked, and its failures as gosonde's errors."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import structlog
 from gosonde_common.errors import UnavailableError, UnsupportedError
 
 from gosonde_agent.model.errors import SpoolError
+from gosonde_agent.stream.journal_salvage import salvage
 
 log = structlog.get_logger(__name__)
 
@@ -32,6 +33,12 @@ DAMAGED = frozenset({sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT})
 class JournalFile:
     """Statements on one SQLite database, kept in memory when there is no path; of any thread, one after the other.
 
+    A file that is found to be damaged is put aside, and what can be read of it goes on in a new one.
+
+    Attributes:
+        damaged: Places that could not be read of damaged files, since the start.
+        on_repair: Called when the file was replaced after the start.
+
     Raises:
         UnavailableError: Another agent has the file open.
         UnsupportedError: A newer agent wrote the file.
@@ -39,18 +46,26 @@ class JournalFile:
     """
 
     def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self.damaged = 0
+        self.on_repair: Callable[[], None] = lambda: None
         with _failures():
             try:
                 self._connection = _opened(path)
             except sqlite3.DatabaseError as error:
-                if path is None or error.sqlite_errorcode & 0xFF not in DAMAGED:
+                if path is None or not _is_damage(error):
                     raise
-                self._connection = _opened(_put_aside(path, error))
+                self._connection = self._replaced(path, error)
 
     def rows(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
         """What a statement returns; outside of a `transaction` it is one by itself. Raises SpoolError."""
         with _failures():
-            return self._connection.execute(statement, values).fetchall()
+            try:
+                return self._connection.execute(statement, values).fetchall()
+            except sqlite3.DatabaseError as error:
+                if self._connection.in_transaction or not self._repaired(error):
+                    raise
+                return self._connection.execute(statement, values).fetchall()
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -58,10 +73,40 @@ class JournalFile:
         self.rows("BEGIN IMMEDIATE")
         try:
             yield
-        except BaseException:
-            self._connection.rollback()
+        except BaseException as error:
+            with _failures():
+                self._connection.rollback()
+                self._repaired(error.__cause__)
             raise
         self.rows("COMMIT")
+
+    def _repaired(self, error: BaseException | None) -> bool:
+        """Whether the error said that the file is damaged, which it is not any more."""
+        if self._path is None or not _is_damage(error):
+            return False
+        self._connection.close()
+        self._connection = self._replaced(self._path, error)
+        self.on_repair()
+        return True
+
+    def _replaced(self, path: Path, error: BaseException | None) -> sqlite3.Connection:
+        aside = _put_aside(path)
+        new = _opened(path)
+        try:
+            with closing(sqlite3.connect(aside, isolation_level=None)) as old:
+                places = salvage(old, new)
+        except BaseException:
+            self.damaged += 1
+            new.close()
+            raise
+        self.damaged += places
+        log.error(
+            "the spool is damaged; going on with what can be read of it",
+            kept_as=aside.name,
+            places=places,
+            reason=str(error),
+        )
+        return new
 
     def close(self) -> None:
         """Closes the file."""
@@ -119,12 +164,20 @@ def _damage(sound: str) -> sqlite3.DatabaseError:
     return error
 
 
-def _put_aside(path: Path, error: sqlite3.Error) -> Path:
-    log.error("the spool is damaged; beginning a new one", kept_as=f"{path.name}.damaged", reason=str(error))
-    path.replace(path.with_name(f"{path.name}.damaged"))
+def _is_damage(error: BaseException | None) -> bool:
+    return isinstance(error, sqlite3.DatabaseError) and getattr(error, "sqlite_errorcode", 0) & 0xFF in DAMAGED
+
+
+def _put_aside(path: Path) -> Path:
+    """Gives the file and its log another name, in place of what was put aside before; its index is made again."""
+    aside = path.with_name(f"{path.name}.damaged")
     for suffix in ("-wal", "-shm"):
-        path.with_name(path.name + suffix).unlink(missing_ok=True)
-    return path
+        aside.with_name(aside.name + suffix).unlink(missing_ok=True)
+    path.replace(aside)
+    path.with_name(f"{path.name}-shm").unlink(missing_ok=True)
+    with suppress(FileNotFoundError):
+        path.with_name(f"{path.name}-wal").replace(aside.with_name(f"{aside.name}-wal"))
+    return aside
 
 
 @contextmanager

@@ -182,13 +182,13 @@ class Spool:
         kept_all = self._keep(changes)
         self._hold(observation, changes)
         if not kept_all:
-            self._gone = True
-            self._mark_due()
+            self._all_totals_again()
         self._look()
 
     def take(self, max_rows: int) -> tuple[int, Observation]:
         """See Backlog; `max_rows` bounds what is taken of the held totals."""
         self._ticket += 1
+        dropped = self._journal.dropped_segments
         if (found := self._next_segment()) is not None:
             self._cursor, segment = found
             self._open.append(_Taken(self._ticket, segment=self._cursor))
@@ -198,6 +198,8 @@ class Spool:
         else:
             segment = self._state(max_rows)
             self._open.append(_Taken(self._ticket))
+        if self._journal.dropped_segments != dropped:
+            self._all_totals_again()
         self._look()
         return self._ticket, replace(segment, losses={**segment.losses, **self.losses()})
 
@@ -224,6 +226,11 @@ class Spool:
         if self._gone:
             self._mark_due()
         self._look()
+
+    def _all_totals_again(self) -> None:
+        """Something that no collector has got is no longer in the journal."""
+        self._gone = True
+        self._mark_due()
 
     def _mark_due(self) -> None:
         for held in self._held.values():

@@ -24,6 +24,7 @@ from gosonde_pb.v1.ingest_pb2_grpc import IngestServiceStub
 
 from gosonde_agent.host.desk import Desk
 from gosonde_agent.host.identity import Identity
+from gosonde_agent.model.errors import SpoolError
 from gosonde_agent.snapshots.taking import Snapshots
 from gosonde_agent.stream.collector_stream import Progress, Stream, StreamLimits
 from gosonde_agent.stream.journal import Journal, Run
@@ -40,6 +41,10 @@ log = structlog.get_logger(__name__)
 CHANNEL_OPTIONS = (("grpc.use_local_subchannel_pool", 1), ("grpc.enable_retries", 0), *channels.KEEPALIVE)
 #: Where the numbers of a later run begin that goes on for a former one, times the runs that did: no run sends as many.
 RESUME_STEP = 1 << 40
+#: With these a collector says that what it got is wrong; with all others, that it is not able to take it now.
+REFUSALS = frozenset({grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.PERMISSION_DENIED})
+#: Loss counter of the former runs that could not be delivered at some time.
+RUNS_HELD_UP = "former_runs_held_up"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +93,9 @@ class Uplink:
             _hello(identity, self._run, self.previous_end), snapshots.takers if snapshots else ()
         )
         self._left = [
-            _Left(Leftover(self._journal, run), _hello(identity, run), Progress(sent=run.resumed * RESUME_STEP))
-            for run in left
+            _Left(run.number, Leftover(self._journal, run), _hello(identity, run), _resumed(run)) for run in left
         ]
+        self._held_up_runs: set[int] = set()
         # Half the interval: an offer that comes a little early is not held back for a whole interval more.
         self._pace_seconds = interval_seconds / 2
         self._stream_limits = stream_limits
@@ -147,7 +152,7 @@ class Uplink:
 
     def losses(self) -> dict[str, int]:
         """What had to be dropped, by name, since the start."""
-        return {**self._spool.losses(), ROWS_UNREPORTABLE: self._unreportable}
+        return {**self._spool.losses(), ROWS_UNREPORTABLE: self._unreportable, RUNS_HELD_UP: len(self._held_up_runs)}
 
     def status(self) -> UplinkStatus:
         """How sending goes, now."""
@@ -236,14 +241,28 @@ class Uplink:
             stub = IngestServiceStub(channel)
             finite = asyncio.Event()
             finite.set()
-            while self._left:
-                left = self._left[0]
-                await self._stream(stub, left.backlog, left.hello, left.progress, finite)
-                self._left.pop(0)
+            for left in tuple(self._left):
+                try:
+                    await self._stream(stub, left.backlog, left.hello, left.progress, finite)
+                except SpoolError as error:
+                    self._held_up(left, str(error))
+                    continue
+                except grpc.aio.AioRpcError as error:
+                    if error.code() not in REFUSALS:
+                        raise
+                    self._held_up(left, f"{error.code().name}: {error.details()}")
+                    continue
+                self._left.remove(left)
                 log.info("delivered what a former run of the agent had left")
             await self._stream(
                 stub, self._spool, self._hello, self._progress, self._stopping, snapshots=self._snapshots
             )
+
+    def _held_up(self, left: "_Left", error: str) -> None:
+        """A former run cannot be delivered; the next connection tries it again, and this one goes on."""
+        if left.run not in self._held_up_runs:
+            self._held_up_runs.add(left.run)
+            log.error("what a former run had left cannot be delivered now", run=left.run, reason=error)
 
     async def _stream(
         self,
@@ -299,9 +318,14 @@ class Uplink:
 class _Left:
     """What one former run left, and its stream's numbers."""
 
+    run: int
     backlog: Leftover
     hello: encoding.Request
     progress: Progress
+
+
+def _resumed(run: Run) -> Progress:
+    return Progress(sent=run.resumed * RESUME_STEP)
 
 
 def _hello(identity: Identity, run: Run, previous_end: str = "unspecified") -> encoding.Request:

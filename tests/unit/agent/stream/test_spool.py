@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from gosonde_agent.stream.journal import (
+    DAMAGED,
     EVENTS_DROPPED,
     FILE_NAME,
     PROCESSES_DROPPED,
@@ -22,7 +23,7 @@ from tests.unit.agent.observations import count, cycle, observed, park, pause, p
 ONE, TWO = process(1), process(2)
 ALL = 1_000_000
 LIMITS = JournalLimits()
-NO_LOSS = {EVENTS_DROPPED: 0, PROCESSES_DROPPED: 0, WRITES_FAILED: 0}
+NO_LOSS = {EVENTS_DROPPED: 0, PROCESSES_DROPPED: 0, DAMAGED: 0, WRITES_FAILED: 0}
 
 
 def new_spool(limits: JournalLimits = LIMITS) -> Spool:
@@ -296,7 +297,7 @@ def test_a_garbled_segment_is_counted_and_the_others_are_given(tmp_path: Path) -
     journal = Journal("boot", path)
     _, _, (former,) = journal.begin("second", "host")
     assert sorted(pc for _, pc in newest(all_taken(Leftover(journal, former)))) == [1, 3]
-    assert journal.losses()[PROCESSES_DROPPED] == 1
+    assert journal.losses()[DAMAGED] == 1
 
 
 def test_a_second_agent_on_the_same_folder_is_refused(tmp_path: Path) -> None:
@@ -397,7 +398,7 @@ def test_events_that_are_too_old_go_and_so_does_what_former_runs_left(tmp_path: 
     assert Leftover(journal, left).settled
     (piece,) = all_taken(spool)
     assert (piece.site_counts, piece.pauses) == ((count(TWO, 1, 2),), ())
-    assert journal.losses() == {EVENTS_DROPPED: 1, PROCESSES_DROPPED: 1}
+    assert journal.losses() == {EVENTS_DROPPED: 1, PROCESSES_DROPPED: 1, DAMAGED: 0}
 
 
 def test_a_jump_of_the_wall_clock_makes_nothing_old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
