@@ -84,7 +84,6 @@ async def _serve(config: CollectorConfig, reload: Reload, store: Store) -> None:
             stack.callback(worker.close)
         analyst = Analyst(store)
         telemetry = Telemetry(are_pauses_asked_for=bool(config.http))
-        telemetry.follow_store(store.size, store.free)
         telemetry.running.seed(store.running(), store.base_counters(NO_LOOKBACK_NS))
         telemetry.newest.seed(store.processes(ProcessFilter()))
         telemetry.registry.register(FindingMetrics(store, analyst, telemetry))

@@ -30,6 +30,25 @@ MAX_CLIENTS = 32
 STOP_SECONDS = 0.1
 
 Reasons = Callable[[], list[str]]
+Group = Callable[[], Iterable[Metric]]
+
+
+class FailedGroup(Metric):
+    """Stands for a group of metrics that a scrape has to do without. It has no samples."""
+
+    def __init__(self, name: str, error: Exception) -> None:
+        super().__init__(name, f"Failed: {type(error).__name__}", "unknown")
+        self.error = error
+
+
+def grouped(**groups: Group) -> Iterator[Metric]:
+    """The metrics of each group, in this order; a FailedGroup for one that raises, whatever it raises."""
+    for name, group in groups.items():
+        try:
+            metrics = tuple(group())
+        except Exception as error:
+            metrics = (FailedGroup(f"gosonde_{name}", error),)
+        yield from metrics
 
 
 class _Handler(WSGIRequestHandler):
@@ -58,6 +77,9 @@ class ShownMetrics(Collector):
         """See prometheus_client."""
         try:
             for metric in self._registry.collect():
+                if isinstance(metric, FailedGroup):
+                    self._failed(metric.name, metric.error)
+                    continue
                 metric.samples = [shown for sample in metric.samples if (shown := self._shown(sample))]
                 yield metric
         except Exception as error:

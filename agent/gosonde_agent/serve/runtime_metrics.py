@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from gosonde_common.gc_metrics import Owner, PauseHistograms, cycles_metric
 from gosonde_common.goroutine_metrics import SiteRow, goroutine_metrics
+from gosonde_common.metrics import Group
 from gosonde_common.values.observation import Observation, ProcessKey
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
@@ -23,14 +24,17 @@ class Pauses:
         self.histograms.keep(set(owners.values()).__contains__)
 
 
-def runtime_metrics(newest: Observation, pauses: Pauses) -> Iterator[Metric]:
-    """Everything of the processes in the newest observation."""
+def runtime_metrics(newest: Observation, pauses: Pauses) -> dict[str, Group]:
+    """Everything of the processes in the newest observation, by the name of its group."""
     owners = _owners(newest)
-    yield from goroutine_metrics(_rows(newest, owners))
-    yield cycles_metric((owners[total.process], total.cycles) for total in newest.gc_totals if total.process in owners)
-    yield pauses.histograms.metric()
-    yield from _cost_metrics(newest, owners)
-    yield from _park_metrics(newest, owners)
+    totals = [total for total in newest.gc_totals if total.process in owners]
+    return {
+        "goroutines": lambda: goroutine_metrics(_rows(newest, owners)),
+        "gc_cycles": lambda: [cycles_metric((owners[total.process], total.cycles) for total in totals)],
+        "gc_pauses": lambda: [pauses.histograms.metric()],
+        "probe_costs": lambda: _cost_metrics(newest, owners),
+        "parks": lambda: _park_metrics(newest, owners),
+    }
 
 
 def _owners(observation: Observation) -> dict[ProcessKey, Owner]:

@@ -1,9 +1,11 @@
 """What the agent says of itself to Prometheus, and whether it is ready. docs/metrics.md lists each."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from gosonde_common.clock import steady_unix_nano
+from gosonde_common.metrics import grouped
 from gosonde_common.staleness import is_stale
+from gosonde_common.values.observation import Observation
 from gosonde_common.values.status import UplinkStatus
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -44,43 +46,66 @@ class AgentMetrics(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """See prometheus_client."""
-        newest, uplink = self._latest.current(None), self._status()
-        lost = CounterMetricFamily(f"{PREFIX}_lost", "What could not be seen or kept, by name.", labels=["counter"])
-        for name in LOSSES:
-            lost.add_metric([name], newest.losses.get(name, 0))
-        yield lost
-        ended = sum(process.ended_unix_nano > 0 for process in newest.processes)
-        refused = sum(bool(process.refusal) and not process.ended_unix_nano for process in newest.processes)
-        processes = GaugeMetricFamily(
-            f"{PREFIX}_processes", "Go processes by what is done with them.", labels=["state"]
+        newest = self._latest.current(None)
+        return grouped(
+            losses=lambda: _losses(newest),
+            processes=lambda: _processes(newest),
+            spool=lambda: _spool_metrics(self._spool()),
+            uplink=lambda: _uplink_metrics(self._status()),
+            age=lambda: _age(newest),
+            refusals=lambda: _refusals(self._refused),
+            **runtime_metrics(newest, self._latest.pauses),
         )
-        processes.add_metric(["watched"], len(newest.processes) - refused - ended)
-        processes.add_metric(["refused"], refused)
-        yield processes
-        yield GaugeMetricFamily(f"{PREFIX}_sites", "Rows of site totals.", value=len(newest.site_counts))
-        spool = self._spool()
-        yield GaugeMetricFamily(f"{PREFIX}_spool_bytes", "What waits for a collector.", value=spool.bytes)
-        yield GaugeMetricFamily(
-            f"{PREFIX}_spool_in_memory", "1 when the disk took nothing at the start, else 0.", value=spool.is_in_memory
-        )
-        yield GaugeMetricFamily(f"{PREFIX}_collector_connected", "1 with a stream, else 0.", value=uplink.connected)
-        yield CounterMetricFamily(f"{PREFIX}_batches_sent", "Batches sent in this run.", value=uplink.last_sequence)
-        yield CounterMetricFamily(
-            f"{PREFIX}_batches_acknowledged", "Batches acknowledged in this run.", value=uplink.acknowledged_sequence
-        )
-        age_ns = max(steady_unix_nano() - newest.taken_unix_nano, 0) if newest.taken_unix_nano else 0
-        yield GaugeMetricFamily(
-            "gosonde_observation_age_seconds", "How old what is said of the processes is.", value=age_ns / 1e9
-        )
-        yield GaugeMetricFamily(
-            "gosonde_observation_stale",
-            "1 when another observation should have come long ago.",
-            value=is_stale(age_ns, newest.interval_ns),
-        )
-        refusals = CounterMetricFamily(
-            f"{PREFIX}_refused", "Local connections and calls that were refused.", labels=["reason"]
-        )
-        for reason, count in sorted(self._refused.items()):
-            refusals.add_metric([reason], count)
-        yield refusals
-        yield from runtime_metrics(newest, self._latest.pauses)
+
+
+def _losses(newest: Observation) -> Iterator[Metric]:
+    lost = CounterMetricFamily(f"{PREFIX}_lost", "What could not be seen or kept, by name.", labels=["counter"])
+    for name in LOSSES:
+        lost.add_metric([name], newest.losses.get(name, 0))
+    yield lost
+
+
+def _processes(newest: Observation) -> Iterator[Metric]:
+    ended = sum(process.ended_unix_nano > 0 for process in newest.processes)
+    refused = sum(bool(process.refusal) and not process.ended_unix_nano for process in newest.processes)
+    processes = GaugeMetricFamily(f"{PREFIX}_processes", "Go processes by what is done with them.", labels=["state"])
+    processes.add_metric(["watched"], len(newest.processes) - refused - ended)
+    processes.add_metric(["refused"], refused)
+    yield processes
+    yield GaugeMetricFamily(f"{PREFIX}_sites", "Rows of site totals.", value=len(newest.site_counts))
+
+
+def _spool_metrics(spool: SpoolState) -> Iterator[Metric]:
+    yield GaugeMetricFamily(f"{PREFIX}_spool_bytes", "What waits for a collector.", value=spool.bytes)
+    yield GaugeMetricFamily(
+        f"{PREFIX}_spool_in_memory", "1 when the disk took nothing at the start, else 0.", value=spool.is_in_memory
+    )
+
+
+def _uplink_metrics(uplink: UplinkStatus) -> Iterator[Metric]:
+    yield GaugeMetricFamily(f"{PREFIX}_collector_connected", "1 with a stream, else 0.", value=uplink.connected)
+    yield CounterMetricFamily(f"{PREFIX}_batches_sent", "Batches sent in this run.", value=uplink.last_sequence)
+    yield CounterMetricFamily(
+        f"{PREFIX}_batches_acknowledged", "Batches acknowledged in this run.", value=uplink.acknowledged_sequence
+    )
+
+
+def _age(newest: Observation) -> Iterator[Metric]:
+    age_ns = max(steady_unix_nano() - newest.taken_unix_nano, 0) if newest.taken_unix_nano else 0
+    yield GaugeMetricFamily(
+        "gosonde_observation_age_seconds", "How old what is said of the processes is.", value=age_ns / 1e9
+    )
+    yield GaugeMetricFamily(
+        "gosonde_observation_stale",
+        "1 when another observation should have come long ago.",
+        value=is_stale(age_ns, newest.interval_ns),
+    )
+
+
+def _refusals(refused: Mapping[str, int]) -> Iterator[Metric]:
+    refusals = CounterMetricFamily(
+        f"{PREFIX}_refused", "Local connections and calls that were refused.", labels=["reason"]
+    )
+    for reason, count in sorted(refused.items()):
+        refusals.add_metric([reason], count)
+    yield refusals

@@ -1,6 +1,6 @@
 """What the collector counts of itself. docs/metrics.md lists each."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import grpc
@@ -109,8 +109,6 @@ class Telemetry:
         self.running = RunningTotals()
         self.newest = Newest()
         self.pauses = BatchPauses()
-        self._store_bytes = Gauge(f"{prefix}_store_bytes", "Size of the store.", registry=self.registry)
-        self._disk_free = Gauge(f"{prefix}_disk_free_bytes", "Room on the store's disk.", registry=self.registry)
 
     def routine_failed(self, work: str) -> None:
         """A round of the collector's own work failed."""
@@ -154,11 +152,6 @@ class Telemetry:
         self.newest.take(batch, steady_unix_nano())
         if self._are_pauses_asked_for:
             self.pauses.take(batch)
-
-    def follow_store(self, size: Callable[[], int], free: Callable[[], int]) -> None:
-        """Asks these at each scrape."""
-        self._store_bytes.set_function(size)
-        self._disk_free.set_function(free)
 
 
 def _reason(error: Exception) -> Refusal:

@@ -1,12 +1,13 @@
 """What the collector exports to Prometheus about findings, every process that runs, and what agents lost."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from gosonde_common.clock import steady_unix_nano
 from gosonde_common.gc_metrics import MAX_PROCESSES, cycles_metric
 from gosonde_common.goroutine_metrics import goroutine_metrics
+from gosonde_common.metrics import grouped
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -18,11 +19,15 @@ from gosonde_collector.telemetry.counters import Telemetry
 from gosonde_collector.telemetry.pause_metrics import owner
 from gosonde_collector.telemetry.site_rows import most, site_rows
 
+PREFIX: Final = "gosonde_collector"
 STATES: Final = (finding.OPENED, finding.GROWING, finding.STABLE, finding.RESOLVED, finding.WITHDRAWN)
 
 
 class FindingMetrics(Collector):
-    """Asks the analyst and what is kept in memory at each scrape; the store is not searched."""
+    """Asks the analyst and what is kept in memory at each scrape; the store is not searched.
+
+    What one of them cannot say costs that group of metrics alone.
+    """
 
     def __init__(self, store: Store, analyst: Analyst, telemetry: Telemetry) -> None:
         self._store = store
@@ -35,11 +40,30 @@ class FindingMetrics(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """See prometheus_client."""
+        store, telemetry = self._store, self._telemetry
+        return grouped(
+            findings=self._states,
+            analysis=self._analysis,
+            goroutines=self._goroutines,
+            gc_pauses=lambda: [telemetry.pauses.metric(telemetry.running.is_running)],
+            gc_cycles=self._cycles,
+            clock_offsets=lambda: [_clock_offsets(telemetry.newest.offsets())],
+            ages=lambda: _ages(telemetry.newest.ages(steady_unix_nano())),
+            losses=lambda: [_losses(telemetry.newest.losses())],
+            store_bytes=lambda: [GaugeMetricFamily(f"{PREFIX}_store_bytes", "Size of the store.", value=store.size())],
+            disk_free=lambda: [
+                GaugeMetricFamily(f"{PREFIX}_disk_free_bytes", "Room on the store's disk.", value=store.free())
+            ],
+        )
+
+    def _states(self) -> Iterator[Metric]:
         states = Counter(found.state for found in self._analyst.findings(ProcessFilter()))
         findings = GaugeMetricFamily("gosonde_findings", "Findings by state.", labels=("state",))
         for state in STATES:
             findings.add_metric((state,), states[state])
         yield findings
+
+    def _analysis(self) -> Iterator[Metric]:
         yield GaugeMetricFamily(
             "gosonde_analysis_passed_over",
             "Totals of sites that were not analysed, because their process claims too many sites.",
@@ -50,23 +74,28 @@ class FindingMetrics(Collector):
             "Since the last analysis ended, or since the start while none has.",
             value=self._analyst.freshness.age_ns() / 1e9,
         )
+
+    def _goroutines(self) -> Iterable[Metric]:
         with self._telemetry.running.reading() as (running, live):
             rows, elsewhere = site_rows(running, live, self._store.site_names)
+        return goroutine_metrics(rows, elsewhere)
+
+    def _cycles(self) -> Iterator[Metric]:
+        with self._telemetry.running.reading() as (running, _):
             collecting = most(running, [totals.cycles for totals in running], MAX_PROCESSES)
             cycles = [(owner(t.stream.host, t.key, t.exe), t.cycles) for t in collecting if t.cycles]
-        yield from goroutine_metrics(rows, elsewhere)
-        yield self._telemetry.pauses.metric(self._telemetry.running.is_running)
         yield cycles_metric(cycles)
-        offsets = GaugeMetricFamily(
-            "gosonde_collector_clock_offset_seconds",
-            "By how much a host's clock is ahead of the collector's.",
-            labels=("host",),
-        )
-        for host, offset_ns in self._telemetry.newest.offsets().items():
-            offsets.add_metric((host,), offset_ns / 1e9)
-        yield offsets
-        yield from _ages(self._telemetry.newest.ages(steady_unix_nano()))
-        yield _losses(self._telemetry.newest.losses())
+
+
+def _clock_offsets(nanoseconds_by_host: Mapping[str, int]) -> Metric:
+    offsets = GaugeMetricFamily(
+        "gosonde_collector_clock_offset_seconds",
+        "By how much a host's clock is ahead of the collector's.",
+        labels=("host",),
+    )
+    for host, offset_ns in nanoseconds_by_host.items():
+        offsets.add_metric((host,), offset_ns / 1e9)
+    return offsets
 
 
 def _ages(hosts: Mapping[str, tuple[int, bool]]) -> Iterable[Metric]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from gosonde_common.metrics import ShownMetrics
+from gosonde_common.metrics import ShownMetrics, grouped
 from prometheus_client import CollectorRegistry, Metric, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
@@ -54,3 +54,13 @@ def test_what_came_before_a_failure_stays() -> None:
 
 def test_without_a_failure_none_is_counted() -> None:
     assert scraped(gauge("first", good=1)) == ['first{of="good"} 1.0', "gosonde_scrape_failures_total 0.0"]
+
+
+def failing() -> Iterable[Metric]:
+    yield gauge("half", good=1)
+    raise RuntimeError("the store fails")
+
+
+def test_a_group_that_fails_is_left_out_and_counted_and_those_behind_it_stay() -> None:
+    groups = grouped(first=lambda: [gauge("first", good=1)], second=failing, third=lambda: [gauge("third", good=3)])
+    assert scraped(*groups) == ['first{of="good"} 1.0', 'third{of="good"} 3.0', "gosonde_scrape_failures_total 1.0"]
