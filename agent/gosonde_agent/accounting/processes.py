@@ -2,8 +2,11 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+import structlog
+from gosonde_common.ratelimit import MessageLimiter
 from gosonde_common.values.levels import Level
 from gosonde_common.values.observation import Process, ProcessKey
 
@@ -25,6 +28,8 @@ from gosonde_agent.accounting.totals_check import TotalsCheck
 from gosonde_agent.golang.binary import GoBinary
 from gosonde_agent.sources.counters import PROBE_CREATED, Image, Origin, SiteTotal, by_site
 from gosonde_agent.sources.memory.heap import HeapReader
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
@@ -160,11 +165,27 @@ class GoProcess:
 
 
 class Processes:
-    """All process images that are known, by (tgid, epoch). The epoch is the kernel's: 0 before the agent."""
+    """All process images that are known, by (tgid, epoch). The epoch is the kernel's: 0 before the agent.
+
+    Attributes:
+        steps_failed: Steps that were left out for one process, since the start.
+    """
 
     def __init__(self) -> None:
+        self.steps_failed = 0
+        self._message_limiter = MessageLimiter()
         self._by_image: dict[tuple[int, int], GoProcess] = {}
         self._epochs: defaultdict[int, list[int]] = defaultdict(list)
+
+    @contextmanager
+    def alone(self, tgid: int, step: str) -> Iterator[None]:
+        """Around a step for one process of many: whatever goes wrong in it costs the others nothing, and is counted."""
+        try:
+            yield
+        except Exception:  # a fault of ours in what one process shows must not cost the others
+            self.steps_failed += 1
+            if self._message_limiter.allows(step):
+                log.exception("a step was left out for one process", step=step, pid=tgid)
 
     def add(self, tgid: int, epoch: int, process: GoProcess) -> None:
         """Keeps a process image."""

@@ -86,9 +86,10 @@ class Meter:
         watched = {process.image: process for process in self._processes if process.image and not process.has_ended}
         before, self._accounts = self._accounts, {}
         for image, process in watched.items():
-            found = hits.get(image, Hits())
-            account = self._accounts[image] = before.get(image) or self._opened(process, found)
-            self._measure(process, account, found)
+            with self._processes.alone(image.tgid, "measure"):
+                found = hits.get(image, Hits())
+                account = self._accounts[image] = before.get(image) or self._opened(process, found)
+                self._measure(process, account, found)
 
     def _opened(self, process: GoProcess, hits: Hits) -> Account:
         """An account from now on; what was hit before counts in the totals alone."""
@@ -127,15 +128,20 @@ class Meter:
         """What is reported for each process that runs."""
         for process in self._processes:
             if account := self.account(process):
-                newest, before = account.newest, account.since(WINDOW_SECONDS)
-                probe_ns = newest.probe_ns - before.probe_ns
-                yield ProbeCost(
-                    process.key,
-                    round(newest.probe_ns),
-                    account.reported_cpu_ns,
-                    min(round(PPM * probe_ns / max(newest.cpu_ns - before.cpu_ns, LEAST_CPU_NS)), PPM),
-                    round(PPM * probe_ns / 1e9 / max(newest.at - before.at, 1e-3)),
-                )
+                with self._processes.alone(process.key.pid, "report costs"):
+                    yield _row(process, account)
+
+
+def _row(process: GoProcess, account: Account) -> ProbeCost:
+    newest, before = account.newest, account.since(WINDOW_SECONDS)
+    probe_ns = newest.probe_ns - before.probe_ns
+    return ProbeCost(
+        process.key,
+        round(newest.probe_ns),
+        account.reported_cpu_ns,
+        min(round(PPM * probe_ns / max(newest.cpu_ns - before.cpu_ns, LEAST_CPU_NS)), PPM),
+        round(PPM * probe_ns / 1e9 / max(newest.at - before.at, 1e-3)),
+    )
 
 
 def _cpu_ns(pid: int) -> int:

@@ -142,7 +142,8 @@ class ParkSampler:
             plan.due += LONGEST_WAIT_SECONDS
         if window.sample is not None:
             for image, process in parking.processes.items():
-                self._add(plan, process, image, window.sample)
+                with self._processes.alone(image.tgid, "count parks"):
+                    self._add(plan, process, image, window.sample)
             plan.seconds = self._length(window.sample, parking.processes)
 
     def with_parks(self, hits: Mapping[Image, Hits]) -> dict[Image, Hits]:
@@ -157,9 +158,10 @@ class ParkSampler:
             if estimate is None or process.binary is None:
                 continue
             base = estimate.windows, estimate.sampled_ns, estimate.covered_ns
-            for code, found in sorted(estimate.estimates().items()):
-                reason = wait_reason(process.binary.version.minor, code)
-                yield ParkCount(process.key, reason, found.counted, found.parks, found.low, found.high, *base)
+            with self._processes.alone(process.key.pid, "report parks"):
+                for code, found in sorted(estimate.estimates().items()):
+                    reason = wait_reason(process.binary.version.minor, code)
+                    yield ParkCount(process.key, reason, found.counted, found.parks, found.low, found.high, *base)
 
     def forget(self, image: Image) -> None:
         """Forgets a process that has ended."""

@@ -98,16 +98,17 @@ class BudgetPrecheck:
         for process in self._processes:
             if process.image is None or process.has_ended:
                 continue
-            account, slot = self._meter.account(process), process.image.tgid % len(hits)
-            if account is None:
-                found = True
-                continue
-            in_a_row = _over_limit_in_a_row(newest, slot, account.max_hit_ns)
-            if in_a_row >= SUSTAINED_SAMPLES:
-                steady.add(process.image)
-            is_much = lasting[slot] * account.max_hit_ns > least_allowed_ns(WINDOW_SECONDS)
-            if is_much or in_a_row >= SUSTAINED_SAMPLES - 1:
-                found |= hits[slot] * account.max_hit_ns > self._allowed_ns(process, process.image, sample, recent)
+            with self._processes.alone(process.image.tgid, "check the budget"):
+                account, slot = self._meter.account(process), process.image.tgid % len(hits)
+                if account is None:
+                    found = True
+                    continue
+                in_a_row = _over_limit_in_a_row(newest, slot, account.max_hit_ns)
+                if in_a_row >= SUSTAINED_SAMPLES:
+                    steady.add(process.image)
+                is_much = lasting[slot] * account.max_hit_ns > least_allowed_ns(WINDOW_SECONDS)
+                if is_much or in_a_row >= SUSTAINED_SAMPLES - 1:
+                    found |= hits[slot] * account.max_hit_ns > self._allowed_ns(process, process.image, sample, recent)
         self.steady = frozenset(steady)
         return found
 

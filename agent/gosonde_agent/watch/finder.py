@@ -39,9 +39,10 @@ class Finder:
     def scan(self) -> None:
         """Considers every process that runs now and is not known yet."""
         for pid in procfs.pids():
-            epoch = self._source.epoch(pid)
-            if self._processes.get(pid, epoch) is None:
-                self.consider(pid, epoch)
+            with self._processes.alone(pid, "find"):
+                epoch = self._source.epoch(pid)
+                if self._processes.get(pid, epoch) is None:
+                    self.consider(pid, epoch)
 
     def consider(self, pid: int, epoch: int) -> None:
         """Registers a process if it is selected and its file is known; else its file waits for `next`."""
@@ -81,23 +82,34 @@ class Finder:
         """What reads and probes the file of a process that runs an unknown one: run it, then give it to `take`."""
         while self._unknown:
             pid, epoch = self._unknown.popleft()
-            try:
-                program = procfs.program(pid)
-            except GosondeError:
-                continue
-            identity = golang.FileIdentity.from_status(program.status)
-            if self._files.find(identity, pid, program.path) is not None:
-                self.consider(pid, epoch)
-            elif self._processes.get(pid, epoch) is None:
-                if reason := self._put_off.reason(pid, program):
-                    self._refuse_for_now(pid, epoch, reason)
-                else:
-                    return self._files.load(pid, epoch, program)
+            with self._processes.alone(pid, "load a file"):
+                if load := self._load(pid, epoch):
+                    return load
+        return None
+
+    def _load(self, pid: int, epoch: int) -> Load | None:
+        """What reads and probes the file of a process, unless that is known or has to wait."""
+        try:
+            program = procfs.program(pid)
+        except GosondeError:
+            return None
+        identity = golang.FileIdentity.from_status(program.status)
+        if self._files.find(identity, pid, program.path) is not None:
+            self.consider(pid, epoch)
+        elif self._processes.get(pid, epoch) is None:
+            if reason := self._put_off.reason(pid, program):
+                self._refuse_for_now(pid, epoch, reason)
+            else:
+                return self._files.load(pid, epoch, program)
         return None
 
     def take(self, load: Load) -> None:
         """Keeps what was loaded; the process is watched, or it is said why not."""
-        self._put_off.ended(load)
+        with self._processes.alone(load.pid, "take a file"):
+            self._put_off.ended(load)
+            self._take(load)
+
+    def _take(self, load: Load) -> None:
         try:
             self._files.take(load)
         except GosondeError as error:
@@ -129,8 +141,9 @@ class Finder:
     def try_again(self) -> None:
         """Considers again what was refused for a reason that holds no longer."""
         for pid, epoch in self._put_off.due():
-            self._processes.remove(pid, epoch)
-            self.consider(pid, epoch)
+            with self._processes.alone(pid, "try again"):
+                self._processes.remove(pid, epoch)
+                self.consider(pid, epoch)
 
     def _refuse_for_now(self, pid: int, epoch: int, reason: GosondeError) -> None:
         self._refuse(pid, epoch, reason)

@@ -23,7 +23,7 @@ from gosonde_agent.overhead.metering import Meter
 from gosonde_agent.overhead.parking import ParkSampler
 from gosonde_agent.overhead.precheck import BudgetPrecheck
 from gosonde_agent.sources.counters import Counters, Image
-from gosonde_agent.sources.events import EVENT_EXEC, EVENT_EXIT, EVENT_HIT
+from gosonde_agent.sources.events import EVENT_EXEC, EVENT_EXIT, EVENT_HIT, Event
 from gosonde_agent.sources.hit_costs import HitCosts
 from gosonde_agent.sources.protocol import Source
 from gosonde_agent.watch.costs import Costs
@@ -40,6 +40,9 @@ log = structlog.get_logger(__name__)
 SETTLE_NS = 20_000_000
 #: When so many processes of the host have ended, what was counted of them is summed, and its room freed.
 MAX_UNSETTLED = 1_024
+
+#: Loss counter of the steps that were left out for one process.
+STEPS_FAILED = "process_steps_failed"
 
 
 class Monitor:
@@ -102,16 +105,21 @@ class Monitor:
         events = self.source.events()
         over = {(event.tgid, event.epoch) for event in events if event.kind == EVENT_EXIT}
         for event in events:
-            if event.kind == EVENT_EXEC:
-                self._roster.on_exec(event)
-                if (event.tgid, event.epoch) not in over:  # /proc has nothing to say of it any more
-                    self.finder.consider(event.tgid, event.epoch)
-            elif event.kind == EVENT_EXIT:
-                self._roster.on_exit(event)
-            elif event.kind == EVENT_HIT:
-                self._quiet.happened()
-            else:
-                self._aggregation.add_event(event)
+            with self.processes.alone(event.tgid, "take an event"):
+                self._take(event, is_over=(event.tgid, event.epoch) in over)
+
+    def _take(self, event: Event, *, is_over: bool) -> None:
+        """`is_over`: the process has ended meanwhile, and /proc has nothing to say of it any more."""
+        if event.kind == EVENT_EXEC:
+            self._roster.on_exec(event)
+            if not is_over:
+                self.finder.consider(event.tgid, event.epoch)
+        elif event.kind == EVENT_EXIT:
+            self._roster.on_exit(event)
+        elif event.kind == EVENT_HIT:
+            self._quiet.happened()
+        else:
+            self._aggregation.add_event(event)
 
     def select(self, selection: Selection) -> None:
         """Selects other processes from now on.
@@ -175,6 +183,7 @@ class Monitor:
         observation = self.costs.added_to(self._aggregation.observe(counters, losses))
         if self._short_lived is not None:
             observation = self._short_lived.added_to(observation)
+        observation = replace(observation, losses={**observation.losses, STEPS_FAILED: self.processes.steps_failed})
         self._forget_ended(counters)
         self._roster.forget_exits(settled_at)
         self._roster.forget_unreported(counters.losses)
@@ -199,9 +208,14 @@ class Monitor:
             if (tgid, epoch) not in self._roster.deselected and self.processes.get(tgid, epoch) is None
             for image in images
         ]
-        self.source.forget([image for image in unknown if not self._register_unseen(image, settled_at)])
+        self.source.forget([image for image in unknown if not self._is_learnt(image, settled_at)])
         if self._short_lived is not None:
             self._sum(self._short_lived, counters)
+
+    def _is_learnt(self, image: Image, settled_at: int) -> bool:
+        with self.processes.alone(image.tgid, "learn"):
+            return self._register_unseen(image, settled_at)
+        return False
 
     def _register_unseen(self, image: Image, settled_at: int) -> bool:
         """Registers a process that was counted already; False when nobody will ever know what it was."""
@@ -217,10 +231,11 @@ class Monitor:
         """Moves every process into the sum of its file that has ended and that no observation has reported."""
         over = {key: process for key, process in self.processes.items() if self._is_summed(process)}
         for process in over.values():
-            image = process.image
-            if image is not None:
-                process.has_lost = counters.has_lost(image, process.since_ns)
-                short_lived.add(process, counters.sites.get(image, ()), counters.worlds.get(image))
+            with self.processes.alone(process.key.pid, "sum"):
+                image = process.image
+                if image is not None:
+                    process.has_lost = counters.has_lost(image, process.since_ns)
+                    short_lived.add(process, counters.sites.get(image, ()), counters.worlds.get(image))
         self._forget(over, counters)
 
     def _is_summed(self, process: GoProcess) -> bool:
@@ -231,15 +246,19 @@ class Monitor:
 
     def _note_precision(self, counters: Counters) -> None:
         for process in self.processes:
-            image = process.image
-            if image is None:
-                continue
-            has_lost = counters.has_lost(image, process.since_ns) or self._aggregation.has_dropped(image)
-            if has_lost and not process.has_lost:
-                process.has_lost = True
-                log.warning("counts of a process were lost", pid=process.key.pid, exe=process.description.exe)
-            if process.description.precise is not process.precise:
-                process.description = replace(process.description, precise=process.precise)
+            with self.processes.alone(process.key.pid, "note precision"):
+                self._note_precision_of(process, counters)
+
+    def _note_precision_of(self, process: GoProcess, counters: Counters) -> None:
+        image = process.image
+        if image is None:
+            return
+        has_lost = counters.has_lost(image, process.since_ns) or self._aggregation.has_dropped(image)
+        if has_lost and not process.has_lost:
+            process.has_lost = True
+            log.warning("counts of a process were lost", pid=process.key.pid, exe=process.description.exe)
+        if process.description.precise is not process.precise:
+            process.description = replace(process.description, precise=process.precise)
 
     def _forget_ended(self, counters: Counters) -> None:
         self._forget([key for key, process in self.processes.items() if process.has_ended], counters)

@@ -18,6 +18,7 @@ class Readings:
 
     def __init__(self, processes: Processes, reconciler: Reconciler, aggregation: Aggregation, quiet: Quiet) -> None:
         self.reconciler = reconciler
+        self._processes = processes
         self._aggregation = aggregation
         self._quiet = quiet
         self._heaps = Heaps(processes)
@@ -47,7 +48,8 @@ class Readings:
         """Records a reading that has run."""
         process, losses = scan.process, dict(self.reconciler.losses)
         known = process.precise, process.baseline.uncertain
-        self.reconciler.finish(scan)
+        with self._processes.alone(process.key.pid, "take a reading"):
+            self.reconciler.finish(scan)
         if (process.precise, process.baseline.uncertain) != known or self.reconciler.losses != losses:
             self._quiet.happened()
 

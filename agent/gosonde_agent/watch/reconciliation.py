@@ -236,16 +236,13 @@ class Reconciler:
             image = process.image
             if image is None or process.has_ended:
                 continue
-            plan = self.plans.get(image)
-            if plan is None:
-                plan = self.plans[image] = Plan(now + (self._pause if process.baseline.known else 0.0))
-            if wanted := self._wanted(process, plan):
-                yield (
-                    self._due(image, plan),
-                    now if _is_urgent(process, plan, wanted) else self._rests_until,
-                    process,
-                    image,
-                )
+            with self._processes.alone(image.tgid, "plan a reading"):
+                plan = self.plans.get(image)
+                if plan is None:
+                    plan = self.plans[image] = Plan(now + (self._pause if process.baseline.known else 0.0))
+                if wanted := self._wanted(process, plan):
+                    ready = now if _is_urgent(process, plan, wanted) else self._rests_until
+                    yield self._due(image, plan), ready, process, image
 
     def _wanted(self, process: GoProcess, plan: Plan) -> int:
         """How many readings the next visit makes; 0 for none."""

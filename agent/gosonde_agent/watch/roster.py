@@ -169,9 +169,10 @@ class Roster:
         self._turn = (self._turn + 1) % TURNS
         for (pid, epoch), process in self._processes.items():
             is_asked = (pid, epoch) in self._exits or pid % TURNS == self._turn
-            if is_asked and not process.has_ended and procfs.has_ended(pid, process.key.start_ticks):
-                self._end(process, self._exits.get((pid, epoch), time.monotonic_ns()))
-                ended = True
+            with self._processes.alone(pid, "see the end"):
+                if is_asked and not process.has_ended and procfs.has_ended(pid, process.key.start_ticks):
+                    self._end(process, self._exits.get((pid, epoch), time.monotonic_ns()))
+                    ended = True
         return ended
 
     def end_seen(self, pid: int, epoch: int) -> None:

@@ -70,8 +70,9 @@ class Stepper:
             level = self._levels.get(number, Level.FULL)
             if self._source.is_closing(number):  # whoever puts probes in waits until the others are out
                 continue
-            if level is not Level.OFF and (decision := self._governor.decide(number, level, processes, steady)):
-                decisions[number] = decision
+            with self._processes.alone(processes[0].key.pid, "decide on a level"):
+                if level is not Level.OFF and (decision := self._governor.decide(number, level, processes, steady)):
+                    decisions[number] = decision
         self._make(decisions, files)
 
     def switch(self, pid: int | None, numbers: Iterable[int], *, on: bool) -> list[GoProcess]:
