@@ -24,7 +24,7 @@ def numbers(where: str, values: Collection[int], *, address: bool = False, signe
         BatchError: Too many rows, or a value outside of 0 to MAX_VALUE (of -MAX_VALUE, where it may have a sign;
             addresses may have any value).
     """
-    _bound(where, len(values))
+    bound(where, len(values))
     if address:
         return np.fromiter(values, np.uint64, len(values))
     try:
@@ -42,7 +42,7 @@ def numbers(where: str, values: Collection[int], *, address: bool = False, signe
 
 def strings(where: str, values: Sequence[str]) -> NDArray[np.generic]:
     """A column of strings. Raises BatchError for too many rows or a string that is too long."""
-    _bound(where, len(values))
+    bound(where, len(values))
     if values and len(max(values, key=len)) > MAX_TEXT:
         row = next(row for row, value in enumerate(values) if len(value) > MAX_TEXT)
         raise BatchError(f"{where}[{row}] is longer than {MAX_TEXT} characters")
@@ -62,6 +62,7 @@ def equal_lengths(where: str, lengths: Sequence[int]) -> None:
         raise BatchError(f"{where} has columns of different lengths: {', '.join(map(str, lengths))}")
 
 
-def _bound(where: str, rows: int) -> None:
+def bound(where: str, rows: int) -> None:
+    """Raises BatchError for more rows than a batch may have."""
     if rows > MAX_ROWS:
         raise BatchError(f"{where} has {rows} rows; a batch may have {MAX_ROWS}")

@@ -3,12 +3,16 @@
 import asyncio
 from contextlib import suppress
 
+import structlog
 from gosonde_common.errors import GosondeError, UnavailableError
 
+from gosonde_collector.model.errors import DiskFullError, StoreError
 from gosonde_collector.model.values import Batch
 from gosonde_collector.model.worker import Worker
 from gosonde_collector.store.protocol import Store
 from gosonde_collector.telemetry.counters import Telemetry
+
+log = structlog.get_logger(__name__)
 
 #: Batches that wait; a stream whose batch finds no room waits too, and with it its agent.
 MAX_WAITING = 256
@@ -56,15 +60,32 @@ class Committer:
             while len(taken) < MAX_TOGETHER:
                 taken.append(self._waiting.get_nowait())
         try:
-            await self._worker.run(self._store.append, [batch for batch, _ in taken])
-        except GosondeError as error:
-            self._telemetry.lost.inc(len(taken))
-            _settle(taken, error)
+            error = await self._appended(taken)
+            # What one batch holds must not keep those of others out; a full disk does so anyway.
+            if error is None or len(taken) == 1 or isinstance(error, DiskFullError):
+                self._settle(taken, error)
+                return
+            for one in taken:
+                self._settle([one], await self._appended([one]))
         except BaseException:
             _settle(taken, UnavailableError("the collector is stopping; send the batch again later"))
             raise
-        else:
-            _settle(taken, None)
+
+    async def _appended(self, taken: list[Waiting]) -> GosondeError | None:
+        """Why these batches could not be stored together; None when they were."""
+        try:
+            await self._worker.run(self._store.append, [batch for batch, _ in taken])
+        except GosondeError as error:
+            return error
+        except Exception as error:
+            log.exception("batches could not be stored", batches=len(taken))
+            return StoreError(f"the batch could not be stored: {type(error).__name__}")
+        return None
+
+    def _settle(self, taken: list[Waiting], error: GosondeError | None) -> None:
+        if error:
+            self._telemetry.lost.inc(len(taken))
+        _settle(taken, error)
 
     def _refuse(self) -> None:
         left = []

@@ -8,6 +8,7 @@ from typing import Final
 import grpc
 import structlog
 from gosonde_common.errors import GosondeError
+from gosonde_common.ratelimit import MessageLimiter
 from gosonde_pb.v1 import ingest_pb2, ingest_pb2_grpc
 
 from gosonde_collector.ingest.access import Access
@@ -57,6 +58,7 @@ class IngestService(ingest_pb2_grpc.IngestServiceServicer):
         self._access = access
         self._telemetry = telemetry
         self._snapshots = snapshots
+        self._message_limiter = MessageLimiter()
 
     async def StreamObservations(  # noqa: N802 - gRPC's name
         self, request_iterator: Requests, context: Context
@@ -64,7 +66,7 @@ class IngestService(ingest_pb2_grpc.IngestServiceServicer):
         """See ingest.proto.
 
         Raises:
-            BatchError: A message breaks the protocol; what was acknowledged before stays stored.
+            BatchError: A message breaks the protocol as a whole; what was acknowledged before stays stored.
             StoreError: The store failed; the batch is not stored.
             DiskFullError: There is no room; the batch is not stored.
             OverloadedError: A batch is too large, or there are too many streams.
@@ -131,6 +133,10 @@ class IngestService(ingest_pb2_grpc.IngestServiceServicer):
         batch = await self._checking.run(lambda: self._quotas.limited(decode_batch(stream, request)))
         await self._committer.commit(batch)
         self._telemetry.stored(batch)
+        if batch.left_out and self._message_limiter.allows(stream.host):
+            log.warning(
+                "some of a batch was wrong and is left out", host=stream.host, reason=batch.fault, **batch.left_out
+            )
         return batch.sequence
 
 

@@ -1,6 +1,8 @@
-"""What agents send into plain values, every field checked. The only module of `ingest` that reads messages."""
+"""What agents send into plain values, every field checked. Only this and `sieve` read messages."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from gosonde_pb.v1 import ingest_pb2, model_pb2
@@ -8,11 +10,13 @@ from numpy.typing import NDArray
 
 from gosonde_collector.ingest.columns import (
     MAX_VALUE,
+    bound,
     equal_lengths,
     numbers,
     strings,
     text,
 )
+from gosonde_collector.ingest.sieve import Sieve, TableCheck
 from gosonde_collector.model.errors import BatchError
 from gosonde_collector.model.values import (
     Batch,
@@ -126,10 +130,10 @@ def acknowledgement(sequence: int, request: SnapshotRequest | None = None) -> in
 
 
 def decode_batch(stream: Stream, request: ingest_pb2.StreamObservationsRequest) -> Batch:
-    """The batch in a later request.
+    """The batch in a later request. An element that is wrong is left out, counted, and named in `fault`.
 
     Raises:
-        BatchError: It is no batch, or any of its fields is out of range; says which column and row.
+        BatchError: It is no batch, its number or time is out of range, or it is too large, or wrong in too much.
     """
     if request.WhichOneof("message") != "batch":
         raise BatchError("every request of a stream after the first must be a batch")
@@ -141,6 +145,24 @@ def decode_batch(stream: Stream, request: ingest_pb2.StreamObservationsRequest) 
         raise BatchError(f"batch {sequence}: taken_unix_nano is {seen.taken_unix_nano}")
     if len(seen.processes) > MAX_PROCESSES or len(seen.losses) > MAX_LOSSES:
         raise BatchError(f"batch {sequence} has more than {MAX_PROCESSES} processes or {MAX_LOSSES} losses")
+    tables = _tables(len(seen.processes))
+    _bound_rows(seen, tables)
+    try:
+        return _batch(stream, sequence, seen)
+    except BatchError as error:
+        sieve = Sieve(_process, tables, _loss)
+        batch = _batch(stream, sequence, sieve.sifted(seen))
+        return replace(batch, left_out=dict(sieve.left_out), fault=str(error))
+
+
+def _bound_rows(seen: model_pb2.Observation, tables: Iterable[str]) -> None:
+    for name in tables:
+        for column, values in getattr(seen, name).ListFields():
+            bound(f"{name}.{column.name}", len(values))
+
+
+def _batch(stream: Stream, sequence: int, seen: model_pb2.Observation) -> Batch:
+    """The batch, each of its elements checked. Raises BatchError, which says which column and row is wrong."""
     count = len(seen.processes)
     return Batch(
         stream,
@@ -150,19 +172,19 @@ def decode_batch(stream: Stream, request: ingest_pb2.StreamObservationsRequest) 
         _sites(seen.site_names),
         _site_counters(seen.site_counters, count),
         _park_counters(seen.park_counters, count),
-        _columns("pauses", seen.pauses, count, ("ordinal", "start_unix_nano", "duration_ns"), ("reason",)),
+        _pauses(seen.pauses, count),
         _gc_cycles(seen.gc_cycles, count),
-        _columns("gc_totals", seen.gc_totals, count, ("cycles", "pauses", "gc_pause_ns")),
-        _columns("probe_costs", seen.probe_costs, count, PROBE_COSTS),
-        {_loss_name(name): _number(f"losses[{name!r}]", total) for name, total in seen.losses.items()},
+        _gc_totals(seen.gc_totals, count),
+        _probe_costs(seen.probe_costs, count),
+        dict(_loss(name, total) for name, total in seen.losses.items()),
         _number("interval_ns", seen.interval_ns),
     )
 
 
-def _loss_name(name: str) -> str:
+def _loss(name: str, total: int) -> tuple[str, int]:
     if len(name) > MAX_LOSS_NAME:
         raise BatchError(f"losses has a name longer than {MAX_LOSS_NAME} characters")
-    return name
+    return name, _number(f"losses[{name!r}]", total)
 
 
 def _process(number: int, process: model_pb2.Process) -> Process:
@@ -235,6 +257,18 @@ def _gc_cycles(message: model_pb2.GcCycles, processes: int) -> Columns:
     return _with_optional("gc_cycles", message, found, dict.fromkeys(HEAP, False))
 
 
+def _pauses(message: model_pb2.Pauses, processes: int) -> Columns:
+    return _columns("pauses", message, processes, ("ordinal", "start_unix_nano", "duration_ns"), ("reason",))
+
+
+def _gc_totals(message: model_pb2.GcTotals, processes: int) -> Columns:
+    return _columns("gc_totals", message, processes, ("cycles", "pauses", "gc_pause_ns"))
+
+
+def _probe_costs(message: model_pb2.ProbeCosts, processes: int) -> Columns:
+    return _columns("probe_costs", message, processes, PROBE_COSTS)
+
+
 def _with_optional(where: str, message: Columnar, columns: Columns, signed_by_name: Mapping[str, bool]) -> Columns:
     """With columns of numbers that older agents leave empty: zeros, then."""
     found = dict(columns)
@@ -269,3 +303,16 @@ def _columns(
             f"{where}.process[{wrong[0]}] is {columns['process'][wrong[0]]}, and the batch has {processes} processes"
         )
     return columns
+
+
+def _tables(processes: int) -> dict[str, TableCheck]:
+    """The check of each table, by its name in an observation."""
+    return {
+        "site_names": _sites,
+        "site_counters": partial(_site_counters, processes=processes),
+        "park_counters": partial(_park_counters, processes=processes),
+        "pauses": partial(_pauses, processes=processes),
+        "gc_cycles": partial(_gc_cycles, processes=processes),
+        "gc_totals": partial(_gc_totals, processes=processes),
+        "probe_costs": partial(_probe_costs, processes=processes),
+    }

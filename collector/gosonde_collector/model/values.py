@@ -141,6 +141,8 @@ class Batch:
         probe_costs: process, probe_ns, cpu_ns, target_ppm, core_ppm.
         losses: Totals by name since the agent started.
         interval_ns: The configured time until the agent's next observation; 0 when it did not say.
+        left_out: How many elements of what was sent are not here because they are wrong, by the name of their table.
+        fault: What is wrong with one of them.
     """
 
     stream: Stream
@@ -156,6 +158,8 @@ class Batch:
     probe_costs: Columns
     losses: Mapping[str, int] = field(default_factory=dict)
     interval_ns: int = 0
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    fault: str = ""
 
 
 @dataclass(frozen=True, slots=True)

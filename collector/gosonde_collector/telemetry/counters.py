@@ -108,6 +108,12 @@ class Telemetry:
         )
         self.running = RunningTotals()
         self.newest = Newest()
+        self._left_out = Counter(
+            f"{prefix}_left_out",
+            "Elements of batches that were wrong, and left out of what was stored.",
+            ("table",),
+            registry=self.registry,
+        )
         self.pauses = BatchPauses()
 
     def routine_failed(self, work: str) -> None:
@@ -150,6 +156,8 @@ class Telemetry:
         self.batches.inc()
         self.rows.inc(len(batch.site_counters["process"]))
         self.newest.take(batch, steady_unix_nano())
+        for table, elements in batch.left_out.items():
+            self._left_out.labels(table).inc(elements)
         if self._are_pauses_asked_for:
             self.pauses.take(batch)
 

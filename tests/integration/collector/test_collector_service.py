@@ -63,17 +63,25 @@ def test_a_restart_keeps_everything_that_was_acknowledged(tmp_path: Path, number
 
 def test_a_malformed_batch_ends_its_own_stream_and_no_other(collector: CollectorProcess) -> None:
     wrong = observation([(1, 10, 0)])
-    wrong.site_counters.created.append(5)
+    wrong.taken_unix_nano = 0
     with AgentStream(collector.address, "good") as good, AgentStream(collector.address, "bad", host="web-2") as bad:
         good.observe(1, observation([(1, 10, 0)]))
         bad.observe(1, observation([(1, 7, 0)]))
         with pytest.raises(grpc.RpcError) as refusal:
             bad.observe(2, wrong)
         assert refusal.value.code() == grpc.StatusCode.INVALID_ARGUMENT
-        assert "site_counters has columns of different lengths" in str(refusal.value.details())
+        assert "taken_unix_nano is 0" in str(refusal.value.details())
         assert good.observe(2, observation([(1, 11, 0)])) == 2
     assert totals(collector, host="web-1") == {"main.site_1": (11, 0)}
     assert totals(collector, host="web-2") == {"main.site_1": (7, 0)}
+
+
+def test_a_wrong_row_costs_itself_alone(collector: CollectorProcess) -> None:
+    wrong = observation([(1, 10, 0), (2, 2**63, 0), (3, 12, 0)])
+    with AgentStream(collector.address, "odd", host="web-3") as odd:
+        assert odd.observe(1, wrong) == 1
+        assert odd.observe(2, observation([(1, 11, 0)])) == 2
+    assert totals(collector, host="web-3") == {"main.site_1": (11, 0), "main.site_3": (12, 0)}
 
 
 def test_a_stream_without_hello_is_refused(collector: CollectorProcess) -> None:

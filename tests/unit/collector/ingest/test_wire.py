@@ -1,5 +1,6 @@
-"""What agents send is checked to the last row, and refused with the column and the row."""
+"""What agents send is checked to the last row; an element that is wrong is left out, and told with column and row."""
 
+import re
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -10,7 +11,7 @@ import pytest
 from gosonde_collector.ingest.columns import MAX_ROWS, MAX_TEXT
 from gosonde_collector.ingest.wire import decode_batch, decode_hello
 from gosonde_collector.model.errors import BatchError
-from gosonde_collector.model.values import ProcessKey, Site
+from gosonde_collector.model.values import Batch, ProcessKey, Site
 from gosonde_pb.v1 import ingest_pb2, model_pb2
 from hypothesis import given
 from hypothesis import strategies as st
@@ -123,6 +124,20 @@ def _change(path: str, value: object) -> Callable[[ingest_pb2.Batch], None]:
         (_change("observation.taken_unix_nano", 0), "taken_unix_nano is 0"),
         (_change("observation.taken_unix_nano", -5), "taken_unix_nano is -5"),
         (_change("observation.taken_unix_nano", 2**63 - 1), "taken_unix_nano"),
+        (lambda batch: batch.observation.site_counters.pc.extend([1] * MAX_ROWS), "a batch may have"),
+        (lambda batch: batch.observation.losses.update({str(n): n for n in range(257)}), "256 losses"),
+    ],
+)
+def test_a_batch_that_is_wrong_as_a_whole_is_refused(change: Callable[[ingest_pb2.Batch], None], words: str) -> None:
+    message = request()
+    change(message.batch)
+    with pytest.raises(BatchError, match=words):
+        decode_batch(STREAM, message)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
         (_change("observation.processes.0.level", 0), r"processes\[0\].level is 0"),
         (_change("observation.processes.0.level", 9), r"processes\[0\].level is 9"),
         (_change("observation.processes.0.key.pid", 0), r"processes\[0\].key.pid"),
@@ -147,14 +162,63 @@ def _change(path: str, value: object) -> Callable[[ingest_pb2.Batch], None]:
         (lambda batch: batch.observation.gc_totals.pauses.append(1), "gc_totals has columns"),
         (lambda batch: batch.observation.gc_cycles.heap_goal_bytes.extend([1, 2]), "gc_cycles has columns"),
         (lambda batch: batch.observation.gc_cycles.heap_after_bytes.append(2**62), r"heap_after_bytes\[0\] is 4611"),
-        (lambda batch: batch.observation.site_counters.pc.extend([1] * MAX_ROWS), "a batch may have"),
-        (lambda batch: batch.observation.losses.update({str(n): n for n in range(257)}), "256 losses"),
     ],
 )
-def test_a_wrong_field_is_refused_by_its_name(change: Callable[[ingest_pb2.Batch], None], words: str) -> None:
-    message = request()
+def test_an_element_that_is_wrong_is_left_out_by_its_name_and_the_others_stay(
+    change: Callable[[ingest_pb2.Batch], None], words: str
+) -> None:
+    message, sound = request(), decode_batch(STREAM, request())
     change(message.batch)
-    with pytest.raises(BatchError, match=words):
+    found = decode_batch(STREAM, message)
+    assert re.search(words, found.fault)
+    sizes, expected = sizes_of(found), sizes_of(sound)
+    if "processes" in found.left_out:
+        rows = {name for name, size in expected.items() if size and name not in {"site_names", "losses"}}
+        assert set(found.left_out) == rows
+    else:
+        (table,) = found.left_out
+        assert sizes.pop(table) < expected.pop(table)
+        assert sizes == expected
+
+
+def sizes_of(batch: Batch) -> dict[str, int]:
+    """How many elements each table has."""
+    tables = ("site_counters", "park_counters", "pauses", "gc_cycles", "gc_totals", "probe_costs")
+    rows = {name: len(getattr(batch, name)["process"]) for name in tables}
+    return {**rows, "processes": len(batch.processes), "site_names": len(batch.sites), "losses": len(batch.losses)}
+
+
+def test_wrong_rows_and_a_wrong_process_cost_themselves_alone() -> None:
+    message = request()
+    seen = message.batch.observation
+    for number in range(1, 5):
+        seen.processes.add().CopyFrom(seen.processes[0])
+        seen.processes[number].key.pid = 10 * number
+    seen.processes[2].level = 9  # type: ignore[assignment]
+    counters = seen.site_counters
+    for row in range(1, 1_000):
+        counters.process.append(row % 5)
+        counters.pc.append(row)
+        counters.created.append(2**63 if row == 501 else row)
+        counters.exited.append(0)
+    seen.losses["bad"] = 2**64 - 1
+    batch = decode_batch(STREAM, message)
+    assert [process.key.pid for process in batch.processes] == [3, 10, 30, 40]
+    pids = [batch.processes[place].key.pid for place in batch.site_counters["process"].tolist()]
+    of = {3: 0, 10: 1, 30: 3, 40: 4}
+    kept = [row for row in range(1_000) if row % 5 != 2 and row != 501]
+    assert [row % 5 for row in kept] == [of[pid] for pid in pids]
+    assert batch.site_counters["created"].tolist() == [10, *kept[1:]]
+    assert batch.losses == {"gc_events_lost": 1}
+    assert batch.left_out == {"processes": 1, "site_counters": 201, "losses": 1}
+
+
+def test_a_batch_of_which_too_much_is_wrong_is_refused() -> None:
+    message = request()
+    counters = message.batch.observation.site_counters
+    for column, value in ((counters.process, 0), (counters.pc, 1), (counters.created, 2**63), (counters.exited, 0)):
+        column.extend([value] * 100_000)
+    with pytest.raises(BatchError, match="too much"):
         decode_batch(STREAM, message)
 
 
