@@ -22,7 +22,7 @@ from gosonde_collector.analysis.persistence import (
 from gosonde_collector.analysis.reconciliation import contradicted, contradiction
 from gosonde_collector.analysis.snapshot_cache import SnapshotCache
 from gosonde_collector.analysis.steps import SECOND, Steps
-from gosonde_collector.analysis.survey import Survey
+from gosonde_collector.analysis.survey import Place, Survey
 from gosonde_collector.analysis.witnesses import (
     Snapshots,
     Witness,
@@ -52,10 +52,14 @@ class Analyst:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._survey = Survey(store)
+        self._alone = self._survey.alone
         self._cache = SnapshotCache(store)
         self.traces = GcTraces()
         self.freshness = Freshness()
-        self._findings = {record.id: Finding.from_record(record) for record in store.findings()}
+        self._findings: dict[str, Finding] = {}
+        for record in store.findings():
+            with self._alone.step("read a finding", record.id):
+                self._findings[record.id] = Finding.from_record(record)
         self._saved: dict[str, tuple[str, int]] = {}
         self.parts: dict[str, str] = {}
 
@@ -73,13 +77,24 @@ class Analyst:
         """Totals of sites that were not examined, because their process has too many."""
         return self._survey.passed_over
 
+    @property
+    def failures(self) -> int:
+        """Steps that were left out for one site or process, because they failed."""
+        return self._alone.failures
+
     def run(self) -> None:
-        """Judges again every site that may grow, and stores what changed. Raises StoreError."""
+        """Judges again every site that may grow, and stores what changed; a site that cannot be judged stays as it was.
+
+        Raises:
+            StoreError: The store failed.
+        """
         self._cache.open()
-        updated = list(self._judged(self._survey.suspects()))
-        updated += self._revisited({found.id for found in updated})
+        failed: set[Place] = set()
+        updated = list(self._judged(self._survey.suspects(), failed))
+        updated += self._revisited({found.id for found in updated}, failed)
         self._findings = {**self._findings, **{found.id: found for found in updated}}
-        self.parts = stories.leads(list(self._findings.values()))
+        with self._alone.step("join stories", "all findings"):
+            self.parts = stories.leads(list(self._findings.values()))
         self._save(updated)
         self.freshness.renew()
 
@@ -100,17 +115,28 @@ class Analyst:
         }
         self._saved = {key: saved for key, saved in self._saved.items() if key in self._findings}
 
-    def _judged(self, suspects: Iterable[Series]) -> Iterator[Finding]:
+    def _judged(self, suspects: Iterable[Series], failed: set[Place]) -> Iterator[Finding]:
+        """What grows; `failed` gets the places that could not be judged."""
         for series in suspects:
-            growth = find_growth(Steps.of(series))
-            if not growth:
-                continue
-            previous, evidence = self._previous(series), self._evidence(series, growth)
-            doubt = contradiction(series, growth.grown)
-            if not doubt:
-                yield finding.grown(series, growth, evidence, previous)
-            elif previous and previous.state not in OVER:
-                yield _withdrawn(previous, series, evidence, doubt)
+            place = series.host, series.process.key, series.site.pc
+            failed.add(place)
+            with self._alone.step("judge a site", place):
+                judged = self._judge(series)
+                failed.remove(place)
+                if judged:
+                    yield judged
+
+    def _judge(self, series: Series) -> Finding | None:
+        growth = find_growth(Steps.of(series))
+        if not growth:
+            return None
+        previous, evidence = self._previous(series), self._evidence(series, growth)
+        doubt = contradiction(series, growth.grown)
+        if not doubt:
+            return finding.grown(series, growth, evidence, previous)
+        if previous and previous.state not in OVER:
+            return _withdrawn(previous, series, evidence, doubt)
+        return None
 
     def _previous(self, series: Series) -> Finding | None:
         """The site's finding in this process, or in one that ended before this one began."""
@@ -119,11 +145,18 @@ class Analyst:
         before = [found for found in self._findings.values() if finding.succeeds(found, series)]
         return max(here or before, key=lambda found: found.grew_unix_nano, default=None)
 
-    def _revisited(self, grown: set[str]) -> list[Finding]:
-        """What becomes of findings that are not over and are not seen to grow now."""
-        others = [found for found in self._findings.values() if found.id not in grown and found.state not in OVER]
-        series = self._survey.sites((found.host, found.process, found.site.pc) for found in others)
-        return [self._rested(found, series.get((found.host, found.process, found.site.pc))) for found in others]
+    def _revisited(self, grown: set[str], failed: set[Place]) -> Iterator[Finding]:
+        """What becomes of findings that are not over and are not seen to grow now; nothing is known of those failed."""
+        places = {
+            found.id: (found.host, found.process, found.site.pc)
+            for found in self._findings.values()
+            if found.id not in grown and found.state not in OVER
+        }
+        series = self._survey.sites(places.values())
+        for number, place in places.items():
+            if place not in failed:
+                with self._alone.step("revisit a finding", number):
+                    yield self._rested(self._findings[number], series.get(place))
 
     def _rested(self, found: Finding, series: Series | None) -> Finding:
         if series is None:

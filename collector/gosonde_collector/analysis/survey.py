@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from gosonde_collector.analysis.alone import Alone
 from gosonde_collector.analysis.growth import LOOKBACK_NS
 from gosonde_collector.analysis.history import History
 from gosonde_collector.model.values import ProcessKey, Site
@@ -29,9 +30,14 @@ Place = tuple[str, ProcessKey, int]
 
 
 class Survey:
-    """To be used by one thread at a time."""
+    """To be used by one thread at a time.
+
+    Attributes:
+        alone: Counts what is left out of one site or process.
+    """
 
     def __init__(self, store: Store) -> None:
+        self.alone = Alone()
         self._store = store
         self._stored: int | None = None
         self._running: Mapping[int, Running] = {}
@@ -45,12 +51,11 @@ class Survey:
     def suspects(self) -> list[Series]:
         """The recent past of every site that may grow, up to what is stored by now. Raises StoreError."""
         self._follow()
-        found = [
-            (number, int(pc))
-            for number, of in self._running.items()
-            if number in self._histories
-            for pc in self._histories[number].suspects(of.until_unix_nano)
-        ]
+        found: list[SiteKey] = []
+        for number, of in self._running.items():
+            if history := self._histories.get(number):
+                with self.alone.step("screen a process", (of.host, of.process.key)):
+                    found += [(number, int(pc)) for pc in history.suspects(of.until_unix_nano)]
         self._suspected = {number for number, _ in found}
         return self._full(found)
 
@@ -88,7 +93,8 @@ class Survey:
             for key in self._series:
                 followed.setdefault(key[0], []).append(key)
             for number, part in _by_process(counters):
-                self._take(number, part, followed.get(number, ()))
+                with self.alone.step("follow a process", number):
+                    self._take(number, part, followed.get(number, ()))
             self._stored = counters.stored_unix_nano
         self._refresh()
         self._forget()
@@ -98,7 +104,8 @@ class Survey:
         self._refresh()
         for number, part in _by_process(base):
             if history := self._history(number):
-                history.begin(int(part.unix_nano.min()), part.pc, part.created, part.exited)
+                with self.alone.step("begin with a process", number):
+                    history.begin(int(part.unix_nano.min()), part.pc, part.created, part.exited)
         return base.stored_unix_nano
 
     def _refresh(self) -> None:
@@ -128,7 +135,12 @@ class Survey:
         for series in self._store.series([key for key in keys if key not in self._series], LOOKBACK_NS):
             self._series[series.number, series.site.pc] = series
         self._wanted.update(dict.fromkeys(keys, time.monotonic()))
-        return [self._current(key) for key in keys if key in self._series]
+        return list(self._currents(key for key in keys if key in self._series))
+
+    def _currents(self, keys: Iterable[SiteKey]) -> Iterator[Series]:
+        for key in keys:
+            with self.alone.step("bring a site up to date", key):
+                yield self._current(key)
 
     def _current(self, key: SiteKey) -> Series:
         """A series up to now, without what is older than the recent past, except what holds at its beginning."""

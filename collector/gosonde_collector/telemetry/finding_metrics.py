@@ -69,6 +69,11 @@ class FindingMetrics(Collector):
             "Totals of sites that were not analysed, because their process claims too many sites.",
             value=self._analyst.passed_over,
         )
+        yield CounterMetricFamily(
+            "gosonde_analysis_failures",
+            "Steps of the analysis that were left out for one site or process, because they failed.",
+            value=self._analyst.failures,
+        )
         yield GaugeMetricFamily(
             "gosonde_analysis_age_seconds",
             "Since the last analysis ended, or since the start while none has.",
