@@ -1,5 +1,6 @@
 """Every command on a process, a host and a collector that are full of controls: none of them reaches the terminal."""
 
+import glob
 import json
 import shutil
 import subprocess
@@ -8,51 +9,19 @@ from pathlib import Path
 
 import pytest
 from gosonde.collector_client import CollectorClient
-from gosonde_pb.v1 import model_pb2
 
 from tests import go_programs
-from tests.collector_process import GOSONDE, PATIENCE_S, AgentStream, CollectorProcess, eventually, leak
+from tests.agent_process import AgentProcess, eventually
+from tests.collector_process import CollectorProcess
 from tests.hostile_text import SENDABLE, unshown
+from tests.integration.whole.foreign_processes import FOLDER, HOST, knowing_collector, said
 
-#: One component of a path has 255 bytes at most.
-FOLDER = SENDABLE.replace("/", "")[:100].encode()[:200].decode(errors="ignore") + "\u202e\u2028\u200b[bold]"
 QUERIES = ("findings", "processes", "sites", "gc", "parks")
-HOST = f"web-1{SENDABLE}"
-
-
-def hostile(seen: model_pb2.Observation) -> model_pb2.Observation:
-    """The same, each of its strings full of controls."""
-    process = seen.processes[0]
-    process.exe = process.go_version = SENDABLE
-    refused = seen.processes.add(exe=SENDABLE, level=model_pb2.LEVEL_REFUSED, refusal=SENDABLE)
-    refused.key.CopyFrom(process.key)
-    refused.key.pid = refused.key.start_ticks = 4712
-    for names in (seen.site_names.function, seen.site_names.file, seen.site_names.start_function):
-        names[:] = [f"{SENDABLE}{number}" for number, _ in enumerate(names)]
-    start = seen.taken_unix_nano
-    seen.gc_cycles.MergeFrom(
-        model_pb2.GcCycles(process=[0], ordinal=[0], start_unix_nano=[start], end_unix_nano=[start + 9])
-    )
-    seen.pauses.MergeFrom(
-        model_pb2.Pauses(process=[0], ordinal=[0], start_unix_nano=[start], duration_ns=[9], reason=[SENDABLE])
-    )
-    seen.park_counters.MergeFrom(
-        model_pb2.ParkCounters(
-            process=[0], wait_reason=[SENDABLE], parked=[3], parks=[9], parks_low=[5], parks_high=[20], windows=[3],
-            sampled_ns=[1], covered_ns=[2],
-        )
-    )  # fmt: skip
-    return seen
 
 
 @pytest.fixture(scope="module")
 def collector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CollectorProcess]:
-    """Knows one process with a leak, and whatever a stranger can say of it."""
-    with CollectorProcess(tmp_path_factory.mktemp("collector")) as running:
-        with AgentStream(running.address, host=HOST) as agent, running.client() as client:
-            for sequence, seen in enumerate(leak(seconds=50, per_second=50), 1):
-                agent.observe(sequence, hostile(seen))
-            assert eventually(client, "opened", live=2_500)
+    with knowing_collector(tmp_path_factory.mktemp("collector")) as running:
         yield running
 
 
@@ -65,15 +34,6 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[subprocess.Pop
     with subprocess.Popen([path], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as running:
         yield running
         running.kill()
-
-
-def said(*arguments: str | Path) -> tuple[str, str]:
-    """What the command prints to both streams; neither holds a control but the line feeds of its own lines."""
-    done = subprocess.run([GOSONDE, *arguments], capture_output=True, timeout=PATIENCE_S, check=False)
-    out, err = done.stdout.decode(), done.stderr.decode()
-    assert not unshown(out.replace("\n", "").replace("\t", "")), arguments
-    assert not unshown(err.replace("\n", "").replace("\t", "")), arguments
-    return out, err
 
 
 @pytest.mark.parametrize("query", QUERIES)
@@ -147,6 +107,30 @@ def test_goroutines_are_shown_without_controls(program: subprocess.Popen[bytes],
 def test_trace_shows_the_path_of_a_process_without_controls(program: subprocess.Popen[bytes], flags: list[str]) -> None:
     out, _ = said("trace", "--pid", str(program.pid), "--duration", "1", *flags)
     assert FOLDER in json.loads(out)["process"]["exe"] if flags else "\\x1b[2J" in out
+
+
+@pytest.mark.parametrize("flags", [[], ["--json"]])
+def test_gc_of_a_process_whose_path_has_controls_has_none(program: subprocess.Popen[bytes], flags: list[str]) -> None:
+    out, err = said("gc", str(program.pid), *flags)
+    assert not err
+    assert json.loads(out)["gc_percent"] == 100 if flags else "GOGC 100" in out
+
+
+@pytest.mark.usefixtures("ebpf")
+def test_probes_show_the_paths_of_an_agents_processes_without_controls(
+    program: subprocess.Popen[bytes], tmp_path: Path
+) -> None:
+    (tmp_path / "agent.toml").touch()
+    agent = AgentProcess(tmp_path, "", glob.escape(str(Path(f"/proc/{program.pid}/exe").readlink())))
+    try:
+        eventually(lambda: agent.counted(program.pid) >= 0)
+        out, _ = said("probes", "off", "--agent", agent.listen)
+        assert "\\x1b[2J" in out
+        out, _ = said("probes", "on", "--agent", agent.listen, "--json")
+        assert [FOLDER in row["exe"] for row in json.loads(out)] == [True]
+    finally:
+        agent.kill()
+    assert not any(map(unshown, agent.log.read_text().splitlines()))
 
 
 @pytest.mark.parametrize("command", [["inspect"], ["trace", "--exe"], ["goroutines", "1", "--pprof"]])
