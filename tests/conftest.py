@@ -55,15 +55,20 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 def go_program() -> Iterator[Callable[..., GoProgram]]:
     """Builds and starts a program of `fixtures/go`, and kills it after the test.
 
-    `go_program(name, *args, version=..., env=None, **build)` takes the flags of `go_programs.build` by name, and
-    returns the program when it is ready.
+    `go_program(name, *args, version=..., env=None, build_env=None, **build)` takes the flags of `go_programs.build` by
+    name (`env` is the running program's), and returns the program when it is ready.
     """
     with ExitStack() as running:
 
         def start(
-            name: str, *args: str, version: str = toolchains.DEFAULT, env: dict[str, str] | None = None, **flags: Any
+            name: str,
+            *args: str,
+            version: str = toolchains.DEFAULT,
+            env: dict[str, str] | None = None,
+            build_env: dict[str, str] | None = None,
+            **flags: Any,
         ) -> GoProgram:
-            executable = go_programs.build(name, version, **flags)
+            executable = go_programs.build(name, version, env=build_env, **flags)
             return running.enter_context(GoProgram(executable, *args, env=env))
 
         yield start

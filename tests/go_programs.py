@@ -16,6 +16,7 @@ from typing import IO, Any, Self
 from tests import toolchains
 
 SOURCES = Path(__file__).resolve().parent / "fixtures" / "go"
+HOST = SOURCES.parent / "c" / "host.c"
 
 
 def build(
@@ -48,6 +49,24 @@ def build(
     with toolchains.locked(folder / f"{name}.lock"):
         if not target.exists():
             _compile([str(go), "build", *flags], name, target, environment)
+    return target
+
+
+def build_host(version: str = toolchains.DEFAULT, *, is_stripped: bool = False) -> Path:
+    """A C program with the Go of `fixtures/go/library` in it, linked by the C compiler.
+
+    Raises:
+        RuntimeError: The library does not compile; the message is the compiler's.
+        subprocess.CalledProcessError: The host does not; its own message is on stderr.
+    """
+    library = build("library", version, buildmode="c-archive", env={"CGO_ENABLED": "1"})
+    target = library.with_name("host.stripped" if is_stripped else "host")
+    with toolchains.locked(target.with_suffix(".lock")):
+        if not target.exists():
+            unfinished = target.with_suffix(".unfinished")
+            gcc = ["gcc", "-O1", *(("-s",) if is_stripped else ()), "-o", str(unfinished), str(HOST), "-x", "none"]
+            subprocess.run([*gcc, str(library), "-lpthread"], check=True)
+            unfinished.rename(target)
     return target
 
 

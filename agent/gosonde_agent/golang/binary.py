@@ -119,7 +119,7 @@ def load(fd: int, path: str, known: KnownBinaries | None = None) -> GoBinary:
     if facts is not None:
         pclntab = Pclntab(image, facts.layout, (facts.header, facts.module))
     else:
-        layout, pclntab = _layout_and_pclntab(image, version)
+        layout, pclntab = _layout_and_pclntab(image, go_version)
         found = find_points(image, pclntab, layout)
         evidence = evidence_of(image, pclntab.header, pclntab.module, found)
         facts = Facts(layout, pclntab.header, pclntab.module, found, evidence)
@@ -141,7 +141,7 @@ def load(fd: int, path: str, known: KnownBinaries | None = None) -> GoBinary:
     )
 
 
-def _layout_and_pclntab(image: ElfImage, version: buildinfo.GoVersion) -> tuple[Layout, Pclntab]:
+def _layout_and_pclntab(image: ElfImage, go_version: str) -> tuple[Layout, Pclntab]:
     """The layout of a binary that names a version, proved by its code.
 
     Raises:
@@ -149,14 +149,15 @@ def _layout_and_pclntab(image: ElfImage, version: buildinfo.GoVersion) -> tuple[
         MalformedBinaryError: The binary contradicts itself.
         UnprovedProbePointError: The code does not show where it keeps a goroutine's creation address.
     """
-    layout = layout_named_by(image, version)
+    layout = layout_named_by(image, go_version)
     pclntab = Pclntab(image, layout)
-    return proved(layout, version, gopc_shown_by_code(image, pclntab, layout)), pclntab
+    return proved(layout, buildinfo.parse_version(go_version), gopc_shown_by_code(image, pclntab, layout)), pclntab
 
 
-def layout_named_by(image: ElfImage, version: buildinfo.GoVersion) -> Layout:
+def layout_named_by(image: ElfImage, go_version: str) -> Layout:
     """The layout of a binary that names a version, not yet held against its code; see `layout_of`."""
-    return layout_of(version, image.architecture, lambda: _own_structures(image))
+    version, experimental = buildinfo.parse_version(go_version), buildinfo.has_experiments(go_version)
+    return layout_of(version, image.architecture, lambda: _own_structures(image), experimental=experimental)
 
 
 def _own_structures(image: ElfImage) -> Mapping[str, Fields]:

@@ -22,6 +22,8 @@ MAX_DIGESTED_SEGMENTS = 4
 UPX_MAGIC = b"UPX!"
 UPX_HEAD_BYTES = 1_024
 VERSION = re.compile(r"^(?:devel )?go1\.(\d+)(?:\.(\d+))?")
+#: In "go1.25.5 X:greenteagc" and "go1.27.3-X:nogreenteagc".
+EXPERIMENTS = "X:"
 
 NT_GO_BUILD_ID = (b"Go\0\0", 4)
 NT_GNU_BUILD_ID = (b"GNU\0", 3)
@@ -46,8 +48,16 @@ def parse_version(text: str) -> GoVersion:
     """
     match = VERSION.match(text)
     if match is None:
-        raise UnsupportedBinaryError(f"the Go version {text[:80]!r} is not of the form go1.N or go1.N.P")
+        raise UnsupportedBinaryError(
+            f"a Go binary whose version is not known: it calls it {text[:80]!r}, which is not of the form go1.N or "
+            "go1.N.P; those who obfuscate programs (garble) take the version out"
+        )
     return GoVersion(int(match[1]), int(match[2] or 0))
+
+
+def has_experiments(text: str) -> bool:
+    """Whether a version string names experiments that the program was built with, or without (GOEXPERIMENT)."""
+    return EXPERIMENTS in text
 
 
 def read_version_string(image: ElfImage) -> str:

@@ -1,7 +1,7 @@
 """What differs between Go versions, and the one place that says which versions are supported."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -100,6 +100,17 @@ STOP_REASONS = (
 GC_STOP_REASONS = frozenset({"GC mark termination", "GC sweep termination"})
 
 
+#: Fields that lie behind what experiments resize, and are not proved where they are read.
+MOVED_BY_EXPERIMENTS = {"p": frozenset({"goroutinesCreated"})}
+
+
+def _without(structures: Mapping[str, Fields], fields: Mapping[str, Set[str]]) -> Mapping[str, Fields]:
+    return {
+        structure: {name: offset for name, offset in known.items() if name not in fields.get(structure, ())}
+        for structure, known in structures.items()
+    }
+
+
 @cache
 def _table() -> dict[str, Any]:
     table: dict[str, Any] = json.loads(TABLE.read_text())
@@ -113,7 +124,11 @@ def releases() -> tuple[GoVersion, ...]:
 
 
 def layout_of(
-    version: GoVersion, architecture: str = "amd64", own: Callable[[], Mapping[str, Fields]] = dict
+    version: GoVersion,
+    architecture: str = "amd64",
+    own: Callable[[], Mapping[str, Fields]] = dict,
+    *,
+    experimental: bool = False,
 ) -> Layout:
     """The layout of a Go version; `proved` holds it against the program's code.
 
@@ -122,6 +137,7 @@ def layout_of(
 
     Args:
         own: Reads the structures from the program's DWARF; empty when it carries none.
+        experimental: It was built with other experiments (GOEXPERIMENT) than the table's: they move fields.
 
     Raises:
         UnsupportedBinaryError: The version is too old. The message names those that are supported.
@@ -132,11 +148,13 @@ def layout_of(
         )
     low, high = _neighbours(version)
     named = _merged(version, architecture, low, high)
-    is_whole = releases()[low] == version and named.has("g", SIZE)
+    is_whole = releases()[low] == version and named.has("g", SIZE) and not experimental
     structures: Mapping[str, Fields] = {} if is_whole else own()
     if "gopc" in structures.get("g", {}):
         return replace(named, source="DWARF", structures=structures)
-    return replace(named, source=_newer(version), structures={}) if _is_newer(version) else named
+    if _is_newer(version):
+        return replace(named, source=_newer(version), structures={})
+    return replace(named, structures=_without(named.structures, MOVED_BY_EXPERIMENTS)) if experimental else named
 
 
 def proved(layout: Layout, version: GoVersion, shown: int | None) -> Layout:
@@ -176,6 +194,11 @@ def _supported() -> str:
 
 def _is_newer(version: GoVersion) -> bool:
     return version.minor > releases()[-1].minor
+
+
+def offsets_in_any_release(structure: str, field: str) -> frozenset[int]:
+    """Where a field lies in the releases of the table, on amd64."""
+    return frozenset(at for at in _table()["structures"]["amd64"][structure][field] if at is not None)
 
 
 def structure_names() -> tuple[str, ...]:

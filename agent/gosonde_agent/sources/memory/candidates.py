@@ -76,6 +76,7 @@ class Candidates:
     Attributes:
         by: "symbols", "DWARF" or "instructions".
         t_end: Of runtime.work.tEnd.
+        enabling: What runtime.gcenable writes: memstats.enablegc, whose offset depends on experiments, is among them.
         wait_reasons: (address, count) of runtime.waitReasonStrings; (0, 0) when it was not found.
     """
 
@@ -88,6 +89,7 @@ class Candidates:
     controller: Sequence[int]
     t_end: Sequence[int]
     init_time: Sequence[int]
+    enabling: Sequence[int]
     wait_reasons: tuple[int, int]
 
 
@@ -111,6 +113,7 @@ def find(image: ElfImage, fd: int, pclntab: Pclntab, layout: Layout) -> Candidat
         at["gcController"],
         [base + offset for base in at["work"] for offset in WORK_SEARCH],
         at["runtimeInitTime"],
+        _enabling(image, pclntab),
         (at["waitReasonStrings"][0], count) if at["waitReasonStrings"] else (0, 0),
     )
 
@@ -142,8 +145,13 @@ def from_instructions(image: ElfImage, pclntab: Pclntab, layout: Layout) -> Cand
         bases(_CONTROLLER_USERS, "gcControllerState"),
         mark_termination,
         [address for address in touched("main") if address in mark_termination and address % 8 == 0],
+        _enabling(image, pclntab),
         _wait_reason_table(image, pclntab),
     )
+
+
+def _enabling(image: ElfImage, pclntab: Pclntab) -> list[int]:
+    return [found.address for found in references(image, pclntab, ["runtime.gcenable"]) if not found.is_address]
 
 
 def _wait_reason_table(image: ElfImage, pclntab: Pclntab) -> tuple[int, int]:

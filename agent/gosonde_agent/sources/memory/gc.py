@@ -61,9 +61,11 @@ def read_gc(runtime: Runtime) -> GcFigures:
     """All figures at one moment.
 
     Raises:
+        NotLocatedError: The variables that hold them were not proved.
         ImplausibleMemoryError: They contradict each other, however often they are read.
         GosondeError: The process has ended, or may not be read.
     """
+    runtime.addresses.require("memstats", "gcController")
     reader = _Reader(runtime)
     before = reader.take()
     for _ in range(ATTEMPTS):
@@ -92,7 +94,9 @@ class _Reader:
         self._end = max(self._offset("mstats", name) + size for name, size in STATS_FIELDS.items())
         self._controller_size = max(self._offset("gcControllerState", name) for name in CONTROLLER_FIELDS) + 8
         work = runtime.layout.fields("workType")
-        places = {name: work[name] - work["tEnd"] for name in WORK_FIELDS} if work.keys() >= WORK_FIELDS else {}
+        # What hides one variable, larger locks for one, moves fields of another.
+        is_known = work.keys() >= WORK_FIELDS and not runtime.addresses.unproved
+        places = {name: work[name] - work["tEnd"] for name in WORK_FIELDS} if is_known else {}
         self._work = places if all(-WORK_BEFORE <= at <= WORK_AFTER - 8 for at in places.values()) else {}
 
     def _offset(self, structure: str, field: str) -> int:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from gosonde_agent.golang.unwind import Unwinder
 from gosonde_agent.sources.memory.errors import ImplausibleMemoryError
-from gosonde_agent.sources.memory.layout import GoroutineLayout, goroutine_layout
+from gosonde_agent.sources.memory.layout import KNOWN_STATES, SCAN, GoroutineLayout, goroutine_layout
 from gosonde_agent.sources.memory.proof import MAX_GOROUTINES
 from gosonde_agent.sources.memory.runtime import Runtime
 from gosonde_agent.sources.memory.stacks import StackWords
@@ -22,12 +22,9 @@ BLOCK = 4_096
 
 IDLE, RUNNABLE, RUNNING, SYSCALL, WAITING, DEAD = 0, 1, 2, 3, 4, 6
 COPYSTACK, PREEMPTED, LEAKED, DEAD_EXTRA = 8, 9, 10, 11
-#: Set while the garbage collector scans the stack.
-SCAN = 0x1000
 #: They have a stack that lies still.
 PARKED = (RUNNABLE, SYSCALL, WAITING, PREEMPTED, LEAKED)
 NOT_LIVE = (IDLE, DEAD, DEAD_EXTRA)
-KNOWN_STATES = 12
 
 #: The longest stack of Go on a 64-bit machine, and then some.
 MAX_STACK = 1 << 34

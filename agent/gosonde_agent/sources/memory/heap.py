@@ -49,9 +49,11 @@ class HeapReader:
     def reads(runtime: Runtime) -> bool:
         """Whether it is known where the figures are in this version of Go."""
         work = runtime.layout.fields("workType")
-        if runtime.addresses.controller == 0 or not work.keys() >= FIELDS | {BYTES_MARKED}:
+        if not (runtime.addresses.memstats and runtime.addresses.controller):
             return False
-        return all(-WORK_BEFORE <= work[name] - work["tEnd"] <= WORK_AFTER - 8 for name in FIELDS)
+        return work.keys() >= FIELDS | {BYTES_MARKED} and all(
+            -WORK_BEFORE <= work[name] - work["tEnd"] <= WORK_AFTER - 8 for name in FIELDS
+        )
 
     def read(self) -> CycleHeap | None:
         """The cycle that ended last; None before one has, while one runs, and when what is there makes no sense.

@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 from gosonde_agent.golang.layouts import Layout
 
+#: runtime.g.atomicstatus is less than that, but for the bit that is set while the garbage collector scans the stack.
+KNOWN_STATES = 12
+SCAN = 0x1000
 #: runtime.g is read up to and with its last field that is needed.
 WORD = 8
 

@@ -2,14 +2,16 @@
 
 import struct
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from gosonde_agent.golang.layouts import Layout
+from gosonde_agent.golang.layouts import Layout, offsets_in_any_release
+from gosonde_agent.model.errors import UnsupportedBinaryError
 from gosonde_agent.sources.memory.candidates import Candidates
 from gosonde_agent.sources.memory.errors import NotLocatedError, UnreadableMemoryError
+from gosonde_agent.sources.memory.layout import KNOWN_STATES, SCAN
 from gosonde_agent.sources.memory.reader import ADDRESS_LIMIT, ProcessMemory
 
 #: Their stacks alone would take 128 GiB.
@@ -19,6 +21,8 @@ MAX_PROCESSORS = 1 << 16
 DEFAULT_HEAP_MINIMUM = 4 << 20
 MAX_HEAP = 1 << 48
 PAUSES = 256
+#: So many of the first goroutines must be what they say.
+GOROUTINES_TRIED = 64
 #: Goroutines appear while the proof is made; a proof that fails is made again so often.
 ATTEMPTS = 5
 #: How often, and after which pauses, several candidates are checked again.
@@ -28,15 +32,16 @@ RETRY_SECONDS = 0.025
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """Proved link-time addresses.
+    """Proved link-time addresses. `allp`, `sched`, `memstats` and `controller` are 0 where they are not proved.
 
     Attributes:
         by: How they were found: "symbols", "DWARF" or "instructions".
         allglen: The length that is published; allgptr is not needed, for allgs begins with the same pointer.
         t_end: Of runtime.work.tEnd; 0 until a GC cycle has ended, which is its proof.
-        controller: Of runtime.gcController; 0 where the version has no figures in it.
+        controller: Of runtime.gcController; 0 also where the version has no figures in it.
         init_time: Of runtime.runtimeInitTime; 0 when it was not found.
         wait_reasons: (address, count) of runtime.waitReasonStrings; (0, 0) when it was not found.
+        unproved: Why a variable is not proved, by its name in the runtime.
     """
 
     by: str
@@ -49,6 +54,17 @@ class Addresses:
     t_end: int
     init_time: int
     wait_reasons: tuple[int, int]
+    unproved: Mapping[str, str] = field(default_factory=dict)
+
+    def require(self, *names: str) -> None:
+        """Says why variables are not there that somebody needs.
+
+        Raises:
+            NotLocatedError: One of them is not proved.
+        """
+        for name in names:
+            if name in self.unproved:
+                raise NotLocatedError(self.unproved[name])
 
 
 class Prover:
@@ -65,12 +81,23 @@ class Prover:
     def prove(self, candidates: Candidates) -> Addresses:
         """The one candidate of each variable that holds what it must.
 
+        Without the list of goroutines nothing is read. What else is not proved is left out, and said.
+
         Raises:
-            NotLocatedError: None or several do; the message names the variable.
+            NotLocatedError: None or several hold it; the message names the variable.
         """
+        unproved: dict[str, str] = {}
+
+        def proved(what: str, prove: Callable[[], int]) -> int:
+            try:
+                return prove()
+            except (NotLocatedError, UnsupportedBinaryError) as error:
+                unproved[what] = str(error)
+                return 0
+
         allgs = self._only("allgs", candidates.allgs, self._is_allgs)
-        allp = self._only("allp", candidates.allp, self._is_allp)
-        memstats = self._only("memstats", candidates.memstats, self._is_memstats)
+        allp = proved("allp", lambda: self._only("allp", candidates.allp, self._is_allp))
+        memstats = proved("memstats", lambda: self._memstats(candidates))
         return Addresses(
             by=candidates.by,
             allgs=allgs,
@@ -78,13 +105,17 @@ class Prover:
                 "allglen", [address for address in candidates.allglen if address != allgs + 8], self._is_allglen(allgs)
             ),
             allp=allp,
-            sched=self._only("sched", candidates.sched, self._is_sched(allgs, allp)),
+            sched=proved("sched", lambda: self._sched(candidates, allgs, allp)),
             memstats=memstats,
-            controller=self._controller(candidates),
-            t_end=self.t_end(candidates.t_end, memstats),
+            controller=proved("gcController", lambda: self._controller(candidates)),
+            t_end=self.t_end(candidates.t_end, memstats) if memstats else 0,
             init_time=next((at for at in candidates.init_time if self._is_init_time(at)), 0),
             wait_reasons=candidates.wait_reasons,
+            unproved=unproved,
         )
+
+    def _sched(self, candidates: Candidates, allgs: int, allp: int) -> int:
+        return self._only("sched", candidates.sched if allp else (), self._is_sched(allgs, allp))
 
     def _controller(self, candidates: Candidates) -> int:
         """0 before Go 1.19, which gave gcController what its figures and their proof rest on."""
@@ -156,10 +187,18 @@ class Prover:
         header = self._slice(address, MAX_GOROUTINES)
         if header is None:
             return False
-        first = self._at(header[0])
-        return self._at(first + self._field("g", "goid")) == 1 and self._at(first + self._field("g", "sched.g")) in (
-            0,
-            first,
+        pointers = self._words_at(header[0], min(header[1], GOROUTINES_TRIED))
+        owners = [self._at(pointer + self._field("g", "sched.g")) for pointer in pointers]
+        states = [self._at(pointer + self._field("g", "atomicstatus"), 4) & ~SCAN for pointer in pointers]
+        ran = [
+            self._at(pointer + self._field("g", "goid"))
+            for pointer, owner in zip(pointers, owners, strict=True)
+            if owner == pointer
+        ]
+        return (
+            all(owner in (0, pointer) for owner, pointer in zip(owners, pointers, strict=True))
+            and max(states) < KNOWN_STATES
+            and len(set(ran)) == len(ran) > 0
         )
 
     def _is_allglen(self, allgs: int) -> Callable[[int], bool]:
@@ -200,7 +239,22 @@ class Prover:
 
         return holds
 
-    def _is_memstats(self, address: int) -> bool:
+    def _memstats(self, candidates: Candidates) -> int:
+        """By the place that its version gives memstats.enablegc, else by one that it has had with other experiments."""
+        usual = {self._field("mstats", "enablegc")}
+        try:
+            return self._only("memstats", candidates.memstats, self._is_memstats(candidates.enabling, usual))
+        except NotLocatedError:
+            every = offsets_in_any_release("mstats", "enablegc")
+            return self._only("memstats", candidates.memstats, self._is_memstats(candidates.enabling, every))
+
+    def _is_memstats(self, enabling: Sequence[int], offsets: Set[int]) -> Callable[[int], bool]:
+        return lambda address: (
+            any(flag - address in offsets and self._word(flag, 1) == 1 for flag in enabling)
+            and self._are_pauses(address)
+        )
+
+    def _are_pauses(self, address: int) -> bool:
         def stat(name: str) -> int:
             return address + self._field("mstats", name)
 
@@ -216,7 +270,6 @@ class Prover:
             and max(ends) <= time.time_ns()
             and 0 <= fraction <= 1
             and bool(last) == bool(cycles)
-            and self._word(stat("enablegc"), 1) == 1
         )
 
     def _is_controller(self, address: int) -> bool:

@@ -1,7 +1,7 @@
 """A process that is read: opened, its image matched to its file, the runtime's variables proved in it."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -45,16 +45,21 @@ class KnownBinary:
     candidates: Candidates
 
     def narrow(self, proved: Addresses) -> None:
-        """Keeps only what was proved."""
+        """Keeps only what was proved; what was not, another process may prove."""
+
+        def kept(address: int, candidates: Sequence[int]) -> Sequence[int]:
+            return (address,) if address else candidates
+
+        before = self.candidates
         self.candidates = replace(
-            self.candidates,
+            before,
             allgs=(proved.allgs,),
             allglen=(proved.allglen,),
-            allp=(proved.allp,),
-            sched=(proved.sched,),
-            memstats=(proved.memstats,),
-            controller=(proved.controller,),
-            t_end=(proved.t_end,) if proved.t_end else self.candidates.t_end,
+            allp=kept(proved.allp, before.allp),
+            sched=kept(proved.sched, before.sched),
+            memstats=kept(proved.memstats, before.memstats),
+            controller=kept(proved.controller, before.controller),
+            t_end=kept(proved.t_end, before.t_end),
         )
 
 
@@ -72,7 +77,7 @@ class KnownBinaries:
 def _looked_at(fd: int) -> KnownBinary:
     image = ElfImage(fd)
     go_version = buildinfo.read_version_string(image)
-    layout = layout_named_by(image, buildinfo.parse_version(go_version))
+    layout = layout_named_by(image, go_version)
     pclntab = Pclntab(image, layout)
     candidates = find(image, fd, pclntab, layout)
     return KnownBinary(go_version, layout, image.segments, (pclntab.header, pclntab.module), candidates)

@@ -74,9 +74,11 @@ def read_totals(runtime: Runtime) -> GoroutineTotals:
     """The totals now, within what is created and exits while a few hundred bytes are read.
 
     Raises:
+        NotLocatedError: The scheduler's variables were not proved.
         ImplausibleMemoryError: What is there cannot be a runtime's.
         GosondeError: The process has ended, or may not be read.
     """
+    runtime.addresses.require("allp", "sched")
     for _ in range(ATTEMPTS - 1):
         with contextlib.suppress(ImplausibleMemoryError):
             return _read_once(runtime)

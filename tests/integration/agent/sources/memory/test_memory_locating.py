@@ -104,9 +104,59 @@ def test_a_wrong_address_is_refused(go_program: Callable[..., GoProgram]) -> Non
     with ProcessMemory(program.pid) as memory:
         prover = Prover(memory, 0, layout)
         prover.prove(good)
-        for name in ("allgs", "allglen", "allp", "sched", "memstats", "controller"):
-            (address,) = getattr(good, name)
-            values = {field: getattr(good, field) for field in good.__slots__}
-            wrong = Candidates(**{**values, name: (address + 64, address - 8)})
-            with pytest.raises(NotLocatedError, match="not located"):
-                prover.prove(wrong)
+        for name in ("allgs", "allglen"):
+            with pytest.raises(NotLocatedError, match=rf"runtime\.{name} was not located"):
+                prover.prove(misled(good, name))
+        for name in ("allp", "sched", "memstats", "gcController"):
+            addresses = prover.prove(misled(good, name.removeprefix("gc").lower()))
+            with pytest.raises(NotLocatedError, match=rf"runtime\.{name} was not located"):
+                addresses.require(name)
+            assert addresses.allgs == good.allgs[0]
+
+
+def misled(good: Candidates, name: str) -> Candidates:
+    """The same, but that one variable is looked for beside where it is."""
+    (address,) = getattr(good, name)
+    values = {field: getattr(good, field) for field in good.__slots__}
+    return Candidates(**{**values, name: (address + 64, address - 8)})
+
+
+EXPERIMENTS = (("1.25.5", "greenteagc"), ("1.27.3", "nogreenteagc"), ("1.27.3", "staticlockranking"))
+
+
+@pytest.mark.parametrize("build", BUILDS)
+@pytest.mark.parametrize(("version", "experiment"), EXPERIMENTS)
+def test_a_build_with_other_experiments_is_read(
+    version: str, experiment: str, build: str, go_program: Callable[..., GoProgram]
+) -> None:
+    program = go_program("parked", "20", version=version, **built_with(experiment, build))
+    program.ask("gc 2")
+    with opened(program.pid) as target:
+        assert sum(g.start_function == "main.idle" for g in target.goroutines()) == 20
+        assert target.gc().cycles == 2
+        if "sched" in target.runtime.addresses.unproved:  # its locks are larger, and no DWARF says so
+            assert experiment == "staticlockranking"
+            assert build != "plain"
+            return
+        before = target.totals()
+        program.ask("more 30")
+        after = target.totals()
+    assert (after.created - before.created, after.live - before.live) == (30, 30)
+
+
+def built_with(experiment: str, build: str) -> dict[str, Any]:
+    """What makes `go_program` build with an experiment; the runtime's goroutines do not come and go meanwhile."""
+    return {**BUILDS[build], "build_env": {"GOEXPERIMENT": experiment}}
+
+
+@pytest.mark.parametrize("is_stripped", [False, True], ids=["plain", "stripped"])
+@pytest.mark.parametrize("version", VERSIONS)
+def test_go_in_a_c_program_is_read_though_its_first_goroutine_is_not_the_first_in_the_list(
+    version: str, is_stripped: bool
+) -> None:
+    path = go_programs.build_host(version, is_stripped=is_stripped)
+    with GoProgram(path, "25") as program, opened(program.pid) as target:
+        assert sum(g.start_function == "main.idle" for g in target.goroutines()) == 25
+        program.ask("more 5")
+        assert sum(g.start_function == "main.idle" for g in target.goroutines()) == 30
+        assert not target.runtime.addresses.unproved
