@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from gosonde_agent.golang import (
     binary,
+    build_version,
     buildinfo,
     dwarf,
     layouts,
@@ -42,6 +43,7 @@ def image_parts(image: ElfImage) -> None:
         lambda: buildinfo.read_build_id(image),
         lambda: buildinfo.content_digest(image),
         lambda: buildinfo.read_version_string(image),
+        lambda: build_version.read_go_version(image),
     )
     for part in parts:
         with contextlib.suppress(GosondeError):

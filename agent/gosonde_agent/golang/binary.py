@@ -7,6 +7,7 @@ from gosonde_common.errors import GosondeError
 from gosonde_common.values.goroutines import Location, statement
 
 from gosonde_agent.golang import buildinfo
+from gosonde_agent.golang.build_version import read_go_version
 from gosonde_agent.golang.dwarf import read_structures
 from gosonde_agent.golang.elf import ElfImage
 from gosonde_agent.golang.known import Facts, KnownBinaries, evidence_of
@@ -112,7 +113,7 @@ def load(fd: int, path: str, known: KnownBinaries | None = None) -> GoBinary:
         UnprovedProbePointError: No safe place for an essential probe is proved.
     """
     image = ElfImage(fd)
-    go_version = buildinfo.read_version_string(image)
+    go_version = read_go_version(image)
     version = buildinfo.parse_version(go_version)
     build_id = buildinfo.read_build_id(image)
     facts = known.get(image, build_id) if known is not None else None

@@ -14,6 +14,8 @@ PARTS = 5
 MAX_FUNCTIONS = 4_000_000
 #: Where the last part of a pclntab may begin. The largest programs have some 100 MB.
 MAX_TABLE = 1 << 29
+#: Where the bytes of a header may be by chance.
+MAX_PLACES = 4_096
 SECTION_NAMES = (".gopclntab", ".data.rel.ro.gopclntab")
 
 #: runtime.moduledata, the same from Go 1.17 to 1.27.
@@ -107,12 +109,15 @@ def find_header(image: ElfImage) -> Header:
             header = _header_at(image, section.vaddr, section.size, name)
             if header is not None:
                 return header
-    for form in FORMATS:
-        for vaddr in image.find_all(_pattern(image, form.magic), alignment=8):
-            header = _header_at(image, vaddr, None, "scan")
-            if header is not None:
-                return header
-    if image.find_all(_pattern(image, OLD_MAGIC), alignment=8, limit=1):
+    # All begin alike but for their first byte, so one search finds any of them.
+    places = [
+        at - 1 for at in image.find_all(_pattern(image, OLD_MAGIC)[1:], alignment=1, limit=MAX_PLACES) if at % 8 == 1
+    ]
+    for vaddr in places:
+        header = _header_at(image, vaddr, None, "scan")
+        if header is not None:
+            return header
+    if any(_is_old(image, vaddr) for vaddr in places):
         raise UnsupportedBinaryError("its pclntab is that of a Go older than 1.16: rebuild it with a newer Go")
     raise UnsupportedBinaryError(
         "it has no pclntab: the program is packed (unpack it first), or obfuscated, or was damaged"
@@ -121,6 +126,13 @@ def find_header(image: ElfImage) -> Header:
 
 def _pattern(image: ElfImage, magic: int) -> bytes:
     return magic.to_bytes(4, "little") + bytes((0, 0, QUANTUM[image.architecture], 8))
+
+
+def _is_old(image: ElfImage, vaddr: int) -> bool:
+    try:
+        return image.read(vaddr, 8) == _pattern(image, OLD_MAGIC)
+    except MalformedBinaryError:
+        return False
 
 
 def _header_at(image: ElfImage, vaddr: int, size: int | None, found_by: str) -> Header | None:

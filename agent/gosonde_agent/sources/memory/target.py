@@ -11,6 +11,7 @@ from gosonde_common.values.goroutines import Goroutine
 from gosonde_agent.golang import buildinfo
 from gosonde_agent.golang.binary import FileIdentity, layout_named_by
 from gosonde_agent.golang.bounded import BoundedCache
+from gosonde_agent.golang.build_version import read_go_version
 from gosonde_agent.golang.elf import ElfImage, Segment
 from gosonde_agent.golang.layouts import Layout
 from gosonde_agent.golang.pclntab import Pclntab
@@ -76,7 +77,7 @@ class KnownBinaries:
 
 def _looked_at(fd: int) -> KnownBinary:
     image = ElfImage(fd)
-    go_version = buildinfo.read_version_string(image)
+    go_version = read_go_version(image)
     layout = layout_named_by(image, go_version)
     pclntab = Pclntab(image, layout)
     candidates = find(image, fd, pclntab, layout)

@@ -8,13 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from gosonde_agent.golang import binary, symtab
+from gosonde_agent.golang import binary, buildinfo, symtab
 from gosonde_agent.golang.binary import GoBinary
 from gosonde_agent.golang.elf import ElfImage
 from gosonde_agent.model.errors import NotGoError, UnprovedProbePointError, UnsupportedBinaryError
 from gosonde_agent.sources.memory.target import opened
 
-from tests import go_programs
+from tests import go_programs, real_binaries
 from tests.go_programs import GoProgram, site_line
 from tests.integration.watching import watching
 from tests.versions import OLDEST_MIDDLE_NEWEST
@@ -189,6 +189,66 @@ def test_a_program_whose_pclntab_has_another_magic_is_refused(changed: Callable[
 def test_what_is_no_go_program_is_told_apart_from_what_is_refused() -> None:
     with pytest.raises(NotGoError):
         load(Path("/bin/true").resolve())
+
+
+BUILD_INFO = {b"\xff Go buildinf:": bytes(14)}
+
+
+@pytest.mark.usefixtures("ebpf")
+@pytest.mark.parametrize("ldflags", [(), STRIPPED], ids=["DWARF", "stripped"])
+@pytest.mark.parametrize("version", OLDEST_MIDDLE_NEWEST)
+def test_a_program_without_build_info_is_watched_and_read(
+    version: str, ldflags: tuple[str, ...], changed: Callable[..., Path]
+) -> None:
+    program = changed(go_programs.build("churn", version, ldflags=ldflags), BUILD_INFO)
+    assert buildinfo.parse_version(load(program).go_version) == buildinfo.parse_version(f"go{version}")
+    with GoProgram(program) as running, watching(pid=running.pid) as watch:
+        watch.observe()
+        running.ask("run 4321")
+        watch.observe()
+        assert watch.counts(running.pid, "main.spawn", site_line("churn", "spawn")) == (4_321, 4_321)
+        with opened(running.pid) as target:
+            assert "main.main" in {frame.function for one in target.goroutines() for frame in one.stack}
+
+
+@pytest.mark.parametrize("build", ["pie", "arm64"])
+def test_the_version_is_found_without_build_info_where_it_is_relocated_and_on_arm64(
+    build: str, changed: Callable[..., Path]
+) -> None:
+    flags = {"buildmode": "pie"} if build == "pie" else {"env": {"GOARCH": "arm64"}}
+    assert load(changed(go_programs.build("churn", ldflags=STRIPPED, **flags), BUILD_INFO)).go_version == f"go{NEWEST}"
+
+
+def test_an_esbuild_of_today_which_has_no_build_info_and_no_build_id_is_known() -> None:
+    known = load(real_binaries.npm("@esbuild/linux-x64", "0.28.2") / "bin" / "esbuild")
+    assert known.go_version == "go1.26.5"
+    assert known.build_id.startswith("sha256:")
+    assert "created" in known.points
+
+
+def test_a_go_program_that_says_its_version_nowhere_is_refused_as_one(changed: Callable[..., Path]) -> None:
+    source = go_programs.build("churn", ldflags=STRIPPED)
+    nameless = {b"runtime.schedinit\0": b"runtime.scheduled\0"}
+    for program in (changed(source, BUILD_INFO | nameless), changed(source, BUILD_INFO | {b"go1.27.3": b"unknown "})):
+        with pytest.raises(UnsupportedBinaryError, match="a Go binary whose version is not known") as refused:
+            load(program)
+        assert not isinstance(refused.value, NotGoError)
+
+
+def test_a_program_whose_version_was_taken_out_is_refused_as_one_that_does_not_tell_it() -> None:
+    program = go_programs.build("churn", ldflags=(*STRIPPED, "-X=runtime.buildVersion=unknown"))
+    with pytest.raises(UnsupportedBinaryError, match=r"a Go binary whose version is not known: .*'unknown'.*garble"):
+        load(program)
+
+
+@pytest.mark.usefixtures("ebpf")
+def test_the_goroutines_of_go_in_a_c_program_are_counted_those_that_were_born_before_too() -> None:
+    with GoProgram(go_programs.build_host(), "25") as program, watching(pid=program.pid) as watch:
+        watch.monitor.readings.read_due()
+        program.ask("more 17")
+        watch.observe()
+        (row,) = [row for row in watch.sites.values() if row.site.line == site_line("library", "idle")]
+        assert (row.baseline, row.created, row.live) == (25, 17, 42)
 
 
 @pytest.mark.parametrize("found_by", ["section", "scan"])
