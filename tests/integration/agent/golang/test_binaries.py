@@ -3,6 +3,7 @@
 import os
 import shutil
 import struct
+import subprocess
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -171,6 +172,17 @@ def test_a_packed_program_is_refused_with_what_to_do(tmp_path: Path) -> None:
     program.write_bytes(packed(go_programs.build("churn").read_bytes()))
     with pytest.raises(UnsupportedBinaryError, match=r"packed with UPX.*unpack it"):
         load(program)
+
+
+@pytest.mark.usefixtures("ebpf")
+def test_a_running_program_that_upx_has_packed_is_refused_as_one(tmp_path: Path) -> None:
+    packed = Path(shutil.copy(go_programs.build("churn", ldflags=STRIPPED), tmp_path / "packed"))
+    subprocess.run([str(real_binaries.upx()), "-q", "-1", str(packed)], check=True, stdout=subprocess.DEVNULL)
+    with GoProgram(packed) as program, watching(exe=str(packed)) as watch:
+        watch.observe()
+        assert "packed with UPX" in watch.process(program.pid).refusal
+        with pytest.raises(UnsupportedBinaryError, match=r"packed with UPX.*unpack it"), opened(program.pid):
+            pytest.fail("was read")
 
 
 def test_a_program_whose_functions_have_other_names_is_refused(changed: Callable[..., Path]) -> None:
