@@ -1,6 +1,7 @@
 """Which executables the helper places probes in and opens the memory of: Go programs that a process was seen to run."""
 
 import os
+import re
 from collections import OrderedDict
 from threading import Lock
 
@@ -8,8 +9,12 @@ from gosonde_agent.host import files
 from gosonde_agent.model.errors import RefusedError
 
 #: What the linker puts before Go's build information, where 16 bytes begin (debug/buildinfo).
-MARK = b"\xff Go buildinf:"
-ALIGNMENT = 16
+BUILD_INFO = re.compile(rb"\xff Go buildinf:")
+BUILD_INFO_ALIGNMENT = 16
+#: How a pclntab of Go 1.16 and newer begins, where 8 bytes do (pcHeader in runtime/symtab.go): some programs have no
+#: build information, and none runs without this.
+PCLNTAB = re.compile(rb"[\xf0\xf1\xfa]\xff\xff\xff\0\0[\x01\x04]\x08")
+PCLNTAB_ALIGNMENT = 8
 CHUNK = 1 << 20
 #: The mark is searched for in so many bytes of a file.
 MAX_SEARCHED = 1 << 30
@@ -59,14 +64,12 @@ class GoFiles:
 
 
 def has_mark(fd: int) -> bool:
-    """Whether Go's mark is in an open file."""
+    """Whether one of Go's marks is in an open file."""
     for start in range(0, MAX_SEARCHED, CHUNK):
-        data = os.pread(fd, CHUNK, start)  # a mark does not lie across two: both begin where 16 bytes begin
-        place = data.find(MARK)
-        while place >= 0:
-            if place % ALIGNMENT == 0:
-                return True
-            place = data.find(MARK, place + 1)
+        data = os.pread(fd, CHUNK, start)  # no mark lies across two: both begin where 16 bytes begin
+        marks = ((BUILD_INFO, BUILD_INFO_ALIGNMENT), (PCLNTAB, PCLNTAB_ALIGNMENT))
+        if any(place.start() % alignment == 0 for mark, alignment in marks for place in mark.finditer(data)):
+            return True
         if len(data) < CHUNK:
             return False
     return False

@@ -54,3 +54,22 @@ def test_a_file_that_is_written_anew_is_looked_at_anew(tmp_path: Path) -> None:
         os.utime(path, ns=(1, 1))
         with pytest.raises(RefusedError):
             files.check(file.fileno())
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        (bytes(24) + bytes.fromhex("f1ffffff00000108"), True),
+        (bytes(24) + bytes.fromhex("faffffff00000408"), True),
+        (bytes((1 << 20) - 8) + bytes.fromhex("f0ffffff00000108"), True),
+        (bytes(20) + bytes.fromhex("f1ffffff00000108"), False),
+        (bytes(24) + bytes.fromhex("f1ffffff00000208"), False),
+    ],
+)
+def test_a_program_without_build_info_is_known_by_how_its_pclntab_begins(
+    tmp_path: Path, content: bytes, found: bool
+) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(content)
+    with path.open("rb") as file:
+        assert has_mark(file.fileno()) is found
