@@ -73,6 +73,7 @@ class Aggregation:
         self._events = PendingEvents()
         self._heaps: Mapping[Image, CycleHeap] = {}
         self._outside: set[Image] = set()
+        self._has_foreign_code: set[Image] = set()
         self._lost = 0
         self._unreported = 0
 
@@ -81,8 +82,11 @@ class Aggregation:
         self._events.add(event)
 
     def has_dropped(self, image: Image) -> bool:
-        """Whether events of an image were not kept: it had too many between two observations."""
-        return image in self._events.short
+        """Whether events of an image were not kept, for it had too many between two observations, or none came.
+
+        The code of a plugin has a runtime of its own that has no probes: only memory shows its goroutines.
+        """
+        return image in self._events.short or image in self._has_foreign_code
 
     def cycling(self) -> set[Image]:
         """The images that had a GC cycle since the last observation."""
@@ -157,7 +161,8 @@ class Aggregation:
             site = sites.get(pc)
             if site is None:
                 site = sites[pc] = self._name(process, image, binary, pc)
-            baseline = process.baseline.of(site.pc), process.baseline.mismatch(site.pc)
+            linked = pc - (process.bias or 0) if pc != UNATTRIBUTED else pc
+            baseline = process.baseline.of(linked), process.baseline.mismatch(linked)
             rows.append(SiteCount(process.key, site, created, exited, *baseline))
         return self._with_outside_summed(rows) if image in self._outside else rows
 
@@ -183,8 +188,8 @@ class Aggregation:
         outside = [row for row in rows if row.site.pc == UNATTRIBUTED]
         if len(outside) < 2:
             return rows
-        created, exited = sum(row.created for row in outside), sum(row.exited for row in outside)
-        summed = SiteCount(outside[0].process, outside[0].site, created, exited)
+        columns = zip(*((row.created, row.exited, row.baseline, row.mismatch) for row in outside), strict=True)
+        summed = SiteCount(outside[0].process, outside[0].site, *map(sum, columns))
         return [row for row in rows if row.site.pc != UNATTRIBUTED] + [summed]
 
     def _name(self, process: GoProcess, image: Image, binary: GoBinary, pc: int) -> Site:
@@ -196,6 +201,7 @@ class Aggregation:
         bias = process.bias or 0
         if not is_inside(binary, pc - bias, is_sure=process.bias is not None):
             self._outside.add(image)
+            self._has_foreign_code.add(image)
             self._lost += 1
             return nowhere(binary)
         start_pc = origin.start_pc - bias if origin is not None else process.start_pcs.get(pc - bias)
@@ -228,6 +234,7 @@ class Aggregation:
         self._kept.pop(image, None)
         self._sites.pop(image, None)
         self._outside.discard(image)
+        self._has_foreign_code.discard(image)
 
 
 def _gc_total(process: GoProcess, counters: Counters) -> GcTotal:

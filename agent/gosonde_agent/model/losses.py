@@ -26,7 +26,7 @@ MEMORY_LOSSES: Mapping[str, str] = {
 AGENT_LOSSES: Mapping[str, str] = {
     "processes_unseen": "Go processes that ended before it could be learned what they were.",
     "processes_refused": "Go processes that are not probed; `gosonde processes` says why.",
-    "sites_outside": "Go statements at addresses outside the text of their program: reported as one, without a name.",
+    "sites_outside": "Go statements outside their program's text, as of a plugin: reported as one, without a name.",
     "observations_failed": "How often the sites of a process were left out because they could not be reported.",
     "process_steps_failed": "How often a step (finding, measuring, reading) was left out for one process: it failed.",
     "events_dropped": "Pauses and GC cycles dropped because their process had too many between two observations.",
