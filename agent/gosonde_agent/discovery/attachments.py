@@ -39,7 +39,7 @@ class Attachment:
         number: What Image.binary is for hits of these probes.
         pid: The only process that they are for; None for every process of the file.
         attached_ns: CLOCK_MONOTONIC when the last of them was in place.
-        fd: Keeps the file's inode from being reused while the probes are there; holds a lease where `pid` is None.
+        fd: Keeps the file's inode from being reused while the probes are there; holds a lease if `leased`.
         owner: The user whom it is counted for: the file's, or where `pid` is given the process's.
     """
 
@@ -49,6 +49,7 @@ class Attachment:
     attached_ns: int
     fd: int
     owner: int
+    leased: bool
 
 
 class Attachments:
@@ -118,14 +119,18 @@ class Attachments:
         self._last_number += 1
         return self._last_number
 
-    def place(self, number: int, fd: int, load: Callable[[], GoBinary], pid: int | None) -> Attachment:
+    def place(
+        self, number: int, fd: int, load: Callable[[], GoBinary], pid: int | None, *, is_library: bool = False
+    ) -> Attachment:
         """Reads an open file with `load` and puts probes into it; in any thread, and then it must be given to `add`.
 
         Raises:
-            UnguardedFileError: It may change while no process runs it: only a process of it can be watched.
+            UnguardedFileError: It may change while no process runs it: only a process of it can be watched. A library
+                may change also while it is mapped.
             GosondeError: Whatever `load` and the source raise.
         """
-        own = lease.take(fd) if pid is None else os.dup(fd)
+        leased = pid is None or is_library
+        own = lease.take(fd) if leased else os.dup(fd)
         try:
             owner = files.status(own).owner if pid is None else procfs.program(pid).user
             binary = load()
@@ -133,7 +138,7 @@ class Attachments:
         except BaseException:
             os.close(own)
             raise
-        return Attachment(number, binary, pid, time.monotonic_ns(), own, owner)
+        return Attachment(number, binary, pid, time.monotonic_ns(), own, owner, leased)
 
     def add(self, attachment: Attachment) -> None:
         """Keeps a file that has got its probes, unless it has others already."""
@@ -162,7 +167,7 @@ class Attachments:
         Returns before they are detached (see `is_closing`), because the kernel is slow with each; what is held of
         the files is released by a later call.
         """
-        for attachment in [a for a in self._by_number.values() if a.pid is None and lease.is_break_requested(a.fd)]:
+        for attachment in [a for a in self._by_number.values() if a.leased and lease.is_break_requested(a.fd)]:
             self.leave(attachment)
         leaving, self._leaving = self._leaving, []
         for attachment in leaving:
@@ -235,7 +240,7 @@ class Attachments:
     def _release(self, attachment: Attachment) -> None:
         """No process can hit the probes any more: nothing of the file is held from now on."""
         self._source.detach(attachment.number)
-        if attachment.pid is None:
+        if attachment.leased:
             lease.release(attachment.fd)
         if self.is_of_host(attachment.binary.identity):
             os.close(attachment.fd)

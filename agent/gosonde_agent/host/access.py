@@ -10,6 +10,8 @@ import signal
 from pathlib import Path
 from typing import Protocol
 
+from gosonde_agent.host.go_files import GoFiles
+from gosonde_agent.host.mappings import open_library
 from gosonde_agent.model.errors import (
     NoSuchProcessError,
     NotPermittedError,
@@ -52,6 +54,14 @@ class Access(Protocol):
         """/proc/PID/maps. Raises as `executable`."""
         ...
 
+    def library(self, pid: int) -> tuple[int, str]:
+        """(descriptor, path) of the first Go file that a process has mapped as code. Raises as `executable`, and:
+
+        Raises:
+            NotGoError: It has none.
+        """
+        ...
+
     def labels(self, pid: int) -> bytes:
         """What a process's variable GOSONDE_LABELS was at its start; empty when it had none or has ended."""
         ...
@@ -76,6 +86,7 @@ class Direct:
 
     def __init__(self, owner: int | None = None) -> None:
         self._owner = owner or os.getpid()
+        self._files = GoFiles()
 
     def executable(self, pid: int) -> tuple[int, str]:
         """See Access."""
@@ -94,6 +105,10 @@ class Direct:
     def mappings(self, pid: int) -> int:
         """See Access."""
         return _opened(pid, f"/proc/{pid}/maps", "the list of mappings")
+
+    def library(self, pid: int) -> tuple[int, str]:
+        """See Access."""
+        return open_library(pid, self.mappings(pid), self._files)
 
     def labels(self, pid: int) -> bytes:
         """See Access."""

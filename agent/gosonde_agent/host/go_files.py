@@ -52,6 +52,11 @@ class GoFiles:
         if not self._searched(content, fd):
             raise RefusedError("this is no Go program's file")
 
+    def is_go(self, fd: int) -> bool:
+        """Whether an open file is Go's."""
+        status = files.status(fd)
+        return self._searched((status.device, status.inode, status.size, status.modified_ns, status.changed_ns), fd)
+
     def _searched(self, content: Content, fd: int) -> bool:
         known = self._has_mark.get(content)
         if known is None:

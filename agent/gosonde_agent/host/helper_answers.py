@@ -26,7 +26,7 @@ from gosonde_agent.host.helper_messages import (
     received,
     success,
 )
-from gosonde_agent.model.errors import RefusedError, UnreadableFileError
+from gosonde_agent.model.errors import NotGoError, RefusedError, UnreadableFileError
 
 #: Requests a second in the long run, and at once; more wait.
 MOST_A_SECOND, MOST_AT_ONCE = 2_000, 4_000
@@ -81,6 +81,7 @@ class Answers:
         self._table: Mapping[Kind, Callable[[Request, list[int]], Answer]] = {
             Kind.EXECUTABLE: self._executable,
             Kind.PROGRAM: self._program,
+            Kind.LIBRARY: self._library,
             Kind.MEMORY: lambda request, _: (b"", [self._of_go(self._access.memory, request.pid)]),
             Kind.MAPPINGS: lambda request, _: (b"", [self._of_go(self._access.mappings, request.pid)]),
             Kind.LABELS: lambda request, _: (self._access.labels(request.pid), []),
@@ -110,20 +111,34 @@ class Answers:
         fd, path = self._access.program(request.pid)
         return os.fsencode(path), [fd]
 
+    def _library(self, request: Request, _descriptors: list[int]) -> Answer:
+        fd, path = self._access.library(request.pid)
+        self._files.note(fd)
+        return os.fsencode(path), [fd]
+
     def _of_go(self, open_file: Callable[[int], int], pid: int) -> int:
         """Opens a file of a process, and then looks whether it is a Go program's: an exec between leaves it empty."""
         opened = open_file(pid)
         try:
-            fd, _ = self._access.executable(pid)
-            try:
-                self._files.note(fd)
-                self._files.check(fd)
-            finally:
-                os.close(fd)
+            self._check_is_go(pid)
         except BaseException:
             os.close(opened)
             raise
         return opened
+
+    def _check_is_go(self, pid: int) -> None:
+        """Raises RefusedError unless what a process runs is Go's, or a library that it has mapped."""
+        fd, _ = self._access.executable(pid)
+        try:
+            if self._files.is_go(fd):
+                return
+        finally:
+            os.close(fd)
+        try:
+            fd, _ = self._access.library(pid)
+        except NotGoError as error:
+            raise RefusedError("this is no Go program's file") from error
+        os.close(fd)
 
     def _leased(self, _request: Request, descriptors: list[int]) -> Answer:
         self._files.check(descriptors[0])

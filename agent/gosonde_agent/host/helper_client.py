@@ -47,6 +47,11 @@ class HelperClient:
         """See Access."""
         return self._opened(Request(Kind.MAPPINGS, pid))[1]
 
+    def library(self, pid: int) -> tuple[int, str]:
+        """See Access."""
+        text, fd = self._opened(Request(Kind.LIBRARY, pid))
+        return fd, os.fsdecode(text)
+
     def labels(self, pid: int) -> bytes:
         """See Access."""
         return self._ask(Request(Kind.LABELS, pid))[0]

@@ -15,6 +15,7 @@ from gosonde_common.errors import GosondeError
 
 from gosonde_agent.model.errors import (
     NoSuchProcessError,
+    NotGoError,
     NotPermittedError,
     ProbeError,
     RefusedError,
@@ -43,6 +44,7 @@ ERRORS: tuple[type[GosondeError], ...] = (
     UnguardedFileError,
     UnreadableFileError,
     UnsupportedBinaryError,
+    NotGoError,
 )
 
 
@@ -60,11 +62,14 @@ class Kind(enum.IntEnum):
     RAW_TRACEPOINT = 9
     PROGRAM = 10
     LINK_UPROBE = 11
+    LIBRARY = 12
 
 
 #: Kinds that come with a descriptor, and kinds that name one process; the two for uprobes may also mean ALL.
 WITH_DESCRIPTOR = frozenset({Kind.LEASED, Kind.UPROBE, Kind.LINK, Kind.LINK_UPROBE})
-WITH_PID = frozenset({Kind.EXECUTABLE, Kind.PROGRAM, Kind.MEMORY, Kind.MAPPINGS, Kind.LABELS, Kind.HAS_SOCKET})
+WITH_PID = frozenset(
+    {Kind.EXECUTABLE, Kind.PROGRAM, Kind.LIBRARY, Kind.MEMORY, Kind.MAPPINGS, Kind.LABELS, Kind.HAS_SOCKET}
+)
 
 
 @dataclass(frozen=True, slots=True)

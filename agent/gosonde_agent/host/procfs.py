@@ -108,6 +108,20 @@ def executable(pid: int) -> Iterator[tuple[int, str]]:
         os.close(fd)
 
 
+@contextlib.contextmanager
+def library(pid: int) -> Iterator[tuple[int, str]]:
+    """(descriptor, path) of the first Go file that a process has mapped as code. Raises as `executable`, and:
+
+    Raises:
+        NotGoError: It has none.
+    """
+    fd, path = access.current().library(pid)
+    try:
+        yield fd, path
+    finally:
+        os.close(fd)
+
+
 @dataclass(frozen=True, slots=True)
 class Program:
     """The file that a process runs; `user` is the process's."""

@@ -51,6 +51,16 @@ class ProbedFiles:
         number = self.attachments.new_number()
         return Load(pid, epoch, identity, partial(self._place, number), self.scope(pid, program.path))
 
+    def look(self, pid: int, epoch: int, program: procfs.Program) -> Load:
+        """Has it found out which library has the Go of a process that runs another program."""
+        identity = golang.FileIdentity.from_status(program.status)
+        return Load(pid, epoch, identity, _only_looked_at, pid, procfs.library, is_look=True)
+
+    def load_library(self, pid: int, epoch: int, library: golang.FileIdentity) -> Load:
+        """Has the library that has the Go of a process probed, for this process alone; as `load`."""
+        place = partial(self._place, self.attachments.new_number(), is_library=True)
+        return Load(pid, epoch, library, place, pid, procfs.library, is_library=True)
+
     def take(self, load: Load) -> None:
         """Keeps what has been loaded, or why it could not be: that is remembered for the file.
 
@@ -77,8 +87,11 @@ class ProbedFiles:
         if found is None:
             self._keep(self._place(self.attachments.new_number(), fd, path, pid))
 
-    def _place(self, number: int, fd: int, path: str, pid: int | None) -> Attachment:
-        return self.attachments.place(number, fd, lambda: golang.load(fd, path, self._known), pid)
+    def _place(self, number: int, fd: int, path: str, pid: int | None, *, is_library: bool = False) -> Attachment:
+        def load() -> golang.GoBinary:
+            return golang.load(fd, path, self._known)
+
+        return self.attachments.place(number, fd, load, pid, is_library=is_library)
 
     def _keep(self, attachment: Attachment) -> None:
         self.attachments.add(attachment)
@@ -116,3 +129,7 @@ class ProbedFiles:
     def detach_deselected(self, running: Collection[int]) -> None:
         """Detaches the probes from files that the selection leaves no process of."""
         self.attachments.detach_deselected(running, self.selection.by_file)
+
+
+def _only_looked_at(_fd: int, _path: str, _pid: int | None) -> None:
+    """Puts no probes in."""

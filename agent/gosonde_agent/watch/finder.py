@@ -1,6 +1,8 @@
 """Finds the Go processes of this host, and has their files probed."""
 
+import contextlib
 from collections import deque
+from dataclasses import replace
 
 import structlog
 from gosonde_common.errors import GosondeError
@@ -15,6 +17,7 @@ from gosonde_agent.sources.counters import Image
 from gosonde_agent.sources.protocol import Source
 from gosonde_agent.watch.files import ProbedFiles
 from gosonde_agent.watch.load import Load
+from gosonde_agent.watch.others import Others
 from gosonde_agent.watch.put_off import NO_ANSWER, PutOff
 from gosonde_agent.watch.roster import Roster
 
@@ -35,6 +38,7 @@ class Finder:
         self._put_off = PutOff(processes, files)
         # What was counted of processes whose beginning or end was not reported yet when they were last asked for.
         self._late: set[Image] = set()
+        self._others = Others()
 
     def scan(self) -> None:
         """Considers every process that runs now and is not known yet."""
@@ -58,8 +62,16 @@ class Finder:
         is_selected = self._files.selection.selects(pid, path)
         if not is_selected and self._files.attachments.counts(identity):
             self._roster.deselected.add(pid, epoch, start.ticks)
-        if not is_selected or isinstance(found, NotGoError) or self._roster.deselected.is_past(pid, epoch):
+        if not is_selected or self._roster.deselected.is_past(pid, epoch):
             return
+        if isinstance(found, NotGoError):
+            library = self._others.library((pid, epoch))
+            if library is None:
+                self._others.add((pid, epoch))
+                return
+            found = self._files.attachments.find(library, pid)
+            if isinstance(found, NotGoError):
+                return
         if isinstance(found, Attachment):
             self._roster.register(pid, epoch, start, found, path)
         elif found is not None:
@@ -72,7 +84,7 @@ class Finder:
     @property
     def has_unknown(self) -> bool:
         """Whether `next` may have something to do."""
-        return bool(self._unknown)
+        return bool(self._unknown) or self._others.has_due
 
     def forget_unknown(self) -> None:
         """Forgets what waits for `next`: the next `scan` finds it again."""
@@ -85,7 +97,7 @@ class Finder:
             with self._processes.alone(pid, "load a file"):
                 if load := self._load(pid, epoch):
                     return load
-        return None
+        return self._next_look()
 
     def _load(self, pid: int, epoch: int) -> Load | None:
         """What reads and probes the file of a process, unless that is known or has to wait."""
@@ -93,21 +105,42 @@ class Finder:
             program = procfs.program(pid)
         except GosondeError:
             return None
-        identity = golang.FileIdentity.from_status(program.status)
-        if self._files.find(identity, pid, program.path) is not None:
+        found = self._files.find(golang.FileIdentity.from_status(program.status), pid, program.path)
+        library = self._others.library((pid, epoch)) if isinstance(found, NotGoError) else None
+        if library is not None:
+            found, program = self._files.attachments.find(library, pid), _as_of_its_user(program)
+        if found is not None:
             self.consider(pid, epoch)
         elif self._processes.get(pid, epoch) is None:
             if reason := self._put_off.reason(pid, program):
                 self._refuse_for_now(pid, epoch, reason)
+            elif library is not None:
+                return self._files.load_library(pid, epoch, library)
             else:
                 return self._files.load(pid, epoch, program)
+        return None
+
+    def _next_look(self) -> Load | None:
+        """What looks for Go in the libraries of a process whose turn it is."""
+        while (turn := self._others.next()) is not None:
+            pid, epoch = turn
+            with contextlib.suppress(GosondeError):
+                program = procfs.program(pid)
+                if self._files.selection.selects(pid, program.path) and self._source.epoch(pid) == epoch:
+                    return self._files.look(pid, epoch, program)
+            self._others.remove(turn)
         return None
 
     def take(self, load: Load) -> None:
         """Keeps what was loaded; the process is watched, or it is said why not."""
         with self._processes.alone(load.pid, "take a file"):
             self._put_off.ended(load)
-            self._take(load)
+            if load.is_look:
+                self._others.looked(load)
+            if (load.is_look and load.error is None) or load.is_library:
+                self._others.found((load.pid, load.epoch), load.identity)
+            if not (load.is_look and load.error):
+                self._take(load)
 
     def _take(self, load: Load) -> None:
         try:
@@ -126,6 +159,9 @@ class Finder:
 
         Else its process is reported as refused until the load has ended, and so is every other whose file lies there.
         """
+        if load.is_look and not load.has_ended:
+            self._others.hold_up(load)
+            return False
         if load.has_ended or self._files.attachments.is_of_host(load.identity):
             return True
         self._put_off.hold_up(load)
@@ -167,12 +203,16 @@ class Finder:
         """
         epoch, program = self._source.epoch(pid), procfs.program(pid)
         found = self._files.find(golang.FileIdentity.from_status(program.status), pid, program.path)
-        if isinstance(found, GosondeError):
-            raise found
         if found is None:
             load = self._files.load(pid, epoch, program)
             load.run()
-            self._files.take(load)
+            found = load.error
+            with contextlib.suppress(NotGoError):
+                self._files.take(load)
+        if isinstance(found, NotGoError):
+            found = self._watch_library(pid, epoch, program)
+        if isinstance(found, GosondeError):
+            raise found
         self.consider(pid, epoch)
 
     def _waits_for_events(self, image: Image) -> bool:
@@ -184,6 +224,19 @@ class Finder:
             return False
         self._late.add(image)
         return True
+
+    def _watch_library(self, pid: int, epoch: int, program: procfs.Program) -> Attachment | GosondeError | None:
+        look = self._files.look(pid, epoch, program)
+        look.run()
+        if look.error is not None:
+            return look.error
+        self._others.found((pid, epoch), look.identity)
+        found = self._files.attachments.find(look.identity, pid)
+        if found is None:
+            load = self._files.load_library(pid, epoch, look.identity)
+            load.run()
+            self._files.take(load)
+        return found
 
     def learn(self, image: Image) -> bool:
         """Registers a process that was counted before it was considered; one that has ended by what its probes know.
@@ -204,3 +257,8 @@ class Finder:
         start = procfs.ProcessStart(0, exec_at + monotonic_to_unix_nano())
         self._roster.register(image.tgid, image.epoch, start, attachment, attachment.binary.path)
         return True
+
+
+def _as_of_its_user(program: procfs.Program) -> procfs.Program:
+    """Probes in a library are for one process, and count for its user."""
+    return replace(program, status=replace(program.status, owner=program.user))

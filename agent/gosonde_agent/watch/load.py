@@ -1,6 +1,7 @@
 """Reading and probing one file, in any thread: whoever opens a file waits for the file's system."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import structlog
@@ -13,18 +14,23 @@ from gosonde_agent.model.errors import MalformedBinaryError, UnguardedFileError
 
 log = structlog.get_logger(__name__)
 
-#: Puts probes into an open file with a path, for one process or for all; see ProbedFiles.place.
-Place = Callable[[int, str, int | None], Attachment]
+#: Opens the file of a process that is loaded: (descriptor, path).
+Open = Callable[[int], AbstractContextManager[tuple[int, str]]]
+#: Puts probes into an open file with a path, for one process or for all; see ProbedFiles. None when it only looks.
+Place = Callable[[int, str, int | None], Attachment | None]
 
 
 @dataclass(slots=True)
 class Load:
-    """The file that a process runs. `run` may be called from any thread; it raises nothing.
+    """The file that a process runs, or a library of it. `run` may be called from any thread; it raises nothing.
 
     Attributes:
         identity: Of the file: the one that is expected until it is opened.
         place: Puts the probes in.
         scope: The only process that they are for; None for all of the file.
+        open: Opens it.
+        is_look: It is only to be found out which library of the process has Go in it.
+        is_library: It is not what the process runs, but a library of that.
         attachment: The probes, when they are there.
         error: Why they are not.
         has_ended: Whether it has run.
@@ -35,6 +41,9 @@ class Load:
     identity: FileIdentity
     place: Place
     scope: int | None
+    open: Open = procfs.executable
+    is_look: bool = False
+    is_library: bool = False
     attachment: Attachment | None = None
     error: GosondeError | None = None
     has_ended: bool = False
@@ -42,7 +51,7 @@ class Load:
     def run(self) -> None:
         """Reads and probes the file: may take some 100 ms, or without end when nobody answers for the file."""
         try:
-            with procfs.executable(self.pid) as (fd, path):
+            with self.open(self.pid) as (fd, path):
                 self.identity = FileIdentity.of(fd)
                 self.attachment = self._placed(fd, path)
         except GosondeError as error:
@@ -52,7 +61,7 @@ class Load:
             self.error = MalformedBinaryError(f"reading its executable failed: {type(error).__name__}: {error}")
         self.has_ended = True
 
-    def _placed(self, fd: int, path: str) -> Attachment:
+    def _placed(self, fd: int, path: str) -> Attachment | None:
         try:
             return self.place(fd, path, self.scope)
         except UnguardedFileError as error:

@@ -19,6 +19,7 @@ from gosonde_agent.golang.pclntab_header import Header, Module
 from gosonde_agent.golang.unwind import Unwinder
 from gosonde_agent.golang.wait_reasons import wait_reason
 from gosonde_agent.host import procfs
+from gosonde_agent.model.errors import NotGoError
 from gosonde_agent.sources.memory.bias import load_bias
 from gosonde_agent.sources.memory.candidates import MAX_WAIT_REASONS, Candidates, find
 from gosonde_agent.sources.memory.dump import Describer
@@ -68,16 +69,44 @@ class KnownBinaries:
     """What is known by file, so that a binary is searched once and not even opened as ELF again to count goroutines."""
 
     def __init__(self) -> None:
-        self._known: BoundedCache[FileIdentity, KnownBinary] = BoundedCache(MAX_KEPT_BINARIES)
+        self._known: BoundedCache[FileIdentity, KnownBinary | None] = BoundedCache(MAX_KEPT_BINARIES)
 
     def of(self, fd: int) -> KnownBinary:
-        """What is known of an open executable."""
-        return self._known.get(FileIdentity.of(fd), lambda _identity: _looked_at(fd))
+        """What is known of an open file.
+
+        Raises:
+            NotGoError: It is not Go's.
+            GosondeError: It is not supported, or cannot be read.
+        """
+        binary = self._known.get(FileIdentity.of(fd), lambda _identity: _looked_at(fd))
+        if binary is None:
+            raise NotGoError("not a Go binary: it has no Go build info, and no pclntab")
+        return binary
+
+    @contextlib.contextmanager
+    def opened(self, pid: int) -> Iterator[tuple[int, KnownBinary]]:
+        """(descriptor, what is known) of the file that has the Go of a process: its executable, or a library.
+
+        Raises:
+            NotGoError: It has none.
+            GosondeError: It is not supported, or cannot be read.
+        """
+        with contextlib.ExitStack() as files:
+            fd, _path = files.enter_context(procfs.executable(pid))
+            try:
+                binary = self.of(fd)
+            except NotGoError:
+                fd, _path = files.enter_context(procfs.library(pid))
+                binary = self.of(fd)
+            yield fd, binary
 
 
-def _looked_at(fd: int) -> KnownBinary:
-    image = ElfImage(fd)
-    go_version = read_go_version(image)
+def _looked_at(fd: int) -> KnownBinary | None:
+    try:
+        image = ElfImage(fd)
+        go_version = read_go_version(image)
+    except NotGoError:
+        return None
     layout = layout_named_by(image, go_version)
     pclntab = Pclntab(image, layout)
     candidates = find(image, fd, pclntab, layout)
@@ -152,8 +181,7 @@ def opened(pid: int, known: KnownBinaries | None = None) -> Iterator[Target]:
         NotPermittedError: Privileges are missing.
         GosondeError: Its memory or its file makes no sense.
     """
-    with ProcessMemory(pid) as memory, procfs.executable(pid) as (fd, _path):
-        binary = (known or KnownBinaries()).of(fd)
+    with ProcessMemory(pid) as memory, (known or KnownBinaries()).opened(pid) as (fd, binary):
         bias = load_bias(pid, fd, binary.segments)
         addresses = Prover(memory, bias, binary.layout).prove(binary.candidates)
         memory.check_same(addresses.allgs + bias)

@@ -3,18 +3,21 @@
 import contextlib
 import os
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from gosonde_agent.golang.buildinfo import MAGIC
 from gosonde_agent.host import helper_answers
 from gosonde_agent.host.access import Direct
 from gosonde_agent.host.helper_answers import MOST_A_SECOND, MOST_AT_ONCE, Answers, Pace
 from gosonde_agent.host.helper_client import HelperClient
 from gosonde_agent.host.helper_log import Refusals
 from gosonde_agent.host.helper_messages import REQUEST, Kind, received, text_of
-from gosonde_agent.model.errors import NoSuchProcessError, RefusedError
+from gosonde_agent.model.errors import NoSuchProcessError, NotGoError, RefusedError
 from gosonde_common.errors import UnavailableError
 
 #: No process has it.
@@ -85,6 +88,50 @@ def test_the_memory_and_the_mappings_of_what_is_not_gos_are_refused(client: Help
     for ask in (client.memory, client.mappings):
         with pytest.raises(RefusedError, match="no Go program"):
             ask(os.getpid())
+
+
+#: Maps a file as code, says so, and waits.
+MAPPER = """
+import mmap, sys
+with open(sys.argv[1], "rb") as file:
+    code = mmap.mmap(file.fileno(), 0, mmap.MAP_PRIVATE, mmap.PROT_READ | mmap.PROT_EXEC)
+print(flush=True)
+sys.stdin.read()
+"""
+
+
+@contextlib.contextmanager
+def mapping(path: Path) -> Iterator[int]:
+    """The pid of a Python program that has mapped a file as code."""
+    command = [sys.executable, "-c", MAPPER, str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        yield process.pid
+        process.kill()
+
+
+def test_a_library_with_gos_mark_opens_the_memory_of_the_process_that_has_mapped_it(
+    client: HelperClient, tmp_path: Path
+) -> None:
+    library = tmp_path / "library"
+    library.write_bytes(MAGIC + bytes(8_192))
+    with mapping(library) as pid:
+        fd, path = client.library(pid)
+        assert (path, os.fstat(fd).st_ino) == (str(library), library.stat().st_ino)
+        os.close(client.open_uprobe(fd, 16, pid))
+        for opened in (fd, client.memory(pid), client.mappings(pid)):
+            os.close(opened)
+
+
+def test_a_process_whose_libraries_have_no_go_in_them_is_told_as_that(client: HelperClient, tmp_path: Path) -> None:
+    library = tmp_path / "library"
+    library.write_bytes(bytes(8_192))
+    with mapping(library) as pid:
+        with pytest.raises(NotGoError, match="neither the executable nor a library"):
+            client.library(pid)
+        with pytest.raises(RefusedError, match="no Go program"):
+            client.memory(pid)
 
 
 def test_a_process_that_is_not_there_is_told_as_that(client: HelperClient) -> None:
