@@ -47,7 +47,8 @@ class GoProcess:
         correction: What the probes missed; None while they have always seen everything.
         heaps: Reads the heap's figures; None until its memory was read, and where they are not known.
         since_ns: When counting it began, CLOCK_MONOTONIC.
-        has_lost: The kernel side had no room for something of it, or may not have had.
+        has_lost: The kernel side had no room for something of it, or may not have had; or its memory showed that
+            something was not counted.
         generation: How often the level has changed: a reading of memory is of one level.
         is_reported: Whether an observation has reported it.
     """

@@ -310,6 +310,7 @@ class Reconciler:
             return True
         totals = process.totals.take(scan.totals)
         if grown or totals:
+            process.has_lost = True
             self._disagree(scan, grown, totals)
         return not (grown or totals)
 
