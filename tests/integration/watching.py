@@ -91,10 +91,10 @@ class Watch:
 
 
 @contextlib.contextmanager
-def watching(*, exe: str = "", pid: int = 0) -> Iterator[Watch]:
-    """Watches the processes of one file, or one process."""
+def watching(*, exe: str = "", pid: int = 0, kept: Path | None = None) -> Iterator[Watch]:
+    """Watches the processes of one file, or one process. `kept`: a folder for compiled probes; see `load_probes`."""
     selection = Selection((exe,) if exe else (), frozenset({pid} if pid else ()))
-    monitor = Monitor(EbpfSource(load_probes()), selection)
+    monitor = Monitor(EbpfSource(load_probes(kept)), selection)
     try:
         monitor.scan()
         watch = Watch(monitor)
