@@ -50,6 +50,12 @@ class AgentProcess:
             rows = [row for row in client.observation(pid).site_counts if row.site.function == function]
         return sum(row.created for row in rows), sum(row.exited for row in rows)
 
+    def helper(self) -> int:
+        """The pid of the helper that it has started."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        assert len(children) == 1, children
+        return int(children[0])
+
     def kill(self) -> None:
         self.process.kill()
         self.process.wait()

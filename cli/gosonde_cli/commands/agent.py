@@ -33,6 +33,7 @@ def agent(
     """Watch the Go processes of this host, answer local queries, and feed the collector."""
     from gosonde_agent.config import AgentConfig, load  # noqa: PLC0415
     from gosonde_agent.helper import connect, start, without_privileges  # noqa: PLC0415
+    from gosonde_agent.host.descriptors import check_enough  # noqa: PLC0415
 
     flags = {"collector": collector, "listen": listen, "helper": helper, "state": state, "exe": exe, "pid": pid}
 
@@ -40,6 +41,7 @@ def agent(
         return (load(config) if config else AgentConfig()).merged(flags)
 
     settings = reread()
+    check_enough()
     path = settings.helper.removeprefix("unix:")
     there = connect(path) if path else start(settings.state)
     without_privileges(there)

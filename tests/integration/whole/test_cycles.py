@@ -70,13 +70,6 @@ def test_code_is_as_in_the_file_after_each_of_many_attachments(tmp_path: Path, p
     assert program.ask("stop")["right"]
 
 
-def helper_of(agent: AgentProcess) -> int:
-    """The pid of its helper."""
-    children = Path(f"/proc/{agent.process.pid}/task/{agent.process.pid}/children").read_text().split()
-    assert len(children) == 1, children
-    return int(children[0])
-
-
 def test_code_is_as_in_the_file_after_each_of_many_deaths_of_agent_or_helper(
     tmp_path: Path, program: GoProgram
 ) -> None:
@@ -89,7 +82,7 @@ def test_code_is_as_in_the_file_after_each_of_many_deaths_of_agent_or_helper(
             eventually(lambda agent=agent: counted_in_full(agent, program.pid))  # type: ignore[misc]
             assert program_text.changed(program.pid), "no probe is in the code"
             time.sleep(rng.uniform(0, 0.3))
-            os.kill(helper_of(agent) if number % 2 else agent.process.pid, signal.SIGKILL)
+            os.kill(agent.helper() if number % 2 else agent.process.pid, signal.SIGKILL)
             assert agent.process.wait(60) == (1 if number % 2 else -signal.SIGKILL)
         finally:
             agent.kill()
