@@ -15,7 +15,7 @@ BENCH ?=
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: bench help setup demo accuracy test test-faults lint format proto proto-check run install uninstall clean
+.PHONY: bench help setup demo accuracy test test-attacks test-faults lint format proto proto-check run install uninstall clean
 
 help: ## Say what each target does
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1\t\2/p' Makefile | expand -t 14
@@ -38,6 +38,10 @@ accuracy: setup ## Run every program of which it is known whether it leaks, and 
 test-faults: setup ## Kill, cut and fill up everything, at length
 	GOSONDE_FAULTS=full $(BIN)/pytest -m "" $(PYTEST_ARGS) $(addprefix tests/integration/,whole/test_faults.py collector/store/test_room.py \
 		whole/test_clock_jumps.py whole/test_security.py::test_an_encrypted_stream_over_a_network_that_harms_it_loses_nothing)
+
+test-attacks: setup ## Attach, kill, stop, starve and lie to everything, at length (a quarter of an hour, as root)
+	GOSONDE_ATTACKS=full $(BIN)/pytest -m "" $(PYTEST_ARGS) $(addprefix tests/integration/whole/test_,cycles.py stops.py liars.py \
+		shortage.py impostors.py many.py)
 
 test-matrix: setup ## Run the tests of Go binaries over every Go version and kind of build
 	$(BIN)/python scripts/generate_layouts.py --check
