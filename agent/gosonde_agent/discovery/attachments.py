@@ -16,7 +16,7 @@ from gosonde_agent.discovery.limits import Limits
 from gosonde_agent.golang.binary import FileIdentity, GoBinary
 from gosonde_agent.host import files, procfs
 from gosonde_agent.host.threads import within
-from gosonde_agent.model.errors import TooManyFilesError
+from gosonde_agent.model.errors import RefusedError, TooManyFilesError
 from gosonde_agent.sources.protocol import Source
 
 MAX_REFUSALS = 4_096
@@ -130,7 +130,11 @@ class Attachments:
             GosondeError: Whatever `load` and the source raise.
         """
         leased = pid is None or is_library
-        own = lease.take(fd) if leased else os.dup(fd)
+        try:
+            own = lease.take(fd) if leased else os.dup(fd)
+        except RefusedError:
+            load()  # a file that is not Go's is told as that
+            raise
         try:
             owner = files.status(own).owner if pid is None else procfs.program(pid).user
             binary = load()
