@@ -96,5 +96,5 @@ def linked_probes(pid: int) -> int:
     count = 0
     for descriptor in Path(f"/proc/{pid}/fdinfo").iterdir():
         with contextlib.suppress(FileNotFoundError):
-            count += re.search(r"^link_type:\s+perf", descriptor.read_text(), re.MULTILINE) is not None
+            count += re.search(r"^link_type:\s+(perf|uprobe_multi)", descriptor.read_text(), re.MULTILINE) is not None
     return count

@@ -36,6 +36,40 @@ def test_what_takes_too_long_to_stop_is_ended_with_a_word() -> None:
     assert "not everything was done in time" in said + logged
 
 
+CLOSING = """
+import asyncio, threading, time
+from gosonde_common.stopping import on_stop
+from gosonde_common.unbroken import unbroken
+
+def close():
+    with unbroken():
+        print("closing", flush=True)
+        time.sleep(0.5)
+        print("closed", flush=True)
+    with unbroken():
+        print("another", flush=True)
+
+async def serve():
+    on_stop(threading.Thread(target=close, daemon=True).start, 3600)
+    print("ready", flush=True)
+    await asyncio.Event().wait()
+
+asyncio.run(serve())
+"""
+
+
+def test_an_end_waits_for_the_close_that_is_under_way_and_begins_no_other() -> None:
+    command = [sys.executable, "-c", CLOSING]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGTERM)
+        assert process.stdout.readline() == "closing\n"
+        process.send_signal(signal.SIGTERM)
+        assert process.stdout.read() == "closed\n"
+    assert process.returncode == -signal.SIGTERM
+
+
 def test_a_second_signal_ends_it_at_once() -> None:
     process = service(3600)
     process.send_signal(signal.SIGINT)

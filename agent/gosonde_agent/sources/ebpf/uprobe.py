@@ -5,6 +5,8 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from gosonde_common.unbroken import unbroken
+
 from gosonde_agent.sources.ebpf.loading import Probes
 
 
@@ -36,5 +38,5 @@ def placed(probes: Probes, program: str, place: Place, cookie: int) -> list[int]
 def close_all(descriptors: Sequence[int]) -> None:
     """Closes them, the last one first. When this returns, what they held cannot be hit any more."""
     for descriptor in reversed(descriptors):
-        with contextlib.suppress(OSError):
+        with unbroken(), contextlib.suppress(OSError):
             os.close(descriptor)
