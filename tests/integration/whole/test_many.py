@@ -34,6 +34,15 @@ def exited(agent: AgentProcess) -> Counter[int]:
     return found
 
 
+def watched(agent: AgentProcess) -> set[int]:
+    """The pids of the processes that it counts now: what a process does before that, nobody has seen."""
+    try:
+        with AgentClient(agent.listen, timeout_seconds=60) as client:
+            return {process.key.pid for process in client.observation().processes if not process.refusal}
+    except GosondeError:
+        return set()
+
+
 def test_each_of_many_processes_is_counted_exactly(tmp_path: Path) -> None:
     (tmp_path / "agent.toml").write_text('max_target_overhead = "off"\n')
     executable = Path(shutil.copy(go_programs.build("churn"), tmp_path))
@@ -42,9 +51,11 @@ def test_each_of_many_processes_is_counted_exactly(tmp_path: Path) -> None:
         eventually(lambda: "agent started" in agent.log.read_text())
         with ExitStack() as running:
             programs = [running.enter_context(GoProgram(executable)) for _ in range(PROCESSES)]
+            pids = {program.pid for program in programs}
+            eventually(lambda: watched(agent) == pids, 300)
             for program in programs:
                 program.ask(f"run {EACH}")
-            expected = Counter({program.pid: EACH for program in programs})
+            expected = Counter(dict.fromkeys(pids, EACH))
             eventually(lambda: exited(agent) == expected, 300)
     finally:
         agent.kill()
