@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from gosonde_collector.evidence.debug2 import GO_CUTS_AT
 from gosonde_collector.evidence.model import CUT, Frame, GoroutineProfile
 from gosonde_collector.evidence.parse import parse_profile
 from gosonde_collector.evidence.upload import ProfileUpload
@@ -127,18 +126,6 @@ def test_frames_of_c_are_left_out_and_end_nothing(name: str) -> None:
 
 def test_lines_that_are_passed_over_are_counted() -> None:
     assert read(FORMS["log lines around"](PLAIN)).reading.passed_over == 2
-
-
-def test_what_go_cuts_at_64_mib_is_partial_evidence() -> None:
-    many = PLAIN * 80_000
-    cut = many[:GO_CUTS_AT]
-    small = cut[:0] + PLAIN.replace(b"goroutine 1 ", b"goroutine 7 ") + PLAIN[:120]
-    padded = small[: small.index(b"\n\n") + 2] + b"\n" * (GO_CUTS_AT - len(small)) + small[small.index(b"\n\n") + 2 :]
-    assert len(padded) == GO_CUTS_AT
-    profile = read(gzip.compress(padded, 1))
-    assert profile.format == CUT
-    assert "64 MiB" in profile.reading.partial
-    assert profile.goroutines >= 4
 
 
 def test_a_dump_that_is_cut_off_is_refused_as_evidence_and_shown_as_far_as_it_goes() -> None:
