@@ -112,7 +112,6 @@ def test_the_fake_passes_for_go_when_it_does_not_lie(program: Path) -> None:
     ("mode", "complaint"),
     [
         ("length", "runtime.allgs was not located"),
-        ("processors", "runtime.allp was not located"),
         ("late-length", "claims to have 67108864 goroutines"),
     ],
 )
@@ -122,6 +121,13 @@ def test_a_length_that_cannot_be_is_refused(program: Path, mode: str, complaint:
     assert done.returncode in (1, 3)
     assert complaint in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_length_that_cannot_be_of_what_is_not_needed_costs_that_alone(program: Path) -> None:
+    with running(program, "processors") as pid, opened(pid) as target:
+        assert len(list(target.goroutines())) == 4096
+        with pytest.raises(GosondeError, match="allp"):
+            target.totals()
 
 
 @pytest.mark.parametrize("mode", ["self", "stacks", "endless-stacks", "strings", "machines", "numbers"])
