@@ -41,12 +41,15 @@ class CollectorProcess:
         listen: str = "",
         ready: grpc.ChannelCredentials | None = None,
         program: Sequence[str | Path] = (GOSONDE,),
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.address = listen or f"unix:{folder}/collector.sock"
         self.log = folder / "collector.log"
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [*program, "collector", "--data", folder / "data", "--listen", self.address, *flags], stderr=log
+                [*program, "collector", "--data", folder / "data", "--listen", self.address, *flags],
+                stderr=log,
+                env=environment,
             )
         with open_channel(self.address, ready) as channel:
             grpc.channel_ready_future(channel).result(timeout=PATIENCE_S)

@@ -11,6 +11,8 @@ from typing import Self
 
 #: What systemd tells a service of its watchdog: the service says that it is alive twice in that time.
 PERIOD_SECONDS = 2.0
+#: How long a service may be silent under an attack, whatever the machine does: a sixth of what the units allow.
+LONGEST_SILENCE_SECONDS = 5.0
 
 
 class ServiceManager:

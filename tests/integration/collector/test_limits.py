@@ -20,6 +20,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from tests.agent_process import free_port
 from tests.collector_process import PATIENCE_S, AgentStream, CollectorProcess, metric, observation
 from tests.http2 import Connection
+from tests.service_manager import LONGEST_SILENCE_SECONDS, ServiceManager
 
 MIB = 1 << 20
 #: What the collector may have held at any time.
@@ -73,8 +74,9 @@ def empty_processes() -> bytes:
 class Attacked:
     """A collector whose health is asked for all the time."""
 
-    def __init__(self, collector: CollectorProcess, http: str) -> None:
+    def __init__(self, collector: CollectorProcess, http: str, manager: ServiceManager) -> None:
         self.collector = collector
+        self.manager = manager
         self.http = http
         self.seconds: list[float] = []
         self._over = threading.Event()
@@ -85,6 +87,7 @@ class Attacked:
     def attacked(self) -> Iterator[None]:
         """Around an attack: holds the collector to what is promised."""
         self._asking.start()
+        began = time.monotonic()
         with self._own:
             try:
                 yield
@@ -94,6 +97,7 @@ class Attacked:
         assert self.collector.process.poll() is None
         print(f"peak {self.peak() // MIB} MiB, health median {statistics.median(self.seconds):.3f} s")  # noqa: T201
         assert self.peak() < MOST_BYTES
+        assert self.manager.longest_silence(began) < LONGEST_SILENCE_SECONDS
         assert statistics.median(self.seconds) < HEALTH_SECONDS
 
     def connect(self, number: int, source: str = "127.0.0.1") -> list[Connection]:
@@ -126,8 +130,13 @@ def target(tmp_path: Path) -> Iterator[Attacked]:
     config = tmp_path / "collector.toml"
     config.write_text(f'tokens = "{tokens}"\nmax_connections_per_peer = 40\nhttp = "{http}"\n')
     address = f"127.0.0.1:{free_port()}"
-    with CollectorProcess(tmp_path, "--config", str(config), listen=address) as collector:
-        yield Attacked(collector, http)
+    with (
+        ServiceManager(tmp_path) as manager,
+        CollectorProcess(
+            tmp_path, "--config", str(config), listen=address, environment=manager.environment
+        ) as collector,
+    ):
+        yield Attacked(collector, http, manager)
 
 
 def press(connections: list[Connection], until: Callable[[], bool], idle_seconds: float = 2.0) -> None:

@@ -18,11 +18,11 @@ from tests import go_programs, many_programs
 from tests.agent_process import AgentProcess, eventually
 from tests.dead_file_system import DeadFileSystem
 from tests.go_programs import GoProgram
-from tests.service_manager import ServiceManager
+from tests.intruder import ground
+from tests.service_manager import LONGEST_SILENCE_SECONDS, ServiceManager
 
 pytestmark = pytest.mark.usefixtures("ebpf")
 
-LONGEST_SILENCE_SECONDS = 5.0
 WRITTEN_AT_ONCE = 60
 STOPPED_WITH = 87
 #: TimeoutStopSec of the agent's unit.
@@ -96,6 +96,23 @@ def test_a_file_system_that_does_not_answer_costs_its_own_process_alone(
                 eventually(lambda: agent.counted(held_up.pid) >= 0)
         finally:
             dead.answers.set()  # without an answer a process of it cannot even end
+            agent.kill()
+
+
+@pytest.mark.parametrize(("processes", "times"), [(1, 140_000), (2_000, 70)])
+def test_a_user_who_makes_up_go_statements_does_not_silence_the_agent(
+    tmp_path: Path, manager: ServiceManager, processes: int, times: int
+) -> None:
+    with ground(go_programs.build("churn")) as place:
+        agent = started(tmp_path, str(place.program), manager)
+        try:
+            with GoProgram(place.program) as program:
+                eventually(lambda: agent.counted(program.pid) >= 0)
+                with place.intruding("created", processes, times):
+                    program.ask("run 500")
+                    eventually(lambda: agent.counted(program.pid) >= 500)
+                assert manager.longest_silence() < LONGEST_SILENCE_SECONDS
+        finally:
             agent.kill()
 
 
