@@ -184,6 +184,8 @@ class Finding:
     waits_in: str = ""
     works: tuple[Work, ...] = ()
     part_of: str = ""
+    age_ns: int = 0
+    stale: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -422,4 +424,6 @@ def finding_of(found: collector_pb2.Finding) -> Finding:
         waits_in=found.waits_in,
         works=tuple(Work(work.function, work.goroutines, work.cause) for work in found.works),
         part_of=found.part_of,
+        age_ns=found.age_ns,
+        stale=found.is_stale,
     )

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from typing import Any, Final
 
 import grpc
+from gosonde_common.clock import steady_unix_nano
 from gosonde_common.errors import UnavailableError
 from gosonde_pb.v1 import collector_pb2, collector_pb2_grpc
 
@@ -52,11 +53,15 @@ class FindingService(collector_pb2_grpc.CollectorServiceServicer):
         """
         found = await self._worker.run(explain, self._store, self._analyst, request.id)
         ahead = await self._worker.run(self._store.clock_offsets)
-        answer = finding_wire.explanation(found, ahead.get(found.finding.host, 0))
-        answer.finding.part_of = self._analyst.parts.get(request.id, "")
+        message = self._message(found.finding)
+        answer = finding_wire.explanation(found, message, ahead.get(found.finding.host, 0))
         answer.analysis_age_ns = self._analyst.freshness.age_ns()
         answer.analysis_is_stale = self._analyst.freshness.is_stale()
         return answer
+
+    def _message(self, found: Finding) -> collector_pb2.Finding:
+        ages = self._telemetry.newest.ages(steady_unix_nano())
+        return query_wire.finding_message(found, ages, self._analyst.parts.get(found.id, ""))
 
     async def WatchFindings(  # noqa: N802
         self,
@@ -77,9 +82,7 @@ class FindingService(collector_pb2_grpc.CollectorServiceServicer):
                 for finding in self._analyst.findings(query_wire.process_filter(request.filter)):
                     if reported.get(finding.id) != _content(finding):
                         reported[finding.id] = _content(finding)
-                        part_of = self._analyst.parts.get(finding.id, "")
-                        message = query_wire.finding_message(finding, part_of)
-                        yield collector_pb2.WatchFindingsResponse(finding=message)
+                        yield collector_pb2.WatchFindingsResponse(finding=self._message(finding))
                 await asyncio.sleep(WATCH_S)
         finally:
             self._watchers -= 1

@@ -10,14 +10,16 @@ from gosonde_collector.analysis.persistence import Persistence
 from gosonde_collector.analysis.steps import SECOND
 from gosonde_collector.evidence.gctrace import GcTrace
 from gosonde_collector.evidence.model import Frame
-from gosonde_collector.query.query_wire import VERDICTS, finding_message
+from gosonde_collector.query.query_wire import VERDICTS
 
 
-def explanation(found: Explanation, clock_offset_ns: int) -> collector_pb2.ExplainFindingResponse:
-    """What ExplainFinding answers."""
+def explanation(
+    found: Explanation, message: collector_pb2.Finding, clock_offset_ns: int
+) -> collector_pb2.ExplainFindingResponse:
+    """What ExplainFinding answers; `message` is the finding's."""
     finding = found.finding
     return collector_pb2.ExplainFindingResponse(
-        finding=finding_message(finding),
+        finding=message,
         cause_reason=finding.cause_reason,
         states=[collector_pb2.StateCount(state=state, goroutines=count) for state, count in finding.states],
         stack=_frames(finding.stacks[0][1]) if finding.stacks else (),

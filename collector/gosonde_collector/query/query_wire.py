@@ -1,11 +1,12 @@
 """Plain values into the messages of CollectorService, and its requests into plain values."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 
 from gosonde_common.errors import UnsupportedError
 from gosonde_pb.v1 import collector_pb2, model_pb2
 
-from gosonde_collector.analysis.finding import Finding
+from gosonde_collector.analysis.finding import OVER, Finding
 from gosonde_collector.evidence.model import GoroutineProfile, Reading
 from gosonde_collector.evidence.parse import Profile
 from gosonde_collector.ingest import wire as ingest_wire
@@ -155,8 +156,9 @@ def gc_cycle_row(cycle: GcCycle) -> collector_pb2.GcCycleRow:
     )
 
 
-def finding_message(finding: Finding, part_of: str = "") -> collector_pb2.Finding:
-    """A finding of ListFindings; `part_of` as stories.leads has it."""
+def finding_message(finding: Finding, ages: Mapping[str, tuple[int, bool]], part_of: str) -> collector_pb2.Finding:
+    """A finding of ListFindings; `part_of` as stories.leads has it, `ages` as Newest.ages."""
+    age_ns, is_stale = (0, False) if finding.state in OVER else ages.get(finding.host, (0, True))
     return collector_pb2.Finding(
         id=finding.id,
         state=STATES[finding.state],
@@ -182,6 +184,8 @@ def finding_message(finding: Finding, part_of: str = "") -> collector_pb2.Findin
             for work in finding.works
         ],
         part_of=part_of,
+        age_ns=age_ns,
+        is_stale=is_stale,
     )
 
 

@@ -596,6 +596,8 @@ class Finding(_message.Message):
     WAITS_IN_FIELD_NUMBER: _builtins.int
     WORKS_FIELD_NUMBER: _builtins.int
     PART_OF_FIELD_NUMBER: _builtins.int
+    AGE_NS_FIELD_NUMBER: _builtins.int
+    IS_STALE_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Stable for one site of one build on one host, over restarts of the process too."""
     state: Global___FindingState.ValueType
@@ -618,6 +620,11 @@ class Finding(_message.Message):
     """The function of the program in which its goroutines wait; empty when no snapshot shows it."""
     part_of: _builtins.str
     """The finding of which this one is a part: their counts grow together and their stacks meet. Empty for the others."""
+    age_ns: _builtins.int
+    """How old the newest observation of its host is, and whether another should have come long ago: what happened since is
+    not in the finding. 0 and false for findings that are over.
+    """
+    is_stale: _builtins.bool
     @_builtins.property
     def process(self) -> _model_pb2.ProcessKey: ...
     @_builtins.property
@@ -649,10 +656,12 @@ class Finding(_message.Message):
         waits_in: _builtins.str = ...,
         works: _abc.Iterable[Global___Work] | None = ...,
         part_of: _builtins.str = ...,
+        age_ns: _builtins.int = ...,
+        is_stale: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["process", b"process", "site", b"site"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "confidence", b"confidence", "exe", b"exe", "first_seen_unix_nano", b"first_seen_unix_nano", "growth_per_second", b"growth_per_second", "host", b"host", "id", b"id", "live", b"live", "part_of", b"part_of", "pattern", b"pattern", "process", b"process", "remedy", b"remedy", "restarts", b"restarts", "site", b"site", "state", b"state", "waits_in", b"waits_in", "witnesses", b"witnesses", "works", b"works"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["age_ns", b"age_ns", "cause", b"cause", "confidence", b"confidence", "exe", b"exe", "first_seen_unix_nano", b"first_seen_unix_nano", "growth_per_second", b"growth_per_second", "host", b"host", "id", b"id", "is_stale", b"is_stale", "live", b"live", "part_of", b"part_of", "pattern", b"pattern", "process", b"process", "remedy", b"remedy", "restarts", b"restarts", "site", b"site", "state", b"state", "waits_in", b"waits_in", "witnesses", b"witnesses", "works", b"works"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -87,6 +87,8 @@ def test_findings_as_json(collector: CollectorProcess) -> None:
         "waits_in",
         "works",
         "part_of",
+        "age_ns",
+        "stale",
     ]
     assert finding["process"] == {"pid": 4711, "exe": "/srv/app"}
     assert finding["site"] == {"function": "main.site_42", "file": "main.go", "line": 42}
