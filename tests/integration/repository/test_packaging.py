@@ -110,7 +110,8 @@ def test_installed_units_start_the_installed_command_with_the_installed_configur
         start = next(line for line in unit.splitlines() if line.startswith("ExecStart="))
         command, *arguments = start.removeprefix("ExecStart=").split()
         assert os.access(installed / command.lstrip("/"), os.X_OK)
-        assert arguments == [service, "--config", f"/etc/gosonde/{service}.toml"]
+        helper = ["--helper", "unix:/run/gosonde-helper.sock"] if service == "agent" else []
+        assert arguments == [service, "--config", f"/etc/gosonde/{service}.toml", *helper]
         assert (installed / arguments[-1].lstrip("/")).exists()
 
 

@@ -23,7 +23,7 @@ time.time_ns = lambda: real() + int(offset.read_text() or 0)
 time.time = lambda: time.time_ns() / 1e9
 from gosonde_cli.cli import main
 from gosonde_collector import routine
-routine.EXPIRE_SECONDS = 1.0
+routine.ROUND_SECONDS, routine.EXPIRE_ROUNDS = 1.0, 1
 main()
 """
 
