@@ -112,7 +112,7 @@ def test_installed_units_start_the_installed_command_with_the_installed_configur
         assert os.access(installed / command.lstrip("/"), os.X_OK)
         helper = ["--helper", "unix:/run/gosonde-helper.sock"] if service == "agent" else []
         assert arguments == [service, "--config", f"/etc/gosonde/{service}.toml", *helper]
-        assert (installed / arguments[-1].lstrip("/")).exists()
+        assert (installed / arguments[2].lstrip("/")).exists()
 
 
 def test_no_installed_file_names_the_folder_that_it_was_installed_through(installed: Path) -> None:
