@@ -29,7 +29,7 @@ SOURCES = (
     "world.bpf.c",
     "park.bpf.c",
 )
-SIZES = {"MAX_SITES": 131_072, "MAX_IMAGES": 32_768, "MAX_PARKS": 16_384, "EVENT_PAGES": 256}
+SIZES = {"MAX_SITES": 131_072, "MAX_IMAGES": 32_768, "MAX_PARKS": 16_384, "EVENT_PAGES": 1_024}
 #: Inode of the host's own pid namespace (include/linux/proc_ns.h).
 PROC_PID_INIT_INO = 0xEFFFFFFC
 #: Of what is kept of a compilation. What was kept in another form is not used.

@@ -113,7 +113,7 @@ def test_a_process_that_has_run_exec_is_not_taken_for_what_it_was(
     program = go_program("execer", "1", str(go_programs.build("parked")), "40")
     # It scans so rarely that it has reported nothing of the new program yet.
     config = tmp_path / "agent.toml"
-    config.write_text("interval_seconds = 3600\n")
+    config.write_text("interval_seconds = 25\n")
     with agent(collector, tmp_path, "--pid", str(program.pid), "--config", str(config)), collector.client() as client:
         host = host_of(client, program.pid)
         assert client.take_snapshot(host, program.pid).goroutines < 40
