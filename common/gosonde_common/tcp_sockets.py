@@ -13,6 +13,7 @@ from urllib.parse import unquote
 BYTES_RECEIVED: Final = struct.Struct("128xQ")
 #: An address and a port.
 Peer = tuple[str, int]
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 def parse_peer(peer: str) -> Peer | None:
@@ -21,7 +22,7 @@ def parse_peer(peer: str) -> Peer | None:
     address, _, port = place.rpartition(":")
     if not kind.startswith("ipv") or not port.isdigit():
         return None
-    return _plain(address.strip("[]")), int(port)
+    return _spelled(address.strip("[]")), int(port)
 
 
 def sockets_of(ports: set[int]) -> Iterator[tuple[Peer, tuple[int, int]]]:
@@ -60,7 +61,7 @@ def _borrowed(fd: int) -> Iterator[socket.socket]:
 
 def _peer_of(connection: socket.socket) -> Peer:
     address, port = connection.getpeername()[:2]
-    return _plain(address), port
+    return _spelled(address), port
 
 
 def _bytes_of(connection: socket.socket) -> int:
@@ -68,7 +69,11 @@ def _bytes_of(connection: socket.socket) -> int:
     return int(received)
 
 
-def _plain(address: str) -> str:
+def _spelled(address: str) -> str:
     """One spelling for each address."""
-    found = ipaddress.ip_address(address.partition("%")[0])
-    return str((found.version == 6 and found.ipv4_mapped) or found)
+    return str(plain(ipaddress.ip_address(address.partition("%")[0])))
+
+
+def plain(address: Address) -> Address:
+    """IPv4 addresses that are written as IPv6 as what they are."""
+    return getattr(address, "ipv4_mapped", None) or address

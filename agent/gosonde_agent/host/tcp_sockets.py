@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from gosonde_common.tcp_sockets import Address, plain
+
 #: The tables of IPv4 and of IPv6; a host may lack the latter.
 TABLES = (Path("/proc/self/net/tcp"), Path("/proc/self/net/tcp6"))
 LISTENING = "0A"
 WORD_BYTES = 4
-
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +48,3 @@ def _place(text: str) -> tuple[Address, int]:
     data = bytes.fromhex(address)
     words = (data[start : start + WORD_BYTES][::-1] for start in range(0, len(data), WORD_BYTES))
     return plain(ipaddress.ip_address(b"".join(words))), int(port, 16)
-
-
-def plain(address: Address) -> Address:
-    """IPv4 addresses that are written as IPv6 as what they are."""
-    return getattr(address, "ipv4_mapped", None) or address

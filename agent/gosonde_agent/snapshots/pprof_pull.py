@@ -11,9 +11,10 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from gosonde_common.errors import OverloadedError, UnavailableError, UnsupportedError
+from gosonde_common.tcp_sockets import plain
 
 from gosonde_agent.host import access, procfs
-from gosonde_agent.host.tcp_sockets import plain, tcp_sockets
+from gosonde_agent.host.tcp_sockets import tcp_sockets
 from gosonde_agent.snapshots.pprof_allowed import PprofPlace, place_of
 
 #: The most bytes of a profile, as sent.

@@ -1,9 +1,10 @@
 """Which parts of an observation fit into a message: one row that does not costs the others nothing."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any
 
+from gosonde_common import halving
 from gosonde_common.values.observation import Observation
 
 from gosonde_agent.wire.encoding import encode
@@ -13,8 +14,6 @@ ROWS_UNREPORTABLE = "rows_unreportable"
 TABLES = ("site_counts", "park_counts", "pauses", "gc_cycles", "gc_totals", "probe_costs")
 #: What a value that fits no field raises.
 UNENCODABLE = (ValueError, TypeError, KeyError, AttributeError)
-
-Part = TypeVar("Part")
 
 
 def encodable(observation: Observation) -> tuple[Observation, int]:
@@ -26,7 +25,7 @@ def encodable(observation: Observation) -> tuple[Observation, int]:
     bare = Observation(observation.taken_unix_nano)
     held = _with_fitting(bare, "processes", observation.processes)
     keys = {process.key for process in held.processes}
-    losses = _fitting(tuple(observation.losses.items()), lambda part: _fits(replace(bare, losses=dict(part))))
+    losses = halving.sound(tuple(observation.losses.items()), lambda part: _fits(replace(bare, losses=dict(part))))
     sound = replace(held, losses=dict(losses))
     for name in TABLES:
         rows = [row for row in getattr(observation, name) if row.process in keys]
@@ -42,22 +41,12 @@ def _with_fitting(held: Observation, name: str, parts: Sequence[Any]) -> Observa
         values: dict[str, Any] = {name: tuple(some)}
         return replace(held, **values)
 
-    return with_these(_fitting(parts, lambda some: _fits(with_these(some))))
+    return with_these(halving.sound(parts, lambda some: _fits(with_these(some))))
 
 
 def _parts(observation: Observation) -> int:
     tables = (getattr(observation, name) for name in ("processes", "losses", *TABLES))
     return sum(len(table) for table in tables)
-
-
-def _fitting(parts: Sequence[Part], fits: Callable[[Sequence[Part]], bool]) -> tuple[Part, ...]:
-    """Those that fit, in their order: halves of what does not fit are looked at by themselves."""
-    if not parts or fits(parts):
-        return tuple(parts)
-    if len(parts) == 1:
-        return ()
-    middle = len(parts) // 2
-    return _fitting(parts[:middle], fits) + _fitting(parts[middle:], fits)
 
 
 def _fits(observation: Observation) -> bool:

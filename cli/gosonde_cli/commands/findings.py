@@ -174,8 +174,8 @@ def _print(out: Console, finding: Finding) -> None:
     for work in finding.works:
         out.print(_line(f"{work.goroutines:>8,} run {work.function}, cause {work.cause}"))
     if finding.stale:
-        age = rendering.duration(finding.age_ns)
-        out.print(_line(f"! stale: nothing was heard of host {finding.host} for {age}; this is what was known then"))
+        since = f"for {rendering.duration(finding.age_ns)}" if finding.age_ns else "since the collector started"
+        out.print(_line(f"! stale: nothing was heard of host {finding.host} {since}; this is what was known before"))
     if finding.part_of:
         out.print(_line(f"part of finding {finding.part_of}: their counts grow together, and their stacks meet"))
     elif finding.state not in {"resolved", "withdrawn"}:

@@ -23,15 +23,15 @@ def register(app: typer.Typer) -> None:
 def sites(*, json: Json = False, collector: Collector = DEFAULT_ADDRESS, host: Host = "", pid: Pid = 0) -> None:
     """List the go statements of every process, those with the most live goroutines first."""
     with CollectorClient(collector) as client:
-        rows, known = client.sites(host, pid), client.processes(host, pid)
-    imprecise = {(row.host, row.pid) for row in known if not row.precise}
-    if json:
-        rendering.print_json(rows)
-    else:
-        cells = [_cells(row, is_precise=(row.host, row.process.pid) not in imprecise) for row in rows]
-        rendering.print_table(COLUMNS, cells, "The collector knows no go statement of such a process.")
-        if any((row.host, row.process.pid) in imprecise for row in rows):
-            typer.echo(rendering.ABOUT_MEANS)
+        rows = client.sites(host, pid)
+        if json:
+            rendering.print_json(rows)
+            return
+        imprecise = {(row.host, row.pid) for row in client.processes(host, pid) if not row.precise}
+    cells = [_cells(row, is_precise=(row.host, row.process.pid) not in imprecise) for row in rows]
+    rendering.print_table(COLUMNS, cells, "The collector knows no go statement of such a process.")
+    if any((row.host, row.process.pid) in imprecise for row in rows):
+        typer.echo(rendering.ABOUT_MEANS)
 
 
 def _cells(row: SiteRow, *, is_precise: bool) -> tuple[object, ...]:

@@ -36,6 +36,9 @@ MAX_CALLERS: Final = 5
 MAX_STACKS: Final = 3
 MAX_WORKS: Final = 5
 
+#: Goroutines with one stack, and the cause that it shows.
+Shown = tuple[GoroutineGroup, str]
+
 
 @dataclass(frozen=True, slots=True)
 class Work:
@@ -86,13 +89,14 @@ def classify(site: Site, profile: GoroutineProfile, growth: Growth | None, serve
     total = sum(group.count for group in groups)
     if not total:
         return Cause()
-    works = _works(site, groups)
-    name = _majority(site, groups)
+    shown = [(group, cause_of(site, group)) for group in groups]
+    works = _works(site, shown)
+    name = _majority(shown)
     if name == UNKNOWN and len(works) > 1 and works[0].goroutines > works[1].goroutines:
         name = works[0].cause
     if growth and served is not False and _overloaded(growth, groups, total, served=served is True):
         name = UNBOUNDED
-    typical = max((g for g in groups if name in {UNKNOWN, UNBOUNDED} or cause_of(site, g) == name), key=_size)
+    typical = max((group for group, cause in shown if name in {UNKNOWN, UNBOUNDED, cause}), key=_size)
     states = _states(groups)
     what = ", ".join(f"{number} {state}" for state, number in states[:3])
     return Cause(
@@ -107,20 +111,22 @@ def classify(site: Site, profile: GoroutineProfile, growth: Growth | None, serve
     )
 
 
-def _majority(site: Site, groups: Sequence[GoroutineGroup]) -> str:
+def _majority(shown: Sequence[Shown]) -> str:
     names: Counter[str] = Counter()
-    for group in groups:
-        names[cause_of(site, group)] += group.count
+    for group, cause in shown:
+        names[cause] += group.count
     name, count = names.most_common(1)[0]
     return name if count >= MAJORITY * names.total() else UNKNOWN
 
 
-def _works(site: Site, groups: Sequence[GoroutineGroup]) -> tuple[Work, ...]:
+def _works(site: Site, shown: Sequence[Shown]) -> tuple[Work, ...]:
     """What the goroutines run, the most first."""
-    by_function: dict[str, list[GoroutineGroup]] = {}
-    for group in groups:
-        by_function.setdefault(work_of(site.function, group.frames), []).append(group)
-    found = [Work(name, sum(map(_size, those)), _majority(site, those)) for name, those in by_function.items()]
+    by_function: dict[str, list[Shown]] = {}
+    for group, cause in shown:
+        by_function.setdefault(work_of(site.function, group.frames), []).append((group, cause))
+    found = [
+        Work(name, sum(group.count for group, _ in those), _majority(those)) for name, those in by_function.items()
+    ]
     return tuple(sorted(found, key=lambda work: -work.goroutines)[:MAX_WORKS])
 
 
@@ -168,17 +174,17 @@ def _overloaded(growth: Growth, groups: Sequence[GoroutineGroup], total: int, *,
     Either most of them are at work, or some are while the others wait for their turn. A go statement nearly all of
     whose goroutines end is another matter: the few that stay wait for something else.
     """
-    busy = [group for group in groups if group.state in AT_WORK or (served and group.state == ON_THE_NETWORK)]
-    at_work = sum(map(_size, busy))
+    states = AT_WORK | {ON_THE_NETWORK} if served else AT_WORK
+    at_work = sum(group.count for group in groups if group.state in states)
     if growth.exited < FINISHING * growth.created or not at_work:
         return False
     return at_work >= MAJORITY * total or (
-        growth.exited <= STAYING * growth.created and not _newest_at_work(busy, groups)
+        growth.exited <= STAYING * growth.created and not _newest_at_work(states, groups)
     )
 
 
-def _newest_at_work(busy: Sequence[GoroutineGroup], groups: Sequence[GoroutineGroup]) -> bool:
+def _newest_at_work(states: frozenset[str], groups: Sequence[GoroutineGroup]) -> bool:
     """Whether those at work are newer than those that wait, whose turn then never comes. False without goids."""
-    working = [goid for group in busy for goid in group.goids]
-    waiting = [goid for group in groups if group not in busy for goid in group.goids]
+    working = [goid for group in groups if group.state in states for goid in group.goids]
+    waiting = [goid for group in groups if group.state not in states for goid in group.goids]
     return bool(working and waiting) and median(working) > median(waiting)

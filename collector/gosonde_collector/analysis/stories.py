@@ -5,7 +5,7 @@ from itertools import combinations
 from typing import Final
 
 from gosonde_collector.analysis.finding import OVER, Finding
-from gosonde_collector.analysis.user_code import DEPENDENCY, is_user_code
+from gosonde_collector.analysis.user_code import is_dependency, is_user_code
 from gosonde_collector.evidence.model import Frame
 from gosonde_collector.evidence.names import is_standard, package_of
 
@@ -86,7 +86,7 @@ def _root(function: str, file: str) -> str:
     package = package_of(function)
     if is_standard(function):
         return package if "/" in package else ""
-    if not any(mark in file for mark in DEPENDENCY):
+    if not is_dependency(file):
         return ""
     elements = package.split("/")
     return "/".join(elements[: 3 if elements[0] in FORGES else 2])

@@ -10,14 +10,19 @@ from gosonde_collector.evidence.names import is_standard
 DEPENDENCY: Final = ("@v", "/vendor/")
 
 
+def is_dependency(file: str) -> bool:
+    """Whether a file is neither the program's own nor the standard library's, as far as its path shows."""
+    return any(mark in file for mark in DEPENDENCY)
+
+
 def is_user_code(frame: Frame) -> bool:
     """Whether a frame is the program's own, as far as its path shows."""
-    return not is_standard(frame.function) and not any(mark in frame.file for mark in DEPENDENCY)
+    return not is_standard(frame.function) and not is_dependency(frame.file)
 
 
 def waits_in(frames: Sequence[Frame]) -> str:
     """The innermost function of the program itself, or else of a dependency, or else that runs first."""
-    for fits in (is_user_code, _is_dependency):
+    for fits in (is_user_code, _is_not_standard):
         for frame in frames:
             if fits(frame):
                 return frame.function
@@ -34,5 +39,5 @@ def work_of(created_in: str, frames: Sequence[Frame]) -> str:
     return frames[-1].function if frames else ""
 
 
-def _is_dependency(frame: Frame) -> bool:
+def _is_not_standard(frame: Frame) -> bool:
     return not is_standard(frame.function)

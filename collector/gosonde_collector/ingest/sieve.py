@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from google.protobuf.message import Message
+from gosonde_common import halving
 from gosonde_pb.v1 import model_pb2
 
 from gosonde_collector.model.errors import BatchError
@@ -60,21 +61,18 @@ class Sieve:
         self._count("losses", len(seen.losses) - len(kept.losses))
         return kept
 
-    def _sound_rows(self, table: Message, check: Callable[[Any], object]) -> list[int]:
-        lengths = {len(column) for _, column in table.ListFields()}
-        return self._sound_of(table, check, range(_length(table))) if len(lengths) == 1 else []
+    def _sound_rows(self, table: Message, check: TableCheck) -> Sequence[int]:
+        columns = [(column.name, values) for column, values in table.ListFields()]
+        if len({len(values) for _, values in columns}) != 1:
+            return ()
 
-    def _sound_of(self, table: Message, check: Callable[[Any], object], rows: range) -> list[int]:
-        """The rows that pass the check: all together, or else those of each half."""
-        part = type(table)()
-        for column, values in table.ListFields():
-            getattr(part, column.name).extend(values[rows.start : rows.stop])
-        if self._passes(check, part):
-            return list(rows)
-        if len(rows) == 1:
-            return []
-        middle = len(rows) // 2
-        return [row for half in (rows[:middle], rows[middle:]) for row in self._sound_of(table, check, half)]
+        def is_sound(rows: Sequence[int]) -> bool:
+            part = type(table)()
+            for name, values in columns:
+                getattr(part, name).extend(values[rows[0] : rows[-1] + 1])
+            return self._passes(check, part)
+
+        return halving.sound(range(_length(table)), is_sound)
 
     @staticmethod
     def _copy(table: Message, kept: Message, rows: Sequence[int], place: Mapping[int, int]) -> None:

@@ -5,10 +5,14 @@ from gosonde_common.staleness import is_stale
 from gosonde_collector.model.values import KnownProcess
 
 
+def since(taken_unix_nano: int, stored_unix_nano: int, now_unix_nano: int, clock_offset_ns: int) -> int:
+    """How old an observation is: since it was taken, as far as its host's clock is known, and since it was stored."""
+    return max(now_unix_nano - stored_unix_nano, now_unix_nano + clock_offset_ns - taken_unix_nano, 0)
+
+
 def age_ns(known: KnownProcess, now_unix_nano: int, clock_offset_ns: int) -> int:
-    """Since the last observation of a process's agent was taken, as far as its host's clock is known, and stored."""
-    since_taken = now_unix_nano + clock_offset_ns - known.last_observed_unix_nano
-    return max(now_unix_nano - known.last_stored_unix_nano, since_taken, 0)
+    """How old the last observation of a process's agent is."""
+    return since(known.last_observed_unix_nano, known.last_stored_unix_nano, now_unix_nano, clock_offset_ns)
 
 
 def is_overdue(known: KnownProcess, age: int) -> bool:

@@ -60,8 +60,8 @@ class FindingService(collector_pb2_grpc.CollectorServiceServicer):
         return answer
 
     def _message(self, found: Finding) -> collector_pb2.Finding:
-        ages = self._telemetry.newest.ages(steady_unix_nano())
-        return query_wire.finding_message(found, ages, self._analyst.parts.get(found.id, ""))
+        age = self._telemetry.newest.age_of(found.host, steady_unix_nano())
+        return query_wire.finding_message(found, age, self._analyst.parts.get(found.id, ""))
 
     async def WatchFindings(  # noqa: N802
         self,

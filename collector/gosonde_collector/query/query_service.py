@@ -113,10 +113,7 @@ class QueryService(FindingService):
         )
 
     def _findings(self, which: ProcessFilter) -> list[collector_pb2.Finding]:
-        parts, ages = self._analyst.parts, self._telemetry.newest.ages(steady_unix_nano())
-        return [
-            query_wire.finding_message(found, ages, parts.get(found.id, "")) for found in self._analyst.findings(which)
-        ]
+        return list(map(self._message, self._analyst.findings(which)))
 
     async def Backup(  # noqa: N802
         self,

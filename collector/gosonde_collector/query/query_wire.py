@@ -1,6 +1,5 @@
 """Plain values into the messages of CollectorService, and its requests into plain values."""
 
-from collections.abc import Mapping
 from dataclasses import asdict
 
 from gosonde_common.errors import UnsupportedError
@@ -156,9 +155,9 @@ def gc_cycle_row(cycle: GcCycle) -> collector_pb2.GcCycleRow:
     )
 
 
-def finding_message(finding: Finding, ages: Mapping[str, tuple[int, bool]], part_of: str) -> collector_pb2.Finding:
-    """A finding of ListFindings; `part_of` as stories.leads has it, `ages` as Newest.ages."""
-    age_ns, is_stale = (0, False) if finding.state in OVER else ages.get(finding.host, (0, True))
+def finding_message(finding: Finding, age: tuple[int, bool], part_of: str) -> collector_pb2.Finding:
+    """A finding of ListFindings; `part_of` as stories.leads has it, `age` as Newest.age_of has its host's."""
+    age_ns, is_stale = (0, False) if finding.state in OVER else age
     return collector_pb2.Finding(
         id=finding.id,
         state=STATES[finding.state],

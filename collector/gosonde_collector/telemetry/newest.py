@@ -8,6 +8,7 @@ from typing import Final, TypeVar
 from gosonde_common.goroutine_metrics import OTHERS
 from gosonde_common.staleness import is_stale
 
+from gosonde_collector.model.ages import since
 from gosonde_collector.model.values import Batch, KnownProcess, Loss
 
 #: Agents and hosts that are remembered; those that said nothing for longest are forgotten.
@@ -65,18 +66,27 @@ class Newest:
     def offsets(self) -> dict[str, int]:
         """By how many nanoseconds each host's clock is ahead of the collector's, of late."""
         with self._lock:
-            return {host: max(before, now) for host, (_, before, now) in self._offsets.items()}
+            return {host: self._offset(host) for host in self._offsets}
 
     def ages(self, now_unix_nano: int) -> dict[str, tuple[int, bool]]:
         """How many nanoseconds old each host's newest observation is, and whether that is stale."""
         offsets = self.offsets()
         with self._lock:
-            heard = dict(self._heard)
-        ages = {
-            host: max(now_unix_nano - stored, now_unix_nano + offsets.get(host, 0) - taken, 0)
-            for host, (stored, taken, _) in heard.items()
-        }
-        return {host: (age, is_stale(age, heard[host][2])) for host, age in ages.items()}
+            return {host: self._age(host, now_unix_nano, offsets.get(host, 0)) for host in self._heard}
+
+    def age_of(self, host: str, now_unix_nano: int) -> tuple[int, bool]:
+        """The same of one host; 0 and stale when nothing was ever heard of it."""
+        with self._lock:
+            return self._age(host, now_unix_nano, self._offset(host)) if host in self._heard else (0, True)
+
+    def _age(self, host: str, now_unix_nano: int, offset_ns: int) -> tuple[int, bool]:
+        stored, taken, interval_ns = self._heard[host]
+        age_ns = since(taken, stored, now_unix_nano, offset_ns)
+        return age_ns, is_stale(age_ns, interval_ns)
+
+    def _offset(self, host: str) -> int:
+        _, before, now = self._offsets.get(host, (0, 0, 0))
+        return max(before, now)
 
 
 def _put(known: OrderedDict[Key, Value], key: Key, value: Value) -> None:

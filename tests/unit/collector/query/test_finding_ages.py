@@ -5,6 +5,7 @@ from gosonde_collector.analysis.finding import Finding, ended
 from gosonde_collector.model.values import ProcessFilter
 from gosonde_collector.query.query_wire import finding_message
 from gosonde_collector.store.duckdb import DuckDBStore
+from gosonde_collector.telemetry.newest import Newest
 
 from tests.unit.collector.batches import SECOND, SITE, batch
 
@@ -20,14 +21,14 @@ def found(store: DuckDBStore) -> Finding:
 
 
 def test_a_finding_of_a_silent_host_is_stale(store: DuckDBStore) -> None:
-    message = finding_message(found(store), AGES, "")
+    message = finding_message(found(store), AGES["web-1"], "")
     assert (message.age_ns, message.is_stale) == AGES["web-1"]
 
 
 def test_a_finding_of_a_host_that_nothing_is_known_of_is_stale(store: DuckDBStore) -> None:
-    assert finding_message(found(store), {}, "").is_stale
+    assert finding_message(found(store), Newest().age_of("web-1", 90 * SECOND), "").is_stale
 
 
 def test_a_finding_that_is_over_is_final(store: DuckDBStore) -> None:
-    message = finding_message(ended(found(store)), AGES, "")
+    message = finding_message(ended(found(store)), AGES["web-1"], "")
     assert (message.age_ns, message.is_stale) == (0, False)
