@@ -18,16 +18,20 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from gosonde_agent.golang.dwarf import read_structures  # noqa: E402
+from gosonde_agent.golang.dwarf import read_constants, read_structures  # noqa: E402
 from gosonde_agent.golang.elf import ElfImage  # noqa: E402
-from gosonde_agent.golang.layouts import TABLE  # noqa: E402
+from gosonde_agent.golang.layouts import SPECIAL_KIND, TABLE  # noqa: E402
 
 from tests import real_binaries, toolchains  # noqa: E402
 
 STRUCTURES = (
     *("g", "gobuf", "m", "p", "schedt", "mstats", "gcControllerState", "workType", "moduledata"),
-    *("sudog", "hchan", "coro", "_func", "inlinedCall"),
+    *("sudog", "hchan", "coro", "_func", "inlinedCall", "notifyList", "timer", "timers", "timerWhen"),
+    *("mheap", "mspan", "gcWork", "wbBuf", "special", "specialfinalizer", "specialWeakHandle", "specialCleanup"),
+    *("finblock", "finBlock", "finalizer", "cleanupQueue", "cleanupBlock", "cleanupFn"),
 )
+#: Of them only the fields are kept, not the fields of structures in them.
+ONLY_OWN_FIELDS = ("mheap",)
 ARCHITECTURES = ("amd64", "arm64")
 FUNC_ID = re.compile(r"^\s+(?:FuncID_?|funcID_)(\w+)(?:\s+[fF]uncID\s*=\s*iota)?\s*(?://.*)?$")
 KEPT_FUNC_IDS = ("normal", "goexit", "gopanic", "mcall", "panicwrap", "sigpanic", "systemstack", "wrapper")
@@ -42,7 +46,8 @@ WITHOUT_TOOLCHAIN = (*FROM_SOURCE, *real_binaries.BUILDIFIER)
 FUNC_IDS_FROM = "1.19.8"
 JMPDEFER = 11
 
-PROGRAM = "package main\n\nfunc main() { select {} }\n"
+#: It waits on a sync.Cond, for a program that has none has no notifyList.
+PROGRAM = 'package main\n\nimport "sync"\n\nfunc main() { sync.NewCond(&sync.Mutex{}).Wait() }\n'
 
 
 def main() -> None:
@@ -64,6 +69,7 @@ def render(versions: tuple[str, ...]) -> str:
     table = {
         "releases": releases,
         "func_ids": {name: [func_ids[release].get(name) for release in releases] for name in KEPT_FUNC_IDS},
+        "special_kinds": fields_of([column.get(SPECIAL_KIND, {}) for column in columns["amd64"]]),
         "structures": {architecture: rows(columns[architecture]) for architecture in ARCHITECTURES},
     }
     text = json.dumps(table, indent=1)
@@ -72,14 +78,17 @@ def render(versions: tuple[str, ...]) -> str:
 
 def rows(columns: list[dict[str, Any]]) -> dict[str, dict[str, list[int | None]]]:
     """By structure and field, the offset in each release."""
-    table: dict[str, dict[str, list[int | None]]] = {}
-    for structure in STRUCTURES:
-        names = dict.fromkeys(
-            name for column in columns for name in column.get(structure, {}) if name.strip("_.") != ""
-        )
-        kept = [name for name in names if not name.endswith("._") and name != "_"]
-        table[structure] = {name: [column.get(structure, {}).get(name) for column in columns] for name in sorted(kept)}
+    table = {structure: fields_of([column.get(structure, {}) for column in columns]) for structure in STRUCTURES}
+    for structure in ONLY_OWN_FIELDS:
+        table[structure] = {name: offsets for name, offsets in table[structure].items() if "." not in name}
     return table
+
+
+def fields_of(columns: list[dict[str, int]]) -> dict[str, list[int | None]]:
+    """By name, the number in each release; names of padding are left out."""
+    names = dict.fromkeys(name for column in columns for name in column if name.strip("_.") != "")
+    kept = [name for name in names if not name.endswith("._")]
+    return {name: [column.get(name) for column in columns] for name in sorted(kept)}
 
 
 def column(release: str, architecture: str) -> dict[str, Any]:
@@ -98,9 +107,10 @@ def column(release: str, architecture: str) -> dict[str, Any]:
 
 
 def structures_of(program: Path) -> dict[str, Any]:
-    """Offsets by structure and field, as a program's DWARF has them."""
+    """Offsets by structure and field, and the kinds of specials, as a program's DWARF has them."""
     with program.open("rb") as file:
-        return dict(read_structures(ElfImage(file.fileno()), STRUCTURES))
+        image = ElfImage(file.fileno())
+        return {**read_structures(image, STRUCTURES), SPECIAL_KIND: read_constants(image, SPECIAL_KIND)}
 
 
 def func_ids_of(release: str) -> dict[str, int]:

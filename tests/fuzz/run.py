@@ -39,6 +39,7 @@ def image_parts(image: ElfImage) -> None:
     """What can be asked of a file without its pclntab."""
     parts: tuple[Callable[[], object], ...] = (
         lambda: dwarf.read_structures(image, layouts.structure_names()),
+        lambda: dwarf.read_constants(image, layouts.SPECIAL_KIND),
         lambda: symtab.addresses(image, ["runtime.newproc1", "runtime.gopark"]),
         lambda: buildinfo.read_build_id(image),
         lambda: buildinfo.content_digest(image),

@@ -1,17 +1,18 @@
 """GoBinary: all that is known of one executable file, worked out once and shared by every process that runs it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gosonde_common.errors import GosondeError
 from gosonde_common.values.goroutines import Location, statement
 
 from gosonde_agent.golang import buildinfo
 from gosonde_agent.golang.build_version import read_go_version
-from gosonde_agent.golang.dwarf import read_structures
+from gosonde_agent.golang.dwarf import read_constants, read_structures
 from gosonde_agent.golang.elf import ElfImage
 from gosonde_agent.golang.known import Facts, KnownBinaries, evidence_of
 from gosonde_agent.golang.layouts import (
+    SPECIAL_KIND,
     Fields,
     Layout,
     layout_of,
@@ -158,12 +159,21 @@ def _layout_and_pclntab(image: ElfImage, go_version: str) -> tuple[Layout, Pclnt
 def layout_named_by(image: ElfImage, go_version: str) -> Layout:
     """The layout of a binary that names a version, not yet held against its code; see `layout_of`."""
     version, experimental = buildinfo.parse_version(go_version), buildinfo.has_experiments(go_version)
-    return layout_of(version, image.architecture, lambda: _own_structures(image), experimental=experimental)
+    layout = layout_of(version, image.architecture, lambda: _own_structures(image), experimental=experimental)
+    is_told_by_dwarf = layout.source == "DWARF" and not layout.special_kinds
+    return replace(layout, special_kinds=_own_special_kinds(image)) if is_told_by_dwarf else layout
 
 
 def _own_structures(image: ElfImage) -> Mapping[str, Fields]:
     """What the binary's DWARF says of the runtime's structures; empty where it says nothing."""
     try:
         return read_structures(image, structure_names())
+    except GosondeError:
+        return {}
+
+
+def _own_special_kinds(image: ElfImage) -> Mapping[str, int]:
+    try:
+        return read_constants(image, SPECIAL_KIND)
     except GosondeError:
         return {}

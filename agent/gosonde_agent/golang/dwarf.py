@@ -1,8 +1,11 @@
 """Where fields lie in the runtime's structures, as the binary's own DWARF says, where it carries any."""
 
+import contextlib
 import io
+import itertools
+import re
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from elftools.dwarf.dwarfinfo import DebugSectionDescriptor, DwarfConfig, DWARFInfo
@@ -16,9 +19,12 @@ MAX_UNITS = 1 << 16
 MAX_CANDIDATES = 64
 MAX_MEMBERS = 4_096
 MAX_NESTING = 8
-#: No structure of the runtime that is read is larger. Of g thousands are read at once.
+#: Constants that begin alike.
+MAX_CONSTANTS = 256
+#: No structure of the runtime that is read is larger, but for mheap, of which a few words are read. Of the others that
+#: are named here thousands are read at once.
 MAX_SIZE = 1 << 15
-MAX_SIZES = {"g": 1 << 11}
+MAX_SIZES = {"mheap": 1 << 20, "g": 1 << 11, "mspan": 1 << 10, "special": 1 << 8, "sudog": 1 << 10}
 SECTIONS = (".debug_info", ".debug_abbrev", ".debug_str", ".debug_line_str", ".debug_str_offsets", ".debug_addr")
 ELFCOMPRESS_ZLIB = 1
 #: In a layout: the size of the structure.
@@ -36,21 +42,52 @@ def read_structures(image: ElfImage, names: Iterable[str]) -> dict[str, Fields]:
         UnsupportedBinaryError: The binary carries no DWARF, or in a form that is not understood.
         MalformedBinaryError: It contradicts itself, or claims to need more than 128 MiB.
     """
+    dwarf, info = _opened(image)
+    with _damage():
+        found = {name: _structure(dwarf, info, f"runtime.{name}") for name in names}
+    return {name: fields for name, fields in found.items() if fields}
+
+
+def read_constants(image: ElfImage, prefix: str) -> dict[str, int]:
+    """Numbers of package runtime's constants whose names begin with a prefix, by what follows it.
+
+    Raises:
+        UnsupportedBinaryError: The binary carries no DWARF, or in a form that is not understood.
+        MalformedBinaryError: It contradicts itself, or claims to need more than 128 MiB.
+    """
+    dwarf, info = _opened(image)
+    begin = f"runtime.{prefix}".encode()
+    found = {}
+    with _damage():
+        for match in itertools.islice(re.finditer(re.escape(begin) + rb"(\w+)\0", info), MAX_CONSTANTS):
+            entry = _entry(dwarf, match.start(), match[0], "DW_TAG_constant")
+            if entry is not None:
+                found[match[1].decode()] = _number(entry, "DW_AT_const_value")
+    return found
+
+
+def _opened(image: ElfImage) -> tuple[DWARFInfo, bytes]:
+    """The DWARF of a binary, and its section .debug_info."""
     sections = {name: data for name in SECTIONS if (data := _section(image, name))}
     if ".debug_info" not in sections or ".debug_abbrev" not in sections:
         raise UnsupportedBinaryError("the program carries no DWARF")
     if len(sections[".debug_abbrev"]) > MAX_ABBREVIATIONS:
         raise MalformedBinaryError(f"the DWARF has {len(sections['.debug_abbrev'])} bytes of abbreviations")
     _check_units(sections[".debug_info"])
-    try:
+    with _damage():
         dwarf = DWARFInfo(config=DwarfConfig(True, image.architecture, 8), **_descriptors(sections))
-        info = sections[".debug_info"]
-        found = {name: _structure(dwarf, info, f"runtime.{name}") for name in names}
+    return dwarf, sections[".debug_info"]
+
+
+@contextlib.contextmanager
+def _damage() -> Iterator[None]:
+    """Whatever pyelftools raises within it becomes a MalformedBinaryError: damaged input can lead it to anything."""
+    try:
+        yield
     except MalformedBinaryError:
         raise
-    except Exception as error:  # pyelftools raises whatever damaged input leads it to
+    except Exception as error:
         raise MalformedBinaryError(f"the DWARF is malformed: {type(error).__name__}: {error}") from error
-    return {name: fields for name, fields in found.items() if fields}
 
 
 def _section(image: ElfImage, name: str) -> bytes:
@@ -108,29 +145,35 @@ def _structure(dwarf: DWARFInfo, info: bytes, name: str) -> dict[str, int]:
     for _ in range(MAX_CANDIDATES):
         if position < 0:
             return {}
-        for code_size in (1, 2):
-            entry = _entry(dwarf, position - code_size, needle)
-            if entry is not None:
-                fields: dict[str, int] = {SIZE: _number(entry, "DW_AT_byte_size")}
-                _collect(entry, "", 0, 0, fields)
-                limit = MAX_SIZES.get(name.removeprefix("runtime."), MAX_SIZE)
-                if max(fields.values()) > min(fields[SIZE], limit):
-                    raise MalformedBinaryError(f"{name} has fields outside of it, or more than {limit} bytes")
-                return fields
+        entry = _entry(dwarf, position, needle, "DW_TAG_structure_type")
+        if entry is not None and "DW_AT_byte_size" in entry.attributes:
+            fields: dict[str, int] = {SIZE: _number(entry, "DW_AT_byte_size")}
+            _collect(entry, "", 0, 0, fields)
+            limit = MAX_SIZES.get(name.removeprefix("runtime."), MAX_SIZE)
+            if max(fields.values()) > min(fields[SIZE], limit):
+                raise MalformedBinaryError(f"{name} has fields outside of it, or more than {limit} bytes")
+            return fields
         position = info.find(needle, position + 1)
     return {}
 
 
-def _entry(dwarf: DWARFInfo, offset: int, needle: bytes) -> Any:  # noqa: ANN401  # pyelftools ships no types
-    """The structure whose description begins at an offset, if one with that name does."""
+def _entry(dwarf: DWARFInfo, name_at: int, needle: bytes, tag: str) -> Any:  # noqa: ANN401  # pyelftools ships no types
+    """The description with a tag that begins just before its name, whose code is a byte or two; None if none does."""
+    entries = (_entry_at(dwarf, name_at - code_size) for code_size in (1, 2))
+    return next((found for found in entries if found is not None and _is_named(found, tag, needle[:-1])), None)
+
+
+def _entry_at(dwarf: DWARFInfo, offset: int) -> Any:  # noqa: ANN401
     if offset < 0:
         return None
     try:
-        entry = dwarf.get_DIE_from_refaddr(offset)
+        return dwarf.get_DIE_from_refaddr(offset)
     except Exception:  # these bytes are no entry
         return None
-    is_structure = entry.tag == "DW_TAG_structure_type" and "DW_AT_byte_size" in entry.attributes
-    return entry if is_structure and entry.attributes["DW_AT_name"].value == needle[:-1] else None
+
+
+def _is_named(entry: Any, tag: str, name: bytes) -> bool:  # noqa: ANN401
+    return entry.tag == tag and "DW_AT_name" in entry.attributes and entry.attributes["DW_AT_name"].value == name
 
 
 def _number(entry: Any, attribute: str) -> int:  # noqa: ANN401

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Set
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,8 @@ from gosonde_agent.model.errors import UnprovedProbePointError, UnsupportedBinar
 #: Written by scripts/generate_layouts.py.
 TABLE = Path(__file__).with_name("layouts.json")
 SIZE = "__size"
+#: How the constants begin that number the kinds of specials.
+SPECIAL_KIND = "_KindSpecial"
 #: The first version whose functions take their arguments in registers (cmd/compile/abi-internal.md), by architecture.
 OLDEST_MINOR = {"amd64": 17, "arm64": 18}
 #: g.startpc lies two words behind g.gopc (gopc, ancestors, startpc) in every version.
@@ -33,6 +35,7 @@ class Layout:
         exit_function: Where every goroutine's end passes with its g as the first argument.
         has_stop_reason: runtime.stopTheWorldWithSema's first argument is a stwReason.
         callerpc: Which argument of runtime.newproc1 becomes gopc, counted from 0.
+        special_kinds: special.kind by what follows SPECIAL_KIND in its name; empty where it is not known.
     """
 
     source: str
@@ -41,6 +44,7 @@ class Layout:
     exit_function: str
     has_stop_reason: bool
     callerpc: int
+    special_kinds: Mapping[str, int] = field(default_factory=dict)
 
     def fields(self, structure: str) -> Fields:
         """Offsets by field; empty for a structure that is not known. "__size" is the size."""
@@ -148,6 +152,8 @@ def layout_of(
         )
     low, high = _neighbours(version)
     named = _merged(version, architecture, low, high)
+    if _is_newer(version):
+        named = replace(named, special_kinds={})
     is_whole = releases()[low] == version and named.has("g", SIZE) and not experimental
     structures: Mapping[str, Fields] = {} if is_whole else own()
     if "gopc" in structures.get("g", {}):
@@ -235,6 +241,7 @@ def _merged(version: GoVersion, architecture: str, low: int, high: int) -> Layou
         exit_function="runtime.gdestroy" if version.minor >= 22 else "runtime.goexit0",
         has_stop_reason=version.minor >= 21,
         callerpc=4 if version.minor <= 17 else 2,
+        special_kinds={name: kinds[low] for name, kinds in table["special_kinds"].items() if kinds[low] is not None},
     )
 
 

@@ -83,3 +83,20 @@ def test_of_a_newer_version_without_dwarf_only_what_its_code_shows_is_known() ->
     layout = proved(layout_of(version), version, 304)
     assert (layout.source, layout.gopc, layout.offset("g", "startpc")) == ("code", 304, 320)
     assert not layout.has("g", "goid")
+
+
+@pytest.mark.parametrize("minor", [17, 19, 20, 21, 22, 23, 24, 25, 26, 27])
+def test_every_version_with_dwarf_has_what_a_heap_is_read_by(minor: int) -> None:
+    newest = {17: 2, 19: 8, 20: 3, 21: 13, 22: 10, 23: 9, 24: 11, 25: 5, 26: 6, 27: 3}
+    for architecture in ("amd64", "arm64") if minor > 17 else ("amd64",):
+        layout = layout_of(GoVersion(minor, newest[minor]), architecture)
+        assert layout.has("mheap", "allspans")
+        assert layout.fields("mspan").keys() >= {
+            *("startAddr", "npages", "freeindex", "nelems", "allocBits", "spanclass", "state", "elemsize", "specials")
+        }
+        assert layout.fields("special").keys() >= {"next", "offset", "kind"}
+        assert layout.fields("sudog").keys() >= {"g", "elem", "waitlink", "c"}
+        assert layout.fields("finBlock" if minor > 24 else "finblock").keys() >= {"alllink", "cnt", "fin"}
+        assert layout.fields("moduledata").keys() >= {"data", "edata", "bss", "ebss", "next"}
+        assert layout.has("cleanupQueue", "all") == layout.has("cleanupBlock", "cleanups") == (minor > 24)
+        assert {layout.has("p", "wbBuf"), layout.has("p", "gcw"), layout.has("g", "waiting")} == {True}
