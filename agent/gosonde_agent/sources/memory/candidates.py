@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from gosonde_agent.golang.elf import ElfImage
 from gosonde_agent.golang.layouts import Layout
 from gosonde_agent.golang.pclntab import Pclntab
+from gosonde_agent.model.errors import MalformedBinaryError
 from gosonde_agent.sources.memory import symbols
 from gosonde_agent.sources.memory.references import immediates, references
 
@@ -138,7 +139,7 @@ def from_instructions(image: ElfImage, pclntab: Pclntab, layout: Layout) -> Cand
     return Candidates(
         "instructions",
         [address for address in appended if {address + 8, address + 16} <= set(appended)],
-        appended,
+        [address for address in appended if _begins_as_zero(image, address)],
         [address for address in touched(_ALLP_USERS) if address % 8 == 0],
         bases(_SCHED_USERS, "schedt"),
         bases(_MEMSTATS_USERS, "mstats"),
@@ -148,6 +149,14 @@ def from_instructions(image: ElfImage, pclntab: Pclntab, layout: Layout) -> Cand
         _enabling(image, pclntab),
         _wait_reason_table(image, pclntab),
     )
+
+
+def _begins_as_zero(image: ElfImage, address: int) -> bool:
+    """Whether the word at an address is 0 before the program runs, as that of a constant or of a type's size is not."""
+    try:
+        return not any(image.read(address, 8))
+    except MalformedBinaryError:  # the file has nothing of what begins as zero
+        return True
 
 
 def _enabling(image: ElfImage, pclntab: Pclntab) -> list[int]:

@@ -28,6 +28,9 @@ BUILDS: dict[str, dict[str, Any]] = {
     "stripped-pie": {"ldflags": ("-s", "-w"), "buildmode": "pie"},
 }
 
+#: runtime.allgadd hands the type of a list's elements on, and a type begins with its size.
+SIZE_OF_A_POINTER = 8
+
 
 @contextlib.contextmanager
 def image_of(path: Path) -> Iterator[tuple[ElfImage, int, Pclntab]]:
@@ -60,6 +63,19 @@ def test_instructions_lead_to_where_the_symbols_are(version: str, go_program: Ca
     assert by_symbol.by == "symbols"
     for name in ("allgs", "allglen", "allp", "sched", "memstats", "controller", "t_end", "init_time", "wait_reasons"):
         assert getattr(found, name) == getattr(by_symbol, name), name
+
+
+@pytest.mark.parametrize("build", BUILDS)
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_size_of_a_type_is_not_taken_for_as_many_goroutines(
+    version: str, build: str, go_program: Callable[..., GoProgram]
+) -> None:
+    flags = BUILDS[build]
+    found = searched(go_programs.build("parked", version, **flags), by="instructions")
+    program = go_program("parked", "20", version=version, **flags)
+    with opened(program.pid) as target:
+        assert target.runtime.addresses.allglen in found.allglen
+        assert [at for at in found.allglen if target.runtime.number(at) == SIZE_OF_A_POINTER] == []
 
 
 @pytest.mark.parametrize("build", BUILDS)
