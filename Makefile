@@ -46,7 +46,8 @@ test-attacks: setup ## Attach, kill, stop, starve and lie to everything, at leng
 test-matrix: setup ## Run the tests of Go binaries over every Go version and kind of build
 	$(BIN)/python scripts/generate_layouts.py --check
 	GOSONDE_MATRIX=1 $(BIN)/pytest --timeout=900 $(PYTEST_ARGS) $(addprefix tests/integration/agent/,watch/test_matrix.py \
-		golang/test_symbolization.py golang/test_arm64.py sources/ebpf/test_gc_pauses.py)
+		golang/test_symbolization.py golang/test_arm64.py sources/ebpf/test_gc_pauses.py \
+		sources/memory/test_memory_locating.py sources/memory/test_heap_locating.py)
 
 bench: setup ## Measure everything that docs/performance.md tells (an hour, as root); BENCH="life --quick" some of it
 	$(BIN)/python -c 'import matplotlib' 2>/dev/null || \

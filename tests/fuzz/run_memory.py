@@ -33,10 +33,15 @@ from tests.go_programs import GoProgram
 VERSIONS = ("1.19.8", "1.27.3")
 #: Goroutines and stacks that are damaged.
 SOME = 24
+#: Spans that are damaged.
+SPANS = 64
 STACK_BYTES = 1_024
 #: Numbers that are written over pointers, lengths and offsets.
 WORDS = (0, 1, 7, 8, 0xFF, 0xFFF, 0x7FFFFFFF, 0xFFFFFFFF, (1 << 26) - 1, 1 << 40, (1 << 47) - 8, 1 << 63, -1)
-STRUCTURES = ("g", "m", "p", "schedt", "mstats", "gcControllerState", "workType")
+STRUCTURES = (
+    *("g", "m", "p", "schedt", "mstats", "gcControllerState", "workType"),
+    *("mheap", "mspan", "special", "finBlock", "finblock", "finalizer", "cleanupQueue", "cleanupBlock"),
+)
 
 
 @dataclass(frozen=True)
@@ -141,6 +146,7 @@ def places(target: Target) -> Mapping[str, tuple[int, int]]:
         "wait reasons": (reasons, count * 16),
     }
     found = {name: (address + runtime.bias, size) for name, (address, size) in found.items() if address > 0}
+    found |= heap_places(target)
     length, first = runtime.number(at.allglen), runtime.number(at.allgs)
     found["list"] = (first, length * 8)
     processors = runtime.memory.read(runtime.number(at.allp), 8)
@@ -150,6 +156,19 @@ def places(target: Target) -> Mapping[str, tuple[int, int]]:
         sp = int.from_bytes(runtime.memory.read(address + layout.offset("g", "sched.sp"), 8), "little")
         if sp:
             found[f"stack{index}"] = (sp, STACK_BYTES)
+    return found
+
+
+def heap_places(target: Target) -> Mapping[str, tuple[int, int]]:
+    """Where is what locates the heap."""
+    runtime, layout, at = target.runtime, target.runtime.layout, target.heap_addresses()
+    allspans = at.mheap + runtime.bias + layout.offset("mheap", "allspans")
+    pointer = runtime.number(allspans - runtime.bias)
+    found = {"allspans": (allspans, 24), "spans": (pointer, SPANS * 8), "allfin": (at.allfin + runtime.bias, 8)}
+    if at.cleanups:
+        found["cleanups"] = (at.cleanups + runtime.bias, layout.size("cleanupQueue"))
+    for index, span in enumerate(np.frombuffer(runtime.memory.read(pointer, SPANS * 8), "<u8").tolist()):
+        found[f"span{index}"] = (span, layout.size("mspan"))
     return found
 
 
@@ -176,6 +195,8 @@ def random_damage(chance: random.Random) -> Damage:
     for _ in range(chance.choice((0, 0, 0, 1, 3)) if patches else 1):
         structure = chance.choice(STRUCTURES)
         known = list(process(version).known.layout.fields(structure))
+        if not known:
+            continue
         limit = dwarf.MAX_SIZES.get(structure, dwarf.MAX_SIZE)
         fields.append((structure, chance.choice(known), chance.choice((chance.randrange(limit), limit))))
     return Damage(version, chance.random() < 0.7, tuple(patches), tuple(fields))
@@ -207,6 +228,7 @@ def read_all(target: Target) -> None:
         lambda: list(target.blocks(stacks=False)),
         target.wait_reasons,
         target.totals,
+        target.heap_addresses,
         reported,
     )
     for part in parts:

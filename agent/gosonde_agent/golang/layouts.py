@@ -105,7 +105,11 @@ GC_STOP_REASONS = frozenset({"GC mark termination", "GC sweep termination"})
 
 
 #: Fields that lie behind what experiments resize, and are not proved where they are read.
-MOVED_BY_EXPERIMENTS = {"p": frozenset({"goroutinesCreated"})}
+MOVED_BY_EXPERIMENTS = {
+    "p": frozenset({"goroutinesCreated", "wbBuf"}),
+    "gcWork": frozenset({SIZE}),
+    "notifyList": frozenset({"head", "tail"}),
+}
 
 
 def _without(structures: Mapping[str, Fields], fields: Mapping[str, Set[str]]) -> Mapping[str, Fields]:

@@ -67,6 +67,35 @@ class Addresses:
                 raise NotLocatedError(self.unproved[name])
 
 
+def only(pid: int, what: str, addresses: Iterable[int], holds: Callable[[int], bool]) -> int:
+    """The one address for which a check holds; one that reads what is not mapped does not hold.
+
+    Raises:
+        NotLocatedError: None or several hold, however often they are checked; the message names `what`.
+        NoSuchProcessError: The process has ended, or runs another program.
+    """
+    tried = list(dict.fromkeys(addresses))
+    for attempt in range(RETRY_ATTEMPTS):
+        proved = [address for address in tried if _holds(address, holds)]
+        if len(proved) == 1:
+            return proved[0]
+        if proved:
+            time.sleep(RETRY_SECONDS)  # two that are equal by chance part as soon as one of them changes
+        elif attempt >= ATTEMPTS:
+            break
+    raise NotLocatedError(
+        f"runtime.{what} was not located in process {pid}: {len(proved)} of {len(tried)} "
+        "possible addresses hold what it must hold"
+    )
+
+
+def _holds(address: int, holds: Callable[[int], bool]) -> bool:
+    try:
+        return holds(address)
+    except UnreadableMemoryError:
+        return False
+
+
 class Prover:
     """Tries candidates in one process, whose image is moved by `bias`."""
 
@@ -136,26 +165,7 @@ class Prover:
         return 0
 
     def _only(self, what: str, addresses: Iterable[int], holds: Callable[[int], bool]) -> int:
-        tried = list(dict.fromkeys(addresses))
-        for attempt in range(RETRY_ATTEMPTS):
-            proved = [address for address in tried if self._holds(address, holds)]
-            if len(proved) == 1:
-                return proved[0]
-            if proved:
-                time.sleep(RETRY_SECONDS)  # two that are equal by chance part as soon as one of them changes
-            elif attempt >= ATTEMPTS:
-                break
-        raise NotLocatedError(
-            f"runtime.{what} was not located in process {self._memory.pid}: {len(proved)} of {len(tried)} "
-            "possible addresses hold what it must hold"
-        )
-
-    @staticmethod
-    def _holds(address: int, holds: Callable[[int], bool]) -> bool:
-        try:
-            return holds(address)
-        except UnreadableMemoryError:
-            return False
+        return only(self._memory.pid, what, addresses, holds)
 
     # --- reading -----------------------------------------------------------------------------------------------------
 

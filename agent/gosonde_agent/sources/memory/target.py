@@ -27,6 +27,9 @@ from gosonde_agent.sources.memory.errors import ImplausibleMemoryError
 from gosonde_agent.sources.memory.gc import follow_gc, read_gc
 from gosonde_agent.sources.memory.goroutines import Block, GoroutineReader
 from gosonde_agent.sources.memory.heap import HeapReader
+from gosonde_agent.sources.memory.heap_candidates import HeapCandidates
+from gosonde_agent.sources.memory.heap_candidates import find as find_heap
+from gosonde_agent.sources.memory.heap_proof import HeapAddresses, prove_heap
 from gosonde_agent.sources.memory.proof import Addresses, Prover
 from gosonde_agent.sources.memory.reader import ProcessMemory
 from gosonde_agent.sources.memory.runtime import Runtime
@@ -38,13 +41,18 @@ MAX_KEPT_BINARIES = 256
 
 @dataclass(slots=True)
 class KnownBinary:
-    """What was found out about a binary by reading a process of it; the next process needs only the proof."""
+    """What was found out about a binary by reading a process of it; the next process needs only the proof.
+
+    Attributes:
+        heap: Where its heap may be; None until somebody asked.
+    """
 
     go_version: str
     layout: Layout
     segments: tuple[Segment, ...]
     place: tuple[Header, Module]
     candidates: Candidates
+    heap: HeapCandidates | None = None
 
     def narrow(self, proved: Addresses) -> None:
         """Keeps only what was proved; what was not, another process may prove."""
@@ -163,6 +171,14 @@ class Target:
     def heap_reader(self) -> HeapReader | None:
         """What reads the heap's figures from now on; None where it is not known where they are."""
         return HeapReader(self.runtime, self._binary.candidates.t_end) if HeapReader.reads(self.runtime) else None
+
+    def heap_addresses(self) -> HeapAddresses:
+        """Where the heap and its queues are; see `prove_heap`. The first time for a stripped binary takes a while."""
+        candidates = self._binary.heap or find_heap(ElfImage(self._fd), self._fd, self.pclntab, self._binary.layout)
+        self._binary.heap = candidates
+        proved = prove_heap(self.runtime, candidates)
+        self._binary.heap = replace(candidates, mheap=(proved.mheap,))
+        return proved
 
     def totals(self) -> GoroutineTotals:
         """The runtime's own goroutine counters; see `read_totals`."""
