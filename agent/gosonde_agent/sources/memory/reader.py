@@ -79,6 +79,22 @@ class ProcessMemory:
                 return data
         raise UnreadableMemoryError(f"process {self.pid} has no {size} readable bytes at {address:#x}")
 
+    def read_into(self, address: int, into: memoryview) -> bool:
+        """Fills `into` with what is at an address; whether all of it is mapped. What is left then is not defined.
+
+        Raises:
+            UnreadableMemoryError: Reading failed for another reason than that.
+            NoSuchProcessError: The process has ended, or runs another program.
+        """
+        if not 0 < address < ADDRESS_LIMIT:
+            return False
+        while len(into):
+            count = self._filled(address, into)
+            if not count:
+                return False
+            address, into = address + count, into[count:]
+        return True
+
     def read_each(
         self, addresses: npt.NDArray[np.uint64], size: int
     ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:
@@ -128,18 +144,34 @@ class ProcessMemory:
                 missing.append(index)
         return missing
 
+    def _filled(self, address: int, into: memoryview) -> int:
+        """How many bytes were read; 0 where the first is not mapped."""
+        try:
+            count = os.preadv(self._fd, [into], address)
+        except OSError as error:
+            self._check_unmapped(error)
+            return 0
+        self._check_there(count)
+        return count
+
     def _mapped(self, address: int, size: int) -> bytes:
         """What is mapped of so many bytes, up to the first that is not."""
         try:
             data = os.pread(self._fd, size, address)
         except OSError as error:
-            if error.errno != errno.EIO:
-                message = f"reading the memory of process {self.pid} failed: {error.strerror}"
-                raise UnreadableMemoryError(message) from error
+            self._check_unmapped(error)
             return b""
-        if not data:
-            raise NoSuchProcessError(f"process {self.pid} has ended, or runs another program now")
+        self._check_there(len(data))
         return data
+
+    def _check_unmapped(self, error: OSError) -> None:
+        if error.errno != errno.EIO:
+            message = f"reading the memory of process {self.pid} failed: {error.strerror}"
+            raise UnreadableMemoryError(message) from error
+
+    def _check_there(self, count: int) -> None:
+        if not count:
+            raise NoSuchProcessError(f"process {self.pid} has ended, or runs another program now")
 
 
 def runs(starts: I64, ends: I64) -> Iterator[tuple[int, int, int]]:

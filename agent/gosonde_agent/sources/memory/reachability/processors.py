@@ -1,0 +1,81 @@
+"""The Ps: what they hold for the program, timers above all, and what the collector of garbage left in them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from gosonde_agent.golang.layouts import Layout
+from gosonde_agent.sources.memory.errors import ImplausibleMemoryError
+from gosonde_agent.sources.memory.proof import MAX_PROCESSORS
+from gosonde_agent.sources.memory.reachability.rows import I64, U64, Bools, words
+from gosonde_agent.sources.memory.runtime import Runtime
+
+#: runtime.wbBufEntries, words.
+WRITE_BARRIERS = 512
+MAX_TIMERS = 1 << 28
+
+
+@dataclass(frozen=True, slots=True)
+class Processors:
+    """The Ps of one process.
+
+    Attributes:
+        at: Address of each, in order.
+        size: Of a P, bytes.
+        skipped: (begin, end) within a P of what only the collector of garbage uses: pointers there hold nothing.
+        regions: (addresses, sizes in bytes) of what holds pointers: the rest of the Ps, and their heaps of timers.
+    """
+
+    at: U64
+    size: int
+    skipped: tuple[int, int]
+    regions: tuple[U64, I64]
+
+    def holds(self, addresses: U64) -> Bools:
+        """Which addresses lie in a P: `regions` has what is to be seen there."""
+        if not len(self.at):
+            return np.zeros(len(addresses), np.bool_)
+        places = np.searchsorted(self.at, addresses, "right") - 1
+        inside: Bools = (places >= 0) & (addresses - self.at[np.maximum(places, 0)] < np.uint64(self.size))
+        return inside
+
+
+def read_processors(runtime: Runtime) -> Processors:
+    """The Ps now.
+
+    Raises:
+        NotLocatedError: runtime.allp was not proved.
+        ImplausibleMemoryError: What is there cannot be a runtime's.
+        GosondeError: The process has ended, or may not be read.
+    """
+    runtime.addresses.require("allp")
+    memory, size = runtime.memory, runtime.layout.size("p")
+    header = np.frombuffer(memory.read(runtime.addresses.allp + runtime.bias, 24), "<u8").tolist()
+    # Where GOMAXPROCS was lowered, Ps beyond the length are kept for later.
+    if not 0 < header[1] <= header[2] <= MAX_PROCESSORS:
+        raise ImplausibleMemoryError(f"process {memory.pid} claims {header[1]} Ps, and room for {header[2]}")
+    at = np.frombuffer(memory.read(header[0], header[2] * 8), "<u8").astype(np.uint64)
+    at = np.sort(at[at != 0])
+    skipped = _collectors_part(runtime.layout)
+    starts = np.concatenate((at, at + np.uint64(skipped[1])))
+    sizes = np.repeat(np.array([skipped[0], size - skipped[1]], np.int64), len(at))
+    timers = _timers(runtime, at)
+    return Processors(at, size, skipped, (np.concatenate((starts, timers[0])), np.concatenate((sizes, timers[1]))))
+
+
+def _collectors_part(layout: Layout) -> tuple[int, int]:
+    """From p.gcw to the end of p.wbBuf, which lie side by side."""
+    return layout.offset("p", "gcw"), layout.offset("p", "wbBuf.buf") + WRITE_BARRIERS * 8
+
+
+def _timers(runtime: Runtime, at: U64) -> tuple[U64, I64]:
+    """(addresses, sizes in bytes) of the Ps' heaps of timers."""
+    heap = "timers.heap" if runtime.layout.has("p", "timers.heap") else "timers"
+    rows, whole = runtime.memory.read_each(at + np.uint64(runtime.layout.offset("p", f"{heap}.array")), 24)
+    # The length may be another's: it is the room that is read. An entry is a timer and its time since Go 1.23.
+    entry = 16 if heap == "timers.heap" else 8
+    starts, room = words(rows, 0), words(rows, 16)
+    if not whole.all() or (room > np.uint64(MAX_TIMERS)).any():
+        raise ImplausibleMemoryError(f"a P of process {runtime.pid} has no heap of timers")
+    some = (room > 0) & (starts > 0)
+    return starts[some], room[some].astype(np.int64) * entry

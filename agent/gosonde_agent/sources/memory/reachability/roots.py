@@ -1,0 +1,79 @@
+"""Where everything that lives begins: all words outside of the heap, or in the Ps, from which a program can go on.
+
+Stacks of the collector of garbage's own goroutines are none of them, nor is what else it keeps outside of the heap:
+pointers there hold nothing, and many of them are old.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from gosonde_agent.golang.pclntab import Pclntab
+from gosonde_agent.golang.special_kinds import SpecialKinds
+from gosonde_agent.sources.memory.heap_proof import HeapAddresses
+from gosonde_agent.sources.memory.reachability.headers import Goroutines
+from gosonde_agent.sources.memory.reachability.limits import Meter
+from gosonde_agent.sources.memory.reachability.modules import globals_of
+from gosonde_agent.sources.memory.reachability.objects import HeapMap
+from gosonde_agent.sources.memory.reachability.processors import Processors, read_processors
+from gosonde_agent.sources.memory.reachability.queues import queued, queues_of
+from gosonde_agent.sources.memory.reachability.regions import Pointers, RegionReader
+from gosonde_agent.sources.memory.reachability.rows import Bools
+from gosonde_agent.sources.memory.reachability.specials import SpecialReader
+from gosonde_agent.sources.memory.reachability.stacks import stack_pointers
+from gosonde_agent.sources.memory.runtime import Runtime
+
+GLOBAL, STACK, PROCESSOR, SPECIAL, QUEUE, GOROUTINE = range(6)
+COLLECTORS = ("bgsweep", "bgscavenge", "forcegchelper", "gcBgMarkWorker")
+
+
+@dataclass(frozen=True, slots=True)
+class RootPointers:
+    """Pointers into the heap from one kind of root: GLOBAL, STACK, PROCESSOR, SPECIAL or QUEUE.
+
+    For STACK the `region` of a pointer is the row of its goroutine.
+    """
+
+    kind: int
+    pointers: Pointers
+
+
+class RootReader:
+    """Reads the roots of one process."""
+
+    def __init__(
+        self, runtime: Runtime, pclntab: Pclntab, addresses: HeapAddresses, kinds: SpecialKinds, reader: RegionReader
+    ) -> None:
+        self._runtime, self._reader = runtime, reader
+        self._moduledata = pclntab.moduledata
+        self._specials = SpecialReader(runtime, kinds)
+        self._queues = queues_of(runtime.layout, addresses)
+        entries = [found.entry + runtime.bias for name in COLLECTORS if (found := pclntab.find(f"runtime.{name}"))]
+        self._collectors = np.array(entries, np.uint64)
+
+    def processors(self) -> Processors:
+        """The Ps now."""
+        return read_processors(self._runtime)
+
+    def pointers(
+        self, heap: HeapMap, goroutines: Goroutines, live: Bools, processors: Processors, meter: Meter
+    ) -> Iterator[RootPointers]:
+        """What all roots point to; of stacks those of the goroutines that are `live`.
+
+        Raises:
+            NotDecidedError: It is more than may be read.
+            GosondeError: The process has ended, or what is there makes no sense.
+        """
+        rows = np.flatnonzero(live & ~np.isin(goroutines.start_pc, self._collectors))
+        for found in stack_pointers(self._reader, heap, goroutines, rows, meter):
+            yield RootPointers(STACK, found)
+        for kind, regions in (
+            (GLOBAL, globals_of(self._runtime, self._moduledata)),
+            (PROCESSOR, processors.regions),
+            (QUEUE, queued(self._runtime, self._queues)),
+        ):
+            for found in self._reader.pointers(*regions, heap, meter):
+                yield RootPointers(kind, found)
+        for found in self._specials.pointers(heap, meter):
+            yield RootPointers(SPECIAL, found)

@@ -1,0 +1,32 @@
+"""Numbers out of structures that were read as rows of bytes: little-endian, at an offset of each row."""
+
+import numpy as np
+import numpy.typing as npt
+
+U64 = npt.NDArray[np.uint64]
+I64 = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+Rows = npt.NDArray[np.uint8]
+
+#: Nothing in user space lies at or above it where the heap's words are looked up.
+ADDRESS_LIMIT = 1 << 48
+
+
+def words(rows: Rows, offset: int) -> U64:
+    """uint64[n]: the 8 bytes at an offset of each row."""
+    return np.ascontiguousarray(rows[:, offset : offset + 8]).view("<u8")[:, 0].astype(np.uint64)
+
+
+def numbers(rows: Rows, offset: int, size: int) -> I64:
+    """int64[n]: the unsigned number of 1, 2, 4 or 8 bytes at an offset of each row."""
+    return np.ascontiguousarray(rows[:, offset : offset + size]).view(f"<u{size}")[:, 0].astype(np.int64)
+
+
+def joined(parts: list[U64]) -> U64:
+    """Parts one behind the other; there may be none."""
+    return np.concatenate(parts) if parts else np.zeros(0, np.uint64)
+
+
+def joined_numbers(parts: list[I64]) -> I64:
+    """As `joined`, for int64."""
+    return np.concatenate(parts) if parts else np.zeros(0, np.int64)

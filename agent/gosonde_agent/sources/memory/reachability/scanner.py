@@ -1,0 +1,113 @@
+"""Scans one process: reads its goroutines, roots and heap, and searches for who can wake its blocked goroutines."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from gosonde_agent.golang.special_kinds import special_kinds
+from gosonde_agent.sources.memory.heap_proof import HeapAddresses
+from gosonde_agent.sources.memory.reachability.bitmap import Bitmap
+from gosonde_agent.sources.memory.reachability.headers import Goroutines, HeaderReader
+from gosonde_agent.sources.memory.reachability.heap_pass import in_order, pointerful
+from gosonde_agent.sources.memory.reachability.limits import Limits, Meter
+from gosonde_agent.sources.memory.reachability.objects import HeapMap
+from gosonde_agent.sources.memory.reachability.quiet import rest_of
+from gosonde_agent.sources.memory.reachability.regions import RegionReader
+from gosonde_agent.sources.memory.reachability.roots import RootReader
+from gosonde_agent.sources.memory.reachability.rows import U64, Bools
+from gosonde_agent.sources.memory.reachability.scan import Scan
+from gosonde_agent.sources.memory.reachability.search import Found, Ground, Search
+from gosonde_agent.sources.memory.reachability.settling import moved, root_hits
+from gosonde_agent.sources.memory.reachability.spans import SpanReader
+from gosonde_agent.sources.memory.reachability.suspects import SuspectReader, Suspects
+from gosonde_agent.sources.memory.reachability.waiting import Reasons
+from gosonde_agent.sources.memory.target import Target
+
+#: bool[goroutines]: which ones are to be looked at; all others count as live.
+Suspected = Callable[[Goroutines], Bools]
+
+
+def everyone(goroutines: Goroutines) -> Bools:
+    """Suspects whatever is blocked."""
+    return np.ones(len(goroutines), np.bool_)
+
+
+class Scanner:
+    """Scans one process again and again. It never stops it, and writes nothing.
+
+    Raises:
+        UnsupportedBinaryError: The layout of the heap is not known in its version of Go.
+        GosondeError: Its wait reasons cannot be read.
+    """
+
+    def __init__(self, target: Target, addresses: HeapAddresses, limits: Limits | None = None) -> None:
+        runtime = target.runtime
+        self.target, self.limits = target, limits or Limits()
+        self.reasons = Reasons(target.wait_reasons())
+        kinds = special_kinds(runtime.layout)
+        self._memory = runtime.memory
+        self._reader = RegionReader(runtime.memory)
+        self._headers = HeaderReader(runtime)
+        self._spans = SpanReader(runtime, addresses.mheap)
+        self._suspects = SuspectReader(runtime.memory, runtime.layout, self.reasons, self._reader)
+        self._roots = RootReader(runtime, target.pclntab, addresses, kinds, self._reader)
+
+    def scan(self, suspected: Suspected = everyone, order: int = 0) -> Scan:
+        """One scan; `order` is that of the pass over the heap: 0 upwards, 1 downwards, else mixed.
+
+        Raises:
+            NotDecidedError: The limits do not allow it.
+            ImplausibleMemoryError: What was read contradicts itself; it may be another time.
+            GosondeError: The process has ended, runs another program, or may not be read.
+        """
+        meter = Meter(self.limits)
+        before = rest_of(self._memory.pid)
+        heap = HeapMap(self._spans.read(meter), meter)
+        goroutines = self._headers.read(meter)
+        blocked = self.reasons.blocked(goroutines)
+        suspects = self._suspects.read(heap, goroutines, blocked & suspected(goroutines), meter)
+        found = self._search(heap, goroutines, suspects, order, meter)
+        rows = np.flatnonzero(suspects.are)
+        nodes = found.suspects(rows)
+        later = self._headers.read(meter)
+        found.graph.revive(nodes[np.isin(rows, moved(goroutines, later, rows))])
+        accused = np.zeros(len(goroutines), np.bool_)
+        accused[rows[~found.graph.alive[nodes]]] = True
+        live = ~np.isin(later.at, goroutines.at[accused])
+        held = np.isin(later.at, goroutines.at[suspects.are]) & self.reasons.blocked(later)
+        roots = root_hits(found, later, held, self._roots.pointers(heap, later, live, self._roots.processors(), meter))
+        found.graph.revive(roots.node)
+        accused[rows] = ~found.graph.alive[nodes]
+        given_up = np.zeros(len(goroutines), np.bool_)
+        given_up[rows] = found.given_up[nodes]
+        self.target.runtime.memory.check_same(self.target.runtime.addresses.allglen + self.target.runtime.bias)
+        return Scan(
+            goroutines,
+            blocked,
+            suspects.are,
+            accused,
+            given_up,
+            _awaited(heap, suspects),
+            before.lasted_until(rest_of(self._memory.pid)),
+            heap,
+            found,
+            roots,
+            meter.read,
+            meter.cpu_seconds,
+        )
+
+    def _search(self, heap: HeapMap, goroutines: Goroutines, suspects: Suspects, order: int, meter: Meter) -> Found:
+        rooted, processors = Bitmap(heap.count), self._roots.processors()
+        for root in self._roots.pointers(heap, goroutines, ~suspects.are, processors, meter):
+            rooted.add(root.pointers.target)
+        themselves = heap.numbers(goroutines.at[~suspects.are])
+        rooted.add(themselves[themselves >= 0])
+        ground = Ground(heap, in_order(pointerful(heap.spans), order), suspects, rooted, processors)
+        return Search(self._memory, self._reader, ground, meter).run()
+
+
+def _awaited(heap: HeapMap, suspects: Suspects) -> U64:
+    awaited = np.zeros(len(suspects.are), np.uint64)
+    objects, rows = suspects.awaited
+    awaited[rows[::-1]] = heap.extent(objects)[0][::-1]
+    return awaited
