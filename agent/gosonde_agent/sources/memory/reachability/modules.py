@@ -1,43 +1,65 @@
-"""Where the global variables that may hold pointers are: .data and .bss of every module, as its moduledata says."""
+"""The global variables that may hold pointers: .data and .bss of every module, with the runtime's map of pointers."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from gosonde_agent.sources.memory.errors import ImplausibleMemoryError
-from gosonde_agent.sources.memory.reachability.rows import ADDRESS_LIMIT, I64, U64
+from gosonde_agent.sources.memory.reachability.rows import ADDRESS_LIMIT, U64, Bools
 from gosonde_agent.sources.memory.runtime import Runtime
 
 #: A program and its plugins.
 MAX_MODULES = 4_096
-MAX_GLOBALS = 4 << 30
-SECTIONS = (("data", "edata"), ("bss", "ebss"))
+#: The globals of one module, bytes.
+MAX_GLOBALS = 1 << 30
+#: Begin, end, and the map of what lies between: a bit for each word.
+SECTIONS = (("data", "edata", "gcdatamask"), ("bss", "ebss", "gcbssmask"))
 
 
-def globals_of(runtime: Runtime, moduledata: int) -> tuple[U64, I64]:
-    """(addresses, sizes in bytes) of the global variables; `moduledata` is the link-time address of firstmoduledata.
+@dataclass(frozen=True, slots=True)
+class Globals:
+    """Global variables side by side.
+
+    Attributes:
+        start: Their address.
+        size: Bytes, a multiple of 8.
+    """
+
+    start: int
+    size: int
+    _mask: npt.NDArray[np.uint8]
+
+    def may_hold(self, addresses: U64) -> Bools:
+        """Which words of them are pointers, by their types."""
+        word = (addresses - np.uint64(self.start)) >> np.uint64(3)
+        may: Bools = (self._mask[word >> np.uint64(3)] >> (word & np.uint64(7)).astype(np.uint8)) & 1 == 1
+        return may
+
+
+def read_globals(runtime: Runtime, moduledata: int) -> Iterator[Globals]:
+    """The global variables of each module; `moduledata` is the link-time address of firstmoduledata.
 
     Raises:
         ImplausibleMemoryError: The list of modules makes no sense.
         GosondeError: The process has ended, or may not be read.
     """
     at = runtime.layout.fields("moduledata")
-    starts: list[int] = []
-    sizes: list[int] = []
     module = moduledata + runtime.bias
     for _ in range(MAX_MODULES):
-        words = np.frombuffer(runtime.memory.read(module, runtime.layout.size("moduledata") & ~7), "<u8")
-        for begin, end in SECTIONS:
-            low, high = int(words[at[begin] // 8]), int(words[at[end] // 8])
-            starts.append((low + 7) & ~7)
-            sizes.append(max((high - starts[-1]) & ~7, 0))
-            if not 0 < low <= high < ADDRESS_LIMIT:
-                raise ImplausibleMemoryError(
-                    f"a module of process {runtime.pid} has globals from {low:#x} to {high:#x}"
-                )
-        module = int(words[at["next"] // 8])
+        words = np.frombuffer(runtime.memory.read(module, runtime.layout.size("moduledata") & ~7), "<u8").tolist()
+        for begin, end, mask in SECTIONS:
+            yield _globals(runtime, words[at[begin] // 8], words[at[end] // 8], words[at[f"{mask}.bytedata"] // 8])
+        module = words[at["next"] // 8]
         if not module:
-            break
-    if module or sum(sizes) > MAX_GLOBALS:
-        raise ImplausibleMemoryError(
-            f"process {runtime.pid} claims {len(starts) // len(SECTIONS)} modules with {sum(sizes)} bytes of globals"
-        )
-    return np.array(starts, np.uint64), np.array(sizes, np.int64)
+            return
+    raise ImplausibleMemoryError(f"process {runtime.pid} claims more than {MAX_MODULES} modules")
+
+
+def _globals(runtime: Runtime, low: int, high: int, mask: int) -> Globals:
+    if not 0 < low <= high < min(low + MAX_GLOBALS, ADDRESS_LIMIT) or low % 8:
+        raise ImplausibleMemoryError(f"a module of process {runtime.pid} has globals from {low:#x} to {high:#x}")
+    size = (high - low) & ~7
+    bits = runtime.memory.read(mask, (size // 8 + 7) // 8)
+    return Globals(low, size, np.frombuffer(bits, np.uint8))

@@ -12,6 +12,8 @@ from gosonde_agent.sources.memory.runtime import Runtime
 
 #: runtime.wbBufEntries, words.
 WRITE_BARRIERS = 512
+#: sizeof(runtime.pageCache), bytes.
+PAGE_CACHE = 24
 MAX_TIMERS = 1 << 28
 
 
@@ -22,13 +24,11 @@ class Processors:
     Attributes:
         at: Address of each, in order.
         size: Of a P, bytes.
-        skipped: (begin, end) within a P of what only the collector of garbage uses: pointers there hold nothing.
-        regions: (addresses, sizes in bytes) of what holds pointers: the rest of the Ps, and their heaps of timers.
+        regions: (addresses, sizes in bytes) of what holds pointers: parts of the Ps, and their heaps of timers.
     """
 
     at: U64
     size: int
-    skipped: tuple[int, int]
     regions: tuple[U64, I64]
 
     def holds(self, addresses: U64) -> Bools:
@@ -49,23 +49,27 @@ def read_processors(runtime: Runtime) -> Processors:
         GosondeError: The process has ended, or may not be read.
     """
     runtime.addresses.require("allp")
-    memory, size = runtime.memory, runtime.layout.size("p")
+    memory = runtime.memory
     header = np.frombuffer(memory.read(runtime.addresses.allp + runtime.bias, 24), "<u8").tolist()
     # Where GOMAXPROCS was lowered, Ps beyond the length are kept for later.
     if not 0 < header[1] <= header[2] <= MAX_PROCESSORS:
         raise ImplausibleMemoryError(f"process {memory.pid} claims {header[1]} Ps, and room for {header[2]}")
     at = np.frombuffer(memory.read(header[0], header[2] * 8), "<u8").astype(np.uint64)
     at = np.sort(at[at != 0])
-    skipped = _collectors_part(runtime.layout)
-    starts = np.concatenate((at, at + np.uint64(skipped[1])))
-    sizes = np.repeat(np.array([skipped[0], size - skipped[1]], np.int64), len(at))
-    timers = _timers(runtime, at)
-    return Processors(at, size, skipped, (np.concatenate((starts, timers[0])), np.concatenate((sizes, timers[1]))))
+    regions = [(at + np.uint64(begin), np.full(len(at), end - begin)) for begin, end in _holding_parts(runtime.layout)]
+    starts, sizes = zip(*regions, _timers(runtime, at), strict=True)
+    return Processors(at, runtime.layout.size("p"), (np.concatenate(starts), np.concatenate(sizes)))
 
 
-def _collectors_part(layout: Layout) -> tuple[int, int]:
-    """From p.gcw to the end of p.wbBuf, which lie side by side."""
-    return layout.offset("p", "gcw"), layout.offset("p", "wbBuf.buf") + WRITE_BARRIERS * 8
+def _holding_parts(layout: Layout) -> tuple[tuple[int, int], ...]:
+    """(begin, end) in a P of what may hold pointers of the program.
+
+    Left out are p.pcache, which has the address of pages that are free, and what only the collector of garbage uses:
+    from p.gcw to the end of p.wbBuf, which lie side by side, and keep old pointers.
+    """
+    pages, size = layout.offset("p", "pcache.base"), layout.size("p")
+    collector, rest = layout.offset("p", "gcw"), layout.offset("p", "wbBuf.buf") + WRITE_BARRIERS * 8
+    return ((0, pages), (pages + PAGE_CACHE, collector), (rest, size))
 
 
 def _timers(runtime: Runtime, at: U64) -> tuple[U64, I64]:

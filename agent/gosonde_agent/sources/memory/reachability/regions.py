@@ -8,7 +8,7 @@ import numpy as np
 from gosonde_agent.sources.memory.errors import UnreadableMemoryError
 from gosonde_agent.sources.memory.reachability.limits import Meter
 from gosonde_agent.sources.memory.reachability.objects import HeapMap
-from gosonde_agent.sources.memory.reachability.rows import I64, U64
+from gosonde_agent.sources.memory.reachability.rows import I64, U64, Bools
 from gosonde_agent.sources.memory.reader import ProcessMemory
 
 #: What is read at a time, bytes.
@@ -54,6 +54,10 @@ class Pointers:
     at: U64
     word: U64
     target: I64
+
+    def selected(self, which: Bools) -> "Pointers":
+        """Some of them."""
+        return Pointers(self.region[which], self.at[which], self.word[which], self.target[which])
 
 
 def split(starts: U64, sizes: I64) -> tuple[U64, I64]:

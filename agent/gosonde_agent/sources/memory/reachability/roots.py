@@ -14,7 +14,7 @@ from gosonde_agent.golang.special_kinds import SpecialKinds
 from gosonde_agent.sources.memory.heap_proof import HeapAddresses
 from gosonde_agent.sources.memory.reachability.headers import Goroutines
 from gosonde_agent.sources.memory.reachability.limits import Meter
-from gosonde_agent.sources.memory.reachability.modules import globals_of
+from gosonde_agent.sources.memory.reachability.modules import read_globals
 from gosonde_agent.sources.memory.reachability.objects import HeapMap
 from gosonde_agent.sources.memory.reachability.processors import Processors, read_processors
 from gosonde_agent.sources.memory.reachability.queues import queued, queues_of
@@ -68,12 +68,15 @@ class RootReader:
         rows = np.flatnonzero(live & ~np.isin(goroutines.start_pc, self._collectors))
         for found in stack_pointers(self._reader, heap, goroutines, rows, meter):
             yield RootPointers(STACK, found)
-        for kind, regions in (
-            (GLOBAL, globals_of(self._runtime, self._moduledata)),
-            (PROCESSOR, processors.regions),
-            (QUEUE, queued(self._runtime, self._queues)),
-        ):
+        yield from self._globals(heap, meter)
+        for kind, regions in ((PROCESSOR, processors.regions), (QUEUE, queued(self._runtime, self._queues))):
             for found in self._reader.pointers(*regions, heap, meter):
                 yield RootPointers(kind, found)
         for found in self._specials.pointers(heap, meter):
             yield RootPointers(SPECIAL, found)
+
+    def _globals(self, heap: HeapMap, meter: Meter) -> Iterator[RootPointers]:
+        for part in read_globals(self._runtime, self._moduledata):
+            region = np.array([part.start], np.uint64), np.array([part.size], np.int64)
+            for found in self._reader.pointers(*region, heap, meter):
+                yield RootPointers(GLOBAL, found.selected(part.may_hold(found.at)))
