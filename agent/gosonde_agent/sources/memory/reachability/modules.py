@@ -38,21 +38,40 @@ class Globals:
         return may
 
 
-def read_globals(runtime: Runtime, moduledata: int) -> Iterator[Globals]:
-    """The global variables of each module; `moduledata` is the link-time address of firstmoduledata.
+@dataclass(frozen=True, slots=True)
+class Module:
+    """A program or a plugin.
+
+    Attributes:
+        code: (begin, end) of its code.
+        variables: (begin, end) of all its global variables.
+        parts: Those that may hold pointers.
+    """
+
+    code: tuple[int, int]
+    variables: tuple[int, int]
+    parts: tuple[Globals, ...]
+
+
+def read_modules(runtime: Runtime, moduledata: int) -> Iterator[Module]:
+    """Each module; `moduledata` is the link-time address of firstmoduledata.
 
     Raises:
         ImplausibleMemoryError: The list of modules makes no sense.
         GosondeError: The process has ended, or may not be read.
     """
     at = runtime.layout.fields("moduledata")
-    module = moduledata + runtime.bias
+    address = moduledata + runtime.bias
     for _ in range(MAX_MODULES):
-        words = np.frombuffer(runtime.memory.read(module, runtime.layout.size("moduledata") & ~7), "<u8").tolist()
-        for begin, end, mask in SECTIONS:
-            yield _globals(runtime, words[at[begin] // 8], words[at[end] // 8], words[at[f"{mask}.bytedata"] // 8])
-        module = words[at["next"] // 8]
-        if not module:
+        words = np.frombuffer(runtime.memory.read(address, runtime.layout.size("moduledata") & ~7), "<u8").tolist()
+        parts = [[words[at[name] // 8] for name in (begin, end, f"{mask}.bytedata")] for begin, end, mask in SECTIONS]
+        yield Module(
+            (words[at["text"] // 8], words[at["etext"] // 8]),
+            (words[at["noptrdata"] // 8], words[at["enoptrbss"] // 8]),
+            tuple(_globals(runtime, *part) for part in parts),
+        )
+        address = words[at["next"] // 8]
+        if not address:
             return
     raise ImplausibleMemoryError(f"process {runtime.pid} claims more than {MAX_MODULES} modules")
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gosonde_agent.sources.memory.reachability.roots import GLOBAL
 from gosonde_agent.sources.memory.reachability.rows import I64
 from gosonde_agent.sources.memory.reachability.scan import Scan
 
@@ -15,7 +16,7 @@ class Root:
 
     Attributes:
         kind: GLOBAL, STACK, PROCESSOR (a timer, mostly), SPECIAL or QUEUE, of `roots`.
-        at: Address of the pointer into the heap.
+        at: Address of the pointer into the heap, or of the variable itself that a goroutine waits for.
         goid: Of the goroutine on whose stack it lies; else 0.
     """
 
@@ -44,7 +45,10 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """From a root to the object that a goroutine waits for: the last step is that object."""
+    """From a root to the object that a goroutine waits for: the last step is that object.
+
+    There is no step where it waits for a global variable: then that is at `root.at`.
+    """
 
     root: Root
     steps: tuple[Step, ...]
@@ -74,7 +78,9 @@ class Paths:
         return edge
 
     def of(self, row: int) -> Path | None:
-        """The way to a suspect by its row; None where none is known: it moved, or its root is gone by now."""
+        """The way to what a blocked goroutine waits for, by its row; None where none is known: it moved, or its root is gone by now."""
+        if variable := int(self._scan.variable[row]):
+            return Path(Root(GLOBAL, variable, 0), ())
         (node,) = self._scan.found.suspects(np.array([row])).tolist()
         if node < 0 or self._edge[node] < 0:
             return None

@@ -68,8 +68,10 @@ class Trial:
     @property
     def is_over(self) -> bool:
         """Whether no further scan could change anything."""
-        enough = self._scans >= SCANS and self._last - self._began >= SECONDS
-        return self._first is not None and (self._quiet or enough or not self._standing().any())
+        return self._first is not None and (self._is_enough() or not self._standing().any())
+
+    def _is_enough(self) -> bool:
+        return self._quiet or (self._scans >= SCANS and self._last - self._began >= SECONDS)
 
     def suspected(self, goroutines: Goroutines) -> Bools:
         """Whom the next scan is to look at: those that all scans before accused, and that did not move."""
@@ -103,9 +105,10 @@ class Trial:
         if self._first is None:
             return Verdict(False, why, 0, False, None, self._agreed, nobody, nobody)
         standing = self._standing() & (self._first.goroutines.goid != MAIN)
-        enough = self._quiet or (self._scans >= SCANS and self._last - self._began >= SECONDS)
-        proved = standing if enough else nobody
-        probable = standing & ~proved if self._scans >= PROBABLE else nobody
+        proved = standing if self._is_enough() and not self._first.foreign else nobody
+        probable = standing & ~proved if self._quiet or self._scans >= PROBABLE else nobody
+        if not why and self._first.foreign:
+            why = f"the process has code that is not Go's ({self._first.foreign}), which may keep pointers unseen"
         if not why and self._first.given_up.any():
             why = f"the holders of {int(self._first.given_up.sum())} blocked goroutines were not all looked at"
         return Verdict(not why, why, self._scans, self._quiet, self._first, self._agreed, proved, probable)

@@ -14,7 +14,7 @@ from gosonde_agent.golang.special_kinds import SpecialKinds
 from gosonde_agent.sources.memory.heap_proof import HeapAddresses
 from gosonde_agent.sources.memory.reachability.headers import Goroutines
 from gosonde_agent.sources.memory.reachability.limits import Meter
-from gosonde_agent.sources.memory.reachability.modules import read_globals
+from gosonde_agent.sources.memory.reachability.modules import Module, read_modules
 from gosonde_agent.sources.memory.reachability.objects import HeapMap
 from gosonde_agent.sources.memory.reachability.processors import Processors, read_processors
 from gosonde_agent.sources.memory.reachability.queues import queued, queues_of
@@ -52,6 +52,10 @@ class RootReader:
         entries = [found.entry + runtime.bias for name in COLLECTORS if (found := pclntab.find(f"runtime.{name}"))]
         self._collectors = np.array(entries, np.uint64)
 
+    def modules(self) -> list[Module]:
+        """The program, and its plugins."""
+        return list(read_modules(self._runtime, self._moduledata))
+
     def processors(self) -> Processors:
         """The Ps now."""
         return read_processors(self._runtime)
@@ -76,7 +80,7 @@ class RootReader:
             yield RootPointers(SPECIAL, found)
 
     def _globals(self, heap: HeapMap, meter: Meter) -> Iterator[RootPointers]:
-        for part in read_globals(self._runtime, self._moduledata):
+        for part in [part for module in self.modules() for part in module.parts]:
             region = np.array([part.start], np.uint64), np.array([part.size], np.int64)
             for found in self._reader.pointers(*region, heap, meter):
                 yield RootPointers(GLOBAL, found.selected(part.may_hold(found.at)))

@@ -22,6 +22,8 @@ class Scan:
         accused: Suspects that nothing alive reached, and that did not move meanwhile.
         given_up: Suspects that count as live only because the limits of a scan were reached.
         awaited: Address of the (first) object that a suspect waits for; 0 where there is none.
+        variable: Address of the global variable that a blocked goroutine waits for, which so is no suspect; else 0.
+        foreign: What has code in the process that is not Go's, and may keep pointers that are not seen; else empty.
         quiet: The process did not run from the beginning of the scan to its end.
         heap: The objects.
         found: The graph of who holds what.
@@ -36,6 +38,8 @@ class Scan:
     accused: Bools
     given_up: Bools
     awaited: U64
+    variable: U64
+    foreign: str
     quiet: bool
     heap: HeapMap
     found: Found

@@ -1,15 +1,17 @@
 """Scans one process: reads its goroutines, roots and heap, and searches for who can wake its blocked goroutines."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from gosonde_agent.golang.special_kinds import special_kinds
 from gosonde_agent.sources.memory.heap_proof import HeapAddresses
 from gosonde_agent.sources.memory.reachability.bitmap import Bitmap
+from gosonde_agent.sources.memory.reachability.foreign import foreign_code
 from gosonde_agent.sources.memory.reachability.headers import Goroutines, HeaderReader
 from gosonde_agent.sources.memory.reachability.heap_pass import in_order, pointerful
 from gosonde_agent.sources.memory.reachability.limits import Limits, Meter
+from gosonde_agent.sources.memory.reachability.modules import Module
 from gosonde_agent.sources.memory.reachability.objects import HeapMap
 from gosonde_agent.sources.memory.reachability.quiet import rest_of
 from gosonde_agent.sources.memory.reachability.regions import RegionReader
@@ -61,6 +63,7 @@ class Scanner:
             GosondeError: The process has ended, runs another program, or may not be read.
         """
         meter = Meter(self.limits)
+        modules = self._roots.modules()
         before = rest_of(self._memory.pid)
         heap = HeapMap(self._spans.read(meter), meter)
         goroutines = self._headers.read(meter)
@@ -88,6 +91,8 @@ class Scanner:
             accused,
             given_up,
             _awaited(heap, suspects),
+            _variables(modules, suspects),
+            foreign_code(self._memory.pid, [module.code for module in modules]),
             before.lasted_until(rest_of(self._memory.pid)),
             heap,
             found,
@@ -111,3 +116,12 @@ def _awaited(heap: HeapMap, suspects: Suspects) -> U64:
     objects, rows = suspects.awaited
     awaited[rows[::-1]] = heap.extent(objects)[0][::-1]
     return awaited
+
+
+def _variables(modules: Sequence[Module], suspects: Suspects) -> U64:
+    variables = np.zeros(len(suspects.are), np.uint64)
+    addresses, rows = suspects.outside
+    for begin, end in (module.variables for module in modules):
+        inside = (addresses >= np.uint64(begin)) & (addresses < np.uint64(end))
+        variables[rows[inside]] = addresses[inside]
+    return variables

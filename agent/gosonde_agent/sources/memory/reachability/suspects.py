@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from gosonde_agent.golang.layouts import Layout
 from gosonde_agent.sources.memory.reachability.awaited import (
+    UNKNOWN,
     Awaited,
     SudogLayout,
     awaited_channels,
@@ -29,13 +30,15 @@ class Suspects:
 
     Attributes:
         are: bool[goroutines]: those that are.
-        awaited: What they wait for, objects of the heap all of it; those that wait for nothing are in no pair.
+        awaited: (object, row): what they wait for; those that wait for nothing are in no pair.
+        outside: (address, row) of what others wait for that is not in the heap, and so counts as live.
         own: (object, row), by object: a suspect's g and sudogs. Whoever points there does not hold the suspect.
         held: (object, row), by object: what their stacks point to.
     """
 
     are: Bools
     awaited: tuple[I64, I64]
+    outside: tuple[U64, I64]
     own: tuple[I64, I64]
     held: tuple[I64, npt.NDArray[np.int32]]
 
@@ -68,10 +71,12 @@ class SuspectReader:
         known = never.copy()
         known[found.row] = True
         known[found.row[objects < 0]] = False
+        outside = (objects < 0) & (found.address != UNKNOWN)
         kept, own = known[found.row], known[found.sudog_row]
         return Suspects(
             known,
             (objects[kept], found.row[kept]),
+            (found.address[outside], found.row[outside]),
             self._own(heap, goroutines, known, found.sudog[own], found.sudog_row[own]),
             self._held(heap, goroutines, np.flatnonzero(known), meter),
         )
