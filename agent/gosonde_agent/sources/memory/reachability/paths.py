@@ -78,7 +78,7 @@ class Paths:
         return edge
 
     def of(self, row: int) -> Path | None:
-        """The way to what a blocked goroutine waits for, by its row; None where none is known: it moved, or its root is gone by now."""
+        """The way to what a goroutine waits for, by its row; None where it moved, or its root is gone."""
         if variable := int(self._scan.variable[row]):
             return Path(Root(GLOBAL, variable, 0), ())
         (node,) = self._scan.found.suspects(np.array([row])).tolist()

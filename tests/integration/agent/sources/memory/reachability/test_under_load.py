@@ -1,0 +1,91 @@
+"""Programs that move pointers while they are scanned: nothing that somebody can wake is ever proved to be lost."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from gosonde_agent.sources.memory.reachability.limits import Limits
+from gosonde_agent.sources.memory.reachability.proving import prove
+from gosonde_agent.sources.memory.target import opened
+
+from tests.go_programs import GoProgram
+from tests.integration.agent.sources.memory.reachability.judging import Judged, scanned, scanner
+from tests.versions import VERSIONS
+
+Start = Callable[..., GoProgram]
+
+SCANS = 60
+#: Of proofs, until enough goroutines were met that waited.
+ROUNDS = 50
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_replies_maps_locks_and_growing_stacks_at_full_speed_lose_nobody(version: str, go_program: Start) -> None:
+    program = go_program("reach/replies", "40", version=version)
+    before = program.ask("rounds")["rounds"]
+    looked_at = 0
+    for _ in range(ROUNDS):
+        verdict = Judged(program, "reach/replies").verdict
+        assert not verdict.proved.any()
+        assert not verdict.probable.any()
+        looked_at += int(scanned(verdict).suspects.sum())
+        if looked_at >= 100:
+            break
+    assert looked_at >= 100
+    assert program.ask("rounds")["rounds"] > before
+
+
+def test_pointers_that_are_swapped_without_a_pause_are_never_lost(go_program: Start) -> None:
+    program = go_program("reach/swapping", "500")
+    with opened(program.pid) as target:
+        engine, in_a_row, longest = scanner(target), np.zeros(0, np.int64), 0
+        for order in range(SCANS):
+            scan = engine.scan(order=order % 5)
+            assert not (scan.quiet and scan.accused.any())
+            waiting = np.argsort(scan.goroutines.goid)
+            accused = scan.accused[waiting]
+            in_a_row = (in_a_row + 1) * accused if len(in_a_row) == len(accused) else accused.astype(np.int64)
+            longest = max(longest, int(in_a_row.max()))
+    assert longest < 5
+    assert not Judged(program, "reach/swapping").verdict.proved.any()
+
+
+def test_who_is_woken_between_two_scans_is_no_longer_accused(go_program: Start) -> None:
+    program = go_program("reach/channels")
+    with opened(program.pid) as target:
+        engine = scanner(target)
+        first = engine.scan()
+        later = engine.scan(lambda goroutines: ~np.isin(goroutines.goid, first.goroutines.goid[first.accused]))
+    # Who is not suspected is alive, and so is everybody whom these could wake.
+    assert not later.accused.any()
+
+
+def test_a_program_that_is_larger_than_the_limits_is_not_decided(go_program: Start) -> None:
+    program = go_program("reach/large", "3000", "1000", "8")
+    reasons = {
+        Limits(goroutines=100): "goroutines",
+        Limits(spans=10): "spans",
+        Limits(objects=1_000): "objects",
+        Limits(read_bytes=1 << 20): "bytes of memory",
+        Limits(stack_pointers=1_000): "stacks of blocked goroutines",
+        Limits(edges=1_000): "goroutines wait for",
+        Limits(cpu_seconds=0.0): "CPU time",
+        Limits(seconds=0.0): "longer than",
+    }
+    with opened(program.pid) as target:
+        for limits, reason in reasons.items():
+            verdict = prove(scanner(target, limits))
+            assert not verdict.decided
+            assert reason in verdict.why
+            assert not verdict.proved.any()
+
+
+def test_who_is_given_up_is_neither_lost_nor_decided(go_program: Start) -> None:
+    program = go_program("reach/large", "300", "100", "1")
+    with opened(program.pid) as target:
+        for limits in (Limits(levels=0), Limits(front=10)):
+            verdict = prove(scanner(target, limits))
+            assert not verdict.decided
+            assert "not all looked at" in verdict.why
+            assert not scanned(verdict).accused.any()
+            assert scanned(verdict).given_up.sum() >= 300
