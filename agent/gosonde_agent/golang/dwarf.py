@@ -42,8 +42,8 @@ def read_structures(image: ElfImage, names: Iterable[str]) -> dict[str, Fields]:
         UnsupportedBinaryError: The binary carries no DWARF, or in a form that is not understood.
         MalformedBinaryError: It contradicts itself, or claims to need more than 128 MiB.
     """
-    dwarf, info = _opened(image)
-    with _damage():
+    dwarf, info = opened(image)
+    with damage():
         found = {name: _structure(dwarf, info, f"runtime.{name}") for name in names}
     return {name: fields for name, fields in found.items() if fields}
 
@@ -55,10 +55,10 @@ def read_constants(image: ElfImage, prefix: str) -> dict[str, int]:
         UnsupportedBinaryError: The binary carries no DWARF, or in a form that is not understood.
         MalformedBinaryError: It contradicts itself, or claims to need more than 128 MiB.
     """
-    dwarf, info = _opened(image)
+    dwarf, info = opened(image)
     begin = f"runtime.{prefix}".encode()
     found = {}
-    with _damage():
+    with damage():
         for match in itertools.islice(re.finditer(re.escape(begin) + rb"(\w+)\0", info), MAX_CONSTANTS):
             entry = _entry(dwarf, match.start(), match[0], "DW_TAG_constant")
             if entry is not None:
@@ -66,21 +66,26 @@ def read_constants(image: ElfImage, prefix: str) -> dict[str, int]:
     return found
 
 
-def _opened(image: ElfImage) -> tuple[DWARFInfo, bytes]:
-    """The DWARF of a binary, and its section .debug_info."""
+def opened(image: ElfImage) -> tuple[DWARFInfo, bytes]:
+    """The DWARF of a binary, and its section .debug_info.
+
+    Raises:
+        UnsupportedBinaryError: The binary carries no DWARF, or in a form that is not understood.
+        MalformedBinaryError: It contradicts itself, or claims to need more than 128 MiB.
+    """
     sections = {name: data for name in SECTIONS if (data := _section(image, name))}
     if ".debug_info" not in sections or ".debug_abbrev" not in sections:
         raise UnsupportedBinaryError("the program carries no DWARF")
     if len(sections[".debug_abbrev"]) > MAX_ABBREVIATIONS:
         raise MalformedBinaryError(f"the DWARF has {len(sections['.debug_abbrev'])} bytes of abbreviations")
     _check_units(sections[".debug_info"])
-    with _damage():
+    with damage():
         dwarf = DWARFInfo(config=DwarfConfig(True, image.architecture, 8), **_descriptors(sections))
     return dwarf, sections[".debug_info"]
 
 
 @contextlib.contextmanager
-def _damage() -> Iterator[None]:
+def damage() -> Iterator[None]:
     """Whatever pyelftools raises within it becomes a MalformedBinaryError: damaged input can lead it to anything."""
     try:
         yield

@@ -131,9 +131,19 @@ class Target:
         self._fd = fd
 
     @cached_property
+    def image(self) -> ElfImage:
+        """The file that has its Go."""
+        return ElfImage(self._fd)
+
+    @cached_property
+    def identity(self) -> FileIdentity:
+        """Of that file."""
+        return FileIdentity.of(self._fd)
+
+    @cached_property
     def pclntab(self) -> Pclntab:
         """Of its executable."""
-        return Pclntab(ElfImage(self._fd), self._binary.layout, self._binary.place)
+        return Pclntab(self.image, self._binary.layout, self._binary.place)
 
     def blocks(self, *, stacks: bool) -> Iterator[Block]:
         """Every live goroutine, in blocks; see `GoroutineReader.blocks`. Ends with a proof that it was one process.

@@ -1,0 +1,105 @@
+"""Who holds a goroutine is named as the program's author calls it, as far as its file and memory have the names."""
+
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+from gosonde_agent.golang.elf import ElfImage
+from gosonde_agent.sources.memory import symbols
+from gosonde_agent.sources.memory.heap_proof import HeapAddresses
+from gosonde_agent.sources.memory.reachability.names import awaited_by, namer_of
+from gosonde_agent.sources.memory.reachability.paths import Paths
+from gosonde_agent.sources.memory.reachability.scanner import Scanner
+from gosonde_agent.sources.memory.target import opened
+
+from tests import go_programs, toolchains
+from tests.go_programs import GoProgram
+
+VERSIONS = (toolchains.DEBIAN, "1.22.10", "1.25.5", toolchains.DEFAULT)
+QUEUES = ("runtime.mheap_", "runtime.allfin", "runtime.gcCleanups")
+
+#: What names without types or symbols too.
+ALWAYS = {
+    ("stack of main.main", "channel of int"),
+    ("timer", "closure main.hold.func4", "channel of int"),
+    ("finalizer", "closure main.hold.func5", "channel of int"),
+}
+WITH_DWARF = ALWAYS | {
+    ("main.subscribers", "map[string]chan int", "channel of int"),
+    ("main.clients", "map[int]*main.subscriber", "main.subscriber.events", "channel of int"),
+    ("main.crowd", "map[main.key]main.subscriber value.events", "channel of int"),
+    ("main.reg.subs[3].events", "channel of int"),
+    ("main.reg.fixed[2].events", "channel of int"),
+    ("main.current", "main.feed.out", "channel of int"),
+    ("main.anything", "main.subscriber.events", "channel of int"),
+    ("main.callback", "closure main.hold.func1", "channel of int"),
+    ("main.boxes", "channel of chan int, buffer[0]", "channel of int"),
+    ("main.big", "main.large.done", "channel of int"),
+    ("main.state", "main.guarded.mu"),
+}
+WITH_SYMBOLS = ALWAYS | {
+    ("main.subscribers", "object of 48 bytes", "object of 208 bytes", "channel of int"),
+    ("main.clients", "object of 48 bytes", "object of 144 bytes", "object of 24 bytes", "channel of int"),
+    ("main.reg+8", "object of 128 bytes", "channel of int"),
+    ("main.reg+96", "channel of int"),
+    ("main.current", "main.feed.out", "channel of int"),
+    ("main.anything", "main.subscriber.events", "channel of int"),
+    ("main.callback", "closure main.hold.func1", "channel of int"),
+    ("main.boxes", "channel of chan int, buffer[0]", "channel of int"),
+    ("main.big", "main.large.done", "channel of int"),
+}
+BEHIND_VARIABLES = {path[1:] for path in WITH_SYMBOLS - ALWAYS}
+
+
+def stripped(program: Path) -> Path:
+    """The same program without symbols and DWARF, at the same addresses."""
+    target = program.with_name(f"{program.name}.stripped")
+    with toolchains.locked(target.with_suffix(".lock")):
+        if not target.exists():
+            subprocess.run(["strip", "--strip-all", "-o", str(target), str(program)], check=True)
+    return target
+
+
+def addresses(program: Path) -> HeapAddresses:
+    """Where the heap is, by a program's symbols."""
+    with program.open("rb") as file:
+        found: Mapping[str, int] = symbols.from_symbol_table(ElfImage(file.fileno()), set(QUEUES))
+    return HeapAddresses("symbols", *(found.get(name, 0) for name in QUEUES))
+
+
+def holders(program: Path, heap: HeapAddresses) -> list[tuple[str, ...]]:
+    """The ways to all blocked goroutines of a run of the program that something holds."""
+    with GoProgram(program) as run, opened(run.pid) as target:
+        scan = Scanner(target, heap).scan()
+        namer, paths, reasons = namer_of(target), Paths(scan), target.wait_reasons()
+        found = []
+        for row in np.flatnonzero(scan.suspects & ~scan.accused).tolist():
+            path = paths.of(row)
+            assert path is not None
+            reason = reasons[int(scan.goroutines.reason[row])]
+            found.append(namer.name(path, scan.goroutines, awaited_by(reason)))
+        return found
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_with_dwarf_variables_fields_and_elements_are_named(version: str) -> None:
+    program = go_programs.build("held", version)
+    assert set(holders(program, addresses(program))) == WITH_DWARF
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_with_symbols_alone_variables_and_what_describes_itself_are_named(version: str) -> None:
+    program = go_programs.build("held", version, ldflags=("-w",))
+    assert set(holders(program, addresses(program))) >= WITH_SYMBOLS
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_in_a_stripped_program_the_section_stands_for_the_variable(version: str) -> None:
+    program = go_programs.build("held", version)
+    found = holders(stripped(program), addresses(program))
+    assert set(found) >= ALWAYS
+    others = [path for path in found if path not in ALWAYS]
+    assert {path[0].partition("+0x")[0] for path in others} <= {".bss", ".data", ".noptrbss"}
+    assert {path[1:] for path in others} >= BEHIND_VARIABLES
