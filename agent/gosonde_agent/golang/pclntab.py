@@ -238,6 +238,17 @@ class Pclntab:
         """
         return self._image.read(details.entry, details.end - details.entry)
 
+    def funcdata(self, details: FunctionDetails, number: int, offset: int, size: int) -> bytes | None:
+        """`size` bytes from `offset` on of a function's FUNCDATA table; None when it has none of that number.
+
+        Raises:
+            MalformedBinaryError: They lie outside the file.
+        """
+        table = details.funcdata[number] if number < len(details.funcdata) else ABSENT
+        if table == ABSENT or self.module.gofunc is None:
+            return None
+        return self._image.read(self.module.gofunc + table + offset, size)
+
     def pc_value(self, table: int, entry: int, pc: int) -> int:
         """Value of a pc-value table, such as `FunctionDetails.pcsp`, at an address of the function at `entry`.
 
