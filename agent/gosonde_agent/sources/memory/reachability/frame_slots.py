@@ -105,11 +105,14 @@ def _precise(details: FunctionDetails, at: StackMap) -> FrameSlots | None:
         return None
     size, end = at.frame_bytes // WORD + 1, at.locals_end // WORD
     first = end - len(at.locals)
-    args = max(-(-at.args_bytes // WORD), len(at.args))
+    called_with = np.flatnonzero(
+        at.args
+    )  # the map of a function in assembly has twice as many words as it has arguments
+    args = max(-(-at.args_bytes // WORD), int(called_with.max(initial=-1)) + 1)
     objects = _objects(at, end, size, args)
     if first < 0 or objects is None:
         return None
-    live = np.concatenate((first + np.flatnonzero(at.locals), size + np.flatnonzero(at.args)))
+    live = np.concatenate((first + np.flatnonzero(at.locals), size + called_with))
     return FrameSlots(GOES_ON, size, args, live=live, objects=objects)
 
 
