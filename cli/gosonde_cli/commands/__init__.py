@@ -13,6 +13,7 @@ MODULES: tuple[str, ...] = (
     "doctor",
     "inspect",
     "goroutines",
+    "leaks",
     "probes",
     "findings",
     "processes",

@@ -155,10 +155,10 @@ class Target:
         yield from GoroutineReader(self.runtime, Unwinder(self.pclntab) if stacks else None).blocks()
         self.runtime.memory.check_same(self.runtime.addresses.allglen + self.runtime.bias)
 
-    def goroutines(self) -> Iterator[Goroutine]:
-        """Every live goroutine, with its stack, as it is read."""
+    def goroutines(self, *, stacks: bool = True) -> Iterator[Goroutine]:
+        """Every live goroutine, with its stack or without, as it is read."""
         describer = Describer(self.pclntab, self.wait_reasons())
-        for block in self.blocks(stacks=True):
+        for block in self.blocks(stacks=stacks):
             yield from describer.goroutines(block)
 
     def wait_reasons(self) -> tuple[str, ...]:
