@@ -22,7 +22,7 @@ BAR: Final = 30
 def verdict(report: LeakReport) -> Iterator[str]:
     """The process, what was found, then each statement."""
     process = report.process
-    yield from _wrapped(f"{process.exe} (pid {process.pid}), {process.go_version}, build id {process.build_id}")
+    yield from _wrapped(f"{process.exe} (pid {process.pid}), {process.go_version}")
     yield from _wrapped(headline(report))
     if not report.decided:
         yield from _wrapped(f"not decided: {report.why}", "  ")

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from gosonde_agent.sources.memory.target import Target
     from gosonde_collector.analysis.dumps import Creation
 
+#: So long growth is watched, even where the proof takes less.
+WATCHED_SECONDS = 6.0
 #: Exit code of `--exit-code` when goroutines are proved to have leaked.
 LEAKED = 1
 
@@ -52,7 +54,7 @@ def _examined(pid: int) -> LeakReport:
         from gosonde_agent.golang import buildinfo  # noqa: PLC0415
         from gosonde_agent.golang.elf import ElfImage  # noqa: PLC0415
         from gosonde_agent.host import procfs  # noqa: PLC0415
-        from gosonde_agent.sources.memory.reachability.proving import prove  # noqa: PLC0415
+        from gosonde_agent.sources.memory.reachability.examining import examined  # noqa: PLC0415
         from gosonde_agent.sources.memory.target import opened  # noqa: PLC0415
     except ImportError as error:
         raise UnsupportedError(f"this needs the Python module {error.name}: pip install 'gosonde[agent]'") from error
@@ -61,7 +63,8 @@ def _examined(pid: int) -> LeakReport:
         process = LeakProcess(pid, path, target.go_version, buildinfo.read_build_id(ElfImage(fd)))
         for _ in first.counted(target.goroutines(stacks=False)):
             pass
-        proof = prove(target)
+        proof = examined(target)
+        time.sleep(max(first.at_ns / 1e9 + WATCHED_SECONDS - time.monotonic(), 0))
         last = Census()
         creations = _creations(target, last)
         age_ns = time.time_ns() - procfs.start_of(pid).unix_nano

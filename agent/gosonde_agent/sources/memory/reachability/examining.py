@@ -1,0 +1,35 @@
+"""A process from its memory to what is proved of its goroutines, in one call."""
+
+from gosonde_common.values.reachability import Proof
+
+from gosonde_agent.golang.elf import ElfImage
+from gosonde_agent.host import procfs
+from gosonde_agent.sources.memory import symbols
+from gosonde_agent.sources.memory.heap_proof import HeapAddresses
+from gosonde_agent.sources.memory.reachability.paths import Path
+from gosonde_agent.sources.memory.reachability.proving import prove
+from gosonde_agent.sources.memory.reachability.scanner import Scanner
+from gosonde_agent.sources.memory.reachability.site_proofs import SiteProofs
+from gosonde_agent.sources.memory.target import Target
+
+
+def examined(target: Target) -> Proof:
+    """Scans for up to ten seconds, and says what was found of each `go` statement.
+
+    Raises:
+        NotLocatedError: Where the heap's structures are is not known.
+        UnsupportedBinaryError: How they are laid out is not known.
+        GosondeError: The process ended, runs another program, or may not be read.
+    """
+    verdict = prove(Scanner(target, _addresses(target)))
+    return SiteProofs(verdict, target.pclntab, target.runtime.bias, _name).proof()
+
+
+def _addresses(target: Target) -> HeapAddresses:
+    with procfs.executable(target.runtime.pid) as (fd, _path):
+        s = symbols.from_symbol_table(ElfImage(fd), {"runtime.mheap_", "runtime.allfin", "runtime.gcCleanups"})
+    return HeapAddresses("symbols", s["runtime.mheap_"], s["runtime.allfin"], s.get("runtime.gcCleanups", 0))
+
+
+def _name(path: Path) -> tuple[str, ...]:
+    return (f"root {path.root.kind}", *(f"object of {step.size} bytes" for step in path.steps))

@@ -1,0 +1,91 @@
+"""From a verdict on goroutines to what is said of each `go` statement."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import numpy as np
+from gosonde_common.values.goroutines import MAIN_GOROUTINE, Location, statement
+from gosonde_common.values.reachability import Holder, Proof, SiteProof
+
+from gosonde_agent.golang.pclntab import Pclntab
+from gosonde_agent.model.errors import MalformedBinaryError
+from gosonde_agent.sources.memory.dump import NOWHERE, is_system
+from gosonde_agent.sources.memory.reachability.paths import Path, Paths
+from gosonde_agent.sources.memory.reachability.proving import Verdict
+from gosonde_agent.sources.memory.reachability.rows import I64
+from gosonde_agent.sources.memory.reachability.scan import Scan
+
+#: Goroutines of one site of which it is said who holds them, and different ways that are told.
+MAX_NAMED, MAX_HOLDERS = 256, 16
+
+Name = Callable[[Path], tuple[str, ...]]
+
+
+class SiteProofs:
+    """Describes the verdict on one process.
+
+    Args:
+        name: The texts of a way.
+    """
+
+    def __init__(self, verdict: Verdict, pclntab: Pclntab, bias: int, name: Name) -> None:
+        self._verdict, self._pclntab, self._bias, self._name = verdict, pclntab, bias, name
+        self._now = time.monotonic_ns()
+
+    def proof(self) -> Proof:
+        """What is said of the process, and of each of its `go` statements."""
+        said = self._verdict
+        sites = tuple(self._sites(said.first)) if said.first else ()
+        return Proof(said.decided, said.why, said.scans, said.quiet, sites)
+
+    def _sites(self, scan: Scan) -> Iterator[SiteProof]:
+        paths = Paths(scan)
+        keys = np.stack((scan.goroutines.gopc, scan.goroutines.start_pc), axis=1)
+        places, site_of = np.unique(keys, axis=0, return_inverse=True)
+        order = np.argsort(site_of.reshape(-1), kind="stable")
+        bounds = np.searchsorted(site_of.reshape(-1)[order], np.arange(len(places) + 1))
+        for (gopc, start_pc), begin, end in zip(
+            places.tolist(), bounds[:-1].tolist(), bounds[1:].tolist(), strict=True
+        ):
+            created_by, start_function = self._statement(gopc), self._function(start_pc)
+            if created_by != MAIN_GOROUTINE and not is_system(start_function, "", running_cleanups=True):
+                counted = self._counted(scan, order[begin:end], created_by, start_function)
+                yield replace(counted, held_by=self._holders(scan, paths, order[begin:end]))
+
+    def _counted(self, scan: Scan, rows: I64, created_by: Location, start_function: str) -> SiteProof:
+        proved, blocked = self._verdict.proved[rows], scan.blocked[rows]
+        since = scan.goroutines.since[rows]
+        noted = since[(since > 0) & (since <= self._now) & blocked]
+        return SiteProof(
+            created_by=created_by,
+            start_function=start_function,
+            live=len(rows),
+            blocked=int(blocked.sum()),
+            proved=int(proved.sum()),
+            probable=int(self._verdict.probable[rows].sum()),
+            undecided=int((blocked & (~scan.suspects[rows] | scan.given_up[rows]) & ~proved).sum()),
+            retained_stack_bytes=int(scan.stack_bytes()[rows[proved]].sum()),
+            oldest_wait_ns=self._now - int(noted.min()) if len(noted) else None,
+        )
+
+    def _holders(self, scan: Scan, paths: Paths, rows: I64) -> tuple[Holder, ...]:
+        held = rows[scan.suspects[rows] & ~self._verdict.proved[rows] & ~self._verdict.probable[rows]]
+        ways = Counter(self._name(path) for path in paths.of_each(held[:MAX_NAMED].tolist()))
+        return tuple(Holder(texts, count) for texts, count in ways.most_common(MAX_HOLDERS))
+
+    def _statement(self, gopc: int) -> Location:
+        if not gopc:
+            return NOWHERE
+        try:
+            return statement(self._pclntab.location_of(gopc - self._bias - 1) or NOWHERE)
+        except MalformedBinaryError:
+            return NOWHERE
+
+    def _function(self, start_pc: int) -> str:
+        try:
+            function = self._pclntab.function_of(start_pc - self._bias)
+        except MalformedBinaryError:
+            return ""
+        return function.name if function is not None else ""
