@@ -15,7 +15,7 @@ BENCH ?=
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: bench help setup demo accuracy test test-attacks test-faults lint format proto proto-check run install uninstall clean
+.PHONY: bench help setup demo accuracy accuracy-proof test test-attacks test-faults lint format proto proto-check run install uninstall clean
 
 help: ## Say what each target does
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1\t\2/p' Makefile | expand -t 14
@@ -34,6 +34,9 @@ test: setup ## Run all tests
 
 accuracy: setup ## Run every program of which it is known whether it leaks, and say what was found (12 minutes, as root)
 	$(BIN)/python scripts/accuracy.py
+
+accuracy-proof: setup ## Prove leaks of those programs, hold them against the runtime's own profile (a quarter of an hour, as root)
+	$(BIN)/python scripts/accuracy_proof.py
 
 test-faults: setup ## Kill, cut and fill up everything, at length
 	GOSONDE_FAULTS=full $(BIN)/pytest -m "" $(PYTEST_ARGS) $(addprefix tests/integration/,whole/test_faults.py collector/store/test_room.py \

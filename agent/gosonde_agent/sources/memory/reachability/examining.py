@@ -13,6 +13,16 @@ from gosonde_agent.sources.memory.reachability.site_proofs import SiteProofs
 from gosonde_agent.sources.memory.target import Target
 
 
+def scanner_of(target: Target) -> Scanner:
+    """What scans a process.
+
+    Raises:
+        NotLocatedError: Where the heap's structures are is not known.
+        UnsupportedBinaryError: How they are laid out is not known.
+    """
+    return Scanner(target, _addresses(target))
+
+
 def examined(target: Target) -> Proof:
     """Scans for up to ten seconds, and says what was found of each `go` statement.
 
@@ -21,7 +31,7 @@ def examined(target: Target) -> Proof:
         UnsupportedBinaryError: How they are laid out is not known.
         GosondeError: The process ended, runs another program, or may not be read.
     """
-    verdict = prove(Scanner(target, _addresses(target)))
+    verdict = prove(scanner_of(target))
     return SiteProofs(verdict, target.pclntab, target.runtime.bias, _name).proof()
 
 
