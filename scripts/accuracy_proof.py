@@ -52,7 +52,7 @@ def recall_table(recalled: list[Recall]) -> list[str]:
 def soundness_table(sound: list[Soundness]) -> list[str]:
     """A row for each healthy program, then all together."""
     rows = [
-        "| program | scans | of a quiet process | candidates, all scans | accused by one | proved | wrongly | given up |",
+        "| program | scans | of a quiet process | candidates | accused by one | proved | wrongly | given up |",
         "|---|---|---|---|---|---|---|---|",
     ]
     rows += [_row(f"`{one.name}`", [one]) for one in sound]

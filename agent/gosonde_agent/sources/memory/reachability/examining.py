@@ -6,8 +6,10 @@ from gosonde_agent.golang.elf import ElfImage
 from gosonde_agent.host import procfs
 from gosonde_agent.sources.memory import symbols
 from gosonde_agent.sources.memory.heap_proof import HeapAddresses
+from gosonde_agent.sources.memory.reachability.names import awaited_by, namer_of
 from gosonde_agent.sources.memory.reachability.paths import Path
 from gosonde_agent.sources.memory.reachability.proving import prove
+from gosonde_agent.sources.memory.reachability.scan import Scan
 from gosonde_agent.sources.memory.reachability.scanner import Scanner
 from gosonde_agent.sources.memory.reachability.site_proofs import SiteProofs
 from gosonde_agent.sources.memory.target import Target
@@ -32,14 +34,15 @@ def examined(target: Target) -> Proof:
         GosondeError: The process ended, runs another program, or may not be read.
     """
     verdict = prove(scanner_of(target))
-    return SiteProofs(verdict, target.pclntab, target.runtime.bias, _name).proof()
+    namer, reasons = namer_of(target), target.wait_reasons()
+
+    def name(path: Path, scan: Scan, row: int) -> tuple[str, ...]:
+        return namer.name(path, scan.goroutines, awaited_by(reasons[int(scan.goroutines.reason[row])]))
+
+    return SiteProofs(verdict, target.pclntab, target.runtime.bias, name).proof()
 
 
 def _addresses(target: Target) -> HeapAddresses:
     with procfs.executable(target.runtime.pid) as (fd, _path):
         s = symbols.from_symbol_table(ElfImage(fd), {"runtime.mheap_", "runtime.allfin", "runtime.gcCleanups"})
     return HeapAddresses("symbols", s["runtime.mheap_"], s["runtime.allfin"], s.get("runtime.gcCleanups", 0))
-
-
-def _name(path: Path) -> tuple[str, ...]:
-    return (f"root {path.root.kind}", *(f"object of {step.size} bytes" for step in path.steps))

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gosonde_agent.golang.pclntab import Pclntab
 from gosonde_agent.golang.special_kinds import SpecialKinds
 from gosonde_agent.sources.memory.heap_proof import HeapAddresses
 from gosonde_agent.sources.memory.reachability.headers import Goroutines
@@ -21,8 +20,8 @@ from gosonde_agent.sources.memory.reachability.queues import queued, queues_of
 from gosonde_agent.sources.memory.reachability.regions import Pointers, RegionReader
 from gosonde_agent.sources.memory.reachability.rows import Bools
 from gosonde_agent.sources.memory.reachability.specials import SpecialReader
-from gosonde_agent.sources.memory.reachability.stacks import stack_pointers
-from gosonde_agent.sources.memory.runtime import Runtime
+from gosonde_agent.sources.memory.reachability.stack_roots import StackRoots
+from gosonde_agent.sources.memory.target import Target
 
 GLOBAL, STACK, PROCESSOR, SPECIAL, QUEUE, GOROUTINE = range(6)
 COLLECTORS = ("bgsweep", "bgscavenge", "forcegchelper", "gcBgMarkWorker")
@@ -43,9 +42,15 @@ class RootReader:
     """Reads the roots of one process."""
 
     def __init__(
-        self, runtime: Runtime, pclntab: Pclntab, addresses: HeapAddresses, kinds: SpecialKinds, reader: RegionReader
+        self,
+        target: Target,
+        addresses: HeapAddresses,
+        kinds: SpecialKinds,
+        reader: RegionReader,
+        stacks: StackRoots,
     ) -> None:
-        self._runtime, self._reader = runtime, reader
+        runtime, pclntab = target.runtime, target.pclntab
+        self._runtime, self._reader, self._stacks = runtime, reader, stacks
         self._moduledata = pclntab.moduledata
         self._specials = SpecialReader(runtime, kinds)
         self._queues = queues_of(runtime.layout, addresses)
@@ -70,7 +75,7 @@ class RootReader:
             GosondeError: The process has ended, or what is there makes no sense.
         """
         rows = np.flatnonzero(live & ~np.isin(goroutines.start_pc, self._collectors))
-        for found in stack_pointers(self._reader, heap, goroutines, rows, meter):
+        for found in self._stacks.pointers(heap, goroutines, rows, meter):
             yield RootPointers(STACK, found)
         yield from self._globals(heap, meter)
         for kind, regions in ((PROCESSOR, processors.regions), (QUEUE, queued(self._runtime, self._queues))):

@@ -21,6 +21,7 @@ from gosonde_agent.sources.memory.reachability.scan import Scan
 from gosonde_agent.sources.memory.reachability.search import Found, Ground, Search
 from gosonde_agent.sources.memory.reachability.settling import moved, root_hits
 from gosonde_agent.sources.memory.reachability.spans import SpanReader
+from gosonde_agent.sources.memory.reachability.stack_roots import StackRoots, live_slots_of
 from gosonde_agent.sources.memory.reachability.suspects import SuspectReader, Suspects
 from gosonde_agent.sources.memory.reachability.waiting import Reasons
 from gosonde_agent.sources.memory.target import Target
@@ -51,8 +52,9 @@ class Scanner:
         self._reader = RegionReader(runtime.memory)
         self._headers = HeaderReader(runtime)
         self._spans = SpanReader(runtime, addresses.mheap)
-        self._suspects = SuspectReader(runtime.memory, runtime.layout, self.reasons, self._reader)
-        self._roots = RootReader(runtime, target.pclntab, addresses, kinds, self._reader)
+        stacks = StackRoots(runtime, self._reader, live_slots_of(target.pclntab, target.go_version))
+        self._suspects = SuspectReader(runtime, self.reasons, self._reader, stacks)
+        self._roots = RootReader(target, addresses, kinds, self._reader, stacks)
 
     def scan(self, suspected: Suspected = everyone, order: int = 0) -> Scan:
         """One scan; `order` is that of the pass over the heap: 0 upwards, 1 downwards, else mixed.

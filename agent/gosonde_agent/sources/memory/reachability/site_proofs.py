@@ -1,5 +1,6 @@
 """From a verdict on goroutines to what is said of each `go` statement."""
 
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -19,15 +20,17 @@ from gosonde_agent.sources.memory.reachability.scan import Scan
 
 #: Goroutines of one site of which it is said who holds them, and different ways that are told.
 MAX_NAMED, MAX_HOLDERS = 256, 16
+ELEMENT = re.compile(r"\[\d+\]")
 
-Name = Callable[[Path], tuple[str, ...]]
+#: The texts of a way to a goroutine of a scan, by its row.
+Name = Callable[[Path, Scan, int], tuple[str, ...]]
 
 
 class SiteProofs:
     """Describes the verdict on one process.
 
     Args:
-        name: The texts of a way.
+        name: Says the texts of a way.
     """
 
     def __init__(self, verdict: Verdict, pclntab: Pclntab, bias: int, name: Name) -> None:
@@ -72,7 +75,9 @@ class SiteProofs:
 
     def _holders(self, scan: Scan, paths: Paths, rows: I64) -> tuple[Holder, ...]:
         held = rows[scan.suspects[rows] & ~self._verdict.proved[rows] & ~self._verdict.probable[rows]]
-        ways = Counter(self._name(path) for path in paths.of_each(held[:MAX_NAMED].tolist()))
+        ways = Counter(self._name(path, scan, row) for row in held[:MAX_NAMED].tolist() if (path := paths.of(row)))
+        if len(ways) > 1:
+            ways = _of_any_element(ways)
         return tuple(Holder(texts, count) for texts, count in ways.most_common(MAX_HOLDERS))
 
     def _statement(self, gopc: int) -> Location:
@@ -89,3 +94,11 @@ class SiteProofs:
         except MalformedBinaryError:
             return ""
         return function.name if function is not None else ""
+
+
+def _of_any_element(ways: "Counter[tuple[str, ...]]") -> "Counter[tuple[str, ...]]":
+    """Ways that differ only in which element of a slice or an array they go through, as one."""
+    joined: Counter[tuple[str, ...]] = Counter()
+    for texts, count in ways.items():
+        joined[tuple(ELEMENT.sub("[*]", text) for text in texts)] += count
+    return joined

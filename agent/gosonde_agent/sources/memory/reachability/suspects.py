@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from gosonde_agent.golang.layouts import Layout
 from gosonde_agent.sources.memory.reachability.awaited import (
     UNKNOWN,
     Awaited,
@@ -19,9 +18,10 @@ from gosonde_agent.sources.memory.reachability.limits import Meter
 from gosonde_agent.sources.memory.reachability.objects import HeapMap
 from gosonde_agent.sources.memory.reachability.regions import Pointers, RegionReader
 from gosonde_agent.sources.memory.reachability.rows import I64, U64, Bools, joined_numbers
+from gosonde_agent.sources.memory.reachability.stack_roots import StackRoots
 from gosonde_agent.sources.memory.reachability.stacks import stack_pointers
 from gosonde_agent.sources.memory.reachability.waiting import CHANNEL, LOCK, NEVER, Reasons
-from gosonde_agent.sources.memory.reader import ProcessMemory
+from gosonde_agent.sources.memory.runtime import Runtime
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +46,10 @@ class Suspects:
 class SuspectReader:
     """Reads suspects of one process."""
 
-    def __init__(self, memory: ProcessMemory, layout: Layout, reasons: Reasons, reader: RegionReader) -> None:
-        self._memory, self._layout, self._reasons, self._reader = memory, layout, reasons, reader
-        self._sudog = SudogLayout(layout)
+    def __init__(self, runtime: Runtime, reasons: Reasons, reader: RegionReader, stacks: StackRoots) -> None:
+        self._memory, self._layout, self._reasons, self._reader = runtime.memory, runtime.layout, reasons, reader
+        self._stacks = stacks
+        self._sudog = SudogLayout(runtime.layout)
 
     def read(self, heap: HeapMap, goroutines: Goroutines, suspected: Bools, meter: Meter) -> Suspects:
         """What is to be known of those that are suspected.
@@ -110,7 +111,7 @@ class SuspectReader:
         objects: list[I64] = []
         owners: list[I64] = []
         total = 0
-        for found in stack_pointers(self._reader, heap, goroutines, rows, meter):
+        for found in self._stacks.pointers(heap, goroutines, rows, meter):
             total += len(found.target)
             meter.bound("pointers on stacks of blocked goroutines", total, meter.limits.stack_pointers)
             objects.append(found.target)
