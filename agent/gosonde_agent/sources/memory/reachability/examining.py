@@ -2,10 +2,6 @@
 
 from gosonde_common.values.reachability import Proof
 
-from gosonde_agent.golang.elf import ElfImage
-from gosonde_agent.host import procfs
-from gosonde_agent.sources.memory import symbols
-from gosonde_agent.sources.memory.heap_proof import HeapAddresses
 from gosonde_agent.sources.memory.reachability.names import awaited_by, namer_of
 from gosonde_agent.sources.memory.reachability.paths import Path
 from gosonde_agent.sources.memory.reachability.proving import prove
@@ -22,7 +18,7 @@ def scanner_of(target: Target) -> Scanner:
         NotLocatedError: Where the heap's structures are is not known.
         UnsupportedBinaryError: How they are laid out is not known.
     """
-    return Scanner(target, _addresses(target))
+    return Scanner(target, target.heap_addresses())
 
 
 def examined(target: Target) -> Proof:
@@ -40,9 +36,3 @@ def examined(target: Target) -> Proof:
         return namer.name(path, scan.goroutines, awaited_by(reasons[int(scan.goroutines.reason[row])]))
 
     return SiteProofs(verdict, target.pclntab, target.runtime.bias, name).proof()
-
-
-def _addresses(target: Target) -> HeapAddresses:
-    with procfs.executable(target.runtime.pid) as (fd, _path):
-        s = symbols.from_symbol_table(ElfImage(fd), {"runtime.mheap_", "runtime.allfin", "runtime.gcCleanups"})
-    return HeapAddresses("symbols", s["runtime.mheap_"], s["runtime.allfin"], s.get("runtime.gcCleanups", 0))

@@ -1,8 +1,6 @@
 """From a verdict on goroutines to what is said of each `go` statement."""
 
-import re
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
@@ -13,14 +11,14 @@ from gosonde_common.values.reachability import Holder, Proof, SiteProof
 from gosonde_agent.golang.pclntab import Pclntab
 from gosonde_agent.model.errors import MalformedBinaryError
 from gosonde_agent.sources.memory.dump import NOWHERE, is_system
+from gosonde_agent.sources.memory.reachability.grouping import grouped
 from gosonde_agent.sources.memory.reachability.paths import Path, Paths
 from gosonde_agent.sources.memory.reachability.proving import Verdict
 from gosonde_agent.sources.memory.reachability.rows import I64
 from gosonde_agent.sources.memory.reachability.scan import Scan
 
-#: Goroutines of one site of which it is said who holds them, and different ways that are told.
-MAX_NAMED, MAX_HOLDERS = 256, 16
-ELEMENT = re.compile(r"\[\d+\]")
+#: Goroutines of one site of which it is said who holds them.
+MAX_NAMED = 256
 
 #: The texts of a way to a goroutine of a scan, by its row.
 Name = Callable[[Path, Scan, int], tuple[str, ...]]
@@ -75,10 +73,7 @@ class SiteProofs:
 
     def _holders(self, scan: Scan, paths: Paths, rows: I64) -> tuple[Holder, ...]:
         held = rows[scan.suspects[rows] & ~self._verdict.proved[rows] & ~self._verdict.probable[rows]]
-        ways = Counter(self._name(path, scan, row) for row in held[:MAX_NAMED].tolist() if (path := paths.of(row)))
-        if len(ways) > 1:
-            ways = _of_any_element(ways)
-        return tuple(Holder(texts, count) for texts, count in ways.most_common(MAX_HOLDERS))
+        return grouped(self._name(path, scan, row) for row in held[:MAX_NAMED].tolist() if (path := paths.of(row)))
 
     def _statement(self, gopc: int) -> Location:
         if not gopc:
@@ -94,11 +89,3 @@ class SiteProofs:
         except MalformedBinaryError:
             return ""
         return function.name if function is not None else ""
-
-
-def _of_any_element(ways: "Counter[tuple[str, ...]]") -> "Counter[tuple[str, ...]]":
-    """Ways that differ only in which element of a slice or an array they go through, as one."""
-    joined: Counter[tuple[str, ...]] = Counter()
-    for texts, count in ways.items():
-        joined[tuple(ELEMENT.sub("[*]", text) for text in texts)] += count
-    return joined
