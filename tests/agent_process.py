@@ -1,5 +1,6 @@
 """A real `gosonde agent` beside a test, and what tests with processes need: a free port, and deadlines."""
 
+import contextlib
 import socket
 import subprocess
 import time
@@ -7,8 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from gosonde.agent_client import AgentClient
+from gosonde_agent.model.errors import NotPermittedError
 from gosonde_common.errors import GosondeError
 
+from tests import kept_probes
 from tests.collector_process import GOSONDE
 
 
@@ -19,7 +22,12 @@ def free_port() -> int:
 
 
 class AgentProcess:
-    """`gosonde agent` with its own state folder, killed at the end. `program`: what is run instead of `gosonde`."""
+    """`gosonde agent` with its own state folder, killed at the end.
+
+    Args:
+        program: What is run instead of `gosonde`.
+        compiles: Whether it compiles its probes as on a first start; else it finds some that were kept.
+    """
 
     def __init__(
         self,
@@ -28,7 +36,12 @@ class AgentProcess:
         executable: str,
         program: Sequence[str | Path] = (GOSONDE,),
         environment: Mapping[str, str] | None = None,
+        *,
+        compiles: bool = False,
     ) -> None:
+        if not compiles:
+            with contextlib.suppress(NotPermittedError):  # where eBPF cannot be used, the agent says so itself
+                kept_probes.give(folder / "state")
         self.listen = f"unix:{folder}/agent.sock"
         command = [*program, "agent", "--config", folder / "agent.toml", "--state", folder / "state"]
         command += ["--listen", self.listen, "--exe", executable]

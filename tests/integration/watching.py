@@ -8,7 +8,6 @@ from pathlib import Path
 
 from gosonde_agent.discovery.selection import Selection
 from gosonde_agent.host import procfs
-from gosonde_agent.sources.ebpf.loading import load_probes
 from gosonde_agent.sources.ebpf.source import EbpfSource
 from gosonde_agent.watch.monitor import Monitor
 from gosonde_common.values.observation import (
@@ -19,6 +18,8 @@ from gosonde_common.values.observation import (
     Site,
     SiteCount,
 )
+
+from tests.kept_probes import load_kept
 
 
 @dataclass
@@ -91,10 +92,10 @@ class Watch:
 
 
 @contextlib.contextmanager
-def watching(*, exe: str = "", pid: int = 0, kept: Path | None = None) -> Iterator[Watch]:
-    """Watches the processes of one file, or one process. `kept`: a folder for compiled probes; see `load_probes`."""
+def watching(*, exe: str = "", pid: int = 0) -> Iterator[Watch]:
+    """Watches the processes of one file, or one process."""
     selection = Selection((exe,) if exe else (), frozenset({pid} if pid else ()))
-    monitor = Monitor(EbpfSource(load_probes(kept)), selection)
+    monitor = Monitor(EbpfSource(load_kept()), selection)
     try:
         monitor.scan()
         watch = Watch(monitor)

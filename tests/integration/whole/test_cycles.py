@@ -58,9 +58,9 @@ def counted_in_full(agent: AgentProcess, pid: int) -> bool:
     return created > 0 and seen.processes[0].level is Level.FULL
 
 
-def test_code_is_as_in_the_file_after_each_of_many_attachments(tmp_path: Path, program: GoProgram) -> None:
+def test_code_is_as_in_the_file_after_each_of_many_attachments(program: GoProgram) -> None:
     for _ in range(CYCLES):
-        with watching(pid=program.pid, kept=tmp_path / "probes") as watch:
+        with watching(pid=program.pid) as watch:
             assert program_text.changed(program.pid), "no probe is in the code"
             more_rounds(program)
             watch.observe()

@@ -38,7 +38,7 @@ def watched_by(
 ) -> Iterator[AgentProcess]:
     folder.mkdir(exist_ok=True)
     (folder / "agent.toml").write_text('interval_seconds = 0.2\nmax_target_overhead = "off"\n')
-    agent = AgentProcess(folder, collector, str(Path(f"/proc/{program.pid}/exe").readlink()), by)
+    agent = AgentProcess(folder, collector, str(Path(f"/proc/{program.pid}/exe").readlink()), by, compiles=True)
     try:
         yield agent
     finally:

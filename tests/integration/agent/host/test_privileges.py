@@ -28,7 +28,7 @@ def test_the_helper_has_only_these_and_the_agent_attaches_with_them(
     (tmp_path / "agent.toml").write_text("interval_seconds = 0.1\n")
     program = go_program("churn")
     executable = str(Path(f"/proc/{program.pid}/exe").readlink())
-    agent = AgentProcess(tmp_path, "127.0.0.1:1", executable)
+    agent = AgentProcess(tmp_path, "127.0.0.1:1", executable, compiles=True)
     try:
         eventually(lambda: agent.counted(program.pid) >= 0)
         program.ask("run 100")

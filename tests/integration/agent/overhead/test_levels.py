@@ -13,7 +13,6 @@ import pytest
 from gosonde.agent_client import AgentClient
 from gosonde_agent.discovery.selection import Selection, parse_rules
 from gosonde_agent.model.budget import Budget
-from gosonde_agent.sources.ebpf.loading import load_probes
 from gosonde_agent.sources.ebpf.source import EbpfSource
 from gosonde_agent.sources.hit_costs import HitCosts
 from gosonde_agent.watch.monitor import Monitor
@@ -25,6 +24,7 @@ from gosonde_common.values.observation import Observation
 from tests import go_programs
 from tests.agent_process import AgentProcess, eventually
 from tests.go_programs import GoProgram
+from tests.kept_probes import load_kept
 
 pytestmark = pytest.mark.usefixtures("ebpf")
 
@@ -38,7 +38,7 @@ ALL_IS_DEAR = HitCosts(optimized=1e9, emulated=1e9, single_stepped=1e9)
 def unread(pid: int, costs: HitCosts, selection: Selection | None = None) -> Iterator[Monitor]:
     """The process is watched, and its memory has not been read yet."""
     selection = selection or Selection(pids=frozenset({pid}))
-    monitor = Monitor(EbpfSource(load_probes()), selection, 1.0, costs, Budget(0.03))
+    monitor = Monitor(EbpfSource(load_kept()), selection, 1.0, costs, Budget(0.03))
     try:
         monitor.finder.watch(pid)
         yield monitor
@@ -340,7 +340,7 @@ def test_a_process_that_a_rule_denies_pays_nothing_for_its_sibling(go_program: S
     selected = go_program("churn", env={"GOSONDE_LABELS": "probes=yes"})
     denied = go_program("churn", env={"GOSONDE_LABELS": "probes=no"})
     exe = str(Path(f"/proc/{selected.pid}/exe").readlink())
-    monitor = Monitor(EbpfSource(load_probes()), Selection((exe,), deny=parse_rules("deny", ("label:probes=no",))))
+    monitor = Monitor(EbpfSource(load_kept()), Selection((exe,), deny=parse_rules("deny", ("label:probes=no",))))
     try:
         monitor.scan()
         while monitor.finder.has_unknown:

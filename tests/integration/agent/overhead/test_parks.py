@@ -16,7 +16,6 @@ from gosonde_agent.golang import binary
 from gosonde_agent.host import procfs
 from gosonde_agent.model.budget import Budget
 from gosonde_agent.overhead.parking import Parking
-from gosonde_agent.sources.ebpf.loading import load_probes
 from gosonde_agent.sources.ebpf.source import EbpfSource
 from gosonde_agent.sources.hit_costs import HitCosts
 from gosonde_agent.watch.monitor import Monitor
@@ -25,6 +24,7 @@ from gosonde_common.values.observation import Observation, ParkCount
 
 from tests.agent_process import AgentProcess, eventually
 from tests.go_programs import GoProgram
+from tests.kept_probes import load_kept
 
 pytestmark = pytest.mark.usefixtures("ebpf")
 
@@ -38,7 +38,7 @@ HITS_TAKE_ALL = HitCosts(optimized=1e5, emulated=1e5, single_stepped=1e5)
 @contextmanager
 def monitored(pid: int, costs: HitCosts | None = None, budget: Budget | None = None) -> Iterator[Monitor]:
     selection = Selection(pids=frozenset({pid}))
-    monitor = Monitor(EbpfSource(load_probes()), selection, costs=costs, budget=budget, parks=True)
+    monitor = Monitor(EbpfSource(load_kept()), selection, costs=costs, budget=budget, parks=True)
     try:
         monitor.finder.watch(pid)
         monitor.observe()

@@ -8,13 +8,13 @@ import pytest
 from gosonde_agent.discovery.selection import Selection
 from gosonde_agent.model.budget import Budget
 from gosonde_agent.sources import hit_costs
-from gosonde_agent.sources.ebpf.loading import load_probes
 from gosonde_agent.sources.ebpf.source import EbpfSource
 from gosonde_agent.sources.hit_costs import HitCosts
 from gosonde_agent.watch.monitor import Monitor
 
 from tests.agent_process import eventually
 from tests.go_programs import GoProgram
+from tests.kept_probes import load_kept
 
 pytestmark = pytest.mark.usefixtures("ebpf")
 
@@ -23,7 +23,7 @@ COSTS = HitCosts(optimized=1_000.0, emulated=1_000.0, single_stepped=1_000.0, ex
 
 
 def test_a_stepped_instruction_is_measured_as_dearer_than_an_emulated_one() -> None:
-    source = EbpfSource(load_probes())
+    source = EbpfSource(load_kept())
     costs = source.hit_costs()
     source.close()
     assert costs.measured
@@ -32,7 +32,7 @@ def test_a_stepped_instruction_is_measured_as_dearer_than_an_emulated_one() -> N
 
 
 def test_measuring_leaves_nothing_behind() -> None:
-    source = EbpfSource(load_probes())
+    source = EbpfSource(load_kept())
     source.hit_costs()
     eventually(lambda: not source.counters().sites)
     source.close()
@@ -40,7 +40,7 @@ def test_measuring_leaves_nothing_behind() -> None:
 
 def test_a_target_pays_for_every_hit(go_program: Start) -> None:
     program = go_program("churn")
-    monitor = Monitor(EbpfSource(load_probes()), Selection(pids=frozenset({program.pid})), costs=COSTS)
+    monitor = Monitor(EbpfSource(load_kept()), Selection(pids=frozenset({program.pid})), costs=COSTS)
     try:
         monitor.finder.watch(program.pid)
         (idle,) = monitor.observe().probe_costs
@@ -77,7 +77,7 @@ def test_damaged_costs_are_measured_anew(tmp_path: Path, content: str) -> None:
 
 def test_no_process_is_hit_more_often_than_its_slot_says(go_program: Start) -> None:
     program = go_program("churn")
-    monitor = Monitor(EbpfSource(load_probes()), Selection(pids=frozenset({program.pid})))
+    monitor = Monitor(EbpfSource(load_kept()), Selection(pids=frozenset({program.pid})))
     try:
         monitor.finder.watch(program.pid)
         program.ask("run 10000")
@@ -94,7 +94,7 @@ def test_sites_are_read_only_when_the_hits_could_be_too_many(
 ) -> None:
     program = go_program("churn")
     selection = Selection(pids=frozenset({program.pid}))
-    monitor = Monitor(EbpfSource(load_probes()), selection, costs=costs, budget=Budget(0.03))
+    monitor = Monitor(EbpfSource(load_kept()), selection, costs=costs, budget=Budget(0.03))
     try:
         monitor.finder.watch(program.pid)
         monitor.observe()

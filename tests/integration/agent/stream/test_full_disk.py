@@ -26,7 +26,7 @@ def agent(folder: Path, program: GoProgram, collector: str) -> Iterator[str]:
     """An agent that has counted something: where it serves metrics."""
     http = f"127.0.0.1:{free_port()}"
     (folder / "agent.toml").write_text(f'http = "{http}"\ninterval_seconds = 0.1\n')
-    process = AgentProcess(folder, collector, str(Path(f"/proc/{program.pid}/exe").readlink()))
+    process = AgentProcess(folder, collector, str(Path(f"/proc/{program.pid}/exe").readlink()), compiles=True)
     try:
         eventually(lambda: process.counted(program.pid) >= 0 or process.process.poll() is not None)
         assert process.process.poll() is None, (folder / "agent.log").read_text()

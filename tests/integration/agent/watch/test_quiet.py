@@ -11,17 +11,24 @@ from pathlib import Path
 import pytest
 from gosonde.agent_client import AgentClient
 from gosonde_agent.discovery.selection import Selection
-from gosonde_agent.sources.ebpf.loading import load_probes
 from gosonde_agent.sources.ebpf.source import EbpfSource
 from gosonde_agent.sources.events import EVENT_EXIT, EVENT_HIT
+from gosonde_agent.watch import quiet
 from gosonde_agent.watch.monitor import Monitor
 
 from tests.agent_process import AgentProcess, eventually
 from tests.go_programs import GoProgram
+from tests.kept_probes import load_kept
 
 pytestmark = pytest.mark.usefixtures("ebpf")
 
 Start = Callable[..., GoProgram]
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A monitor of this process is quiet after a second; an agent of its own is as it is for users."""
+    monkeypatch.setattr(quiet, "QUIET_SECONDS", 1.0)
 
 
 @contextmanager
@@ -29,7 +36,7 @@ def watched(
     pid: int, selection: Selection | None = None, reconcile_seconds: float = 0.0
 ) -> Iterator[tuple[Monitor, EbpfSource]]:
     """A monitor of one process, or of what else is selected, and its source."""
-    source = EbpfSource(load_probes())
+    source = EbpfSource(load_kept())
     monitor = Monitor(source, selection or Selection(pids=frozenset({pid})), reconcile_seconds)
     try:
         monitor.finder.watch(pid)

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from gosonde_agent.discovery.selection import Selection
 from gosonde_agent.host import procfs
-from gosonde_agent.sources.ebpf.loading import load_probes
 from gosonde_agent.sources.ebpf.source import EbpfSource
 from gosonde_agent.watch.monitor import MAX_UNSETTLED, Monitor
 from gosonde_common.values.observation import Observation, Process
 
 from tests import go_programs
 from tests.go_programs import GoProgram, site_line
+from tests.kept_probes import load_kept
 
 pytestmark = pytest.mark.usefixtures("ebpf")
 
@@ -25,7 +25,7 @@ EACH = 5
 @contextmanager
 def summing(executable: Path) -> Iterator[Monitor]:
     """As the agent watches: the file has its probes before any process runs it."""
-    monitor = Monitor(EbpfSource(load_probes()), Selection((str(executable),)), sums_short_lived=True)
+    monitor = Monitor(EbpfSource(load_kept()), Selection((str(executable),)), sums_short_lived=True)
     try:
         with procfs.file(str(executable)) as (fd, path):
             monitor.files.attach(fd, path, None)

@@ -13,7 +13,7 @@ import pytest
 from gosonde_agent.golang import binary
 from gosonde_agent.host import procfs
 
-from tests import go_programs
+from tests import go_programs, kept_probes
 from tests.go_programs import GoProgram, site_line
 from tests.integration.watching import watching
 
@@ -26,6 +26,7 @@ GOSONDE = str(Path(sys.executable).parent / "gosonde")
 @contextmanager
 def running_agent(folder: Path, pid: int) -> Iterator[subprocess.Popen[bytes]]:
     """A real agent that watches one process."""
+    kept_probes.give(folder / "state")
     arguments = ["--listen", f"unix:{folder}/agent.sock", "--state", str(folder / "state"), "--pid", str(pid)]
     agent = subprocess.Popen([GOSONDE, "agent", *arguments], stderr=subprocess.PIPE)
     assert agent.stderr is not None

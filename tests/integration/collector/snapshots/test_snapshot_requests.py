@@ -16,7 +16,7 @@ from gosonde_collector.snapshots.requests import MAX_AT_ONCE
 from gosonde_common.errors import GosondeError, NotFoundError, UnsupportedError
 from gosonde_pb.v1 import ingest_pb2, model_pb2
 
-from tests import go_programs
+from tests import go_programs, kept_probes
 from tests.collector_process import GOSONDE, PATIENCE_S, AgentStream, CollectorProcess, observation
 from tests.go_programs import GoProgram
 
@@ -55,6 +55,7 @@ def some_profile() -> bytes:
 
 @contextmanager
 def agent(collector: CollectorProcess, folder: Path, *flags: str) -> Iterator[None]:
+    kept_probes.give(folder)
     command: list[str | Path] = [GOSONDE, "agent", "--collector", collector.address, "--state", folder, *flags]
     process = subprocess.Popen([*command, "--listen", f"unix:{folder}/agent.sock"], stderr=subprocess.DEVNULL)
     try:

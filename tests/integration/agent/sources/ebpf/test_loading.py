@@ -66,7 +66,7 @@ def test_an_agent_has_no_compiler_in_it(tmp_path: Path, go_program: Callable[...
     program = go_program("churn")
     executable = str(Path(f"/proc/{program.pid}/exe").readlink())
     (tmp_path / "agent.toml").write_text("")
-    agent = AgentProcess(tmp_path, f"unix:{tmp_path}/collector.sock", executable)
+    agent = AgentProcess(tmp_path, f"unix:{tmp_path}/collector.sock", executable, compiles=True)
     try:
         eventually(lambda: agent.counted(program.pid) >= 0)
         maps = Path(f"/proc/{agent.process.pid}/maps").read_text()
