@@ -103,7 +103,7 @@ def _rises(window: Window) -> bool:
     needed = RISING_PARTS_OF_FEW if few else max(parts - parts // PARTS, MIN_PARTS)
     if parts < MIN_PARTS or window.rising < needed or window.live <= levels[-3 if few else -2]:
         return False
-    return window.silence_s <= max((1 + few) * window.seconds / PARTS, GAPS * window.gap_s)
+    return window.silence_s <= (1 + few) * window.seconds / PARTS or window.silence_s <= GAPS * window.gap_s
 
 
 def _rises_enough(window: Window) -> bool:

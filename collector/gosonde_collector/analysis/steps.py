@@ -1,6 +1,7 @@
 """Totals of a site as steps in time."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -14,7 +15,7 @@ Counts = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Steps:
     """Totals as steps: element i holds from `unix_nano[i]` until the next, the last one until `until_unix_nano`.
 
@@ -44,24 +45,30 @@ class Steps:
 
     def index(self, unix_nano: Counts) -> Counts:
         """Which step holds at each of the moments."""
-        return np.clip(np.searchsorted(self.unix_nano, unix_nano, side="right") - 1, 0, None)
+        return np.maximum(np.searchsorted(self.unix_nano, unix_nano, side="right") - 1, 0)
 
-    @property
+    @cached_property
     def live(self) -> Counts:
         """Shape (n,)."""
         return self.created - self.exited + self.baseline
 
-    @property
+    @cached_property
     def seconds(self) -> Floats:
         """When each step began, since the first, shape (n,)."""
         seconds: Floats = (self.unix_nano - self.unix_nano[0]) / SECOND
         return seconds
 
-    @property
+    @cached_property
+    def gaps_s(self) -> Floats:
+        """How long each step held, the last one until now, shape (n,)."""
+        return np.diff(self.seconds, append=(self.until_unix_nano - int(self.unix_nano[0])) / SECOND)
+
+    @cached_property
     def lived_s(self) -> Floats:
         """For how long all that lived since the first step did so, in sum, in seconds; at each step, shape (n,)."""
-        live = self.live
-        return np.append(0.0, np.cumsum((live[1:] + live[:-1]) / 2 * np.diff(self.seconds)))
+        lived = np.zeros(len(self.live))
+        np.cumsum((self.live[1:] + self.live[:-1]) / 2 * self.gaps_s[:-1], out=lived[1:])
+        return lived
 
 
 def moments(first: int, last: int, parts: int) -> Counts:

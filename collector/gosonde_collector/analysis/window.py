@@ -30,7 +30,7 @@ class Window:
         lived_s: For how long all had lived by then, in sum.
         before: The highest live count before the window.
         silence_s: Since something new was last seen.
-        gap_s: The usual time between two steps; 0 when there are none.
+        gaps_s: The times between two steps.
     """
 
     seconds: int
@@ -43,29 +43,31 @@ class Window:
     lived_s: Floats
     before: int
     silence_s: float
-    gap_s: float
+    gaps_s: Floats
 
     @classmethod
     def of(cls, steps: Steps, seconds: int, before: int) -> "Window":
         """The last so many seconds."""
         index = steps.index(moments(steps.until_unix_nano - seconds * SECOND, steps.until_unix_nano, PARTS))
-        times, live = steps.seconds, steps.live
-        until = (steps.until_unix_nano - int(steps.unix_nano[0])) / SECOND
-        gaps = np.diff(np.append(times, until))
-        inside = gaps[index[0] : -1]
+        gaps = steps.gaps_s
         return cls(
             seconds,
-            lowest(live, index[:-1], index[1:] + 1),
-            int(live[-1]),
-            (np.diff(index) > 0) | (gaps[index[:-1]] > MAX_GAP_S),
-            times[index],
+            lowest(steps.live, index[:-1], index[1:] + 1),
+            int(steps.live[-1]),
+            (index[1:] > index[:-1]) | (gaps[index[:-1]] > MAX_GAP_S),
+            steps.seconds[index],
             steps.created[index],
             steps.exited[index],
             steps.lived_s[index],
             before,
             float(gaps[-1]),
-            float(np.median(inside)) if inside.size else 0.0,
+            gaps[index[0] : -1],
         )
+
+    @property
+    def gap_s(self) -> float:
+        """The usual time between two steps; 0 when there are none."""
+        return float(np.median(self.gaps_s)) if self.gaps_s.size else 0.0
 
     @property
     def levels(self) -> Counts:
@@ -85,7 +87,8 @@ class Window:
     @property
     def rising(self) -> int:
         """In how many of the parts that were seen the count rose."""
-        return int(np.count_nonzero(np.diff(self.levels) > 0))
+        levels = self.levels
+        return int(np.count_nonzero(levels[1:] > levels[:-1]))
 
     @property
     def created_within(self) -> int:

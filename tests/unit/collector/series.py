@@ -1,6 +1,6 @@
 """Series of a site as an agent that reports every second makes them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from gosonde_collector.analysis.growth import Growth, find_growth
@@ -37,10 +37,10 @@ def live(counts: Sequence[float], churn: int = 100) -> Steps:
     return steps([int(c) for c in created], [int(c - n) for c, n in zip(created, counts, strict=True)])
 
 
-def verdicts(whole: Steps, every: int = 2) -> list[Growth | None]:
+def verdicts(whole: Steps, every: int = 2) -> Iterator[Growth | None]:
     """What is found at each moment of the series, as an analysis that runs every so many seconds sees it."""
     ends = range(2, len(whole.unix_nano) + 1, every)
-    return [find_growth(until(whole, end)) for end in ends]
+    return (find_growth(until(whole, end)) for end in ends)
 
 
 def until(whole: Steps, end: int) -> Steps:

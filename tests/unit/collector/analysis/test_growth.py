@@ -108,7 +108,7 @@ def test_a_plateau_is_no_longer_flagged_after_a_long_ramp() -> None:
     ramp = [10 * second for second in range(1, 61)]
     series = live(ramp + [600] * 100)
     assert find_growth(until(series, 55))
-    assert not any(verdicts(series)[-20:])
+    assert not any(list(verdicts(series))[-20:])
 
 
 def test_a_constant_pool_is_never_flagged() -> None:
@@ -131,7 +131,7 @@ def test_nor_is_it_when_the_process_was_attached_late(size: int, lifetime_s: flo
 
 def test_a_periodic_batch_is_not_flagged_again_after_its_first_rise() -> None:
     period = [20 * second for second in range(25)] + [500 - 20 * second for second in range(25)]
-    found = verdicts(live(period * 20))
+    found = list(verdicts(live(period * 20)))
     assert not any(found[len(period) // 2 :])
 
 

@@ -23,9 +23,9 @@ TWO = (process(), process(replace(KEY, pid=4712)))
 
 def leak(store: DuckDBStore, first: int, seconds: int) -> None:
     """Two sites of two processes each leak: 20 a second, and the second site 30."""
-    for n in range(first, first + seconds):
-        counters = [(at, site.pc, n * each, 0) for at in (0, 1) for site, each in ((SITE, 20), (OTHER, 30))]
-        store.append([batch(n, counters=counters, sites=(SITE, OTHER), processes=TWO)])
+    rates = [(at, site, each) for at in (0, 1) for site, each in ((SITE, 20), (OTHER, 30))]
+    counters = {n: [(at, site.pc, n * each, 0) for at, site, each in rates] for n in range(first, first + seconds)}
+    store.append([batch(n, counters=rows, sites=(SITE, OTHER), processes=TWO) for n, rows in counters.items()])
 
 
 def found(analyst: Analyst) -> set[tuple[int, int, str]]:

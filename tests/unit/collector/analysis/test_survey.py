@@ -99,9 +99,11 @@ def same(ours: Series, stored: Series | None) -> bool:
 
 def test_a_site_that_may_grow_is_followed_as_the_store_has_it(store: DuckDBStore) -> None:
     survey, other = Survey(store), replace(SITE, pc=0x2000)
-    for second in range(1, 4_000, 7):
-        store.append([batch(second, counters=[(0, SITE.pc, 5 * second, second), (0, other.pc, second, second)])])
-        if second % 40 == 1 and second > 60:
+    for begin in range(1, 4_000, 56):
+        seconds = range(begin, begin + 56, 7)
+        rows = {second: [(0, SITE.pc, 5 * second, second), (0, other.pc, second, second)] for second in seconds}
+        store.append([batch(second, counters=counters) for second, counters in rows.items()])
+        if begin % 5 == 1 and begin > 60:
             (found,) = survey.suspects()
             assert same(found, store.site_series("web-1", KEY, SITE.pc, LOOKBACK_NS))
     (found,) = Survey(store).suspects()
