@@ -12,6 +12,9 @@ PYTEST_ARGS ?=
 FUZZ_SECONDS ?= 60
 BENCH ?=
 
+# Hundreds of tests start the command: without Python's cache each start would compile all of it.
+unexport PYTHONDONTWRITEBYTECODE
+
 BIN := .venv/bin
 READY := .venv/.ready
 

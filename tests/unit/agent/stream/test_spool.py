@@ -147,12 +147,12 @@ def test_totals_that_change_after_the_end_was_acknowledged_are_still_taken() -> 
 
 def test_a_full_spool_joins_old_observations_and_loses_no_total() -> None:
     spool = new_spool(JournalLimits(bytes=20_000))
-    for step in range(1, 2001):
+    for step in range(1, 1001):
         spool.offer(observed(ONE, taken=step, site_counts=tuple(count(ONE, pc, step) for pc in range(10))))
     assert spool.losses() == NO_LOSS
     pieces = all_taken(spool)
     assert 10 < len(pieces) < 200
-    assert {row.created for row in newest(pieces).values()} == {2000}
+    assert {row.created for row in newest(pieces).values()} == {1000}
     times = [piece.taken_unix_nano for piece in pieces]
     assert times == sorted(times)
     assert times[-1] - times[-2] == 1, "the newest detail is kept"
@@ -160,14 +160,14 @@ def test_a_full_spool_joins_old_observations_and_loses_no_total() -> None:
 
 
 def test_when_joining_does_not_help_the_oldest_events_go_and_are_counted() -> None:
-    spool = new_spool(JournalLimits(bytes=8_000))
-    for step in range(3000):
+    spool = new_spool(JournalLimits(bytes=4_000))
+    for step in range(1500):
         spool.offer(observed(ONE, taken=step + 1, site_counts=(count(ONE, 1, step),), pauses=(pause(ONE, step),)))
     dropped = spool.losses()[EVENTS_DROPPED]
     pieces = all_taken(spool)
     assert dropped > 0
-    assert events_of(pieces) == list(range(dropped, 3000))
-    assert newest(pieces)[ONE.key, 1].created == 2999
+    assert events_of(pieces) == list(range(dropped, 1500))
+    assert newest(pieces)[ONE.key, 1].created == 1499
     assert spool.losses()[PROCESSES_DROPPED] == 0
 
 
