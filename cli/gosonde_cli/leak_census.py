@@ -1,4 +1,4 @@
-"""Which goroutines a process has at one moment: as much of each as tells growth and age, so that a million fit."""
+"""Which goroutines a process has at one moment: as much of each as shows growth and age, so that a million fit."""
 
 import time
 from array import array

@@ -16,7 +16,7 @@ from gosonde_agent.config import AgentConfig
 from gosonde_agent.host import checks
 from gosonde_agent.model.losses import LOSSES
 from gosonde_agent.trace import Trace
-from gosonde_cli import cli
+from gosonde_cli import cli, leak_report
 from gosonde_cli.commands import findings, gc_local, trace
 from gosonde_collector.analysis import dumps
 from gosonde_collector.config import CollectorConfig
@@ -183,6 +183,12 @@ def test_every_key_of_a_json_document_is_documented(command: str) -> None:
     keys = json_keys(command)
     assert len(keys) > 3
     assert keys - code_words((DOCS / "json.md").read_text()) == set()
+
+
+def test_every_key_of_a_verdict_on_leaks_is_documented() -> None:
+    keys = fields_of(leak_report.LeakReport)
+    assert {"retained_heap_bytes", "path", "bars"} <= keys
+    assert keys - code_words(section((DOCS / "leaks.md").read_text(), "JSON")) == set()
 
 
 def test_the_keys_of_findings_are_those_of_the_command() -> None:
