@@ -1,4 +1,4 @@
-"""How old the goroutines of a `go` statement are: what distinguishes a leak from a pool, with nothing but memory to go by.
+"""How old the goroutines of a `go` statement are: what distinguishes a leak from a pool, by memory alone.
 
 The runtime notes when a goroutine began to wait, at its garbage collections, and numbers goroutines as it makes them.
 So who has a higher number than one that has waited for a minute is younger than whoever made that one, and who has a
