@@ -25,6 +25,12 @@ BPF_RINGBUF_OUTPUT(events, EVENT_PAGES);
 
 BPF_PERCPU_ARRAY(hits, struct hits, 1);
 
+/*
+ * Whether a file is counted, by the slot in its probes' cookies. Probes are attached and detached one after the other;
+ * both counts of a file begin and end when the agent turns this, at one instant. What has slot 0 is always counted.
+ */
+BPF_ARRAY(counting, u32, COUNTING_SLOTS);
+
 /* 1 when the agent sleeps: whoever is hit first sets it to 0 and wakes the agent. */
 BPF_ARRAY(report_next_hit, u32, 1);
 
@@ -89,6 +95,15 @@ static inline void count_hit(u32 tgid)
 		*asleep = 0;
 		emit(&event, BPF_RB_FORCE_WAKEUP);
 	}
+}
+
+/* Whether the file of the probe that was hit is counted now. */
+static inline int is_counted(struct pt_regs *ctx)
+{
+	u32 slot = bpf_get_attach_cookie(ctx) >> 32;
+	u32 *is_on = counting.lookup(&slot);
+
+	return is_on && *is_on;
 }
 
 /* Who was hit: the process, which of its images, and the binary that the probe was attached to. */

@@ -56,8 +56,13 @@ static inline struct site_key site_of(struct pt_regs *ctx, u64 pc)
 static inline int count_creation(struct pt_regs *ctx, u64 pc)
 {
 	struct site_key key = site_of(ctx, pc);
-	struct site_count *count = sites.lookup(&key);
+	struct site_count *count;
 
+	if (!is_counted(ctx)) {
+		count_hit(key.image.tgid);
+		return 0;
+	}
+	count = sites.lookup(&key);
 	if (!count) {
 		u64 start_pc = 0;
 
@@ -89,6 +94,10 @@ static inline int count_exit(struct pt_regs *ctx, u64 gopc_offset)
 	struct site_key key;
 	u64 pc = 0;
 
+	if (!is_counted(ctx)) {
+		count_hit(current_id() >> 32);
+		return 0;
+	}
 	if (bpf_probe_read_user(&pc, sizeof(pc), g + gopc_offset)) {
 		struct image image = image_of(ctx);
 

@@ -13,7 +13,7 @@
 struct image {
 	u32 tgid;
 	u32 epoch;  /* number of the exec; 0 for an image that is older than the agent */
-	u32 binary; /* the agent's number of the binary: the probe's cookie */
+	u32 binary; /* the agent's number of the binary: the lower half of the probe's cookie */
 	u32 padding;
 };
 

@@ -141,8 +141,9 @@ class Aggregation:
             return same.rows
         rows = (same.after(found) if same else None) or self._counted(process, image, process.binary, found)
         # The first name may have shown the bias.
-        if image in self._outside:
-            self._kept.pop(image, None)  # rows that stand for several totals do not follow them
+        if image in self._outside or process.baseline.uncertain:
+            # Rows that stand for several totals do not follow them, nor does a baseline while it is uncertain.
+            self._kept.pop(image, None)
         else:
             self._kept[image] = _Kept(found, (process.baseline.version, process.bias), rows)
         return rows
@@ -162,7 +163,7 @@ class Aggregation:
             if site is None:
                 site = sites[pc] = self._name(process, image, binary, pc)
             linked = pc - (process.bias or 0) if pc != UNATTRIBUTED else pc
-            baseline = process.baseline.of(linked), process.baseline.mismatch(linked)
+            baseline = process.baseline.of(linked, (created, exited)), process.baseline.mismatch(linked)
             rows.append(SiteCount(process.key, site, created, exited, *baseline))
         return self._with_outside_summed(rows) if image in self._outside else rows
 

@@ -37,6 +37,8 @@ class Reading:
     created: int | None = None
     #: The same, read after `live`; None where nobody asked.
     created_after: int | None = None
+    #: How many goroutines may ever have lived at once: for so many the runtime has room. None where nobody asked.
+    most: int | None = None
 
     def sites(self) -> set[int]:
         """Every site that it names. What the counters have at no site, memory cannot be held against."""
@@ -48,6 +50,11 @@ class Reading:
         created_after, exited_after = self.after.get(pc, NOTHING)
         live = self.live.get(pc, 0)
         return live - created_after + exited_before, live - created_before + exited_after
+
+    def possible(self, interval: Interval) -> Interval:
+        """Of an interval for what lived at one moment, what the runtime ever had room for; its least where nothing."""
+        low, high = interval
+        return (low, high) if self.most is None else (low, max(min(high, self.most), low))
 
 
 @dataclass(slots=True)
@@ -120,7 +127,7 @@ class Baseline:
         grown = 0
         self.version += 1
         for pc in {*self.sites, *(pc for reading in readings for pc in reading.sites())}:
-            intervals = [reading.interval(pc) for reading in readings]
+            intervals = [self._interval(reading, pc) for reading in readings]
             if self.known:
                 grown += self.sites.setdefault(pc, SiteBaseline()).narrow(intervals)
             else:
@@ -128,6 +135,11 @@ class Baseline:
             self.sites[pc].note(intervals)
         self.known = self.known or bool(readings)
         return grown
+
+    def _interval(self, reading: Reading, pc: int) -> Interval:
+        """What a reading says of a site: goroutines that lived at one moment, unless the probes missed some."""
+        interval = reading.interval(pc)
+        return interval if self.signed else reading.possible(interval)
 
     @property
     def uncertain(self) -> bool:
@@ -147,10 +159,15 @@ class Baseline:
         """The sites that had goroutines before they were counted, or at which memory and events disagree."""
         return [pc for pc, site in self.sites.items() if site.likeliest or site.mismatch]
 
-    def of(self, pc: int) -> int:
-        """The baseline of a site; its likeliest value while it is uncertain."""
+    def of(self, pc: int, counts: Count = NOTHING) -> int:
+        """The baseline of a site of which so many were counted; its likeliest value while it is uncertain.
+
+        As many as have exited without being created since must have lived before.
+        """
         site = self.sites.get(pc)
-        return site.likeliest if site is not None else 0
+        likeliest = site.likeliest if site is not None else 0
+        is_open = not self.known if site is None else site.low != site.high
+        return max(likeliest, counts[1] - counts[0]) if is_open and not self.signed else likeliest
 
     def bounds(self, pc: int) -> Interval:
         """The least and the most that the baseline of a site can be."""

@@ -197,7 +197,7 @@ class Correction:
         """What is reported for a site while all probes are there."""
         missed = self.missed.get(pc, NONE_MISSED)
         shift = missed.exited - missed.created
-        return Reported(counts[0] + missed.created, counts[1] + missed.exited, max(baseline.of(pc) + shift, 0))
+        return Reported(counts[0] + missed.created, counts[1] + missed.exited, max(baseline.of(pc, counts) + shift, 0))
 
     def at_end(self, pc: int, counts: Count) -> Reported:
         """What is reported for a site of a process that has ended before memory was read again.
@@ -216,7 +216,7 @@ class Correction:
             most = reading.created_after
             self.creation_offset = None if most is None else (self.creation_offset[0], most - _sum(reading.before))
         for pc in reading.sites() | self.known():
-            low, high = (max(end, 0) for end in found(pc))
+            low, high = (max(end, 0) for end in _lived_at_once(reading, found(pc)))
             if high:
                 self.before[pc] = Before(low, high, low)
             self.incomplete = self.incomplete or low != high
@@ -263,6 +263,12 @@ class Correction:
         known = before.low if least <= before.high and (self._gap or self.creations_missed) else least
         if before != (narrowed := Before(known, most, reported)):
             self.before[pc] = narrowed
+
+
+def _lived_at_once(reading: Reading, found: Interval) -> Interval:
+    """Of what may have lived before counting began, no more than the runtime ever had room for."""
+    most = max(found) if reading.most is None else reading.most
+    return min(found[0], most), min(found[1], most)
 
 
 def creation_offset_of(reading: Reading) -> Interval | None:

@@ -96,7 +96,8 @@ class GoProcess:
         counts = self._counts(totals)
         if correction is None:
             pcs = {*counts, *self.baseline.shown()}
-            return {pc: Reported(*counts.get(pc, NOTHING), self.baseline.of(pc)) for pc in pcs}
+            found = {pc: counts.get(pc, NOTHING) for pc in pcs}
+            return {pc: Reported(*count, self.baseline.of(pc, count)) for pc, count in found.items()}
         if correction.frozen is not None:
             return {pc: correction.at_end(pc, counts.get(pc, NOTHING)) for pc in {*counts, *correction.known()}}
         pcs = {*counts, *self.baseline.shown(), *correction.known()}

@@ -165,7 +165,7 @@ class Scan:
         later = _totals(target) if self.process.correction is not None and self.process.correction.fresh else None
         later = later.without(every) if later else None
         created = totals.created if totals else None
-        reading = Reading(before, live, after, created, later.created if later else None)
+        reading = Reading(before, live, after, created, later.created if later else None, target.most_at_once())
         self.readings.append(reading)
         if totals:
             self.totals.append(TotalsReading.of(reading, totals))

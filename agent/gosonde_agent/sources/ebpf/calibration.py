@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from gosonde_agent.host import bpf
+from gosonde_agent.sources.ebpf.counting import ALWAYS, cookie
 from gosonde_agent.sources.ebpf.loading import Probes
 from gosonde_agent.sources.ebpf.uprobe import Place, placed
 from gosonde_agent.sources.hit_costs import HitCosts
@@ -134,7 +135,7 @@ class _Bench:
     def cost(self, loop: int, program: str, hits: int) -> float:
         """Nanoseconds that a hit adds to a server, by what it adds to the loop."""
         place = loop * LOOP_BYTES + len(ARGUMENTS)
-        descriptors = placed(self.probes, program, Place(self.fd, place, os.getpid()), 0)
+        descriptors = placed(self.probes, program, Place(self.fd, place, os.getpid()), cookie(0, ALWAYS))
         try:
             self._nanoseconds(loop, hits)  # the first hit makes the map's element, the first walk touches each page
             self._nanoseconds(UNPROBED, hits)

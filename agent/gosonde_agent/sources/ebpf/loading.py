@@ -34,8 +34,8 @@ PROGRAMS = (
 RAW_TRACEPOINTS = {"on_exec": "sched_process_exec", "on_exit": "sched_process_exit"}
 #: Every map of the source, also those that only the probes use.
 MAPS = (
-    *("events", "freed", "gc_stop_callers", "hits", "images", "last_epoch", "losses", "lost_at", "origins", "parks"),
-    *("report_next_hit", "rounds", "shares", "sites", "spending", "taken", "watched", "worlds"),
+    *("counting", "events", "freed", "gc_stop_callers", "hits", "images", "last_epoch", "losses", "lost_at", "origins"),
+    *("parks", "report_next_hit", "rounds", "shares", "sites", "spending", "taken", "watched", "worlds"),
 )
 #: What may be raised while they are compiled.
 ERRORS = (NotPermittedError, ProbeError)

@@ -13,6 +13,7 @@ from gosonde_agent.host import syscalls
 from gosonde_agent.host.threads import Workers
 from gosonde_agent.model.errors import UnsupportedBinaryError
 from gosonde_agent.sources.ebpf import records
+from gosonde_agent.sources.ebpf.counting import Counting, cookie
 from gosonde_agent.sources.ebpf.loading import EXIT_PROGRAM_OFFSETS, Probes
 from gosonde_agent.sources.ebpf.maps import Maps
 from gosonde_agent.sources.ebpf.uprobe import Place, close_all, placed
@@ -29,6 +30,7 @@ class _Attached:
     """A binary with probes.
 
     Attributes:
+        slot: By which its counting is turned on and off.
         programs: By probe, in the order in which they are attached.
         open: What holds each probe that is there.
         closing: Probes that are being detached.
@@ -38,6 +40,7 @@ class _Attached:
     fd: int
     pid: int | None
     binary: GoBinary
+    slot: int
     programs: dict[str, str]
     open: dict[str, list[int]] = field(default_factory=dict)
     closing: list[Future[None]] = field(default_factory=list)
@@ -61,6 +64,7 @@ class Placing:
 
     def __init__(self, probes: Probes) -> None:
         self._probes = probes
+        self._counting = Counting(probes)
         self._attached: dict[int, _Attached] = {}
         self._closers = Workers("close-probes", CLOSED_TOGETHER if probes.together else 1)
 
@@ -71,8 +75,7 @@ class Placing:
     def attach(self, number: int, binary: GoBinary, fd: int, pid: int | None) -> None:
         """Puts the probes into the open file `fd`, for one process or for all that run it. `fd` must stay open.
 
-        The exit probe comes first: a goroutine whose creation is counted then always has its exit counted, and the
-        moment in between is short.
+        Nothing is counted before the last of them is there: see `Counting`.
 
         Raises:
             UnsupportedBinaryError: No exit program fits the layout, or the kernel takes no probe in the file.
@@ -81,7 +84,8 @@ class Placing:
         """
         if binary.layout.gopc not in EXIT_PROGRAM_OFFSETS:
             raise UnsupportedBinaryError(f"no probe reads g.gopc at offset {binary.layout.gopc}")
-        self._attached[number] = _Attached(fd, pid, binary, self._programs(number, binary))
+        programs = self._programs(number, binary)
+        self._attached[number] = _Attached(fd, pid, binary, self._counting.take(), programs)
         try:
             self.set_probes(number, self._attached[number].programs.keys() - {"parked"})
         except BaseException:
@@ -102,6 +106,8 @@ class Placing:
     def set_probes(self, number: int, probes: Collection[str]) -> None:
         """Detaches the probes that are not enabled, and attaches those that are missing.
 
+        Goroutines are counted as long as creations are probed: with exits from the same instant on, and until the same.
+
         What is detached is closed by other threads, because the kernel takes its time: see `is_closing`. Does nothing
         when the file is attached no longer.
 
@@ -111,6 +117,8 @@ class Placing:
         attached = self._attached.get(number)
         if attached is None:
             return
+        if "created" not in probes:
+            self._counting.switch(attached.slot, on=False)
         for probe in [probe for probe in reversed(attached.programs) if probe in attached.open and probe not in probes]:
             attached.closing.append(self._closers.submit(partial(close_all, attached.open.pop(probe))))
         missing = [probe for probe in attached.programs if probe in probes and probe not in attached.open]
@@ -119,19 +127,26 @@ class Placing:
         opened: dict[str, list[int]] = {}
         try:
             for probe in missing:
-                opened[probe] = placed(self._probes, attached.programs[probe], attached.place(probe), number)
+                opened[probe] = self._open(number, attached, probe)
         except BaseException:
             for descriptors in opened.values():
                 close_all(descriptors)
             raise
         attached.open |= opened
+        if "created" in attached.open:
+            self._counting.switch(attached.slot, on=True)
+
+    def _open(self, number: int, attached: _Attached, probe: str) -> list[int]:
+        """Puts one probe in; what holds it there."""
+        of = cookie(number, attached.slot)
+        return placed(self._probes, attached.programs[probe], attached.place(probe), of)
 
     def park_window(self, number: int, seconds: float, pids: Collection[int], maps: Maps) -> ParkWindow | None:
         """A window in which the parks of a file are counted; None when the file is attached no longer."""
         attached = self._attached.get(number)
         if attached is None:
             return None
-        open_probe = partial(placed, self._probes, attached.programs["parked"], attached.place("parked"), number)
+        open_probe = partial(self._open, number, attached, "parked")
         attached.window = ParkWindow(open_probe, maps.parks, maps.forget_parks, seconds, pids)
         return attached.window
 
@@ -164,6 +179,7 @@ class Placing:
             attached.wait()
             if attached.window:
                 attached.window.wait()
+            self._counting.release(attached.slot)
         syscalls.delete(self._probes["gc_stop_callers"], struct.pack("<I", number))
 
     def close(self) -> None:

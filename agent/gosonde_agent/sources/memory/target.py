@@ -155,6 +155,14 @@ class Target:
         yield from GoroutineReader(self.runtime, Unwinder(self.pclntab) if stacks else None).blocks()
         self.runtime.memory.check_same(self.runtime.addresses.allglen + self.runtime.bias)
 
+    def most_at_once(self) -> int:
+        """How many goroutines may ever have lived at once: the runtime keeps the room of those that have ended.
+
+        Raises:
+            GosondeError: As `GoroutineReader.count`.
+        """
+        return GoroutineReader(self.runtime, None).count()
+
     def goroutines(self, *, stacks: bool = True) -> Iterator[Goroutine]:
         """Every live goroutine, with its stack or without, as it is read."""
         describer = Describer(self.pclntab, self.wait_reasons())

@@ -35,6 +35,22 @@ def test_a_busy_site_becomes_exact_in_a_quiet_moment() -> None:
     assert not baseline.uncertain
 
 
+def test_no_more_lived_before_than_the_runtime_ever_had_room_for() -> None:
+    baseline = Baseline(known=False)
+    baseline.take([Reading({SITE: (100, 100)}, {SITE: 40}, {SITE: (900, 1_000)}, most=60)])
+    assert baseline.bounds(SITE) == (0, 60)
+
+
+def test_who_has_exited_without_being_created_lived_before() -> None:
+    baseline = Baseline(known=False)
+    assert baseline.of(SITE, (100, 130)) == 30
+    baseline.take([reading((100, 130), 5, (110, 145))])
+    assert baseline.bounds(SITE) == (25, 50)
+    assert [baseline.of(SITE, counts) for counts in ((200, 230), (200, 245))] == [38, 45]
+    baseline.take([reading((200, 245), 0, (200, 245))])
+    assert [baseline.of(SITE, counts) for counts in ((200, 245), (200, 250))] == [45, 45]
+
+
 def test_the_true_baseline_is_never_excluded() -> None:
     """Goroutines come and go at random while a reading takes its time; the interval must hold the truth."""
     generator = random.Random(4)

@@ -297,3 +297,15 @@ def test_nothing_is_told_as_precise_that_was_not_seen() -> None:
     it.step(Level.FULL)
     it.read([])
     assert not it.process.precise
+
+
+def test_what_lived_before_an_early_step_fits_into_what_the_runtime_had_room_for() -> None:
+    it = world()
+    it.process.baseline = Baseline(known=False)
+    it.process.creation_offset = None
+    it.seen_created[SITES[0]], it.seen_exited[SITES[0]] = 1_000, 1_060
+    it.step(Level.MEMORY)
+    it.process.take([Reading(it.counts(), {SITES[0]: 50}, it.counts(), most=64)])
+    reported = it.process.reported(it.totals())[SITES[0]]
+    assert (reported.baseline, reported.live) == (64, 50)
+    assert reported.created - reported.exited == 50 - 64
