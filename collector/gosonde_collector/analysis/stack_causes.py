@@ -22,7 +22,7 @@ from gosonde_collector.analysis.cause_names import (
     WAITGROUP,
 )
 from gosonde_collector.analysis.library_causes import of_library
-from gosonde_collector.evidence.model import FOR_A, LEAKED, GoroutineGroup
+from gosonde_collector.evidence.model import DURABLE, FOR_A, LEAKED, GoroutineGroup
 from gosonde_collector.model.values import Site
 
 #: Wait reasons and states that are a cause by themselves. Names differ between versions of Go.
@@ -97,7 +97,7 @@ def _receives(state: str, functions: Sequence[str]) -> bool:
 
 
 def _of_stack(state: str, functions: Sequence[str]) -> str:
-    state, _, waits_for = state.removesuffix(LEAKED).partition(FOR_A)
+    state, _, waits_for = state.removesuffix(LEAKED).removesuffix(DURABLE).partition(FOR_A)
     if waits_for in {CONTEXT, TIMER}:
         return waits_for
     for name in functions:

@@ -4,11 +4,11 @@ Every step costs time in proportion to the file, and says what it found.
 """
 
 import codecs
-import json
 import re
 from typing import Final
 
 from gosonde_collector.evidence.prefixes import without_prefixes
+from gosonde_collector.evidence.quoted import without_quotes
 
 #: How much of a file shows what it is.
 PROBE_BYTES: Final = 4_096
@@ -18,14 +18,22 @@ ANSI: Final = re.compile(rb"\x1b(?:\[[0-9;?]{0,40}[ -/]{0,4}[@-~]|\][^\x07\x1b]{
 CONTROLS: Final = bytes({*range(9), 14, 15, *range(16, 27), *range(28, 32)})
 #: Of bytes that look like text, one in this many may be a control.
 TEXT_SHARE: Final = 20
-#: Where a logger keeps what the program wrote: docker's json-file, journalctl -o json, structured loggers.
-KEYS: Final = ("log", "MESSAGE", "message", "msg", "stack", "stacktrace", "textPayload", "body")
+#: A log that was cut at its beginning while a program wrote on has a hole: so many bytes of 0 at least.
+HOLE: Final = bytes(4)
+
+
+def behind_hole(data: bytes) -> bytes:
+    """A file from its first byte on that a program wrote."""
+    return data.lstrip(b"\0") if data.startswith(HOLE) else data
 
 
 def is_text(data: bytes) -> bool:
     """Whether the file begins as text does, in UTF-8 or UTF-16."""
     start = data[:PROBE_BYTES]
-    return bool(_utf16(start)) or TEXT_SHARE * (len(start) - len(start.translate(None, CONTROLS))) <= len(start)
+    if _utf16(start):
+        return True
+    start = start.replace(b"\0", b"")
+    return TEXT_SHARE * (len(start) - len(start.translate(None, CONTROLS))) <= len(start)
 
 
 def cleaned(data: bytes) -> tuple[bytes, tuple[str, ...]]:
@@ -34,6 +42,9 @@ def cleaned(data: bytes) -> tuple[bytes, tuple[str, ...]]:
     if encoding := _utf16(data[:PROBE_BYTES]):
         data = data[: len(data) & ~1].decode(encoding, "replace").encode(errors="replace")
         found.append("UTF-16")
+    if b"\0" in data:
+        data = data.replace(b"\0", b"")
+        found.append("bytes of 0")
     if data.startswith(codecs.BOM_UTF8):
         data = data.removeprefix(codecs.BOM_UTF8)
         found.append("byte order mark")
@@ -43,9 +54,8 @@ def cleaned(data: bytes) -> tuple[bytes, tuple[str, ...]]:
     if b"\r" in data[:PROBE_BYTES]:
         data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         found.append("CRLF line ends")
-    if data.lstrip()[:1] == b"{":
-        data = b"".join(map(_of_json, data.splitlines(keepends=True)))
-        found.append("log lines in JSON")
+    data, quotes = without_quotes(data)
+    found += quotes
     data, prefix = without_prefixes(data)
     if prefix:
         found.append(f"each line behind {prefix!r}" if prefix.strip() else "indented")
@@ -60,15 +70,3 @@ def _utf16(start: bytes) -> str:
         if len(those) > 4 and these.count(0) > 0.8 * len(these) and not those.count(0):
             return name
     return ""
-
-
-def _of_json(line: bytes) -> bytes:
-    """What the program wrote, of a line that is an object of a known logger; any other line as it is."""
-    try:
-        entry = json.loads(line) if line.startswith(b"{") else None
-    except (ValueError, RecursionError):
-        return line
-    if not isinstance(entry, dict):
-        return line
-    texts = [entry[key] for key in KEYS if isinstance(entry.get(key), str)]
-    return b"".join((text if text.endswith("\n") else f"{text}\n").encode(errors="replace") for text in texts) or line

@@ -14,11 +14,13 @@ from gosonde_collector.model.errors import ProfileError, Refusal
 
 #: `goroutine 7 [chan receive, 3 minutes, locked to thread]:`; GOTRACEBACK=system writes `gp=... m=...` before the
 #: bracket, Go 1.27 writes labels behind it.
-HEADER: Final = re.compile(r"\s*goroutine (?P<goid>\d{1,18}) [^\[]*\[(?P<state>[^\]]+)\].*:")
+HEADER: Final = re.compile(r"(?:\s|<\w{1,10}>|`)*goroutine (?P<goid>\d{1,18}) [^\[]*\[(?P<state>[^\]]+)\].*:")
 WAIT: Final = re.compile(r"(\d{1,9}) minutes")
 #: `main.serve(0xc000012345, ...)`: what stands before the last parenthesis is the function.
 CALL: Final = re.compile(r"\s*(?P<function>\S.*)\((?P<arguments>[^()]*)\)")
 ARGUMENTS: Final = re.compile(r"[0-9a-fx{},.?_ ]*")
+#: Behind a state while the collector of garbage looks at the stack (runtime.goroutineheader).
+SCAN: Final = " (scan)"
 #: Tabs become blanks, `#011` (rsyslog) or nothing on their way.
 PLACE: Final = re.compile(r"\s*(?:#011|\\t)?(?P<file>\S.*?):(?P<line>\d{1,9})(?P<offset> \+0x[0-9a-f]+.*)?")
 C_PLACE: Final = re.compile(r"\s*(?:#011|\\t)?(?:\S.* )?pc=0x[0-9a-f]+.*")
@@ -90,6 +92,7 @@ class _Dump:
     def _begin(self, header: re.Match[str]) -> None:
         state, *rest = header["state"].split(", ")
         waits = (WAIT.fullmatch(part) for part in rest)
+        state = state.removesuffix(SCAN)
         self._goroutine = _Open(int(header["goid"]), state, next((int(wait[1]) for wait in waits if wait), 0))
         self._aside = False
 

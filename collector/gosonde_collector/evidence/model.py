@@ -16,6 +16,9 @@ GOROUTINE, LEAK, HEAP, BLOCK, MUTEX = "goroutine", "goroutineleak", "heap", "blo
 #: Behind the state of a goroutine that the runtime itself found to wait for ever (runtime.goroutineheader, Go 1.26+).
 LEAKED: Final = " (leaked)"
 
+#: Behind the wait reason of a goroutine of testing/synctest that only its own bubble can wake (Go 1.25+).
+DURABLE: Final = " (durable)"
+
 
 @dataclass(frozen=True, slots=True)
 class Frame:

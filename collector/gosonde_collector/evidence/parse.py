@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from gosonde_collector.evidence.cleaning import cleaned, is_text
+from gosonde_collector.evidence.cleaning import behind_hole, cleaned, is_text
 from gosonde_collector.evidence.context import ContextProfile
 from gosonde_collector.evidence.debug1 import parse_debug1
 from gosonde_collector.evidence.debug2 import parse_debug2
@@ -26,6 +26,7 @@ def parse_profile(data: bytes, *, partial: bool = False) -> Profile:
         ProfileError: It is none of them, is damaged, or shows nothing where there must be something: a running process
             has at least one goroutine. A goroutineleak profile may be empty.
     """
+    data = behind_hole(data)
     check_start(data[:START_BYTES])
     text, found = cleaned(data) if is_text(data) else (b"", ())
     if anchor := ANCHOR.search(text):

@@ -2,6 +2,7 @@
 
 import zlib
 
+from gosonde_collector.evidence.cleaning import behind_hole
 from gosonde_collector.model.errors import ProfileError, Refusal
 
 #: The most bytes of a profile, as sent and after inflating.
@@ -19,6 +20,13 @@ PROTO_START = tuple(
 )
 #: Text in UTF-16 begins with its byte order, or with every second byte 0.
 UTF16_START = (b"\xff\xfe", b"\xfe\xff")
+#: What people pack files with, beside gzip, by how it begins.
+PACKED = {
+    b"PK\x03\x04": "a zip archive",
+    b"\x28\xb5\x2f\xfd": "compressed by zstd",
+    b"\xfd7zXZ": "compressed by xz",
+    b"BZh91AY": "compressed by bzip2",
+}
 
 
 class ProfileUpload:
@@ -105,6 +113,9 @@ class ProfileUpload:
 
 def check_start(start: bytes, where: str = "") -> None:
     """Raises ProfileError when the file's first bytes fit no format of a profile."""
+    start = behind_hole(start)
+    if packed := next((what for magic, what in PACKED.items() if start.startswith(magic)), ""):
+        raise ProfileError(f"the file is {packed}: unpack it, or send it as it is or in gzip", Refusal.UNKNOWN_KIND)
     text = not any(byte < 9 or 13 < byte < 27 for byte in start) or start.startswith(UTF16_START)
     wide = len(start) > 3 and (not any(start[1::2]) or not any(start[::2])) and any(start)
     if not (text or wide or start.startswith(PROTO_START)):

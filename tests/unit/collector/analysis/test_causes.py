@@ -39,6 +39,8 @@ def cause(*groups: GoroutineGroup, site: Site = SITE, seen: Growth | None = None
         ("select, for a context", ("main.serve.func1",), "context"),
         ("select", ("main.serve.func1",), "select"),
         ("select (no cases)", ("main.serve.func1",), "select"),
+        ("select (durable)", ("main.serve.func1",), "select"),
+        ("chan receive (durable)", ("main.serve.func1",), "channel-receive"),
         ("select, for a timer", ("lib.(*Cache).sweep",), "timer"),
         ("sleep", ("time.Sleep", "main.serve.func1"), "sleep-loop"),
         ("semacquire", ("sync.runtime_SemacquireMutex", "sync.(*Mutex).Lock", "main.f"), "lock"),

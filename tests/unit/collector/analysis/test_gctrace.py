@@ -1,5 +1,7 @@
 """gctrace lines are read whatever stands around them, refused when damaged, and held against what was measured."""
 
+import json
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -105,6 +107,26 @@ def test_a_log_from_the_field_shows_its_cycles(name: str, cycles: list[int], tor
     assert trace.torn == torn
     if name not in {"forced", "old"}:
         assert set(trace.lines) <= set(parse_gctrace((LOGS / "plain.log").read_bytes()).lines)
+
+
+QUOTES: dict[str, Callable[[list[str]], str]] = {
+    "docker": lambda lines: "".join(json.dumps({"log": f"{one}\n", "stream": "stderr"}) + "\n" for one in lines),
+    "zap": lambda lines: "".join(json.dumps({"level": "info", "msg": one}) + "\n" for one in lines),
+    "a list": lambda lines: json.dumps([{"textPayload": one} for one in lines], indent=1),
+    "journald": lambda lines: "".join(json.dumps({"MESSAGE": list(one.encode())}) + "\n" for one in lines),
+    "JSON behind a prefix": lambda lines: "".join(f"web-1 | {json.dumps({'log': one})}\n" for one in lines),
+    "CRLF": "\r\n".join,
+    "bytes of 0": lambda lines: "\0" * 9_000 + "\0\n".join(lines),
+    "the pacer's lines": lambda lines: "".join(
+        f"pacer: 25% CPU (25 exp.) for 1+2\n{one}\nscvg: 8 KB\n" for one in lines
+    ),
+}
+
+
+@pytest.mark.parametrize("quote", QUOTES)
+def test_a_log_that_quotes_lines_shows_the_same_cycles(quote: str) -> None:
+    plain = (LOGS / "plain.log").read_text()
+    assert parse_gctrace(QUOTES[quote](plain.splitlines()).encode()).lines == parse_gctrace(plain.encode()).lines
 
 
 def test_foreign_bytes_colours_and_glued_lines_hide_no_cycle() -> None:

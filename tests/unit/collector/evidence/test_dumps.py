@@ -1,7 +1,11 @@
 """Goroutine dumps are read as people have them: saved, pasted, logged, printed by a dying program, cut by Go."""
 
+import bz2
 import gzip
+import io
 import json
+import lzma
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -28,6 +32,17 @@ PREFIXES = {
     "indented": "    ",
     "heroku": "2026-11-28T10:00:{n:02}.482910+00:00 app[web.1]: ",
     "bracketed": "[28/Nov/2026:10:00:{n:02} +0000] INFO ",
+    "fly": "2026-11-28T10:00:{n:02}Z app[148ed193b12e98] fra [info] ",
+    "github": "build\tRun tests\t2026-11-28T10:00:{n:02}.1234567Z ",
+    "journald-precise": "Nov 28 10:00:{n:02}.123456 host1 app[4711]: ",
+    "journald-iso": "2026-11-28T10:00:{n:02}.123456+0100 host1 app[4711]: ",
+    "journald-monotonic": "[ 5{n:03}.123456] host1 app[4711]: ",
+    "cri-partial": "2026-11-28T10:00:{n:02}.1+02:00 stdout P ",
+    "rfc5424": "<11>1 2026-11-28T10:00:{n:02}.003Z host1 app 4711 - - ",
+    "klog": "E1128 10:00:{n:02}.123456    4711 main.go:{n}] ",
+    "zap": "2026-11-28T10:00:{n:02}.123+0100\tERROR\tapp/main.go:{n}\t",
+    "grep": "app.log:{n}:",
+    "numbered": "    {n}\t",
 }
 
 
@@ -63,6 +78,35 @@ FORMS: dict[str, Callable[[bytes], bytes]] = {
     "a stack in JSON": lambda data: json.dumps({"level": "error", "stack": data.decode()}).encode() + b"\n",
     "log lines around": lambda data: b"2026/11/28 serving\n" + data + b"\n2026/11/28 done (200)\n",
     "log lines in between": lambda data: data.replace(b"\n\t/srv", b"\nhandled request (200)\n\t/srv"),
+    "a list of log entries": lambda data: json.dumps(
+        [{"textPayload": line} for line in data.decode().split("\n")], indent=2
+    ).encode(),
+    "an exported document": lambda data: json.dumps(
+        {"events": [{"timestamp": 1, "message": line} for line in data.decode().split("\n")]}
+    ).encode(),
+    "bytes in journald's JSON": lambda data: b"".join(
+        json.dumps({"MESSAGE": list(line), "_PID": "4711"}).encode() + b"\n" for line in data.split(b"\n")
+    ),
+    "JSON behind a prefix": lambda data: b"".join(
+        b"Nov 28 10:00:01 host1 app[4711]: " + line for line in in_json(data).splitlines(keepends=True)
+    ),
+    "a stack deep in JSON": lambda data: (
+        b"starting\n" + json.dumps({"message": "failed", "error": {"trace": data.decode()}}).encode()
+    ),
+    "JSON in JSON": lambda data: json.dumps({"log": json.dumps({"stack": data.decode()}) + "\n"}).encode(),
+    "logrus' text": lambda data: f'time="2026-11-28" level=error msg={json.dumps(data.decode())}\n'.encode(),
+    "one string without quotes": lambda data: data.replace(b"\n", b"\\n").replace(b"\t", b"\\t"),
+    "Windows-1252 in between": lambda data: data.replace(b"\n\n", "\n\ngr\u00fc\u00dfe\n".encode("cp1252")),
+    "a hole before it": lambda data: bytes(9_000) + data,
+    "bytes of 0 behind it": lambda data: data + bytes(9_000),
+    "bytes of 0 in between": lambda data: data.replace(b"\n\n", b"\n\0\0\0\n"),
+    "a web page": lambda data: b"<pre>" + data.lstrip() + b"</pre>\n",
+    "headers of today": lambda data: data.replace(b"goroutine 1 [", b"goroutine 1 gp=0xc000002380 m=0 mp=0x55d0e0 ["),
+    "while the stacks are scanned": lambda data: data.replace(b"[select,", b"[select (scan),"),
+    "in a bubble": lambda data: data.replace(b"3 minutes]", b"3 minutes, synctest bubble 5]"),
+    "labels": lambda data: data.replace(b"minutes]:", b'minutes]{"user": "a]b", "x": "y"}:'),
+    "elided frames": lambda data: data.replace(b"created by", b"...additional frames elided...\ncreated by", 1),
+    "half a line behind it": lambda data: data + b"\n2026/11/28 10:00:00 serv",
     "foreign bytes in between": lambda data: data.replace(b"\n\n", b"\n\n\xff\xfe\xfa\n"),
 }
 
@@ -139,3 +183,39 @@ def test_a_dump_that_is_cut_off_is_refused_as_evidence_and_shown_as_far_as_it_go
 def test_text_without_goroutines_is_refused_by_what_it_is() -> None:
     with pytest.raises(ProfileError, match="2 lines of text and no goroutine"):
         read(b"something else\nentirely")
+
+
+def test_a_goroutine_that_ran_on_another_thread_counts_without_a_stack() -> None:
+    running = b"\ngoroutine 7 [running]:\n\tgoroutine running on other thread; stack unavailable\n"
+    profile = read(PLAIN + running + b"created by main.main in goroutine 1\n\t/srv/app/main.go:3 +0x1\n")
+    (group,) = [group for group in profile.groups if group.state == "running"]
+    assert (group.frames, group.created_by, group.goids) == ((), Frame("main.main", "/srv/app/main.go", 3), (7,))
+    assert profile.reading.passed_over == 0
+
+
+@pytest.mark.parametrize(
+    "registers",
+    [
+        "eax    0x0",
+        "r29     0x1\nlr      0x3",
+        "ra  0x1\tsp  0x2\nt0  0x5\ts11  0x6",
+        "r0   0x1\tr1   0x2\nlink 0x3\tctr  0x4",
+    ],
+    ids=["386", "arm64", "riscv64", "ppc64"],
+)
+def test_the_registers_of_every_architecture_are_known(registers: str) -> None:
+    profile = read(b"SIGQUIT: quit\nPC=0x46 m=0 sigcode=0\n\n" + PLAIN + f"\n{registers}\n".encode())
+    assert profile.groups == read(PLAIN).groups
+    assert (profile.reading.passed_over, "registers" in profile.reading.recognized) == (0, True)
+
+
+def test_a_packed_file_is_refused_by_what_packed_it() -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("dump.txt", PLAIN)
+    with pytest.raises(ProfileError, match="a zip archive: unpack it"):
+        read(packed.getvalue())
+    with pytest.raises(ProfileError, match="compressed by bzip2"):
+        read(bz2.compress(PLAIN))
+    with pytest.raises(ProfileError, match="compressed by xz"):
+        read(lzma.compress(PLAIN))
