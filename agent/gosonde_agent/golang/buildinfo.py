@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass
 
 from gosonde_agent.golang.elf import ElfImage
+from gosonde_agent.golang.packed import packed_by
 from gosonde_agent.model.errors import MalformedBinaryError, NotGoError, UnsupportedBinaryError
 
 #: debug/buildinfo: the blob is aligned to 16 bytes.
@@ -19,8 +20,6 @@ NOTE_LIMIT = 65_536
 MAX_DIGESTED = 64 << 20
 MAX_DIGESTED_SEGMENTS = 4
 #: l_info.l_magic, behind the program headers.
-UPX_MAGIC = b"UPX!"
-UPX_HEAD_BYTES = 1_024
 VERSION = re.compile(r"^(?:devel )?go1\.(\d+)(?:\.(\d+))?")
 #: In "go1.25.5 X:greenteagc" and "go1.27.3-X:nogreenteagc".
 EXPERIMENTS = "X:"
@@ -76,8 +75,8 @@ def read_version_string(image: ElfImage) -> str:
         places = image.find_all(MAGIC, alignment=ALIGNMENT, limit=1, only_writable=True)
         vaddr, blob = (places[0], image.read_to_segment_end(places[0], BLOB_LIMIT)) if places else (0, b"")
     if not blob.startswith(MAGIC):
-        if UPX_MAGIC in image.head(UPX_HEAD_BYTES):
-            raise UnsupportedBinaryError("packed with UPX, so that nothing of it can be read: unpack it (upx -d)")
+        if packer := packed_by(image):
+            raise UnsupportedBinaryError(f"packed with {packer}, so that nothing of it can be read: unpack it (upx -d)")
         raise NotGoError("not a Go binary: it has no Go build info")
     if len(blob) < POINTERS_END:
         raise MalformedBinaryError("the Go build info is cut off")

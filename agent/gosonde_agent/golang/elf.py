@@ -103,6 +103,16 @@ class ElfImage:
         """GOARCH: "amd64" or "arm64"."""
         return ARCHITECTURE[self.machine]
 
+    @property
+    def entry(self) -> int:
+        """Where the program begins."""
+        return int(self._header.e_entry)
+
+    @property
+    def is_dynamic(self) -> bool:
+        """Whether it has something to be linked when it starts."""
+        return self._dynamic is not None
+
     @staticmethod
     def _parse(struct: Any, data: bytes, what: str) -> Any:  # noqa: ANN401  # pyelftools ships no types
         try:

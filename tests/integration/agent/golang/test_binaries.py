@@ -185,6 +185,16 @@ def test_a_running_program_that_upx_has_packed_is_refused_as_one(tmp_path: Path)
             pytest.fail("was read")
 
 
+@pytest.mark.usefixtures("ebpf")
+def test_a_running_program_is_refused_as_packed_though_its_packer_s_mark_was_taken_out(tmp_path: Path) -> None:
+    packed = Path(shutil.copy(go_programs.build("churn", ldflags=STRIPPED), tmp_path / "packed"))
+    subprocess.run([str(real_binaries.upx()), "-q", "-1", str(packed)], check=True, stdout=subprocess.DEVNULL)
+    packed.write_bytes(packed.read_bytes().replace(b"UPX!", b"ZZZ!").replace(b"UPX", b"ZZZ"))
+    with GoProgram(packed) as program, watching(exe=str(packed)) as watch:
+        watch.observe()
+        assert "packed with UPX without its mark" in watch.process(program.pid).refusal
+
+
 def test_a_program_whose_functions_have_other_names_is_refused(changed: Callable[..., Path]) -> None:
     program = changed(go_programs.build("churn", ldflags=STRIPPED), {b"runtime.newproc1\0": b"rvntime.newproc1\0"})
     with pytest.raises(UnprovedProbePointError, match=r"no function runtime\.newproc1, .*obfuscated"):
