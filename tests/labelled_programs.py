@@ -1,7 +1,8 @@
 """The programs of `fixtures/go/leaky` and `fixtures/go/healthy`, and what the first line of each says is to be found.
 
 `// expect: site=NAME cause=CAUSE every=PAUSE` names the `go` statement by its marker (`// site: NAME`) or, where it
-stands in Go's own library, by the function that contains it.
+stands in Go's own library, by the function that contains it; `also=FUNCTION`, where another statement's goroutines stay
+with them.
 """
 
 import re
@@ -9,7 +10,9 @@ from dataclasses import dataclass
 
 from tests.go_programs import SOURCES
 
-EXPECT = re.compile(r"// expect: site=(?P<site>\S+) cause=(?P<cause>\S+) every=(?P<number>\d+)(?P<unit>ms|s|m)")
+EXPECT = re.compile(
+    r"// expect: site=(?P<site>\S+) cause=(?P<cause>\S+) every=(?P<number>\d+)(?P<unit>ms|s|m)(?: also=(?P<also>\S+))?"
+)
 SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0}
 #: A leak is to be found within this time, or within so many of its events when they are rarer.
 FOUND_WITHIN_S = 60.0
@@ -24,6 +27,7 @@ class Labelled:
         name: As `go_programs.build` takes it.
         cause: As findings name it.
         every_s: Time between two goroutines (or steps) that stay.
+        also: A function of Go's own library in which another statement leaks with it; empty for none.
     """
 
     name: str
@@ -32,6 +36,7 @@ class Labelled:
     line: int = 0
     cause: str = ""
     every_s: float = 0.0
+    also: str = ""
 
     @property
     def leaks(self) -> bool:
@@ -70,11 +75,11 @@ def _labelled(name: str) -> Labelled:
     if not expected:
         raise ValueError(f"{name}/main.go does not begin with what is expected of it: {first!r}")
     every_s = int(expected["number"]) * SECONDS[expected["unit"]]
-    site = expected["site"]
+    site, cause, also = expected["site"], expected["cause"], expected["also"] or ""
     if "." in site:
-        return Labelled(name, function=site, cause=expected["cause"], every_s=every_s)
+        return Labelled(name, function=site, cause=cause, every_s=every_s, also=also)
     file, line = _marked(name, site)
-    return Labelled(name, file=file, line=line, cause=expected["cause"], every_s=every_s)
+    return Labelled(name, file=file, line=line, cause=cause, every_s=every_s, also=also)
 
 
 def _marked(name: str, marker: str) -> tuple[str, int]:

@@ -51,7 +51,8 @@ class Trial:
         """Takes a finding of this program in."""
         site = finding.site
         if not self.label.leaks or not self.label.is_site(site.function, site.file, site.line):
-            self.others.add(f"{site.function}:{site.line}")
+            if site.function != self.label.also:
+                self.others.add(f"{site.function}:{site.line}")
             return
         if self.found_s is None:
             self.found_s = time.monotonic() - self.started

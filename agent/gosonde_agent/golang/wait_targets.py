@@ -1,11 +1,13 @@
 """What the channel of a parked goroutine belongs to, inferred from the machine code of the function that waits.
 
 `<-ctx.Done()` is a call of an interface's method, or of the context package, right before the receive; a function that
-receives from a timer or ticker mostly makes it as well. Only amd64 is understood; elsewhere nothing is said.
+receives from a timer or ticker mostly makes it as well, and so does one that has signals sent to the only channel that
+it makes. Only amd64 is understood; elsewhere nothing is said.
 """
 
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from gosonde_agent.golang.bounded import BoundedCache
@@ -13,7 +15,7 @@ from gosonde_agent.golang.instructions import Instruction, decode
 from gosonde_agent.golang.pclntab import FunctionDetails, Pclntab
 from gosonde_agent.model.errors import MalformedBinaryError
 
-CONTEXT, TIMER = "context", "timer"
+CONTEXT, TIMER, SIGNAL = "context", "timer", "signal"
 #: The runtime's functions that wait for channels.
 RECEIVES: Final = frozenset({"runtime.chanrecv1", "runtime.chanrecv2"})
 SELECT: Final = "runtime.selectgo"
@@ -25,6 +27,7 @@ TIMERS: Final = frozenset({"time.After", "time.Tick", "time.NewTimer", "time.New
 #: What the compiler writes behind the name of a function for a closure in it; `gowrap` only passes arguments on.
 CLOSURE: Final = re.compile(r"\.func\d+")
 MAKES: Final = frozenset({"runtime.makechan", "runtime.makechan64"})
+NOTIFY: Final = "os/signal.Notify"
 #: Instructions between the load of a method and its call, and between that call and the receive.
 NEAR: Final = 12
 #: Answers that are remembered.
@@ -45,7 +48,7 @@ class WaitTargets:
         return self._answers.get(pc, self._answer) if self._known else ""
 
     def made_by(self, gopc: int, start_function: str) -> str:
-        """TIMER when a closure of the function at `gopc` can receive from no other channel that this function made.
+        """TIMER or SIGNAL when a closure of the function at `gopc` can receive from no other channel that it made.
 
         It is for the closure itself: of functions that it calls, and of arguments of a go statement, it says nothing.
         """
@@ -64,10 +67,13 @@ class WaitTargets:
             details = self._pclntab.details_of(gopc)
             if details is None or not CLOSURE.fullmatch(start_function.removeprefix(details.name)):
                 return ""
-            called = {self._called(found) for found in decode(self._pclntab.code_of(details), details.entry, "amd64")}
+            code = decode(self._pclntab.code_of(details), details.entry, "amd64")
+            called = Counter(map(self._called, code))
         except MalformedBinaryError:
             return ""
-        return TIMER if called & TIMERS and not called & MAKES else ""
+        if called.keys() & TIMERS and not called.keys() & MAKES:
+            return TIMER
+        return SIGNAL if _has_only_signals(called) else ""
 
     def _inferred(self, details: FunctionDetails, pc: int) -> str:
         code = decode(self._pclntab.code_of(details), details.entry, "amd64")
@@ -82,7 +88,10 @@ class WaitTargets:
                 return CONTEXT
         else:
             return ""
-        return TIMER if any(self._called(found) in TIMERS for found in code) else ""
+        called = Counter(map(self._called, code))
+        if called.keys() & TIMERS:
+            return TIMER
+        return SIGNAL if _has_only_signals(called) else ""
 
     def _called(self, instruction: Instruction) -> str:
         if instruction.flow != "call" or instruction.target is None:
@@ -101,3 +110,8 @@ class WaitTargets:
             if called[1] in found.writes:
                 return DONE_SLOT.fullmatch(found.text) is not None
         return False
+
+
+def _has_only_signals(called: Mapping[str, int]) -> bool:
+    """Whether a function makes one channel, and has signals sent to it."""
+    return NOTIFY in called and sum(called.get(name, 0) for name in MAKES) == 1 and not called.keys() & TIMERS

@@ -91,6 +91,10 @@ REMEDIES: Final = {
         "Call the stop function that signal.NotifyContext returned (`defer stop()`), once for each call: {start} is "
         "kept until then."
     ),
+    causes.SIGNAL_CHANNEL: (
+        "Listen for signals in one place, with one signal.Notify in main. Where {start} must listen by itself, end it "
+        "by a second case such as <-ctx.Done(), with `defer signal.Stop(...)`: Stop alone closes no channel."
+    ),
     causes.SQL_ROWS: (
         "`defer rows.Close()` right behind each Query, and read rows.Err(): a result is open whose connection and "
         "goroutine database/sql keeps until it is closed or its context ends."

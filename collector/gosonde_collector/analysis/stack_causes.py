@@ -15,6 +15,7 @@ from gosonde_collector.analysis.cause_names import (
     NIL_CHANNEL,
     QUEUE,
     SELECT,
+    SIGNAL_CHANNEL,
     SLEEP_LOOP,
     SYSCALL,
     TIMER,
@@ -40,6 +41,8 @@ BY_STATE: Final = {
     "syscall": SYSCALL,
     "chan send": CHANNEL_SEND,
 }
+#: What the channel belongs to that a goroutine receives from, as an agent names it.
+BY_TARGET: Final = {"context": CONTEXT, "timer": TIMER, "signal": SIGNAL_CHANNEL}
 #: "semacquire" stands for locks and WaitGroups up to Go 1.19 or 1.24; the stack says which.
 BY_CALL: Final = {
     "sync.(*WaitGroup).Wait": WAITGROUP,
@@ -98,8 +101,8 @@ def _receives(state: str, functions: Sequence[str]) -> bool:
 
 def _of_stack(state: str, functions: Sequence[str]) -> str:
     state, _, waits_for = state.removesuffix(LEAKED).removesuffix(DURABLE).partition(FOR_A)
-    if waits_for in {CONTEXT, TIMER}:
-        return waits_for
+    if waits_for in BY_TARGET:
+        return BY_TARGET[waits_for]
     for name in functions:
         if name in BY_CALL:
             return BY_CALL[name]

@@ -37,6 +37,7 @@ def cause(*groups: GoroutineGroup, site: Site = SITE, seen: Growth | None = None
         ("chan receive, for a context", ("runtime.chanrecv1", "main.serve.func1"), "context"),
         ("chan receive, for a timer", ("runtime.chanrecv2", "main.serve.func1"), "timer"),
         ("select, for a context", ("main.serve.func1",), "context"),
+        ("chan receive, for a signal", ("runtime.chanrecv2", "main.serve.func1"), "signal-channel"),
         ("select", ("main.serve.func1",), "select"),
         ("select (no cases)", ("main.serve.func1",), "select"),
         ("select (durable)", ("main.serve.func1",), "select"),

@@ -17,6 +17,7 @@ EXPECTED = {
     "done_ignored": ("chan receive", "timer"),
     "ticker_never_stopped": ("chan receive", "timer"),
     "library_cache": ("select", "timer"),
+    "signals_of_ones_own": ("chan receive", "signal"),
     "channel_receive": ("chan receive", ""),
     "done_beside_a_ticker": ("chan receive", ""),
     "select_never_ready": ("select", ""),
@@ -41,7 +42,7 @@ def leaked(program: GoProgram) -> list[Goroutine]:
 @pytest.mark.usefixtures("ebpf")
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("stripped", [False, True], ids=["symbols", "stripped"])
-def test_contexts_and_timers_are_told_from_other_channels(version: str, stripped: bool) -> None:
+def test_contexts_timers_and_signals_are_told_from_other_channels(version: str, stripped: bool) -> None:
     ldflags = ("-s", "-w") if stripped else ()
     reported = {}
     for name in EXPECTED:
