@@ -9,7 +9,8 @@ from gosonde_collector.evidence.prefixes import ANCHOR
 
 #: Where a logger keeps what the program wrote: docker's json-file, journalctl -o json, structured loggers.
 KEYS: Final = ("log", "MESSAGE", "message", "msg", "stack", "stacktrace", "textPayload", "body")
-#: A larger file is read line by line alone, not as one document.
+#: What is larger is not decoded, because values of JSON can take twenty times as much memory: a larger file is read
+#: line by line, and of a larger line the strings with escapes.
 MAX_DOCUMENT: Final = 4 << 20
 #: A goroutine's header, or a profile's first line, whose line end is an escape; JSON in JSON escapes the escapes.
 ESCAPED: Final = re.compile(
@@ -51,7 +52,7 @@ def _document(data: bytes) -> bytes:
 def _of_json(line: bytes) -> bytes:
     """What the program wrote, of a line that ends in an object of a known logger; any other line as it is."""
     start = line.find(b'{"')
-    if start < 0 or not line.rstrip().endswith(b"}"):
+    if start < 0 or len(line) > MAX_DOCUMENT or not line.rstrip().endswith(b"}"):
         return line
     try:
         return b"".join(_texts(json.loads(line[start:]))) or line

@@ -155,6 +155,30 @@ def test_a_log_that_is_followed_is_read_over_its_replacement(collector: Collecto
             following.terminate()
 
 
+def test_a_log_that_is_followed_goes_on_behind_a_piece_that_is_refused(
+    collector: CollectorProcess, tmp_path: Path
+) -> None:
+    log = tmp_path / "app.log"
+    log.write_text(LINE.format(n=30, at=47, heap=40))
+    command: list[str | Path] = [GOSONDE, "gctrace", "push", log, "--follow", "--json", "--host", "web-1"]
+    command += ["--pid", str(PID), "--collector", collector.address]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as following:
+        try:
+            assert following.stdout is not None
+            assert following.stderr is not None
+            assert _cycles(following.stdout) == 1
+            with log.open("a") as written:
+                written.write(LINE.format(n=2, at=1, heap=2) + LINE.format(n=1, at=1, heap=2))
+            assert "passed over: the gctrace log goes from cycle 2 back to 1" in following.stderr.readline()
+            with log.open("a") as written:
+                written.write(
+                    "gc 31 @47.5s tor" + LINE.format(n=32, at=48, heap=44) + LINE.format(n=33, at=48, heap=44)
+                )
+            assert _cycles(following.stdout) == 2
+        finally:
+            following.terminate()
+
+
 def _cycles(output: Iterator[str]) -> int:
     """The `cycles` of the next document."""
     text = ""
