@@ -1,5 +1,6 @@
 """What is read of every goroutine at the beginning and at the end of a scan: a table with a row each."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -25,6 +26,8 @@ BLOCK = 1 << 14
 STILL = (RUNNABLE, SYSCALL, WAITING, PREEMPTED, LEAKED)
 #: A goroutine in which one of these differs has moved.
 IDENTITY = ("status", "reason", "goid", "waiting", "sequence", "pc")
+#: Where one of these differs, its stack may not be what it was.
+STACK = (*IDENTITY, "low", "high", "sp", "defers", "panics", "context")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,7 @@ class Goroutines:
         sp: As the runtime saved it.
         waiting: The first sudog by which it waits.
         since: CLOCK_MONOTONIC ns at which it began to wait, 0 where the runtime has not noted it.
+        defers, panics, context: g._defer, g._panic and g.sched.ctxt.
     """
 
     at: U64
@@ -57,6 +61,9 @@ class Goroutines:
     gopc: U64
     start_pc: U64
     since: I64
+    defers: U64
+    panics: U64
+    context: U64
 
     def __len__(self) -> int:
         return len(self.at)
@@ -75,13 +82,20 @@ class Goroutines:
     def unmoved(self, later: "Goroutines") -> Bools:
         """Which of these are in a later table as they were: nothing in them says that they ran meanwhile."""
         rows = later.rows_of(self.at)
-        same: Bools = rows >= 0
-        if not len(later):
-            return same
-        for name in IDENTITY:
-            same &= getattr(later, name)[rows] == getattr(self, name)
+        same = self._same(later, rows, IDENTITY)
         # The stack of one that waits may be moved, but not what it uses of it.
-        same &= later.high[rows] - later.sp[rows] == self.high - self.sp
+        if len(later):
+            same &= later.high[rows] - later.sp[rows] == self.high - self.sp
+        return same
+
+    def same_stacks(self, later: "Goroutines") -> Bools:
+        """Which of these have in a later table the stack that they had, at the same place and untouched."""
+        return self._same(later, later.rows_of(self.at), STACK)
+
+    def _same(self, later: "Goroutines", rows: I64, names: Sequence[str]) -> Bools:
+        same: Bools = rows >= 0
+        for name in names if len(later) else ():
+            same &= getattr(later, name)[rows] == getattr(self, name)
         return same
 
 
@@ -93,6 +107,9 @@ class HeaderReader:
         self._count = GoroutineReader(runtime, None).count
         self._at = goroutine_layout(runtime.layout)
         self._waiting = runtime.layout.offset("g", "waiting")
+        self._defers, self._panics, self._context = (
+            runtime.layout.offset("g", name) for name in ("_defer", "_panic", "sched.ctxt")
+        )
         self._span = max(self._at.span, self._waiting + 8)
 
     def read(self, meter: Meter) -> Goroutines:
@@ -115,6 +132,15 @@ class HeaderReader:
             parts.append(self._block(np.frombuffer(data, "<u8").astype(np.uint64)))
         columns = [np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Goroutines)]
         return Goroutines(*columns).selected(np.argsort(columns[0], kind="stable"))
+
+    def again(self, goroutines: Goroutines, meter: Meter) -> Goroutines:
+        """The table of some goroutines as they are now; without those that have ended.
+
+        Raises:
+            GosondeError: As `read`.
+        """
+        meter.take(len(goroutines) * self._span)
+        return self._block(goroutines.at)
 
     def _block(self, pointers: U64) -> Goroutines:
         at, memory = self._at, self._runtime.memory
@@ -139,6 +165,9 @@ class HeaderReader:
             gopc=words(rows, at.gopc),
             start_pc=words(rows, at.start_pc),
             since=words(rows, at.wait_since).astype(np.int64),
+            defers=words(rows, self._defers),
+            panics=words(rows, self._panics),
+            context=words(rows, self._context),
         )
         live = found.selected(~np.isin(status, NOT_LIVE))
         if not ((live.low <= live.high) & (live.high - live.low < np.uint64(MAX_STACK))).all():

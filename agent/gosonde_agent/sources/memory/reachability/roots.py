@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gosonde_agent.golang.special_kinds import SpecialKinds
+from gosonde_agent.golang.special_kinds import special_kinds
 from gosonde_agent.sources.memory.heap_proof import HeapAddresses
 from gosonde_agent.sources.memory.reachability.headers import Goroutines
 from gosonde_agent.sources.memory.reachability.limits import Meter
@@ -20,7 +20,7 @@ from gosonde_agent.sources.memory.reachability.queues import queued, queues_of
 from gosonde_agent.sources.memory.reachability.regions import Pointers, RegionReader
 from gosonde_agent.sources.memory.reachability.rows import Bools
 from gosonde_agent.sources.memory.reachability.specials import SpecialReader
-from gosonde_agent.sources.memory.reachability.stack_roots import StackRoots
+from gosonde_agent.sources.memory.reachability.stacks import StackReader
 from gosonde_agent.sources.memory.target import Target
 
 GLOBAL, STACK, PROCESSOR, SPECIAL, QUEUE, GOROUTINE = range(6)
@@ -41,18 +41,11 @@ class RootPointers:
 class RootReader:
     """Reads the roots of one process."""
 
-    def __init__(
-        self,
-        target: Target,
-        addresses: HeapAddresses,
-        kinds: SpecialKinds,
-        reader: RegionReader,
-        stacks: StackRoots,
-    ) -> None:
+    def __init__(self, target: Target, addresses: HeapAddresses, reader: RegionReader, stacks: StackReader) -> None:
         runtime, pclntab = target.runtime, target.pclntab
         self._runtime, self._reader, self._stacks = runtime, reader, stacks
         self._moduledata = pclntab.moduledata
-        self._specials = SpecialReader(runtime, kinds)
+        self._specials = SpecialReader(runtime, special_kinds(runtime.layout))
         self._queues = queues_of(runtime.layout, addresses)
         entries = [found.entry + runtime.bias for name in COLLECTORS if (found := pclntab.find(f"runtime.{name}"))]
         self._collectors = np.array(entries, np.uint64)

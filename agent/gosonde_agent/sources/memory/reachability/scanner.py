@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from gosonde_agent.golang.special_kinds import special_kinds
 from gosonde_agent.sources.memory.heap_proof import HeapAddresses
 from gosonde_agent.sources.memory.reachability.bitmap import Bitmap
 from gosonde_agent.sources.memory.reachability.foreign import foreign_code
@@ -21,7 +20,7 @@ from gosonde_agent.sources.memory.reachability.scan import Scan
 from gosonde_agent.sources.memory.reachability.search import Found, Ground, Search
 from gosonde_agent.sources.memory.reachability.settling import moved, root_hits
 from gosonde_agent.sources.memory.reachability.spans import SpanReader
-from gosonde_agent.sources.memory.reachability.stack_roots import StackRoots, live_slots_of
+from gosonde_agent.sources.memory.reachability.stacks import StackReader
 from gosonde_agent.sources.memory.reachability.suspects import SuspectReader, Suspects
 from gosonde_agent.sources.memory.reachability.waiting import Reasons
 from gosonde_agent.sources.memory.target import Target
@@ -47,14 +46,13 @@ class Scanner:
         runtime = target.runtime
         self.target, self.limits = target, limits or Limits()
         self.reasons = Reasons(target.wait_reasons())
-        kinds = special_kinds(runtime.layout)
         self._memory = runtime.memory
         self._reader = RegionReader(runtime.memory)
         self._headers = HeaderReader(runtime)
+        stacks = StackReader(target, self._reader, self._headers)
         self._spans = SpanReader(runtime, addresses.mheap)
-        stacks = StackRoots(runtime, self._reader, live_slots_of(target.pclntab, target.go_version))
-        self._suspects = SuspectReader(runtime, self.reasons, self._reader, stacks)
-        self._roots = RootReader(target, addresses, kinds, self._reader, stacks)
+        self._suspects = SuspectReader(runtime.memory, runtime.layout, self.reasons, stacks)
+        self._roots = RootReader(target, addresses, self._reader, stacks)
 
     def scan(self, suspected: Suspected = everyone, order: int = 0) -> Scan:
         """One scan; `order` is that of the pass over the heap: 0 upwards, 1 downwards, else mixed.

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from gosonde_agent.golang.layouts import Layout
 from gosonde_agent.sources.memory.reachability.awaited import (
     UNKNOWN,
     Awaited,
@@ -16,12 +17,11 @@ from gosonde_agent.sources.memory.reachability.awaited_on_stacks import SEARCHED
 from gosonde_agent.sources.memory.reachability.headers import Goroutines
 from gosonde_agent.sources.memory.reachability.limits import Meter
 from gosonde_agent.sources.memory.reachability.objects import HeapMap
-from gosonde_agent.sources.memory.reachability.regions import Pointers, RegionReader
+from gosonde_agent.sources.memory.reachability.regions import Pointers
 from gosonde_agent.sources.memory.reachability.rows import I64, U64, Bools, joined_numbers
-from gosonde_agent.sources.memory.reachability.stack_roots import StackRoots
-from gosonde_agent.sources.memory.reachability.stacks import stack_pointers
+from gosonde_agent.sources.memory.reachability.stacks import StackReader
 from gosonde_agent.sources.memory.reachability.waiting import CHANNEL, LOCK, NEVER, Reasons
-from gosonde_agent.sources.memory.runtime import Runtime
+from gosonde_agent.sources.memory.reader import ProcessMemory
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +46,9 @@ class Suspects:
 class SuspectReader:
     """Reads suspects of one process."""
 
-    def __init__(self, runtime: Runtime, reasons: Reasons, reader: RegionReader, stacks: StackRoots) -> None:
-        self._memory, self._layout, self._reasons, self._reader = runtime.memory, runtime.layout, reasons, reader
-        self._stacks = stacks
-        self._sudog = SudogLayout(runtime.layout)
+    def __init__(self, memory: ProcessMemory, layout: Layout, reasons: Reasons, stacks: StackReader) -> None:
+        self._memory, self._layout, self._reasons, self._stacks = memory, layout, reasons, stacks
+        self._sudog = SudogLayout(layout)
 
     def read(self, heap: HeapMap, goroutines: Goroutines, suspected: Bools, meter: Meter) -> Suspects:
         """What is to be known of those that are suspected.
@@ -87,7 +86,7 @@ class SuspectReader:
             return Awaited.joined([])
         if self._sudog.in_waiting:
             return awaited_in_waiting(self._memory, self._sudog, goroutines, rows, meter)
-        near = list(stack_pointers(self._reader, heap, _innermost(goroutines), rows, meter))
+        near = list(self._stacks.all_pointers(heap, _innermost(goroutines), rows, meter))
         columns = zip(*((found.region, found.at, found.word, found.target) for found in near), strict=True)
         merged = Pointers(*(np.concatenate(column) for column in columns)) if near else None
         return (

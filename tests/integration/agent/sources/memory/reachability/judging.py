@@ -4,10 +4,6 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
-from gosonde_agent.golang.elf import ElfImage
-from gosonde_agent.host import procfs
-from gosonde_agent.sources.memory import symbols
-from gosonde_agent.sources.memory.heap_proof import HeapAddresses
 from gosonde_agent.sources.memory.reachability.headers import Goroutines
 from gosonde_agent.sources.memory.reachability.limits import Limits
 from gosonde_agent.sources.memory.reachability.paths import Path as Way
@@ -24,12 +20,7 @@ MARKER = "// site: "
 
 def scanner(target: Target, limits: Limits | None = None) -> Scanner:
     """What scans a process."""
-    with procfs.executable(target.runtime.pid) as (fd, _path):
-        found = symbols.from_symbol_table(ElfImage(fd), ("runtime.mheap_", "runtime.allfin", "runtime.gcCleanups"))
-    addresses = HeapAddresses(
-        "symbols", found["runtime.mheap_"], found["runtime.allfin"], found.get("runtime.gcCleanups", 0)
-    )
-    return Scanner(target, addresses, limits)
+    return Scanner(target, target.heap_addresses(), limits)
 
 
 def markers(name: str) -> dict[tuple[str, int], str]:
