@@ -18,8 +18,9 @@ class Limits:
         cpu_seconds: Of the thread that scans.
         seconds: By the clock: on a busy machine a scan is stretched.
         read_bytes: Of the process's memory, what is read twice counted twice.
-        spans: Of the heap; each takes some 60 bytes here, and each object a few bits.
-        objects: That fit into those spans.
+        heap_bytes: Of address space, in arenas of 64 MiB; each page of 8 KiB takes 5 bytes here.
+        spans: Of the heap; each takes some 60 bytes here.
+        objects: That fit into those spans; each takes 2 bits here.
         stack_pointers: Words of the suspects' stacks that point into the heap; each takes 12 bytes here.
         levels: How many objects lie between a root and what a goroutine waits for, at most.
         front: Objects whose holders are looked for at a time.
@@ -31,6 +32,7 @@ class Limits:
     seconds: float = 60.0
     read_bytes: int = 64 << 30
     goroutines: int = 2_000_000
+    heap_bytes: int = 1 << 38
     spans: int = 2_000_000
     objects: int = 1 << 30
     stack_pointers: int = 16_000_000

@@ -13,6 +13,8 @@ from gosonde_agent.sources.memory.reachability.spans import PAGE_BITS, Spans
 
 ARENA_BITS = 26
 PAGES_BITS = ARENA_BITS - PAGE_BITS
+#: Most spans have no more.
+FEW_PAGES = 8
 I64 = npt.NDArray[np.int64]
 U8 = npt.NDArray[np.uint8]
 
@@ -31,6 +33,7 @@ class HeapMap:
         self.low = low >> ARENA_BITS << ARENA_BITS
         self.size = (int(spans.end[-1]) if len(spans) else 0) - self.low
         self._slots = self._arenas()
+        meter.bound("bytes of heap", int(self._slots.max()) << ARENA_BITS, meter.limits.heap_bytes)
         self._table = self._pages()
 
     def _arenas(self) -> npt.NDArray[np.int32]:
@@ -48,12 +51,15 @@ class HeapMap:
     def _pages(self) -> npt.NDArray[np.int32]:
         """By page, the span, or -1."""
         table = np.full((int(self._slots.max()) + 1) << PAGES_BITS, -1, np.int32)
-        for number in range(0, len(self.spans), 1 << 16):
-            part = slice(number, number + (1 << 16))
-            pages = self.spans.pages[part].astype(np.int64)
-            within = np.arange(pages.sum()) - np.repeat(np.cumsum(pages) - pages, pages)
-            addresses = np.repeat(self.spans.start[part], pages) + (within.astype(np.uint64) << np.uint64(PAGE_BITS))
-            table[self.page_of(addresses)] = np.repeat(np.arange(number, number + len(pages), dtype=np.int32), pages)
+        pages = self.spans.pages.astype(np.int64)
+        first = self.page_of(self.spans.start)
+        # Arenas that a span reaches over lie side by side in the table.
+        table[first] = np.arange(len(pages), dtype=np.int32)
+        for page in range(1, FEW_PAGES):
+            some = np.flatnonzero(pages > page)
+            table[first[some] + page] = some
+        for span in np.flatnonzero(pages > FEW_PAGES).tolist():
+            table[first[span] : first[span] + pages[span]] = span
         return table
 
     def page_of(self, addresses: U64) -> I64:
@@ -72,12 +78,12 @@ class HeapMap:
         """By page, 1 where one of these objects has a byte."""
         marks = np.zeros(len(self._table), np.uint8)
         start, size = self.extent(numbers)
-        last = start + (size - np.uint64(1))
-        marks[self.page_of(start)] = 1
-        marks[self.page_of(last)] = 1
-        long = size > np.uint64(1 << PAGE_BITS)
-        for first, end in zip(start[long].tolist(), last[long].tolist(), strict=True):
-            marks[self.page_of(np.arange(first, end, 1 << PAGE_BITS, dtype=np.uint64))] = 1
+        first, last = self.page_of(start), self.page_of(start + (size - np.uint64(1)))
+        marks[first] = 1
+        marks[last] = 1
+        long = last - first > 1
+        for begin, end in zip(first[long].tolist(), last[long].tolist(), strict=True):
+            marks[begin:end] = 1
         return marks
 
     def numbers(self, words: U64) -> I64:

@@ -142,7 +142,7 @@ class SpanReader:
 
 
 def _plausible(start: U64, pages: U64, element: U64, count: npt.NDArray[np.int64]) -> Bools:
-    sane = (pages > 0) & (pages < ADDRESS_LIMIT >> PAGE_BITS) & (start > 0) & (start < ADDRESS_LIMIT)
+    sane = (pages > 0) & (pages < 1 << 31) & (start > 0) & (start < ADDRESS_LIMIT)
     sane &= start % np.uint64(PAGE) == 0
     size = np.where(sane, pages, np.uint64(1)) << np.uint64(PAGE_BITS)
     sane &= (element > 0) & (element <= size) & (count > 0)

@@ -97,3 +97,23 @@ def test_more_spans_or_objects_than_allowed_are_not_decided() -> None:
             process.read_spans(Limits(spans=2))
         with pytest.raises(NotDecidedError, match="objects"):
             process.heap(Limits(objects=300))
+
+
+def test_spans_all_over_the_address_space_are_not_decided() -> None:
+    with FakeProcess() as process:
+        for number in range(1, 40):
+            process.span(64, start=number << 40)
+        with pytest.raises(NotDecidedError, match="bytes of heap"):
+            process.heap(Limits(heap_bytes=38 << 26))
+
+
+def test_large_objects_are_found_by_each_of_their_pages_across_arenas() -> None:
+    with FakeProcess() as process:
+        pages, start = 20_000, 0xC0_0000_0000 + (40 << 20)
+        process.span(pages * PAGE, pages, start=start)
+        process.span(64, start=start + pages * PAGE)
+        heap = process.heap()
+        every = start + np.arange(0, pages * PAGE, PAGE, dtype=np.uint64)
+        assert heap.numbers(every).tolist() == [0] * pages
+        assert int(heap.page_marks(np.array([0])).sum()) == pages
+        assert heap.numbers(np.array([start + pages * PAGE + 64], np.uint64)).tolist() == [2]
