@@ -1,7 +1,7 @@
 """What goroutines that wait for locks wait for, before Go 1.26: then only words of their stacks lead to their sudogs.
 
 The innermost frames are the runtime's (semacquire1, notifyListWait) and keep the sudog. A sudog whose g is this one's
-is this one's: the runtime clears the g of one that it gives back.
+is this one's: the runtime clears the g of one that it releases.
 """
 
 import numpy as np

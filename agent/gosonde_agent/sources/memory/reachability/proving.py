@@ -100,7 +100,7 @@ class Trial:
         return standing
 
     def verdict(self, why: str = "") -> Verdict:
-        """What they say; `why` tells why there are no more scans."""
+        """What they say; `why` says why there are no more scans."""
         nobody = np.zeros(len(self._agreed), np.bool_)
         if self._first is None:
             return Verdict(False, why, 0, False, None, self._agreed, nobody, nobody)
