@@ -1,4 +1,4 @@
-"""Which words of a frame hold live pointers, as the compiler writes it for the garbage collector.
+"""Which words of a frame hold live pointers, as the compiler says to the garbage collector.
 
 This is runtime/stkframe.go (getStackMap; up to Go 1.20 in runtime/stack.go), for frames that wait for a call to return.
 What the runtime guesses or reads from the frame itself is "not known" here.

@@ -91,8 +91,8 @@ class Trial:
         else:
             before = self._first.goroutines
             row = scan.goroutines.rows_of(before.at)
-            again = self._standing() & (row >= 0) & scan.accused[row] & before.unmoved(scan.goroutines)
-            self._agreed += again
+            same = (row >= 0) & before.unmoved(scan.goroutines) & (scan.awaited[row] == self._first.awaited)
+            self._agreed += self._standing() & same & scan.accused[row]
         self._scans, self._quiet, self._last = self._scans + 1, scan.quiet, began
 
     def _standing(self) -> Bools:

@@ -18,7 +18,7 @@ from gosonde_agent.sources.memory.reachability.roots import RootReader
 from gosonde_agent.sources.memory.reachability.rows import U64, Bools
 from gosonde_agent.sources.memory.reachability.scan import Scan
 from gosonde_agent.sources.memory.reachability.search import Found, Ground, Search
-from gosonde_agent.sources.memory.reachability.settling import moved, root_hits
+from gosonde_agent.sources.memory.reachability.settling import RootHits, root_hits
 from gosonde_agent.sources.memory.reachability.spans import SpanReader
 from gosonde_agent.sources.memory.reachability.stacks import StackReader
 from gosonde_agent.sources.memory.reachability.suspects import SuspectReader, Suspects
@@ -62,43 +62,30 @@ class Scanner:
             ImplausibleMemoryError: What was read contradicts itself; it may be another time.
             GosondeError: The process has ended, runs another program, or may not be read.
         """
-        meter = Meter(self.limits)
+        meter, before = Meter(self.limits), rest_of(self._memory.pid)
         modules = self._roots.modules()
-        before = rest_of(self._memory.pid)
         heap = HeapMap(self._spans.read(meter), meter)
         goroutines = self._headers.read(meter)
         blocked = self.reasons.blocked(goroutines)
         suspects = self._suspects.read(heap, goroutines, blocked & suspected(goroutines), meter)
         found = self._search(heap, goroutines, suspects, order, meter)
-        rows = np.flatnonzero(suspects.are)
-        nodes = found.suspects(rows)
-        later = self._headers.read(meter)
-        found.graph.revive(nodes[np.isin(rows, moved(goroutines, later, rows))])
-        accused = np.zeros(len(goroutines), np.bool_)
-        accused[rows[~found.graph.alive[nodes]]] = True
-        live = ~np.isin(later.at, goroutines.at[accused])
-        held = np.isin(later.at, goroutines.at[suspects.are]) & self.reasons.blocked(later)
-        roots = root_hits(found, later, held, self._roots.pointers(heap, later, live, self._roots.processors(), meter))
-        found.graph.revive(roots.node)
-        accused[rows] = ~found.graph.alive[nodes]
-        given_up = np.zeros(len(goroutines), np.bool_)
-        given_up[rows] = found.given_up[nodes]
-        self.target.runtime.memory.check_same(self.target.runtime.addresses.allglen + self.target.runtime.bias)
+        roots = self._settle(heap, goroutines, suspects, found, meter)
+        self._memory.check_same(self.target.runtime.addresses.allglen + self.target.runtime.bias)
         return Scan(
-            goroutines,
-            blocked,
-            suspects.are,
-            accused,
-            given_up,
-            _awaited(heap, suspects),
-            _variables(modules, suspects),
-            foreign_code(self._memory.pid, [module.code for module in modules]),
-            before.lasted_until(rest_of(self._memory.pid)),
-            heap,
-            found,
-            roots,
-            meter.read,
-            meter.cpu_seconds,
+            goroutines=goroutines,
+            blocked=blocked,
+            suspects=suspects.are,
+            accused=found.among(suspects.are, ~found.graph.alive),
+            given_up=found.among(suspects.are, found.given_up),
+            awaited=_awaited(heap, suspects),
+            variable=_variables(modules, suspects),
+            foreign=foreign_code(self._memory.pid, [module.code for module in modules]),
+            quiet=before.lasted_until(rest_of(self._memory.pid)),
+            heap=heap,
+            found=found,
+            roots=roots,
+            read_bytes=meter.read,
+            cpu_seconds=meter.cpu_seconds,
         )
 
     def _search(self, heap: HeapMap, goroutines: Goroutines, suspects: Suspects, order: int, meter: Meter) -> Found:
@@ -109,6 +96,21 @@ class Scanner:
         rooted.add(themselves[themselves >= 0])
         ground = Ground(heap, in_order(pointerful(heap.spans), order), suspects, rooted, processors)
         return Search(self._memory, self._reader, ground, meter).run()
+
+    def _settle(
+        self, heap: HeapMap, goroutines: Goroutines, suspects: Suspects, found: Found, meter: Meter
+    ) -> RootHits:
+        """Revives who moved since the beginning, and what roots point to by now."""
+        later = self._headers.read(meter)
+        rows = np.flatnonzero(suspects.are)
+        found.graph.revive(found.suspects(rows[~goroutines.selected(rows).unmoved(later)]))
+        accused = found.among(suspects.are, ~found.graph.alive)
+        live = ~np.isin(later.at, goroutines.at[accused])
+        held = np.isin(later.at, goroutines.at[suspects.are]) & self.reasons.blocked(later)
+        pointers = self._roots.pointers(heap, later, live, self._roots.processors(), meter)
+        hits = root_hits(found, later, held, pointers)
+        found.graph.revive(hits.node)
+        return hits
 
 
 def _awaited(heap: HeapMap, suspects: Suspects) -> U64:

@@ -37,6 +37,13 @@ class Found:
         """Numbers of the nodes of suspects; -1 for a goroutine that is none."""
         return self.graph.find(rows + self.objects)
 
+    def among(self, suspects: Bools, nodes: Bools) -> Bools:
+        """bool[goroutines]: the suspects whose node is one of some."""
+        found = np.zeros(len(suspects), np.bool_)
+        rows = np.flatnonzero(suspects)
+        found[rows] = nodes[self.suspects(rows)]
+        return found
+
 
 @dataclass(frozen=True, slots=True)
 class Ground:

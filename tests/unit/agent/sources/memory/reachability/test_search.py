@@ -65,8 +65,7 @@ class Heap:
         rooted.add(self.rooted)
         ground = Ground(heap, in_order(pointerful(heap.spans), order), suspects, rooted, NO_PROCESSORS)
         found = Search(self.process.memory, RegionReader(self.process.memory), ground, meter).run()
-        rows = np.arange(GOROUTINES)
-        return rows[~found.graph.alive[found.suspects(rows)]].tolist()
+        return np.flatnonzero(found.among(suspects.are, ~found.graph.alive)).tolist()
 
 
 def test_the_search_accuses_whom_a_walk_from_the_roots_does_not_reach() -> None:

@@ -15,7 +15,7 @@ from tests.unit.agent.sources.memory.reachability.fake_process import FakeProces
 def test_an_address_is_found_in_the_object_that_it_lies_in(version: GoVersion) -> None:
     with FakeProcess(version) as process:
         first = process.span(48, pages=2)
-        second = process.span(3 * PAGE, pages=3, noscan=True)
+        second = process.span(3 * PAGE, pages=3, noscan=1)
         heap = process.heap()
         words = [first, first + 47, first + 48, first + 2 * PAGE - 1, second + 2 * PAGE, second - 1 - PAGE * 9, 0]
         numbers = heap.numbers(np.array(words, np.uint64))
