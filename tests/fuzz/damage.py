@@ -23,6 +23,7 @@ SEEDS: dict[str, Callable[[], Path]] = {
     "old": lambda: go_programs.build("short", "1.19.8", ldflags=STRIPPED),
     "new": lambda: go_programs.build("short", "1.27.3", ldflags=STRIPPED),
     "debug": lambda: go_programs.build("short", "1.27.3"),
+    "dwarf": lambda: go_programs.build("short", "1.27.3", ldflags=("-compressdwarf=false",)),
     "pie": lambda: go_programs.build("short", "1.24.11", buildmode="pie", ldflags=STRIPPED),
 }
 #: Numbers that lengths and offsets are wrong by.

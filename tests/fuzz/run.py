@@ -25,6 +25,7 @@ from gosonde_common.errors import GosondeError
 
 from tests.fuzz.damage import SEEDS, Damage, opened, random_damage, seed_bytes
 from tests.fuzz.harness import CORPUS, Subject
+from tests.fuzz.naming import name_variables
 
 ADDRESSES = 40
 STACKS, STACK_WORDS = 50, 100
@@ -44,6 +45,7 @@ def image_parts(image: ElfImage) -> None:
     parts: tuple[Callable[[], object], ...] = (
         lambda: dwarf.read_structures(image, layouts.structure_names()),
         lambda: dwarf.read_constants(image, layouts.SPECIAL_KIND),
+        lambda: name_variables(image),
         lambda: symtab.addresses(image, ["runtime.newproc1", "runtime.gopark"]),
         lambda: buildinfo.read_build_id(image),
         lambda: buildinfo.content_digest(image),

@@ -18,6 +18,8 @@ from pathlib import Path
 
 import numpy as np
 from gosonde_agent.golang import dwarf
+from gosonde_agent.sources.memory.reachability.headers import HeaderReader
+from gosonde_agent.sources.memory.reachability.limits import Limits, Meter
 from gosonde_agent.sources.memory.target import (
     KnownBinaries,
     KnownBinary,
@@ -28,6 +30,7 @@ from gosonde_common.errors import GosondeError
 
 from tests import go_programs
 from tests.fuzz.harness import CORPUS, Subject
+from tests.fuzz.naming import name_ways
 from tests.go_programs import GoProgram
 
 VERSIONS = ("1.19.8", "1.27.3")
@@ -149,6 +152,12 @@ def places(target: Target) -> Mapping[str, tuple[int, int]]:
     found |= heap_places(target)
     length, first = runtime.number(at.allglen), runtime.number(at.allgs)
     found["list"] = (first, length * 8)
+    moduledata = target.pclntab.moduledata
+    types = runtime.number(moduledata + layout.offset("moduledata", "types"))
+    found["moduledata"] = (moduledata + runtime.bias, layout.size("moduledata"))
+    found["types"] = (types, runtime.number(moduledata + layout.offset("moduledata", "etypes")) - types)
+    variables = target.image.sections[".data"]
+    found["variables"] = (variables.vaddr + runtime.bias, variables.size + 4_096)
     processors = runtime.memory.read(runtime.number(at.allp), 8)
     found["p"] = (int.from_bytes(processors, "little"), 4_096)
     for index, address in enumerate(np.frombuffer(runtime.memory.read(first, length * 8), "<u8")[:SOME].tolist()):
@@ -212,18 +221,23 @@ def exercise(damage: Damage) -> None:
         target = stack.enter_context(opened(stopped.pid, known))
         if damage.is_late:
             stack.enter_context(stopped.patched(damage.patches))
-        read_all(target)
+        read_all(target, [address for address, _size in stopped.places.values()])
 
 
-def read_all(target: Target) -> None:
-    """What can be asked of a process whose runtime was taken for good."""
+def read_all(target: Target, addresses: list[int]) -> None:
+    """What can be asked of a process whose runtime was taken for good; ways are named from some addresses on."""
 
     def reported() -> None:
         last = target.gc().last
         if last is not None:
             last.gctrace()
 
+    def named() -> None:
+        goroutines = HeaderReader(target.runtime).read(Meter(Limits()))
+        name_ways(target, goroutines, addresses)
+
     parts: tuple[Callable[[], object], ...] = (
+        named,
         lambda: list(target.goroutines()),
         lambda: list(target.blocks(stacks=False)),
         target.wait_reasons,

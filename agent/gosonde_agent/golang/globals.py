@@ -55,7 +55,7 @@ class Symbols:
 
     @property
     def weight(self) -> int:
-        """Bytes that it takes in memory."""
+        """Bytes of memory that it needs."""
         return self.addresses.nbytes + self.sizes.nbytes + self.names.nbytes + len(self.text)
 
     def at(self, address: int) -> Global | None:

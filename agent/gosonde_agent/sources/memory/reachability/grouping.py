@@ -1,4 +1,4 @@
-"""Many goroutines that are held alike, as one holder: ways that differ only in indexes are told as one."""
+"""Many goroutines that are held alike, as one holder: ways that differ only in indexes are shown as one."""
 
 import re
 from collections.abc import Iterable
@@ -9,7 +9,7 @@ from gosonde_common.values.reachability import Holder
 #: An index behind a name, or what stands for one; no length of an array in the name of a type.
 INDEX: Final = re.compile(r"(?<=[\w\]])(\[(?:\d+|\*)\])(?=[.\[]|$)")
 ANY: Final = "[*]"
-#: Holders of one `go` statement that are told; the others are left out.
+#: Holders of one `go` statement that are shown; the others are left out.
 MAX_HOLDERS: Final = 16
 
 
