@@ -4,6 +4,7 @@ Two places describe types: the DWARF of the file, and the descriptors that the r
 stripped program. Both give `GoType`; a type names others by references that only its own source understands.
 """
 
+from collections.abc import Container
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Final, Protocol
@@ -106,14 +107,19 @@ class Place:
         return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in self.parts)
 
 
-def place_in(value: GoType, offset: int) -> Place:
+def place_in(value: GoType, offset: int, whole: Container[str] = ()) -> Place:
     """The innermost value at an offset, which lies within the outer one.
+
+    Args:
+        whole: Names of types that are not looked into.
 
     Raises:
         GosondeError: A type on the way is described by nothing.
     """
     parts: list[str | int] = []
     for _ in range(MAX_DEPTH):
+        if value.name in whole:
+            break
         if value.kind is Kind.ARRAY and value.element:
             element = value.other(value.element)
             if element.size <= 0:

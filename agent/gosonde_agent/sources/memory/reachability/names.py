@@ -8,6 +8,7 @@ Names are a stranger's: they are bounded here, and made safe for terminals where
 """
 
 import contextlib
+import itertools
 from collections.abc import Iterator
 from typing import Final
 
@@ -109,11 +110,11 @@ class Namer:
         return tuple(texts)
 
     def _elements(self, path: Path, goroutines: Goroutines, awaited: str) -> Iterator[Seen]:
-        seen = self._roots.named(path.root, goroutines)
+        seen = self._roots.named(path.root, goroutines, is_awaited=not path.steps)
         yield seen
         is_timer = seen.text == TIMER
         steps = path.steps[:MAX_STEPS]
-        for step, next_step in zip(steps, (*steps[1:], None), strict=True):
+        for step, next_step in itertools.zip_longest(steps, steps[1:]):
             thing = _object(step, next_step)
             if not step.size:
                 seen = Seen(self._roots.stack(step.goid, goroutines), NOWHERE)

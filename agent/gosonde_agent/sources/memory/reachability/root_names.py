@@ -1,5 +1,6 @@
 """Names of roots: package variables, stacks by the function whose frame holds the pointer, timers, finalizers."""
 
+from collections.abc import Container
 from typing import Final
 
 import numpy as np
@@ -20,10 +21,12 @@ from gosonde_agent.sources.memory.reachability.roots import (
     SPECIAL,
     STACK,
 )
-from gosonde_agent.sources.memory.reachability.seen import NOWHERE, Seen, Word
+from gosonde_agent.sources.memory.reachability.seen import LOCKS, NOWHERE, Seen, Word
 from gosonde_agent.sources.memory.runtime import Runtime
 
 INTERFACE_BYTES: Final = 16
+#: Of the largest lock of package sync.
+LOCK_BYTES: Final = 24
 TIMER: Final = "timer"
 SCHEDULER: Final = "scheduler"
 SPECIALS: Final = "finalizer, cleanup or weak pointer"
@@ -47,10 +50,16 @@ class RootNames:
         self._types = types
         self._recognition = recognition
 
-    def named(self, root: Root, goroutines: Goroutines) -> Seen:
-        """A root; `goroutines` are those of the scan that found it."""
+    def named(self, root: Root, goroutines: Goroutines, *, is_awaited: bool = False) -> Seen:
+        """A root, or with `is_awaited` a variable that a goroutine waits for.
+
+        Args:
+            goroutines: Those of the scan that found it.
+        """
         if root.kind == GLOBAL:
-            return self._typed_global(root.at) or self._global(root.at)
+            if is_awaited:
+                return self._typed_global(root.at, LOCKS) or self._global(root.at, LOCK_BYTES)
+            return self._typed_global(root.at, ()) or self._global(root.at)
         if root.kind == STACK:
             return Seen(self.stack(root.goid, goroutines, root.at), Word(root.at))
         if root.kind == PROCESSOR:
@@ -67,7 +76,7 @@ class RootNames:
         function = function or self._frames.start_function(g)
         return f"stack of {function}" if function else SOME_STACK
 
-    def _typed_global(self, at: int) -> Seen | None:
+    def _typed_global(self, at: int, whole: Container[str]) -> Seen | None:
         address = at - self._runtime.bias
         if self._types is None or address < 0:
             return None
@@ -75,12 +84,13 @@ class RootNames:
             variable = self._types.variable_at(address)
             if variable is None:
                 return None
-            place = place_in(variable.type, address - variable.address)
+            place = place_in(variable.type, address - variable.address, whole)
         except GosondeError:
             return None
         return Seen(variable.name + place.text, Word(at, place))
 
-    def _global(self, at: int) -> Seen:
+    def _global(self, at: int, whole: int = 0) -> Seen:
+        """A variable by its symbol; of one of at most `whole` bytes it does not matter which part it is."""
         address = at - self._runtime.bias
         found = self._variables.at(address) if address >= 0 else None
         if found is None:
@@ -88,7 +98,8 @@ class RootNames:
         offset = address - found.address
         if not found.size:
             return Seen(f"{found.name}+{offset:#x}", Word(at))
-        if not offset or (found.size == INTERFACE_BYTES and self._is_interface(Word(at))):
+        is_interface = found.size == INTERFACE_BYTES and self._is_interface(Word(at))
+        if not offset or is_interface or found.size <= whole:
             return Seen(found.name, Word(at))
         return Seen(f"{found.name}+{offset}", Word(at))
 

@@ -23,10 +23,11 @@ QUEUES = ("runtime.mheap_", "runtime.allfin", "runtime.gcCleanups")
 #: What names without types or symbols too.
 ALWAYS = {
     ("stack of main.main", "channel of int"),
-    ("timer", "closure main.hold.func4", "channel of int"),
-    ("finalizer", "closure main.hold.func5", "channel of int"),
+    ("timer", "closure main.hold.func5", "channel of int"),
+    ("finalizer", "closure main.hold.func6", "channel of int"),
 }
 WITH_DWARF = ALWAYS | {
+    ("main.alone",),
     ("main.subscribers", "map[string]chan int", "channel of int"),
     ("main.clients", "map[int]*main.subscriber", "main.subscriber.events", "channel of int"),
     ("main.crowd", "map[main.key]main.subscriber value.events", "channel of int"),
@@ -38,6 +39,7 @@ WITH_DWARF = ALWAYS | {
     ("main.boxes", "channel of chan int, buffer[0]", "channel of int"),
     ("main.big", "main.large.done", "channel of int"),
     ("main.state", "main.guarded.mu"),
+    ("main.locked.mu",),
 }
 WITH_SYMBOLS = ALWAYS | {
     ("main.subscribers", "object of 48 bytes", "object of 208 bytes", "channel of int"),
@@ -49,6 +51,7 @@ WITH_SYMBOLS = ALWAYS | {
     ("main.callback", "closure main.hold.func1", "channel of int"),
     ("main.boxes", "channel of chan int, buffer[0]", "channel of int"),
     ("main.big", "main.large.done", "channel of int"),
+    ("main.alone",),
 }
 BEHIND_VARIABLES = {path[1:] for path in WITH_SYMBOLS - ALWAYS}
 
@@ -75,9 +78,9 @@ def holders(program: Path, heap: HeapAddresses) -> list[tuple[str, ...]]:
         scan = Scanner(target, heap).scan()
         namer, paths, reasons = namer_of(target), Paths(scan), target.wait_reasons()
         found = []
-        for row in np.flatnonzero(scan.suspects & ~scan.accused).tolist():
+        for row in np.flatnonzero(scan.blocked & ~scan.accused).tolist():
             path = paths.of(row)
-            assert path is not None
+            assert path is not None, (row, reasons[int(scan.goroutines.reason[row])])
             reason = reasons[int(scan.goroutines.reason[row])]
             found.append(namer.name(path, scan.goroutines, awaited_by(reason)))
         return found
