@@ -14,8 +14,9 @@ from gosonde_agent.sources.memory.reachability.modules import Module
 from gosonde_agent.sources.memory.reachability.objects import HeapMap
 from gosonde_agent.sources.memory.reachability.quiet import rest_of
 from gosonde_agent.sources.memory.reachability.regions import RegionReader
+from gosonde_agent.sources.memory.reachability.retained import Leaked, Retention
 from gosonde_agent.sources.memory.reachability.roots import RootReader
-from gosonde_agent.sources.memory.reachability.rows import U64, Bools
+from gosonde_agent.sources.memory.reachability.rows import I64, U64, Bools
 from gosonde_agent.sources.memory.reachability.scan import Scan
 from gosonde_agent.sources.memory.reachability.search import Found, Ground, Search
 from gosonde_agent.sources.memory.reachability.settling import RootHits, root_hits
@@ -49,7 +50,7 @@ class Scanner:
         self._memory = runtime.memory
         self._reader = RegionReader(runtime.memory)
         self._headers = HeaderReader(runtime)
-        stacks = StackReader(target, self._reader, self._headers)
+        self._stacks = stacks = StackReader(target, self._reader, self._headers)
         self._spans = SpanReader(runtime, addresses.mheap)
         self._suspects = SuspectReader(runtime.memory, runtime.layout, self.reasons, stacks)
         self._roots = RootReader(target, addresses, self._reader, stacks)
@@ -87,6 +88,30 @@ class Scanner:
             read_bytes=meter.read,
             cpu_seconds=meter.cpu_seconds,
         )
+
+    def retained(self, leaked: U64, group: I64) -> I64:
+        """int64[groups]: bytes of the heap that the leaked goroutines of each group alone retain, at least.
+
+        Args:
+            leaked: Addresses of their g's, which wait for ever.
+            group: Of each, from 0.
+
+        Raises:
+            NotDecidedError: It takes more than the limits allow.
+            GosondeError: The process has ended, runs another program, or may not be read.
+        """
+        meter = Meter(self.limits)
+        heap = HeapMap(self._spans.read(meter), meter)
+        goroutines, processors = self._headers.read(meter), self._roots.processors()
+        row = goroutines.rows_of(leaked)
+        groups = np.zeros(len(goroutines), np.int64)
+        groups[row[row >= 0]] = group[row >= 0]
+        lost = np.isin(goroutines.at, leaked)
+        held = self._stacks.pointers(heap, goroutines, np.flatnonzero(lost), meter)
+        roots = self._roots.pointers(heap, goroutines, ~lost, processors, meter)
+        retention = Retention(self.target.runtime, self._reader, heap, meter)
+        known = Leaked(goroutines.at[lost], groups, held)
+        return retention.retained(known, processors, roots, int(group.max(initial=-1)) + 1)
 
     def _search(self, heap: HeapMap, goroutines: Goroutines, suspects: Suspects, order: int, meter: Meter) -> Found:
         rooted, processors = Bitmap(heap.count), self._roots.processors()

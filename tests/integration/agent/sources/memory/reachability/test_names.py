@@ -1,24 +1,18 @@
 """Who holds a goroutine is named as the program's author calls it, as far as its file and memory have the names."""
 
-import subprocess
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pytest
-from gosonde_agent.golang.elf import ElfImage
-from gosonde_agent.sources.memory import symbols
-from gosonde_agent.sources.memory.heap_proof import HeapAddresses
 from gosonde_agent.sources.memory.reachability.names import awaited_by, namer_of
 from gosonde_agent.sources.memory.reachability.paths import Paths
-from gosonde_agent.sources.memory.reachability.scanner import Scanner
 from gosonde_agent.sources.memory.target import opened
 
 from tests import go_programs, toolchains
 from tests.go_programs import GoProgram
+from tests.integration.agent.sources.memory.reachability.judging import scanner
 
 VERSIONS = (toolchains.DEBIAN, "1.22.10", "1.25.5", toolchains.DEFAULT)
-QUEUES = ("runtime.mheap_", "runtime.allfin", "runtime.gcCleanups")
 
 #: What names without types or symbols too.
 ALWAYS = {
@@ -56,26 +50,10 @@ WITH_SYMBOLS = ALWAYS | {
 BEHIND_VARIABLES = {path[1:] for path in WITH_SYMBOLS - ALWAYS}
 
 
-def stripped(program: Path) -> Path:
-    """The same program without symbols and DWARF, at the same addresses."""
-    target = program.with_name(f"{program.name}.stripped")
-    with toolchains.locked(target.with_suffix(".lock")):
-        if not target.exists():
-            subprocess.run(["strip", "--strip-all", "-o", str(target), str(program)], check=True)
-    return target
-
-
-def addresses(program: Path) -> HeapAddresses:
-    """Where the heap is, by a program's symbols."""
-    with program.open("rb") as file:
-        found: Mapping[str, int] = symbols.from_symbol_table(ElfImage(file.fileno()), set(QUEUES))
-    return HeapAddresses("symbols", *(found.get(name, 0) for name in QUEUES))
-
-
-def holders(program: Path, heap: HeapAddresses) -> list[tuple[str, ...]]:
+def holders(program: Path) -> list[tuple[str, ...]]:
     """The ways to all blocked goroutines of a run of the program that something holds."""
     with GoProgram(program) as run, opened(run.pid) as target:
-        scan = Scanner(target, heap).scan()
+        scan = scanner(target).scan()
         namer, paths, reasons = namer_of(target), Paths(scan), target.wait_reasons()
         found = []
         for row in np.flatnonzero(scan.blocked & ~scan.accused).tolist():
@@ -89,19 +67,18 @@ def holders(program: Path, heap: HeapAddresses) -> list[tuple[str, ...]]:
 @pytest.mark.parametrize("version", VERSIONS)
 def test_with_dwarf_variables_fields_and_elements_are_named(version: str) -> None:
     program = go_programs.build("held", version)
-    assert set(holders(program, addresses(program))) == WITH_DWARF
+    assert set(holders(program)) == WITH_DWARF
 
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_with_symbols_alone_variables_and_what_describes_itself_are_named(version: str) -> None:
     program = go_programs.build("held", version, ldflags=("-w",))
-    assert set(holders(program, addresses(program))) >= WITH_SYMBOLS
+    assert set(holders(program)) >= WITH_SYMBOLS
 
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_in_a_stripped_program_the_section_stands_for_the_variable(version: str) -> None:
-    program = go_programs.build("held", version)
-    found = holders(stripped(program), addresses(program))
+    found = holders(go_programs.build("held", version, ldflags=("-s", "-w")))
     assert set(found) >= ALWAYS
     others = [path for path in found if path not in ALWAYS]
     assert {path[0].partition("+0x")[0] for path in others} <= {".bss", ".data", ".noptrbss"}
