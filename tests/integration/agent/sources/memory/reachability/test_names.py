@@ -1,14 +1,15 @@
 """Who holds a goroutine is named as the program's author calls it, as far as its file and memory have the names."""
 
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from gosonde_agent.sources.memory.reachability.names import awaited_by, namer_of
 from gosonde_agent.sources.memory.reachability.paths import Paths
-from gosonde_agent.sources.memory.target import opened
+from gosonde_agent.sources.memory.target import Target, opened
 
-from tests import go_programs, toolchains
+from tests import go_programs, real_binaries, toolchains
 from tests.go_programs import GoProgram
 from tests.integration.agent.sources.memory.reachability.judging import scanner
 
@@ -50,18 +51,22 @@ WITH_SYMBOLS = ALWAYS | {
 BEHIND_VARIABLES = {path[1:] for path in WITH_SYMBOLS - ALWAYS}
 
 
+def ways(target: Target) -> list[tuple[str, ...]]:
+    """The ways to all blocked goroutines of a process that something holds."""
+    scan = scanner(target).scan()
+    namer, paths, reasons = namer_of(target), Paths(scan), target.wait_reasons()
+    found = []
+    for row in np.flatnonzero(scan.blocked & ~scan.accused).tolist():
+        path = paths.of(row)
+        if path is not None:
+            found.append(namer.name(path, scan.goroutines, awaited_by(reasons[int(scan.goroutines.reason[row])])))
+    return found
+
+
 def holders(program: Path) -> list[tuple[str, ...]]:
-    """The ways to all blocked goroutines of a run of the program that something holds."""
+    """The ways in a run of a program."""
     with GoProgram(program) as run, opened(run.pid) as target:
-        scan = scanner(target).scan()
-        namer, paths, reasons = namer_of(target), Paths(scan), target.wait_reasons()
-        found = []
-        for row in np.flatnonzero(scan.blocked & ~scan.accused).tolist():
-            path = paths.of(row)
-            assert path is not None, (row, reasons[int(scan.goroutines.reason[row])])
-            reason = reasons[int(scan.goroutines.reason[row])]
-            found.append(namer.name(path, scan.goroutines, awaited_by(reason)))
-        return found
+        return ways(target)
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -83,3 +88,25 @@ def test_in_a_stripped_program_the_section_stands_for_the_variable(version: str)
     others = [path for path in found if path not in ALWAYS]
     assert {path[0].partition("+0x")[0] for path in others} <= {".bss", ".data", ".noptrbss"}
     assert {path[1:] for path in others} >= BEHIND_VARIABLES
+
+
+@pytest.mark.parametrize("version", ["1.22.10", toolchains.DEFAULT])
+def test_a_position_independent_program_has_the_same_names(version: str) -> None:
+    assert set(holders(go_programs.build("held", version, buildmode="pie"))) == WITH_DWARF
+
+
+def test_a_stripped_server_that_nobody_here_wrote_has_names_of_what_describes_itself(tmp_path: Path) -> None:
+    port = real_binaries.free_port()
+    command = [str(real_binaries.nats()), "--addr", "127.0.0.1", "--port", str(port)]
+    expected = {("timer", "channel of time.Time"), ("server.Server.quitCh", "channel of struct {}")}
+    with real_binaries.running(command, port, tmp_path) as pid:
+        end = time.monotonic() + 60
+        while not expected <= (found := endings(pid)) and time.monotonic() < end:
+            time.sleep(0.2)
+    assert found >= expected
+
+
+def endings(pid: int) -> set[tuple[str, ...]]:
+    """The last two elements of the ways in a process."""
+    with opened(pid) as target:
+        return {path[-2:] for path in ways(target)}
