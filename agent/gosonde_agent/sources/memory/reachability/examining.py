@@ -29,10 +29,11 @@ def examined(target: Target) -> Proof:
         UnsupportedBinaryError: How they are laid out is not known.
         GosondeError: The process ended, runs another program, or may not be read.
     """
-    verdict = prove(scanner_of(target))
+    scanner = scanner_of(target)
+    verdict = prove(scanner)
     namer, reasons = namer_of(target), target.wait_reasons()
 
     def name(path: Path, scan: Scan, row: int) -> tuple[str, ...]:
         return namer.name(path, scan.goroutines, awaited_by(reasons[int(scan.goroutines.reason[row])]))
 
-    return SiteProofs(verdict, target.pclntab, target.runtime.bias, name).proof()
+    return SiteProofs(verdict, target, name, scanner.retained).proof()

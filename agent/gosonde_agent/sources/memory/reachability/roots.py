@@ -18,6 +18,7 @@ from gosonde_agent.sources.memory.reachability.objects import HeapMap
 from gosonde_agent.sources.memory.reachability.processors import Processors, read_processors
 from gosonde_agent.sources.memory.reachability.queues import queued, queues_of
 from gosonde_agent.sources.memory.reachability.regions import Pointers, RegionReader
+from gosonde_agent.sources.memory.reachability.registers import RegisterReader
 from gosonde_agent.sources.memory.reachability.rows import Bools
 from gosonde_agent.sources.memory.reachability.specials import SpecialReader
 from gosonde_agent.sources.memory.reachability.stacks import StackReader
@@ -45,6 +46,7 @@ class RootReader:
         runtime, pclntab = target.runtime, target.pclntab
         self._runtime, self._reader, self._stacks = runtime, reader, stacks
         self._moduledata = pclntab.moduledata
+        self._registers = RegisterReader(runtime, pclntab.architecture, reader)
         self._specials = SpecialReader(runtime, special_kinds(runtime.layout))
         self._queues = queues_of(runtime.layout, addresses)
         entries = [found.entry + runtime.bias for name in COLLECTORS if (found := pclntab.find(f"runtime.{name}"))]
@@ -69,6 +71,8 @@ class RootReader:
         """
         rows = np.flatnonzero(live & ~np.isin(goroutines.start_pc, self._collectors))
         for found in self._stacks.pointers(heap, goroutines, rows, meter):
+            yield RootPointers(STACK, found)
+        for found in self._registers.pointers(heap, goroutines, rows, meter):
             yield RootPointers(STACK, found)
         yield from self._globals(heap, meter)
         for kind, regions in ((PROCESSOR, processors.regions), (QUEUE, queued(self._runtime, self._queues))):

@@ -8,20 +8,24 @@ import numpy as np
 from gosonde_common.values.goroutines import MAIN_GOROUTINE, Location, statement
 from gosonde_common.values.reachability import Holder, Proof, SiteProof
 
-from gosonde_agent.golang.pclntab import Pclntab
 from gosonde_agent.model.errors import MalformedBinaryError
 from gosonde_agent.sources.memory.dump import NOWHERE, is_system
+from gosonde_agent.sources.memory.errors import ImplausibleMemoryError, UnreadableMemoryError
 from gosonde_agent.sources.memory.reachability.grouping import grouped
+from gosonde_agent.sources.memory.reachability.limits import NotDecidedError
 from gosonde_agent.sources.memory.reachability.paths import Path, Paths
 from gosonde_agent.sources.memory.reachability.proving import Verdict
-from gosonde_agent.sources.memory.reachability.rows import I64
+from gosonde_agent.sources.memory.reachability.rows import I64, U64
 from gosonde_agent.sources.memory.reachability.scan import Scan
+from gosonde_agent.sources.memory.target import Target
 
 #: Goroutines of one site of which it is said who holds them.
 MAX_NAMED = 256
 
 #: The texts of a way to a goroutine of a scan, by its row.
 Name = Callable[[Path, Scan, int], tuple[str, ...]]
+#: What groups of leaked goroutines alone retain: see `Scanner.retained`.
+Retained = Callable[[U64, I64], I64]
 
 
 class SiteProofs:
@@ -29,10 +33,12 @@ class SiteProofs:
 
     Args:
         name: Says the texts of a way.
+        retained: Works out what the proved ones retain.
     """
 
-    def __init__(self, verdict: Verdict, pclntab: Pclntab, bias: int, name: Name) -> None:
-        self._verdict, self._pclntab, self._bias, self._name = verdict, pclntab, bias, name
+    def __init__(self, verdict: Verdict, target: Target, name: Name, retained: Retained) -> None:
+        self._verdict, self._name, self._retained = verdict, name, retained
+        self._pclntab, self._bias = target.pclntab, target.runtime.bias
         self._now = time.monotonic_ns()
 
     def proof(self) -> Proof:
@@ -45,15 +51,28 @@ class SiteProofs:
         paths = Paths(scan)
         keys = np.stack((scan.goroutines.gopc, scan.goroutines.start_pc), axis=1)
         places, site_of = np.unique(keys, axis=0, return_inverse=True)
-        order = np.argsort(site_of.reshape(-1), kind="stable")
-        bounds = np.searchsorted(site_of.reshape(-1)[order], np.arange(len(places) + 1))
-        for (gopc, start_pc), begin, end in zip(
-            places.tolist(), bounds[:-1].tolist(), bounds[1:].tolist(), strict=True
-        ):
+        site_of = site_of.reshape(-1)
+        order = np.argsort(site_of, kind="stable")
+        bounds = np.searchsorted(site_of[order], np.arange(1, len(places)))
+        heap = self._heap(scan, site_of, len(places))
+        for number, rows in enumerate(np.split(order, bounds)):
+            gopc, start_pc = places[number].tolist()
             created_by, start_function = self._statement(gopc), self._function(start_pc)
             if created_by != MAIN_GOROUTINE and not is_system(start_function, "", running_cleanups=True):
-                counted = self._counted(scan, order[begin:end], created_by, start_function)
-                yield replace(counted, held_by=self._holders(scan, paths, order[begin:end]))
+                counted = self._counted(scan, rows, created_by, start_function)
+                held_by = self._holders(scan, paths, rows)
+                yield replace(counted, held_by=held_by, retained_heap_bytes=heap[number] if counted.proved else 0)
+
+    def _heap(self, scan: Scan, site_of: I64, sites: int) -> list[int | None]:
+        """What the proved goroutines of each site alone retain of the heap; None where it takes too much to say."""
+        proved = self._verdict.proved
+        if not proved.any():
+            return [0] * sites
+        try:
+            found = self._retained(scan.goroutines.at[proved], site_of[proved])
+        except (NotDecidedError, ImplausibleMemoryError, UnreadableMemoryError):
+            return [None] * sites
+        return [*found.tolist(), *[0] * (sites - len(found))]
 
     def _counted(self, scan: Scan, rows: I64, created_by: Location, start_function: str) -> SiteProof:
         proved, blocked = self._verdict.proved[rows], scan.blocked[rows]
