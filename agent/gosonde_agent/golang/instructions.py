@@ -1,5 +1,7 @@
 """Machine instructions of one function, decoded by capstone into the few facts that probe placement needs."""
 
+import functools
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +14,8 @@ from gosonde_agent.model.errors import MalformedBinaryError
 MAX_FUNCTION_SIZE = 1 << 16
 #: Bytes of an instruction's last operand, which may look like padding.
 MAX_ALIKE = 4
+#: Different instructions of which it is kept what they do.
+MAX_KNOWN = 1 << 14
 
 #: Every name of a part of a register, by the register's full name.
 _X86_PARTS = {
@@ -144,22 +148,44 @@ def decode(code: bytes, address: int, architecture: str) -> list[Instruction]:
 
 
 def _decoded(machine: Machine, code: bytes, address: int) -> Iterator[Instruction]:
-    engine = capstone.Cs(*machine.engine)
-    engine.detail = True
-    for found in engine.disasm(code, address):
-        _reads, writes = found.regs_access()
-        names = (engine.reg_name(register) for register in writes)
-        flow = machine.flow(found)
+    at = 0
+    for start, size, mnemonic, operands in capstone.Cs(*machine.engine).disasm_lite(code, address):
+        raw = code[at : at + size]
+        at += size
+        flow, writes, is_direct = _facts(machine.name, raw)
         yield Instruction(
-            address=found.address,
-            raw=bytes(found.bytes),
-            text=f"{found.mnemonic} {found.op_str}".strip(),
+            address=start,
+            raw=raw,
+            text=f"{mnemonic} {operands}".strip(),
             flow=flow,
-            target=_target(found) if flow in ("call", "branch", "jump") else None,
-            writes=frozenset(machine.whole.get(name, name) for name in names),
+            target=int(operands.rpartition(" ")[2].removeprefix("#"), 16) if is_direct else None,
+            writes=writes,
         )
 
 
-def _target(found: Any) -> int | None:  # noqa: ANN401
-    last = found.operands[-1] if found.operands else None
-    return int(last.imm) if last is not None and last.type == capstone.CS_OP_IMM else None
+class _Engines(threading.local):
+    """Decoders with details, by architecture; those of one thread, because capstone's may be used by one at a time."""
+
+    def __init__(self) -> None:
+        self.by_name = {name: capstone.Cs(*machine.engine) for name, machine in MACHINES.items()}
+        for engine in self.by_name.values():
+            engine.detail = True
+
+
+_engines = _Engines()
+
+
+@functools.lru_cache(maxsize=MAX_KNOWN)
+def _facts(architecture: str, raw: bytes) -> tuple[str, frozenset[str], bool]:
+    """(flow, writes, whether it names a target) of one instruction, wherever it stands.
+
+    To find that out takes most of the time of decoding, and all binaries consist of much the same instructions.
+    """
+    machine, engine = MACHINES[architecture], _engines.by_name[architecture]
+    found = next(engine.disasm(raw, 0))
+    _reads, writes = found.regs_access()
+    names = (engine.reg_name(register) for register in writes)
+    flow = machine.flow(found)
+    last = found.operands[-1] if flow in ("call", "branch", "jump") and found.operands else None
+    is_direct = last is not None and last.type == capstone.CS_OP_IMM
+    return flow, frozenset(machine.whole.get(name, name) for name in names), is_direct

@@ -21,6 +21,7 @@ from gosonde_agent.sources.memory.heap import HeapReader
 from gosonde_agent.sources.memory.target import KnownBinaries, Target, opened
 from gosonde_agent.sources.memory.totals import GoroutineTotals
 from gosonde_agent.sources.protocol import Source
+from gosonde_agent.watch.reading_order import Peaks, ReadingOrder
 
 log = structlog.get_logger(__name__)
 
@@ -59,6 +60,7 @@ class Plan:
     Attributes:
         rested: When it is read though no probe was hit since the last visit.
         hits: Of its probes, as far as was known then.
+        peaks: The most goroutines that its sites had.
     """
 
     due: float
@@ -66,6 +68,7 @@ class Plan:
     failed: bool = False
     rested: float = 0.0
     hits: Hits | None = None
+    peaks: Peaks = field(default_factory=Peaks)
 
 
 @dataclass(slots=True)
@@ -203,20 +206,24 @@ class Reconciler:
         self.plans: dict[Image, Plan] = {}
         self._lost: dict[str, int] = {}
         self._rests_until = 0.0
+        self._order = ReadingOrder()
         self.losses = dict.fromkeys(MEMORY_LOSSES, 0)
 
     def next(self) -> Scan | None:
-        """What has been due to be read for longest, if anything is: where not all can be in time, all are in turn."""
+        """What is to be read now, if anything is: whose growth only memory shows, then what is due for longest."""
         self._forget_ended()
         now = time.monotonic()
-        due = [
-            (due, process, image)
-            for due, ready, process, image in self._planned(now)
-            if due <= now and ready <= now and not self._source.is_closing(image.binary)
-        ]
-        if not due:
+        growing: list[tuple[float, tuple[GoProcess, Image]]] = []
+        others: list[tuple[float, tuple[GoProcess, Image]]] = []
+        for due, ready, process, image in self._planned(now):
+            if due <= now and ready <= now and not self._source.is_closing(image.binary):
+                needs_memory = process.level is not Level.FULL or process.is_frozen
+                grows = needs_memory and self.plans[image].peaks.may_grow
+                (growing if grows else others).append((due, (process, image)))
+        chosen = self._order.first(growing, others)
+        if chosen is None:
             return None
-        _due, process, image = min(due, key=lambda one: one[0])
+        process, image = chosen
         plan = self.plans[image]
         wanted = self._wanted(process, plan)
         plan.due = float("inf")
@@ -256,7 +263,8 @@ class Reconciler:
         """Has a process read again, because its level has changed: what the probes have missed now is no loss."""
         process.totals = TotalsCheck(from_start=False)
         if process.image is not None:
-            self.plans[process.image] = Plan(time.monotonic())
+            known = self.plans.get(process.image)
+            self.plans[process.image] = Plan(time.monotonic(), peaks=known.peaks if known else Peaks())
 
     def due_in(self) -> float:
         """Seconds until a process is due, as far as is known now."""
@@ -288,6 +296,7 @@ class Reconciler:
             self._failed(scan, plan)
             agrees = False
         else:
+            plan.peaks.take(scan.readings[-1].live)
             agrees = self._take(scan)
         below = scan.process.level is not Level.FULL
         hurries = not below and scan.process.baseline.uncertain and plan.visits < FIRST_VISITS and not scan.error
