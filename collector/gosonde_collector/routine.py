@@ -24,8 +24,8 @@ EXPIRE_ROUNDS = 20
 ROUND_SECONDS = 30.0
 #: Between two checkpoints, in seconds: as much of what was stored is only in the log, at most.
 CHECKPOINT_SECONDS = 10.0
-#: Analysis rests for this many times what it took, so that the store is there for others too; but no longer than the
-#: other, in seconds: a round that took long because the host stood still says nothing of the next.
+#: Analysis rests for this many times what it took of a CPU, so that the collector is there for others too, but no
+#: longer than the other, in seconds. How long it took says little: on a busy host most of that is waiting for a CPU.
 ANALYSIS_SHARE = 5.0
 LONGEST_REST_SECONDS = 60.0
 HOUR_NS = 3_600_000_000_000
@@ -62,13 +62,13 @@ class Routine:
     async def analyse(self) -> None:
         """Judges every site, rests, and begins again."""
         while True:
-            began = time.monotonic()
+            cpu_began = await self._worker.run(time.thread_time)
             with self._goes_on("analysis"):
                 self._asker.ask(await self._worker.run(self._analyse))
-            await asyncio.sleep(self._rest_seconds(time.monotonic() - began))
+            await asyncio.sleep(self._rest_seconds(await self._worker.run(time.thread_time) - cpu_began))
 
     def _rest_seconds(self, took: float) -> float:
-        """How long to rest after a round that took so many seconds."""
+        """How long to rest after a round that took so many CPU seconds."""
         rest = max(self.config.analysis_interval_seconds, min(ANALYSIS_SHARE * took, LONGEST_REST_SECONDS))
         self._analyst.freshness.rest_seconds = rest
         return rest

@@ -1,6 +1,7 @@
 """What the collector does by itself, again and again."""
 
 import asyncio
+import time
 from pathlib import Path
 
 import pytest
@@ -38,5 +39,26 @@ async def test_a_round_that_fails_for_what_nobody_foresaw_is_counted_and_the_nex
     failures = telemetry.registry.get_sample_value("gosonde_collector_routine_failures_total", {"work": "retention"})
     assert failures is not None
     assert failures >= 2
+    worker.close()
+    store.close()
+
+
+async def test_an_analysis_that_waits_for_a_cpu_is_not_followed_by_a_longer_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gosonde_collector.routine.ANALYSIS_SHARE", 1_000.0)
+    store = open_store(tmp_path / "data")
+    telemetry, worker = Telemetry(), Worker("analysing")
+    asker = SnapshotAsker(SnapshotRequests(store, Worker("unused"), telemetry), telemetry)
+    config, analyst = CollectorConfig(data=tmp_path, analysis_interval_seconds=0.5), Analyst(store)
+    monkeypatch.setattr(
+        analyst, "run", lambda: time.sleep(0.1)
+    )  # it takes no CPU while it sleeps: this stands for that
+    routine = Routine(config, store, worker, analyst, telemetry, asker=asker, expiring=worker)
+    running = asyncio.create_task(routine.analyse())
+    while not analyst.freshness.rest_seconds:
+        await asyncio.sleep(0.01)
+    assert analyst.freshness.rest_seconds < 60
+    running.cancel()
     worker.close()
     store.close()

@@ -1,4 +1,4 @@
-"""The analysis comes back soon after a stall, and findings say how old they are."""
+"""The analysis comes back soon, however much it had to do, and findings say how old they are."""
 
 import asyncio
 import json
@@ -40,10 +40,10 @@ class Clock:
 
 
 def rest_after(seconds: float, folder: Path, monkeypatch: pytest.MonkeyPatch) -> float:
-    """How long the routine sleeps after a round in which the host stood still for so long."""
+    """How long the routine sleeps after a round that took so much CPU time."""
     clock, slept = Clock(), []
 
-    class Stalled(Analyst):
+    class Laborious(Analyst):
         def run(self) -> None:
             clock.seconds += seconds
 
@@ -52,23 +52,23 @@ def rest_after(seconds: float, folder: Path, monkeypatch: pytest.MonkeyPatch) ->
         raise asyncio.CancelledError
 
     monkeypatch.setattr(routine, "asyncio", SimpleNamespace(sleep=sleep))
-    monkeypatch.setattr(routine, "time", SimpleNamespace(monotonic=clock.now))
+    monkeypatch.setattr(routine, "time", SimpleNamespace(thread_time=clock.now))
     with closing(open_store(folder / "data")) as store, closing(Worker("analysing")) as worker:
         telemetry = Telemetry()
         asker = SnapshotAsker(SnapshotRequests(store, worker, telemetry), telemetry)
         work = routine.Routine(
-            CollectorConfig(data=folder), store, worker, Stalled(store), telemetry, asker=asker, expiring=worker
+            CollectorConfig(data=folder), store, worker, Laborious(store), telemetry, asker=asker, expiring=worker
         )
         with pytest.raises(asyncio.CancelledError):
             asyncio.run(work.analyse())
     return slept[0]
 
 
-def test_the_analysis_rests_for_a_minute_at_most_after_a_stall(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_analysis_rests_for_a_minute_at_most(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert rest_after(STALL_S, tmp_path, monkeypatch) == 60
 
 
-def test_the_analysis_leaves_the_store_to_others_for_most_of_the_time(
+def test_the_analysis_leaves_the_cpu_to_others_for_most_of_the_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert rest_after(3, tmp_path, monkeypatch) == 15
