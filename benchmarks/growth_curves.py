@@ -1,6 +1,6 @@
 """How soon the rule of growth finds a leak, and how often it takes for one what is none, over synthetic series.
 
-Usage: python -m benchmarks.growth_curves [--runs 40]
+Usage: python -m benchmarks.growth_curves [--runs 40]; `python -m benchmarks.run growth` makes rows of some of it.
 
 An agent looks at a site at uneven intervals, each between half and one and a half times the one named; what is stored
 by then is judged. Prints the tables of docs/accuracy.md; the same runs give the same numbers anywhere. Neither root nor
@@ -15,6 +15,7 @@ import numpy as np
 from gosonde_collector.analysis.finding import RISING, judge
 from gosonde_collector.analysis.steps import Steps
 
+from benchmarks.results import Row
 from tests.unit.collector import synthetic
 from tests.unit.collector.synthetic import Lives
 
@@ -87,6 +88,18 @@ def alarms(kinds: Sequence[Healthy], interval: float, runs: int) -> tuple[int, i
 
 def _confidences(seen: Steps) -> list[float]:
     return [judge(growth, ()) for _, growth in synthetic.growths(seen, JUDGED_S, HEALTHY_S)]
+
+
+def growth(rounds: int) -> Iterator[Row]:
+    """The time to find a leak of 10 a second, by interval and share that exits, and healthy sites that are flagged."""
+    for share in SHARES[::3]:
+        for interval in INTERVALS:
+            seconds = tuple(seconds_to_find(10, share, interval, rounds))
+            yield Row("growth", f"{share:.0%} exit", "s to find", seconds, interval, "s between looks")
+    for name, kinds in HEALTHY.items():
+        counted = (alarms(kinds, interval, max(rounds // 8, 2)) for interval in INTERVALS[::3])
+        percents = tuple(100 * sure / runs for runs, _, sure in counted)
+        yield Row("growth", name, f"% of runs above {RISING}", percents)
 
 
 def table(head: Sequence[str], rows: Iterator[Sequence[str]]) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import chain
 
-from benchmarks import agents, calibration, footprint, parking, requests, results, targets
+from benchmarks import agents, calibration, footprint, growth_curves, parking, requests, results, targets
 from benchmarks.effort import FULL, QUICK, Effort
 from benchmarks.results import Row
 
@@ -28,6 +28,7 @@ BENCHMARKS: dict[str, Callable[[Effort], Iterator[Row]]] = {
     "attach": lambda effort: agents.attach(effort.rounds),
     "calibration": lambda effort: calibration.calibration(effort.rounds),
     "footprint": lambda effort: footprint.footprint(effort.watched_seconds),
+    "growth": lambda effort: growth_curves.growth(effort.rounds),
 }
 #: Names for several.
 GROUPS = {"requests": tuple(requests.SERVERS)}
