@@ -11,6 +11,7 @@ DESTDIR ?=
 PYTEST_ARGS ?=
 FUZZ_SECONDS ?= 60
 BENCH ?=
+ACCURACY ?=
 
 # Hundreds of tests start the command: without Python's cache each start would compile all of it.
 unexport PYTHONDONTWRITEBYTECODE
@@ -35,8 +36,8 @@ demo: setup ## Start a collector, an agent and a leaking program, and find the l
 test: setup ## Run all tests
 	$(BIN)/pytest $(PYTEST_ARGS)
 
-accuracy: setup ## Run every program of which it is known whether it leaks, and say what was found (12 minutes, as root)
-	$(BIN)/python scripts/accuracy.py
+accuracy: setup ## Run every program of which it is known whether it leaks, on a quiet host and a busy one (half an hour, as root)
+	$(BIN)/python scripts/accuracy.py $(ACCURACY)
 
 accuracy-proof: setup ## Prove leaks of those programs, hold them against the runtime's own profile (a quarter of an hour, as root)
 	$(BIN)/python scripts/accuracy_proof.py

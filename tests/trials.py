@@ -11,11 +11,13 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gosonde.collector_client import CollectorClient, Finding
+from gosonde.collector_client import Finding
+from gosonde.findings_client import FindingsClient
 from gosonde_agent.sources.memory.target import opened
 from gosonde_agent.wire.profile import encode_profile
 from gosonde_common.errors import GosondeError
 
+from tests.busy_host import busy_host
 from tests.collector_process import CollectorProcess
 from tests.go_programs import GoProgram, build
 from tests.labelled_programs import Labelled
@@ -23,9 +25,12 @@ from tests.labelled_programs import Labelled
 GOSONDE = Path(sys.executable).with_name("gosonde")
 #: How often findings are read, in seconds.
 LOOK_S = 1.0
-#: How long a program goes on after its leak was found, so that evidence can show the cause.
-EXPLAIN_S = 15.0
-PATIENCE_S = 60.0
+#: How long a program goes on after its profile was pushed, so that the finding can say the cause.
+EXPLAIN_S = 20.0
+#: How long it is still waited for what is late.
+LATE_S = 20.0
+#: How long an agent may take to start: on a busy host it waits for a CPU most of the time.
+PATIENCE_S = 420.0
 
 
 @dataclass
@@ -33,7 +38,8 @@ class Trial:
     """One program's run.
 
     Attributes:
-        found_s: Seconds from its start until its leak was found; None when it was not.
+        started: time.time() when it was ready.
+        found_s: Seconds from its start until the collector found its leak; None when it did not.
         cause: What the finding said last.
         others: Findings at other `go` statements, each "function:line".
     """
@@ -45,9 +51,9 @@ class Trial:
     cause: str = ""
     confidence: float = 0.0
     others: set[str] = field(default_factory=set)
-    pulled: bool = False
+    pulled_s: float | None = None
 
-    def note(self, finding: Finding) -> None:
+    def note(self, finding: Finding, client: FindingsClient) -> None:
         """Takes a finding of this program in."""
         site = finding.site
         if not self.label.leaks or not self.label.is_site(site.function, site.file, site.line):
@@ -55,19 +61,21 @@ class Trial:
                 self.others.add(f"{site.function}:{site.line}")
             return
         if self.found_s is None:
-            self.found_s = time.monotonic() - self.started
+            self.found_s = client.explain(finding.id).opened_unix_nano / 1e9 - self.started
         self.cause, self.confidence = finding.cause, finding.confidence
 
     def ends_s(self, healthy_s: float) -> float:
         """When the program has run for long enough."""
         if not self.label.leaks:
             return healthy_s
-        return self.label.limit_s + LOOK_S if self.found_s is None else self.found_s + EXPLAIN_S
+        if self.found_s is None:
+            return self.label.limit_s + LATE_S
+        return (self.found_s if self.pulled_s is None else self.pulled_s) + EXPLAIN_S
 
     @property
     def explained(self) -> bool:
         """Whether there is nothing more to be found."""
-        return self.pulled and self.cause not in {"", "unknown"}
+        return self.pulled_s is not None and self.cause not in {"", "unknown"}
 
     @property
     def in_time(self) -> bool:
@@ -80,13 +88,20 @@ class Trial:
         return self.cause == self.label.cause
 
 
-def run(labels: Sequence[Labelled], seconds: float, *, pull: bool = True) -> list[Trial]:
-    """Runs all programs at the same time, healthy ones `seconds` long, leaking ones until they must be found."""
+def run(labels: Sequence[Labelled], seconds: float, *, pull: bool = True, busy: bool = False) -> list[Trial]:
+    """Runs all programs at the same time, healthy ones `seconds` long, leaking ones until they must be found.
+
+    Args:
+        pull: Whether to push a profile and a memory snapshot of each whose leak was found.
+        busy: Whether to run two busy loops a core beside them.
+    """
     executables = {label.name: build(label.name) for label in labels}
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gosonde-trials.")))
+        if busy:
+            stack.enter_context(busy_host())
         collector = stack.enter_context(CollectorProcess(folder))
-        client = stack.enter_context(collector.client())
+        client = stack.enter_context(FindingsClient(collector.address))
         stack.enter_context(_agent(folder, collector.address, executables.values()))
         trials = [_start(stack, label, executables[label.name]) for label in labels]
         _watch(client, trials, seconds, pull=pull)
@@ -95,27 +110,27 @@ def run(labels: Sequence[Labelled], seconds: float, *, pull: bool = True) -> lis
 
 def _start(stack: ExitStack, label: Labelled, executable: Path) -> Trial:
     program = stack.enter_context(GoProgram(executable))
-    return Trial(label, program, time.monotonic())
+    return Trial(label, program, time.time())
 
 
-def _watch(client: CollectorClient, trials: list[Trial], seconds: float, *, pull: bool) -> None:
+def _watch(client: FindingsClient, trials: list[Trial], seconds: float, *, pull: bool) -> None:
     running = {trial.program.pid: trial for trial in trials}
     while running:
         time.sleep(LOOK_S)
+        looked = time.time()
         for finding in client.findings():
             if trial := running.get(finding.process.pid):
-                trial.note(finding)
+                trial.note(finding, client)
         for pid, trial in list(running.items()):
-            age = time.monotonic() - trial.started
-            if age > trial.ends_s(seconds) or trial.explained:
+            if pull and trial.found_s is not None and trial.pulled_s is None:
+                _pull(client, trial)
+                trial.pulled_s = time.time() - trial.started
+            elif looked - trial.started > trial.ends_s(seconds) or trial.explained:
                 trial.program.kill()
                 del running[pid]
-            elif pull and trial.found_s is not None and not trial.pulled:
-                trial.pulled = True
-                _pull(client, trial)
 
 
-def _pull(client: CollectorClient, trial: Trial) -> None:
+def _pull(client: FindingsClient, trial: Trial) -> None:
     """Hands the collector what it takes from the program: its own profile, and its goroutines read from memory."""
     (row,) = client.processes(pid=trial.program.pid)
     url = f"http://127.0.0.1:{trial.program.ready['port']}/debug/pprof/goroutine?debug=2"
