@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 from gosonde_agent.golang.special_kinds import special_kinds
 from gosonde_agent.sources.memory.errors import ImplausibleMemoryError, UnreadableMemoryError
+from gosonde_agent.sources.memory.heap_chains import Chain
 from gosonde_agent.sources.memory.reachability.awaited import SudogLayout, awaited_channels
 from gosonde_agent.sources.memory.reachability.headers import Goroutines, HeaderReader
 from gosonde_agent.sources.memory.reachability.limits import Limits, Meter, NotDecidedError
 from gosonde_agent.sources.memory.reachability.modules import read_modules
 from gosonde_agent.sources.memory.reachability.processors import read_processors
-from gosonde_agent.sources.memory.reachability.queues import Queue, queued
+from gosonde_agent.sources.memory.reachability.queues import queued
 from gosonde_agent.sources.memory.reachability.specials import SpecialReader
 
 from tests.unit.agent.sources.memory.reachability.fake_process import FakeProcess
@@ -99,19 +100,23 @@ def test_a_special_that_is_not_mapped_is_refused() -> None:
             specials(process)
 
 
+#: Blocks of 64 bytes that begin with the address of the next one and have room for three words.
+CHAIN = Chain(head=8, link=0, count=8, first=16, size=8, capacity=3)
+
+
 def test_blocks_of_finalizers_in_a_circle_are_read_once() -> None:
     with FakeProcess() as process:
         first, second = process.room(64), process.room(64)
         process.write(first, second)
         process.write(second, first)
-        starts, sizes = queued(process.runtime, [Queue(process.pointers(first), 0, 64)])
-        assert starts.tolist() == [first, second]
-        assert sizes.tolist() == [64, 64]
+        starts, sizes = queued(process.runtime, [(process.pointers(NOWHERE, first), CHAIN)])
+        assert starts.tolist() == [first + 16, second + 16]
+        assert sizes.tolist() == [24, 24]
 
 
 def test_blocks_of_finalizers_that_are_not_mapped_are_refused() -> None:
     with FakeProcess() as process, pytest.raises(UnreadableMemoryError):
-        queued(process.runtime, [Queue(process.pointers(NOWHERE), 0, 64)])
+        queued(process.runtime, [(process.pointers(0, NOWHERE), CHAIN)])
 
 
 def module(process: FakeProcess, **fields: int) -> int:
