@@ -33,8 +33,11 @@ $(READY): pyproject.toml scripts/setup
 demo: setup ## Start a collector, an agent and a leaking program, and find the leak
 	$(BIN)/python scripts/demo.py
 
+# Unit tests share nothing of the machine: alone they run side by side.
+BESIDE := $(if $(filter tests/unit%,$(PYTEST_ARGS)),$(if $(filter tests/integration% tests/fuzz%,$(PYTEST_ARGS)),,--numprocesses=logical))
+
 test: setup ## Run all tests
-	$(BIN)/pytest $(PYTEST_ARGS)
+	$(BIN)/pytest $(BESIDE) $(PYTEST_ARGS)
 
 accuracy: setup ## Run every program of which it is known whether it leaks, on a quiet host and a busy one (half an hour, as root)
 	$(BIN)/python scripts/accuracy.py $(ACCURACY)

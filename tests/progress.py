@@ -41,9 +41,9 @@ def expected(test: str, kept: Mapping[str, float], table: Mapping[str, float]) -
     return next((table[str(folder)] for folder in folders if str(folder) in table), 1.0)
 
 
-def headline(tests: Sequence[str], kept: Mapping[str, float], table: Mapping[str, float]) -> str:
-    """How many tests there are and about how long they take."""
-    seconds = sum(expected(test, kept, table) for test in tests)
+def headline(tests: Sequence[str], kept: Mapping[str, float], table: Mapping[str, float], at_once: int) -> str:
+    """How many tests there are and about how long they take, so many at the same time."""
+    seconds = sum(expected(test, kept, table) for test in tests) / at_once
     cores = len(os.sched_getaffinity(0))
     known = sum(test in kept for test in tests)
     by = "as they last took here" if known == len(tests) else "a guess for those that did not run here yet"
@@ -73,20 +73,33 @@ class Progress:
         self._speaker: subprocess.Popen[str] | None = None
 
     def pytest_report_collectionfinish(self, items: Sequence[pytest.Item]) -> str:
-        """The line below what was collected."""
-        return headline([item.nodeid for item in items], self._kept, self._table)
+        """The line below what was collected; none where worker processes collect."""
+        return headline([item.nodeid for item in items], self._kept, self._table, 1) if items else ""
 
     def pytest_runtestloop(self, session: pytest.Session) -> None:
         """Starts the process that says how far the run is."""
-        if session.config.option.collectonly:
-            return
-        self._left = {item.nodeid: expected(item.nodeid, self._kept, self._table) for item in session.items}
+        if not session.config.option.collectonly and session.items:
+            self._begin([item.nodeid for item in session.items])
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:
+        """The same, when the first of the worker processes has collected what all of them have."""
+        if not self._total:
+            with self._uncaptured():
+                print(headline(ids, self._kept, self._table, self._config.option.numprocesses))  # noqa: T201
+            self._begin(ids)
+
+    def _begin(self, tests: Sequence[str]) -> None:
+        self._left = {test: expected(test, self._kept, self._table) for test in tests}
         self._total = len(self._left)
         self._began = time.monotonic()
-        capturing = self._config.pluginmanager.getplugin("capturemanager")
-        with capturing.global_and_fixture_disabled() if capturing else contextlib.nullcontext():
+        with self._uncaptured():
             self._speaker = subprocess.Popen((sys.executable, __file__, "speak"), stdin=subprocess.PIPE, text=True)
         self._tell()
+
+    def _uncaptured(self) -> contextlib.AbstractContextManager[None]:
+        capturing = self._config.pluginmanager.getplugin("capturemanager")
+        return capturing.global_and_fixture_disabled() if capturing else contextlib.nullcontext()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keeps how long the test took."""

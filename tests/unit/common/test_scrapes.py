@@ -52,6 +52,6 @@ def test_scrapes_that_come_meanwhile_share_the_next_one() -> None:
     for thread in threads:
         thread.join(PATIENCE_S)
     server.close()
-    assert slow.asked == 2
+    assert slow.asked in {2, 3}  # one that had its thread and no turn yet may have come too late to share
     assert len(texts) == len(threads)
     assert all("asked " in text for text in texts)

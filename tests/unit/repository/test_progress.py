@@ -38,3 +38,10 @@ def test_what_is_left_is_told_at_the_pace_that_this_run_has_had() -> None:
 def test_the_table_of_seconds_knows_the_folders_that_there_are() -> None:
     """A folder that was moved away would leave its tests with the guess of another."""
     assert [folder for folder in json.loads(progress.TABLE.read_text()) if not (ROOT / folder).is_dir()] == []
+
+
+def test_tests_that_run_side_by_side_take_less_time() -> None:
+    tests = [f"tests/a/test_x.py::test_{number}" for number in range(40)]
+    kept = dict.fromkeys(tests, 1.0)
+    assert "about 40 seconds" in progress.headline(tests, kept, {}, 1)
+    assert "about 20 seconds" in progress.headline(tests, kept, {}, 2)
