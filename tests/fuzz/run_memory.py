@@ -20,6 +20,8 @@ import numpy as np
 from gosonde_agent.golang import dwarf
 from gosonde_agent.sources.memory.reachability.headers import HeaderReader
 from gosonde_agent.sources.memory.reachability.limits import Limits, Meter
+from gosonde_agent.sources.memory.reachability.paths import Paths
+from gosonde_agent.sources.memory.reachability.scanner import Scanner
 from gosonde_agent.sources.memory.target import (
     KnownBinaries,
     KnownBinary,
@@ -39,11 +41,14 @@ SOME = 24
 #: Spans that are damaged.
 SPANS = 64
 STACK_BYTES = 1_024
+#: Of one search: whatever is claimed, it ends within the patience of the harness.
+LIMITS = Limits(cpu_seconds=2.0)
 #: Numbers that are written over pointers, lengths and offsets.
 WORDS = (0, 1, 7, 8, 0xFF, 0xFFF, 0x7FFFFFFF, 0xFFFFFFFF, (1 << 26) - 1, 1 << 40, (1 << 47) - 8, 1 << 63, -1)
 STRUCTURES = (
     *("g", "m", "p", "schedt", "mstats", "gcControllerState", "workType"),
     *("mheap", "mspan", "special", "finBlock", "finblock", "finalizer", "cleanupQueue", "cleanupBlock"),
+    *("sudog", "notifyList", "moduledata", "specialfinalizer", "specialCleanup", "wbBuf", "cleanupFn"),
 )
 
 
@@ -176,6 +181,7 @@ def heap_places(target: Target) -> Mapping[str, tuple[int, int]]:
     found = {"allspans": (allspans, 24), "spans": (pointer, SPANS * 8), "allfin": (at.allfin + runtime.bias, 8)}
     if at.cleanups:
         found["cleanups"] = (at.cleanups + runtime.bias, layout.size("cleanupQueue"))
+    found["moduledata"] = (target.pclntab.moduledata + runtime.bias, layout.size("moduledata"))
     for index, span in enumerate(np.frombuffer(runtime.memory.read(pointer, SPANS * 8), "<u8").tolist()):
         found[f"span{index}"] = (span, layout.size("mspan"))
     return found
@@ -244,10 +250,19 @@ def read_all(target: Target, addresses: list[int]) -> None:
         target.totals,
         target.heap_addresses,
         reported,
+        lambda: searched(target),
     )
     for part in parts:
         with contextlib.suppress(GosondeError):
             part()
+
+
+def searched(target: Target) -> None:
+    """Searches for who can wake its goroutines, and says who that is."""
+    scan = Scanner(target, target.heap_addresses(), LIMITS).scan()
+    paths = Paths(scan)
+    for row in np.flatnonzero(scan.blocked).tolist():
+        paths.of(row)
 
 
 def main() -> None:

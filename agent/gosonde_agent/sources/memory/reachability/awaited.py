@@ -50,6 +50,8 @@ class SudogLayout:
         self._channel = (layout.offset("sudog", "c"), at.get("c.maybeTraceablePtr.vu", -1))
         self._element = (layout.offset("sudog", "elem"), at.get("elem.vu", -1))
         self.in_waiting = "elem.vu" in at
+        places = (self.goroutine, self.next, self.waitlink, *self._channel, *self._element)
+        self.span = max(places) + 8
 
     def channel(self, rows: Rows) -> U64:
         """sudog.c."""
@@ -80,8 +82,8 @@ def awaited_channels(
         sudog = sudog[sudog != 0]
         seen += len(rows)
         meter.bound("channels that goroutines wait for", seen, meter.limits.edges)
-        meter.take(len(rows) * at.size)
-        found, whole = memory.read_each(sudog, at.size)
+        meter.take(len(rows) * at.span)
+        found, whole = memory.read_each(sudog, at.span)
         mine = whole & (words(found, at.goroutine) == goroutines.at[rows])
         parts.append(Awaited(rows, np.where(mine, at.channel(found), UNKNOWN), rows, sudog))
         rows, sudog = rows[mine], words(found, at.waitlink)[mine]
@@ -98,7 +100,7 @@ def awaited_in_waiting(
     """
     rows = rows[goroutines.waiting[rows] != 0]
     sudog = goroutines.waiting[rows]
-    meter.take(len(rows) * at.size)
-    found, whole = memory.read_each(sudog, at.size)
+    meter.take(len(rows) * at.span)
+    found, whole = memory.read_each(sudog, at.span)
     mine = whole & (words(found, at.goroutine) == goroutines.at[rows])
     return Awaited(rows, np.where(mine, at.element(found), UNKNOWN), rows, sudog)

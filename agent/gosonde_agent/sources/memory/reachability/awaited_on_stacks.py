@@ -52,7 +52,7 @@ class LockFinder:
         smallest = np.uint64(self._at.size)
         fits = (start == near.word) & (size >= smallest) & (size <= smallest + SPARE)
         rows, sudogs = near.region[fits], near.word[fits]
-        found = self._read(sudogs, self._at.size)
+        found = self._read(sudogs, self._at.span)
         mine = words(found, self._at.goroutine) == goroutines.at[rows]
         return rows[mine], sudogs[mine], self._at.element(found)[mine]
 
@@ -80,7 +80,7 @@ class LockFinder:
 
     def _members(self, lists: U64, sudogs: U64) -> dict[int, set[int]]:
         """By place in `lists`, which of the sudogs are in it, if it is one that ends where it says."""
-        headers = self._read(lists, self._tail + 8)
+        headers = self._read(lists, max(self._head, self._tail) + 8)
         current, tail = words(headers, self._head), words(headers, self._tail)
         wanted = np.unique(sudogs)
         members: dict[int, set[int]] = {}

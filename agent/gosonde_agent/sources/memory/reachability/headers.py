@@ -110,7 +110,7 @@ class HeaderReader:
         self._defers, self._panics, self._context = (
             runtime.layout.offset("g", name) for name in ("_defer", "_panic", "sched.ctxt")
         )
-        self._span = max(self._at.span, self._waiting + 8)
+        self._span = max(self._at.span, max(self._waiting, self._defers, self._panics, self._context) + 8)
 
     def read(self, meter: Meter) -> Goroutines:
         """All goroutines that live.

@@ -15,7 +15,8 @@ MAX_MODULES = 4_096
 #: The globals of one module, bytes.
 MAX_GLOBALS = 1 << 30
 #: Begin, end, and the map of what lies between: a bit for each word.
-SECTIONS = (("data", "edata", "gcdatamask"), ("bss", "ebss", "gcbssmask"))
+SECTIONS = (("data", "edata", "gcdatamask.bytedata"), ("bss", "ebss", "gcbssmask.bytedata"))
+FIELDS = ("text", "etext", "noptrdata", "enoptrbss", "next", *(name for section in SECTIONS for name in section))
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +61,11 @@ def read_modules(runtime: Runtime, moduledata: int) -> Iterator[Module]:
         ImplausibleMemoryError: The list of modules makes no sense.
         GosondeError: The process has ended, or may not be read.
     """
-    at = runtime.layout.fields("moduledata")
+    at = {name: runtime.layout.offset("moduledata", name) for name in FIELDS}
     address = moduledata + runtime.bias
     for _ in range(MAX_MODULES):
-        words = np.frombuffer(runtime.memory.read(address, runtime.layout.size("moduledata") & ~7), "<u8").tolist()
-        parts = [[words[at[name] // 8] for name in (begin, end, f"{mask}.bytedata")] for begin, end, mask in SECTIONS]
+        words = np.frombuffer(runtime.memory.read(address, (max(at.values()) & ~7) + 8), "<u8").tolist()
+        parts = [[words[at[name] // 8] for name in section] for section in SECTIONS]
         yield Module(
             (words[at["text"] // 8], words[at["etext"] // 8]),
             (words[at["noptrdata"] // 8], words[at["enoptrbss"] // 8]),

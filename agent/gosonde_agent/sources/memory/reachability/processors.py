@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gosonde_agent.golang.layouts import Layout
+from gosonde_agent.model.errors import UnsupportedBinaryError
 from gosonde_agent.sources.memory.errors import ImplausibleMemoryError
 from gosonde_agent.sources.memory.proof import MAX_PROCESSORS
 from gosonde_agent.sources.memory.reachability.rows import I64, U64, Bools, words
@@ -12,6 +13,7 @@ from gosonde_agent.sources.memory.runtime import Runtime
 
 #: runtime.wbBufEntries, words.
 WRITE_BARRIERS = 512
+WORD = 8
 #: sizeof(runtime.pageCache), bytes.
 PAGE_CACHE = 24
 MAX_TIMERS = 1 << 28
@@ -69,7 +71,12 @@ def _holding_parts(layout: Layout) -> tuple[tuple[int, int], ...]:
     """
     pages, size = layout.offset("p", "pcache.base"), layout.size("p")
     collector, rest = layout.offset("p", "gcw"), layout.offset("p", "wbBuf.buf") + WRITE_BARRIERS * 8
-    return ((0, pages), (pages + PAGE_CACHE, collector), (rest, size))
+    parts = ((0, pages), (pages + PAGE_CACHE, collector), (rest, size))
+    if any(begin > end or begin % WORD for begin, end in parts):
+        raise UnsupportedBinaryError(
+            f"where a P keeps what only the collector of garbage uses is not known ({layout.source})"
+        )
+    return parts
 
 
 def _timers(runtime: Runtime, at: U64) -> tuple[U64, I64]:

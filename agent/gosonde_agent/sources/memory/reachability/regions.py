@@ -61,7 +61,8 @@ class Pointers:
 
 
 def split(starts: U64, sizes: I64) -> tuple[U64, I64]:
-    """Regions of at most WINDOW bytes each that cover the same; sizes in bytes, multiples of 8."""
+    """Regions of at most WINDOW bytes each that cover the same; sizes in bytes, of which multiples of 8 are taken."""
+    sizes = np.maximum(sizes, 0) // WORD * WORD
     pieces = np.maximum((sizes + WINDOW - 1) // WINDOW, 1)
     within = np.arange(pieces.sum()) - np.repeat(np.cumsum(pieces) - pieces, pieces)
     begins = np.repeat(starts, pieces) + within.astype(np.uint64) * np.uint64(WINDOW)

@@ -15,6 +15,8 @@ PAGE = 1 << PAGE_BITS
 #: mspan.state of a span that holds objects (mSpanInUse).
 IN_USE = 1
 BLOCK = 1 << 15
+FIELDS = ("startAddr", "npages", "elemsize", "nelems", "freeindex", "allocBits", "specials", "spanclass", "state")
+WORD = 8
 #: Spans that are freed and used again while they are read overlap; they are read again so often.
 ATTEMPTS = 4
 
@@ -75,12 +77,10 @@ class SpanReader:
         """`mheap` is the link-time address of runtime.mheap_."""
         self._runtime = runtime
         self._allspans = mheap + runtime.layout.offset("mheap", "allspans")
-        self._at = runtime.layout.fields("mspan")
-        self._size = runtime.layout.size("mspan")
+        self._at = {name: runtime.layout.offset("mspan", name) for name in FIELDS}
+        self._size = max(self._at.values()) + WORD
         # Until Go 1.21 the counts of objects are 8 bytes wide.
-        self._count_size = min(
-            runtime.layout.offset("mspan", "nelems") - runtime.layout.offset("mspan", "freeindex"), 8
-        )
+        self._count_size = 8 if self._at["nelems"] - self._at["freeindex"] == 8 else 2
 
     def read(self, meter: Meter) -> Spans:
         """All spans that hold objects.

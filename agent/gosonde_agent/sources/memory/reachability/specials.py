@@ -34,8 +34,8 @@ class SpecialReader:
     def __init__(self, runtime: Runtime, kinds: SpecialKinds) -> None:
         self._runtime = runtime
         self._known, self._strong = sorted(kinds.known), [kinds.finalizer, kinds.weak_handle]
-        self._at = runtime.layout.fields("special")
-        self._size = runtime.layout.size("special")
+        self._at = {name: runtime.layout.offset("special", name) for name in ("next", "offset", "kind")}
+        self._size, self._read = runtime.layout.size("special"), max(self._at.values()) + 8
         self._offset_size = 2 if self._at["kind"] - self._at["offset"] == 2 else 8
         self._parts = _holding_parts(runtime.layout, kinds, self._size)
 
@@ -61,8 +61,8 @@ class SpecialReader:
         while len(at):
             seen += len(at)
             meter.bound("finalizers, cleanups and weak pointers", seen, meter.limits.specials)
-            meter.take(len(at) * self._size)
-            rows, whole = self._runtime.memory.read_each(at, self._size)
+            meter.take(len(at) * self._read)
+            rows, whole = self._runtime.memory.read_each(at, self._read)
             if not whole.all():
                 raise ImplausibleMemoryError(f"a special of process {self._runtime.pid} is not mapped")
             yield _Block(at, rows, span)
@@ -80,7 +80,7 @@ class SpecialReader:
         rows, whole = self._runtime.memory.read_each(at + np.uint64(self._size), size)
         if not whole.all():
             raise ImplausibleMemoryError(f"a special of process {self._runtime.pid} is not mapped")
-        for offset in range(0, size, 8):
+        for offset in range(0, size - 7, 8):
             yield _pointers(heap, at, words(rows, offset))
 
 
