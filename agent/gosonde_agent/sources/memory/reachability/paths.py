@@ -1,6 +1,5 @@
 """The shortest ways from roots to what suspects wait for, along the pointers that a search found."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -93,10 +92,6 @@ class Paths:
         roots = self._scan.roots
         root = Root(int(roots.kind[place]), int(roots.at[place]), int(roots.goid[place]))
         return Path(root, (self._step(node, root.at), *reversed(steps)))
-
-    def of_each(self, rows: Iterable[int]) -> list[Path]:
-        """The ways that are known."""
-        return [path for row in rows if (path := self.of(row))]
 
     def _step(self, node: int, at: int) -> Step:
         code = int(self._scan.found.graph.codes(np.array([node]))[0])

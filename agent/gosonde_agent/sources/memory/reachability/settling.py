@@ -42,8 +42,8 @@ def root_hits(found: Found, goroutines: Goroutines, held: Bools, roots: Iterable
     """
     hits = [_hits(found, goroutines, held, root) for root in roots]
     columns = [np.concatenate([getattr(hit, field.name) for hit in hits]) for field in fields(RootHits)]
-    # The first of each node, and those that are not `second` before the others.
-    order = np.lexsort((columns[-1], columns[0]))
+    # The first of each node: those that are not `second` before the others, and variables before stacks.
+    order = np.lexsort((columns[1], columns[-1], columns[0]))
     _nodes, first = np.unique(columns[0][order], return_index=True)
     return RootHits(*(column[order][first] for column in columns))
 

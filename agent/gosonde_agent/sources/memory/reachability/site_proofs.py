@@ -19,8 +19,8 @@ from gosonde_agent.sources.memory.reachability.rows import I64, U64
 from gosonde_agent.sources.memory.reachability.scan import Scan
 from gosonde_agent.sources.memory.target import Target
 
-#: Goroutines of one site of which it is said who holds them.
-MAX_NAMED = 256
+#: Goroutines of one site of which it is found out who holds them, and different ways that are named.
+MAX_FOLLOWED, MAX_NAMED = 10_000, 256
 
 #: The texts of a way to a goroutine of a scan, by its row.
 Name = Callable[[Path, Scan, int], tuple[str, ...]]
@@ -92,7 +92,15 @@ class SiteProofs:
 
     def _holders(self, scan: Scan, paths: Paths, rows: I64) -> tuple[Holder, ...]:
         held = rows[scan.suspects[rows] & ~self._verdict.proved[rows] & ~self._verdict.probable[rows]]
-        return grouped(self._name(path, scan, row) for row in held[:MAX_NAMED].tolist() if (path := paths.of(row)))
+        names: dict[Path, tuple[str, ...]] = {}
+        ways = []
+        for row in held[:MAX_FOLLOWED].tolist():
+            path = paths.of(row)
+            if path is not None and (path in names or len(names) < MAX_NAMED):
+                if path not in names:
+                    names[path] = self._name(path, scan, row)
+                ways.append(names[path])
+        return grouped(ways)
 
     def _statement(self, gopc: int) -> Location:
         if not gopc:
