@@ -23,6 +23,7 @@ from gosonde_collector.analysis.analyst import Analyst
 from gosonde_collector.ingest.wire import PARK_ESTIMATES
 from gosonde_collector.model.values import (
     Batch,
+    Columns,
     Process,
     ProcessFilter,
     ProcessKey,
@@ -102,7 +103,19 @@ class Fleet:
         pauses = {**pauses, "reason": empty.astype(object)}
         costs = dict.fromkeys(("process", "probe_ns", "cpu_ns", "target_ppm", "core_ppm"), empty)
         sites = tuple(names) if self.sequence == 1 else ()
-        return Batch(stream, self.sequence, taken, tuple(known), sites, counters, parks, pauses, cycles, totals, costs)
+        seen = (counters, parks, pauses, cycles, totals, costs)
+        searches: Columns = {"process": empty}
+        return Batch(
+            stream,
+            self.sequence,
+            taken,
+            tuple(known),
+            sites,
+            *seen,
+            proofs=searches,
+            holders=searches,
+            searches=searches,
+        )
 
 
 def rounds(store: DuckDBStore, fleet: Fleet, analyst: Analyst, number: int) -> list[float]:

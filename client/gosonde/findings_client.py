@@ -62,6 +62,38 @@ class Contention:
 
 
 @dataclass(frozen=True, slots=True)
+class HeldBy:
+    """A path from a root to what goroutines wait for, and how many are reached on it."""
+
+    path: tuple[str, ...]
+    goroutines: int
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What the newest search of the process's memory found of a finding's goroutines. docs/json.md says more."""
+
+    searched_unix_nano: int
+    scans: int
+    examined: int
+    proved: int
+    probable: int
+    oldest_wait_ns: int
+    retained_stack_bytes: int
+    retained_heap_bytes: int
+    held_by: tuple[HeldBy, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WaitAges:
+    """How many goroutines have waited for at least `from_ns` and less than `below_ns` (None: without a bound)."""
+
+    from_ns: int
+    below_ns: int | None
+    goroutines: int
+
+
+@dataclass(frozen=True, slots=True)
 class Listing:
     """Findings, how long ago they were judged (None: the collector does not say), and whether that is too long ago."""
 
@@ -93,6 +125,8 @@ class Explanation:
     contentions: tuple[Contention, ...]
     analysis_age_ns: int | None
     analysis_is_stale: bool
+    proof: Proof | None
+    wait_ages: tuple[WaitAges, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +198,22 @@ def _explanation(answer: collector_pb2.ExplainFindingResponse) -> Explanation:
         tuple(Contention(row.kind, row.taken_unix_nano, row.waits, row.delay_ns) for row in answer.contentions),
         _age(answer),
         answer.analysis_is_stale,
+        _proof(answer.proof) if answer.HasField("proof") else None,
+        tuple(WaitAges(row.from_ns, row.below_ns or None, row.goroutines) for row in answer.wait_ages),
+    )
+
+
+def _proof(proof: collector_pb2.Proof) -> Proof:
+    return Proof(
+        proof.searched_unix_nano,
+        proof.scans,
+        proof.examined,
+        proof.proved,
+        proof.probable,
+        proof.oldest_wait_ns,
+        proof.retained_stack_bytes,
+        proof.retained_heap_bytes,
+        tuple(HeldBy(tuple(holder.path), holder.goroutines) for holder in proof.held_by),
     )
 
 

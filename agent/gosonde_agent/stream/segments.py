@@ -1,25 +1,46 @@
 """Observations that hold only what changed, and how several become one that says the same in less detail."""
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
-from typing import TypeVar
+from functools import partial
+from typing import Any, Final, TypeVar
 
-from gosonde_common.values.observation import Observation
+from gosonde_common.values.observation import (
+    GcTotal,
+    Observation,
+    ParkCount,
+    ProbeCost,
+    ProofCount,
+    Search,
+)
 
 Row = TypeVar("Row")
+
+NewestRow = ParkCount | GcTotal | ProbeCost | ProofCount | Search
+
+#: Small tables of which only the newest row counts: by what identifies those of one process.
+NEWEST: Final[Mapping[str, Callable[[Any], Hashable]]] = {
+    "park_counts": lambda row: row.wait_reason,
+    "gc_totals": lambda _: None,
+    "probe_costs": lambda _: None,
+    "proofs": lambda row: row.pc,
+    "searches": lambda _: None,
+}
 
 
 def merged(older: Observation, newer: Observation) -> Observation:
     """Both as one at the newer time: the newer total of each row, the newer description, every event."""
+    tables: dict[str, Any] = {
+        name: _newest(getattr(older, name), getattr(newer, name), partial(_identified, key))
+        for name, key in NEWEST.items()
+    }
     return replace(
         newer,
         processes=_newest(older.processes, newer.processes, lambda process: process.key),
         site_counts=_newest(older.site_counts, newer.site_counts, lambda row: (row.process, row.site.pc)),
-        park_counts=_newest(older.park_counts, newer.park_counts, lambda row: (row.process, row.wait_reason)),
-        gc_totals=_newest(older.gc_totals, newer.gc_totals, lambda row: row.process),
-        probe_costs=_newest(older.probe_costs, newer.probe_costs, lambda row: row.process),
         pauses=older.pauses + newer.pauses,
         gc_cycles=older.gc_cycles + newer.gc_cycles,
+        **tables,
     )
 
 
@@ -36,6 +57,10 @@ def ended(segment: Observation) -> int:
 def without_events(segment: Observation) -> Observation:
     """The totals alone."""
     return replace(segment, pauses=(), gc_cycles=())
+
+
+def _identified(key: Callable[[Any], Hashable], row: NewestRow) -> Hashable:
+    return row.process, key(row)
 
 
 def _newest(older: Sequence[Row], newer: Sequence[Row], key: Callable[[Row], Hashable]) -> tuple[Row, ...]:

@@ -5,22 +5,19 @@ once, every total that is held: whichever collector is behind it then has all th
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from operator import attrgetter
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import structlog
 from gosonde_common.ratelimit import MessageLimiter
 from gosonde_common.values.observation import (
     GcCycle,
-    GcTotal,
     Observation,
-    ParkCount,
     Pause,
-    ProbeCost,
     Process,
     ProcessKey,
     SiteCount,
@@ -102,18 +99,21 @@ class Leftover:
 
 @dataclass(slots=True)
 class _Held:
-    """The newest values of one process that runs. `due`: this stream must still carry them as a whole."""
+    """The newest values of one process that runs.
+
+    Attributes:
+        tables: The rows of each table of segments.NEWEST, by what identifies each.
+        due: This stream must still carry them as a whole.
+    """
 
     process: Process
     sites: dict[int, SiteCount] = field(default_factory=dict)
-    parks: dict[str, ParkCount] = field(default_factory=dict)
-    gc_total: GcTotal | None = None
-    cost: ProbeCost | None = None
+    tables: dict[str, dict[Hashable, Any]] = field(default_factory=lambda: {name: {} for name in segments.NEWEST})
     due: bool = False
 
     @property
     def rows(self) -> int:
-        return 1 + len(self.sites) + len(self.parks)
+        return 1 + len(self.sites) + sum(map(len, self.tables.values()))
 
 
 @dataclass(slots=True)
@@ -178,7 +178,8 @@ class Spool:
             ValueError: As `wire.encoding.encode`; nothing of the observation is kept.
         """
         changes = self._changes(observation)
-        self._newest = replace(observation, processes=(), site_counts=(), park_counts=(), pauses=(), gc_cycles=())
+        nothing: dict[str, Any] = dict.fromkeys(segments.NEWEST, ())
+        self._newest = replace(observation, processes=(), site_counts=(), pauses=(), gc_cycles=(), **nothing)
         kept_all = self._keep(changes)
         self._hold(observation, changes)
         if not kept_all:
@@ -244,21 +245,20 @@ class Spool:
         cycles = [event for event in observation.gc_cycles if event.process in known]
         self._losses[EVENTS_DROPPED] += segments.events(observation) - len(pauses) - len(cycles)
         sites = list(self._new_sites(observation.site_counts, known))
-        parks = [row for row in observation.park_counts if row.process in known and self._is_new_park(row)]
-        totals = [row for row in observation.gc_totals if row.process in known and self._is_new_total(row)]
-        costs = [row for row in observation.probe_costs if row.process in known and self._is_new_cost(row)]
-        about = {row.process for table in (pauses, cycles, parks, totals, costs) for row in table}
+        tables: dict[str, Any] = {
+            name: tuple(row for row in getattr(observation, name) if row.process in known and self._is_new(name, row))
+            for name in segments.NEWEST
+        }
+        about = {row.process for table in (pauses, cycles, *tables.values()) for row in table}
         about |= {process for process, _ in groupby(sites, SITE_PROCESS)}
         return Observation(
             observation.taken_unix_nano,
             tuple(p for p in observation.processes if p.key in about or self._is_new_process(p)),
             tuple(sites),
-            tuple(parks),
-            tuple(pauses),
-            tuple(cycles),
-            tuple(totals),
-            observation.losses,
-            tuple(costs),
+            pauses=tuple(pauses),
+            gc_cycles=tuple(cycles),
+            losses=observation.losses,
+            **tables,
         )
 
     def _is_new_process(self, process: Process) -> bool:
@@ -273,17 +273,9 @@ class Spool:
                 sites = held.sites if held is not None else {}
                 yield from (row for row in own if (old := sites.get(row.site.pc)) is not row and old != row)
 
-    def _is_new_park(self, row: ParkCount) -> bool:
+    def _is_new(self, table: str, row: segments.NewestRow) -> bool:
         held = self._held.get(row.process)
-        return held is None or held.parks.get(row.wait_reason) != row
-
-    def _is_new_total(self, row: GcTotal) -> bool:
-        held = self._held.get(row.process)
-        return held is None or held.gc_total != row
-
-    def _is_new_cost(self, row: ProbeCost) -> bool:
-        held = self._held.get(row.process)
-        return held is None or held.cost != row
+        return held is None or held.tables[table].get(segments.NEWEST[table](row)) != row
 
     def _keep(self, changes: Observation) -> bool:
         """Stores the changes, or holds them in memory; false when the journal had to drop a segment for them."""
@@ -315,12 +307,9 @@ class Spool:
             self._held[process.key].process = process
         for key, own in groupby(changes.site_counts, SITE_PROCESS):
             self._held[key].sites.update((row.site.pc, row) for row in own)
-        for park in changes.park_counts:
-            self._held[park.process].parks[park.wait_reason] = park
-        for total in changes.gc_totals:
-            self._held[total.process].gc_total = total
-        for cost in changes.probe_costs:
-            self._held[cost.process].cost = cost
+        for name, identified_by in segments.NEWEST.items():
+            for row in getattr(changes, name):
+                self._held[row.process].tables[name][identified_by(row)] = row
 
     def _state(self, max_rows: int) -> Observation:
         """Of what is held, the next processes that are due, until they have `max_rows` rows."""
@@ -332,13 +321,12 @@ class Spool:
                 chosen.append(held)
                 rows += held.rows
         self._state_due = any(held.due for held in self._held.values())
+        tables: dict[str, Any] = {name: _all(held.tables[name].values() for held in chosen) for name in segments.NEWEST}
         return replace(
             self._newest,
             processes=tuple(held.process for held in chosen),
             site_counts=_all(held.sites.values() for held in chosen),
-            park_counts=_all(held.parks.values() for held in chosen),
-            gc_totals=tuple(held.gc_total for held in chosen if held.gc_total),
-            probe_costs=tuple(held.cost for held in chosen if held.cost),
+            **tables,
         )
 
     def _has_segment(self) -> bool:

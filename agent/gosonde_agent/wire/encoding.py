@@ -8,6 +8,8 @@ from collections.abc import Set as AbstractSet
 from typing import Protocol
 
 from gosonde_common.values.observation import (
+    MAX_HOLDERS,
+    MAX_PATH_STEPS,
     GcCycle,
     GcTotal,
     Heap,
@@ -17,11 +19,13 @@ from gosonde_common.values.observation import (
     ProbeCost,
     Process,
     ProcessKey,
+    ProofCount,
+    Search,
     Site,
     SiteCount,
 )
 from gosonde_common.values.status import AgentStatus
-from gosonde_common.wire.observations import LEVELS, PARK_COUNTS, REASONS
+from gosonde_common.wire.observations import LEVELS, PARK_COUNTS, PROOFS, REASONS
 from gosonde_pb.v1 import agent_pb2, ingest_pb2, model_pb2
 
 #: A longer text is cut and ends in "…", so that one row always fits into a batch.
@@ -65,6 +69,10 @@ def encode(observation: Observation, known: AbstractSet[Site] = frozenset()) -> 
     _encode_cycles(message.gc_cycles, observation.gc_cycles, index)
     _encode_totals(message.gc_totals, observation.gc_totals, index)
     _encode_costs(message.probe_costs, observation.probe_costs, index)
+    if observation.proofs or observation.searches:  # most observations have none
+        _encode_proofs(message.proofs, observation.proofs, index)
+        _encode_holders(message.holders, observation.proofs, index)
+        _encode_searches(message.searches, observation.searches, index)
     return message
 
 
@@ -228,6 +236,29 @@ def _encode_costs(costs: model_pb2.ProbeCosts, rows: Sequence[ProbeCost], index:
     costs.cpu_ns.extend([row.cpu_ns for row in rows])
     costs.target_ppm.extend([row.target_ppm for row in rows])
     costs.core_ppm.extend([row.core_ppm for row in rows])
+
+
+def _encode_proofs(proofs: model_pb2.Proofs, rows: Sequence[ProofCount], index: Mapping[ProcessKey, int]) -> None:
+    proofs.process.extend(_positions(rows, index))
+    for name in PROOFS:
+        getattr(proofs, name).extend([getattr(row, name) for row in rows])
+
+
+def _encode_holders(holders: model_pb2.Holders, rows: Sequence[ProofCount], index: Mapping[ProcessKey, int]) -> None:
+    held = [(row, holder) for row in rows for holder in row.held_by[:MAX_HOLDERS]]
+    holders.process.extend(_positions([row for row, _ in held], index))
+    holders.pc.extend([row.pc for row, _ in held])
+    holders.path.extend(
+        [model_pb2.Path(steps=[text(step) for step in holder.path[:MAX_PATH_STEPS]]) for _, holder in held]
+    )
+    holders.goroutines.extend([holder.goroutines for _, holder in held])
+
+
+def _encode_searches(searches: model_pb2.Searches, rows: Sequence[Search], index: Mapping[ProcessKey, int]) -> None:
+    searches.process.extend(_positions(rows, index))
+    searches.searched_unix_nano.extend([row.searched_unix_nano for row in rows])
+    searches.scans.extend([row.scans for row in rows])
+    searches.undecided.extend([text(row.undecided) for row in rows])
 
 
 def _positions(rows: Sequence[_Row], index: Mapping[ProcessKey, int]) -> list[int]:

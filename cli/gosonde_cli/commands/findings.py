@@ -7,7 +7,12 @@ from typing import Annotated
 
 import typer
 from gosonde.collector_client import Finding
-from gosonde.findings_client import Explanation, FindingsClient
+from gosonde.findings_client import (
+    Explanation,
+    FindingsClient,
+    Proof,
+    WaitAges,
+)
 from rich.console import Console
 from rich.text import Text
 
@@ -22,6 +27,8 @@ from gosonde_cli.commands.asking import (
 )
 
 MIB = 1 << 20
+#: Columns of the longest bar.
+BAR = 20
 STYLES = {"opened": "bold yellow", "growing": "bold red", "stable": "cyan", "resolved": "dim", "withdrawn": "dim"}
 MARKS = {"agrees": ("✓", "green"), "disagrees": ("✗", "red"), "silent": ("·", "dim")}
 
@@ -52,7 +59,7 @@ def findings(
         return
     out = rendering.console()
     if not listing.findings:
-        out.print("No finding: no go statement is seen to make more and more goroutines.")
+        out.print("No finding: no go statement is seen to make more and more goroutines, and none is proved to leak.")
     for finding in _by_story(listing.findings):
         _print(out, finding)
     _say_age(out, listing.analysis_age_ns)
@@ -108,6 +115,8 @@ def _sections(explanation: Explanation) -> Iterator[tuple[str, Sequence[str]]]:
     states = [f"{count:>8,} {rendering.cell(state)}" for state, count in explanation.states.items()]
     yield "states", [*states, *_shares(explanation)]
     yield "the goroutines", _goroutines(explanation)
+    yield "for how long they wait", _wait_ages(explanation.wait_ages)
+    yield "who can wake them", _proof(explanation.proof) if explanation.proof else ()
     for number, stack in enumerate(explanation.stacks):
         whose = f"the stack of {stack.goroutines:,}" + (f" ({explanation.cause_reason})" if not number else "")
         frames = [f"{rendering.cell(f.function)}  {rendering.cell(f.file)}:{f.line}" for f in stack.frames]
@@ -139,6 +148,32 @@ def _goroutines(explanation: Explanation) -> list[str]:
     for row in explanation.contentions:
         ended = f"{row.waits:,} waits that ended, {rendering.duration(row.delay_ns)} in all"
         lines.append(f"{ended} ({rendering.cell(row.kind)} profile of {rendering.moment(row.taken_unix_nano)})")
+    return lines
+
+
+def _wait_ages(classes: Sequence[WaitAges]) -> list[str]:
+    most = max((ages.goroutines for ages in classes), default=0)
+    lines = []
+    for ages in classes:
+        below = f"below {rendering.duration(ages.below_ns)}" if ages.below_ns else "more"
+        if not ages.from_ns:
+            below += ", or not noted"
+        span = f"{rendering.duration(ages.from_ns)} or {below}" if not ages.below_ns else below
+        lines.append(f"{ages.goroutines:>8,} {'█' * round(BAR * ages.goroutines / max(most, 1)):<{BAR}} {span}")
+    return lines
+
+
+def _proof(proof: Proof) -> list[str]:
+    """What a search of memory found, and the ways to those that can still be woken."""
+    found = (
+        f"of {proof.examined:,} that wait, {proof.proved:,} can never be woken, {proof.probable:,} very probably not"
+    )
+    lines = [f"{found} ({proof.scans} scans of memory, the last at {rendering.moment(proof.searched_unix_nano)})"]
+    if proof.oldest_wait_ns:
+        lines.append(f"the oldest of these has waited for {rendering.duration(proof.oldest_wait_ns)}")
+    if retained := proof.retained_stack_bytes + proof.retained_heap_bytes:
+        lines.append(f"they alone retain at least {retained / MIB:,.1f} MiB")
+    lines += [f"{holder.goroutines:>8,} held by {rendering.cell(' → '.join(holder.path))}" for holder in proof.held_by]
     return lines
 
 

@@ -6,7 +6,7 @@ from typing import Final
 import structlog
 from gosonde_common.clock import steady_unix_nano
 
-from gosonde_collector.analysis import finding, gctraces, stories
+from gosonde_collector.analysis import finding, gctraces, proofs, stories
 from gosonde_collector.analysis.cause_names import UNKNOWN
 from gosonde_collector.analysis.causes import Cause, classify
 from gosonde_collector.analysis.finding import OVER, Evidence, Finding
@@ -99,8 +99,20 @@ class Analyst:
         self.freshness.renew()
 
     def beginning(self, wanted: Callable[[tuple[str, ProcessKey]], bool]) -> list[tuple[str, ProcessKey]]:
-        """Of the processes asked for, those some site of which seemed to begin to grow at the last run."""
-        return self._survey.beginning(wanted)
+        """Of the processes asked for, those some site of which seemed to begin to grow at the last run, or was proved
+        to leak for a cause that is not known."""
+        found = [place for place in self._proved_without_cause() if wanted(place)]
+        return list(dict.fromkeys(found + self._survey.beginning(wanted)))
+
+    def _proved_without_cause(self) -> list[tuple[str, ProcessKey]]:
+        return [
+            (found.host, found.process)
+            for found in self._findings.values()
+            if found.state not in OVER
+            and found.cause == UNKNOWN
+            and found.proof
+            and found.proof.proved >= proofs.FEWEST
+        ]
 
     def open(self) -> list[tuple[str, ProcessKey]]:
         """The processes that have a finding which is not over."""
@@ -128,9 +140,13 @@ class Analyst:
 
     def _judge(self, series: Series) -> Finding | None:
         growth = find_growth(Steps.of(series))
-        if not growth:
+        proof = proofs.of_site(series, self._survey.search_of(series))
+        is_proved = proofs.is_leak(series, proof)
+        if not growth and not is_proved:
             return None
         previous, evidence = self._previous(series), self._evidence(series, growth)
+        if is_proved or not growth:
+            return finding.proved(series, growth, evidence, previous)
         doubt = contradiction(series, growth.grown)
         if not doubt:
             return finding.grown(series, growth, evidence, previous)
@@ -178,7 +194,11 @@ class Analyst:
         kept = self._persistence(series, newest)
         counted = (weighed(witness, series, kept) for witness in counting_witnesses(series, growth, newest, others))
         cause = _cause(series, growth, (newest.memory, newest.pprof), served(series, kept))
-        return Evidence((*counted, traced), cause, kept)
+        search = self._survey.search_of(series)
+        if proofs.is_leak(series, proofs.of_site(series, search)):
+            counted = (proofs.early(witness, series) for witness in counted)
+        witnesses = (*counted, proofs.witness(series, search), traced)
+        return Evidence(witnesses, cause, kept, proofs.of_site(series, search))
 
     def _persistence(self, series: Series, newest: Snapshots) -> Persistence | None:
         """As far as snapshots that are not too old show."""

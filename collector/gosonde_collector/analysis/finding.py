@@ -9,12 +9,13 @@ from gosonde_collector.analysis.cause_names import UNKNOWN
 from gosonde_collector.analysis.causes import Cause, Work
 from gosonde_collector.analysis.growth import Growth
 from gosonde_collector.analysis.persistence import Persistence, turns_over
+from gosonde_collector.analysis.proofs import rise_per_second
 from gosonde_collector.analysis.remedies import remedy
-from gosonde_collector.analysis.shape import swings
-from gosonde_collector.analysis.steps import SECOND
+from gosonde_collector.analysis.shape import since, swings
+from gosonde_collector.analysis.steps import SECOND, Steps
 from gosonde_collector.analysis.witnesses import AGREES, DISAGREES, Witness
 from gosonde_collector.evidence.model import Frame
-from gosonde_collector.model.values import ProcessKey, Site
+from gosonde_collector.model.values import Holder, ProcessKey, Site, SiteProof
 from gosonde_collector.store.records import FindingRecord, Series
 
 OPENED, GROWING, STABLE, RESOLVED, WITHDRAWN = "opened", "growing", "stable", "resolved", "withdrawn"
@@ -50,6 +51,7 @@ class Evidence:
     witnesses: tuple[Witness, ...]
     cause: Cause
     persistence: Persistence | None = None
+    proof: SiteProof | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,7 @@ class Finding:
         persistence: Whether goroutines stayed from one snapshot to another; None without two of them.
         waits_in: The function of the program in which its goroutines wait; empty when no snapshot shows it.
         works: What its goroutines run, when that is more than one function; see Cause.
+        proof: What the newest search of the process's memory that named the site found of it.
     """
 
     id: str
@@ -108,6 +111,7 @@ class Finding:
     persistence: Persistence | None = None
     waits_in: str = ""
     works: tuple[Work, ...] = ()
+    proof: SiteProof | None = None
 
     def record(self, now_unix_nano: int) -> FindingRecord:
         """For the store."""
@@ -124,8 +128,14 @@ class Finding:
         values.pop("stack", None)  # what older collectors wrote
         values["states"] = tuple((state, count) for state, count in values.get("states", ()))
         values["works"] = tuple(Work(**work) for work in values.get("works", ()))
+        values["proof"] = _proof(found) if (found := values.get("proof")) else None
         values["persistence"] = Persistence(**kept) if (kept := values.get("persistence")) else None
         return cls(**values)
+
+
+def _proof(values: dict[str, Any]) -> SiteProof:
+    held_by = (Holder(tuple(holder["path"]), holder["goroutines"]) for holder in values["held_by"])
+    return SiteProof(**{**values, "held_by": tuple(held_by)})
 
 
 def finding_id(host: str, process: ProcessKey, site: Site) -> str:
@@ -134,19 +144,47 @@ def finding_id(host: str, process: ProcessKey, site: Site) -> str:
     return hashlib.blake2b("\0".join(map(str, parts)).encode(), digest_size=8).hexdigest()
 
 
+@dataclass(frozen=True, slots=True)
+class _Rise:
+    per_second: float
+    since_unix_nano: int
+    window_s: int
+    pattern: str
+
+
 def grown(series: Series, growth: Growth, evidence: Evidence, previous: Finding | None) -> Finding:
     """The finding of a site that grows now. A cause that was known stays so when the evidence for it is gone.
 
     `previous` is the site's in the same process, or in one that ended before this one began.
     """
+    rise = _Rise(growth.slope.middle, growth.since_unix_nano, growth.window_s, growth.shape)
+    return _found(series, rise, judge(growth, evidence.witnesses), evidence, previous)
+
+
+def proved(series: Series, growth: Growth | None, evidence: Evidence, previous: Finding | None) -> Finding:
+    """As `grown`, of a site that is proved to leak, whether it grows or not."""
+    if growth:
+        return grown(series, growth, evidence, previous)
+    per_second, steps = rise_per_second(series), Steps.of(series)
+    rise = _Rise(per_second, since(steps), 0, "" if per_second else PLATEAU)
+    found = _found(series, rise, judge(None, evidence.witnesses), evidence, previous)
+    # Those that are proved came without a base below them being known: they may all have lived when counting began.
+    leaked = evidence.proof.proved if evidence.proof else 0
+    found = replace(found, base=min(found.base, found.live - leaked))
+    if per_second or not previous or found.process != previous.process:
+        return found
+    state = STABLE if found.state == GROWING else found.state
+    return replace(found, state=state, grew_unix_nano=previous.grew_unix_nano)
+
+
+def _found(series: Series, rise: _Rise, confidence: float, evidence: Evidence, previous: Finding | None) -> Finding:
     now = series.until_unix_nano
     live = int(series.live[-1])
     witnesses = evidence.witnesses
     again = previous if previous and (previous.state not in OVER or previous.ended) else None
     counted = again if again and not again.ended else None
     opened = again.opened_unix_nano if again else now
-    confidence = judge(growth, witnesses)
-    first_seen = min(again.first_seen_unix_nano, growth.since_unix_nano) if again else growth.since_unix_nano
+    first_seen = min(again.first_seen_unix_nano, rise.since_unix_nano) if again else rise.since_unix_nano
     found = Finding(
         id=previous.id if previous else finding_id(series.host, series.process.key, series.site),
         state=GROWING if now - opened >= CONFIRM_NS else OPENED,
@@ -158,18 +196,19 @@ def grown(series: Series, growth: Growth, evidence: Evidence, previous: Finding 
         exe=series.process.exe,
         site=series.site,
         live=live,
-        growth_per_second=growth.slope.middle,
+        growth_per_second=rise.per_second,
         first_seen_unix_nano=first_seen,
         opened_unix_nano=opened,
         grew_unix_nano=now,
-        window_s=growth.window_s,
+        window_s=rise.window_s,
         base=counted.base if counted else int(series.live.min()),
         peak=max(live, counted.peak if counted else live),
         grown_confidence=confidence,
         witnesses=witnesses,
-        pattern=growth.shape,
+        pattern=rise.pattern,
         restarts=previous.restarts + (previous.process != series.process.key) if previous else 0,
         persistence=evidence.persistence,
+        proof=evidence.proof,
     )
     return with_cause(found, evidence.cause, again)
 
@@ -216,7 +255,8 @@ def not_grown(finding: Finding, series: Series, evidence: Evidence) -> Finding:
     """What becomes of a finding whose site does not grow now: growing still for a while, then stable or resolved."""
     witnesses = evidence.witnesses
     live = int(series.live[-1])
-    finding = replace(finding, live=live, peak=max(live, finding.peak), site=series.site)
+    proof = evidence.proof or finding.proof
+    finding = replace(finding, live=live, peak=max(live, finding.peak), site=series.site, proof=proof)
     if live <= finding.peak - FALLEN * (finding.peak - finding.base):
         pattern = BATCH if swings(series.live) >= SEVERAL else BURST
         return resolved(replace(finding, witnesses=witnesses, pattern=pattern))
@@ -259,15 +299,18 @@ def ended(finding: Finding) -> Finding:
     return replace(resolved(finding), live=0, ended=True)
 
 
-def judge(growth: Growth, witnesses: tuple[Witness, ...]) -> float:
-    """The confidence, from 0 to 1, rounded to two digits."""
-    sure = max(c for window, c in CONFIDENCE.items() if window <= growth.window_s) + (
-        0.0 if growth.exited else NO_EXITS
-    )
+def judge(growth: Growth | None, witnesses: tuple[Witness, ...]) -> float:
+    """The confidence, from 0 to 1, rounded to two digits; without growth a proof alone makes it."""
+    sure = _by_growth(growth) if growth else 0.0
     for witness in witnesses:
         if witness.name != "events" and witness.verdict == AGREES:
             sure += (1 - sure) * (PROVING if witness.strong else AGREEING)
         elif witness.name != "events" and witness.verdict == DISAGREES:
             sure *= DISAGREEING
-    proved = any(witness.strong and witness.verdict == AGREES for witness in witnesses)
-    return round(sure if growth.stays or proved else min(sure, RISING), 2)
+    is_proved = any(witness.strong and witness.verdict == AGREES for witness in witnesses)
+    return round(sure if is_proved or not growth or growth.stays else min(sure, RISING), 2)
+
+
+def _by_growth(growth: Growth) -> float:
+    sure = max(c for window, c in CONFIDENCE.items() if window <= growth.window_s)
+    return sure if growth.exited else sure + NO_EXITS

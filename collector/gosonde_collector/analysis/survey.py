@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from gosonde_collector.analysis.alone import Alone
 from gosonde_collector.analysis.growth import LOOKBACK_NS
 from gosonde_collector.analysis.history import History
-from gosonde_collector.model.values import ProcessKey, Site
+from gosonde_collector.analysis.proofs import FEWEST
+from gosonde_collector.model.values import ProcessKey, Search, Site
 from gosonde_collector.store.protocol import Store
 from gosonde_collector.store.records import Counters, Running, Series
 
@@ -47,17 +48,35 @@ class Survey:
         self._wanted: dict[SiteKey, float] = {}
         self._ran: dict[int, float] = {}
         self._suspected: set[int] = set()
+        self._searches: Mapping[int, Search] = {}
 
     def suspects(self) -> list[Series]:
-        """The recent past of every site that may grow, up to what is stored by now. Raises StoreError."""
+        """The recent past of every site that may grow, or is proved to leak, up to what is stored by now.
+
+        Raises:
+            StoreError: The store failed.
+        """
         self._follow()
-        found: list[SiteKey] = []
+        found: list[SiteKey] = self._proved()
         for number, of in self._running.items():
             if history := self._histories.get(number):
                 with self.alone.step("screen a process", (of.host, of.process.key)):
                     found += [(number, int(pc)) for pc in history.suspects(of.until_unix_nano)]
         self._suspected = {number for number, _ in found}
-        return self._full(found)
+        return self._full(list(dict.fromkeys(found)))
+
+    def _proved(self) -> list[SiteKey]:
+        """The sites of which searches have proved that they leak."""
+        return [
+            (number, pc)
+            for number, search in self._searches.items()
+            for pc, proof in search.sites.items()
+            if number in self._running and proof.proved >= FEWEST
+        ]
+
+    def search_of(self, series: Series) -> Search | None:
+        """The newest search of the series' process."""
+        return self._searches.get(series.number)
 
     def beginning(self, wanted: Callable[[tuple[str, ProcessKey]], bool]) -> list[tuple[str, ProcessKey]]:
         """Of the processes asked for, those some site of which seems to begin to grow, or may grow."""
@@ -97,6 +116,7 @@ class Survey:
                     self._take(number, part, followed.get(number, ()))
             self._stored = counters.stored_unix_nano
         self._refresh()
+        self._searches = self._store.searches()
         self._forget()
 
     def _begin(self) -> int:

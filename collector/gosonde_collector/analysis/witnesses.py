@@ -28,11 +28,11 @@ NOT_KNOWN: Final = "rising, not yet known to stay"
 
 @dataclass(frozen=True, slots=True)
 class Witness:
-    """One kind of evidence: "events", "memory", "pprof" or "gctrace".
+    """One kind of evidence: "events", "memory", "pprof", "proof" or "gctrace".
 
     Attributes:
         detail: The numbers in a sentence.
-        strong: It is no count that fits, but the runtime's own proof.
+        strong: It is no count that fits, but a proof: the runtime's own, or a search's of the process's memory.
     """
 
     name: str

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from itertools import islice
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,8 @@ from gosonde_collector.model.errors import BatchError
 MAX_ROWS: Final = 200_000
 #: Characters of one string.
 MAX_TEXT: Final = 16_384
+#: Steps of one path.
+MAX_STEPS: Final = 32
 #: Totals and times stay below, so that differences of two fit into 64 bits with a sign (times: until the year 2116).
 MAX_VALUE: Final = (1 << 62) - 1
 
@@ -47,6 +49,25 @@ def strings(where: str, values: Sequence[str]) -> NDArray[np.generic]:
         row = next(row for row, value in enumerate(values) if len(value) > MAX_TEXT)
         raise BatchError(f"{where}[{row}] is longer than {MAX_TEXT} characters")
     return np.array(list(values), dtype=object)
+
+
+class Path(Protocol):
+    """A message with the steps of a path."""
+
+    @property
+    def steps(self) -> Sequence[str]:
+        """From a root on."""
+
+
+def paths(where: str, values: Sequence[Path]) -> NDArray[np.generic]:
+    """A column of lists of strings. Raises BatchError for too many rows, steps, or a string that is too long."""
+    bound(where, len(values))
+    column = np.empty(len(values), dtype=object)
+    for row, path in enumerate(values):
+        if len(path.steps) > MAX_STEPS:
+            raise BatchError(f"{where}[{row}] has {len(path.steps)} steps; a path may have {MAX_STEPS}")
+        column[row] = strings(f"{where}[{row}]", path.steps).tolist()
+    return column
 
 
 def text(where: str, value: str) -> str:

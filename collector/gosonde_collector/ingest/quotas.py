@@ -1,6 +1,6 @@
 """What of a batch is stored: sites and processes within the quotas, and one row for all other sites of a process."""
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
@@ -16,7 +16,12 @@ from gosonde_collector.telemetry.newest import MAX_AGENTS
 from gosonde_collector.telemetry.running import RunningTotals
 from gosonde_collector.telemetry.totals import OTHERS_PC, ProcessTotals, others_site
 
-TABLES: Final = ("site_counters", "park_counters", "pauses", "gc_cycles", "gc_totals", "probe_costs")
+TABLES: Final = (
+    *("site_counters", "park_counters", "pauses", "gc_cycles", "gc_totals", "probe_costs"),
+    *("proofs", "holders", "searches"),
+)
+#: What searches of memory found, and how many rows of each a site or (searches) a process may have.
+PROOFS: Final = {"proofs": 1, "holders": 5, "searches": 1}
 #: Names of losses of one agent, and wait reasons of one process; agents have some dozens.
 MAX_NAMES: Final = 256
 COUNTS: Final = ("created", "exited", "baseline")
@@ -40,6 +45,7 @@ class QuotaKeeper:
         present = [totals for totals in found if totals is not None]
         batch = replace(self._with_sites(batch, present), losses=self._named_losses(batch))
         batch = self._with_reasons(batch, present)
+        batch = self._with_proofs(batch, present)
         for place, cycles in zip(batch.gc_totals["process"].tolist(), batch.gc_totals["cycles"].tolist(), strict=True):
             present[place].cycles = max(present[place].cycles, cycles)
         for process, totals in zip(batch.processes, present, strict=True):
@@ -67,6 +73,24 @@ class QuotaKeeper:
         keep = np.array([present[place].names_reason(reason, MAX_NAMES) for place, reason in pairs], np.bool_)
         self._telemetry.beyond_quota("wait_reasons", int(np.count_nonzero(~keep)))
         return replace(batch, park_counters={name: column[keep] for name, column in columns.items()})
+
+    def _with_proofs(self, batch: Batch, present: list[ProcessTotals]) -> Batch:
+        """With what was found of sites that are kept: so many rows of each, and one row for each process."""
+        if not any(len(getattr(batch, name)["process"]) for name in PROOFS):
+            return batch
+        known = [frozenset(totals.pcs.tolist()) for totals in present]
+        changed: dict[str, Any] = {}
+        for name, most in PROOFS.items():
+            columns: Columns = getattr(batch, name)
+            places = columns["process"].tolist()
+            rows: Counter[tuple[int, int]] = Counter()
+            keep = np.zeros(len(places), np.bool_)
+            for row, key in enumerate(zip(places, columns["pc"].tolist() if "pc" in columns else places, strict=True)):
+                rows[key] += 1
+                keep[row] = rows[key] <= most and (name == "searches" or key[1] in known[key[0]])
+            self._telemetry.beyond_quota("proofs", int(np.count_nonzero(~keep)))
+            changed[name] = {key: column[keep] for key, column in columns.items()}
+        return replace(batch, **changed)
 
     def _with_sites(self, batch: Batch, present: list[ProcessTotals]) -> Batch:
         columns, others = batch.site_counters, []

@@ -13,6 +13,7 @@ from gosonde_collector.ingest.columns import (
     bound,
     equal_lengths,
     numbers,
+    paths,
     strings,
     text,
 )
@@ -63,6 +64,10 @@ KINDS = {
 
 HEAP = ("heap_before_bytes", "heap_after_bytes", "heap_marked_bytes", "heap_goal_bytes")
 PROBE_COSTS = ("probe_ns", "cpu_ns", "target_ppm", "core_ppm")
+PROOFS = (
+    *("pc", "searched_unix_nano", "scans", "examined", "proved", "probable"),
+    *("oldest_wait_ns", "retained_stack_bytes", "retained_heap_bytes"),
+)
 PARK_ESTIMATES = ("parks", "parks_low", "parks_high", "windows", "sampled_ns", "covered_ns")
 
 Columnar = (
@@ -72,6 +77,9 @@ Columnar = (
     | model_pb2.GcCycles
     | model_pb2.GcTotals
     | model_pb2.ProbeCosts
+    | model_pb2.Proofs
+    | model_pb2.Holders
+    | model_pb2.Searches
 )
 
 
@@ -176,6 +184,9 @@ def _batch(stream: Stream, sequence: int, seen: model_pb2.Observation) -> Batch:
         _gc_cycles(seen.gc_cycles, count),
         _gc_totals(seen.gc_totals, count),
         _probe_costs(seen.probe_costs, count),
+        _proofs(seen.proofs, count),
+        _holders(seen.holders, count),
+        _searches(seen.searches, count),
         dict(_loss(name, total) for name, total in seen.losses.items()),
         _number("interval_ns", seen.interval_ns),
     )
@@ -269,6 +280,22 @@ def _probe_costs(message: model_pb2.ProbeCosts, processes: int) -> Columns:
     return _columns("probe_costs", message, processes, PROBE_COSTS)
 
 
+def _proofs(message: model_pb2.Proofs, processes: int) -> Columns:
+    """What searches found of sites; agents that do not search send none, and so in the two below."""
+    return _columns("proofs", message, processes, PROOFS)
+
+
+def _holders(message: model_pb2.Holders, processes: int) -> Columns:
+    found = dict(_columns("holders", message, processes, ("pc", "goroutines")))
+    found["path"] = paths("holders.path", message.path)
+    equal_lengths("holders", [len(column) for column in found.values()])
+    return found
+
+
+def _searches(message: model_pb2.Searches, processes: int) -> Columns:
+    return _columns("searches", message, processes, ("searched_unix_nano", "scans"), ("undecided",))
+
+
 def _with_optional(where: str, message: Columnar, columns: Columns, signed_by_name: Mapping[str, bool]) -> Columns:
     """With columns of numbers that older agents leave empty: zeros, then."""
     found = dict(columns)
@@ -315,4 +342,7 @@ def _tables(processes: int) -> dict[str, TableCheck]:
         "gc_cycles": partial(_gc_cycles, processes=processes),
         "gc_totals": partial(_gc_totals, processes=processes),
         "probe_costs": partial(_probe_costs, processes=processes),
+        "proofs": partial(_proofs, processes=processes),
+        "holders": partial(_holders, processes=processes),
+        "searches": partial(_searches, processes=processes),
     }

@@ -139,6 +139,10 @@ class Batch:
             heap_marked_bytes, heap_goal_bytes: all 0 where they are not known.
         gc_totals: process, cycles, pauses, gc_pause_ns.
         probe_costs: process, probe_ns, cpu_ns, target_ppm, core_ppm.
+        proofs: process, pc, then as SiteProof: searched_unix_nano, scans, examined, proved, probable, oldest_wait_ns,
+            retained_stack_bytes, retained_heap_bytes.
+        holders: process, pc, path (a list of texts), goroutines.
+        searches: process, searched_unix_nano, scans, undecided: see Search.
         losses: Totals by name since the agent started.
         interval_ns: The configured time until the agent's next observation; 0 when it did not say.
         left_out: How many elements of what was sent are not here because they are wrong, by the name of their table.
@@ -156,10 +160,61 @@ class Batch:
     gc_cycles: Columns
     gc_totals: Columns
     probe_costs: Columns
+    proofs: Columns
+    holders: Columns
+    searches: Columns
     losses: Mapping[str, int] = field(default_factory=dict)
     interval_ns: int = 0
     left_out: Mapping[str, int] = field(default_factory=dict)
     fault: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """What keeps goroutines reachable: a path from a root to what they wait for, and how many."""
+
+    path: tuple[str, ...]
+    goroutines: int
+
+
+@dataclass(frozen=True, slots=True)
+class SiteProof:
+    """What the newest search of a process's memory found of a site's waiting goroutines.
+
+    Attributes:
+        scans: How many times memory was scanned for it.
+        examined: Goroutines that wait for a channel, a lock or the like.
+        proved: Of these, such as nothing alive can wake.
+        probable: Of the others, such as fewer scans say the same of.
+        oldest_wait_ns: The longest wait of both, as far as the runtime has noted it.
+        retained_stack_bytes: What their stacks take.
+        retained_heap_bytes: What they alone keep of the heap, at least.
+        held_by: What keeps the rest reachable, the most goroutines first.
+    """
+
+    searched_unix_nano: int
+    scans: int
+    examined: int
+    proved: int
+    probable: int
+    oldest_wait_ns: int = 0
+    retained_stack_bytes: int = 0
+    retained_heap_bytes: int = 0
+    held_by: tuple[Holder, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """The newest search of a process's memory, with what it found by pc.
+
+    Attributes:
+        undecided: Why nothing is decided; empty when it is.
+    """
+
+    searched_unix_nano: int
+    scans: int
+    undecided: str
+    sites: Mapping[int, SiteProof] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

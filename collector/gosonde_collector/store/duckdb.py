@@ -25,6 +25,7 @@ from gosonde_collector.model.values import (
     ParkTotal,
     ProcessFilter,
     ProcessKey,
+    Search,
     Site,
     SiteTotal,
     Stream,
@@ -115,6 +116,11 @@ class DuckDBStore:
     def running(self) -> dict[int, Running]:
         """See Store."""
         return rows.running(self._select(queries.RUNNING))
+
+    def searches(self) -> dict[int, Search]:
+        """See Store."""
+        searches = self._select(queries.SEARCHES)
+        return rows.searches(searches, self._select(queries.PROOFS)) if searches else {}
 
     def base_counters(self, lookback_ns: int) -> Counters:
         """See Store."""

@@ -14,6 +14,7 @@ from gosonde_collector.model.values import (
     ParkTotal,
     ProcessFilter,
     ProcessKey,
+    Search,
     Site,
     SiteTotal,
     Stream,
@@ -68,6 +69,9 @@ class Store(Protocol):
 
     def running(self) -> dict[int, Running]:
         """Every process that runs, by a number that other methods name it by."""
+
+    def searches(self) -> dict[int, Search]:
+        """What the newest search of each process that runs found, by the process's number."""
 
     def base_counters(self, lookback_ns: int) -> Counters:
         """The totals that each site of a running process had before the recent past."""

@@ -129,6 +129,23 @@ RUNNING: Final = f"""
 SELECT p.process, p.host, {DETAILS}, p.last_taken_unix_nano FROM known_processes AS p WHERE p.ended_unix_nano = 0
 """
 
+#: The newest search of each process that runs, and of each site what the newest one that named it found.
+SEARCHES: Final = """
+SELECT s.process, s.searched_unix_nano, s.scans, s.undecided FROM searches AS s
+JOIN known_processes AS p ON p.process = s.process AND p.ended_unix_nano = 0
+QUALIFY row_number() OVER (PARTITION BY s.process ORDER BY s.sequence DESC) = 1
+"""
+
+PROOFS: Final = """
+SELECT t.process, t.pc, t.searched_unix_nano, t.scans, t.examined, t.proved, t.probable, t.oldest_wait_ns,
+    t.retained_stack_bytes, t.retained_heap_bytes, h.path, h.goroutines
+FROM (
+    SELECT * FROM proofs QUALIFY row_number() OVER (PARTITION BY process, pc ORDER BY sequence DESC) = 1
+) AS t
+LEFT JOIN holders AS h ON h.process = t.process AND h.pc = t.pc AND h.sequence = t.sequence
+ORDER BY t.process, t.pc, h.goroutines DESC, h.path
+"""
+
 #: Of each selected site: the rows of the period, and before them one base row: the latest before the period, or,
 #: for a site that had none, zero at the beginning of counting.
 _STEPS: Final = """
@@ -288,12 +305,18 @@ WHERE stale.process = o.process AND stale.sequence <= o.newest
 EXPIRE: Final = (
     *(
         f"DELETE FROM {table} WHERE process IN ({_OLD_PROCESSES})"
-        for table in ("site_counters", "park_counters", "gc_totals", "probe_costs", "pauses", "gc_cycles", "processes")
+        for table in (
+            *("site_counters", "park_counters", "gc_totals", "probe_costs", "pauses", "gc_cycles"),
+            *("proofs", "holders", "searches", "processes"),
+        )
     ),
     _superseded("site_counters", "process, pc"),
     _superseded("park_counters", "process, wait_reason"),
     _superseded("gc_totals", "process"),
     _superseded("probe_costs", "process"),
+    _superseded("proofs", "process, pc"),
+    _superseded("holders", "process, pc"),
+    _superseded("searches", "process"),
     _superseded("losses", "agent_id, agent_epoch, name", _OLD_BATCHES, "agent_id, agent_epoch"),
     _events("pauses"),
     _events("gc_cycles"),

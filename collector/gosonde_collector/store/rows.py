@@ -1,6 +1,7 @@
 """Rows of the embedded store into plain values, and plain values into rows."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
@@ -20,12 +21,15 @@ from gosonde_collector.model.values import (
     GcCycle,
     GcTotal,
     Heap,
+    Holder,
     KnownProcess,
     ParkTotal,
     Pause,
     Process,
     ProcessKey,
+    Search,
     Site,
+    SiteProof,
     SiteTotal,
     Step,
 )
@@ -103,6 +107,15 @@ def gc_cycles(rows: Iterable[Row]) -> list[GcCycle]:
 def running(rows: Iterable[Row]) -> dict[int, Running]:
     """From queries.RUNNING, by process number."""
     return {row[0]: Running(row[1], process(row[2:21]), row[21]) for row in rows}
+
+
+def searches(found: Iterable[Row], proofs: Iterable[Row]) -> dict[int, Search]:
+    """From queries.SEARCHES and PROOFS: of the latter one row per holder, and one for a site without any."""
+    sites: dict[int, dict[int, SiteProof]] = {}
+    for figures, members in groupby(proofs, key=lambda row: row[:10]):
+        held_by = tuple(Holder(tuple(row[10]), row[11]) for row in members if row[11] is not None)
+        sites.setdefault(figures[0], {})[figures[1]] = replace(SiteProof(*figures[2:]), held_by=held_by)
+    return {row[0]: replace(Search(*row[1:]), sites=sites.get(row[0], {})) for row in found}
 
 
 def counters(columns: Mapping[str, NDArray[Any]], stored_unix_nano: int) -> Counters:

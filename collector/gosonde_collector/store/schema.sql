@@ -60,6 +60,23 @@ CREATE TABLE IF NOT EXISTS probe_costs (
     probe_ns BIGINT, cpu_ns BIGINT, target_ppm BIGINT, core_ppm BIGINT
 );
 
+-- What searches of a process's memory found: of its sites, of what keeps goroutines reachable (rows with the sequence of
+-- their row in proofs), and of the process as a whole.
+CREATE TABLE IF NOT EXISTS proofs (
+    process BIGINT, sequence BIGINT, taken_unix_nano BIGINT, pc UBIGINT,
+    searched_unix_nano BIGINT, scans BIGINT, examined BIGINT, proved BIGINT, probable BIGINT,
+    oldest_wait_ns BIGINT, retained_stack_bytes BIGINT, retained_heap_bytes BIGINT
+);
+
+CREATE TABLE IF NOT EXISTS holders (
+    process BIGINT, sequence BIGINT, taken_unix_nano BIGINT, pc UBIGINT, path VARCHAR[], goroutines BIGINT
+);
+
+CREATE TABLE IF NOT EXISTS searches (
+    process BIGINT, sequence BIGINT, taken_unix_nano BIGINT,
+    searched_unix_nano BIGINT, scans BIGINT, undecided VARCHAR
+);
+
 CREATE TABLE IF NOT EXISTS losses (
     agent_id VARCHAR, agent_epoch VARCHAR, sequence BIGINT, taken_unix_nano BIGINT, name VARCHAR, total BIGINT
 );

@@ -64,6 +64,11 @@ PROCESS_COLUMNS = (
     "step_reason",
     "step_ppm",
 )
+#: Tables whose rows are stored as they come.
+TABLES = (
+    *("site_counters", "park_counters", "pauses", "gc_cycles", "gc_totals", "probe_costs"),
+    *("proofs", "holders", "searches"),
+)
 SITE_COLUMNS = ("build_id", "pc", "function", "file", "line", "start_function", "stored_unix_nano")
 LOSS_COLUMNS = ("agent_id", "agent_epoch", "sequence", "taken_unix_nano", "name", "total")
 
@@ -140,7 +145,7 @@ def pending_tables(batches: Iterable[Batch], known: Known, now_unix_nano: int) -
     yield from _filled("site_names", _records(SITE_COLUMNS, sites, pc=np.uint64))
     losses = [row for batch in new for row in _losses(batch, known)]
     yield from _filled("losses", _records(LOSS_COLUMNS, losses))
-    for table in ("site_counters", "park_counters", "pauses", "gc_cycles", "gc_totals", "probe_costs"):
+    for table in TABLES:
         yield from _filled(
             table,
             _stacked([_placed(batch, own, getattr(batch, table)) for batch, own in zip(new, numbers, strict=True)]),

@@ -10,6 +10,9 @@ from typing import NamedTuple
 
 from gosonde_common.values.levels import Level, Step
 
+#: Paths that are reported of one `go` statement, and steps of one.
+MAX_HOLDERS, MAX_PATH_STEPS = 5, 32
+
 
 @dataclass(frozen=True, slots=True)
 class ProcessKey:
@@ -194,6 +197,58 @@ class ProbeCost:
 
 
 @dataclass(frozen=True, slots=True)
+class Holder:
+    """What keeps goroutines reachable.
+
+    Attributes:
+        path: From a root to what they wait for, such as ("main.subscribers", "map", "channel").
+        goroutines: How many.
+    """
+
+    path: tuple[str, ...]
+    goroutines: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProofCount:
+    """What the newest search of a process's memory found of the waiting goroutines of the `go` statement at `pc`.
+
+    Attributes:
+        scans: How many times memory was scanned for it.
+        examined: Goroutines that wait for a channel, a lock or the like.
+        proved: Of the examined, those that nothing alive can wake: five agreeing scans, or one during which the
+            process did not run.
+        probable: Of the examined and not proved, those of which two scans at least say the same.
+        oldest_wait_ns: The longest wait of the proved and probable, as far as the runtime has noted it.
+        retained_stack_bytes: What their stacks take.
+        retained_heap_bytes: What they alone keep of the heap, at least.
+        held_by: What keeps others reachable, the most goroutines first; at most MAX_HOLDERS.
+    """
+
+    process: ProcessKey
+    pc: int
+    searched_unix_nano: int
+    scans: int
+    examined: int
+    proved: int
+    probable: int
+    oldest_wait_ns: int = 0
+    retained_stack_bytes: int = 0
+    retained_heap_bytes: int = 0
+    held_by: tuple[Holder, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """The newest search of a process's memory. `undecided` says why nothing is decided; empty when it is."""
+
+    process: ProcessKey
+    searched_unix_nano: int
+    scans: int
+    undecided: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Observation:
     """What the agent knows of a set of processes at one moment.
 
@@ -213,6 +268,8 @@ class Observation:
     losses: Mapping[str, int] = field(default_factory=dict)
     probe_costs: tuple[ProbeCost, ...] = ()
     interval_ns: int = 0
+    proofs: tuple[ProofCount, ...] = ()
+    searches: tuple[Search, ...] = ()
 
     def of(self, processes: tuple[Process, ...]) -> "Observation":
         """What is known of these processes alone; times and losses stay."""
@@ -226,4 +283,6 @@ class Observation:
             gc_cycles=tuple(row for row in self.gc_cycles if row.process in keys),
             gc_totals=tuple(row for row in self.gc_totals if row.process in keys),
             probe_costs=tuple(row for row in self.probe_costs if row.process in keys),
+            proofs=tuple(row for row in self.proofs if row.process in keys),
+            searches=tuple(row for row in self.searches if row.process in keys),
         )

@@ -1,6 +1,7 @@
 """An agent's messages as values: what its `wire` wrote, read by someone else. Every column is checked."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from google.protobuf.message import Message
@@ -12,12 +13,15 @@ from gosonde_common.values.observation import (
     GcCycle,
     GcTotal,
     Heap,
+    Holder,
     Observation,
     ParkCount,
     Pause,
     ProbeCost,
     Process,
     ProcessKey,
+    ProofCount,
+    Search,
     Site,
     SiteCount,
 )
@@ -45,6 +49,11 @@ GC_CYCLES = (
     *("heap_before_bytes", "heap_after_bytes", "heap_marked_bytes", "heap_goal_bytes"),
 )
 PROBE_COSTS = ("probe_ns", "cpu_ns", "target_ppm", "core_ppm")
+PROOFS = (
+    *("pc", "searched_unix_nano", "scans", "examined", "proved", "probable"),
+    *("oldest_wait_ns", "retained_stack_bytes", "retained_heap_bytes"),
+)
+SEARCHES = ("searched_unix_nano", "scans", "undecided")
 
 
 def decode(message: model_pb2.Observation) -> Observation:
@@ -68,6 +77,8 @@ def decode(message: model_pb2.Observation) -> Observation:
         losses=dict(message.losses),
         probe_costs=tuple(ProbeCost(*row) for row in _rows(message.probe_costs, keys, PROBE_COSTS)),
         interval_ns=message.interval_ns,
+        proofs=tuple(_proofs(message, keys)),
+        searches=tuple(Search(*row) for row in _rows(message.searches, keys, SEARCHES)),
     )
 
 
@@ -136,6 +147,14 @@ def _cycles(message: model_pb2.GcCycles, keys: Sequence[ProcessKey]) -> Iterator
     columns = GC_CYCLES if len(message.heap_goal_bytes) else GC_CYCLES[:3]
     for key, ordinal, start, end, *heap in _rows(message, keys, columns):
         yield GcCycle(key, ordinal, start, end, Heap(*heap) if any(heap) else None)
+
+
+def _proofs(message: model_pb2.Observation, keys: Sequence[ProcessKey]) -> Iterator[ProofCount]:
+    held_by: dict[tuple[ProcessKey, int], list[Holder]] = {}
+    for key, pc, path, goroutines in _rows(message.holders, keys, ("pc", "path", "goroutines")):
+        held_by.setdefault((key, pc), []).append(Holder(tuple(path.steps), goroutines))
+    for row in _rows(message.proofs, keys, PROOFS):
+        yield replace(ProofCount(*row), held_by=tuple(held_by.get(row[:2], ())))
 
 
 def _rows(table: Message, processes: Sequence[Any], names: Sequence[str]) -> Iterator[tuple[Any, ...]]:

@@ -555,7 +555,7 @@ class Witness(_message.Message):
     VERDICT_FIELD_NUMBER: _builtins.int
     DETAIL_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """One of events, memory, pprof, gctrace."""
+    """One of events, memory, pprof, proof, gctrace."""
     verdict: Global___Verdict.ValueType
     detail: _builtins.str
     """The numbers behind the verdict, in one sentence."""
@@ -1063,6 +1063,8 @@ class ExplainFindingResponse(_message.Message):
     HEAP_BYTES_FIELD_NUMBER: _builtins.int
     STACKS_FIELD_NUMBER: _builtins.int
     CONTENTIONS_FIELD_NUMBER: _builtins.int
+    PROOF_FIELD_NUMBER: _builtins.int
+    WAIT_AGES_FIELD_NUMBER: _builtins.int
     CLOCK_OFFSET_NS_FIELD_NUMBER: _builtins.int
     ANALYSIS_AGE_NS_FIELD_NUMBER: _builtins.int
     ANALYSIS_IS_STALE_FIELD_NUMBER: _builtins.int
@@ -1112,6 +1114,14 @@ class ExplainFindingResponse(_message.Message):
     def contentions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Contention]:
         """At most one for each kind of profile that was given."""
 
+    @_builtins.property
+    def proof(self) -> Global___Proof:
+        """What the newest search of the process's memory that named the statement found; absent without one."""
+
+    @_builtins.property
+    def wait_ages(self) -> _containers.RepeatedCompositeFieldContainer[Global___WaitAges]:
+        """For how long the goroutines wait, as the newest memory snapshot has it, the shortest first; empty without one."""
+
     def __init__(
         self,
         *,
@@ -1130,13 +1140,15 @@ class ExplainFindingResponse(_message.Message):
         heap_bytes: _builtins.int | None = ...,
         stacks: _abc.Iterable[Global___Stack] | None = ...,
         contentions: _abc.Iterable[Global___Contention] | None = ...,
+        proof: Global___Proof | None = ...,
+        wait_ages: _abc.Iterable[Global___WaitAges] | None = ...,
         clock_offset_ns: _builtins.int = ...,
         analysis_age_ns: _builtins.int | None = ...,
         analysis_is_stale: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_analysis_age_ns", b"_analysis_age_ns", "_heap_bytes", b"_heap_bytes", "_stack_bytes", b"_stack_bytes", "analysis_age_ns", b"analysis_age_ns", "finding", b"finding", "heap_bytes", b"heap_bytes", "persistence", b"persistence", "stack_bytes", b"stack_bytes"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_analysis_age_ns", b"_analysis_age_ns", "_heap_bytes", b"_heap_bytes", "_stack_bytes", b"_stack_bytes", "analysis_age_ns", b"analysis_age_ns", "finding", b"finding", "heap_bytes", b"heap_bytes", "persistence", b"persistence", "proof", b"proof", "stack_bytes", b"stack_bytes"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_analysis_age_ns", b"_analysis_age_ns", "_heap_bytes", b"_heap_bytes", "_stack_bytes", b"_stack_bytes", "analysis_age_ns", b"analysis_age_ns", "analysis_is_stale", b"analysis_is_stale", "cause_reason", b"cause_reason", "clock_offset_ns", b"clock_offset_ns", "contentions", b"contentions", "finding", b"finding", "gc_signs", b"gc_signs", "grew_unix_nano", b"grew_unix_nano", "heap_bytes", b"heap_bytes", "oldest_wait_ns", b"oldest_wait_ns", "opened_unix_nano", b"opened_unix_nano", "persistence", b"persistence", "points", b"points", "shares", b"shares", "stack", b"stack", "stack_bytes", b"stack_bytes", "stacks", b"stacks", "states", b"states"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_analysis_age_ns", b"_analysis_age_ns", "_heap_bytes", b"_heap_bytes", "_stack_bytes", b"_stack_bytes", "analysis_age_ns", b"analysis_age_ns", "analysis_is_stale", b"analysis_is_stale", "cause_reason", b"cause_reason", "clock_offset_ns", b"clock_offset_ns", "contentions", b"contentions", "finding", b"finding", "gc_signs", b"gc_signs", "grew_unix_nano", b"grew_unix_nano", "heap_bytes", b"heap_bytes", "oldest_wait_ns", b"oldest_wait_ns", "opened_unix_nano", b"opened_unix_nano", "persistence", b"persistence", "points", b"points", "proof", b"proof", "shares", b"shares", "stack", b"stack", "stack_bytes", b"stack_bytes", "stacks", b"stacks", "states", b"states", "wait_ages", b"wait_ages"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__analysis_age_ns: _TypeAlias = _typing.Literal["analysis_age_ns"]  # noqa: Y015
     _WhichOneofArgType__analysis_age_ns: _TypeAlias = _typing.Literal["_analysis_age_ns", b"_analysis_age_ns"]  # noqa: Y015
@@ -1152,6 +1164,108 @@ class ExplainFindingResponse(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__stack_bytes) -> _WhichOneofReturnType__stack_bytes | None: ...
 
 Global___ExplainFindingResponse: _TypeAlias = ExplainFindingResponse  # noqa: Y015
+
+@_typing.final
+class Proof(_message.Message):
+    """As in Proofs: what a search of the process's memory found of the statement's goroutines."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SEARCHED_UNIX_NANO_FIELD_NUMBER: _builtins.int
+    SCANS_FIELD_NUMBER: _builtins.int
+    EXAMINED_FIELD_NUMBER: _builtins.int
+    PROVED_FIELD_NUMBER: _builtins.int
+    PROBABLE_FIELD_NUMBER: _builtins.int
+    OLDEST_WAIT_NS_FIELD_NUMBER: _builtins.int
+    RETAINED_STACK_BYTES_FIELD_NUMBER: _builtins.int
+    RETAINED_HEAP_BYTES_FIELD_NUMBER: _builtins.int
+    HELD_BY_FIELD_NUMBER: _builtins.int
+    searched_unix_nano: _builtins.int
+    scans: _builtins.int
+    examined: _builtins.int
+    proved: _builtins.int
+    probable: _builtins.int
+    oldest_wait_ns: _builtins.int
+    retained_stack_bytes: _builtins.int
+    retained_heap_bytes: _builtins.int
+    @_builtins.property
+    def held_by(self) -> _containers.RepeatedCompositeFieldContainer[Global___HeldBy]:
+        """What keeps the others reachable, the most goroutines first; at most 5."""
+
+    def __init__(
+        self,
+        *,
+        searched_unix_nano: _builtins.int = ...,
+        scans: _builtins.int = ...,
+        examined: _builtins.int = ...,
+        proved: _builtins.int = ...,
+        probable: _builtins.int = ...,
+        oldest_wait_ns: _builtins.int = ...,
+        retained_stack_bytes: _builtins.int = ...,
+        retained_heap_bytes: _builtins.int = ...,
+        held_by: _abc.Iterable[Global___HeldBy] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["examined", b"examined", "held_by", b"held_by", "oldest_wait_ns", b"oldest_wait_ns", "probable", b"probable", "proved", b"proved", "retained_heap_bytes", b"retained_heap_bytes", "retained_stack_bytes", b"retained_stack_bytes", "scans", b"scans", "searched_unix_nano", b"searched_unix_nano"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Proof: _TypeAlias = Proof  # noqa: Y015
+
+@_typing.final
+class HeldBy(_message.Message):
+    """From a root to what goroutines wait for, and how many are reached on this way."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PATH_FIELD_NUMBER: _builtins.int
+    GOROUTINES_FIELD_NUMBER: _builtins.int
+    goroutines: _builtins.int
+    @_builtins.property
+    def path(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        path: _abc.Iterable[_builtins.str] | None = ...,
+        goroutines: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["goroutines", b"goroutines", "path", b"path"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HeldBy: _TypeAlias = HeldBy  # noqa: Y015
+
+@_typing.final
+class WaitAges(_message.Message):
+    """How many of the statement's goroutines have waited for that long, as far as the runtime has noted it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FROM_NS_FIELD_NUMBER: _builtins.int
+    BELOW_NS_FIELD_NUMBER: _builtins.int
+    GOROUTINES_FIELD_NUMBER: _builtins.int
+    from_ns: _builtins.int
+    """At least; 0 also stands for a wait that is not noted."""
+    below_ns: _builtins.int
+    """Less than; 0 when there is no bound."""
+    goroutines: _builtins.int
+    def __init__(
+        self,
+        *,
+        from_ns: _builtins.int = ...,
+        below_ns: _builtins.int = ...,
+        goroutines: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["below_ns", b"below_ns", "from_ns", b"from_ns", "goroutines", b"goroutines"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WaitAges: _TypeAlias = WaitAges  # noqa: Y015
 
 @_typing.final
 class Contention(_message.Message):

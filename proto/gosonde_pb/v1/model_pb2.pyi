@@ -592,6 +592,172 @@ class ProbeCosts(_message.Message):
 Global___ProbeCosts: _TypeAlias = ProbeCosts  # noqa: Y015
 
 @_typing.final
+class Proofs(_message.Message):
+    """Columns of equal length: one row per (process, pc), what the newest search of the process's memory found of the
+    goroutines of a `go` statement. An agent that does not search sends none.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROCESS_FIELD_NUMBER: _builtins.int
+    PC_FIELD_NUMBER: _builtins.int
+    SEARCHED_UNIX_NANO_FIELD_NUMBER: _builtins.int
+    SCANS_FIELD_NUMBER: _builtins.int
+    EXAMINED_FIELD_NUMBER: _builtins.int
+    PROVED_FIELD_NUMBER: _builtins.int
+    PROBABLE_FIELD_NUMBER: _builtins.int
+    OLDEST_WAIT_NS_FIELD_NUMBER: _builtins.int
+    RETAINED_STACK_BYTES_FIELD_NUMBER: _builtins.int
+    RETAINED_HEAP_BYTES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def process(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def pc(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def searched_unix_nano(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def scans(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """How many times memory was scanned for it."""
+
+    @_builtins.property
+    def examined(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Goroutines that were examined: they wait for a channel, a lock or the like."""
+
+    @_builtins.property
+    def proved(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Of the examined: nothing alive can reach what they wait for, in five agreeing scans, or in one during which the
+        process did not run.
+        """
+
+    @_builtins.property
+    def probable(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Of the examined and not proved: the same in two agreeing scans at least."""
+
+    @_builtins.property
+    def oldest_wait_ns(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """The longest wait among the proved and probable, as far as the runtime has noted it."""
+
+    @_builtins.property
+    def retained_stack_bytes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """What they alone retain: their stacks, and at least so much of the heap."""
+
+    @_builtins.property
+    def retained_heap_bytes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def __init__(
+        self,
+        *,
+        process: _abc.Iterable[_builtins.int] | None = ...,
+        pc: _abc.Iterable[_builtins.int] | None = ...,
+        searched_unix_nano: _abc.Iterable[_builtins.int] | None = ...,
+        scans: _abc.Iterable[_builtins.int] | None = ...,
+        examined: _abc.Iterable[_builtins.int] | None = ...,
+        proved: _abc.Iterable[_builtins.int] | None = ...,
+        probable: _abc.Iterable[_builtins.int] | None = ...,
+        oldest_wait_ns: _abc.Iterable[_builtins.int] | None = ...,
+        retained_stack_bytes: _abc.Iterable[_builtins.int] | None = ...,
+        retained_heap_bytes: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["examined", b"examined", "oldest_wait_ns", b"oldest_wait_ns", "pc", b"pc", "probable", b"probable", "process", b"process", "proved", b"proved", "retained_heap_bytes", b"retained_heap_bytes", "retained_stack_bytes", b"retained_stack_bytes", "scans", b"scans", "searched_unix_nano", b"searched_unix_nano"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Proofs: _TypeAlias = Proofs  # noqa: Y015
+
+@_typing.final
+class Holders(_message.Message):
+    """Columns of equal length: at most 5 rows per row of Proofs, the ways on which examined goroutines are reached."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROCESS_FIELD_NUMBER: _builtins.int
+    PC_FIELD_NUMBER: _builtins.int
+    PATH_FIELD_NUMBER: _builtins.int
+    GOROUTINES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def process(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def pc(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def path(self) -> _containers.RepeatedCompositeFieldContainer[Global___Path]: ...
+    @_builtins.property
+    def goroutines(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def __init__(
+        self,
+        *,
+        process: _abc.Iterable[_builtins.int] | None = ...,
+        pc: _abc.Iterable[_builtins.int] | None = ...,
+        path: _abc.Iterable[Global___Path] | None = ...,
+        goroutines: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["goroutines", b"goroutines", "path", b"path", "pc", b"pc", "process", b"process"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Holders: _TypeAlias = Holders  # noqa: Y015
+
+@_typing.final
+class Path(_message.Message):
+    """From a root to what a goroutine waits for, for example "main.subscribers", "map", "channel"; at most 32 steps."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STEPS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def steps(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        steps: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["steps", b"steps"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Path: _TypeAlias = Path  # noqa: Y015
+
+@_typing.final
+class Searches(_message.Message):
+    """Columns of equal length: one row per process, its newest search."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROCESS_FIELD_NUMBER: _builtins.int
+    SEARCHED_UNIX_NANO_FIELD_NUMBER: _builtins.int
+    SCANS_FIELD_NUMBER: _builtins.int
+    UNDECIDED_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def process(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def searched_unix_nano(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def scans(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def undecided(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Why nothing is decided; empty when it is."""
+
+    def __init__(
+        self,
+        *,
+        process: _abc.Iterable[_builtins.int] | None = ...,
+        searched_unix_nano: _abc.Iterable[_builtins.int] | None = ...,
+        scans: _abc.Iterable[_builtins.int] | None = ...,
+        undecided: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["process", b"process", "scans", b"scans", "searched_unix_nano", b"searched_unix_nano", "undecided", b"undecided"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Searches: _TypeAlias = Searches  # noqa: Y015
+
+@_typing.final
 class Observation(_message.Message):
     """The state of a set of processes at one moment."""
 
@@ -628,6 +794,9 @@ class Observation(_message.Message):
     LOSSES_FIELD_NUMBER: _builtins.int
     PROBE_COSTS_FIELD_NUMBER: _builtins.int
     INTERVAL_NS_FIELD_NUMBER: _builtins.int
+    PROOFS_FIELD_NUMBER: _builtins.int
+    HOLDERS_FIELD_NUMBER: _builtins.int
+    SEARCHES_FIELD_NUMBER: _builtins.int
     taken_unix_nano: _builtins.int
     interval_ns: _builtins.int
     """The configured time until the next observation; 0 from an older agent."""
@@ -651,6 +820,12 @@ class Observation(_message.Message):
 
     @_builtins.property
     def probe_costs(self) -> Global___ProbeCosts: ...
+    @_builtins.property
+    def proofs(self) -> Global___Proofs: ...
+    @_builtins.property
+    def holders(self) -> Global___Holders: ...
+    @_builtins.property
+    def searches(self) -> Global___Searches: ...
     def __init__(
         self,
         *,
@@ -665,10 +840,13 @@ class Observation(_message.Message):
         losses: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
         probe_costs: Global___ProbeCosts | None = ...,
         interval_ns: _builtins.int = ...,
+        proofs: Global___Proofs | None = ...,
+        holders: Global___Holders | None = ...,
+        searches: Global___Searches | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["gc_cycles", b"gc_cycles", "gc_totals", b"gc_totals", "park_counters", b"park_counters", "pauses", b"pauses", "probe_costs", b"probe_costs", "site_counters", b"site_counters", "site_names", b"site_names"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["gc_cycles", b"gc_cycles", "gc_totals", b"gc_totals", "holders", b"holders", "park_counters", b"park_counters", "pauses", b"pauses", "probe_costs", b"probe_costs", "proofs", b"proofs", "searches", b"searches", "site_counters", b"site_counters", "site_names", b"site_names"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["gc_cycles", b"gc_cycles", "gc_totals", b"gc_totals", "interval_ns", b"interval_ns", "losses", b"losses", "park_counters", b"park_counters", "pauses", b"pauses", "probe_costs", b"probe_costs", "processes", b"processes", "site_counters", b"site_counters", "site_names", b"site_names", "taken_unix_nano", b"taken_unix_nano"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["gc_cycles", b"gc_cycles", "gc_totals", b"gc_totals", "holders", b"holders", "interval_ns", b"interval_ns", "losses", b"losses", "park_counters", b"park_counters", "pauses", b"pauses", "probe_costs", b"probe_costs", "processes", b"processes", "proofs", b"proofs", "searches", b"searches", "site_counters", b"site_counters", "site_names", b"site_names", "taken_unix_nano", b"taken_unix_nano"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

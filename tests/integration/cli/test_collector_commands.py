@@ -93,7 +93,13 @@ def test_findings_as_json(collector: CollectorProcess) -> None:
     assert finding["process"] == {"pid": 4711, "exe": "/srv/app"}
     assert finding["site"] == {"function": "main.site_42", "file": "main.go", "line": 42}
     assert finding["live"] == 2_500
-    assert finding["witnesses"] == {"events": "agrees", "memory": "silent", "pprof": "silent", "gctrace": "silent"}
+    assert finding["witnesses"] == {
+        "events": "agrees",
+        "memory": "silent",
+        "pprof": "silent",
+        "proof": "silent",
+        "gctrace": "silent",
+    }
 
 
 def test_processes_as_json(collector: CollectorProcess) -> None:

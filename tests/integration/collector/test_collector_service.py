@@ -138,7 +138,13 @@ def test_a_leak_that_is_streamed_becomes_a_finding_and_a_healthy_site_does_not(c
         (finding,) = client.findings()
     assert (finding.site.function, finding.site.file, finding.site.line) == ("main.site_42", "main.go", 42)
     assert finding.growth_per_second == pytest.approx(50, rel=0.1)
-    assert finding.witnesses == {"events": "agrees", "memory": "silent", "pprof": "silent", "gctrace": "silent"}
+    assert finding.witnesses == {
+        "events": "agrees",
+        "memory": "silent",
+        "pprof": "silent",
+        "proof": "silent",
+        "gctrace": "silent",
+    }
 
 
 def test_health_and_reflection_are_served(collector: CollectorProcess) -> None:

@@ -12,6 +12,7 @@ from gosonde_collector.model.values import (
     Site,
     Stream,
 )
+from gosonde_collector.store.rows import objects
 
 SECOND = 1_000_000_000
 START = 1_700_000_000 * SECOND
@@ -20,7 +21,8 @@ KEY = ProcessKey("boot", 4711, 99, 0)
 SITE = Site("build", 0x1000, "main.serve", "main.go", 42, "main.serve.func1")
 
 HEAP = ("heap_before_bytes", "heap_after_bytes", "heap_marked_bytes", "heap_goal_bytes")
-TEXTS = {"wait_reason", "reason"}
+RETAINED = ("oldest_wait_ns", "retained_stack_bytes", "retained_heap_bytes")
+TEXTS = {"wait_reason", "reason", "path", "undecided"}
 
 
 def process(key: ProcessKey = KEY, **changes: Any) -> Process:
@@ -45,11 +47,10 @@ PARKS = ("parked", "parks", "parks_low", "parks_high", "windows", "sampled_ns", 
 def columns(names: Sequence[str], rows: Sequence[Sequence[object]]) -> Columns:
     """Rows as columns."""
     values = list(zip(*rows, strict=True)) if rows else [()] * len(names)
-    return {name: np.array(column, _type(name)) for name, column in zip(names, values, strict=True)}
-
-
-def _type(name: str) -> type:
-    return object if name in TEXTS else np.uint64 if name == "pc" else np.int64
+    return {
+        name: objects(column) if name in TEXTS else np.array(column, np.uint64 if name == "pc" else np.int64)
+        for name, column in zip(names, values, strict=True)
+    }
 
 
 def batch(
@@ -67,17 +68,23 @@ def batch(
     heaps: Sequence[tuple[int, int, int, int]] = (),
     totals: Sequence[tuple[int, int, int, int]] = (),
     costs: Sequence[tuple[int, int, int, int, int]] = (),
+    proofs: Sequence[tuple[int, int, int, int, int, int]] = (),
+    holders: Sequence[tuple[int, int, Sequence[str], int]] = (),
+    searches: Sequence[tuple[int, str]] = (),
     losses: Mapping[str, int] | None = None,
     taken_unix_nano: int = 0,
 ) -> Batch:
     """A batch `sequence` seconds after START.
 
     `counters`: (process, pc, created, exited), with `baseline` and `mismatch` each. `heaps` are those of `cycles`.
+    `proofs`: (process, pc, scans, examined, proved, probable); `holders`: (process, pc, path, goroutines); `searches`:
+    (process, undecided), all searched at the time of the batch.
     """
+    taken = taken_unix_nano or START + sequence * SECOND
     return Batch(
         stream,
         sequence,
-        taken_unix_nano or START + sequence * SECOND,
+        taken,
         tuple(processes if processes is not None else [process()]),
         tuple(sites),
         columns(
@@ -92,5 +99,11 @@ def batch(
         ),
         columns(("process", "cycles", "pauses", "gc_pause_ns"), totals),
         columns(("process", "probe_ns", "cpu_ns", "target_ppm", "core_ppm"), costs),
+        columns(
+            ("process", "pc", "scans", "examined", "proved", "probable", "searched_unix_nano", *RETAINED),
+            [(*row, taken, 7 * SECOND, 2_048, 512) for row in proofs],
+        ),
+        columns(("process", "pc", "path", "goroutines"), [(*row[:2], list(row[2]), row[3]) for row in holders]),
+        columns(("process", "undecided", "searched_unix_nano", "scans"), [(*row, taken, 5) for row in searches]),
         losses or {},
     )

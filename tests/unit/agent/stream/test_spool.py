@@ -16,7 +16,14 @@ from gosonde_agent.stream.journal import (
 )
 from gosonde_agent.stream.spool import WRITES_FAILED, Leftover, Spool
 from gosonde_common.errors import UnavailableError, UnsupportedError
-from gosonde_common.values.observation import Observation, ProcessKey, SiteCount
+from gosonde_common.values.observation import (
+    Holder,
+    Observation,
+    ProcessKey,
+    ProofCount,
+    Search,
+    SiteCount,
+)
 
 from tests.unit.agent.observations import count, cycle, observed, park, pause, process, total
 
@@ -78,6 +85,23 @@ def test_only_the_rows_that_changed_are_taken_with_their_process() -> None:
     second = taken(spool)
     assert second.processes == (ONE,)
     assert second.site_counts == (count(ONE, 2, 6),)
+
+
+def test_the_newest_proof_of_a_site_is_taken_once_and_given_again_to_a_new_stream() -> None:
+    spool, one = new_spool(), process(1)
+    held = (Holder(("main.cache", "map"), 2),)
+    proofs = [ProofCount(one.key, 7, second, 5, 30, 20 + second, 0, held_by=held) for second in (1, 2)]
+    for second, proof in enumerate(proofs, start=1):
+        found = Search(one.key, second, 5)
+        spool.offer(observed(one, taken=second, proofs=(proof,), searches=(found,)))
+        spool.offer(observed(one, taken=second, proofs=(proof,), searches=(found,)))
+    pieces = all_taken(spool)
+    assert [row for piece in pieces for row in piece.proofs] == proofs
+    spool.acknowledge(1 << 60)
+    spool.rewind()
+    again = all_taken(spool)
+    assert [row for piece in again for row in piece.proofs] == proofs[1:]
+    assert [row.searched_unix_nano for piece in again for row in piece.searches] == [2]
 
 
 def test_an_outage_keeps_the_curve_of_the_past() -> None:

@@ -7,15 +7,19 @@ from gosonde_agent.wire.encodable import encodable
 from gosonde_common.errors import InvalidInputError
 from gosonde_common.values.levels import Level, Reason, Step
 from gosonde_common.values.observation import (
+    MAX_HOLDERS,
     GcCycle,
     GcTotal,
     Heap,
+    Holder,
     Observation,
     ParkCount,
     Pause,
     ProbeCost,
     Process,
     ProcessKey,
+    ProofCount,
+    Search,
     Site,
     SiteCount,
 )
@@ -69,7 +73,15 @@ def drawn_observations(draw: st.DrawFn) -> Observation:
         tuple(draw(st.lists(st.builds(GcTotal, keys, U64, U64, U64), max_size=4))),
         draw(st.dictionaries(TEXT, U64, max_size=3)),
         tuple(draw(st.lists(st.builds(ProbeCost, keys, U64, U64, U64, U64), max_size=4))),
+        proofs=tuple(draw(st.lists(proofs_of(keys), max_size=4, unique_by=lambda row: (row.process, row.pc)))),
+        searches=tuple(draw(st.lists(st.builds(Search, keys, TIME, U64, TEXT), max_size=4))),
     )
+
+
+def proofs_of(keys: st.SearchStrategy[ProcessKey]) -> st.SearchStrategy[ProofCount]:
+    """What searches found of sites of processes."""
+    holders = st.lists(st.builds(Holder, st.lists(TEXT, max_size=4).map(tuple), U64), max_size=MAX_HOLDERS).map(tuple)
+    return st.builds(ProofCount, keys, U64, TIME, U64, U64, U64, U64, U64, U64, U64, holders)
 
 
 @given(drawn_observations())
@@ -87,7 +99,7 @@ def test_parts_of_an_observation_hold_each_row_once_and_each_name_once(observati
     assert len(names) == len(set(names))
     parts = [observations.decode(message) for message in messages]
     assert {entry.key for part in parts for entry in part.processes} == {entry.key for entry in observation.processes}
-    for table in ("park_counts", "pauses", "gc_cycles", "gc_totals", "probe_costs"):
+    for table in ("park_counts", "pauses", "gc_cycles", "gc_totals", "probe_costs", "proofs", "searches"):
         assert sorted((row for part in parts for row in getattr(part, table)), key=repr) == sorted(
             getattr(observation, table), key=repr
         )

@@ -66,6 +66,20 @@ def test_the_row_of_the_others_has_a_name_and_their_own_names_are_not_kept(kept:
     assert [site.function for site in named] == ["main.f1", "", "(others)"]
 
 
+def test_proofs_are_kept_of_sites_that_are_kept_so_many_rows_of_each(kept: Kept) -> None:
+    pcs = [1, 2, 2, 9]
+    proofs = [(0, pc, 5, 30, place, 0) for place, pc in enumerate(pcs)]
+    holders = [(0, 1, ("main.cache",), number) for number in range(8)]
+    found = batch(1, proofs=proofs, holders=holders, searches=[(0, "first"), (0, "second")])
+    sent = kept.send(
+        [(pc, 1, 0) for pc in range(1, 3)], proofs=found.proofs, holders=found.holders, searches=found.searches
+    )
+    assert (sent.proofs["pc"].tolist(), sent.proofs["proved"].tolist()) == ([1, 2], [0, 1])
+    assert sent.holders["goroutines"].tolist() == [0, 1, 2, 3, 4]
+    assert sent.searches["undecided"].tolist() == ["first"]
+    assert kept.beyond("proofs") == 2 + 3 + 1
+
+
 def test_names_without_totals_are_not_kept(kept: Kept) -> None:
     names = tuple(Site("build", pc, "f") for pc in range(1000))
     assert kept.keeper.limited(replace(batch(1), sites=names)).sites == ()

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from gosonde_collector.ingest.columns import MAX_ROWS, MAX_TEXT
+from gosonde_collector.ingest.columns import MAX_ROWS, MAX_STEPS, MAX_TEXT
 from gosonde_collector.ingest.wire import decode_batch, decode_hello
 from gosonde_collector.model.errors import BatchError
 from gosonde_collector.model.values import Batch, ProcessKey, Site
@@ -18,6 +18,10 @@ from hypothesis import strategies as st
 
 from tests.unit.collector.batches import STREAM
 
+PROOFS = (
+    *("searched_unix_nano", "scans", "examined", "proved", "probable"),
+    *("oldest_wait_ns", "retained_stack_bytes", "retained_heap_bytes"),
+)
 Request = ingest_pb2.StreamObservationsRequest
 
 
@@ -56,8 +60,25 @@ def request() -> Request:
     seen.gc_totals.cycles.append(1)
     seen.gc_totals.pauses.append(2)
     seen.gc_totals.gc_pause_ns.append(3)
+    add_proof(seen)
     seen.losses["gc_events_lost"] = 1
     return message
+
+
+def add_proof(seen: model_pb2.Observation) -> None:
+    """What a search found of one site of the first process."""
+    seen.proofs.process.append(0)
+    seen.proofs.pc.append(2**64 - 1)
+    for number, name in enumerate(PROOFS):
+        getattr(seen.proofs, name).append(number)
+    seen.holders.process.append(0)
+    seen.holders.pc.append(2**64 - 1)
+    seen.holders.path.append(model_pb2.Path(steps=["main.subscribers", "map"]))
+    seen.holders.goroutines.append(7)
+    seen.searches.process.append(0)
+    seen.searches.searched_unix_nano.append(5)
+    seen.searches.scans.append(6)
+    seen.searches.undecided.append("")
 
 
 def test_a_whole_batch_is_understood() -> None:
@@ -73,6 +94,9 @@ def test_a_whole_batch_is_understood() -> None:
     assert batch.park_counters["parked"].tolist() == [8]
     assert batch.park_counters["parks"].tolist() == batch.park_counters["windows"].tolist() == [0]
     assert batch.pauses["reason"].tolist() == ["GC"]
+    assert [batch.proofs[name].tolist() for name in PROOFS] == [[number] for number in range(len(PROOFS))]
+    assert batch.holders["path"].tolist() == [["main.subscribers", "map"]]
+    assert batch.searches["undecided"].tolist() == [""]
 
 
 def test_an_empty_batch_is_understood() -> None:
@@ -160,6 +184,15 @@ def test_a_batch_that_is_wrong_as_a_whole_is_refused(change: Callable[[ingest_pb
         (lambda batch: batch.observation.park_counters.parks.extend([1, 2]), "park_counters has columns"),
         (lambda batch: batch.observation.park_counters.parks_high.append(2**63), r"park_counters.parks_high\[0\]"),
         (lambda batch: batch.observation.gc_totals.pauses.append(1), "gc_totals has columns"),
+        (lambda batch: batch.observation.proofs.proved.append(1), "proofs has columns"),
+        (_change("observation.proofs.proved.0", 2**63), r"proofs.proved\[0\]"),
+        (_change("observation.searches.process.0", 1), r"searches.process\[0\] is 1"),
+        (lambda batch: batch.observation.holders.path.add(), "holders has columns"),
+        (lambda batch: batch.observation.holders.path[0].steps.extend(["x"] * MAX_STEPS), "34 steps"),
+        (
+            lambda batch: batch.observation.holders.path[0].steps.append("x" * (MAX_TEXT + 1)),
+            r"holders.path\[0\]\[2\] is longer",
+        ),
         (lambda batch: batch.observation.gc_cycles.heap_goal_bytes.extend([1, 2]), "gc_cycles has columns"),
         (lambda batch: batch.observation.gc_cycles.heap_after_bytes.append(2**62), r"heap_after_bytes\[0\] is 4611"),
     ],
@@ -183,7 +216,8 @@ def test_an_element_that_is_wrong_is_left_out_by_its_name_and_the_others_stay(
 
 def sizes_of(batch: Batch) -> dict[str, int]:
     """How many elements each table has."""
-    tables = ("site_counters", "park_counters", "pauses", "gc_cycles", "gc_totals", "probe_costs")
+    counted = ("site_counters", "park_counters", "pauses", "gc_cycles", "gc_totals", "probe_costs")
+    tables = (*counted, "proofs", "holders", "searches")
     rows = {name: len(getattr(batch, name)["process"]) for name in tables}
     return {**rows, "processes": len(batch.processes), "site_names": len(batch.sites), "losses": len(batch.losses)}
 

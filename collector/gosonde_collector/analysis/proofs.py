@@ -1,0 +1,78 @@
+"""What searches of a process's memory say of a site: goroutines that nothing alive can ever wake.
+
+The agent proves it (docs/adr/0122-proofs-in-findings.md). Nothing proved says nothing: what a global variable reaches
+can be a leak too.
+"""
+
+from typing import Final
+
+from gosonde_collector.analysis.slope import theil_sen
+from gosonde_collector.analysis.steps import SECOND, Steps, moments
+from gosonde_collector.analysis.witnesses import AGREES, SILENT, Witness
+from gosonde_collector.model.values import Holder, Search, SiteProof
+from gosonde_collector.store.records import Series
+
+#: Goroutines of one site of which it must be proved for a finding: one or two may be made once, on purpose, to wait.
+FEWEST: Final = 3
+#: Over how many seconds a site that is found by its proof is seen to rise, and at how many points.
+RECENT_S: Final = 45
+POINTS: Final = 15
+
+
+def of_site(series: Series, search: Search | None) -> SiteProof | None:
+    """What the newest search that named the site found of it."""
+    return search.sites.get(series.site.pc) if search else None
+
+
+def is_leak(series: Series, proof: SiteProof | None) -> bool:
+    """Whether enough goroutines of the site are proved to leak."""
+    return proof is not None and _proved(series, proof) >= FEWEST
+
+
+def witness(series: Series, search: Search | None) -> Witness:
+    """The witness "proof": it agrees or is silent."""
+    if search is None:
+        return Witness("proof", SILENT, "no search of this process's memory was made")
+    proof = of_site(series, search)
+    if proof is None or not proof.examined:
+        why = search.undecided or "the newest search saw no goroutine of the site wait for what can be examined"
+        return Witness("proof", SILENT, f"nothing is decided: {why}" if search.undecided else why)
+    age = max(series.until_unix_nano - proof.searched_unix_nano, 0) / SECOND
+    seen = f"of {proof.examined} goroutines that wait, as {proof.scans} scans of memory up to {age:.0f} s ago show"
+    if _proved(series, proof):
+        strong = is_leak(series, proof)
+        said = f"nothing alive can ever wake {_proved(series, proof)} {seen}"
+        return Witness("proof", AGREES, said, strong=strong)
+    if proof.probable >= FEWEST:
+        return Witness("proof", AGREES, f"very probably nothing alive can wake {proof.probable} {seen}")
+    held = "; ".join(f"{holder.goroutines} are held by {path_text(holder)}" for holder in proof.held_by)
+    return Witness("proof", SILENT, f"nothing is proved {seen}" + (f": {held}" if held else ""))
+
+
+def early(counted: Witness, series: Series) -> Witness:
+    """What the events say of a site that is proved to leak and does not grow yet for long enough to be judged."""
+    rise = rise_per_second(series)
+    if counted.name != "events" or counted.verdict == AGREES or not rise:
+        return counted
+    said = f"the live count rises by {rise:.3g} per second, for too short a time to be judged"
+    return Witness("events", SILENT, f"{series.created[-1]} created and {series.exited[-1]} exited; {said}")
+
+
+def path_text(holder: Holder) -> str:
+    """The path, from its root on."""
+    return " → ".join(holder.path)
+
+
+def rise_per_second(series: Series) -> float:
+    """How fast the live count rises of late; 0 when it is not certain that it does."""
+    first = max(series.until_unix_nano - RECENT_S * SECOND, int(series.unix_nano[0]))
+    at = moments(first, series.until_unix_nano, POINTS)
+    if at[0] == at[-1]:
+        return 0.0
+    slope = theil_sen((at - at[0]) / SECOND, Steps.of(series).live_at(at))
+    return slope.middle if slope.low > 0 else 0.0
+
+
+def _proved(series: Series, proof: SiteProof) -> int:
+    """Those of which it is proved and that live: what the events say of their end holds."""
+    return max(min(proof.proved, int(series.live[-1])), 0)
