@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import chain
 
-from benchmarks import agents, calibration, footprint, growth_curves, parking, requests, results, targets
+from benchmarks import agents, calibration, footprint, growth_curves, parking, proving, requests, results, targets
 from benchmarks.effort import FULL, QUICK, Effort
 from benchmarks.results import Row
 
@@ -27,6 +27,7 @@ BENCHMARKS: dict[str, Callable[[Effort], Iterator[Row]]] = {
     "reading": lambda effort: agents.readings(effort.rounds),
     "attach": lambda effort: agents.attach(effort.rounds),
     "calibration": lambda effort: calibration.calibration(effort.rounds),
+    "proving": lambda effort: proving.proving(effort.rounds),
     "footprint": lambda effort: footprint.footprint(effort.watched_seconds),
     "growth": lambda effort: growth_curves.growth(effort.rounds),
 }

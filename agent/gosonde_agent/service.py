@@ -37,7 +37,9 @@ from gosonde_agent.watch.memory import Memory
 from gosonde_agent.watch.monitor import Monitor
 from gosonde_agent.watch.observing import Observing, Outlet
 from gosonde_agent.watch.operating import Operating
+from gosonde_agent.watch.proving import Proving
 from gosonde_agent.watch.running import Running
+from gosonde_agent.watch.searches import Searches
 
 log = structlog.get_logger(__name__)
 
@@ -183,14 +185,18 @@ class _Work:
         self.loading = Loading(self.monitor, self.running)
         self._memory = Memory(self.monitor, self.running)
         outlet = Outlet(peers.report, peers.uplink.losses, lambda: peers.uplink.cpu_seconds)
-        self.observing = Observing(self.monitor, self.running, self.loading, self._memory, outlet)
+        searches = Searches(
+            lambda: self.running.config.own_budget, lambda: self.monitor.readings.binaries, time.monotonic
+        )
+        self.observing = Observing(self.monitor, self.running, self.loading, self._memory, outlet, searches=searches)
+        self._proving = Proving(searches, self.running, self.observing.observe)
         self.operating = Operating(self.monitor, self.running, self.observing)
         peers.join(self)
 
     def loops(self) -> list[Coroutine[None, None, None]]:
         """What goes on all the time beside the observations."""
         govern_probes = govern(self.monitor, self.running)
-        loops = [self.loading.follow(), self.loading.run(), self._memory.run(), govern_probes]
+        loops = [self.loading.follow(), self.loading.run(), self._memory.run(), self._proving.run(), govern_probes]
         return [*loops, count_parks(self.monitor, self.running.desk)] if self.running.config.park else loops
 
     def listen(self, event_fd: int, reread: Callable[[], AgentConfig], background: Background) -> None:

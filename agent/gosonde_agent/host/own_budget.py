@@ -11,6 +11,9 @@ from pathlib import Path
 READING_PART = 0.2
 FIRST_READING_PART = 2.5
 OBSERVING_PART = 0.4
+#: And searches for goroutines that can never run again; what they leave in twenty minutes, they may take at once.
+SEARCHING_PART = 0.4
+SEARCHING_SECONDS = 1_200.0
 #: What the time between two observations stretches to at most; with what they take it stays below 15 s.
 LONGEST_INTERVAL_SECONDS = 10.0
 MEBIBYTE = 1 << 20
@@ -43,6 +46,11 @@ class OwnBudget:
     def interval(self, configured: float, cpu_seconds: float) -> float:
         """Seconds between two observations when one takes so much: figures do not grow old, whatever that costs."""
         return max(configured, min(cpu_seconds / (self.cpu * OBSERVING_PART), LONGEST_INTERVAL_SECONDS))
+
+    @property
+    def searching(self) -> float:
+        """Part of one core, in the long run, that searches of memory may take."""
+        return self.cpu * SEARCHING_PART
 
     def is_over_memory(self) -> bool:
         """Whether more is resident now than may be."""

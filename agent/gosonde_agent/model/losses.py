@@ -32,6 +32,7 @@ AGENT_LOSSES: Mapping[str, str] = {
     "events_dropped": "Pauses and GC cycles dropped because their process had too many between two observations.",
     "pauses_unmeasured": "Processes whose stop-the-world pauses cannot be measured because no probe point is proved.",
     **MEMORY_LOSSES,
+    "searches_undecided": "Searches of a process's memory for goroutines that can never run that decided nothing.",
     "park_windows_put_off": "Windows for counting parks that were not opened: the budget had nothing left for them.",
     "rows_unreportable": "Rows and processes left out of what is sent because a value of theirs fits no message.",
     "uplink_events_dropped": "Pauses and GC cycles dropped because the spool was full or they were too old.",

@@ -14,6 +14,7 @@ from gosonde_agent.watch.loading import Loading
 from gosonde_agent.watch.memory import Memory
 from gosonde_agent.watch.monitor import Monitor
 from gosonde_agent.watch.running import Running, first_of
+from gosonde_agent.watch.searches import Searches
 
 log = structlog.get_logger(__name__)
 
@@ -41,13 +42,23 @@ class Outlet:
 class Observing:
     """Makes observations, and sleeps between them as long as nothing happens."""
 
-    def __init__(self, monitor: Monitor, running: Running, loading: Loading, memory: Memory, outlet: Outlet) -> None:
+    def __init__(
+        self,
+        monitor: Monitor,
+        running: Running,
+        loading: Loading,
+        memory: Memory,
+        outlet: Outlet,
+        *,
+        searches: Searches,
+    ) -> None:
         self._monitor = monitor
         self._desk = running.desk
         self._running = running
         self._loading = loading
         self._memory = memory
         self._outlet = outlet
+        self._searches = searches
         self._effort = Smoothed()
         self._release_at = 0.0
         self._turn = asyncio.Lock()
@@ -88,7 +99,7 @@ class Observing:
         self._effort.begin()
         try:
             self._monitor.poll()
-            return self._monitor.observe()
+            return self._searches.note(self._monitor.observe())
         finally:
             self._effort.end(beside=self._outlet.cpu_seconds() + self._memory.heap_seconds)
 

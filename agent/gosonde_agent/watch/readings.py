@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from gosonde_agent.accounting.aggregation import Aggregation
 from gosonde_agent.accounting.processes import Processes
+from gosonde_agent.sources.memory.target import KnownBinaries
 from gosonde_agent.watch.heaps import HeapReading, Heaps
 from gosonde_agent.watch.quiet import Quiet
 from gosonde_agent.watch.reconciliation import Reconciler, Scan
@@ -27,6 +28,11 @@ class Readings:
     def losses(self) -> Mapping[str, int]:
         """What readings have shown to be lost, by name."""
         return self.reconciler.losses
+
+    @property
+    def binaries(self) -> KnownBinaries:
+        """What readings have found out about files."""
+        return self.reconciler.binaries
 
     def next(self) -> Scan | None:
         """A process whose memory is due to be read, if there is one: run it, then give it to `take`."""

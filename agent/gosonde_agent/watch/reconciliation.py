@@ -194,6 +194,7 @@ class Reconciler:
     Attributes:
         seconds: As given.
         plans: When each image is due.
+        binaries: What was found out about files; of use in any thread.
     """
 
     def __init__(self, source: Source, processes: Processes, meter: Meter, seconds: float) -> None:
@@ -202,7 +203,7 @@ class Reconciler:
         self._meter = meter
         self.seconds = seconds
         self._pause = seconds or float("inf")
-        self._known = KnownBinaries()
+        self.binaries = KnownBinaries()
         self.plans: dict[Image, Plan] = {}
         self._lost: dict[str, int] = {}
         self._rests_until = 0.0
@@ -231,7 +232,7 @@ class Reconciler:
         pause = 0.0 if finds else LATER_PAUSE_SECONDS
         first = finds or not plan.visits
         urgent = _is_urgent(process, plan, wanted)
-        return Scan(process, image, self._source, self._known, wanted, process.generation, pause, first, urgent)
+        return Scan(process, image, self._source, self.binaries, wanted, process.generation, pause, first, urgent)
 
     def rest(self, seconds: float) -> None:
         """No reading that is not urgent is due for so long, because one has taken its time."""
@@ -276,7 +277,7 @@ class Reconciler:
 
     def forget_binaries(self) -> None:
         """Gives up what was found out about binaries; it is found out again when it is needed."""
-        self._known = KnownBinaries()
+        self.binaries = KnownBinaries()
 
     def _forget_ended(self) -> None:
         images = {process.image for process in self._processes}

@@ -38,7 +38,8 @@ def witness(series: Series, search: Search | None) -> Witness:
         why = search.undecided or "the newest search saw no goroutine of the site wait for what can be examined"
         return Witness("proof", SILENT, f"nothing is decided: {why}" if search.undecided else why)
     age = max(series.until_unix_nano - proof.searched_unix_nano, 0) / SECOND
-    seen = f"of {proof.examined} goroutines that wait, as {proof.scans} scans of memory up to {age:.0f} s ago show"
+    scans = "one scan" if proof.scans == 1 else f"{proof.scans} scans"
+    seen = f"of {proof.examined} goroutines that wait ({scans} of memory, the last {age:.0f} s ago)"
     if _proved(series, proof):
         strong = is_leak(series, proof)
         said = f"nothing alive can ever wake {_proved(series, proof)} {seen}"
@@ -46,7 +47,8 @@ def witness(series: Series, search: Search | None) -> Witness:
     if proof.probable >= FEWEST:
         return Witness("proof", AGREES, f"very probably nothing alive can wake {proof.probable} {seen}")
     held = "; ".join(f"{holder.goroutines} are held by {path_text(holder)}" for holder in proof.held_by)
-    return Witness("proof", SILENT, f"nothing is proved {seen}" + (f": {held}" if held else ""))
+    why = f"; {search.undecided}" if search.undecided else ""
+    return Witness("proof", SILENT, f"nothing is proved {seen}" + (f": {held}" if held else "") + why)
 
 
 def early(counted: Witness, series: Series) -> Witness:

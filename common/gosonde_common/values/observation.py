@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from gosonde_common.values.levels import Level, Step
+from gosonde_common.values.reachability import Holder
 
 #: Paths that are reported of one `go` statement, and steps of one.
 MAX_HOLDERS, MAX_PATH_STEPS = 5, 32
@@ -194,19 +195,6 @@ class ProbeCost:
     cpu_ns: int
     target_ppm: int
     core_ppm: int
-
-
-@dataclass(frozen=True, slots=True)
-class Holder:
-    """What keeps goroutines reachable.
-
-    Attributes:
-        path: From a root to what they wait for, such as ("main.subscribers", "map", "channel").
-        goroutines: How many.
-    """
-
-    path: tuple[str, ...]
-    goroutines: int
 
 
 @dataclass(frozen=True, slots=True)

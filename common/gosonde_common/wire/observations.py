@@ -13,7 +13,6 @@ from gosonde_common.values.observation import (
     GcCycle,
     GcTotal,
     Heap,
-    Holder,
     Observation,
     ParkCount,
     Pause,
@@ -25,6 +24,7 @@ from gosonde_common.values.observation import (
     Site,
     SiteCount,
 )
+from gosonde_common.values.reachability import Holder
 from gosonde_common.values.status import AgentStatus, UplinkStatus
 
 LEVELS = {

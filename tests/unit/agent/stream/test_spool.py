@@ -17,13 +17,13 @@ from gosonde_agent.stream.journal import (
 from gosonde_agent.stream.spool import WRITES_FAILED, Leftover, Spool
 from gosonde_common.errors import UnavailableError, UnsupportedError
 from gosonde_common.values.observation import (
-    Holder,
     Observation,
     ProcessKey,
     ProofCount,
     Search,
     SiteCount,
 )
+from gosonde_common.values.reachability import Holder
 
 from tests.unit.agent.observations import count, cycle, observed, park, pause, process, total
 

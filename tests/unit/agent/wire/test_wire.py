@@ -11,7 +11,6 @@ from gosonde_common.values.observation import (
     GcCycle,
     GcTotal,
     Heap,
-    Holder,
     Observation,
     ParkCount,
     Pause,
@@ -23,6 +22,7 @@ from gosonde_common.values.observation import (
     Site,
     SiteCount,
 )
+from gosonde_common.values.reachability import Holder
 from gosonde_common.values.status import AgentStatus, UplinkStatus
 from gosonde_common.wire import observations
 from gosonde_pb.v1 import agent_pb2, model_pb2
