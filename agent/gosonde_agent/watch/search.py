@@ -110,7 +110,7 @@ class Search:
         verdict = self._trial.verdict(why)
         self.undecided = verdict.why
         if self._scanner is not None and verdict.first is not None:
-            self.found = _found(self, self._scanner.target, verdict, verdict.first)
+            self.found = _found(self, self._scanner, verdict, verdict.first)
         self.is_over = True
         self.close()
 
@@ -119,19 +119,31 @@ class Search:
         self.close()
 
 
-def _found(search: Search, target: Target, verdict: Verdict, scan: Scan) -> dict[int, ProofCount]:
+def _found(search: Search, scanner: Scanner, verdict: Verdict, scan: Scan) -> dict[int, ProofCount]:
     """What a verdict says of each site that has waiting goroutines."""
     pcs, site_of = np.unique(scan.goroutines.gopc, return_inverse=True)
-    order = np.argsort(site_of.reshape(-1), kind="stable")
-    bounds = np.searchsorted(site_of.reshape(-1)[order], np.arange(1, len(pcs)))
-    holders = _Holders(search, target, verdict, scan)
+    site_of = site_of.reshape(-1)
+    order = np.argsort(site_of, kind="stable")
+    bounds = np.searchsorted(site_of[order], np.arange(1, len(pcs)))
+    holders, heap = _Holders(search, scanner.target, verdict, scan), _heap(scanner, verdict, scan, site_of)
     found = {}
-    for runtime_pc, rows in zip(pcs.tolist(), np.split(order, bounds), strict=True):
-        pc = runtime_pc - target.runtime.bias
+    for number, rows in enumerate(np.split(order, bounds)):
+        pc = int(pcs[number]) - scanner.target.runtime.bias
         if scan.blocked[rows].any() and pc > 0:
             counted = _counted(search.key, pc, verdict, scan, rows)
-            found[pc] = replace(counted, held_by=holders.of(pc, rows))
+            found[pc] = replace(counted, held_by=holders.of(pc, rows), retained_heap_bytes=heap.get(number, 0))
     return found
+
+
+def _heap(scanner: Scanner, verdict: Verdict, scan: Scan, site_of: I64) -> dict[int, int]:
+    """What the proved goroutines of each site alone retain of the heap, at least; none where that takes too much."""
+    if not verdict.proved.any():
+        return {}
+    try:
+        found = scanner.retained(scan.goroutines.at[verdict.proved], site_of[verdict.proved])
+    except (NotDecidedError, ImplausibleMemoryError, UnreadableMemoryError):
+        return {}
+    return dict(enumerate(found.tolist()))
 
 
 def _counted(key: ProcessKey, pc: int, verdict: Verdict, scan: Scan, rows: I64) -> ProofCount:
