@@ -22,8 +22,8 @@ BAR: Final = 30
 def verdict(report: LeakReport) -> Iterator[str]:
     """The process, what was found, then each statement."""
     process = report.process
-    yield from _wrapped(f"{process.exe} (pid {process.pid}), {process.go_version}")
-    yield from _wrapped(headline(report))
+    yield from _wrapped(f"{process.exe} (pid {process.pid}), {process.go_version}", "  ")
+    yield from _wrapped(headline(report), "  ")
     if not report.decided:
         yield from _wrapped(f"not decided: {report.why}", "  ")
     accused = [site for site in report.sites if site.proved or site.probable or site.evidence]

@@ -37,6 +37,18 @@ def hostile(seen: model_pb2.Observation) -> model_pb2.Observation:
             sampled_ns=[1], covered_ns=[2],
         )
     )  # fmt: skip
+    pc = seen.site_counters.pc[0]
+    seen.proofs.MergeFrom(
+        model_pb2.Proofs(
+            process=[0], pc=[pc], searched_unix_nano=[start], scans=[5], examined=[9], proved=[5], probable=[1],
+            oldest_wait_ns=[1], retained_stack_bytes=[1], retained_heap_bytes=[1],
+        )
+    )  # fmt: skip
+    path = model_pb2.Path(steps=[SENDABLE, SENDABLE])
+    seen.holders.MergeFrom(model_pb2.Holders(process=[0], pc=[pc], path=[path], goroutines=[3]))
+    seen.searches.MergeFrom(
+        model_pb2.Searches(process=[0], searched_unix_nano=[start], scans=[5], undecided=[SENDABLE])
+    )
     return seen
 
 

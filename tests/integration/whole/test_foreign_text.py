@@ -102,6 +102,15 @@ def test_goroutines_are_shown_without_controls(program: subprocess.Popen[bytes],
     assert not err
 
 
+@pytest.mark.parametrize("flags", [[], ["--json"]])
+def test_leaks_of_a_process_whose_path_has_controls_has_none(
+    program: subprocess.Popen[bytes], flags: list[str]
+) -> None:
+    out, err = said("leaks", str(program.pid), *flags)
+    assert not err
+    assert FOLDER in json.loads(out)["process"]["exe"] if flags else "main.never" in out
+
+
 @pytest.mark.usefixtures("ebpf")
 @pytest.mark.parametrize("flags", [[], ["--json"]])
 def test_trace_shows_the_path_of_a_process_without_controls(program: subprocess.Popen[bytes], flags: list[str]) -> None:

@@ -21,6 +21,8 @@ from gosonde_agent.sources.memory.target import Target
 
 #: Goroutines of one site of which it is found out who holds them, and different ways that are named.
 MAX_FOLLOWED, MAX_NAMED = 10_000, 256
+#: With it, and with no cleanup that runs, the runtime calls its own goroutines its own.
+FINALIZER_WAIT = "finalizer wait"
 
 #: The texts of a way to a goroutine of a scan, by its row.
 Name = Callable[[Path, Scan, int], tuple[str, ...]]
@@ -58,7 +60,7 @@ class SiteProofs:
         for number, rows in enumerate(np.split(order, bounds)):
             gopc, start_pc = places[number].tolist()
             created_by, start_function = self._statement(gopc), self._function(start_pc)
-            if created_by != MAIN_GOROUTINE and not is_system(start_function, "", running_cleanups=True):
+            if created_by != MAIN_GOROUTINE and not is_system(start_function, FINALIZER_WAIT, running_cleanups=False):
                 counted = self._counted(scan, rows, created_by, start_function)
                 held_by = self._holders(scan, paths, rows)
                 yield replace(counted, held_by=held_by, retained_heap_bytes=heap[number] if counted.proved else 0)
