@@ -13,6 +13,7 @@ from gosonde_common.values.goroutines import Location
 
 from gosonde_agent.golang.bounded import BoundedCache
 from gosonde_agent.golang.elf import ElfImage
+from gosonde_agent.golang.function_records import ABSENT, FunctionDetails, FunctionRecords
 from gosonde_agent.golang.layouts import Layout
 from gosonde_agent.golang.pc_values import PcValues
 from gosonde_agent.golang.pclntab_header import (
@@ -26,13 +27,11 @@ from gosonde_agent.model.errors import MalformedBinaryError, UnsupportedBinaryEr
 
 MAX_NAME = 4_096
 MAX_INLINE_DEPTH = 1_024
-MAX_DATA_TABLES = 1_024
 MAX_KEPT = 8_192
 MAX_INLINE_TREE = 1 << 20
 
 PCDATA_INLINE_INDEX = 2
 FUNCDATA_INLINE_TREE = 3
-ABSENT = 0xFFFFFFFF
 
 U32 = np.dtype("<u4")
 U64 = np.dtype("<u8")
@@ -45,34 +44,6 @@ class Function:
     name: str
     entry: int
     end: int
-
-
-@dataclass(frozen=True, slots=True)
-class FunctionDetails:
-    """A runtime._func.
-
-    Attributes:
-        args: Size of the arguments in bytes, as the runtime has it (0x80000000: not known).
-        pcsp, pcfile, pcln: Tables for `Pclntab.pc_value`; 0 for none.
-        unit: Where its compilation unit's files begin.
-        func_id: runtime.funcID, which versions number differently: see Layout.func_ids.
-        flag: abi.FuncFlag: 1 top frame, 2 writes SP, 4 assembly.
-        pcdata: Tables by PCDATA number.
-        funcdata: Offsets from Module.gofunc by FUNCDATA number; 0xFFFFFFFF for none.
-    """
-
-    name: str
-    entry: int
-    end: int
-    args: int
-    pcsp: int
-    pcfile: int
-    pcln: int
-    unit: int
-    func_id: int
-    flag: int
-    pcdata: tuple[int, ...]
-    funcdata: tuple[int, ...]
 
 
 def printed_name(name: str) -> str:
@@ -97,8 +68,7 @@ class Pclntab:
         self._region = Region(image, header.vaddr, header.available)
         self._pc_values = PcValues(self._region, header.pctab, header.functab, QUANTUM[image.architecture])
         self._form = header.format
-        #: A _func begins with its entry; the words that are read begin with the last one of it.
-        self._skipped = self._form.width - 4
+        self._records = FunctionRecords(self._region, header.format, header.vaddr)
         self._details: BoundedCache[int, FunctionDetails] = BoundedCache(MAX_KEPT)
         self._locations: BoundedCache[int, Location] = BoundedCache(MAX_KEPT)
         self._inlined: BoundedCache[tuple[int, int], tuple[int, int, int]] = BoundedCache(MAX_KEPT)
@@ -200,35 +170,9 @@ class Pclntab:
         return None if index is None else self._details.get(index, self._read_details)
 
     def _read_details(self, index: int) -> FunctionDetails:
-        start = self.header.functab + int(self._starts[index])
-        data = self._region.read(start, self._form.func_size)
-        words = np.frombuffer(data, U32, 9, self._skipped).tolist()
-        func_id, flag, _padding, funcdata_count = data[-4:]
-        pcdata_count = words[7]
-        if pcdata_count > MAX_DATA_TABLES:
-            raise MalformedBinaryError(f"the function at {self._entries[index]:#x} claims {pcdata_count} tables")
-        pcdata_at = start + self._form.func_size
-        pcdata = self._region.read(pcdata_at, pcdata_count * 4)
-        return FunctionDetails(
-            name=self._name(words[1]),
-            entry=int(self._entries[index]),
-            end=int(self._entries[index + 1]),
-            args=words[2],
-            pcsp=words[4],
-            pcfile=words[5],
-            pcln=words[6],
-            unit=words[8],
-            func_id=func_id,
-            flag=flag,
-            pcdata=tuple(np.frombuffer(pcdata, U32).tolist()),
-            funcdata=self._read_funcdata(pcdata_at + len(pcdata), funcdata_count),
-        )
-
-    def _read_funcdata(self, at: int, count: int) -> tuple[int, ...]:
-        if not self._form.is_absolute:
-            return tuple(np.frombuffer(self._region.read(at, count * 4), U32).tolist())
-        at += (self.vaddr + at) & 4
-        return tuple(pointer or ABSENT for pointer in np.frombuffer(self._region.read(at, count * 8), U64).tolist())
+        place = self.header.functab + int(self._starts[index])
+        entry, end = int(self._entries[index]), int(self._entries[index + 1])
+        return self._records.read(place, entry, end, self._name)
 
     def code_of(self, details: FunctionDetails) -> bytes:
         """The function's machine code, and the padding behind it.

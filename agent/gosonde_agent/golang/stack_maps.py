@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from gosonde_agent.golang.pclntab import FunctionDetails, Pclntab
+from gosonde_agent.golang.function_records import FunctionDetails
+from gosonde_agent.golang.pclntab import Pclntab
 from gosonde_agent.model.errors import MalformedBinaryError
 
 PCDATA_STACK_MAP_INDEX = 1

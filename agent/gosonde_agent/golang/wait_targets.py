@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from gosonde_agent.golang.bounded import BoundedCache
+from gosonde_agent.golang.function_records import FunctionDetails
 from gosonde_agent.golang.instructions import Instruction, decode
-from gosonde_agent.golang.pclntab import FunctionDetails, Pclntab
+from gosonde_agent.golang.pclntab import Pclntab
 from gosonde_agent.model.errors import MalformedBinaryError
 
 CONTEXT, TIMER, SIGNAL = "context", "timer", "signal"

@@ -7,8 +7,9 @@ from collections.abc import Iterable
 
 from gosonde_common.errors import GosondeError
 
+from gosonde_agent.golang.function_records import FunctionDetails
 from gosonde_agent.golang.instructions import Instruction, decode
-from gosonde_agent.golang.pclntab import FunctionDetails, Pclntab, printed_name
+from gosonde_agent.golang.pclntab import Pclntab, printed_name
 
 #: What the compiler adds to any function: growing the stack, writing pointers, clearing and copying memory, checks.
 HELPERS = (

@@ -4,7 +4,7 @@ import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from gosonde_agent.golang.pclntab import ABSENT, FunctionDetails
+from gosonde_agent.golang.function_records import ABSENT, FunctionDetails
 from gosonde_agent.model.errors import MalformedBinaryError
 
 SIZE = 0x100

@@ -12,7 +12,7 @@ from gosonde_agent.sources.memory.reachability.headers import Goroutines
 from gosonde_agent.sources.memory.reachability.limits import Meter
 from gosonde_agent.sources.memory.reachability.objects import HeapMap
 from gosonde_agent.sources.memory.reachability.regions import Pointers
-from gosonde_agent.sources.memory.reachability.rows import I64, U64, Bools, words
+from gosonde_agent.sources.memory.reachability.rows import I64, U64, among, words
 from gosonde_agent.sources.memory.reader import ProcessMemory
 
 #: So many bytes of a stack are searched, from its innermost word on.
@@ -91,18 +91,9 @@ class LockFinder:
             steps += len(live)
             self._meter.bound("waiters of condition variables", steps, self._meter.limits.edges)
             here = current[live]
-            for place in np.flatnonzero(_among(here, wanted)).tolist():
+            for place in np.flatnonzero(among(here, wanted)).tolist():
                 members.setdefault(int(live[place]), set()).add(int(here[place]))
             ended.update(live[here == tail[live]].tolist())
             current[live] = words(self._read(here, self._at.next + 8), self._at.next)
             live = live[(here != tail[live]) & (current[live] != 0)]
         return {place: found for place, found in members.items() if place in ended}
-
-
-def _among(found: U64, known: U64) -> Bools:
-    """Which of some words are in an array in order."""
-    if not len(known):
-        return np.zeros(len(found), np.bool_)
-    places = np.minimum(np.searchsorted(known, found), len(known) - 1)
-    among: Bools = known[places] == found
-    return among

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from gosonde_agent.golang.pclntab import FunctionDetails, Pclntab
+from gosonde_agent.golang.function_records import FunctionDetails
+from gosonde_agent.golang.pclntab import Pclntab
 from gosonde_agent.golang.stack_maps import WORD, StackMap, StackMaps
 from gosonde_agent.golang.unwind import INJECTED, MAX_FRAME_SIZE, SP_WRITE
 from gosonde_agent.model.errors import MalformedBinaryError

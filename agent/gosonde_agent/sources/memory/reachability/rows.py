@@ -30,3 +30,12 @@ def joined(parts: list[U64]) -> U64:
 def joined_numbers(parts: list[I64]) -> I64:
     """As `joined`, for int64."""
     return np.concatenate(parts) if parts else np.zeros(0, np.int64)
+
+
+def among(found: U64 | I64, known: U64 | I64) -> Bools:
+    """bool[n]: which of some numbers are in an array in order; both of the same type."""
+    if not len(known):
+        return np.zeros(len(found), np.bool_)
+    places = np.minimum(np.searchsorted(known, found), len(known) - 1)
+    same: Bools = known[places] == found
+    return same

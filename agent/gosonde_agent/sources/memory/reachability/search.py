@@ -12,7 +12,7 @@ from gosonde_agent.sources.memory.reachability.limits import Meter
 from gosonde_agent.sources.memory.reachability.objects import HeapMap
 from gosonde_agent.sources.memory.reachability.processors import Processors
 from gosonde_agent.sources.memory.reachability.regions import RegionReader
-from gosonde_agent.sources.memory.reachability.rows import I64, U64, Bools
+from gosonde_agent.sources.memory.reachability.rows import I64, U64, Bools, among
 from gosonde_agent.sources.memory.reachability.suspects import Suspects
 from gosonde_agent.sources.memory.reader import ProcessMemory
 
@@ -119,7 +119,7 @@ class Search:
         """Looks for the holders of objects: on the stacks of suspects, and in the heap."""
         graph, targets = self._graph, np.sort(targets)
         held, rows = self._suspects.held
-        places = np.flatnonzero(_in(held, targets))
+        places = np.flatnonzero(among(held, targets))
         graph.connect(
             graph.find(rows[places].astype(np.int64) + self._heap.count),
             graph.find(held[places]),
@@ -134,18 +134,9 @@ class Search:
     def _owners(self, holders: I64) -> I64:
         """Numbers of the nodes of holders: of the suspect for what is a suspect's own, else of the object."""
         own, rows = self._suspects.own
-        is_own = _in(holders, own)
+        is_own = among(holders, own)
         numbers = np.empty(len(holders), np.int64)
         owners = rows[np.searchsorted(own, holders[is_own])]
         numbers[is_own] = self._graph.find(owners + self._heap.count)
         numbers[~is_own] = self._objects(holders[~is_own])
         return numbers
-
-
-def _in(numbers: I64, known: I64) -> Bools:
-    """Which of some numbers are in an array in order."""
-    if not len(known):
-        return np.zeros(len(numbers), np.bool_)
-    places = np.minimum(np.searchsorted(known, numbers), len(known) - 1)
-    among: Bools = known[places] == numbers
-    return among
