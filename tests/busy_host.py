@@ -12,10 +12,10 @@ LOOP = "import os, sys\nwhile os.getppid() == int(sys.argv[1]): pass"
 
 
 @contextmanager
-def busy_host() -> Iterator[None]:
-    """Runs two busy loops a core, until the block ends."""
+def busy_host(loops_per_core: int = LOOPS_PER_CORE) -> Iterator[None]:
+    """Runs busy loops, two a core unless said, until the block ends."""
     with ExitStack() as stack:
-        for _ in range(LOOPS_PER_CORE * (os.cpu_count() or 1)):
+        for _ in range(loops_per_core * (os.cpu_count() or 1)):
             loop = stack.enter_context(subprocess.Popen([sys.executable, "-c", LOOP, str(os.getpid())]))
             stack.callback(loop.kill)
         yield

@@ -21,6 +21,8 @@ from gosonde_agent.sources.memory.reachability.scanner import Scanner, Suspected
 SCANS, SECONDS = 5, 5.0
 #: So many that agree make it very probable.
 PROBABLE = 2
+#: So many are made, where the registers of running threads are not seen in each.
+MOST = 2 * SCANS
 #: A scan that contradicts itself is made again; so many in all.
 RETRIES = 5
 #: The goroutine of main.main: one that ends in `select {}` is how many healthy programs are written.
@@ -58,7 +60,7 @@ class Trial:
     def __init__(self) -> None:
         self._first: Scan | None = None
         self._agreed = np.zeros(0, np.int64)
-        self._scans, self._quiet, self._began, self._last = 0, False, 0.0, 0.0
+        self._scans, self._seen, self._quiet, self._began, self._last = 0, 0, False, 0.0, 0.0
 
     @property
     def order(self) -> int:
@@ -68,10 +70,10 @@ class Trial:
     @property
     def is_over(self) -> bool:
         """Whether no further scan could change anything."""
-        return self._first is not None and (self._is_enough() or not self._standing().any())
+        return self._first is not None and (self._is_enough() or self._scans >= MOST or not self._standing().any())
 
     def _is_enough(self) -> bool:
-        return self._quiet or (self._scans >= SCANS and self._last - self._began >= SECONDS)
+        return self._quiet or (self._seen >= SCANS and self._last - self._began >= SECONDS)
 
     def suspected(self, goroutines: Goroutines) -> Bools:
         """Whom the next scan is to look at: those that all scans before accused, and that did not move."""
@@ -93,7 +95,8 @@ class Trial:
             row = scan.goroutines.rows_of(before.at)
             same = (row >= 0) & before.unmoved(scan.goroutines) & (scan.awaited[row] == self._first.awaited)
             self._agreed += self._standing() & same & scan.accused[row]
-        self._scans, self._quiet, self._last = self._scans + 1, scan.quiet, began
+        self._scans, self._seen = self._scans + 1, self._seen + (not scan.unseen)
+        self._quiet, self._last = scan.quiet, began
 
     def _standing(self) -> Bools:
         standing: Bools = self._agreed == max(self._scans, 1)
@@ -109,6 +112,8 @@ class Trial:
         probable = standing & ~proved if self._quiet or self._scans >= PROBABLE else nobody
         if not why and self._first.foreign:
             why = f"the process has code that is not Go's ({self._first.foreign}), which may keep pointers unseen"
+        if not why and probable.any() and self._scans >= MOST:
+            why = "what running threads have in their registers could not be seen; it needs perf_event_open"
         if not why and self._first.given_up.any():
             why = f"the holders of {int(self._first.given_up.sum())} blocked goroutines were not all looked at"
         return Verdict(not why, why, self._scans, self._quiet, self._first, self._agreed, proved, probable)

@@ -25,6 +25,7 @@ class Scan:
         variable: Address of the global variable that a blocked goroutine waits for, which so is no suspect; else 0.
         foreign: What has code in the process that is not Go's, and may keep pointers that are not seen; else empty.
         quiet: The process did not run from the beginning of the scan to its end.
+        unseen: A thread ran meanwhile, and what was in its registers is not known.
         heap: The objects.
         found: The graph of who holds what.
         roots: Which roots point into it.
@@ -41,6 +42,7 @@ class Scan:
     variable: U64
     foreign: str
     quiet: bool
+    unseen: bool
     heap: HeapMap
     found: Found
     roots: RootHits

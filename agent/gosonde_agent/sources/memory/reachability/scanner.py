@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from gosonde_agent.host.thread_registers import ThreadRegisters, sampled
 from gosonde_agent.sources.memory.heap_proof import HeapAddresses
 from gosonde_agent.sources.memory.reachability.bitmap import Bitmap
 from gosonde_agent.sources.memory.reachability.foreign import foreign_code
@@ -17,6 +18,7 @@ from gosonde_agent.sources.memory.reachability.regions import RegionReader
 from gosonde_agent.sources.memory.reachability.retained import Leaked, Retention
 from gosonde_agent.sources.memory.reachability.roots import RootReader
 from gosonde_agent.sources.memory.reachability.rows import I64, U64, Bools
+from gosonde_agent.sources.memory.reachability.running_threads import revive_held_in_registers, wait_for_samples
 from gosonde_agent.sources.memory.reachability.scan import Scan
 from gosonde_agent.sources.memory.reachability.search import Found, Ground, Search
 from gosonde_agent.sources.memory.reachability.settling import RootHits, root_hits
@@ -63,6 +65,11 @@ class Scanner:
             ImplausibleMemoryError: What was read contradicts itself; it may be another time.
             GosondeError: The process has ended, runs another program, or may not be read.
         """
+        with sampled(self._memory.pid) as registers:
+            wait_for_samples(registers)
+            return self._scan(suspected, order, registers)
+
+    def _scan(self, suspected: Suspected, order: int, registers: ThreadRegisters) -> Scan:
         meter, before = Meter(self.limits), rest_of(self._memory.pid)
         modules = self._roots.modules()
         heap = HeapMap(self._spans.read(meter), meter)
@@ -71,6 +78,7 @@ class Scanner:
         suspects = self._suspects.read(heap, goroutines, blocked & suspected(goroutines), meter)
         found = self._search(heap, goroutines, suspects, order, meter)
         roots = self._settle(heap, goroutines, suspects, found, meter)
+        unseen = revive_held_in_registers(found, heap, registers)
         self._memory.check_same(self.target.runtime.addresses.allglen + self.target.runtime.bias)
         return Scan(
             goroutines=goroutines,
@@ -82,6 +90,7 @@ class Scanner:
             variable=_variables(modules, suspects),
             foreign=foreign_code(self._memory.pid, [module.code for module in modules]),
             quiet=before.lasted_until(rest_of(self._memory.pid)),
+            unseen=unseen,
             heap=heap,
             found=found,
             roots=roots,

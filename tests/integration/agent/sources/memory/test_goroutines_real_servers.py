@@ -12,32 +12,10 @@ from gosonde_agent.sources.memory.target import opened
 from tests import real_binaries
 from tests.integration.goroutine_profiles import Stack, pprof_stacks, read_stacks
 from tests.real_binaries import Http
+from tests.real_servers import etcd, prometheus
 
 #: What serves the profile is not the same in two pictures: it runs in one and waits for the next request in the other.
 SERVING = ("net/http.(*conn).serve", "net/http.(*connReader).backgroundRead")
-
-
-def prometheus(folder: Path) -> tuple[Sequence[str], int, int]:
-    """(command, port that it listens on, port of its pprof)."""
-    (folder / "prometheus.yml").write_text("global: {}\n")
-    port = real_binaries.free_port()
-    flags = ("--config.file=prometheus.yml", f"--web.listen-address=127.0.0.1:{port}")
-    return (str(real_binaries.prometheus()), *flags), port, port
-
-
-def etcd(folder: Path) -> tuple[Sequence[str], int, int]:
-    client, peer = (f"http://127.0.0.1:{real_binaries.free_port()}" for _ in range(2))
-    flags = (
-        f"--listen-client-urls={client}",
-        f"--advertise-client-urls={client}",
-        f"--listen-peer-urls={peer}",
-        f"--initial-advertise-peer-urls={peer}",
-        f"--initial-cluster=default={peer}",
-        f"--data-dir={folder / 'data'}",
-        "--enable-pprof",
-    )
-    port = int(client.rsplit(":", 1)[1])
-    return (str(real_binaries.etcd()), *flags), port, port
 
 
 def nats(_folder: Path) -> tuple[Sequence[str], int, int]:

@@ -23,7 +23,7 @@ from gosonde_common.errors import GosondeError
 
 from tests import go_programs, real_binaries
 from tests.go_programs import GoProgram
-from tests.integration.agent.sources.memory.test_goroutines_real_servers import etcd, nats, prometheus
+from tests.real_servers import etcd, nats, prometheus
 from tests.versions import VERSIONS
 
 BUILDS: dict[str, dict[str, Any]] = {
