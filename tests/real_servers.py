@@ -1,4 +1,4 @@
-"""Debian's prometheus and etcd: how they are started, and used."""
+"""Go servers that nobody here wrote: how they are started, and used."""
 
 import base64
 import threading
@@ -40,6 +40,12 @@ def etcd(folder: Path) -> tuple[Sequence[str], int, int]:
     )
     port = int(client.rsplit(":", 1)[1])
     return (str(real_binaries.etcd()), *flags), port, port
+
+
+def nats(_folder: Path) -> tuple[Sequence[str], int, int]:
+    port, profile = real_binaries.free_port(), real_binaries.free_port()
+    flags = ("--addr", "127.0.0.1", "--port", str(port), "--profile", str(profile))
+    return (str(real_binaries.nats()), *flags), port, profile
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from gosonde_agent.host.go_files import GoFiles
 from gosonde_agent.host.mappings import open_library
+from gosonde_agent.host.thread_events import open_thread_event
 from gosonde_agent.model.errors import (
     NoSuchProcessError,
     NotPermittedError,
@@ -68,6 +69,10 @@ class Access(Protocol):
 
     def has_socket(self, pid: int, inode: int) -> bool:
         """Whether a process has the socket with this inode open. Raises as `executable`."""
+        ...
+
+    def thread_event(self, pid: int, thread: int, *, at_switches: bool) -> int:
+        """See thread_events.open_thread_event."""
         ...
 
     def leased(self, fd: int) -> int:
@@ -132,6 +137,10 @@ class Direct:
                 return any(_target(entry.path) == wanted for entry in itertools.islice(entries, MAX_DESCRIPTORS))
         except OSError as error:
             raise _refusal(pid, "the list of open files", error) from error
+
+    def thread_event(self, pid: int, thread: int, *, at_switches: bool) -> int:
+        """See Access."""
+        return open_thread_event(pid, thread, at_switches=at_switches)
 
     def leased(self, fd: int) -> int:
         """See Access."""

@@ -19,6 +19,7 @@ from gosonde_agent.host.go_files import GoFiles
 from gosonde_agent.host.helper_log import Refusals
 from gosonde_agent.host.helper_messages import (
     ALL,
+    MAX_PID,
     REQUEST,
     Kind,
     Request,
@@ -86,6 +87,7 @@ class Answers:
             Kind.MAPPINGS: lambda request, _: (b"", [self._of_go(self._access.mappings, request.pid)]),
             Kind.LABELS: lambda request, _: (self._access.labels(request.pid), []),
             Kind.HAS_SOCKET: lambda request, _: (bytes([self._access.has_socket(request.pid, request.number)]), []),
+            Kind.THREAD_EVENT: self._thread_event,
             Kind.LEASED: self._leased,
             Kind.UPROBE: self._uprobe,
             Kind.LINK: self._link,
@@ -139,6 +141,13 @@ class Answers:
         except NotGoError as error:
             raise RefusedError("this is no Go program's file") from error
         os.close(fd)
+
+    def _thread_event(self, request: Request, _descriptors: list[int]) -> Answer:
+        self._check_is_go(request.pid)
+        if not 0 < request.number <= MAX_PID:
+            raise RefusedError(f"there is no thread {request.number}")
+        event = self._access.thread_event(request.pid, request.number, at_switches=request.program == 1)
+        return b"", [event]
 
     def _leased(self, _request: Request, descriptors: list[int]) -> Answer:
         self._files.check(descriptors[0])

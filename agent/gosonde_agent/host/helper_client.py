@@ -60,6 +60,10 @@ class HelperClient:
         """See Access."""
         return self._ask(Request(Kind.HAS_SOCKET, pid, inode))[0] == b"\1"
 
+    def thread_event(self, pid: int, thread: int, *, at_switches: bool) -> int:
+        """See Access."""
+        return self._opened(Request(Kind.THREAD_EVENT, pid, thread, program=int(at_switches)))[1]
+
     def leased(self, fd: int) -> int:
         """See Access."""
         return self._opened(Request(Kind.LEASED), fd)[1]

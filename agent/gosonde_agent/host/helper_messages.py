@@ -63,12 +63,22 @@ class Kind(enum.IntEnum):
     PROGRAM = 10
     LINK_UPROBE = 11
     LIBRARY = 12
+    THREAD_EVENT = 13
 
 
 #: Kinds that come with a descriptor, and kinds that name one process; the two for uprobes may also mean ALL.
 WITH_DESCRIPTOR = frozenset({Kind.LEASED, Kind.UPROBE, Kind.LINK, Kind.LINK_UPROBE})
 WITH_PID = frozenset(
-    {Kind.EXECUTABLE, Kind.PROGRAM, Kind.LIBRARY, Kind.MEMORY, Kind.MAPPINGS, Kind.LABELS, Kind.HAS_SOCKET}
+    {
+        Kind.EXECUTABLE,
+        Kind.PROGRAM,
+        Kind.LIBRARY,
+        Kind.MEMORY,
+        Kind.MAPPINGS,
+        Kind.LABELS,
+        Kind.HAS_SOCKET,
+        Kind.THREAD_EVENT,
+    }
 )
 
 
@@ -77,9 +87,10 @@ class Request:
     """What is asked of the helper.
 
     Attributes:
-        number: HAS_SOCKET: the inode; UPROBE and LINK_UPROBE: the offset in the file.
+        number: HAS_SOCKET: the inode; THREAD_EVENT: the thread; UPROBE and LINK_UPROBE: the offset in the file.
         cookie: Of LINK and LINK_UPROBE.
         program: Of these and of RAW_TRACEPOINT: its place in the list that the helper has.
+            Of THREAD_EVENT: 1 for one at switches.
     """
 
     kind: Kind

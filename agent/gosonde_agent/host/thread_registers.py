@@ -3,7 +3,6 @@
 A thread that runs is sampled twice a millisecond, and whenever it leaves its CPU: from then on it has what it had then.
 """
 
-import ctypes
 import fcntl
 import mmap
 import os
@@ -15,26 +14,19 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from gosonde_common.errors import GosondeError
+
+from gosonde_agent.host import access
 
 PROC = Path("/proc")
 #: Threads of one process that are sampled, and the memory that each has for it: the newest samples are kept.
-MAX_THREADS, RING = 256, 32 * mmap.PAGESIZE
-PERIOD_NS = 500_000
-#: (number of perf_event_open, bits of the general registers in PERF_SAMPLE_REGS_USER) by machine.
-MACHINES = {"x86_64": (298, 0xFF00FF), "aarch64": (241, (1 << 31) - 1)}
+MAX_THREADS, RING = 256, 8 * mmap.PAGESIZE
 #: Places of two registers of amd64: the instruction for a system call copies the second into the first.
 CX, IP = 2, 8
-#: linux/perf_event.h: struct perf_event_attr as of its fifth version, of type PERF_TYPE_SOFTWARE.
-ATTRIBUTES, SOFTWARE = struct.Struct("<IIQQQQQIIQQQQIiQIHH"), 1
-CPU_CLOCK, CONTEXT_SWITCHES = 0, 3
-TID_AND_REGISTERS = 1 << 1 | 1 << 12
-DISABLED_NOT_OF_HYPERVISORS_BACKWARD = 1 << 0 | 1 << 6 | 1 << 27
-CLOSE_ON_EXEC = 8
+#: linux/perf_event.h: requests of ioctl, where the ring says how far it is written, and what a record begins with.
 ENABLE, DISABLE, SET_OUTPUT = 0x2400, 0x2401, 0x2405
 HEAD_AT = 1024
 RECORD, SAMPLE, REGISTERS_AT = struct.Struct("<IHH"), 9, 24
-
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 class ThreadRegisters:
@@ -48,14 +40,14 @@ class ThreadRegisters:
         for name in _threads(pid)[:MAX_THREADS]:
             try:
                 self._open(name, stack)
-            except OSError:
+            except (OSError, GosondeError):
                 continue  # it has ended, or may not be sampled: `unseen` says so
 
     def _open(self, name: str, stack: ExitStack) -> None:
-        clock = _opened(CPU_CLOCK, PERIOD_NS, int(name))
+        clock = access.current().thread_event(self._pid, int(name), at_switches=False)
         stack.callback(os.close, clock)
         ring = stack.enter_context(mmap.mmap(clock, mmap.PAGESIZE + RING, mmap.MAP_SHARED, mmap.PROT_READ))
-        switches = _opened(CONTEXT_SWITCHES, 1, int(name))
+        switches = access.current().thread_event(self._pid, int(name), at_switches=True)
         stack.callback(os.close, switches)
         fcntl.ioctl(switches, SET_OUTPUT, clock)
         self._events += [clock, switches]
@@ -98,17 +90,6 @@ def sampled(pid: int) -> Iterator[ThreadRegisters]:
         yield registers
 
 
-def _opened(event: int, period: int, thread: int) -> int:
-    number, registers = MACHINES[platform.machine()]
-    flags = DISABLED_NOT_OF_HYPERVISORS_BACKWARD
-    values = (SOFTWARE, ATTRIBUTES.size, event, period, TID_AND_REGISTERS, 0, flags, 0, 0, 0, 0, 0, registers)
-    attributes = ctypes.create_string_buffer(ATTRIBUTES.pack(*values, 0, 0, 0, 0, 0, 0), ATTRIBUTES.size)
-    opened: int = _libc.syscall(number, attributes, thread, -1, -1, CLOSE_ON_EXEC)
-    if opened < 0:
-        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
-    return opened
-
-
 def _head(ring: mmap.mmap) -> int:
     """How far the kernel has written: from 0 downwards, as a number of 64 bits."""
     return int(struct.unpack_from("<Q", ring, HEAD_AT)[0])
@@ -144,12 +125,11 @@ def _threads(pid: int) -> list[str]:
 
 
 def _sleeps(pid: int, name: str) -> bool:
-    """Whether a thread sleeps in a system call, or has ended: then nothing is in its registers alone."""
-    folder = PROC / str(pid) / "task" / name
+    """Whether a thread sleeps, as it does in system calls alone, or has ended: nothing is in its registers only."""
     try:
-        state = (folder / "stat").read_text().rpartition(")")[2].split()[0]
-        return state in "SDZX" and (folder / "syscall").read_text().split()[0].isdigit()
-    except FileNotFoundError:
+        status = (PROC / str(pid) / "task" / name / "stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
         return True
-    except (OSError, IndexError):
+    except OSError:
         return False
+    return status.rpartition(")")[2].split()[:1] in (["S"], ["Z"], ["X"])

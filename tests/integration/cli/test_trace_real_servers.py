@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.integration.agent.sources.memory import test_goroutines_real_servers as servers
+from tests import real_servers as servers
 from tests.integration.agent.watch.test_real_binaries import (
     CONNECTIONS,
     GOSONDE,

@@ -13,6 +13,7 @@ import psutil
 import pytest
 from gosonde_agent import helper
 from gosonde_agent.host import access
+from gosonde_agent.host.thread_registers import sampled
 from gosonde_agent.model.errors import RefusedError
 from gosonde_agent.sources.memory.target import opened
 
@@ -76,6 +77,16 @@ def test_a_go_programs_goroutines_are_read_through_the_helper(started: helper.He
     with opened(program.pid) as target:
         assert sum(len(block) for block in target.blocks(stacks=True)) >= 20
     assert started.probes.helper is started.client
+
+
+@pytest.mark.usefixtures("started")
+def test_the_helper_opens_what_samples_the_threads_of_a_go_program(go_program: Start) -> None:
+    program = go_program("reach/registers", "1", "100000")
+    with sampled(program.pid) as registers:
+        assert registers.are_sampled
+        eventually(lambda: not registers.unseen())
+        registers.disable()
+        assert len(registers.words()) > 1
 
 
 def test_memory_that_the_helper_opened_is_not_there_any_more_after_an_exec(

@@ -189,6 +189,18 @@ def test_only_programs_of_the_list_are_attached(client: HelperClient) -> None:
         os.close(event)
 
 
+def test_threads_of_what_is_not_gos_and_threads_of_others_are_not_sampled(client: HelperClient, tmp_path: Path) -> None:
+    with pytest.raises(RefusedError, match="no Go program"):
+        client.thread_event(os.getpid(), os.getpid(), at_switches=True)
+    library = tmp_path / "library"
+    library.write_bytes(MAGIC + bytes(8_192))
+    with mapping(library) as pid:
+        with pytest.raises(NoSuchProcessError, match="no thread"):
+            client.thread_event(pid, os.getpid(), at_switches=True)
+        with pytest.raises(RefusedError, match="no thread"):
+            client.thread_event(pid, 1 << 40, at_switches=True)
+
+
 def test_a_socket_is_found_by_its_inode(client: HelperClient) -> None:
     with socket.socket() as own:
         inode = os.fstat(own.fileno()).st_ino

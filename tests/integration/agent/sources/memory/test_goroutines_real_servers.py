@@ -12,16 +12,10 @@ from gosonde_agent.sources.memory.target import opened
 from tests import real_binaries
 from tests.integration.goroutine_profiles import Stack, pprof_stacks, read_stacks
 from tests.real_binaries import Http
-from tests.real_servers import etcd, prometheus
+from tests.real_servers import etcd, nats, prometheus
 
 #: What serves the profile is not the same in two pictures: it runs in one and waits for the next request in the other.
 SERVING = ("net/http.(*conn).serve", "net/http.(*connReader).backgroundRead")
-
-
-def nats(_folder: Path) -> tuple[Sequence[str], int, int]:
-    port, profile = real_binaries.free_port(), real_binaries.free_port()
-    flags = ("--addr", "127.0.0.1", "--port", str(port), "--profile", str(profile))
-    return (str(real_binaries.nats()), *flags), port, profile
 
 
 def profile(http: Http, folder: Path) -> Counter[Stack]:

@@ -75,6 +75,16 @@ def test_weak_pointers_hold_what_they_can_bring_back(version: str, go_program: S
 
 
 @pytest.mark.parametrize("version", VERSIONS)
+def test_unusual_pointers_hold_what_they_lead_to(version: str, go_program: Start) -> None:
+    program = go_program("reach/hidden", version=version)
+    judged = Judged(program, "reach/hidden")
+    assert judged.verdict.decided, judged.verdict.why
+    assert judged.blocked["hidden"] == 11
+    assert not judged.proved
+    assert program.ask("wake") == {"woken": 11}
+
+
+@pytest.mark.parametrize("version", VERSIONS)
 def test_timers_hold_what_they_will_wake(version: str, go_program: Start) -> None:
     judged = Judged(go_program("reach/timers", version=version), "reach/timers")
     assert_proved(judged.proved, {"lost": 50})

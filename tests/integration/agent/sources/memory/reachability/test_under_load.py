@@ -1,9 +1,11 @@
 """Programs that move pointers while they are scanned: nothing that somebody can wake is ever proved to be lost."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
+from gosonde_agent.host import access
+from gosonde_agent.model.errors import NotPermittedError
 from gosonde_agent.sources.memory.reachability.limits import Limits
 from gosonde_agent.sources.memory.reachability.proving import prove
 from gosonde_agent.sources.memory.target import opened
@@ -42,6 +44,60 @@ def test_pointers_that_are_swapped_without_a_pause_are_never_lost(go_program: St
         assert scanned(verdict).suspects.sum() >= 490
         assert not verdict.proved.any()
     assert program.ask("moves")["moves"] > before
+
+
+@pytest.mark.parametrize("turns", ["100000", "3000000"], ids=["short", "long"])
+def test_what_a_loop_keeps_in_a_register_alone_is_never_lost(turns: str, go_program: Start) -> None:
+    program = go_program("reach/registers", "1", turns)
+    before = program.ask("moves")["moves"]
+    seen = 0
+    with opened(program.pid) as target:
+        engine = scanner(target)
+        for order in range(100):
+            scan = engine.scan(order=order)
+            seen += not scan.unseen
+            assert scan.unseen or not scan.accused.any()
+    assert seen
+    assert program.ask("moves")["moves"] > before
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_what_goes_from_hand_to_hand_is_never_lost(version: str, go_program: Start) -> None:
+    program = go_program("reach/passed", "30", version=version)
+    before = program.ask("rounds")["rounds"]
+    looked_at = 0
+    for _ in range(ROUNDS):
+        verdict = Judged(program, "reach/passed").verdict
+        assert not verdict.proved.any()
+        looked_at += int(scanned(verdict).suspects.sum())
+        if looked_at >= 20:
+            break
+    assert looked_at >= 20
+    assert program.ask("rounds")["rounds"] > before
+
+
+class WithoutEvents(access.Direct):
+    """May not sample threads."""
+
+    def thread_event(self, pid: int, thread: int, *, at_switches: bool) -> int:
+        raise NotPermittedError(f"{pid} {thread} {at_switches}")
+
+
+@pytest.fixture
+def without_events() -> Iterator[None]:
+    before = access.current()
+    access.use(WithoutEvents())
+    yield
+    access.use(before)
+
+
+@pytest.mark.usefixtures("without_events")
+def test_without_samples_of_registers_only_a_process_at_rest_has_lost_goroutines(go_program: Start) -> None:
+    assert Judged(go_program("reach/channels"), "reach/channels").proved
+    verdict = Judged(go_program("reach/registers", "1", "100000"), "reach/registers").verdict
+    assert not verdict.proved.any()
+    if verdict.probable.any():
+        assert "registers" in verdict.why
 
 
 def test_who_is_woken_between_two_scans_is_no_longer_accused(go_program: Start) -> None:
