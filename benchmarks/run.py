@@ -10,7 +10,18 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import chain
 
-from benchmarks import agents, calibration, footprint, growth_curves, parking, proving, requests, results, targets
+from benchmarks import (
+    agents,
+    calibration,
+    footprint,
+    growth_curves,
+    parking,
+    proving,
+    requests,
+    results,
+    scans,
+    targets,
+)
 from benchmarks.effort import FULL, QUICK, Effort
 from benchmarks.results import Row
 
@@ -25,6 +36,7 @@ BENCHMARKS: dict[str, Callable[[Effort], Iterator[Row]]] = {
     "work": requests.work,
     "budget": targets.budget,
     "reading": lambda effort: agents.readings(effort.rounds),
+    "scans": scans.scans,
     "attach": lambda effort: agents.attach(effort.rounds),
     "calibration": lambda effort: calibration.calibration(effort.rounds),
     "proving": lambda effort: proving.proving(effort.rounds),
