@@ -1,5 +1,6 @@
 """Programs that are scanned again and again, and who is proved to be lost that is not."""
 
+import multiprocessing
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -55,7 +56,7 @@ def soundness(names: Sequence[str], scans: int, seconds: float, at_once: int) ->
     """Scans each program so often, `at_once` groups of them at the same time, or for so long altogether."""
     groups = [names[begin::GROUPS] for begin in range(min(GROUPS, len(names)))]
     each = seconds * min(1.0, at_once / GROUPS)
-    with ProcessPoolExecutor(at_once) as pool:
+    with ProcessPoolExecutor(at_once, multiprocessing.get_context("spawn")) as pool:
         found = pool.map(_scanned, groups, repeat(scans), repeat(each))
         return sorted(chain.from_iterable(found), key=lambda one: names.index(one.name))
 
