@@ -17,6 +17,8 @@ from tests import toolchains
 
 SOURCES = Path(__file__).resolve().parent / "fixtures" / "go"
 HOST = SOURCES.parent / "c" / "host.c"
+#: Runs of tests side by side have programs of their own: the probes of one would be hit by the programs of the other.
+OWN = os.environ.get("GOSONDE_PROGRAMS", "")
 
 
 def build(
@@ -44,7 +46,7 @@ def build(
     go = toolchains.go(version)
     environment = toolchains.environment(version) | dict(env or {})
     flags = [f"-buildmode={buildmode}", f"-ldflags={' '.join(ldflags)}", "-buildvcs=false", *flags]
-    folder = toolchains.cache_dir() / "programs" / version / _digest(flags, env or {})
+    folder = toolchains.cache_dir() / "programs" / OWN / version / _digest(flags, env or {})
     target = folder / name
     with toolchains.locked(folder / f"{name}.lock"):
         if not target.exists():
