@@ -4,23 +4,19 @@ import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 
-import numpy as np
 import structlog
 from gosonde_common.clock import steady_unix_nano
 from gosonde_common.errors import GosondeError
 from gosonde_common.values.observation import MAX_HOLDERS, ProcessKey, ProofCount
-from gosonde_common.values.reachability import Holder
 
 from gosonde_agent.sources.memory.errors import ImplausibleMemoryError, UnreadableMemoryError
-from gosonde_agent.sources.memory.reachability.grouping import grouped
 from gosonde_agent.sources.memory.reachability.limits import Limits, NotDecidedError
-from gosonde_agent.sources.memory.reachability.names import Namer, awaited_by, namer_of
-from gosonde_agent.sources.memory.reachability.paths import Path, Paths
 from gosonde_agent.sources.memory.reachability.proving import RETRIES, SCANS, SECONDS, Trial, Verdict
 from gosonde_agent.sources.memory.reachability.rows import I64
 from gosonde_agent.sources.memory.reachability.scan import Scan
 from gosonde_agent.sources.memory.reachability.scanner import Scanner, everyone
-from gosonde_agent.sources.memory.target import KnownBinaries, Target, opened
+from gosonde_agent.sources.memory.reachability.verdict_sites import Holders, by_site, retained_heap
+from gosonde_agent.sources.memory.target import KnownBinaries, opened
 
 log = structlog.get_logger(__name__)
 
@@ -120,30 +116,18 @@ class Search:
 
 
 def _found(search: Search, scanner: Scanner, verdict: Verdict, scan: Scan) -> dict[int, ProofCount]:
-    """What a verdict says of each site that has waiting goroutines."""
-    pcs, site_of = np.unique(scan.goroutines.gopc, return_inverse=True)
-    site_of = site_of.reshape(-1)
-    order = np.argsort(site_of, kind="stable")
-    bounds = np.searchsorted(site_of[order], np.arange(1, len(pcs)))
-    holders, heap = _Holders(search, scanner.target, verdict, scan), _heap(scanner, verdict, scan, site_of)
+    """What a verdict says of each site that has waiting goroutines; who holds them, where it raised the suspicion."""
+    pcs, site_of, rows_of = by_site((scan.goroutines.gopc,))
+    heap = retained_heap(scanner, verdict, scan, site_of) or {}
+    holders = Holders(scanner.target, verdict, scan)
     found = {}
-    for number, rows in enumerate(np.split(order, bounds)):
-        pc = int(pcs[number]) - scanner.target.runtime.bias
+    for number, rows in enumerate(rows_of):
+        pc = int(pcs[number, 0]) - scanner.target.runtime.bias
         if scan.blocked[rows].any() and pc > 0:
+            named = holders.of(rows, MAX_FOLLOWED, MAX_NAMED - holders.named) if pc in search.rising else ()
             counted = _counted(search.key, pc, verdict, scan, rows)
-            found[pc] = replace(counted, held_by=holders.of(pc, rows), retained_heap_bytes=heap.get(number, 0))
+            found[pc] = replace(counted, held_by=named[:MAX_HOLDERS], retained_heap_bytes=heap.get(number, 0))
     return found
-
-
-def _heap(scanner: Scanner, verdict: Verdict, scan: Scan, site_of: I64) -> dict[int, int]:
-    """What the proved goroutines of each site alone retain of the heap, at least; none where that takes too much."""
-    if not verdict.proved.any():
-        return {}
-    try:
-        found = scanner.retained(scan.goroutines.at[verdict.proved], site_of[verdict.proved])
-    except (NotDecidedError, ImplausibleMemoryError, UnreadableMemoryError):
-        return {}
-    return dict(enumerate(found.tolist()))
 
 
 def _counted(key: ProcessKey, pc: int, verdict: Verdict, scan: Scan, rows: I64) -> ProofCount:
@@ -162,34 +146,3 @@ def _counted(key: ProcessKey, pc: int, verdict: Verdict, scan: Scan, rows: I64) 
         max(time.monotonic_ns() - int(noted.min()), 0) if len(noted) else 0,
         int(scan.stack_bytes()[leaked].sum()),
     )
-
-
-class _Holders:
-    """Who holds goroutines that are not proved; names are found only where the suspicion asks for them."""
-
-    def __init__(self, search: Search, target: Target, verdict: Verdict, scan: Scan) -> None:
-        self._search, self._target, self._verdict, self._scan = search, target, verdict, scan
-        self._paths: Paths | None = None
-        self._namer: Namer | None = None
-        self._names: dict[Path, tuple[str, ...]] = {}
-        self._reasons = target.wait_reasons()
-
-    def of(self, pc: int, rows: I64) -> tuple[Holder, ...]:
-        """The ways to the waiting goroutines of a site, the most goroutines first."""
-        held = rows[self._scan.suspects[rows] & ~self._verdict.proved[rows] & ~self._verdict.probable[rows]]
-        if pc not in self._search.rising or not len(held):
-            return ()
-        names = (self._name(row) for row in held[:MAX_FOLLOWED].tolist())
-        return grouped(name for name in names if name)[:MAX_HOLDERS]
-
-    def _name(self, row: int) -> tuple[str, ...]:
-        """Of the way to a goroutine; empty where none is known, or too many others were named."""
-        self._paths = self._paths or Paths(self._scan)
-        path = self._paths.of(row)
-        if path is None or (path not in self._names and len(self._names) >= MAX_NAMED):
-            return ()
-        if path not in self._names:
-            self._namer = self._namer or namer_of(self._target)
-            goroutines = self._scan.goroutines
-            self._names[path] = self._namer.name(path, goroutines, awaited_by(self._reasons[goroutines.reason[row]]))
-        return self._names[path]

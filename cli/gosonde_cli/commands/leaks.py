@@ -36,8 +36,10 @@ def leaks(
 ) -> None:
     """Say which goroutines can never run again, and who holds the others, without stopping the process.
 
-    It takes about ten seconds: a proof needs five scans of the process's memory over five seconds, or one during which
-    it does not run. Needs no agent and no collector.
+    It takes about ten seconds. A proof needs five scans of the memory over five
+    seconds, or one during which the process does not run.
+
+    Needs root, and neither an agent nor a collector.
     """
     found = _examined(pid)
     if as_json:

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from gosonde_agent.sources.memory.reachability.objects import I64, HeapMap
-from gosonde_agent.sources.memory.reachability.rows import Bools
+from gosonde_agent.sources.memory.reachability.objects import HeapMap
+from gosonde_agent.sources.memory.reachability.rows import I64, Bools
 from gosonde_agent.sources.memory.reader import ProcessMemory
 
 

@@ -1,10 +1,8 @@
 """A set of numbers below a bound, one bit each."""
 
 import numpy as np
-import numpy.typing as npt
 
-I64 = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
+from gosonde_agent.sources.memory.reachability.rows import I64, Bools
 
 
 class Bitmap:

@@ -2,10 +2,7 @@
 
 from gosonde_common.values.reachability import Proof
 
-from gosonde_agent.sources.memory.reachability.names import awaited_by, namer_of
-from gosonde_agent.sources.memory.reachability.paths import Path
 from gosonde_agent.sources.memory.reachability.proving import prove
-from gosonde_agent.sources.memory.reachability.scan import Scan
 from gosonde_agent.sources.memory.reachability.scanner import Scanner
 from gosonde_agent.sources.memory.reachability.site_proofs import SiteProofs
 from gosonde_agent.sources.memory.target import Target
@@ -30,10 +27,4 @@ def examined(target: Target) -> Proof:
         GosondeError: The process ended, runs another program, or may not be read.
     """
     scanner = scanner_of(target)
-    verdict = prove(scanner)
-    namer, reasons = namer_of(target), target.wait_reasons()
-
-    def name(path: Path, scan: Scan, row: int) -> tuple[str, ...]:
-        return namer.name(path, scan.goroutines, awaited_by(reasons[int(scan.goroutines.reason[row])]))
-
-    return SiteProofs(verdict, target, name, scanner.retained).proof()
+    return SiteProofs(prove(scanner), scanner).proof()

@@ -7,13 +7,13 @@ from outside, the whole frame counts as live, or the whole stack.
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 
 from gosonde_agent.golang.function_records import FunctionDetails
 from gosonde_agent.golang.pclntab import Pclntab
 from gosonde_agent.golang.stack_maps import WORD, StackMap, StackMaps
 from gosonde_agent.golang.unwind import INJECTED, MAX_FRAME_SIZE, SP_WRITE
 from gosonde_agent.model.errors import MalformedBinaryError
+from gosonde_agent.sources.memory.reachability.rows import I64
 
 #: How a walk goes on from a frame.
 UNKNOWN, GOES_ON, TOP = 0, 1, 2
@@ -27,9 +27,6 @@ SWITCHING = frozenset(
         *("runtime.cgocall", "runtime.asmcgocall", "runtime.cgocallback", "runtime.cgocallbackg"),
     }
 )
-
-U64 = npt.NDArray[np.uint64]
-I64 = npt.NDArray[np.int64]
 
 
 def no_words() -> I64:

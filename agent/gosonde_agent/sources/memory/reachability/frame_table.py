@@ -14,15 +14,12 @@ from gosonde_agent.sources.memory.reachability.frame_slots import (
     no_objects,
     no_words,
 )
+from gosonde_agent.sources.memory.reachability.rows import I64, U64, Bools
 
 #: Different addresses whose frames are looked up in one binary; a stack with one beyond is not understood.
 MAX_ADDRESSES = 20_000
 #: Numbers that are kept of all frames of one binary, 8 bytes each; a frame beyond is not understood.
 MAX_KEPT = 1 << 21
-
-U64 = npt.NDArray[np.uint64]
-I64 = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
 
 
 class Lists:

@@ -9,13 +9,13 @@ be understood from outside counts as live.
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from gosonde_agent.golang.buildinfo import GoVersion
 from gosonde_agent.golang.pclntab import Pclntab
 from gosonde_agent.golang.stack_maps import WORD
 from gosonde_agent.model.errors import UnsupportedBinaryError
 from gosonde_agent.sources.memory.reachability.frame_table import FrameTable, spread
+from gosonde_agent.sources.memory.reachability.rows import I64, U64, Bools
 from gosonde_agent.sources.memory.reachability.stack_walk import Frames, walk
 
 OLDEST_MINOR = 19
@@ -26,10 +26,6 @@ MAX_STEPS = 1_024
 
 #: runtime._defer of 1.22 and newer, and before: the words fn and link; from fn to its last pointer.
 DEFER_FN, DEFER_LINK, OLD_DEFER_LINK, DEFER_WORDS = 3, 4, 5, 6
-
-U64 = npt.NDArray[np.uint64]
-I64 = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,14 +8,13 @@ import numpy as np
 import numpy.typing as npt
 
 from gosonde_agent.sources.memory.reachability.limits import Meter
-from gosonde_agent.sources.memory.reachability.rows import U64, Bools
+from gosonde_agent.sources.memory.reachability.rows import I64, U64, Bools
 from gosonde_agent.sources.memory.reachability.spans import PAGE_BITS, Spans
 
 ARENA_BITS = 26
 PAGES_BITS = ARENA_BITS - PAGE_BITS
 #: Most spans have no more.
 FEW_PAGES = 8
-I64 = npt.NDArray[np.int64]
 U8 = npt.NDArray[np.uint8]
 
 

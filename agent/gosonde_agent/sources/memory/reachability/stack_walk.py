@@ -3,15 +3,11 @@
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from gosonde_agent.golang.unwind import MAX_FRAMES, NOWHERE
 from gosonde_agent.sources.memory.reachability.frame_slots import TOP, UNKNOWN
 from gosonde_agent.sources.memory.reachability.frame_table import FrameTable
-
-U64 = npt.NDArray[np.uint64]
-I64 = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
+from gosonde_agent.sources.memory.reachability.rows import I64, U64, Bools
 
 
 @dataclass(frozen=True, slots=True)
