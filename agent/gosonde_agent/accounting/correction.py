@@ -31,7 +31,7 @@ from gosonde_agent.accounting.baseline import (
 )
 
 #: Levels at which creations are not probed.
-UNCOUNTED = (Level.MEMORY, Level.OFF)
+UNCOUNTED = (Level.SAMPLED, Level.MEMORY, Level.OFF)
 
 
 class Reported(NamedTuple):

@@ -36,7 +36,10 @@ def _halves(observation: Observation) -> tuple[Observation, ...]:
     if count > 1:
         processes = observation.processes
         return observation.of(processes[: count // 2]), observation.of(processes[count // 2 :])
-    tables = ("site_counts", "park_counts", "pauses", "gc_cycles", "gc_totals", "probe_costs", "proofs", "searches")
+    tables = (
+        *("site_counts", "park_counts", "pauses", "gc_cycles", "gc_totals", "probe_costs", "proofs", "searches"),
+        "estimates",
+    )
     rows = {name: getattr(observation, name) for name in tables}
     if max(map(len, rows.values())) < 2:
         return ()

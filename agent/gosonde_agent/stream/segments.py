@@ -12,11 +12,12 @@ from gosonde_common.values.observation import (
     ProbeCost,
     ProofCount,
     Search,
+    SiteEstimate,
 )
 
 Row = TypeVar("Row")
 
-NewestRow = ParkCount | GcTotal | ProbeCost | ProofCount | Search
+NewestRow = ParkCount | GcTotal | ProbeCost | ProofCount | Search | SiteEstimate
 
 #: Small tables of which only the newest row counts: by what identifies those of one process.
 NEWEST: Final[Mapping[str, Callable[[Any], Hashable]]] = {
@@ -25,6 +26,7 @@ NEWEST: Final[Mapping[str, Callable[[Any], Hashable]]] = {
     "probe_costs": lambda _: None,
     "proofs": lambda row: row.pc,
     "searches": lambda _: None,
+    "estimates": lambda row: row.site.pc,
 }
 
 

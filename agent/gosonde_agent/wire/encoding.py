@@ -23,9 +23,10 @@ from gosonde_common.values.observation import (
     Search,
     Site,
     SiteCount,
+    SiteEstimate,
 )
 from gosonde_common.values.status import AgentStatus
-from gosonde_common.wire.observations import LEVELS, PARK_COUNTS, PROOFS, REASONS
+from gosonde_common.wire.observations import LEVELS, PARK_COUNTS, PROOFS, REASONS, SITE_ESTIMATES
 from gosonde_pb.v1 import agent_pb2, ingest_pb2, model_pb2
 
 #: A longer text is cut and ends in "…", so that one row always fits into a batch.
@@ -69,6 +70,8 @@ def encode(observation: Observation, known: AbstractSet[Site] = frozenset()) -> 
     _encode_cycles(message.gc_cycles, observation.gc_cycles, index)
     _encode_totals(message.gc_totals, observation.gc_totals, index)
     _encode_costs(message.probe_costs, observation.probe_costs, index)
+    if observation.estimates:
+        _encode_estimates(message.site_estimates, observation.estimates, index)
     if observation.proofs or observation.searches:  # most observations have none
         _encode_proofs(message.proofs, observation.proofs, index)
         _encode_holders(message.holders, observation.proofs, index)
@@ -194,6 +197,15 @@ def _encode_counts(
     counters.exited.extend([row.exited for row in rows])
     counters.baseline.extend([row.baseline for row in rows])
     counters.mismatch.extend([row.mismatch for row in rows])
+
+
+def _encode_estimates(
+    estimates: model_pb2.SiteEstimates, rows: Sequence[SiteEstimate], index: Mapping[ProcessKey, int]
+) -> None:
+    estimates.process.extend(_positions(rows, index))
+    estimates.pc.extend([row.site.pc for row in rows])
+    for name in SITE_ESTIMATES:
+        getattr(estimates, name).extend([getattr(row, name) for row in rows])
 
 
 def _encode_parks(counters: model_pb2.ParkCounters, rows: Sequence[ParkCount], index: Mapping[ProcessKey, int]) -> None:

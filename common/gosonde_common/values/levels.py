@@ -12,6 +12,8 @@ class Level(StrEnum):
     FULL = "full"
     #: Exits are not probed.
     CREATION = "creation"
+    #: Creations and exits are probed in short windows; stop-the-world pauses all the time.
+    SAMPLED = "sampled"
     #: Neither creations nor exits are probed; stop-the-world pauses still are.
     MEMORY = "memory"
     #: Nothing is probed, because the operator said so.
@@ -29,9 +31,11 @@ class Reason(StrEnum):
 
 
 WORLD: Final = frozenset({"started", "stopped", "mark_termination"})
+#: What each level has in the file all the time.
 PROBES: Final[Mapping[Level, frozenset[str]]] = {
     Level.FULL: WORLD | {"created", "exited"},
     Level.CREATION: WORLD | {"created"},
+    Level.SAMPLED: WORLD,
     Level.MEMORY: WORLD,
     Level.OFF: frozenset(),
 }

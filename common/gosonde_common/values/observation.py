@@ -104,6 +104,29 @@ class SiteCount(NamedTuple):
         return self.baseline + self.created - self.exited
 
 
+class SiteEstimate(NamedTuple):
+    """How many creations and exits of which no statement is known (those at pc 0) were at this one.
+
+    An estimate from short windows in which all were counted by statement: it may fall.
+
+    Attributes:
+        created: Since counting began; with 95 % from `created_low` to `created_high`.
+        exited: The same of exits.
+        windows: How many windows of the process this rests on, with a length of `sampled_ns` together.
+    """
+
+    process: ProcessKey
+    site: Site
+    created: int
+    created_low: int
+    created_high: int
+    exited: int
+    exited_low: int
+    exited_high: int
+    windows: int
+    sampled_ns: int
+
+
 @dataclass(frozen=True, slots=True)
 class ParkCount:
     """How often goroutines of a process parked for one reason (runtime.waitReason.String): an estimate from windows.
@@ -258,6 +281,7 @@ class Observation:
     interval_ns: int = 0
     proofs: tuple[ProofCount, ...] = ()
     searches: tuple[Search, ...] = ()
+    estimates: tuple[SiteEstimate, ...] = ()
 
     def of(self, processes: tuple[Process, ...]) -> "Observation":
         """What is known of these processes alone; times and losses stay."""
@@ -273,4 +297,5 @@ class Observation:
             probe_costs=tuple(row for row in self.probe_costs if row.process in keys),
             proofs=tuple(row for row in self.proofs if row.process in keys),
             searches=tuple(row for row in self.searches if row.process in keys),
+            estimates=tuple(row for row in self.estimates if row.process in keys),
         )

@@ -23,6 +23,7 @@ from gosonde_common.values.observation import (
     Search,
     Site,
     SiteCount,
+    SiteEstimate,
 )
 from gosonde_common.values.reachability import Holder
 from gosonde_common.values.status import AgentStatus, UplinkStatus
@@ -30,6 +31,7 @@ from gosonde_common.values.status import AgentStatus, UplinkStatus
 LEVELS = {
     Level.FULL: model_pb2.LEVEL_FULL,
     Level.CREATION: model_pb2.LEVEL_CREATION,
+    Level.SAMPLED: model_pb2.LEVEL_SAMPLED,
     Level.MEMORY: model_pb2.LEVEL_MEMORY,
     Level.OFF: model_pb2.LEVEL_OFF,
 }
@@ -42,6 +44,10 @@ REASONS = {
 PARK_COUNTS = ("parked", "parks", "parks_low", "parks_high", "windows", "sampled_ns", "covered_ns")
 
 SITE_COUNTS = ("pc", "created", "exited", "baseline", "mismatch")
+SITE_ESTIMATES = (
+    *("created", "created_low", "created_high", "exited", "exited_low", "exited_high"),
+    *("windows", "sampled_ns"),
+)
 KNOWN_LEVELS = {number: level for level, number in LEVELS.items()}
 KNOWN_REASONS = {number: reason for reason, number in REASONS.items()}
 GC_CYCLES = (
@@ -79,6 +85,7 @@ def decode(message: model_pb2.Observation) -> Observation:
         interval_ns=message.interval_ns,
         proofs=tuple(_proofs(message, keys)),
         searches=tuple(Search(*row) for row in _rows(message.searches, keys, SEARCHES)),
+        estimates=tuple(_estimates(message, processes)),
     )
 
 
@@ -125,13 +132,27 @@ def decode_switched(message: agent_pb2.SwitchProbesResponse) -> tuple[Process, .
 
 
 def _site_counts(message: model_pb2.Observation, processes: Sequence[Process]) -> Iterator[SiteCount]:
-    names = _columns(message.site_names, ("build_id", "pc", "function", "file", "line", "start_function"))
-    sites = {(row[0], row[1]): Site(*row) for row in zip(*names, strict=True)}
+    sites = _sites(message)
     # What an older agent left in its spool has no baselines.
     columns = SITE_COUNTS if len(message.site_counters.baseline) else SITE_COUNTS[:3]
     for process, pc, *counts in _rows(message.site_counters, processes, columns):
-        site = sites.get((process.build_id, pc)) or Site(process.build_id, pc, "", "", 0)
-        yield SiteCount(process.key, site, *counts)
+        yield SiteCount(process.key, _site(sites, process, pc), *counts)
+
+
+def _estimates(message: model_pb2.Observation, processes: Sequence[Process]) -> Iterator[SiteEstimate]:
+    sites = _sites(message)
+    for process, pc, *numbers in _rows(message.site_estimates, processes, ("pc", *SITE_ESTIMATES)):
+        yield SiteEstimate(process.key, _site(sites, process, pc), *numbers)
+
+
+def _sites(message: model_pb2.Observation) -> dict[tuple[str, int], Site]:
+    """The sites that a message names, by build id and pc."""
+    names = _columns(message.site_names, ("build_id", "pc", "function", "file", "line", "start_function"))
+    return {(row[0], row[1]): Site(*row) for row in zip(*names, strict=True)}
+
+
+def _site(sites: dict[tuple[str, int], Site], process: Process, pc: int) -> Site:
+    return sites.get((process.build_id, pc)) or Site(process.build_id, pc, "", "", 0)
 
 
 def _park_counts(message: model_pb2.ParkCounters, keys: Sequence[ProcessKey]) -> Iterator[ParkCount]:

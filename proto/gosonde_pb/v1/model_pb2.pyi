@@ -36,6 +36,8 @@ class _LevelEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Level.ValueType
     """Neither creations nor exits are probed; stop-the-world pauses and GC cycles are."""
     LEVEL_OFF: _Level.ValueType  # 5
     """Nothing is probed, because the operator said so; memory is read."""
+    LEVEL_SAMPLED: _Level.ValueType  # 6
+    """Creations and exits are probed in short windows alone: see SiteEstimates."""
 
 class Level(_Level, metaclass=_LevelEnumTypeWrapper):
     """How much of a process the probes see."""
@@ -51,6 +53,8 @@ LEVEL_MEMORY: Level.ValueType  # 4
 """Neither creations nor exits are probed; stop-the-world pauses and GC cycles are."""
 LEVEL_OFF: Level.ValueType  # 5
 """Nothing is probed, because the operator said so; memory is read."""
+LEVEL_SAMPLED: Level.ValueType  # 6
+"""Creations and exits are probed in short windows alone: see SiteEstimates."""
 Global___Level: _TypeAlias = Level  # noqa: Y015
 
 class _StepReason:
@@ -339,6 +343,77 @@ class SiteCounters(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SiteCounters: _TypeAlias = SiteCounters  # noqa: Y015
+
+@_typing.final
+class SiteEstimates(_message.Message):
+    """Columns of equal length: one row per (process, pc). At which statements the creations and exits were of which no
+    statement is known (pc 0 of SiteCounters): an estimate from short windows in which all were counted by statement.
+    Totals since counting began, and yet no counters: they may fall. An older agent sends none.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROCESS_FIELD_NUMBER: _builtins.int
+    PC_FIELD_NUMBER: _builtins.int
+    CREATED_FIELD_NUMBER: _builtins.int
+    CREATED_LOW_FIELD_NUMBER: _builtins.int
+    CREATED_HIGH_FIELD_NUMBER: _builtins.int
+    EXITED_FIELD_NUMBER: _builtins.int
+    EXITED_LOW_FIELD_NUMBER: _builtins.int
+    EXITED_HIGH_FIELD_NUMBER: _builtins.int
+    WINDOWS_FIELD_NUMBER: _builtins.int
+    SAMPLED_NS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def process(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Index into the processes of the same message."""
+
+    @_builtins.property
+    def pc(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def created(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """How many of the creations at pc 0 were of this statement; with 95 % not fewer than created_low and not more than
+        created_high.
+        """
+
+    @_builtins.property
+    def created_low(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def created_high(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def exited(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """The same of the exits."""
+
+    @_builtins.property
+    def exited_low(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def exited_high(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def windows(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """How many windows of the process this rests on, and how long they were together."""
+
+    @_builtins.property
+    def sampled_ns(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def __init__(
+        self,
+        *,
+        process: _abc.Iterable[_builtins.int] | None = ...,
+        pc: _abc.Iterable[_builtins.int] | None = ...,
+        created: _abc.Iterable[_builtins.int] | None = ...,
+        created_low: _abc.Iterable[_builtins.int] | None = ...,
+        created_high: _abc.Iterable[_builtins.int] | None = ...,
+        exited: _abc.Iterable[_builtins.int] | None = ...,
+        exited_low: _abc.Iterable[_builtins.int] | None = ...,
+        exited_high: _abc.Iterable[_builtins.int] | None = ...,
+        windows: _abc.Iterable[_builtins.int] | None = ...,
+        sampled_ns: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created", b"created", "created_high", b"created_high", "created_low", b"created_low", "exited", b"exited", "exited_high", b"exited_high", "exited_low", b"exited_low", "pc", b"pc", "process", b"process", "sampled_ns", b"sampled_ns", "windows", b"windows"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SiteEstimates: _TypeAlias = SiteEstimates  # noqa: Y015
 
 @_typing.final
 class ParkCounters(_message.Message):
@@ -797,6 +872,7 @@ class Observation(_message.Message):
     PROOFS_FIELD_NUMBER: _builtins.int
     HOLDERS_FIELD_NUMBER: _builtins.int
     SEARCHES_FIELD_NUMBER: _builtins.int
+    SITE_ESTIMATES_FIELD_NUMBER: _builtins.int
     taken_unix_nano: _builtins.int
     interval_ns: _builtins.int
     """The configured time until the next observation; 0 from an older agent."""
@@ -826,6 +902,8 @@ class Observation(_message.Message):
     def holders(self) -> Global___Holders: ...
     @_builtins.property
     def searches(self) -> Global___Searches: ...
+    @_builtins.property
+    def site_estimates(self) -> Global___SiteEstimates: ...
     def __init__(
         self,
         *,
@@ -843,10 +921,11 @@ class Observation(_message.Message):
         proofs: Global___Proofs | None = ...,
         holders: Global___Holders | None = ...,
         searches: Global___Searches | None = ...,
+        site_estimates: Global___SiteEstimates | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["gc_cycles", b"gc_cycles", "gc_totals", b"gc_totals", "holders", b"holders", "park_counters", b"park_counters", "pauses", b"pauses", "probe_costs", b"probe_costs", "proofs", b"proofs", "searches", b"searches", "site_counters", b"site_counters", "site_names", b"site_names"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["gc_cycles", b"gc_cycles", "gc_totals", b"gc_totals", "holders", b"holders", "park_counters", b"park_counters", "pauses", b"pauses", "probe_costs", b"probe_costs", "proofs", b"proofs", "searches", b"searches", "site_counters", b"site_counters", "site_estimates", b"site_estimates", "site_names", b"site_names"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["gc_cycles", b"gc_cycles", "gc_totals", b"gc_totals", "holders", b"holders", "interval_ns", b"interval_ns", "losses", b"losses", "park_counters", b"park_counters", "pauses", b"pauses", "probe_costs", b"probe_costs", "processes", b"processes", "proofs", b"proofs", "searches", b"searches", "site_counters", b"site_counters", "site_names", b"site_names", "taken_unix_nano", b"taken_unix_nano"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["gc_cycles", b"gc_cycles", "gc_totals", b"gc_totals", "holders", b"holders", "interval_ns", b"interval_ns", "losses", b"losses", "park_counters", b"park_counters", "pauses", b"pauses", "probe_costs", b"probe_costs", "processes", b"processes", "proofs", b"proofs", "searches", b"searches", "site_counters", b"site_counters", "site_estimates", b"site_estimates", "site_names", b"site_names", "taken_unix_nano", b"taken_unix_nano"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -10,6 +10,7 @@ from gosonde_common.values.observation import (
     ProcessKey,
     Site,
     SiteCount,
+    SiteEstimate,
 )
 
 
@@ -48,6 +49,11 @@ def total(of: Process, cycles: int) -> GcTotal:
 
 def park(of: Process, parked: int, reason: str = "chan receive") -> ParkCount:
     return ParkCount(of.key, reason, parked, 50 * parked, 40 * parked, None, 3, 30_000_000, 6_000_000_000)
+
+
+def estimate(of: Process, pc: int, created: int) -> SiteEstimate:
+    bounds = created, created // 2, 2 * created
+    return SiteEstimate(of.key, site(of, pc), *bounds, *bounds, 3, 30_000_000)
 
 
 def observed(*processes: Process, taken: int = 1, **tables: tuple[object, ...]) -> Observation:

@@ -25,7 +25,7 @@ from gosonde_common.values.observation import (
 )
 from gosonde_common.values.reachability import Holder
 
-from tests.unit.agent.observations import count, cycle, observed, park, pause, process, total
+from tests.unit.agent.observations import count, cycle, estimate, observed, park, pause, process, total
 
 ONE, TWO = process(1), process(2)
 ALL = 1_000_000
@@ -85,6 +85,16 @@ def test_only_the_rows_that_changed_are_taken_with_their_process() -> None:
     second = taken(spool)
     assert second.processes == (ONE,)
     assert second.site_counts == (count(ONE, 2, 6),)
+
+
+def test_an_estimate_that_falls_is_taken_as_it_is_now() -> None:
+    spool = new_spool()
+    sites = (count(ONE, 1, 5), count(ONE, 2, 5))
+    for second, guessed in enumerate((40, 30, 30), start=1):
+        rows = (estimate(ONE, 1, guessed), estimate(ONE, 2, 7))
+        spool.offer(observed(ONE, taken=second, site_counts=sites, estimates=rows))
+    pieces = all_taken(spool)
+    assert [row.created for piece in pieces for row in piece.estimates] == [40, 7, 30]
 
 
 def test_the_newest_proof_of_a_site_is_taken_once_and_given_again_to_a_new_stream() -> None:

@@ -21,6 +21,7 @@ from gosonde_common.values.observation import (
     Search,
     Site,
     SiteCount,
+    SiteEstimate,
 )
 from gosonde_common.values.reachability import Holder
 from gosonde_common.values.status import AgentStatus, UplinkStatus
@@ -29,7 +30,7 @@ from gosonde_pb.v1 import agent_pb2, model_pb2
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.agent.observations import count, observed, park, pause, process, site, total
+from tests.unit.agent.observations import count, estimate, observed, park, pause, process, site, total
 
 U32 = st.integers(0, 2**32 - 1)
 U64 = st.integers(0, 2**64 - 1)
@@ -63,10 +64,15 @@ def drawn_observations(draw: st.DrawFn) -> Observation:
         lambda of, name, created, exited: SiteCount(of.key, replace(name, build_id=of.build_id), created, exited),
         chosen, names, U64, U64,
     )  # fmt: skip
+    site_counts = draw(st.lists(counts, max_size=8))
+    estimates = [
+        SiteEstimate(row.process, row.site, *draw(st.tuples(*[U64] * 8)))
+        for row in {(row.process, row.site): row for row in site_counts}.values()
+    ]
     return Observation(
         draw(TIME),
         tuple(processes),
-        tuple(draw(st.lists(counts, max_size=8))),
+        tuple(site_counts),
         tuple(draw(st.lists(PARKS.flatmap(lambda row: keys.map(lambda key: replace(row, process=key))), max_size=4))),
         tuple(draw(st.lists(st.builds(Pause, keys, U64, TIME, U64, TEXT), max_size=4))),
         tuple(draw(st.lists(st.builds(GcCycle, keys, U64, TIME, TIME, HEAPS), max_size=4))),
@@ -75,6 +81,7 @@ def drawn_observations(draw: st.DrawFn) -> Observation:
         tuple(draw(st.lists(st.builds(ProbeCost, keys, U64, U64, U64, U64), max_size=4))),
         proofs=tuple(draw(st.lists(proofs_of(keys), max_size=4, unique_by=lambda row: (row.process, row.pc)))),
         searches=tuple(draw(st.lists(st.builds(Search, keys, TIME, U64, TEXT), max_size=4))),
+        estimates=tuple(estimates),
     )
 
 
@@ -103,6 +110,10 @@ def test_parts_of_an_observation_hold_each_row_once_and_each_name_once(observati
         assert sorted((row for part in parts for row in getattr(part, table)), key=repr) == sorted(
             getattr(observation, table), key=repr
         )
+    estimates = [row._replace(site=row.site.pc) for part in parts for row in part.estimates]
+    assert sorted(estimates, key=repr) == sorted(
+        (row._replace(site=row.site.pc) for row in observation.estimates), key=repr
+    )
     counts = [(row.process, row.site.pc, row.created, row.exited) for part in parts for row in part.site_counts]
     expected = [(row.process, row.site.pc, row.created, row.exited) for row in observation.site_counts]
     assert sorted(counts, key=repr) == sorted(expected, key=repr)
@@ -163,6 +174,26 @@ def test_columns_of_different_length_are_refused() -> None:
     del message.site_counters.exited[1]
     with pytest.raises(InvalidInputError, match=r"SiteCounters: columns of different length.*'exited': 1"):
         observations.decode(message)
+
+
+def test_an_estimate_names_a_site_as_its_count_does_and_is_checked_like_one() -> None:
+    one = process()
+    message = encoding.encode(observed(one, site_counts=(count(one, 1, 5),), estimates=(estimate(one, 1, 40),)))
+    assert observations.decode(message).estimates == (estimate(one, 1, 40),)
+    message.site_estimates.exited_low.append(1)
+    with pytest.raises(InvalidInputError, match=r"SiteEstimates: columns of different length.*'exited_low': 2"):
+        observations.decode(message)
+    del message.site_estimates.exited_low[1]
+    message.site_estimates.process[0] = 7
+    with pytest.raises(InvalidInputError, match="SiteEstimates: process 7 of 1 does not exist"):
+        observations.decode(message)
+
+
+def test_an_agent_that_estimates_nothing_sends_no_estimates() -> None:
+    one = process()
+    message = encoding.encode(observed(one, site_counts=(count(one, 1, 5),)))
+    assert not message.HasField("site_estimates")
+    assert observations.decode(message).estimates == ()
 
 
 def test_parks_that_an_older_agent_counted_are_no_estimate() -> None:
