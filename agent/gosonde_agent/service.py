@@ -12,6 +12,7 @@ from gosonde_common.errors import GosondeError, UnavailableError
 from gosonde_common.notify import Notifier
 from gosonde_common.stopping import on_stop
 from gosonde_common.values.observation import Observation, Process, ProcessKey
+from gosonde_common.values.reachability import SearchOutcome
 from gosonde_common.values.status import AgentStatus
 
 from gosonde_agent.config import AgentConfig
@@ -64,7 +65,15 @@ def run(config: AgentConfig, reread: Callable[[], AgentConfig], helper: Helper) 
 
 async def _run(config: AgentConfig, reread: Callable[[], AgentConfig], helper: Helper) -> None:
     peers = _Peers(config)
-    doors = await open_doors(config, peers.latest, peers.status, peers.spool, redact=peers.redact, switch=peers.switch)
+    doors = await open_doors(
+        config,
+        peers.latest,
+        peers.status,
+        peers.spool,
+        redact=peers.redact,
+        switch=peers.switch,
+        prove=peers.snapshots.prove,
+    )
     try:
         source = EbpfSource(helper.probes)
         costs = hit_costs.cached(config.state, peers.me.boot_id, source.hit_costs)
@@ -124,9 +133,10 @@ class _Peers:
         self.journal = Journal(self.me.boot_id, config.state / FILE_NAME, limits)
         self._redaction = Redaction() if config.redact_paths else None
         self.redact = self._redaction.goroutine if self._redaction else same
-        snapshots = Snapshots(self._watches, self.redact, tuple(map(pprof_allowed.place, config.pprof)))
+        pprof = tuple(map(pprof_allowed.place, config.pprof))
+        self.snapshots = Snapshots(self._watches, self.redact, pprof, self._prove)
         self.uplink = Uplink(
-            config.collector, self.me, config.interval_seconds, self.journal, tls=config.tls, snapshots=snapshots
+            config.collector, self.me, config.interval_seconds, self.journal, tls=config.tls, snapshots=self.snapshots
         )
         self._started_unix_nano = time.time_ns()
         self._work: _Work | None = None
@@ -146,6 +156,11 @@ class _Peers:
 
     def _watches(self, key: ProcessKey) -> bool:
         return self._work is not None and self._work.monitor.watches(key)
+
+    async def _prove(self, key: ProcessKey) -> SearchOutcome:
+        if self._work is None:
+            raise UnavailableError("the agent is starting")
+        return await self._work.proving.prove(key)
 
     async def switch(self, pid: int | None, on: bool) -> Sequence[Process]:  # a Switch
         """Detaches probes or attaches them again.
@@ -189,14 +204,14 @@ class _Work:
             lambda: self.running.config.own_budget, lambda: self.monitor.readings.binaries, time.monotonic
         )
         self.observing = Observing(self.monitor, self.running, self.loading, self._memory, outlet, searches=searches)
-        self._proving = Proving(searches, self.running, self.observing.observe)
+        self.proving = Proving(searches, self.running, self.observing.observe)
         self.operating = Operating(self.monitor, self.running, self.observing)
         peers.join(self)
 
     def loops(self) -> list[Coroutine[None, None, None]]:
         """What goes on all the time beside the observations."""
         govern_probes = govern(self.monitor, self.running)
-        loops = [self.loading.follow(), self.loading.run(), self._memory.run(), self._proving.run(), govern_probes]
+        loops = [self.loading.follow(), self.loading.run(), self._memory.run(), self.proving.run(), govern_probes]
         return [*loops, count_parks(self.monitor, self.running.desk)] if self.running.config.park else loops
 
     def listen(self, event_fd: int, reread: Callable[[], AgentConfig], background: Background) -> None:

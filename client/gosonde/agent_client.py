@@ -11,13 +11,16 @@ from gosonde_common.errors import (
     GosondeError,
     InvalidInputError,
     NotFoundError,
+    OverloadedError,
     UnavailableError,
     UnsupportedError,
 )
 from gosonde_common.values.gc import GcFigures
 from gosonde_common.values.goroutines import Goroutine
 from gosonde_common.values.observation import Observation, Process
+from gosonde_common.values.reachability import SearchOutcome
 from gosonde_common.values.status import AgentStatus
+from gosonde_common.wire import outcomes
 from gosonde_common.wire.gc import decode as decode_gc
 from gosonde_common.wire.goroutines import decode as decode_goroutines
 from gosonde_common.wire.observations import decode, decode_status, decode_switched
@@ -26,12 +29,15 @@ from gosonde_pb.v1.agent_pb2 import (
     GetStatusRequest,
     ReadGcRequest,
     ReadGoroutinesRequest,
+    SearchMemoryRequest,
     SwitchProbesRequest,
 )
 from gosonde_pb.v1.agent_pb2_grpc import AgentServiceStub
 
 #: Taking out a probe takes the kernel 100 ms.
 SWITCH_SECONDS = 120.0
+#: A search takes five seconds at least, and waits for others.
+SEARCH_SECONDS = 120.0
 
 #: An observation of a busy host can be larger than gRPC's 4 MiB.
 MAX_ANSWER_BYTES = 64 << 20
@@ -40,6 +46,7 @@ ERRORS: dict[grpc.StatusCode, type[GosondeError]] = {
     grpc.StatusCode.INVALID_ARGUMENT: InvalidInputError,
     grpc.StatusCode.NOT_FOUND: NotFoundError,
     grpc.StatusCode.FAILED_PRECONDITION: UnsupportedError,
+    grpc.StatusCode.RESOURCE_EXHAUSTED: OverloadedError,
 }
 
 
@@ -111,6 +118,17 @@ class AgentClient:
         """
         with self._errors():
             return decode_gc(self._stub.ReadGc(ReadGcRequest(pid=pid), timeout=self._timeout))
+
+    def search(self, pid: int) -> SearchOutcome:
+        """What a search of a process's memory finds; `observation` has what was found of each `go` statement.
+
+        Raises:
+            NotFoundError: The agent counts no process with that pid.
+            OverloadedError: Searches have taken what they may, or this one does not end in time.
+        """
+        with self._errors():
+            request = SearchMemoryRequest(pid=pid)
+            return outcomes.decode(self._stub.SearchMemory(request, timeout=SEARCH_SECONDS).outcome)
 
     def status(self) -> AgentStatus:
         """Who the agent is, and how its uplink goes."""

@@ -23,6 +23,8 @@ from gosonde_common.errors import (
 )
 from gosonde_pb.v1 import collector_pb2, collector_pb2_grpc, model_pb2
 
+from gosonde.proofs import Searched, searched_of
+
 DEFAULT_ADDRESS: Final = "127.0.0.1:9317"
 #: What a snapshot may be made from: the process's memory, or its own profiles.
 SNAPSHOT_KINDS: Final = {
@@ -275,6 +277,16 @@ class CollectorClient:
         return Pushed(
             answer.snapshot_id, answer.kind, answer.format, answer.goroutines, answer.distinct_stacks, answer.age_ns
         )
+
+    def prove(self, host: str, pid: int) -> Searched:
+        """Has the host's agent search the memory of a process for goroutines that can never run again.
+
+        Raises:
+            UnsupportedError: The agent or the collector is too old for that.
+            GosondeError: The agent did not search: says why.
+        """
+        request = collector_pb2.TakeSnapshotRequest(host=host, pid=pid, kind=model_pb2.SNAPSHOT_KIND_PROOF)
+        return searched_of(self._call(self._stub.TakeSnapshot, request, max(self._timeout, SNAPSHOT_SECONDS)))
 
     def _call(self, method: Callable[..., Response], request: object, timeout: float | None = None) -> Response:
         with self._errors():

@@ -11,6 +11,7 @@ from gosonde.collector_client import (
     finding_of,
     verdict_name,
 )
+from gosonde.proofs import Proof, proof_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,29 +60,6 @@ class Contention:
     taken_unix_nano: int
     waits: int
     delay_ns: int
-
-
-@dataclass(frozen=True, slots=True)
-class HeldBy:
-    """A path from a root to what goroutines wait for, and how many are reached on it."""
-
-    path: tuple[str, ...]
-    goroutines: int
-
-
-@dataclass(frozen=True, slots=True)
-class Proof:
-    """What the newest search of the process's memory found of a finding's goroutines. docs/json.md says more."""
-
-    searched_unix_nano: int
-    scans: int
-    examined: int
-    proved: int
-    probable: int
-    oldest_wait_ns: int
-    retained_stack_bytes: int
-    retained_heap_bytes: int
-    held_by: tuple[HeldBy, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,22 +176,8 @@ def _explanation(answer: collector_pb2.ExplainFindingResponse) -> Explanation:
         tuple(Contention(row.kind, row.taken_unix_nano, row.waits, row.delay_ns) for row in answer.contentions),
         _age(answer),
         answer.analysis_is_stale,
-        _proof(answer.proof) if answer.HasField("proof") else None,
+        proof_of(answer.proof) if answer.HasField("proof") else None,
         tuple(WaitAges(row.from_ns, row.below_ns or None, row.goroutines) for row in answer.wait_ages),
-    )
-
-
-def _proof(proof: collector_pb2.Proof) -> Proof:
-    return Proof(
-        proof.searched_unix_nano,
-        proof.scans,
-        proof.examined,
-        proof.proved,
-        proof.probable,
-        proof.oldest_wait_ns,
-        proof.retained_stack_bytes,
-        proof.retained_heap_bytes,
-        tuple(HeldBy(tuple(holder.path), holder.goroutines) for holder in proof.held_by),
     )
 
 

@@ -13,6 +13,8 @@ class SnapshotKind(StrEnum):
     PPROF = "pprof"
     PPROF_LEAK = "pprof-leak"
     PPROF_HEAP = "pprof-heap"
+    #: No file: a search of memory for goroutines that can never run again, and its outcome.
+    PROOF = "proof"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from gosonde_common.values.status import AgentStatus
 from gosonde_agent.config import AgentConfig
 from gosonde_agent.model.spool_state import SpoolState
 from gosonde_agent.serve.latest import Latest
-from gosonde_agent.serve.query_service import LocalGate, QueryServer, Switch, start_query_service
+from gosonde_agent.serve.query_service import LocalGate, Prove, QueryServer, Switch, start_query_service
 from gosonde_agent.serve.telemetry import AgentMetrics
 from gosonde_agent.snapshots.redaction import Redact
 
@@ -36,6 +36,7 @@ async def open_doors(
     *,
     redact: Redact,
     switch: Switch,
+    prove: Prove,
 ) -> Doors:
     """Answers on `config.listen`, and on `config.http` unless that is empty.
 
@@ -43,7 +44,7 @@ async def open_doors(
         GosondeError: As `start_query_service`, and when the HTTP port is taken.
     """
     gate = LocalGate()
-    server = await start_query_service(config.listen, latest, status, redact, gate=gate, switch=switch)
+    server = await start_query_service(config.listen, latest, status, redact, gate=gate, switch=switch, prove=prove)
     metrics = AgentMetrics(latest, lambda: status().uplink, spool, gate.refused_total)
     http = MetricsServer(config.http, metrics.registry(), metrics.unready) if config.http else None
     return Doors(server, http)

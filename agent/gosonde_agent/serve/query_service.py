@@ -9,14 +9,16 @@ from typing import Any, Protocol
 
 import grpc
 import grpc.aio
-from gosonde_common.errors import OverloadedError, UnavailableError, UsageError
+from gosonde_common.errors import NotFoundError, OverloadedError, UnavailableError, UsageError
 from gosonde_common.ratelimit import Rates
 from gosonde_common.receiving import QUESTION, Terms
 from gosonde_common.serving import new_server, set_serving
 from gosonde_common.values.gc import GcFigures
-from gosonde_common.values.observation import Observation, Process
+from gosonde_common.values.observation import Observation, Process, ProcessKey
+from gosonde_common.values.reachability import SearchOutcome
 from gosonde_common.values.status import AgentStatus
-from gosonde_pb.v1 import agent_pb2_grpc
+from gosonde_common.wire import outcomes
+from gosonde_pb.v1 import agent_pb2, agent_pb2_grpc
 from grpc_health.v1 import health
 
 from gosonde_agent.host.threads import in_thread
@@ -95,6 +97,19 @@ async def no_switch(_pid: int | None, _on: bool) -> Sequence[Process]:
     raise UnavailableError("this agent has no probes to switch")
 
 
+#: Has the memory of a process searched. Raises NotFoundError and OverloadedError.
+Prove = Callable[[ProcessKey], Awaitable[SearchOutcome]]
+
+
+async def no_search(_process: ProcessKey) -> SearchOutcome:
+    """For whoever searches no memory.
+
+    Raises:
+        UnavailableError: Always.
+    """
+    raise UnavailableError("this agent searches no memory")
+
+
 class Reader(Protocol):
     """Knows what the agent knows now."""
 
@@ -111,13 +126,21 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
     """The gRPC face of a Reader and of the agent's status."""
 
     def __init__(
-        self, reader: Reader, status: Callable[[], AgentStatus], redact: Redact, gate: LocalGate, switch: Switch
+        self,
+        reader: Reader,
+        status: Callable[[], AgentStatus],
+        gate: LocalGate,
+        *,
+        redact: Redact,
+        switch: Switch,
+        prove: Prove,
     ) -> None:
         self._reader = reader
         self._status = status
         self._redact = redact
         self._gate = gate
         self._switch = switch
+        self._prove = prove
 
     async def GetObservation(self, request: Any, context: Any) -> Any:  # noqa: ANN401, ARG002, N802
         """The current observation, with the names of all its sites."""
@@ -150,6 +173,16 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
         with self._gate.reading():
             return gc_messages.encode(await in_thread(lambda: _gc_of(request.pid)))
 
+    async def SearchMemory(self, request: Any, context: Any) -> Any:  # noqa: ANN401, ARG002, N802
+        """What a search of the memory of one process that is counted finds."""
+        known = self._reader.current(request.pid).processes
+        running = [process.key for process in known if not process.ended_unix_nano]
+        if not running:
+            raise NotFoundError(f"process {request.pid} has ended")
+        with self._gate.reading():
+            outcome = await self._prove(running[-1])
+        return agent_pb2.SearchMemoryResponse(outcome=outcomes.encode(outcome))
+
 
 def _gc_of(pid: int) -> GcFigures:
     with opened(pid) as target:
@@ -179,6 +212,7 @@ async def start_query_service(
     *,
     gate: LocalGate | None = None,
     switch: Switch = no_switch,
+    prove: Prove = no_search,
 ) -> QueryServer:
     """Serves on `listen` ("unix:PATH", mode 0660), with health checking and reflection.
 
@@ -194,7 +228,7 @@ async def start_query_service(
     local = LocalSocket(path, gate.refuse_connection)
     for place in (path, local.inner):
         clear(place)
-    service = AgentService(reader, status, redact, gate, switch)
+    service = AgentService(reader, status, gate, redact=redact, switch=switch, prove=prove)
     server, servicer = new_server(
         lambda server: agent_pb2_grpc.add_AgentServiceServicer_to_server(service, server),
         SERVICE_NAMES,

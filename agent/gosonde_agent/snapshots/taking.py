@@ -3,7 +3,7 @@
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 import structlog
@@ -15,6 +15,7 @@ from gosonde_common.errors import (
     UnsupportedError,
 )
 from gosonde_common.values.observation import ProcessKey
+from gosonde_common.values.reachability import SearchOutcome
 
 from gosonde_agent.host.threads import in_thread
 from gosonde_agent.model.snapshots import SnapshotKind, SnapshotRequest
@@ -66,6 +67,8 @@ class Deadline:
 
 #: Makes a gzipped profile.proto of a process; runs in a thread and may raise GosondeError.
 Taker = Callable[[int, Deadline], bytes]
+#: Has the memory of a process searched, beside everything else; may raise GosondeError.
+Prove = Callable[[ProcessKey], Awaitable[SearchOutcome]]
 
 
 def _asking(puller: PprofPuller, profile: str) -> Taker:
@@ -73,13 +76,18 @@ def _asking(puller: PprofPuller, profile: str) -> Taker:
 
 
 class Snapshots:
-    """Every kind of snapshot that this agent can take; `takers` is the one place that lists them."""
+    """Every kind of snapshot that this agent can take; `takers` is the one place that lists those that are files."""
 
     def __init__(
-        self, watches: Callable[[ProcessKey], bool], redact: Redact = same, pprof: Sequence[PprofPlace] = ()
+        self,
+        watches: Callable[[ProcessKey], bool],
+        redact: Redact = same,
+        pprof: Sequence[PprofPlace] = (),
+        prove: Prove | None = None,
     ) -> None:
         self._watches = watches
         self._redact = redact
+        self._prove = prove
         self._known = KnownBinaries()
         self._turn = asyncio.Lock()
         self._not_before = 0.0
@@ -87,6 +95,26 @@ class Snapshots:
         puller = PprofPuller(pprof)
         asked = {kind: _asking(puller, profile) for kind, profile in PROFILES.items()} if pprof else {}
         self.takers: Mapping[SnapshotKind, Taker] = {SnapshotKind.MEMORY: self._read_memory, **asked}
+
+    @property
+    def kinds(self) -> tuple[SnapshotKind, ...]:
+        """What may be asked for."""
+        return (*self.takers, SnapshotKind.PROOF) if self._prove else tuple(self.takers)
+
+    async def prove(self, process: ProcessKey) -> SearchOutcome:
+        """What a search of the process's memory finds that is made now, or was moments ago.
+
+        Raises:
+            UnsupportedError: This agent does not search.
+            NotFoundError: No such process is watched, or it ended meanwhile.
+            OverloadedError: Searches have taken what they may, or this one does not end in time.
+        """
+        if self._prove is None:
+            raise UnsupportedError("this agent searches no memory")
+        self._check(process)
+        outcome = await self._prove(process)
+        self._check(process)
+        return outcome
 
     async def take(self, request: SnapshotRequest) -> bytes:
         """A gzipped profile.proto.

@@ -1,4 +1,4 @@
-"""Answers the requests for snapshots that come in one stream, one after the other."""
+"""Answers the requests for snapshots that come in one stream: files one after the other, and proofs beside them."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable
@@ -7,14 +7,16 @@ from typing import Any
 import structlog
 from gosonde_common.errors import GosondeError, InvalidInputError
 
-from gosonde_agent.model.snapshots import SnapshotRequest
+from gosonde_agent.model.snapshots import SnapshotKind, SnapshotRequest
 from gosonde_agent.snapshots.taking import Snapshots
 from gosonde_agent.wire import encoding, snapshot_messages
 
 log = structlog.get_logger(__name__)
 
-#: Requests that may wait; the collector sends one at a time.
+#: Requests that may wait, for files and for proofs; the collector sends no more than it may have answered at a time.
 MAX_WAITING = 8
+#: Proofs at a time: each mostly waits for the next scan of its process.
+PROOFS_AT_ONCE = 4
 
 
 class SnapshotAnswers:
@@ -23,7 +25,8 @@ class SnapshotAnswers:
     def __init__(self, snapshots: Snapshots, send: Callable[[encoding.Request], Coroutine[Any, Any, None]]) -> None:
         self._snapshots = snapshots
         self._send = send
-        self._waiting: asyncio.Queue[SnapshotRequest] = asyncio.Queue(MAX_WAITING)
+        self._files: asyncio.Queue[SnapshotRequest] = asyncio.Queue(MAX_WAITING)
+        self._proofs: asyncio.Queue[SnapshotRequest] = asyncio.Queue(MAX_WAITING)
 
     def ask(self, request: SnapshotRequest) -> None:
         """Notes a request.
@@ -32,22 +35,31 @@ class SnapshotAnswers:
             InvalidInputError: Too many wait.
         """
         try:
-            self._waiting.put_nowait(request)
+            (self._proofs if request.kind is SnapshotKind.PROOF else self._files).put_nowait(request)
         except asyncio.QueueFull:
             raise InvalidInputError(f"the collector asks for more than {MAX_WAITING} snapshots at a time") from None
 
     async def run(self) -> None:
-        """Answers until it is cancelled. Raises what `send` raises."""
+        """Answers until it is cancelled. Raises what `send` raises, in a group."""
+        async with asyncio.TaskGroup() as group:
+            for requests in (self._files, *[self._proofs] * PROOFS_AT_ONCE):
+                group.create_task(self._answer(requests))
+
+    async def _answer(self, requests: asyncio.Queue[SnapshotRequest]) -> None:
         while True:
-            request = await self._waiting.get()
-            try:
-                data = await self._snapshots.take(request)
-            except GosondeError as error:
-                log.info("no snapshot", pid=request.process.pid, kind=request.kind, reason=str(error))
-                messages: Iterable[encoding.Request] = (snapshot_messages.failure(request.id, str(error)),)
-            else:
-                log.info("snapshot taken", pid=request.process.pid, kind=request.kind, size_bytes=len(data))
-                messages = snapshot_messages.pieces(request.id, data)
-            for message in messages:
+            for message in await self._messages(await requests.get()):
                 # gRPC cancels the call when a write is cancelled.
                 await asyncio.shield(self._send(message))
+
+    async def _messages(self, request: SnapshotRequest) -> Iterable[encoding.Request]:
+        try:
+            if request.kind is SnapshotKind.PROOF:
+                outcome = await self._snapshots.prove(request.process)
+                log.info("searched on request", pid=request.process.pid, proved=outcome.proved)
+                return (snapshot_messages.searched(request.id, outcome),)
+            data = await self._snapshots.take(request)
+        except GosondeError as error:
+            log.info("no snapshot", pid=request.process.pid, kind=request.kind, reason=str(error))
+            return (snapshot_messages.failure(request.id, str(error)),)
+        log.info("snapshot taken", pid=request.process.pid, kind=request.kind, size_bytes=len(data))
+        return snapshot_messages.pieces(request.id, data)

@@ -90,7 +90,7 @@ class Uplink:
         self._run, self.previous_end, left = self._journal.begin(identity.agent_epoch, identity.host)
         self._snapshots = snapshots
         self._hello = snapshot_messages.offering(
-            _hello(identity, self._run, self.previous_end), snapshots.takers if snapshots else ()
+            _hello(identity, self._run, self.previous_end), snapshots.kinds if snapshots else ()
         )
         self._left = [
             _Left(run.number, Leftover(self._journal, run), _hello(identity, run), _resumed(run)) for run in left

@@ -1,9 +1,13 @@
 """Searches the memory of processes that seem to leak, beside everything else, one scan at a time."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 
 import structlog
+from gosonde_common.errors import OverloadedError
+from gosonde_common.values.observation import ProcessKey
+from gosonde_common.values.reachability import SearchOutcome
 
 from gosonde_agent.host.threads import in_thread
 from gosonde_agent.watch.running import LEAST_PAUSE_SECONDS, Running
@@ -16,6 +20,8 @@ log = structlog.get_logger(__name__)
 LOOK_SECONDS = 0.5
 #: How long other processes wait for a scan of one: it can hold up whoever reads its memory.
 LONGEST_SCAN_SECONDS = 5.0
+#: How long who asks for a search waits for its end.
+ANSWER_SECONDS = 75.0
 
 
 class Proving:
@@ -44,6 +50,25 @@ class Proving:
                 task.result()
             else:
                 log.warning("a scan of memory is held up, and others are scanned meanwhile", pid=search.key.pid)
+
+    async def prove(self, key: ProcessKey) -> SearchOutcome:
+        """What a search of a process finds that is made now, or was moments ago; it is reported when this returns.
+
+        Raises:
+            NotFoundError: The process is not counted, or has ended.
+            OverloadedError: Searches have taken what they may, or this one has not ended in time.
+        """
+        desk = self._running.desk
+        asked = await desk.do(lambda: self._searches.ask(key))
+        give_up_at = time.monotonic() + ANSWER_SECONDS
+        while (outcome := await desk.do(lambda: self._searches.answer(key, asked))) is None:
+            if time.monotonic() >= give_up_at:
+                raise OverloadedError(
+                    f"the search of process {key.pid} has not ended in {ANSWER_SECONDS:g} s; what it finds is reported"
+                )
+            await asyncio.sleep(LOOK_SECONDS)
+        await self._report()
+        return outcome
 
     async def _scan(self, search: Search) -> None:
         before = search.cpu_seconds

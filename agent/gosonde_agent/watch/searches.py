@@ -9,8 +9,10 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import structlog
+from gosonde_common.errors import NotFoundError, OverloadedError
 from gosonde_common.values.observation import Observation, ProcessKey, ProofCount
 from gosonde_common.values.observation import Search as Searched
+from gosonde_common.values.reachability import SearchOutcome
 
 from gosonde_agent.host.own_budget import SEARCHING_SECONDS, OwnBudget
 from gosonde_agent.sources.memory.reachability.limits import Limits
@@ -37,6 +39,8 @@ BYTES: Final = {"goroutines": 336, "spans": 64, "stack_pointers": 12, "front": 1
 OBJECTS_A_BYTE: Final = 2
 #: How long a process rests after a search, in seconds; each that proves nothing new doubles it, up to the other.
 LEAST_REST, LONGEST_REST = 10.0, 3_600.0
+#: Who asks for a search of a process that was searched so many seconds ago, or less, gets what that found.
+JUST_NOW: Final = 10.0
 #: One that was searched is searched again only while the account is as full: something is left for leaks that begin.
 AGAIN_SHARE: Final = 0.25
 #: A process that only holds goroutines is first searched after so long, and only while the account is as full.
@@ -45,13 +49,21 @@ OLD_SECONDS, OLD_SHARE = 60.0, 0.5
 
 @dataclass(slots=True)
 class _Plan:
-    """Of one process. `rests_until` and `since` are CLOCK_MONOTONIC seconds."""
+    """Of one process; times are CLOCK_MONOTONIC seconds.
+
+    Attributes:
+        wanted: When somebody asked for a search, until one has ended.
+        ended, outcome: Of the newest search.
+    """
 
     since: float
     rests_until: float = 0.0
     rest: float = LEAST_REST
     cost: float = EXPECTED
     is_searched: bool = False
+    wanted: float | None = None
+    ended: float = 0.0
+    outcome: SearchOutcome | None = None
 
 
 class Searches:
@@ -81,10 +93,10 @@ class Searches:
         """Takes what was counted, and adds what searches have found."""
         now = self._now()
         self._suspicion.note(observation.processes, observation.site_counts, now)
-        running = {key for key, _ in self._suspicion.all()}
-        for key in running - self._plans.keys():
+        counted = {one.key for one in observation.processes if not one.ended_unix_nano and not one.refusal}
+        for key in counted - self._plans.keys():
             self._plans[key] = _Plan(now)
-        for key in self._plans.keys() - running:
+        for key in self._plans.keys() - counted:
             self._forget(key)
         named = {process.key for process in observation.processes}
         rows = [row for key, row in self._rows.items() if key in named]
@@ -94,6 +106,44 @@ class Searches:
             searches=tuple(searched for searched, _ in rows),
             proofs=tuple(proof for _, found in rows for proof in found.values()),
         )
+
+    def ask(self, key: ProcessKey) -> float:
+        """Has a process searched before those that are only suspected, unless it was just now.
+
+        Returns:
+            From when on the search must have ended: what `answer` is to be asked with.
+
+        Raises:
+            NotFoundError: No such process is counted.
+            OverloadedError: Searches have taken what they may.
+        """
+        now = self._now()
+        self._fill(now)
+        plan = self._plan(key)
+        if plan.outcome is not None and plan.ended >= now - JUST_NOW:
+            return plan.ended
+        if key not in self._under_way and self._account <= 0:
+            wait = -self._account / self._budget().searching
+            raise OverloadedError(
+                f"searches of memory have taken what max_agent_cpu leaves them; ask again in {wait:.0f} s"
+            )
+        plan.wanted = now if plan.wanted is None else plan.wanted
+        return now
+
+    def answer(self, key: ProcessKey, asked: float) -> SearchOutcome | None:
+        """What the search has found that somebody asked for; None as long as it has not ended.
+
+        Raises:
+            NotFoundError: The process is not counted any more.
+        """
+        plan = self._plan(key)
+        return plan.outcome if plan.ended >= asked else None
+
+    def _plan(self, key: ProcessKey) -> _Plan:
+        plan = self._plans.get(key)
+        if plan is None:
+            raise NotFoundError(f"process {key.pid} is not counted, and so not searched; gosonde processes says why")
+        return plan
 
     def next(self) -> Search | None:
         """A search whose next scan is due now: run it, then give it to `take`."""
@@ -130,22 +180,37 @@ class Searches:
         self._filled_at = now
 
     def _begun(self, now: float) -> Search | None:
-        """A search of the process that is most worth it: what rises before what only holds, and the cheaper first."""
+        """A search of who was asked for first, else of the process that is most worth it."""
+        key = self._wanted() or self._suspected(now)
+        if key is None:
+            return None
+        plan, known = self._plans[key], self._suspicion.of(key) or Suspected()
+        plan.is_searched = True
+        # Who asks for one process wants to know of all of it who holds what.
+        named = known.sites if plan.wanted is not None else known.rising
+        search = Search(key, self._binaries(), self._limits(), frozenset(named), due=now)
+        self._under_way[key] = search
+        return search
+
+    def _wanted(self) -> ProcessKey | None:
+        asked = {
+            key: plan.wanted
+            for key, plan in self._plans.items()
+            if plan.wanted is not None and key not in self._under_way
+        }
+        return min(asked, key=asked.__getitem__) if asked else None
+
+    def _suspected(self, now: float) -> ProcessKey | None:
+        """What rises before what only holds, and the cheaper first."""
         filled = self._account / (self._budget().searching * SEARCHING_SECONDS)
         ready = [
-            (not known.rising, plan.cost / (1 + sum(known.rising.values())), key, known)
+            (not known.rising, plan.cost / (1 + sum(known.rising.values())), key)
             for key, known in self._suspicion.all()
             if key not in self._under_way
             and (plan := self._plans[key]).rests_until <= now
             and _is_worth(plan, known, now, filled)
         ]
-        if not ready:
-            return None
-        _, _, key, known = min(ready, key=lambda one: one[:2])
-        self._plans[key].is_searched = True
-        search = Search(key, self._binaries(), self._limits(), frozenset(known.rising), due=now)
-        self._under_way[key] = search
-        return search
+        return min(ready, key=lambda one: one[:2])[2] if ready else None
 
     def _limits(self) -> Limits:
         """What one scan may take: of memory half of what the agent may have, in equal parts for what Limits bounds."""
@@ -161,6 +226,7 @@ class Searches:
         key, now = search.key, self._now()
         plan = self._plans[key]
         plan.cost = search.cpu_seconds
+        plan.ended, plan.outcome = now, _outcome(search)
         known = self._suspicion.of(key)
         sites = known.sites if known else {}
         before = self._rows[key][1] if key in self._rows else {}
@@ -176,7 +242,11 @@ class Searches:
             Searched(key, search.ended_unix_nano, search.scans, search.undecided),
             {**before, **gone, **found},
         )
-        plan.rest = LEAST_REST if is_new else min(2 * plan.rest, LONGEST_REST)
+        if is_new:
+            plan.rest = LEAST_REST
+        elif plan.wanted is None:  # that somebody asked must not put off what is suspected later
+            plan.rest = min(2 * plan.rest, LONGEST_REST)
+        plan.wanted = None
         plan.rests_until = now + plan.rest
         self._suspicion.searched(key, now)
         if search.undecided:
@@ -198,6 +268,16 @@ def _is_worth(plan: _Plan, known: Suspected, now: float, filled: float) -> bool:
         return filled > (AGAIN_SHARE if plan.is_searched else 0.0)
     is_old = known.holds and not plan.is_searched and now - plan.since >= OLD_SECONDS
     return is_old and filled > OLD_SHARE
+
+
+def _outcome(search: Search) -> SearchOutcome:
+    found = search.found.values()
+    return SearchOutcome(
+        search.ended_unix_nano,
+        search.scans,
+        search.undecided,
+        *(sum(getattr(row, name) for row in found) for name in ("examined", "proved", "probable")),
+    )
 
 
 def _proved(found: dict[int, ProofCount]) -> int:

@@ -1,8 +1,11 @@
 """Requests for snapshots, and their answers, as messages of the stream."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from gosonde_common.values.observation import ProcessKey
+from gosonde_common.values.reachability import SearchOutcome
+from gosonde_common.wire import outcomes
 from gosonde_pb.v1 import ingest_pb2, model_pb2
 
 from gosonde_agent.model.snapshots import SnapshotKind, SnapshotRequest
@@ -15,6 +18,7 @@ KINDS = {
     SnapshotKind.PPROF: model_pb2.SNAPSHOT_KIND_PPROF,
     SnapshotKind.PPROF_LEAK: model_pb2.SNAPSHOT_KIND_PPROF_LEAK,
     SnapshotKind.PPROF_HEAP: model_pb2.SNAPSHOT_KIND_PPROF_HEAP,
+    SnapshotKind.PROOF: model_pb2.SNAPSHOT_KIND_PROOF,
 }
 KIND_OF = {number: kind for kind, number in KINDS.items()}
 
@@ -43,6 +47,14 @@ def pieces(request_id: int, data: bytes) -> Iterator[encoding.Request]:
             id=request_id, chunk=data[start : start + PIECE_BYTES], last=start + PIECE_BYTES >= len(data)
         )
         yield encoding.Request(snapshot_piece=piece)
+
+
+def searched(request_id: int, outcome: SearchOutcome) -> encoding.Request:
+    """The answer to a request for a proof."""
+    said = replace(outcome, undecided=encoding.text(outcome.undecided))
+    return encoding.Request(
+        snapshot_piece=ingest_pb2.SnapshotPiece(id=request_id, last=True, outcome=outcomes.encode(said))
+    )
 
 
 def failure(request_id: int, reason: str) -> encoding.Request:

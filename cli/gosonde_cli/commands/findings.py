@@ -10,7 +10,6 @@ from gosonde.collector_client import Finding
 from gosonde.findings_client import (
     Explanation,
     FindingsClient,
-    Proof,
     WaitAges,
 )
 from rich.console import Console
@@ -25,6 +24,7 @@ from gosonde_cli.commands.asking import (
     Json,
     Pid,
 )
+from gosonde_cli.proof_text import proof_lines
 
 MIB = 1 << 20
 #: Columns of the longest bar.
@@ -116,7 +116,7 @@ def _sections(explanation: Explanation) -> Iterator[tuple[str, Sequence[str]]]:
     yield "states", [*states, *_shares(explanation)]
     yield "the goroutines", _goroutines(explanation)
     yield "for how long they wait", _wait_ages(explanation.wait_ages)
-    yield "who can wake them", _proof(explanation.proof) if explanation.proof else ()
+    yield "who can wake them", proof_lines(explanation.proof) if explanation.proof else ()
     for number, stack in enumerate(explanation.stacks):
         whose = f"the stack of {stack.goroutines:,}" + (f" ({explanation.cause_reason})" if not number else "")
         frames = [f"{rendering.cell(f.function)}  {rendering.cell(f.file)}:{f.line}" for f in stack.frames]
@@ -160,20 +160,6 @@ def _wait_ages(classes: Sequence[WaitAges]) -> list[str]:
             below += ", or not noted"
         span = f"{rendering.duration(ages.from_ns)} or {below}" if not ages.below_ns else below
         lines.append(f"{ages.goroutines:>8,} {'█' * round(BAR * ages.goroutines / max(most, 1)):<{BAR}} {span}")
-    return lines
-
-
-def _proof(proof: Proof) -> list[str]:
-    """What a search of memory found, and the ways to those that can still be woken."""
-    found = (
-        f"of {proof.examined:,} that wait, {proof.proved:,} can never be woken, {proof.probable:,} very probably not"
-    )
-    lines = [f"{found} ({proof.scans} scans of memory, the last at {rendering.moment(proof.searched_unix_nano)})"]
-    if proof.oldest_wait_ns:
-        lines.append(f"the oldest of these has waited for {rendering.duration(proof.oldest_wait_ns)}")
-    if retained := proof.retained_stack_bytes + proof.retained_heap_bytes:
-        lines.append(f"they alone retain at least {retained / MIB:,.1f} MiB")
-    lines += [f"{holder.goroutines:>8,} held by {rendering.cell(' → '.join(holder.path))}" for holder in proof.held_by]
     return lines
 
 

@@ -24,7 +24,8 @@ from gosonde_collector.ingest.wire import (
 from gosonde_collector.model.errors import BatchError
 from gosonde_collector.model.values import Stream
 from gosonde_collector.model.worker import Worker
-from gosonde_collector.snapshots.requests import AgentLink, SnapshotRequests
+from gosonde_collector.snapshots.link import AgentLink
+from gosonde_collector.snapshots.requests import SnapshotRequests
 from gosonde_collector.store.protocol import Store
 from gosonde_collector.telemetry.counters import Telemetry
 

@@ -5,6 +5,8 @@ from dataclasses import replace
 from functools import partial
 
 import numpy as np
+from gosonde_common.values.reachability import SearchOutcome
+from gosonde_common.wire import outcomes
 from gosonde_pb.v1 import ingest_pb2, model_pb2
 from numpy.typing import NDArray
 
@@ -60,6 +62,7 @@ KINDS = {
     SnapshotKind.PPROF: model_pb2.SNAPSHOT_KIND_PPROF,
     SnapshotKind.PPROF_LEAK: model_pb2.SNAPSHOT_KIND_PPROF_LEAK,
     SnapshotKind.PPROF_HEAP: model_pb2.SNAPSHOT_KIND_PPROF_HEAP,
+    SnapshotKind.PROOF: model_pb2.SNAPSHOT_KIND_PROOF,
 }
 
 HEAP = ("heap_before_bytes", "heap_after_bytes", "heap_marked_bytes", "heap_goal_bytes")
@@ -114,12 +117,22 @@ def decode_piece(request: ingest_pb2.StreamObservationsRequest) -> SnapshotPiece
     """The piece of a snapshot in a later request; None when it is no such thing.
 
     Raises:
-        BatchError: Its reason is too long.
+        BatchError: Its reason is too long, or a number out of range.
     """
     if request.WhichOneof("message") != "snapshot_piece":
         return None
     piece = request.snapshot_piece
-    return SnapshotPiece(piece.id, piece.chunk, piece.last, text("snapshot_piece.failure", piece.failure))
+    outcome = _outcome(piece.outcome) if piece.HasField("outcome") else None
+    return SnapshotPiece(piece.id, piece.chunk, piece.last, text("snapshot_piece.failure", piece.failure), outcome)
+
+
+def _outcome(message: model_pb2.SearchOutcome) -> SearchOutcome:
+    for name in ("searched_unix_nano", "scans", "examined", "proved", "probable"):
+        _number(f"snapshot_piece.outcome.{name}", getattr(message, name))
+    if message.proved + message.probable > message.examined:
+        raise BatchError("snapshot_piece.outcome has more goroutines proved and probable than examined")
+    text("snapshot_piece.outcome.undecided", message.undecided)
+    return outcomes.decode(message)
 
 
 def acknowledgement(sequence: int, request: SnapshotRequest | None = None) -> ingest_pb2.StreamObservationsResponse:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 import numpy as np
+from gosonde_common.values.reachability import SearchOutcome
 from numpy.typing import NDArray
 
 #: Columns of equal length by name.
@@ -99,6 +100,8 @@ class SnapshotKind(StrEnum):
     PPROF = "pprof"
     PPROF_LEAK = "pprof-leak"
     PPROF_HEAP = "pprof-heap"
+    #: No file: a search of memory, and its outcome.
+    PROOF = "proof"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,12 +120,14 @@ class SnapshotPiece:
     Attributes:
         last: The file is whole with it.
         failure: Why there is no snapshot; empty when there is.
+        outcome: The whole answer to a request for a proof.
     """
 
     id: int
     chunk: bytes
     last: bool
     failure: str
+    outcome: SearchOutcome | None = None
 
 
 @dataclass(frozen=True, slots=True)

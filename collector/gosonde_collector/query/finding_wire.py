@@ -10,8 +10,7 @@ from gosonde_collector.analysis.persistence import Persistence
 from gosonde_collector.analysis.steps import SECOND
 from gosonde_collector.evidence.gctrace import GcTrace
 from gosonde_collector.evidence.model import Frame
-from gosonde_collector.model.values import SiteProof
-from gosonde_collector.query.query_wire import VERDICTS
+from gosonde_collector.query.query_wire import VERDICTS, proof
 
 
 def explanation(
@@ -44,7 +43,7 @@ def explanation(
             for row in found.contentions
         ],
         clock_offset_ns=clock_offset_ns,
-        proof=_proof(finding.proof) if finding.proof else None,
+        proof=proof(finding.proof) if finding.proof else None,
         wait_ages=[
             collector_pb2.WaitAges(
                 from_ns=ages.from_s * SECOND, below_ns=(ages.below_s or 0) * SECOND, goroutines=ages.goroutines
@@ -56,20 +55,6 @@ def explanation(
 
 def _frames(frames: Sequence[Frame]) -> list[collector_pb2.Frame]:
     return [collector_pb2.Frame(function=f.function, file=f.file, line=f.line) for f in frames]
-
-
-def _proof(proof: SiteProof) -> collector_pb2.Proof:
-    return collector_pb2.Proof(
-        searched_unix_nano=proof.searched_unix_nano,
-        scans=proof.scans,
-        examined=proof.examined,
-        proved=proof.proved,
-        probable=proof.probable,
-        oldest_wait_ns=proof.oldest_wait_ns,
-        retained_stack_bytes=proof.retained_stack_bytes,
-        retained_heap_bytes=proof.retained_heap_bytes,
-        held_by=[collector_pb2.HeldBy(path=holder.path, goroutines=holder.goroutines) for holder in proof.held_by],
-    )
 
 
 def _persistence(kept: Persistence) -> collector_pb2.Persistence:

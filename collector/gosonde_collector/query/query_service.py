@@ -15,7 +15,7 @@ from gosonde_collector.evidence.identity import check_goroutines, check_program
 from gosonde_collector.evidence.parse import parse_profile
 from gosonde_collector.evidence.upload import ProfileUpload
 from gosonde_collector.model.errors import ProfileError
-from gosonde_collector.model.values import ProcessFilter
+from gosonde_collector.model.values import ProcessFilter, SnapshotKind
 from gosonde_collector.model.worker import Worker
 from gosonde_collector.query import query_wire
 from gosonde_collector.query.finding_service import FindingService
@@ -183,6 +183,8 @@ class QueryService(FindingService):
         if not request.host or not request.pid:
             raise ProfileError("the request names no host or no pid")
         kind = query_wire.snapshot_kind(request.kind)
+        if kind is SnapshotKind.PROOF:
+            return query_wire.proved_answer(await self._snapshots.prove(request.host, request.pid))
         return query_wire.take_answer(await self._snapshots.take(request.host, request.pid, kind))
 
     async def _received(self, requests: Uploads) -> bytes:

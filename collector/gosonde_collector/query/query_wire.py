@@ -3,6 +3,7 @@
 from dataclasses import asdict
 
 from gosonde_common.errors import UnsupportedError
+from gosonde_common.wire import outcomes
 from gosonde_pb.v1 import collector_pb2, model_pb2
 
 from gosonde_collector.analysis.finding import OVER, Finding
@@ -17,10 +18,11 @@ from gosonde_collector.model.values import (
     ProcessFilter,
     ProcessKey,
     Site,
+    SiteProof,
     SiteTotal,
     SnapshotKind,
 )
-from gosonde_collector.snapshots.requests import Taken
+from gosonde_collector.snapshots.requests import Proved, Taken
 
 LEVELS = {name: number for number, name in ingest_wire.LEVELS.items()}
 REASONS = {name: number for number, name in ingest_wire.REASONS.items()}
@@ -42,6 +44,7 @@ KINDS = {
     model_pb2.SNAPSHOT_KIND_PPROF: SnapshotKind.PPROF,
     model_pb2.SNAPSHOT_KIND_PPROF_LEAK: SnapshotKind.PPROF_LEAK,
     model_pb2.SNAPSHOT_KIND_PPROF_HEAP: SnapshotKind.PPROF_HEAP,
+    model_pb2.SNAPSHOT_KIND_PROOF: SnapshotKind.PROOF,
 }
 
 
@@ -226,4 +229,28 @@ def take_answer(taken: Taken) -> collector_pb2.TakeSnapshotResponse:
         distinct_stacks=pushed.distinct_stacks,
         kind=pushed.kind,
         age_ns=pushed.age_ns,
+    )
+
+
+def proof(found: SiteProof) -> collector_pb2.Proof:
+    """What a search found of a statement."""
+    return collector_pb2.Proof(
+        searched_unix_nano=found.searched_unix_nano,
+        scans=found.scans,
+        examined=found.examined,
+        proved=found.proved,
+        probable=found.probable,
+        oldest_wait_ns=found.oldest_wait_ns,
+        retained_stack_bytes=found.retained_stack_bytes,
+        retained_heap_bytes=found.retained_heap_bytes,
+        held_by=[collector_pb2.HeldBy(path=holder.path, goroutines=holder.goroutines) for holder in found.held_by],
+    )
+
+
+def proved_answer(proved: Proved) -> collector_pb2.TakeSnapshotResponse:
+    """What TakeSnapshot answers when it was asked for a proof."""
+    return collector_pb2.TakeSnapshotResponse(
+        outcome=outcomes.encode(proved.outcome),
+        age_ns=proved.age_ns,
+        sites=[collector_pb2.SearchedSite(site=_site(site), proof=proof(found)) for site, found in proved.sites],
     )

@@ -7,12 +7,13 @@ asyncio.run_coroutine_threadsafe.
 import asyncio
 import itertools
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import Final
 
 import structlog
 from gosonde_common.errors import NotFoundError, OverloadedError, UnsupportedError
+from gosonde_common.values.reachability import SearchOutcome
 
 from gosonde_collector.evidence.model import (
     GOROUTINE,
@@ -21,30 +22,35 @@ from gosonde_collector.evidence.model import (
     MEMORY,
 )
 from gosonde_collector.evidence.parse import Profile, parse_profile
-from gosonde_collector.evidence.upload import ProfileUpload
 from gosonde_collector.model.errors import ProfileError, Refusal, SnapshotError
 from gosonde_collector.model.values import (
+    KnownProcess,
     ProcessFilter,
     ProcessKey,
+    Search,
+    Site,
+    SiteProof,
     SnapshotKind,
-    SnapshotPiece,
-    SnapshotRequest,
     Stream,
 )
 from gosonde_collector.model.worker import Worker
 from gosonde_collector.snapshots import ownership
+from gosonde_collector.snapshots.link import AgentLink, Answer
 from gosonde_collector.store.protocol import Store
 from gosonde_collector.telemetry.counters import Telemetry
 
 log = structlog.get_logger(__name__)
 
-#: How long an agent may take from the request to the last piece, in seconds.
-ANSWER_SECONDS: Final = 90.0
 #: Snapshots that are received at the same time, and that may wait for it.
 MAX_AT_ONCE: Final = 4
 MAX_WAITING: Final = 64
 MISSING_PPROF: Final = "name where the program answers in its configuration key pprof, as docs/agent.md shows"
-#: The format, and the kind of profile, that each kind of snapshot must turn out to be.
+#: How long it may take from an agent's word that it has searched until its batch is stored, and how often to look.
+STORED_SECONDS: Final = 30.0
+LOOK_SECONDS: Final = 0.2
+#: Statements of one process that are told of.
+MAX_SITES: Final = 100
+#: The format, and the kind of profile, that each kind of snapshot that is a file must turn out to be.
 EXPECTED: Final = {
     SnapshotKind.MEMORY: (MEMORY, GOROUTINE),
     SnapshotKind.PPROF: ("proto", GOROUTINE),
@@ -62,72 +68,18 @@ class Taken:
     age_ns: int
 
 
-@dataclass(slots=True)
-class _Expected:
-    """The file that an agent sends piece by piece."""
-
-    id: int
-    upload: ProfileUpload = field(default_factory=ProfileUpload)
-    whole: asyncio.Future[bytes] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
-
-    async def take(self, piece: SnapshotPiece) -> None:
-        if piece.failure:
-            self.fail(SnapshotError(f"the agent cannot take it: {piece.failure}"))
-            return
-        try:
-            await asyncio.to_thread(self.upload.feed, piece.chunk)
-            if piece.last and not self.whole.done():
-                self.whole.set_result(await asyncio.to_thread(self.upload.finish))
-        except ProfileError as error:
-            self.fail(error)
-
-    def fail(self, error: SnapshotError | ProfileError) -> None:
-        if not self.whole.done():
-            self.whole.set_exception(error)
-
-
-class AgentLink:
-    """The stream of one agent, as far as snapshots are concerned.
+@dataclass(frozen=True, slots=True)
+class Proved:
+    """A search that was made and stored.
 
     Attributes:
-        outgoing: What the stream has to send; one at a time.
-        turn: Whoever asks holds it: the agent answers one after the other.
+        age_ns: How long before it was stored it ended.
+        sites: What is stored of each statement whose goroutines were examined, the most proved goroutines first.
     """
 
-    def __init__(self, stream: Stream, kinds: frozenset[SnapshotKind], numbers: Iterator[int]) -> None:
-        self.stream = stream
-        self.kinds = kinds
-        self.outgoing: asyncio.Queue[SnapshotRequest] = asyncio.Queue()
-        self._numbers = numbers
-        self.turn = asyncio.Lock()
-        self._expected: _Expected | None = None
-        self._closed = False
-
-    async def ask(self, process: ProcessKey, kind: SnapshotKind) -> bytes:
-        """The file, inflated. Raises SnapshotError, and ProfileError when it is none."""
-        if self._closed:
-            raise SnapshotError("the agent disconnected")
-        self._expected = _Expected(next(self._numbers))
-        self.outgoing.put_nowait(SnapshotRequest(self._expected.id, process, kind))
-        try:
-            async with asyncio.timeout(ANSWER_SECONDS):
-                return await self._expected.whole
-        except TimeoutError as error:
-            raise SnapshotError(f"the agent did not answer in {ANSWER_SECONDS:g} s") from error
-        finally:
-            self._expected = None
-
-    async def feed(self, piece: SnapshotPiece) -> None:
-        """Adds a piece; one of an answer that nobody waits for any more is passed over."""
-        expected = self._expected
-        if expected and expected.id == piece.id:
-            await expected.take(piece)
-
-    def close(self) -> None:
-        """The stream has ended."""
-        self._closed = True
-        if self._expected:
-            self._expected.fail(SnapshotError("the agent disconnected"))
+    outcome: SearchOutcome
+    age_ns: int
+    sites: tuple[tuple[Site, SiteProof], ...]
 
 
 class SnapshotRequests:
@@ -154,9 +106,9 @@ class SnapshotRequests:
             link.close()
 
     def kinds(self, host: str) -> list[SnapshotKind]:
-        """What the agents of a host that are connected can take, the best evidence first."""
+        """The files that the agents of a host that are connected can take, the best evidence first."""
         able = {kind for link in self._links if link.stream.host == host for kind in link.kinds}
-        return [kind for kind in SnapshotKind if kind in able]
+        return [kind for kind in EXPECTED if kind in able]
 
     async def take(self, host: str, pid: int, kind: SnapshotKind) -> Taken:
         """A snapshot of the process that has the pid now, stored; else as `take_of`.
@@ -164,9 +116,76 @@ class SnapshotRequests:
         Raises:
             NotFoundError: No such process runs, or no agent of the host is connected.
         """
+        return await self.take_of(host, (await self._known(host, pid)).process.key, kind)
+
+    async def _known(self, host: str, pid: int) -> KnownProcess:
         known = await self._worker.run(self._store.processes, ProcessFilter())
-        found = ownership.owner(known, host, pid, await self._worker.run(ownership.host_now, self._store, host))
-        return await self.take_of(host, found.process.key, kind)
+        return ownership.owner(known, host, pid, await self._worker.run(ownership.host_now, self._store, host))
+
+    async def prove(self, host: str, pid: int) -> Proved:
+        """Has an agent search the memory of the process that has the pid now; returns when that is stored.
+
+        Raises:
+            NotFoundError: No such process runs, or no agent of the host is connected.
+            UnsupportedError: The host's agent does not search on request.
+            OverloadedError: Too many wait for a snapshot already.
+            SnapshotError: The agent did not search: says why. Or what it found does not come.
+            StoreError: The store could not be read.
+        """
+        known = await self._known(host, pid)
+        with self._waits():
+            link = self._link(host, SnapshotKind.PROOF)
+            async with link.proving:
+                outcome = await self._outcome(link, known.process.key)
+            search = await self._stored(host, known.process.key, outcome)
+        now = await self._worker.run(ownership.host_now, self._store, host)
+        sites = await self._worker.run(self._named, known.process.build_id, search)
+        log.info("search stored", host=host, pid=pid, proved=outcome.proved, undecided=outcome.undecided)
+        return Proved(outcome, max(now - outcome.searched_unix_nano, 0), sites)
+
+    async def _outcome(self, link: AgentLink, process: ProcessKey) -> SearchOutcome:
+        try:
+            answer = await link.ask(process, SnapshotKind.PROOF)
+        except ProfileError as error:
+            raise SnapshotError(f"the agent sent something else: {error}") from error
+        except SnapshotError as error:
+            log.info("no search", host=link.stream.host, pid=process.pid, reason=str(error))
+            raise
+        if isinstance(answer, bytes):
+            raise SnapshotError("the agent sent something else: a file")
+        return answer
+
+    async def _stored(self, host: str, process: ProcessKey, outcome: SearchOutcome) -> Search:
+        """The search in the store, as soon as it is there: the agent's answer and its batches do not come in order."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(STORED_SECONDS):
+                while True:
+                    search = await self._worker.run(self._store.search, host, process)
+                    if search and search.searched_unix_nano >= outcome.searched_unix_nano:
+                        return search
+                    await asyncio.sleep(LOOK_SECONDS)
+        raise SnapshotError(
+            f"the agent has searched process {process.pid}, but what it found has not come in {STORED_SECONDS:g} s; "
+            "gosonde findings has it when it does"
+        )
+
+    def _named(self, build_id: str, search: Search) -> tuple[tuple[Site, SiteProof], ...]:
+        examined = [(pc, proof) for pc, proof in search.sites.items() if proof.examined]
+        ranked = sorted(examined, key=lambda one: (-one[1].proved, -one[1].probable, -one[1].examined, one[0]))
+        shown = ranked[:MAX_SITES]
+        names = self._store.site_names(build_id, [pc for pc, _ in shown])
+        return tuple((name, proof) for name, (_, proof) in zip(names, shown, strict=True))
+
+    @contextmanager
+    def _waits(self) -> Iterator[None]:
+        """Counts who waits. Raises OverloadedError when there are too many."""
+        if self._waiting >= MAX_WAITING:
+            raise OverloadedError(f"{MAX_WAITING} snapshots are asked for already; try again later")
+        self._waiting += 1
+        try:
+            yield
+        finally:
+            self._waiting -= 1
 
     async def take_of(self, host: str, process: ProcessKey, kind: SnapshotKind) -> Taken:
         """A snapshot of one process image, stored.
@@ -178,16 +197,11 @@ class SnapshotRequests:
             SnapshotError: The agent did not take it, or sent something else: says why.
             StoreError: It could not be stored.
         """
-        if self._waiting >= MAX_WAITING:
-            raise OverloadedError(f"{MAX_WAITING} snapshots are asked for already; try again later")
-        self._waiting += 1
-        try:
+        with self._waits():
             link = self._link(host, kind)
             # Whoever waits for an agent that is slow takes no room from others.
             async with link.turn, self._room:
                 return await self._taken(link, process, kind)
-        finally:
-            self._waiting -= 1
 
     def _link(self, host: str, kind: SnapshotKind) -> AgentLink:
         here = [link for link in self._links if link.stream.host == host]
@@ -195,7 +209,7 @@ class SnapshotRequests:
         if able:
             return able[-1]  # the newest: an older stream may be dead
         if here:
-            remedy = "use a newer agent" if kind is SnapshotKind.MEMORY else MISSING_PPROF
+            remedy = "use a newer agent" if kind in (SnapshotKind.MEMORY, SnapshotKind.PROOF) else MISSING_PPROF
             raise UnsupportedError(
                 f"the agent of {host} ({here[-1].stream.agent_version}) takes no {kind} snapshots; {remedy}"
             )
@@ -219,7 +233,10 @@ class SnapshotRequests:
         return Taken(snapshot_id, profile, now - taken)
 
     async def _profile(self, link: AgentLink, process: ProcessKey, kind: SnapshotKind) -> Profile:
-        profile = await asyncio.to_thread(parse_profile, await link.ask(process, kind))
+        answer: Answer = await link.ask(process, kind)
+        if not isinstance(answer, bytes):
+            raise ProfileError("what a search found", Refusal.UNKNOWN_KIND)
+        profile = await asyncio.to_thread(parse_profile, answer)
         if (profile.format, profile.kind) != EXPECTED[kind]:
             raise ProfileError(f"a {profile.kind} profile of the format {profile.format}", Refusal.UNKNOWN_KIND)
         return profile

@@ -122,6 +122,13 @@ class DuckDBStore:
         searches = self._select(queries.SEARCHES)
         return rows.searches(searches, self._select(queries.PROOFS)) if searches else {}
 
+    def search(self, host: str, process: ProcessKey) -> Search | None:
+        """See Store."""
+        values = host, *rows.key_values(process)
+        found = self._select(queries.SEARCH, *values)
+        searches = rows.searches(found, self._select(queries.SEARCH_PROOFS, *values)) if found else {}
+        return next(iter(searches.values()), None)
+
     def base_counters(self, lookback_ns: int) -> Counters:
         """See Store."""
         ((stored,),) = self._select(queries.BASE_STORED, lookback_ns)

@@ -73,6 +73,9 @@ class Store(Protocol):
     def searches(self) -> dict[int, Search]:
         """What the newest search of each process that runs found, by the process's number."""
 
+    def search(self, host: str, process: ProcessKey) -> Search | None:
+        """What the newest search of one process found, whether that runs or not; None when there was none."""
+
     def base_counters(self, lookback_ns: int) -> Counters:
         """The totals that each site of a running process had before the recent past."""
 

@@ -146,6 +146,17 @@ LEFT JOIN holders AS h ON h.process = t.process AND h.pc = t.pc AND h.sequence =
 ORDER BY t.process, t.pc, h.goroutines DESC, h.path
 """
 
+#: The same of one process, whether it runs or not: the process's number first.
+_THIS: Final = """(
+    SELECT process FROM known_processes
+    WHERE host = $1 AND boot_id = $2 AND pid = $3 AND start_ticks = $4 AND exec_epoch = $5
+)"""
+SEARCH: Final = f"""
+SELECT process, searched_unix_nano, scans, undecided FROM searches WHERE process IN {_THIS}
+ORDER BY sequence DESC LIMIT 1
+"""
+SEARCH_PROOFS: Final = PROOFS.replace("FROM proofs", f"FROM proofs WHERE process IN {_THIS}")
+
 #: Of each selected site: the rows of the period, and before them one base row: the latest before the period, or,
 #: for a site that had none, zero at the beginning of counting.
 _STEPS: Final = """

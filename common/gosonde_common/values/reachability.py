@@ -64,3 +64,29 @@ class Proof:
     scans: int
     quiet: bool
     sites: tuple[SiteProof, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SearchOutcome:
+    """What one search of a process's memory found of all its goroutines.
+
+    Attributes:
+        searched_unix_nano: When its last scan ended.
+        scans: How many there were.
+        undecided: Why nothing is decided, or not all; empty when all is.
+        examined: Goroutines that wait for a channel, a lock or the like.
+        proved: Of these, such as can never run again.
+        probable: Of the others, such as fewer scans say the same of.
+    """
+
+    searched_unix_nano: int
+    scans: int
+    undecided: str
+    examined: int
+    proved: int
+    probable: int
+
+    @property
+    def held(self) -> int:
+        """Of the examined the rest: something can still wake them, or it was not found out whether anything can."""
+        return self.examined - self.proved - self.probable

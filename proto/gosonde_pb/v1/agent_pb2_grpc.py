@@ -60,6 +60,11 @@ class AgentServiceStub:
                 request_serializer=gosonde_dot_v1_dot_agent__pb2.ReadGcRequest.SerializeToString,
                 response_deserializer=gosonde_dot_v1_dot_agent__pb2.ReadGcResponse.FromString,
                 _registered_method=True)
+        self.SearchMemory = channel.unary_unary(
+                '/gosonde.v1.AgentService/SearchMemory',
+                request_serializer=gosonde_dot_v1_dot_agent__pb2.SearchMemoryRequest.SerializeToString,
+                response_deserializer=gosonde_dot_v1_dot_agent__pb2.SearchMemoryResponse.FromString,
+                _registered_method=True)
 
 
 class AgentServiceServicer:
@@ -100,6 +105,14 @@ class AgentServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SearchMemory(self, request, context):
+        """Searches the memory of a process that the agent counts for goroutines that can never run again: takes five seconds or
+        more. What is found of each statement is in the observation afterwards.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AgentServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -127,6 +140,11 @@ def add_AgentServiceServicer_to_server(servicer, server):
                     servicer.ReadGc,
                     request_deserializer=gosonde_dot_v1_dot_agent__pb2.ReadGcRequest.FromString,
                     response_serializer=gosonde_dot_v1_dot_agent__pb2.ReadGcResponse.SerializeToString,
+            ),
+            'SearchMemory': grpc.unary_unary_rpc_method_handler(
+                    servicer.SearchMemory,
+                    request_deserializer=gosonde_dot_v1_dot_agent__pb2.SearchMemoryRequest.FromString,
+                    response_serializer=gosonde_dot_v1_dot_agent__pb2.SearchMemoryResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -265,6 +283,33 @@ class AgentService:
             '/gosonde.v1.AgentService/ReadGc',
             gosonde_dot_v1_dot_agent__pb2.ReadGcRequest.SerializeToString,
             gosonde_dot_v1_dot_agent__pb2.ReadGcResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SearchMemory(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gosonde.v1.AgentService/SearchMemory',
+            gosonde_dot_v1_dot_agent__pb2.SearchMemoryRequest.SerializeToString,
+            gosonde_dot_v1_dot_agent__pb2.SearchMemoryResponse.FromString,
             options,
             channel_credentials,
             insecure,

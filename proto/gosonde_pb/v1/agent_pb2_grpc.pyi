@@ -42,6 +42,10 @@ class AgentServiceStub:
     """Every goroutine of a process that the agent watches, read from its memory now, without stopping it."""
     ReadGc: _grpc.UnaryUnaryMultiCallable[_agent_pb2.ReadGcRequest, _agent_pb2.ReadGcResponse]
     """The runtime's own account of its garbage collections, read from its memory now."""
+    SearchMemory: _grpc.UnaryUnaryMultiCallable[_agent_pb2.SearchMemoryRequest, _agent_pb2.SearchMemoryResponse]
+    """Searches the memory of a process that the agent counts for goroutines that can never run again: takes five seconds or
+    more. What is found of each statement is in the observation afterwards.
+    """
 
 @_typing.type_check_only
 class AgentServiceAsyncStub(AgentServiceStub):
@@ -57,6 +61,10 @@ class AgentServiceAsyncStub(AgentServiceStub):
     """Every goroutine of a process that the agent watches, read from its memory now, without stopping it."""
     ReadGc: _aio.UnaryUnaryMultiCallable[_agent_pb2.ReadGcRequest, _agent_pb2.ReadGcResponse]  # type: ignore[assignment]
     """The runtime's own account of its garbage collections, read from its memory now."""
+    SearchMemory: _aio.UnaryUnaryMultiCallable[_agent_pb2.SearchMemoryRequest, _agent_pb2.SearchMemoryResponse]  # type: ignore[assignment]
+    """Searches the memory of a process that the agent counts for goroutines that can never run again: takes five seconds or
+    more. What is found of each statement is in the observation afterwards.
+    """
 
 class AgentServiceServicer(metaclass=_abc_1.ABCMeta):
     """What the agent answers on its own host."""
@@ -99,5 +107,15 @@ class AgentServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_agent_pb2.ReadGcResponse, _abc.Awaitable[_agent_pb2.ReadGcResponse]]:
         """The runtime's own account of its garbage collections, read from its memory now."""
+
+    @_abc_1.abstractmethod
+    def SearchMemory(
+        self,
+        request: _agent_pb2.SearchMemoryRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_agent_pb2.SearchMemoryResponse, _abc.Awaitable[_agent_pb2.SearchMemoryResponse]]:
+        """Searches the memory of a process that the agent counts for goroutines that can never run again: takes five seconds or
+        more. What is found of each statement is in the observation afterwards.
+        """
 
 def add_AgentServiceServicer_to_server(servicer: AgentServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -881,13 +881,24 @@ class TakeSnapshotResponse(_message.Message):
     DISTINCT_STACKS_FIELD_NUMBER: _builtins.int
     KIND_FIELD_NUMBER: _builtins.int
     AGE_NS_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    SITES_FIELD_NUMBER: _builtins.int
     snapshot_id: _builtins.str
+    """Empty for a proof, which is no file."""
     format: _builtins.str
     """As in PushSnapshotResponse."""
     goroutines: _builtins.int
     distinct_stacks: _builtins.int
     kind: _builtins.str
     age_ns: _builtins.int
+    @_builtins.property
+    def outcome(self) -> _model_pb2.SearchOutcome:
+        """Of a proof alone, as are the sites."""
+
+    @_builtins.property
+    def sites(self) -> _containers.RepeatedCompositeFieldContainer[Global___SearchedSite]:
+        """What is stored of the statements whose goroutines were examined, those with the most proved goroutines first; at most 100."""
+
     def __init__(
         self,
         *,
@@ -897,14 +908,40 @@ class TakeSnapshotResponse(_message.Message):
         distinct_stacks: _builtins.int = ...,
         kind: _builtins.str = ...,
         age_ns: _builtins.int = ...,
+        outcome: _model_pb2.SearchOutcome | None = ...,
+        sites: _abc.Iterable[Global___SearchedSite] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["outcome", b"outcome"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["age_ns", b"age_ns", "distinct_stacks", b"distinct_stacks", "format", b"format", "goroutines", b"goroutines", "kind", b"kind", "snapshot_id", b"snapshot_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["age_ns", b"age_ns", "distinct_stacks", b"distinct_stacks", "format", b"format", "goroutines", b"goroutines", "kind", b"kind", "outcome", b"outcome", "sites", b"sites", "snapshot_id", b"snapshot_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___TakeSnapshotResponse: _TypeAlias = TakeSnapshotResponse  # noqa: Y015
+
+@_typing.final
+class SearchedSite(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SITE_FIELD_NUMBER: _builtins.int
+    PROOF_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def site(self) -> Global___Site: ...
+    @_builtins.property
+    def proof(self) -> Global___Proof: ...
+    def __init__(
+        self,
+        *,
+        site: Global___Site | None = ...,
+        proof: Global___Proof | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["proof", b"proof", "site", b"site"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["proof", b"proof", "site", b"site"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SearchedSite: _TypeAlias = SearchedSite  # noqa: Y015
 
 @_typing.final
 class Frame(_message.Message):

@@ -155,6 +155,7 @@ class SnapshotPiece(_message.Message):
     CHUNK_FIELD_NUMBER: _builtins.int
     LAST_FIELD_NUMBER: _builtins.int
     FAILURE_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     """That of the request."""
     chunk: _builtins.bytes
@@ -163,6 +164,10 @@ class SnapshotPiece(_message.Message):
     """The file is whole with this piece."""
     failure: _builtins.str
     """Why there is no snapshot; no piece follows."""
+    @_builtins.property
+    def outcome(self) -> _model_pb2.SearchOutcome:
+        """The whole answer to a request for a proof. What was found of each statement is in a batch, before or after."""
+
     def __init__(
         self,
         *,
@@ -170,10 +175,11 @@ class SnapshotPiece(_message.Message):
         chunk: _builtins.bytes = ...,
         last: _builtins.bool = ...,
         failure: _builtins.str = ...,
+        outcome: _model_pb2.SearchOutcome | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["outcome", b"outcome"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "failure", b"failure", "id", b"id", "last", b"last"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "failure", b"failure", "id", b"id", "last", b"last", "outcome", b"outcome"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -94,6 +94,8 @@ class _SnapshotKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Snapshot
     """What the process answers at its own /debug/pprof/goroutine, goroutineleak and heap, where its host's operator allows it."""
     SNAPSHOT_KIND_PPROF_LEAK: _SnapshotKind.ValueType  # 3
     SNAPSHOT_KIND_PPROF_HEAP: _SnapshotKind.ValueType  # 4
+    SNAPSHOT_KIND_PROOF: _SnapshotKind.ValueType  # 5
+    """No file: the agent searches the process's memory for goroutines that can never run again, and says what came of it."""
 
 class SnapshotKind(_SnapshotKind, metaclass=_SnapshotKindEnumTypeWrapper):
     """What a snapshot is made from."""
@@ -105,6 +107,8 @@ SNAPSHOT_KIND_PPROF: SnapshotKind.ValueType  # 2
 """What the process answers at its own /debug/pprof/goroutine, goroutineleak and heap, where its host's operator allows it."""
 SNAPSHOT_KIND_PPROF_LEAK: SnapshotKind.ValueType  # 3
 SNAPSHOT_KIND_PPROF_HEAP: SnapshotKind.ValueType  # 4
+SNAPSHOT_KIND_PROOF: SnapshotKind.ValueType  # 5
+"""No file: the agent searches the process's memory for goroutines that can never run again, and says what came of it."""
 Global___SnapshotKind: _TypeAlias = SnapshotKind  # noqa: Y015
 
 @_typing.final
@@ -831,6 +835,46 @@ class Searches(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Searches: _TypeAlias = Searches  # noqa: Y015
+
+@_typing.final
+class SearchOutcome(_message.Message):
+    """What one search found of all goroutines of a process, also those of statements that nobody counts. Searches and Proofs
+    of an observation say the same of each statement.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SEARCHED_UNIX_NANO_FIELD_NUMBER: _builtins.int
+    SCANS_FIELD_NUMBER: _builtins.int
+    UNDECIDED_FIELD_NUMBER: _builtins.int
+    EXAMINED_FIELD_NUMBER: _builtins.int
+    PROVED_FIELD_NUMBER: _builtins.int
+    PROBABLE_FIELD_NUMBER: _builtins.int
+    searched_unix_nano: _builtins.int
+    scans: _builtins.int
+    undecided: _builtins.str
+    """Why nothing is decided; empty when it is."""
+    examined: _builtins.int
+    """As in Proofs."""
+    proved: _builtins.int
+    probable: _builtins.int
+    def __init__(
+        self,
+        *,
+        searched_unix_nano: _builtins.int = ...,
+        scans: _builtins.int = ...,
+        undecided: _builtins.str = ...,
+        examined: _builtins.int = ...,
+        proved: _builtins.int = ...,
+        probable: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["examined", b"examined", "probable", b"probable", "proved", b"proved", "scans", b"scans", "searched_unix_nano", b"searched_unix_nano", "undecided", b"undecided"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SearchOutcome: _TypeAlias = SearchOutcome  # noqa: Y015
 
 @_typing.final
 class Observation(_message.Message):

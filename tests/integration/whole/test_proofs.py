@@ -1,5 +1,7 @@
 """An agent beside a leak has it proved before growth can be judged; what is held shows by whom, and accuses nobody."""
 
+import json
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,16 +9,16 @@ import pytest
 from gosonde.agent_client import AgentClient
 from gosonde.collector_client import Finding
 from gosonde.findings_client import FindingsClient
-from gosonde_common.errors import GosondeError
+from gosonde_common.errors import GosondeError, NotFoundError
 from gosonde_common.values.observation import Observation
 
 from tests.agent_process import AgentProcess, delivers_its_own, eventually
-from tests.collector_process import CollectorProcess
+from tests.collector_process import GOSONDE, CollectorProcess
 from tests.go_programs import GoProgram, build, site_line
 
 #: For what takes scans of five seconds, on a machine under load.
 LONG_S = 180.0
-HELD, LEAK, HEALTHY = "leak", "leaky/channel_send", "healthy/growing_pool"
+HELD, LEAK, HEALTHY, FEW = "leak", "leaky/channel_send", "healthy/growing_pool", "reach/finalizers"
 
 
 class Watched:
@@ -36,6 +38,17 @@ class Watched:
             return any(not search.undecided for search in self.seen(pid).searches)
         except GosondeError:
             return False
+
+    def host_of(self, pid: int) -> str:
+        """Where the collector knows a process to run, once it does."""
+        with self.collector.client() as client:
+            eventually(lambda: bool(client.processes(pid=pid)), LONG_S)
+            return client.processes(pid=pid)[0].host
+
+    def asking(self, host: str, pid: int) -> list[str | Path]:
+        """The command that asks for a proof."""
+        place = ("--host", host, "--pid", str(pid), "--collector", self.collector.address)
+        return [GOSONDE, "snapshot", "--kind", "proof", "--json", *place]
 
     def proved(self) -> list[Finding]:
         """The findings of which the proof agrees."""
@@ -86,3 +99,25 @@ def test_a_healthy_pool_that_grows_is_searched_and_nothing_is_proved(watched: Wa
         eventually(lambda: watched.is_searched(program.pid), LONG_S)
         assert all(row.proved == 0 for row in watched.seen(program.pid).proofs)
     assert watched.proved() == []
+
+
+def test_who_asks_for_a_proof_is_told_what_was_proved_and_where(watched: Watched) -> None:
+    """Each statement of the program has too few goroutines for a suspicion."""
+    with GoProgram(build(FEW)) as program:
+        host = watched.host_of(program.pid)
+        done = subprocess.run(watched.asking(host, program.pid), capture_output=True, timeout=LONG_S, check=True)
+        told = json.loads(done.stdout)
+        assert told["undecided"] == ""
+        assert 4 <= told["proved"] <= 5
+        assert told["examined"] == told["proved"] + told["probable"] + told["held"]
+        (site,) = [site for site in told["sites"] if site["proof"]["proved"]]
+        assert (site["line"], site["proof"]["proved"]) == (site_line(FEW, "without"), told["proved"])
+        assert any(holder["path"][0] == "finalizer" for site in told["sites"] for holder in site["proof"]["held_by"])
+        with watched.collector.client() as client, AgentClient(watched.agent.listen) as local:
+            again = client.prove(host, program.pid)
+            assert again.outcome.searched_unix_nano == told["searched_unix_nano"]
+            assert local.search(program.pid).proved == told["proved"]
+    with watched.collector.client() as client, pytest.raises(GosondeError, match=r"has ended|did not run"):
+        client.prove(host, program.pid)
+    with AgentClient(watched.agent.listen) as local, pytest.raises(NotFoundError):
+        local.search(1)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from gosonde.collector_client import CollectorClient, Pushed
+from gosonde.proofs import Searched
 from gosonde_agent.sources.memory.target import opened
 from gosonde_agent.wire.profile import encode_profile
 from gosonde_collector.snapshots.requests import MAX_AT_ONCE
@@ -21,7 +22,7 @@ from tests.collector_process import GOSONDE, PATIENCE_S, AgentStream, CollectorP
 from tests.go_programs import GoProgram
 
 Start = Callable[..., GoProgram]
-MEMORY = model_pb2.SNAPSHOT_KIND_MEMORY
+MEMORY, PROOF = model_pb2.SNAPSHOT_KIND_MEMORY, model_pb2.SNAPSHOT_KIND_PROOF
 PID = 4711
 
 
@@ -40,7 +41,7 @@ def asking(collector: CollectorProcess, host: str, pid: int = PID) -> Iterator["
 
 def answers(collector: CollectorProcess, host: str, **flags: object) -> AgentStream:
     """A stream of an agent that knows one process."""
-    stream = AgentStream(collector.address, host=host, agent_id=host, snapshot_kinds=(MEMORY,), **flags)  # type: ignore[arg-type]
+    stream = AgentStream(collector.address, host=host, agent_id=host, snapshot_kinds=(MEMORY, PROOF), **flags)  # type: ignore[arg-type]
     stream.observe(1, observation([(1, 10, 3)]))
     return stream
 
@@ -239,3 +240,90 @@ def test_an_agent_that_does_not_answer_keeps_no_other_waiting(collector: Collect
             taken.result()
         assert not any(one.done() for one in waiting)
         silent.__exit__()
+
+
+# --- proofs ----------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def asking_for_proof(collector: CollectorProcess, host: str) -> Iterator["Future[Searched]"]:
+    """Asks in a thread meanwhile."""
+    with ThreadPoolExecutor(1) as pool, collector.client() as client:
+        yield pool.submit(client.prove, host, PID)
+
+
+def searched(proved: int = 3, examined: int = 5, at: int = 7) -> model_pb2.SearchOutcome:
+    return model_pb2.SearchOutcome(searched_unix_nano=at, scans=5, examined=examined, proved=proved)
+
+
+def with_search(proved: int = 3, at: int = 7) -> model_pb2.Observation:
+    """What an agent sends of a search: the site 1 has goroutines of which so many are proved."""
+    seen = observation([(1, 10, 3)])
+    seen.searches.MergeFrom(model_pb2.Searches(process=[0], searched_unix_nano=[at], scans=[5], undecided=[""]))
+    row = {"pc": 1, "searched_unix_nano": at, "scans": 5, "examined": 5, "proved": proved, "probable": 0}
+    kept = dict.fromkeys(("oldest_wait_ns", "retained_stack_bytes", "retained_heap_bytes"), 0)
+    seen.proofs.MergeFrom(model_pb2.Proofs(process=[0], **{name: [value] for name, value in {**row, **kept}.items()}))
+    return seen
+
+
+def test_who_asks_for_a_proof_is_told_once_it_is_stored(collector: CollectorProcess) -> None:
+    with answers(collector, "proves") as stream, asking_for_proof(collector, "proves") as told:
+        request = stream.asked()
+        assert (request.kind, request.process.pid) == (PROOF, PID)
+        stream.answer(ingest_pb2.SnapshotPiece(id=request.id, last=True, outcome=searched()))
+        assert stream.observe(2, observation([(1, 11, 3)])) == 2
+        assert not told.done()
+        assert stream.observe(3, with_search()) == 3
+        found = told.result()
+        assert (found.outcome.proved, found.outcome.held, found.outcome.undecided) == (3, 2, "")
+        assert [(site.function, site.line, site.proof.proved) for site in found.sites] == [("main.site_1", 1, 3)]
+    with answers(collector, "proves") as stream, asking_for_proof(collector, "proves") as told:
+        stream.answer(ingest_pb2.SnapshotPiece(id=stream.asked().id, last=True, outcome=searched()))
+        assert told.result().outcome.proved == 3
+
+
+def test_proofs_and_files_of_one_agent_are_asked_for_side_by_side(collector: CollectorProcess) -> None:
+    with (
+        answers(collector, "both") as stream,
+        asking_for_proof(collector, "both") as proof,
+        asking(collector, "both") as file,
+    ):
+        requests = {one.kind: one.id for one in (stream.asked(), stream.asked())}
+        stream.answer(ingest_pb2.SnapshotPiece(id=requests[PROOF], failure="it has ended"))
+        with pytest.raises(GosondeError, match="the agent cannot take it: it has ended"):
+            proof.result()
+        stream.answer(ingest_pb2.SnapshotPiece(id=requests[MEMORY], failure="later"))
+        with pytest.raises(GosondeError, match="later"):
+            file.result()
+
+
+def test_an_agent_that_does_not_know_proofs_is_not_asked(collector: CollectorProcess) -> None:
+    with (
+        AgentStream(collector.address, host="older", agent_id="older", snapshot_kinds=(MEMORY,)) as stream,
+        collector.client() as client,
+    ):
+        stream.observe(1, observation([(1, 10, 3)]))
+        with pytest.raises(UnsupportedError, match="takes no proof snapshots; use a newer agent"):
+            client.prove("older", PID)
+
+
+def test_a_file_is_no_answer_to_who_asks_for_a_proof_and_an_outcome_is_no_file(collector: CollectorProcess) -> None:
+    with (
+        answers(collector, "mixes") as stream,
+        asking_for_proof(collector, "mixes") as proof,
+        asking(collector, "mixes") as file,
+    ):
+        requests = {one.kind: one.id for one in (stream.asked(), stream.asked())}
+        stream.answer(ingest_pb2.SnapshotPiece(id=requests[PROOF], chunk=some_profile(), last=True))
+        with pytest.raises(GosondeError, match="something else: a file"):
+            proof.result()
+        stream.answer(ingest_pb2.SnapshotPiece(id=requests[MEMORY], last=True, outcome=searched()))
+        with pytest.raises(GosondeError, match="something else: what a search found"):
+            file.result()
+
+
+def test_an_outcome_that_contradicts_itself_ends_the_stream(collector: CollectorProcess) -> None:
+    with answers(collector, "lies") as stream, asking_for_proof(collector, "lies") as told:
+        stream.answer(ingest_pb2.SnapshotPiece(id=stream.asked().id, outcome=searched(proved=6)))
+        with pytest.raises(GosondeError, match="the agent disconnected"):
+            told.result()

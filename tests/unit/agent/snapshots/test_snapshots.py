@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 from gosonde_agent.model.snapshots import SnapshotKind, SnapshotRequest
 from gosonde_agent.snapshots.taking import Deadline, Snapshots, Taker
-from gosonde_agent.stream.snapshot_answers import MAX_WAITING, SnapshotAnswers
+from gosonde_agent.stream.snapshot_answers import MAX_WAITING, PROOFS_AT_ONCE, SnapshotAnswers
 from gosonde_agent.wire import encoding
 from gosonde_common.errors import (
     GosondeError,
@@ -20,6 +20,7 @@ from gosonde_common.errors import (
     UnsupportedError,
 )
 from gosonde_common.values.observation import ProcessKey
+from gosonde_common.values.reachability import SearchOutcome
 
 KEY = ProcessKey("boot", os.getpid(), 1, 0)
 
@@ -166,3 +167,64 @@ async def test_an_answer_comes_in_pieces_and_the_last_says_so() -> None:
     assert [piece.last for piece in pieces] == [False, False, True, False]
     assert sum(len(piece.chunk) for piece in pieces) == 600_000
     assert "no such kind" in pieces[3].failure
+
+
+# --- proofs ----------------------------------------------------------------------------------------------------------
+
+FOUND = SearchOutcome(5, 5, "", 30, 20, 1)
+
+
+def proving(watches: Callable[[ProcessKey], bool] = lambda key: key == KEY) -> Snapshots:
+    async def prove(_key: ProcessKey) -> SearchOutcome:
+        return FOUND
+
+    return Snapshots(watches, prove=prove)
+
+
+async def test_only_an_agent_that_searches_offers_proofs() -> None:
+    assert SnapshotKind.PROOF in proving().kinds
+    assert SnapshotKind.PROOF not in Snapshots(lambda _: True).kinds
+    with pytest.raises(UnsupportedError, match="searches no memory"):
+        await Snapshots(lambda _: True).prove(KEY)
+
+
+async def test_a_process_that_is_gone_before_or_after_its_search_is_not_found() -> None:
+    for seen in ((False,), (True, False)):
+        known = iter(seen)
+        with pytest.raises(NotFoundError, match="has ended"):
+            await proving(lambda _, known=known: next(known)).prove(KEY)  # type: ignore[misc]
+
+
+async def test_proofs_are_answered_side_by_side_and_hold_up_no_file() -> None:
+    sent: list[encoding.Request] = []
+    under_way, go_on = asyncio.Semaphore(0), asyncio.Event()
+
+    async def send(message: encoding.Request) -> None:
+        sent.append(message)
+
+    async def prove(_key: ProcessKey) -> SearchOutcome:
+        under_way.release()
+        await go_on.wait()
+        return FOUND
+
+    snapshots = Snapshots(lambda _: True, prove=prove)
+    snapshots.takers = {SnapshotKind.MEMORY: lambda _pid, _: b"profile"}
+    answers = SnapshotAnswers(snapshots, send)
+    for number in range(MAX_WAITING):
+        answers.ask(request(SnapshotKind.PROOF, number))
+    with pytest.raises(InvalidInputError, match="more than 8 snapshots"):
+        answers.ask(request(SnapshotKind.PROOF))
+    answers.ask(request(number=100))
+    task = asyncio.create_task(answers.run())
+    for _ in range(PROOFS_AT_ONCE):
+        await under_way.acquire()
+    while not sent:
+        await asyncio.sleep(0.001)
+    assert [message.snapshot_piece.chunk for message in sent] == [b"profile"]
+    go_on.set()
+    while len(sent) <= MAX_WAITING:
+        await asyncio.sleep(0.001)
+    task.cancel()
+    outcomes = [message.snapshot_piece for message in sent[1:]]
+    assert {piece.id for piece in outcomes} == set(range(MAX_WAITING))
+    assert {(piece.outcome.examined, piece.outcome.proved, piece.last) for piece in outcomes} == {(30, 20, True)}

@@ -2,16 +2,19 @@
 
 from dataclasses import replace
 
+import pytest
 from gosonde_agent.host.own_budget import SEARCHING_SECONDS, OwnBudget
 from gosonde_agent.sources.memory.target import KnownBinaries
 from gosonde_agent.watch.search import Search
 from gosonde_agent.watch.searches import (
+    JUST_NOW,
     LEAST_REST,
     MAX_TOGETHER,
     OLD_SECONDS,
     SEARCHES_UNDECIDED,
     Searches,
 )
+from gosonde_common.errors import NotFoundError, OverloadedError
 from gosonde_common.values.observation import Observation, Process, ProofCount, SiteCount
 
 from tests.unit.agent.observations import observed, process, site
@@ -177,3 +180,87 @@ def test_a_process_that_ends_during_its_search_is_forgotten() -> None:
     assert not planner.scanned(search, proved=20)
     assert planner.observe(20).proofs == ()
     assert planner.searches.next() is None
+
+
+def test_a_process_that_somebody_asks_for_is_searched_before_those_that_are_suspected() -> None:
+    planner = Planner(process(1), process(2), process(3))
+    planner.observe(40, 1, 1)
+    asked = []
+    for place in (2, 1, 2):
+        planner.now += 1.0
+        asked.append(planner.searches.ask(planner.processes[place].key))
+    begun = [planner.begun() for _ in range(3)]
+    assert [search.key.pid for search in begun] == [3, 2, 1]
+    assert begun[0].rising == {PC}
+    assert planner.searches.next() is None
+    assert planner.searches.answer(begun[0].key, asked[0]) is None
+    planner.scanned(begun[0], proved=1)
+    outcome = planner.searches.answer(begun[0].key, asked[0])
+    assert outcome is not None
+    assert (outcome.examined, outcome.proved, outcome.probable, outcome.held) == (30, 1, 0, 29)
+    assert planner.searches.answer(begun[1].key, asked[1]) is None
+
+
+def test_who_asks_while_a_search_is_under_way_gets_what_it_finds() -> None:
+    planner = Planner()
+    planner.observe(20)
+    search = planner.begun()
+    asked = planner.searches.ask(search.key)
+    planner.scanned(search, proved=20)
+    outcome = planner.searches.answer(search.key, asked)
+    assert outcome is not None
+    assert outcome.proved == 20
+    assert planner.searches.next() is None
+
+
+def test_who_asks_moments_after_a_search_gets_what_that_found_and_later_a_new_one() -> None:
+    planner = Planner()
+    planner.observe(20)
+    search = planner.begun()
+    planner.scanned(search, undecided="the heap is too large")
+    planner.now += JUST_NOW
+    outcome = planner.searches.answer(search.key, planner.searches.ask(search.key))
+    assert outcome is not None
+    assert outcome.undecided == "the heap is too large"
+    assert planner.searches.next() is None
+    planner.now += 1.0
+    assert planner.searches.answer(search.key, planner.searches.ask(search.key)) is None
+    assert planner.begun().key == search.key
+
+
+def test_what_somebody_asks_for_stays_within_what_searches_may_take() -> None:
+    planner = Planner(process(1), process(2))
+    planner.observe(20, 1)
+    planner.scanned(planner.begun(), cost=20.0)
+    with pytest.raises(OverloadedError, match=r"max_agent_cpu leaves them; ask again in \d+ s"):
+        planner.searches.ask(planner.processes[1].key)
+    planner.searches.ask(planner.processes[0].key)
+    planner.now += 20.0 / BUDGET.searching
+    planner.searches.ask(planner.processes[1].key)
+    assert [planner.begun().key.pid for _ in range(2)] == [1, 2]
+
+
+def test_only_a_process_that_is_counted_can_be_asked_for() -> None:
+    refused, ended = replace(process(2), refusal="why not"), replace(process(3), ended_unix_nano=9)
+    planner = Planner(process(1), refused, ended)
+    planner.observe(1, 1, 1)
+    for one in (refused, ended, process(4)):
+        with pytest.raises(NotFoundError, match="is not counted"):
+            planner.searches.ask(one.key)
+    asked = planner.searches.ask(process(1).key)
+    planner.processes = (replace(process(1), ended_unix_nano=9),)
+    planner.observe(1)
+    with pytest.raises(NotFoundError, match="is not counted"):
+        planner.searches.answer(process(1).key, asked)
+    assert planner.searches.next() is None
+
+
+def test_that_somebody_asks_again_and_again_does_not_put_off_what_is_suspected_later() -> None:
+    planner = Planner()
+    planner.observe(1)
+    for _ in range(6):
+        planner.searches.ask(planner.processes[0].key)
+        planner.scanned(planner.begun(), proved=0)
+        planner.now += JUST_NOW + 1.0
+    planner.observe(40)
+    assert planner.begun().rising == {PC}
