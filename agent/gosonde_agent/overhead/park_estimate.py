@@ -10,14 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from gosonde_agent.overhead.intervals import student
+
 #: Fewer windows show nothing of how far one differs from the next.
 LEAST_WINDOWS = 3
 #: A hit costs a target at most so many times what it is reported to cost: servers paid up to 1.8 times of what the
 #: agent's loops do, of which 1.6 times is reported (ADR 0096). What does nothing but park pays half: `make bench
 #: BENCH=parking`.
 COST_MARGIN = 1.2
-#: Two-sided 95 %.
-Z = 1.96
 
 
 class Three(NamedTuple):
@@ -183,6 +183,5 @@ def _interval(total: float, variance: float, z: float) -> tuple[float, float]:
 
 
 def _quantile(windows: int) -> float:
-    """Student's t for Z: variances by successive differences of n values have 2(n-1)²/(3n-4) degrees of freedom."""
-    freedom = 2 * (windows - 1) ** 2 / (3 * windows - 4)
-    return Z + 2.372 / freedom + 2.823 / freedom**2 + 2.556 / freedom**3
+    """Student's t: variances by successive differences of n values have 2(n-1)²/(3n-4) degrees of freedom."""
+    return student(2 * (windows - 1) ** 2 / (3 * windows - 4))
