@@ -32,7 +32,7 @@ from gosonde_agent.sources.ebpf.source import EbpfSource
 from gosonde_agent.sources.hit_costs import HitCosts
 from gosonde_agent.stream.journal import FILE_NAME, Journal, JournalLimits
 from gosonde_agent.stream.uplink import Uplink
-from gosonde_agent.watch.governing import count_parks, govern
+from gosonde_agent.watch.governing import count_parks, govern, sample_sites
 from gosonde_agent.watch.loading import CLOSING_SECONDS, Loading
 from gosonde_agent.watch.memory import Memory
 from gosonde_agent.watch.monitor import Monitor
@@ -211,7 +211,9 @@ class _Work:
     def loops(self) -> list[Coroutine[None, None, None]]:
         """What goes on all the time beside the observations."""
         govern_probes = govern(self.monitor, self.running)
-        loops = [self.loading.follow(), self.loading.run(), self._memory.run(), self.proving.run(), govern_probes]
+        windows = sample_sites(self.monitor, self.running)
+        loops = [self.loading.follow(), self.loading.run(), self._memory.run(), self.proving.run()]
+        loops += [govern_probes, windows]
         return [*loops, count_parks(self.monitor, self.running.desk)] if self.running.config.park else loops
 
     def listen(self, event_fd: int, reread: Callable[[], AgentConfig], background: Background) -> None:

@@ -19,6 +19,9 @@ from gosonde_agent.sources.counters import Hits, Image
 #: How often the costs are checked, and over how long.
 TICK_SECONDS = 0.2
 BURST_SECONDS = 0.6
+#: A file is at level sampled where probes for this part of the time are paid (50 ms in 10 s, with
+#: what opening and closing a window costs); else at level memory.
+SAMPLED_PART = 0.005
 #: Less than this part of one core is never too much, however little the target itself does.
 LEAST_CORE_SHARE = 0.001
 #: What the next higher level may cost at most, as a part of the budget, and for how long, before it is taken.
@@ -42,11 +45,13 @@ class Load:
     """What the probes of one process would cost at each level, and what they may cost, in ns of the same period.
 
     Attributes:
+        sampled: With the fewest windows that are worth it.
         lasts: Whether what they cost it is no burst, which is over before a step could spare anything.
     """
 
     full: float
     creation: float
+    sampled: float
     allowed: float
     cpu_ns: float
     lasts: bool
@@ -55,7 +60,9 @@ class Load:
         """The highest level that costs no more than this part of what is allowed."""
         if self.full <= share * self.allowed:
             return Level.FULL
-        return Level.CREATION if self.creation <= share * self.allowed else Level.MEMORY
+        if self.creation <= share * self.allowed:
+            return Level.CREATION
+        return Level.SAMPLED if self.sampled <= share * self.allowed else Level.MEMORY
 
     @property
     def ppm(self) -> int:
@@ -65,12 +72,21 @@ class Load:
 
 @dataclass(slots=True)
 class GovernorState:
-    """Of one file: when it was last known what it pays, since when it could step up, and for how long it must."""
+    """Of one file: when it was last known what it pays, since when it could step up, and for how long it must.
+
+    Attributes:
+        windows_fail: Probes could not be put in for a window.
+    """
 
     known_at: float
     calm_since: float | None = None
     step_up_delay: float = UP_SECONDS
     stepped_up: float = float("-inf")
+    windows_fail: bool = False
+
+    def without_windows(self, level: Level) -> Level:
+        """The level, or the next lower one where it needs windows that cannot be opened."""
+        return Level.MEMORY if level is Level.SAMPLED and self.windows_fail else level
 
 
 def _worst(loads: Sequence[Load]) -> Load:
@@ -84,7 +100,7 @@ def _is_awaited(process: GoProcess) -> bool:
     return UP_SECONDS <= (steady_unix_nano() - since) / 1e9 < MOST_UP_SECONDS
 
 
-ORDER = (Level.MEMORY, Level.CREATION, Level.FULL)
+ORDER = (Level.MEMORY, Level.SAMPLED, Level.CREATION, Level.FULL)
 
 
 def least_allowed_ns(seconds: float) -> float:
@@ -117,7 +133,9 @@ class Governor:
             state.known_at = self._clock()
         lasting = [load for load in loads if load.lasts]
         costliest = _worst(lasting) if lasting else None
-        if costliest and (lower := costliest.fits(1.0)) in ORDER[: ORDER.index(level)]:
+        if level is Level.SAMPLED and state.windows_fail:
+            return self._down(state, Decision(Level.MEMORY, Reason.BUDGET, costliest.ppm if costliest else 0))
+        if costliest and (lower := state.without_windows(costliest.fits(1.0))) in ORDER[: ORDER.index(level)]:
             return self._down(state, Decision(lower, Reason.BUDGET, costliest.ppm))
         higher = None if any(map(_is_awaited, unknown)) else self._higher(level, loads, state)
         if higher is None:
@@ -128,15 +146,19 @@ class Governor:
     def _higher(self, level: Level, loads: Sequence[Load], state: GovernorState) -> Decision | None:
         """The step up that would cost little, or is a try where it is never known what anything costs."""
         if not loads:
-            is_try = level is Level.MEMORY and self._clock() - state.known_at >= MOST_UP_SECONDS
+            is_try = level in (Level.MEMORY, Level.SAMPLED) and self._clock() - state.known_at >= MOST_UP_SECONDS
             return Decision(Level.CREATION, Reason.RECOVERED, 0) if is_try else None
         worst = _worst(loads)
-        higher = worst.fits(UP_SHARE)
+        higher = state.without_windows(worst.fits(UP_SHARE))
         return Decision(higher, Reason.RECOVERED, worst.ppm) if higher in ORDER[ORDER.index(level) + 1 :] else None
 
     def allowed_ns(self, exe: str, cpu_ns: int, seconds: float) -> float:
         """What probes may cost a program that takes so much CPU time in so long."""
         return max(self.budget.of(exe) * cpu_ns, least_allowed_ns(seconds))
+
+    def without_windows(self, number: int) -> None:
+        """A window could not be opened in a file: it has no level that needs them."""
+        self.states.setdefault(number, GovernorState(self._clock())).windows_fail = True
 
     def forget(self, numbers: set[int]) -> None:
         """Forgets every file but these."""
@@ -171,15 +193,19 @@ class Governor:
         hits = newest.hits.less(before.hits)._replace(parked=0)  # no level has those: see parking
         paid = account.cost_ns(newest.hits.less(account.since(WINDOW_SECONDS).hits)._replace(parked=0))
         lasts = process.image in steady or paid > least_allowed_ns(WINDOW_SECONDS)
-        if process.level is Level.FULL:
-            return Load(account.cost_ns(hits), account.cost_ns(hits._replace(exited=0)), allowed, cpu_ns, lasts)
-        if process.level is Level.CREATION:
-            creations = float(hits.created)
-        else:
-            rate = process.correction.creations_per_second if process.correction else None
-            if rate is None:
-                return None
-            creations = rate * seconds
         world = account.cost_ns(hits._replace(created=0, exited=0))
+        creations = self._creations(process, hits, seconds)
+        if creations is None:
+            return None
         creation = world + creations * account.cost_ns(Hits(created=1))
-        return Load(creation + creations * account.cost_ns(Hits(exited=1)), creation, allowed, cpu_ns, lasts)
+        exits = hits.exited if process.level is Level.FULL else creations
+        full = creation + exits * account.cost_ns(Hits(exited=1))
+        return Load(full, creation, world + (full - world) * SAMPLED_PART, allowed, cpu_ns, lasts)
+
+    @staticmethod
+    def _creations(process: GoProcess, hits: Hits, seconds: float) -> float | None:
+        """How many goroutines were created meanwhile; None while that is not known."""
+        if process.level in (Level.FULL, Level.CREATION):
+            return hits.created
+        rate = process.correction.creations_per_second if process.correction else None
+        return None if rate is None else rate * seconds

@@ -10,16 +10,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import structlog
-from gosonde_common.errors import GosondeError
 from gosonde_common.values.levels import Level
 from gosonde_common.values.observation import ParkCount
 
 from gosonde_agent.accounting.processes import GoProcess, Processes
 from gosonde_agent.golang.wait_reasons import wait_reason
-from gosonde_agent.host import procfs
 from gosonde_agent.overhead.governor import Governor
 from gosonde_agent.overhead.metering import Meter
 from gosonde_agent.overhead.park_estimate import ParkEstimate, Window
+from gosonde_agent.overhead.window_budget import Left, Spent, WindowBudget
 from gosonde_agent.sources.counters import Hits, Image
 from gosonde_agent.sources.hit_costs import HitCosts
 from gosonde_agent.sources.park_window import ParkSample, ParkWindow
@@ -45,42 +44,12 @@ LEAST_ROOM = 0.01
 
 
 @dataclass(slots=True)
-class _Spent:
-    """Of one process, when its last window ended (before the first: when it was found).
-
-    Attributes:
-        levels_ns: What the probes of its level had cost it.
-        debt_ns: What the window cost it.
-    """
-
-    at: float
-    cpu_ns: int
-    levels_ns: float
-    debt_ns: float
-
-
-@dataclass(frozen=True, slots=True)
-class _Left:
-    """What the budget has left since then, in ns, and so much of it each second."""
-
-    ns: float
-    per_second: float
-
-    @property
-    def due_in(self) -> float:
-        """Seconds until it is paid; infinite when it never will be."""
-        if self.ns >= 0:
-            return 0.0
-        return -self.ns / self.per_second if self.per_second > 0 else float("inf")
-
-
-@dataclass(slots=True)
 class ParkPlan:
     """Of one file: when its next window is due (CLOCK_MONOTONIC seconds), how long it is to be, who pays."""
 
     due: float
     seconds: float = FIRST_SECONDS
-    spent: dict[Image, _Spent] = field(default_factory=dict)
+    spent: dict[Image, Spent] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +71,7 @@ class ParkSampler:
     def __init__(self, source: Source, processes: Processes, governor: Governor, meter: Meter, costs: HitCosts) -> None:
         self._source = source
         self._processes = processes
-        self._governor = governor
+        self._budget = WindowBudget(governor)
         self._meter = meter
         self._costs = costs
         self.plans: dict[int, ParkPlan] = {}
@@ -118,7 +87,7 @@ class ParkSampler:
         for number, plan in sorted(self.plans.items(), key=lambda item: item[1].due):
             if plan.due > now:
                 return None
-            wait = self._unpaid(plan, files[number], now)
+            wait = self._unpaid(plan, files[number])
             pids = {image.tgid for image in files[number]}
             if not wait and (window := self._source.park_window(number, plan.seconds, pids)):
                 return Parking(number, window, files[number])
@@ -191,22 +160,18 @@ class ParkSampler:
             spent = {image: known.get(image) or self._spent(process, 0.0) for image, process in processes.items()}
             self.plans[number].spent = spent
 
-    def _spent(self, process: GoProcess, debt_ns: float) -> _Spent:
-        return _Spent(time.monotonic(), _cpu_ns(process), self._levels_ns(process), debt_ns)
+    def _spent(self, process: GoProcess, debt_ns: float) -> Spent:
+        return self._budget.spent(process, self._levels_ns(process), debt_ns)
 
-    def _unpaid(self, plan: ParkPlan, processes: Mapping[Image, GoProcess], now: float) -> float:
+    def _unpaid(self, plan: ParkPlan, processes: Mapping[Image, GoProcess]) -> float:
         """Seconds until the last window is paid by all; 0 when it is."""
-        left = [self._left(plan.spent[image], process, now) for image, process in processes.items()]
+        left = [self._left(plan.spent[image], process) for image, process in processes.items()]
         if any(own.ns < 0 and own.per_second <= 0 for own in left):
             self.losses["park_windows_put_off"] += 1
         return max(own.due_in for own in left)
 
-    def _left(self, spent: _Spent, process: GoProcess, now: float) -> _Left:
-        seconds = max(now - spent.at, 1e-3)
-        cpu_ns = max(_cpu_ns(process) - spent.cpu_ns, 1)
-        allowed = self._governor.allowed_ns(process.description.exe, cpu_ns, seconds)
-        left = allowed - (self._levels_ns(process) - spent.levels_ns)
-        return _Left(left - spent.debt_ns, left / seconds)
+    def _left(self, spent: Spent, process: GoProcess) -> Left:
+        return self._budget.left(process, spent, self._levels_ns(process))
 
     def _levels_ns(self, process: GoProcess) -> float:
         """What the probes of its level have cost a process, as far as is known."""
@@ -244,10 +209,3 @@ class ParkSampler:
 
 def _period() -> float:
     return PERIOD_SECONDS * random.uniform(*SPREAD)  # noqa: S311 - no secret
-
-
-def _cpu_ns(process: GoProcess) -> int:
-    try:
-        return procfs.cpu_ns(process.key.pid)
-    except GosondeError:
-        return 0  # it has just ended

@@ -87,7 +87,7 @@ class BudgetPrecheck:
         return samples[first:]
 
     def _is_any_below_full(self) -> bool:
-        return any(process.level in (Level.CREATION, Level.MEMORY) for process in self._processes)
+        return any(process.level not in (Level.FULL, Level.OFF) for process in self._processes)
 
     def _suspects(self, sample: _Sample) -> bool:
         """Whether a process may have paid too much since BURST_SECONDS ago, or is not known yet."""

@@ -62,6 +62,10 @@ class Hits(NamedTuple):
     pauses: int = 0
     cycles: int = 0
 
+    def plus(self, others: "Hits") -> "Hits":
+        """Those and others."""
+        return Hits(*(here + there for here, there in zip(self, others, strict=True)))
+
     def less(self, before: "Hits") -> "Hits":
         """Those since `before`."""
         return Hits(*(now - then for now, then in zip(self, before, strict=True)))

@@ -5,7 +5,6 @@ The probe is open in no other place: changes of a file's other probes do not tou
 
 import contextlib
 import os
-import threading
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from gosonde_common.errors import GosondeError
 
 from gosonde_agent.host import procfs
 from gosonde_agent.sources.counters import Image
+from gosonde_agent.sources.window import Window
 
 #: Totals by process image and code of the wait reason.
 Parks: TypeAlias = Mapping[Image, Mapping[int, int]]
@@ -55,8 +55,8 @@ class _Reading:
 
 
 @dataclass(slots=True)
-class ParkWindow:
-    """One window, yet to be opened: `run` in any thread opens and closes it; `end` closes it before its time.
+class ParkWindow(Window):
+    """A window on the parks of a file.
 
     Attributes:
         open_probe: Puts the probe in; gives the descriptors that hold it, in the order of opening.
@@ -64,7 +64,6 @@ class ParkWindow:
         forget: Makes them begin at 0 again.
         pids: Processes whose CPU time is needed.
         sample: What it has shown; None before that, and when it was ended before anything could be counted.
-        failure: Why the probe could not be attached.
     """
 
     open_probe: Callable[[], list[int]]
@@ -72,48 +71,14 @@ class ParkWindow:
     forget: Callable[[], None]
     seconds: float
     pids: Collection[int]
-    sample: ParkSample | None = None
-    failure: GosondeError | None = None
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-    _has_begun: bool = False
-    _ending: threading.Event = field(default_factory=threading.Event)
-    _gone: threading.Event = field(default_factory=threading.Event)
-
-    def run(self) -> None:
-        """Opens the window and returns when the probe is gone; does nothing when it was ended already."""
-        with self._lock:
-            if self._ending.is_set():
-                return
-            self._has_begun = True
-        try:
-            self._measure()
-        except GosondeError as error:
-            self.failure = error
-        finally:
-            self._gone.set()
-
-    def end(self) -> None:
-        """Detaches the probe now, from another thread; `wait` returns when it is out."""
-        with self._lock:
-            self._ending.set()
-            if not self._has_begun:
-                self._gone.set()
-
-    def wait(self) -> None:
-        """Returns when the probe cannot be hit any more."""
-        self._gone.wait()
-
-    @property
-    def is_closing(self) -> bool:
-        """Whether it was ended and can still be hit."""
-        return self._ending.is_set() and not self._gone.is_set()
+    sample: ParkSample | None = field(default=None, init=False)
 
     def _measure(self) -> None:
         began = time.monotonic_ns()
         descriptors = self.open_probe()
         try:
             first = self._reading()
-            self._ending.wait(self.seconds)
+            self._stay(self.seconds)
             last = self._reading()
         finally:
             # Closing the event takes the breakpoint out, then waits; but only when the link is closed.

@@ -10,6 +10,7 @@ from gosonde_agent.golang.binary import GoBinary
 from gosonde_agent.sources.counters import Counters, Hits, Image, Origin, SiteTotal
 from gosonde_agent.sources.events import Event
 from gosonde_agent.sources.park_window import ParkWindow
+from gosonde_agent.sources.site_window import SiteWindow
 
 
 class Source(Protocol):
@@ -39,6 +40,13 @@ class Source(Protocol):
 
     def end_parks(self, number: int) -> None:
         """Detaches the park probe from a file now, if it is there or about to come; see `is_closing`."""
+        ...
+
+    def site_window(self, number: int, seconds: float) -> SiteWindow | None:
+        """A window in which the creations and exits of a file are counted, to be run before the next is asked for.
+
+        None when they are counted anyway, when probes of the file are closing, and when it is attached no longer.
+        """
         ...
 
     def is_closing(self, number: int) -> bool:

@@ -10,17 +10,19 @@ from gosonde_agent.overhead.governor import Governor
 from gosonde_agent.overhead.metering import Meter
 from gosonde_agent.overhead.parking import Parking, ParkSampler
 from gosonde_agent.overhead.precheck import BudgetPrecheck
+from gosonde_agent.overhead.sampling import SiteSampler
 from gosonde_agent.sources.counters import Hits, Image
 from gosonde_agent.sources.protocol import Source
 from gosonde_agent.watch.stepping import Stepper
 
 
 class Costs:
-    """Measures what the probes cost, steps levels, and opens windows on parks.
+    """Measures what the probes cost, steps levels, and opens windows on sites and parks.
 
     Attributes:
         governor: Decides on levels.
         precheck: Decides when there is nothing to decide.
+        sites: Counts creations and exits in windows, at level sampled.
         parks: Counts parks in windows; None where that is not enabled.
     """
 
@@ -32,10 +34,12 @@ class Costs:
         stepper: Stepper,
         precheck: BudgetPrecheck,
         *,
+        sites: SiteSampler,
         parks: ParkSampler | None = None,
     ) -> None:
         self.governor = governor
         self.precheck = precheck
+        self.sites = sites
         self.parks = parks
         self._source = source
         self._meter = meter
@@ -43,6 +47,7 @@ class Costs:
 
     def measure(self, hits: Mapping[Image, Hits]) -> None:
         """Records how often the probes were hit."""
+        hits = self.sites.with_uncounted(hits)
         self._meter.measure(self.parks.with_parks(hits) if self.parks else hits)
 
     def govern(self) -> None:
@@ -77,8 +82,14 @@ class Costs:
             self.parks.finish(parking)
 
     def added_to(self, observation: Observation) -> Observation:
-        """The observation with what the probes cost, and with parks."""
-        observation = replace(observation, probe_costs=tuple(self._meter.rows()))
+        """The observation with what the probes cost, what windows say of sites, and parks."""
+        estimates = tuple(self.sites.rows(observation.site_counts))
+        observation = replace(
+            observation,
+            probe_costs=tuple(self._meter.rows()),
+            estimates=estimates,
+            losses={**observation.losses, **self.sites.losses},
+        )
         if not self.parks:
             return observation
         losses = {**observation.losses, **self.parks.losses}
@@ -86,6 +97,7 @@ class Costs:
 
     def forget(self, image: Image) -> None:
         """Forgets an image that has ended."""
+        self.sites.forget(image)
         if self.parks:
             self.parks.forget(image)
 

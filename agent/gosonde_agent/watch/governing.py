@@ -1,4 +1,4 @@
-"""Keeps what the probes cost within the budget, and counts parks with what it leaves."""
+"""Keeps what the probes cost within the budget, and opens windows with what it leaves."""
 
 import asyncio
 import time
@@ -28,6 +28,18 @@ def _governed(monitor: Monitor) -> float:
     began = time.thread_time()
     monitor.costs.govern()
     return time.thread_time() - began
+
+
+async def sample_sites(monitor: Monitor, running: Running) -> None:
+    """Counts the creations and exits of one file at level sampled at a time, for a short while and in a thread."""
+    sites, desk = monitor.costs.sites, running.desk
+    while True:
+        await running.awake.wait()
+        if (sampling := await desk.do(sites.next)) is None:
+            await asyncio.sleep(max(await desk.do(sites.due_in), LEAST_PAUSE_SECONDS))
+            continue
+        await in_thread(sampling.window.run)
+        await desk.do(partial(sites.finish, sampling))
 
 
 async def count_parks(monitor: Monitor, desk: Desk) -> None:

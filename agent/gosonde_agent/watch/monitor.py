@@ -22,6 +22,7 @@ from gosonde_agent.overhead.governor import Governor
 from gosonde_agent.overhead.metering import Meter
 from gosonde_agent.overhead.parking import ParkSampler
 from gosonde_agent.overhead.precheck import BudgetPrecheck
+from gosonde_agent.overhead.sampling import SiteSampler
 from gosonde_agent.sources.counters import Counters, Image
 from gosonde_agent.sources.events import EVENT_EXEC, EVENT_EXIT, EVENT_HIT, Event
 from gosonde_agent.sources.hit_costs import HitCosts
@@ -89,7 +90,9 @@ class Monitor:
         self.finder = Finder(source, self.processes, self.files, self._roster)
         self.readings = Readings(self.processes, reconciler, self._aggregation, self._quiet)
         self.costs = Costs(
-            source, meter, governor, stepper, BudgetPrecheck(self.processes, meter, governor), parks=sampler
+            *(source, meter, governor, stepper, BudgetPrecheck(self.processes, meter, governor)),
+            sites=SiteSampler(source, self.processes, governor, meter),
+            parks=sampler,
         )
 
     # --- finding and keeping processes -------------------------------------------------------------------------------

@@ -68,6 +68,18 @@ class Maps:
         found, others = totals_of(image, keys, values), self.shares.others(image)
         return [*found, SiteTotal(UNATTRIBUTED, *others)] if any(others) else found
 
+    def file_sites(self, number: int) -> dict[Image, dict[int, tuple[int, int]]]:
+        """(created, exited) by image and pc, of one file; may be called from any thread."""
+        keys, values = self._read("sites", records.SITE_KEY, records.SITE_COUNT, self._cpus)
+        own = keys["image"]["binary"] == number
+        keys, values = keys[own], values[own]
+        sites: dict[Image, dict[int, tuple[int, int]]] = defaultdict(dict)
+        columns = (keys["pc"], values["created"].sum(axis=1), values["exited"].sum(axis=1))
+        rows = zip(images_of(keys["image"]), *(column.tolist() for column in columns), strict=True)
+        for image, pc, created, exited in rows:
+            sites[image][pc] = created, exited
+        return sites
+
     def hit_slots(self) -> npt.NDArray[np.uint64]:
         """How often any probe was hit, by pid modulo the length; one system call."""
         value = syscalls.lookup(self._probes["hits"], bytes(4), records.HITS.itemsize * self._cpus)

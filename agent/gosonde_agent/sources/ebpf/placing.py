@@ -1,8 +1,9 @@
 """Puts probes into files and takes them out again."""
 
 import struct
+import time
 from collections.abc import Callable, Collection
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -18,11 +19,15 @@ from gosonde_agent.sources.ebpf.loading import EXIT_PROGRAM_OFFSETS, Probes
 from gosonde_agent.sources.ebpf.maps import Maps
 from gosonde_agent.sources.ebpf.uprobe import Place, close_all, placed
 from gosonde_agent.sources.park_window import ParkWindow
+from gosonde_agent.sources.site_window import SiteProbes, SiteWindow
+from gosonde_agent.sources.window import Window
 
 #: By Layout.callerpc.
 CREATION_PROGRAMS = {2: "on_created", 4: "on_created_117"}
 #: Probes that are closed at the same time, where the kernel closes many together.
 CLOSED_TOGETHER = 32
+#: What counts goroutines.
+LIFE = ("exited", "created")
 
 
 @dataclass(slots=True)
@@ -34,7 +39,8 @@ class _Attached:
         programs: By probe, in the order in which they are attached.
         open: What holds each probe that is there.
         closing: Probes that are being detached.
-        window: The newest one in which parks are counted, whether it is over or not.
+        park_window: The newest one in which parks are counted, whether it is over or not.
+        site_window: The newest one in which creations and exits are.
     """
 
     fd: int
@@ -44,11 +50,17 @@ class _Attached:
     programs: dict[str, str]
     open: dict[str, list[int]] = field(default_factory=dict)
     closing: list[Future[None]] = field(default_factory=list)
-    window: ParkWindow | None = None
+    park_window: ParkWindow | None = None
+    site_window: SiteWindow | None = None
 
     def place(self, probe: str) -> Place:
         """Where a probe belongs."""
         return Place(self.fd, self.binary.file_offsets[probe], self.pid)
+
+    @property
+    def windows(self) -> list[Window]:
+        """All that may be open."""
+        return [window for window in (self.park_window, self.site_window) if window is not None]
 
     def wait(self) -> None:
         """Returns when nothing that was detached can be hit any more."""
@@ -66,6 +78,7 @@ class Placing:
         self._probes = probes
         self._counting = Counting(probes)
         self._attached: dict[int, _Attached] = {}
+        self._window_closers = Workers("close-windows", len(LIFE))
         self._closers = Workers("close-probes", CLOSED_TOGETHER if probes.together else 1)
 
     def submit(self, call: Callable[[], None]) -> Future[None]:
@@ -117,6 +130,7 @@ class Placing:
         attached = self._attached.get(number)
         if attached is None:
             return
+        self._end_site_window(attached, probes)
         if "created" not in probes:
             self._counting.switch(attached.slot, on=False)
         for probe in [probe for probe in reversed(attached.programs) if probe in attached.open and probe not in probes]:
@@ -136,6 +150,14 @@ class Placing:
         if "created" in attached.open:
             self._counting.switch(attached.slot, on=True)
 
+    @staticmethod
+    def _end_site_window(attached: _Attached, probes: Collection[str]) -> None:
+        """Its probes go before others come that count the same."""
+        if attached.site_window is not None:
+            attached.site_window.end()
+            if "created" in probes:
+                attached.site_window.wait()
+
     def _open(self, number: int, attached: _Attached, probe: str) -> list[int]:
         """Puts one probe in; what holds it there."""
         of = cookie(number, attached.slot)
@@ -147,20 +169,54 @@ class Placing:
         if attached is None:
             return None
         open_probe = partial(self._open, number, attached, "parked")
-        attached.window = ParkWindow(open_probe, maps.parks, maps.forget_parks, seconds, pids)
-        return attached.window
+        attached.park_window = ParkWindow(open_probe, maps.parks, maps.forget_parks, seconds, pids)
+        return attached.park_window
 
     def end_parks(self, number: int) -> None:
         """Detaches the park probe from a file now, if it is there or about to come."""
-        if (attached := self._attached.get(number)) and attached.window:
-            attached.window.end()
+        if (attached := self._attached.get(number)) and attached.park_window:
+            attached.park_window.end()
+
+    def site_window(self, number: int, seconds: float, maps: Maps) -> SiteWindow | None:
+        """See Source."""
+        attached = self._attached.get(number)
+        if attached is None or "created" in attached.open or self.is_closing(number):
+            return None
+        opened: list[list[int]] = []
+        probes = SiteProbes(
+            partial(self._open_together, number, attached, opened),
+            lambda on: self._counting.switch(attached.slot, on=on),
+            partial(self._close_together, opened),
+            partial(maps.file_sites, number),
+            maps.hit_slots,
+        )
+        attached.site_window = SiteWindow(probes, seconds)
+        return attached.site_window
+
+    def _open_together(self, number: int, attached: _Attached, opened: list[list[int]]) -> None:
+        """Puts the probes of creations and exits in; `opened` becomes what holds them."""
+        try:
+            opened.extend(self._open(number, attached, probe) for probe in attached.programs if probe in LIFE)
+        except BaseException:
+            self._close_together(opened)
+            raise
+
+    def _close_together(self, opened: list[list[int]]) -> int:
+        """Removes probes; for how many ns nobody counted their hits, and the target may have run into them.
+
+        Where a link is a probe, its breakpoint goes at once, and only then the kernel waits: all go at the same time.
+        A perf event keeps its breakpoint while the kernel waits for the end of its link.
+        """
+        began_ns = time.monotonic_ns()
+        wait([self._window_closers.submit(partial(close_all, descriptors)) for descriptors in opened])
+        return 0 if self._probes.together else time.monotonic_ns() - began_ns
 
     def is_closing(self, number: int) -> bool:
         """Whether a probe that was detached can still be hit."""
         attached = self._attached.get(number)
         if attached is None:
             return False
-        has_window = attached.window is not None and attached.window.is_closing
+        has_window = any(window.is_closing for window in attached.windows)
         return has_window or not all(future.done() for future in attached.closing)
 
     def _stop_program(self, number: int, binary: GoBinary) -> str:
@@ -177,8 +233,8 @@ class Placing:
         self.set_probes(number, ())
         if attached := self._attached.pop(number, None):
             attached.wait()
-            if attached.window:
-                attached.window.wait()
+            for window in attached.windows:
+                window.wait()
             self._counting.release(attached.slot)
         syscalls.delete(self._probes["gc_stop_callers"], struct.pack("<I", number))
 

@@ -23,6 +23,7 @@ from gosonde_agent.sources.ebpf.uprobe import close_all
 from gosonde_agent.sources.events import Event
 from gosonde_agent.sources.hit_costs import HitCosts
 from gosonde_agent.sources.park_window import ParkWindow
+from gosonde_agent.sources.site_window import SiteWindow
 
 #: Numbers of images that began without an exec go down from so far above the first exec's, where execs never come.
 FIRST_RESTARTED = 1 << 31
@@ -96,6 +97,10 @@ class EbpfSource:
     def end_parks(self, number: int) -> None:
         """See Source."""
         self._placing.end_parks(number)
+
+    def site_window(self, number: int, seconds: float) -> SiteWindow | None:
+        """See Source."""
+        return self._placing.site_window(number, seconds, self.maps)
 
     def is_closing(self, number: int) -> bool:
         """See Source."""

@@ -40,14 +40,29 @@ class Clock:
         return self.now
 
 
-def decided(level: Level, hits: Hits, cpu_ns: int = SECOND, steady: Container[Image] = ()) -> Level | None:
-    """The level that a process steps to when it has so many hits in a second and may pay 3 % for them."""
+def decided(
+    level: Level,
+    hits: Hits,
+    cpu_ns: int = SECOND,
+    steady: Container[Image] = (),
+    *,
+    rate: float = 0.0,
+    fails: bool = False,
+) -> Level | None:
+    """The level that a process steps to when it has so many hits in a second and may pay 3 % for them.
+
+    Args:
+        rate: Creations per second, as memory says.
+        fails: A window could not be opened.
+    """
     key = ProcessKey("", 1, 0, 1)
     process = GoProcess(IMAGE, None, Process(key, "", "", "", 0, 0, counted_from_start=True, level=level))
     process.correction = Correction((0, 0))
-    process.correction.creations_per_second = 0.0
+    process.correction.creations_per_second = rate
     clock = Clock()
     governor = Governor(Budget(0.03), Charged(hits, cpu_ns), clock)
+    if fails:
+        governor.without_windows(1)
     governor.decide(1, level, [process], steady)
     clock.now += UP_SECONDS
     decision = governor.decide(1, level, [process], steady)
@@ -59,7 +74,9 @@ def decided(level: Level, hits: Hits, cpu_ns: int = SECOND, steady: Container[Im
     [
         (Hits(created=10_000, exited=10_000), None),
         (Hits(created=20_000, exited=20_000), Level.CREATION),
-        (Hits(created=40_000, exited=40_000), Level.MEMORY),
+        (Hits(created=40_000, exited=40_000), Level.SAMPLED),
+        # Not even a window now and then.
+        (Hits(created=4_000_000, exited=4_000_000), Level.MEMORY),
         (Hits(created=1_000, exited=1_000, pauses=20_000, cycles=20_000), Level.MEMORY),
         (Hits(created=5_000, exited=5_000, pauses=22_000), Level.CREATION),
         # What windows on parks cost is not paid for by levels.
@@ -72,7 +89,7 @@ def test_the_highest_level_that_fits_is_taken(hits: Hits, level: Level | None) -
 
 def test_a_burst_of_an_idle_program_is_no_reason_to_step() -> None:
     assert decided(Level.FULL, Hits(created=2_000, exited=2_000), cpu_ns=0) is None
-    assert decided(Level.FULL, Hits(created=3_000, exited=3_000), cpu_ns=0) is Level.MEMORY
+    assert decided(Level.FULL, Hits(created=3_000, exited=3_000), cpu_ns=0) is Level.SAMPLED
 
 
 def test_what_goes_on_is_a_reason_to_step_however_little_it_is() -> None:
@@ -122,7 +139,25 @@ def test_where_memory_tells_nothing_a_step_up_is_tried_after_a_long_time() -> No
     assert decision.level is Level.CREATION
 
 
-@pytest.mark.parametrize("level", [Level.CREATION, Level.MEMORY])
+def test_what_windows_cost_is_no_reason_to_leave_the_level_that_has_them() -> None:
+    assert decided(Level.SAMPLED, Hits(created=100_000, exited=100_000), rate=100_000) is None
+    assert decided(Level.SAMPLED, Hits(created=9_000, exited=9_000), rate=4_000_000) is Level.MEMORY
+
+
+def test_a_file_is_sampled_again_when_windows_would_take_half_of_the_budget() -> None:
+    assert decided(Level.MEMORY, Hits(), rate=1_000_000) is Level.SAMPLED
+    assert decided(Level.MEMORY, Hits(), rate=2_000_000) is None
+    assert decided(Level.SAMPLED, Hits(), rate=10_000) is Level.CREATION
+
+
+def test_a_file_in_which_no_window_can_be_opened_is_left_to_memory() -> None:
+    assert decided(Level.FULL, Hits(created=40_000, exited=40_000), fails=True) is Level.MEMORY
+    assert decided(Level.SAMPLED, Hits(), rate=100_000, fails=True) is Level.MEMORY
+    assert decided(Level.MEMORY, Hits(), rate=100_000, fails=True) is None
+    assert decided(Level.MEMORY, Hits(), rate=10_000, fails=True) is Level.CREATION
+
+
+@pytest.mark.parametrize("level", [Level.CREATION, Level.SAMPLED, Level.MEMORY])
 def test_it_does_not_step_up_while_stops_of_the_world_alone_are_dear(level: Level) -> None:
     assert decided(level, Hits(pauses=16_000)) is None
     assert decided(level, Hits(pauses=1_000)) is Level.FULL

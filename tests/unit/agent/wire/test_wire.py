@@ -110,9 +110,9 @@ def test_parts_of_an_observation_hold_each_row_once_and_each_name_once(observati
         assert sorted((row for part in parts for row in getattr(part, table)), key=repr) == sorted(
             getattr(observation, table), key=repr
         )
-    estimates = [row._replace(site=row.site.pc) for part in parts for row in part.estimates]
+    estimates = [(row[0], row.site.pc, *row[2:]) for part in parts for row in part.estimates]
     assert sorted(estimates, key=repr) == sorted(
-        (row._replace(site=row.site.pc) for row in observation.estimates), key=repr
+        ((row[0], row.site.pc, *row[2:]) for row in observation.estimates), key=repr
     )
     counts = [(row.process, row.site.pc, row.created, row.exited) for part in parts for row in part.site_counts]
     expected = [(row.process, row.site.pc, row.created, row.exited) for row in observation.site_counts]
