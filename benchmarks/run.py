@@ -19,6 +19,7 @@ from benchmarks import (
     proving,
     requests,
     results,
+    sampling,
     scans,
     targets,
 )
@@ -29,6 +30,7 @@ BENCHMARKS: dict[str, Callable[[Effort], Iterator[Row]]] = {
     "life": targets.life,
     "park": targets.park,
     "parking": lambda effort: parking.parking(1 + effort.rounds // 4, 6 * effort.seconds),
+    "sampling": lambda effort: sampling.sampling(1 + effort.rounds // 8, 3 * effort.seconds),
     "rates": targets.rates,
     **{name: partial(requests.requests, name) for name in requests.SERVERS},
     "limits": requests.limits,

@@ -121,7 +121,7 @@ class SiteSampler:
         """What is estimated of each process, at those of its sites that have rows."""
         sites: dict[ProcessKey, dict[int, Site]] = {}
         keys = {process.key for process in self._processes if process.image in self._shares}
-        for row in counts:
+        for row in counts if keys else ():
             if row.process in keys:
                 sites.setdefault(row.process, {})[row.site.pc] = row.site
         for process in self._processes:

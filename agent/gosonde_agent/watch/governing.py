@@ -7,12 +7,15 @@ from functools import partial
 from gosonde_agent.host.desk import Desk
 from gosonde_agent.host.threads import in_thread
 from gosonde_agent.overhead.governor import TICK_SECONDS
+from gosonde_agent.sources.site_window import SiteWindow
 from gosonde_agent.watch.monitor import Monitor
 from gosonde_agent.watch.running import LEAST_PAUSE_SECONDS, Running
 
 #: What checking the costs takes of one core while many processes run: it is done more rarely then, up to this.
 GOVERNING_PART = 0.05
 LONGEST_TICK_SECONDS = 1.0
+#: What windows on sites take of one core: with very many files at level sampled, each has them more rarely.
+SAMPLING_PART = 0.01
 
 
 async def govern(monitor: Monitor, running: Running) -> None:
@@ -30,6 +33,13 @@ def _governed(monitor: Monitor) -> float:
     return time.thread_time() - began
 
 
+def _ran(window: SiteWindow) -> float:
+    """Runs a window; the CPU seconds that this took."""
+    began = time.thread_time()
+    window.run()
+    return time.thread_time() - began
+
+
 async def sample_sites(monitor: Monitor, running: Running) -> None:
     """Counts the creations and exits of one file at level sampled at a time, for a short while and in a thread."""
     sites, desk = monitor.costs.sites, running.desk
@@ -38,8 +48,9 @@ async def sample_sites(monitor: Monitor, running: Running) -> None:
         if (sampling := await desk.do(sites.next)) is None:
             await asyncio.sleep(max(await desk.do(sites.due_in), LEAST_PAUSE_SECONDS))
             continue
-        await in_thread(sampling.window.run)
+        taken = await in_thread(partial(_ran, sampling.window))
         await desk.do(partial(sites.finish, sampling))
+        await asyncio.sleep(taken / SAMPLING_PART)
 
 
 async def count_parks(monitor: Monitor, desk: Desk) -> None:

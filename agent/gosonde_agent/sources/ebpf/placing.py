@@ -3,7 +3,7 @@
 import struct
 import time
 from collections.abc import Callable, Collection
-from concurrent.futures import Future, wait
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -208,8 +208,9 @@ class Placing:
         A perf event keeps its breakpoint while the kernel waits for the end of its link.
         """
         began_ns = time.monotonic_ns()
-        wait([self._window_closers.submit(partial(close_all, descriptors)) for descriptors in opened])
-        return 0 if self._probes.together else time.monotonic_ns() - began_ns
+        closing = [self._window_closers.submit(partial(_close_link_first, descriptors)) for descriptors in opened]
+        ended_ns = max((future.result() for future in closing), default=began_ns)
+        return 0 if self._probes.together else ended_ns - began_ns
 
     def is_closing(self, number: int) -> bool:
         """Whether a probe that was detached can still be hit."""
@@ -244,3 +245,12 @@ class Placing:
             self.set_probes(number, ())
         for number in list(self._attached):
             self.detach(number)
+
+
+def _close_link_first(descriptors: list[int]) -> int:
+    """Closes what holds a probe; returns when (CLOCK_MONOTONIC) its link was closed, and its breakpoint went."""
+    *others, link = descriptors
+    close_all([link])
+    ended_ns = time.monotonic_ns()
+    close_all(others)
+    return ended_ns
