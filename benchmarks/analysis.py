@@ -115,6 +115,7 @@ class Fleet:
             proofs=searches,
             holders=searches,
             searches=searches,
+            site_estimates=searches,
         )
 
 

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import IO, Final, Self, TypeVar
 
@@ -93,8 +93,33 @@ class ProcessName:
 
 
 @dataclass(frozen=True, slots=True)
+class Estimate:
+    """Creations and exits of which it is not known at which statement they were, and that were probably at this one.
+
+    With 95 % they are between the bounds, by `windows` windows with a length of `sampled_ns` together.
+    """
+
+    created: int
+    created_low: int
+    created_high: int
+    exited: int
+    exited_low: int
+    exited_high: int
+    windows: int
+    sampled_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """How much of the row without a statement the estimates of the other rows have."""
+
+    created: int
+    exited: int
+
+
+@dataclass(frozen=True, slots=True)
 class SiteRow:
-    """A `go` statement of a process."""
+    """A `go` statement of a process. The last two are None where nothing is estimated, and where nothing is shared."""
 
     host: str
     process: ProcessName
@@ -104,6 +129,8 @@ class SiteRow:
     created: int
     exited: int
     live: int
+    estimated: Estimate | None = None
+    shared: Shared | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -370,15 +397,20 @@ def _process(row: collector_pb2.ProcessRow) -> ProcessRow:
 
 
 def level_name(level: model_pb2.Level.ValueType) -> str:
-    """ "full", "creation", "memory", "off" or "refused"."""
+    """ "full", "creation", "sampled", "memory", "off" or "refused"."""
     return model_pb2.Level.Name(level).removeprefix("LEVEL_").lower()
 
 
 def _site(row: collector_pb2.SiteRow) -> SiteRow:
-    site = row.site
+    site, found = row.site, row.estimate
     name = ProcessName(row.process.pid, row.exe)
     live = row.baseline + row.created - row.exited
-    return SiteRow(row.host, name, site.function, site.file, site.line, row.created, row.exited, live)
+    known = SiteRow(row.host, name, site.function, site.file, site.line, row.created, row.exited, live)
+    if row.HasField("estimate"):
+        return replace(known, estimated=Estimate(*(getattr(found, field.name) for field in fields(Estimate))))
+    if row.shared_created or row.shared_exited:
+        return replace(known, shared=Shared(row.shared_created, row.shared_exited))
+    return known
 
 
 def _park(row: collector_pb2.ParkRow) -> ParkRow:

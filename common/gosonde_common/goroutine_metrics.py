@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
@@ -17,9 +17,20 @@ OTHERS: Final = "(others)"
 LABELS: Final = ("host", "pid", "exe", "function", "location")
 
 
+class Estimated(NamedTuple):
+    """How many creations and exits of which no statement is known were probably at one, and between what they lie."""
+
+    created: int
+    created_low: int
+    created_high: int
+    exited: int
+    exited_low: int
+    exited_high: int
+
+
 @dataclass(frozen=True, slots=True)
 class SiteRow:
-    """A `go` statement of a process with its totals."""
+    """A `go` statement of a process with its totals, and what is estimated to come on top of them."""
 
     host: str
     pid: int
@@ -29,10 +40,11 @@ class SiteRow:
     created: int
     exited: int
     live: int
+    estimated: Estimated | None = None
 
 
 def goroutine_metrics(rows: Iterable[SiteRow], elsewhere: Mapping[str, int] = MappingProxyType({})) -> Iterator[Metric]:
-    """gosonde_goroutines_created_total, gosonde_goroutines_exited_total and gosonde_goroutines_live.
+    """gosonde_goroutines_created_total, gosonde_goroutines_exited_total, gosonde_goroutines_live, and estimates.
 
     A row whose function is OTHERS is the sum of a process's other sites; `elsewhere` says how many goroutines live in
     the other processes of each host.
@@ -53,7 +65,25 @@ def goroutine_metrics(rows: Iterable[SiteRow], elsewhere: Mapping[str, int] = Ma
     for host, more in elsewhere.items():
         if (labels := _elsewhere(host)) not in grouped:
             live.add_metric(labels, more)
-    return iter((created, exited, live))
+    return iter((created, exited, live, *_estimates(grouped)))
+
+
+def _estimates(grouped: Mapping[tuple[str, ...], Sequence[SiteRow]]) -> Iterator[Metric]:
+    """gosonde_goroutines_created_estimate, gosonde_goroutines_exited_estimate, and the bounds of each."""
+    estimates = {labels: found for labels, rows in grouped.items() if (found := _summed(rows)) and OTHERS not in labels}
+    for name in Estimated._fields:
+        what, _, bound = name.partition("_")
+        said = f"Of those {what} at no known go statement: " + (f"the {bound} bound." if bound else "an estimate.")
+        metric = GaugeMetricFamily(f"gosonde_goroutines_{what}_estimate_{bound}".rstrip("_"), said, labels=LABELS)
+        for labels, estimate in estimates.items():
+            metric.add_metric(labels, getattr(estimate, name))
+        yield metric
+
+
+def _summed(rows: Sequence[SiteRow]) -> Estimated | None:
+    """The sums of what is estimated of rows, bounds too: they are as wide as they may be. None where nothing is."""
+    found = [row.estimated for row in rows if row.estimated]
+    return Estimated(*map(sum, zip(*found, strict=True))) if found else None
 
 
 def _grouped(rows: Iterable[SiteRow]) -> dict[tuple[str, ...], list[SiteRow]]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from gosonde_common.gc_metrics import Owner, PauseHistograms, cycles_metric
-from gosonde_common.goroutine_metrics import SiteRow, goroutine_metrics
+from gosonde_common.goroutine_metrics import Estimated, SiteRow, goroutine_metrics
 from gosonde_common.metrics import Group
 from gosonde_common.values.observation import Observation, ProcessKey
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -72,9 +72,12 @@ def _park_metrics(newest: Observation, owners: dict[ProcessKey, Owner]) -> Itera
 
 def _rows(newest: Observation, owners: dict[ProcessKey, Owner]) -> Iterable[SiteRow]:
     over = {process.key for process in newest.processes if process.sums}
+    estimates = {(row.process, row.site.pc): row for row in newest.estimates}
     for row in newest.site_counts:
         site = row.site
         exe = owners[row.process].exe if row.process in owners else ""
         live = 0 if row.process in over else row.live
         place = f"{site.file}:{site.line}" if site.file else ""
-        yield SiteRow("", row.process.pid, exe, site.function, place, row.created, row.exited, live)
+        found = estimates.get((row.process, site.pc))
+        estimated = Estimated(*(getattr(found, name) for name in Estimated._fields)) if found else None
+        yield SiteRow("", row.process.pid, exe, site.function, place, row.created, row.exited, live, estimated)

@@ -14,11 +14,11 @@ from gosonde_collector.model.values import Batch, Columns
 from gosonde_collector.telemetry.counters import Telemetry
 from gosonde_collector.telemetry.newest import MAX_AGENTS
 from gosonde_collector.telemetry.running import RunningTotals
-from gosonde_collector.telemetry.totals import OTHERS_PC, ProcessTotals, others_site
+from gosonde_collector.telemetry.totals import ESTIMATES, OTHERS_PC, ProcessTotals, others_site
 
 TABLES: Final = (
     *("site_counters", "park_counters", "pauses", "gc_cycles", "gc_totals", "probe_costs"),
-    *("proofs", "holders", "searches"),
+    *("proofs", "holders", "searches", "site_estimates"),
 )
 #: What searches of memory found, and how many rows of each a site or (searches) a process may have.
 PROOFS: Final = {"proofs": 1, "holders": 5, "searches": 1}
@@ -46,6 +46,7 @@ class QuotaKeeper:
         batch = replace(self._with_sites(batch, present), losses=self._named_losses(batch))
         batch = self._with_reasons(batch, present)
         batch = self._with_proofs(batch, present)
+        batch = self._with_estimates(batch, present)
         for place, cycles in zip(batch.gc_totals["process"].tolist(), batch.gc_totals["cycles"].tolist(), strict=True):
             present[place].cycles = max(present[place].cycles, cycles)
         for process, totals in zip(batch.processes, present, strict=True):
@@ -91,6 +92,20 @@ class QuotaKeeper:
             self._telemetry.beyond_quota("proofs", int(np.count_nonzero(~keep)))
             changed[name] = {key: column[keep] for key, column in columns.items()}
         return replace(batch, **changed)
+
+    def _with_estimates(self, batch: Batch, present: list[ProcessTotals]) -> Batch:
+        """With one estimate of each site that has a row of its own."""
+        columns = batch.site_estimates
+        if not len(columns["process"]):
+            return batch
+        keep = np.zeros(len(columns["process"]), np.bool_)
+        for place, rows in _by_process(columns):
+            pcs, first = np.unique(columns["pc"][rows].astype(np.uint64), return_index=True)
+            found = rows[first]
+            estimates = np.stack([columns[name][found].astype(np.int64) for name in ESTIMATES])
+            keep[found] = self._totals.estimate(present[place], pcs, estimates)
+        self._telemetry.beyond_quota("estimates", int(np.count_nonzero(~keep)))
+        return replace(batch, site_estimates={name: column[keep] for name, column in columns.items()})
 
     def _with_sites(self, batch: Batch, present: list[ProcessTotals]) -> Batch:
         columns, others = batch.site_counters, []

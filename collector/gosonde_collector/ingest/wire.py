@@ -5,6 +5,7 @@ from dataclasses import replace
 from functools import partial
 
 import numpy as np
+from gosonde_common.values.observation import NAMELESS_PC
 from gosonde_common.values.reachability import SearchOutcome
 from gosonde_common.wire import outcomes
 from gosonde_pb.v1 import ingest_pb2, model_pb2
@@ -24,6 +25,7 @@ from gosonde_collector.model.errors import BatchError
 from gosonde_collector.model.values import (
     Batch,
     Columns,
+    Estimate,
     Process,
     ProcessKey,
     Site,
@@ -43,6 +45,7 @@ LEVELS = {
     model_pb2.LEVEL_FULL: "full",
     model_pb2.LEVEL_REFUSED: "refused",
     model_pb2.LEVEL_CREATION: "creation",
+    model_pb2.LEVEL_SAMPLED: "sampled",
     model_pb2.LEVEL_MEMORY: "memory",
     model_pb2.LEVEL_OFF: "off",
 }
@@ -83,6 +86,7 @@ Columnar = (
     | model_pb2.Proofs
     | model_pb2.Holders
     | model_pb2.Searches
+    | model_pb2.SiteEstimates
 )
 
 
@@ -200,6 +204,7 @@ def _batch(stream: Stream, sequence: int, seen: model_pb2.Observation) -> Batch:
         _proofs(seen.proofs, count),
         _holders(seen.holders, count),
         _searches(seen.searches, count),
+        _site_estimates(seen.site_estimates, count),
         dict(_loss(name, total) for name, total in seen.losses.items()),
         _number("interval_ns", seen.interval_ns),
     )
@@ -309,6 +314,23 @@ def _searches(message: model_pb2.Searches, processes: int) -> Columns:
     return _columns("searches", message, processes, ("searched_unix_nano", "scans"), ("undecided",))
 
 
+def _site_estimates(message: model_pb2.SiteEstimates, processes: int) -> Columns:
+    """The estimates, each between its bounds; agents that sample nothing send none."""
+    found = _columns("site_estimates", message, processes, ("pc", *Estimate._fields))
+    nameless = np.flatnonzero(found["pc"] == NAMELESS_PC)
+    if nameless.size:
+        raise BatchError(f"site_estimates.pc[{nameless[0]}] is {NAMELESS_PC}: what is shared, and no statement")
+    for name in ("created", "exited"):
+        middle, low, high = (found[f"{name}{end}"].astype(np.int64) for end in ("", "_low", "_high"))
+        wrong = np.flatnonzero((low > middle) | (middle > high))
+        if wrong.size:
+            row = wrong[0]
+            raise BatchError(
+                f"site_estimates.{name}[{row}] is {middle[row]}, outside of its bounds {low[row]} to {high[row]}"
+            )
+    return found
+
+
 def _with_optional(where: str, message: Columnar, columns: Columns, signed_by_name: Mapping[str, bool]) -> Columns:
     """With columns of numbers that older agents leave empty: zeros, then."""
     found = dict(columns)
@@ -358,4 +380,5 @@ def _tables(processes: int) -> dict[str, TableCheck]:
         "proofs": partial(_proofs, processes=processes),
         "holders": partial(_holders, processes=processes),
         "searches": partial(_searches, processes=processes),
+        "site_estimates": partial(_site_estimates, processes=processes),
     }

@@ -6,6 +6,7 @@ Times are nanoseconds since the Unix epoch (`*_unix_nano`) by the agent's clock,
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 import numpy as np
 from gosonde_common.values.reachability import SearchOutcome
@@ -42,7 +43,7 @@ class Process:
     Attributes:
         counted_since_unix_nano: When counting began.
         ended_unix_nano: 0 while it runs.
-        level: "full", "creation", "memory", "off" or "refused".
+        level: "full", "creation", "sampled", "memory", "off" or "refused".
         refusal: Why it is refused; empty when it is not.
         precise: False when some totals are what readings of memory show, or something of the process was lost.
         steps: The newest changes of its level, the oldest first.
@@ -148,6 +149,7 @@ class Batch:
             retained_stack_bytes, retained_heap_bytes.
         holders: process, pc, path (a list of texts), goroutines.
         searches: process, searched_unix_nano, scans, undecided: see Search.
+        site_estimates: process, pc, then as Estimate.
         losses: Totals by name since the agent started.
         interval_ns: The configured time until the agent's next observation; 0 when it did not say.
         left_out: How many elements of what was sent are not here because they are wrong, by the name of their table.
@@ -168,6 +170,7 @@ class Batch:
     proofs: Columns
     holders: Columns
     searches: Columns
+    site_estimates: Columns
     losses: Mapping[str, int] = field(default_factory=dict)
     interval_ns: int = 0
     left_out: Mapping[str, int] = field(default_factory=dict)
@@ -259,9 +262,34 @@ class KnownProcess:
     interval_ns: int = 0
 
 
+class Estimate(NamedTuple):
+    """How many of the creations and exits at no known statement were at one site: from short windows, and it may fall.
+
+    Attributes:
+        created: Since counting began; with 95 % from `created_low` to `created_high`.
+        exited: The same of exits.
+        windows: How many windows of the process this rests on, with a length of `sampled_ns` together.
+    """
+
+    created: int
+    created_low: int
+    created_high: int
+    exited: int
+    exited_low: int
+    exited_high: int
+    windows: int
+    sampled_ns: int
+
+
 @dataclass(frozen=True, slots=True)
 class SiteTotal:
-    """A site of a process with its latest totals; live is baseline + created - exited."""
+    """A site of a process with its latest totals; live is baseline + created - exited.
+
+    Attributes:
+        estimate: What is at no known statement and was probably here; None where nothing is estimated.
+        shared_created: Of the row without a statement: how many of `created` the estimates of the other sites have.
+        shared_exited: The same of exits.
+    """
 
     host: str
     process: ProcessKey
@@ -270,6 +298,9 @@ class SiteTotal:
     created: int
     exited: int
     baseline: int
+    estimate: Estimate | None = None
+    shared_created: int = 0
+    shared_exited: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,6 +120,9 @@ def site_row(total: SiteTotal) -> collector_pb2.SiteRow:
         created=total.created,
         exited=total.exited,
         baseline=total.baseline,
+        estimate=collector_pb2.SiteEstimate(**total.estimate._asdict()) if total.estimate else None,
+        shared_created=total.shared_created,
+        shared_exited=total.shared_exited,
     )
 
 

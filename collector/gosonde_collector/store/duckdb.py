@@ -34,6 +34,7 @@ from gosonde_collector.store import queries, rows
 from gosonde_collector.store.migrations import prepare
 from gosonde_collector.store.records import (
     Counters,
+    Estimates,
     FindingRecord,
     Running,
     Series,
@@ -147,6 +148,13 @@ class DuckDBStore:
             return []
         numbers, pcs = zip(*sites, strict=True)
         return self._series(queries.SOME_STEPS, lookback_ns, list(numbers), list(pcs))
+
+    def estimates(self, sites: Sequence[tuple[int, int]], lookback_ns: int) -> dict[tuple[int, int], Estimates]:
+        """See Store."""
+        if not sites:
+            return {}
+        numbers, pcs = map(list, zip(*sites, strict=True))
+        return rows.all_estimates(self._columns(queries.SOME_ESTIMATES, lookback_ns, numbers, pcs))
 
     def site_names(self, build_id: str, pcs: Sequence[int]) -> list[Site]:
         """See Store."""

@@ -48,6 +48,7 @@ MIGRATIONS: Final[dict[int, Sequence[str]]] = {
         "ALTER TABLE processes ADD COLUMN sums BIGINT DEFAULT 0",
     ),
     12: (),  # the tables proofs, holders and searches, which schema.sql makes
+    13: (),  # the table site_estimates, which schema.sql makes
 }
 SCHEMA_VERSION: Final = max(MIGRATIONS)
 

@@ -21,6 +21,7 @@ from gosonde_collector.model.values import (
 )
 from gosonde_collector.store.records import (
     Counters,
+    Estimates,
     FindingRecord,
     Running,
     Series,
@@ -84,6 +85,12 @@ class Store(Protocol):
 
     def series(self, sites: Sequence[tuple[int, int]], lookback_ns: int) -> list[Series]:
         """The recent past of each of these sites, (process number, pc), whose process runs; in no order."""
+
+    def estimates(self, sites: Sequence[tuple[int, int]], lookback_ns: int) -> dict[tuple[int, int], Estimates]:
+        """What was estimated of these sites in the time up to the newest estimate of each, and last before it.
+
+        Sites of which nothing was are left out.
+        """
 
     def site_names(self, build_id: str, pcs: Sequence[int]) -> list[Site]:
         """What is known of sites of a build, in their order."""

@@ -6,11 +6,20 @@
 
 from typing import Final
 
+from gosonde_common.values.observation import NAMELESS_PC
+
+from gosonde_collector.model.values import Estimate
+
 #: Totals never fall, so the highest is the latest whatever the order of arrival. A baseline is narrowed down: the
 #: newest is the best.
 TOTALS: Final = (
     "SELECT process, pc, max(created) AS created, max(exited) AS exited, arg_max(baseline, sequence) AS baseline "
     "FROM site_counters GROUP BY process, pc"
+)
+
+#: An estimate may fall, so the newest is the best whatever its value.
+ESTIMATES: Final = (
+    "SELECT * FROM site_estimates QUALIFY row_number() OVER (PARTITION BY process, pc ORDER BY sequence DESC) = 1"
 )
 
 CHOSEN: Final = "SELECT * FROM known_processes WHERE ($1 = '' OR host = $1) AND ($2 = 0 OR pid = $2)"
@@ -20,6 +29,10 @@ KEY: Final = "p.boot_id, p.pid, p.start_ticks, p.exec_epoch"
 DETAILS: Final = f"""{KEY}, p.exe, p.go_version, p.build_id, p.started_unix_nano, p.counted_since_unix_nano,
     p.counted_from_start, p.ended_unix_nano, p.level, p.refusal, p.precise, p.sums,
     p.step_unix_nano, p.step_level, p.step_reason, p.step_ppm"""
+
+
+#: In the order of Estimate.
+ESTIMATED: Final = ", ".join(f"e.{name}" for name in Estimate._fields)
 
 
 def _chosen(all_runs: bool) -> str:
@@ -56,14 +69,21 @@ ORDER BY p.ended_unix_nano > 0, p.started_unix_nano DESC, p.pid
 
 
 def sites(all_runs: bool) -> str:
-    """Every site with its totals."""
+    """Every site with its totals, what is estimated of it (NULL for nothing), and what others have of the nameless."""
     return f"""
+WITH estimates AS ({ESTIMATES})
 SELECT p.host, {KEY}, p.exe, p.build_id, t.pc, coalesce(n.function, ''), coalesce(n.file, ''), coalesce(n.line, 0),
-    coalesce(n.start_function, ''), t.created, t.exited, t.baseline
+    coalesce(n.start_function, ''), t.created, t.exited, t.baseline, coalesce(s.created, 0), coalesce(s.exited, 0),
+    {ESTIMATED}
 FROM ({TOTALS}) AS t
 JOIN ({_chosen(all_runs)}) AS p ON p.process = t.process
 LEFT JOIN known_sites AS n ON n.build_id = p.build_id AND n.pc = t.pc
-ORDER BY p.ended_unix_nano > 0, t.baseline + t.created - t.exited DESC, t.created DESC, p.host, p.pid, t.pc
+LEFT JOIN estimates AS e ON e.process = t.process AND e.pc = t.pc
+LEFT JOIN (
+    SELECT process, {_sum("created")} AS created, {_sum("exited")} AS exited FROM estimates GROUP BY process
+) AS s ON s.process = t.process AND t.pc = {NAMELESS_PC}
+ORDER BY p.ended_unix_nano > 0, t.baseline + t.created - t.exited DESC,
+    t.created + coalesce(e.created, 0) - coalesce(s.created, 0) DESC, p.host, p.pid, t.pc
 """
 
 
@@ -193,6 +213,18 @@ SITE_STEPS: Final = _STEPS.format(
 """
 )
 
+#: What was estimated of some sites in the period up to the newest estimate of each, and last before it.
+SOME_ESTIMATES: Final = f"""
+WITH chosen AS (SELECT unnest($2::BIGINT[]) AS process, unnest($3::UBIGINT[]) AS pc),
+found AS (
+    SELECT s.*, s.taken_unix_nano >= max(s.taken_unix_nano) OVER (PARTITION BY s.process, s.pc) - $1 AS is_recent
+    FROM chosen AS h JOIN site_estimates AS s ON s.process = h.process AND s.pc = h.pc
+)
+SELECT e.process, e.pc, e.taken_unix_nano, {ESTIMATED} FROM found AS e
+QUALIFY e.is_recent OR row_number() OVER (PARTITION BY e.process, e.pc, e.is_recent ORDER BY e.sequence DESC) = 1
+ORDER BY e.process, e.pc, e.sequence
+"""
+
 #: The totals that held before the period, of each site that had any.
 BASE_COUNTERS: Final = """
 SELECT c.process, c.pc, max(c.taken_unix_nano) AS taken_unix_nano, max(c.created) AS created, max(c.exited) AS exited,
@@ -318,10 +350,11 @@ EXPIRE: Final = (
         f"DELETE FROM {table} WHERE process IN ({_OLD_PROCESSES})"
         for table in (
             *("site_counters", "park_counters", "gc_totals", "probe_costs", "pauses", "gc_cycles"),
-            *("proofs", "holders", "searches", "processes"),
+            *("proofs", "holders", "searches", "site_estimates", "processes"),
         )
     ),
     _superseded("site_counters", "process, pc"),
+    _superseded("site_estimates", "process, pc"),
     _superseded("park_counters", "process, wait_reason"),
     _superseded("gc_totals", "process"),
     _superseded("probe_costs", "process"),

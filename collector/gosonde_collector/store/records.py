@@ -10,6 +10,21 @@ from gosonde_collector.model.values import Process, ProcessKey, Site
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Estimates:
+    """What was probably at one site, beyond its totals, over time: each holds from its time until the next.
+
+    Attributes:
+        unix_nano: Ascending, shape (n,), n >= 1, int64.
+        created: The estimate and between what it lies with 95 %, shape (3, n), int64. It may fall.
+        exited: The same of exits.
+    """
+
+    unix_nano: NDArray[np.int64]
+    created: NDArray[np.int64]
+    exited: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Series:
     """One site of one process over time: totals as steps, each valid from its time until the next.
 
@@ -22,6 +37,7 @@ class Series:
         mismatch: By how many live goroutines memory had more (negative: fewer) than the events.
         until_unix_nano: Up to when the last total is known to hold: the newest batch of the process's agent.
         number: The process's, as `Store.running` has it.
+        estimates: What `created` and `exited` lack, as `Store.estimates` has it; None where nothing is estimated.
     """
 
     host: str
@@ -34,6 +50,7 @@ class Series:
     mismatch: NDArray[np.int64]
     until_unix_nano: int
     number: int = 0
+    estimates: Estimates | None = None
 
     @property
     def live(self) -> NDArray[np.int64]:

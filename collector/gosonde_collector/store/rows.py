@@ -1,6 +1,6 @@
 """Rows of the embedded store into plain values, and plain values into rows."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
 from typing import Any
@@ -18,6 +18,7 @@ from gosonde_collector.evidence.context import (
 from gosonde_collector.evidence.model import Frame, GoroutineGroup, GoroutineProfile
 from gosonde_collector.model.values import (
     Columns,
+    Estimate,
     GcCycle,
     GcTotal,
     Heap,
@@ -35,6 +36,7 @@ from gosonde_collector.model.values import (
 )
 from gosonde_collector.store.records import (
     Counters,
+    Estimates,
     FindingRecord,
     Running,
     Series,
@@ -77,8 +79,10 @@ def known_process(row: Row) -> KnownProcess:
 
 def site_total(row: Row) -> SiteTotal:
     """From queries.SITES."""
-    host, boot_id, pid, ticks, epoch, exe, *site, created, exited, baseline = row
-    return SiteTotal(host, ProcessKey(boot_id, pid, ticks, epoch), exe, Site(*site), created, exited, baseline)
+    host, boot_id, pid, ticks, epoch, exe = row[:6]
+    key, site, (created, exited, baseline, *shared) = ProcessKey(boot_id, pid, ticks, epoch), row[6:12], row[12:17]
+    estimate = Estimate(*row[17:]) if row[17] is not None else None
+    return SiteTotal(host, key, exe, Site(*site), created, exited, baseline, estimate, *shared)
 
 
 def park_total(row: Row) -> ParkTotal:
@@ -132,18 +136,36 @@ def all_series(
     sites: Mapping[tuple[str, int], Site],
 ) -> list[Series]:
     """From the columns of queries.SOME_STEPS or SITE_STEPS: the rows of one site stand together, in order."""
-    numbers, pcs = np.asarray(steps["process"]), np.asarray(steps["pc"])
-    borders = np.flatnonzero((np.diff(numbers) != 0) | (np.diff(pcs) != 0)) + 1
     found = []
+    for (number, pc), part in _by_site(steps):
+        build_id = processes[number].process.build_id
+        site = sites.get((build_id, pc), Site(build_id, pc))
+        found.append(_series(number, processes[number], site, part))
+    return found
+
+
+def all_estimates(columns: Mapping[str, NDArray[Any]]) -> dict[tuple[int, int], Estimates]:
+    """From queries.SOME_ESTIMATES, whose rows of one site stand together, in order."""
+    return {
+        key: Estimates(
+            np.maximum.accumulate(np.asarray(part["taken_unix_nano"], np.int64)),
+            *(
+                np.stack([np.asarray(part[f"{name}{end}"], np.int64) for end in ("", "_low", "_high")])
+                for name in ("created", "exited")
+            ),
+        )
+        for key, part in _by_site(columns)
+    }
+
+
+def _by_site(columns: Mapping[str, NDArray[Any]]) -> Iterator[tuple[tuple[int, int], dict[str, NDArray[Any]]]]:
+    """(process number, pc), and the rows of each, which stand together."""
+    numbers, pcs = np.asarray(columns["process"]), np.asarray(columns["pc"])
+    borders = np.flatnonzero((np.diff(numbers) != 0) | (np.diff(pcs) != 0)) + 1
     for part in np.split(np.arange(len(numbers)), borders):
         if part.size:
-            number, pc = int(numbers[part[0]]), int(pcs[part[0]])
-            build_id = processes[number].process.build_id
-            site = sites.get((build_id, pc), Site(build_id, pc))
-            found.append(
-                _series(number, processes[number], site, {name: column[part] for name, column in steps.items()})
-            )
-    return found
+            key = int(numbers[part[0]]), int(pcs[part[0]])
+            yield key, {name: column[part] for name, column in columns.items()}
 
 
 def _series(number: int, of: Running, site: Site, steps: Mapping[str, NDArray[Any]]) -> Series:

@@ -31,6 +31,13 @@ CREATE TABLE IF NOT EXISTS site_counters (
     baseline BIGINT, mismatch BIGINT
 );
 
+-- What of the totals at pc 0 was probably at a site. The newest row is the best, and may be lower than the one before.
+CREATE TABLE IF NOT EXISTS site_estimates (
+    process BIGINT, sequence BIGINT, taken_unix_nano BIGINT, pc UBIGINT,
+    created BIGINT, created_low BIGINT, created_high BIGINT, exited BIGINT, exited_low BIGINT, exited_high BIGINT,
+    windows BIGINT, sampled_ns BIGINT
+);
+
 -- Estimates of the parks in `covered_ns`. A parks_high of 0: nothing bounds them from above. Without windows there is no
 -- estimate: a former version counted `parked` all the time.
 CREATE TABLE IF NOT EXISTS park_counters (

@@ -127,6 +127,11 @@ class RunningTotals:
             self._summed[host] += totals.summed
         return found
 
+    def estimate(self, totals: ProcessTotals, pcs: NDArray[np.uint64], estimates: Column) -> NDArray[np.bool_]:
+        """See ProcessTotals.estimate."""
+        with self._lock:
+            return totals.estimate(pcs, estimates)
+
     def end(self, number: int) -> None:
         """The process runs no more."""
         with self._lock:

@@ -39,8 +39,9 @@ def most(running: Sequence[ProcessTotals], numbers: Sequence[int], limit: int) -
 def _rows(totals: ProcessTotals, names: Names) -> Iterator[SiteRow]:
     host, pid, exe = totals.stream.host, totals.key.pid, totals.exe
     sites = names(totals.build_id, totals.pcs[totals.top].tolist())
-    for site, (created, exited, baseline) in zip(sites, totals.counts[:, totals.top].T.tolist(), strict=True):
-        place = f"{site.file}:{site.line}" if site.file else ""
-        yield SiteRow(host, pid, exe, site.function, place, created, exited, baseline + created - exited)
+    top = totals.top.tolist()
+    for site, number, (created, exited, baseline) in zip(sites, top, totals.counts[:, top].T.tolist(), strict=True):
+        place, live = f"{site.file}:{site.line}" if site.file else "", baseline + created - exited
+        yield SiteRow(host, pid, exe, site.function, place, created, exited, live, totals.estimated(number))
     if totals.pcs.size > totals.top.size:
         yield SiteRow(host, pid, exe, OTHERS, "", *totals.rest())

@@ -4,13 +4,16 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
-from gosonde_common.goroutine_metrics import OTHERS, TOP_SITES
+from gosonde_common.goroutine_metrics import OTHERS, TOP_SITES, Estimated
 from numpy.typing import NDArray
 
 from gosonde_collector.model.values import ProcessKey, Site, Stream
 
 #: Stands for all sites of a process that have no row of their own.
 OTHERS_PC: Final = 2**64 - 1
+
+#: What is kept of an estimate.
+ESTIMATES: Final = Estimated._fields
 
 Column = NDArray[np.int64]
 
@@ -30,6 +33,7 @@ class ProcessTotals:
     Attributes:
         pcs: Its sites, ascending, shape (sites,), uint64.
         counts: Created, exited and baseline of each, shape (3, sites), int64.
+        estimates: ESTIMATES of each, shape (6, sites), int64; (6, 0) while nothing is estimated of any.
         own: Whether a site has a row of its own, shape (sites,).
         cycles: GC cycles.
         live: Live goroutines of all sites.
@@ -45,6 +49,7 @@ class ProcessTotals:
     build_id: str
     pcs: NDArray[np.uint64] = field(default_factory=lambda: np.empty(0, np.uint64))
     counts: Column = field(default_factory=lambda: np.empty((3, 0), np.int64))
+    estimates: Column = field(default_factory=lambda: np.empty((len(ESTIMATES), 0), np.int64))
     own: NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, np.bool_))
     cycles: int = 0
     live: int = 0
@@ -80,6 +85,25 @@ class ProcessTotals:
         own[known] = self.own[places]
         return own
 
+    def estimate(self, pcs: NDArray[np.uint64], estimates: Column) -> NDArray[np.bool_]:
+        """Notes newer estimates, shape (6, pcs), of sites each of which is there once: which have a row of their own.
+
+        Those of the others are left out.
+        """
+        places = np.minimum(np.searchsorted(self.pcs, pcs), max(len(self.pcs) - 1, 0))
+        known = np.isin(pcs, self.pcs[self.own])
+        if known.any():
+            if not self.estimates.size:
+                self.estimates = np.zeros((len(ESTIMATES), len(self.pcs)), np.int64)
+            self.estimates[:, places[known]] = estimates[:, known]
+        return known
+
+    def estimated(self, place: int) -> Estimated | None:
+        """What is estimated of the site at a place; None for nothing."""
+        if not self.estimates.size or not self.estimates[:, place].any():
+            return None
+        return Estimated(*self.estimates[:, place].tolist())
+
     def names_reason(self, reason: str, most: int) -> bool:
         """Whether a wait reason is among the first so many."""
         if reason not in self.reasons and len(self.reasons) < most:
@@ -112,6 +136,8 @@ class ProcessTotals:
         places = np.searchsorted(self.pcs, new)
         self.pcs = np.insert(self.pcs, places, new)
         self.counts = np.insert(self.counts, places, 0, axis=1)
+        if self.estimates.size:
+            self.estimates = np.insert(self.estimates, places, 0, axis=1)
         self.own = np.insert(self.own, places, is_own)
 
 

@@ -6,11 +6,13 @@ virtual addresses, and every counter is a total since counting began.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from gosonde_common.values.levels import Level, Step
 from gosonde_common.values.reachability import Holder
 
+#: The pc of what is counted without its `go` statement.
+NAMELESS_PC: Final = 0
 #: Paths that are reported of one `go` statement, and steps of one.
 MAX_HOLDERS, MAX_PATH_STEPS = 5, 32
 

@@ -236,16 +236,26 @@ class SiteRow(_message.Message):
     CREATED_FIELD_NUMBER: _builtins.int
     EXITED_FIELD_NUMBER: _builtins.int
     BASELINE_FIELD_NUMBER: _builtins.int
+    ESTIMATE_FIELD_NUMBER: _builtins.int
+    SHARED_CREATED_FIELD_NUMBER: _builtins.int
+    SHARED_EXITED_FIELD_NUMBER: _builtins.int
     host: _builtins.str
     exe: _builtins.str
     created: _builtins.int
     exited: _builtins.int
     baseline: _builtins.int
     """Goroutines that lived when counting began: live is baseline + created - exited."""
+    shared_created: _builtins.int
+    """Of the row without a statement: how much of it the estimates of the other rows have."""
+    shared_exited: _builtins.int
     @_builtins.property
     def process(self) -> _model_pb2.ProcessKey: ...
     @_builtins.property
     def site(self) -> Global___Site: ...
+    @_builtins.property
+    def estimate(self) -> Global___SiteEstimate:
+        """What of the row without a statement (pc 0) was probably at this one; absent where nothing is estimated."""
+
     def __init__(
         self,
         *,
@@ -256,14 +266,59 @@ class SiteRow(_message.Message):
         created: _builtins.int = ...,
         exited: _builtins.int = ...,
         baseline: _builtins.int = ...,
+        estimate: Global___SiteEstimate | None = ...,
+        shared_created: _builtins.int = ...,
+        shared_exited: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["process", b"process", "site", b"site"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["estimate", b"estimate", "process", b"process", "site", b"site"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["baseline", b"baseline", "created", b"created", "exe", b"exe", "exited", b"exited", "host", b"host", "process", b"process", "site", b"site"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["baseline", b"baseline", "created", b"created", "estimate", b"estimate", "exe", b"exe", "exited", b"exited", "host", b"host", "process", b"process", "shared_created", b"shared_created", "shared_exited", b"shared_exited", "site", b"site"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SiteRow: _TypeAlias = SiteRow  # noqa: Y015
+
+@_typing.final
+class SiteEstimate(_message.Message):
+    """How many of the creations and exits at pc 0 were at one statement: the columns of SiteEstimates. It may fall."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CREATED_FIELD_NUMBER: _builtins.int
+    CREATED_LOW_FIELD_NUMBER: _builtins.int
+    CREATED_HIGH_FIELD_NUMBER: _builtins.int
+    EXITED_FIELD_NUMBER: _builtins.int
+    EXITED_LOW_FIELD_NUMBER: _builtins.int
+    EXITED_HIGH_FIELD_NUMBER: _builtins.int
+    WINDOWS_FIELD_NUMBER: _builtins.int
+    SAMPLED_NS_FIELD_NUMBER: _builtins.int
+    created: _builtins.int
+    created_low: _builtins.int
+    created_high: _builtins.int
+    exited: _builtins.int
+    exited_low: _builtins.int
+    exited_high: _builtins.int
+    windows: _builtins.int
+    sampled_ns: _builtins.int
+    def __init__(
+        self,
+        *,
+        created: _builtins.int = ...,
+        created_low: _builtins.int = ...,
+        created_high: _builtins.int = ...,
+        exited: _builtins.int = ...,
+        exited_low: _builtins.int = ...,
+        exited_high: _builtins.int = ...,
+        windows: _builtins.int = ...,
+        sampled_ns: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created", b"created", "created_high", b"created_high", "created_low", b"created_low", "exited", b"exited", "exited_high", b"exited_high", "exited_low", b"exited_low", "sampled_ns", b"sampled_ns", "windows", b"windows"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SiteEstimate: _TypeAlias = SiteEstimate  # noqa: Y015
 
 @_typing.final
 class ListSitesRequest(_message.Message):

@@ -7,6 +7,7 @@ import numpy as np
 from gosonde_collector.model.values import (
     Batch,
     Columns,
+    Estimate,
     Process,
     ProcessKey,
     Site,
@@ -71,6 +72,7 @@ def batch(
     proofs: Sequence[tuple[int, int, int, int, int, int]] = (),
     holders: Sequence[tuple[int, int, Sequence[str], int]] = (),
     searches: Sequence[tuple[int, str]] = (),
+    estimates: Sequence[tuple[int, ...]] = (),
     losses: Mapping[str, int] | None = None,
     taken_unix_nano: int = 0,
 ) -> Batch:
@@ -78,7 +80,8 @@ def batch(
 
     `counters`: (process, pc, created, exited), with `baseline` and `mismatch` each. `heaps` are those of `cycles`.
     `proofs`: (process, pc, scans, examined, proved, probable); `holders`: (process, pc, path, goroutines); `searches`:
-    (process, undecided), all searched at the time of the batch.
+    (process, undecided), all searched at the time of the batch. `estimates`: (process, pc, created, low, high, exited,
+    low, high), of 3 windows each.
     """
     taken = taken_unix_nano or START + sequence * SECOND
     return Batch(
@@ -105,5 +108,6 @@ def batch(
         ),
         columns(("process", "pc", "path", "goroutines"), [(*row[:2], list(row[2]), row[3]) for row in holders]),
         columns(("process", "undecided", "searched_unix_nano", "scans"), [(*row, taken, 5) for row in searches]),
+        columns(("process", "pc", *Estimate._fields), [(*row, 3, 30_000_000) for row in estimates]),
         losses or {},
     )

@@ -11,6 +11,7 @@ from pathlib import Path
 import duckdb
 import pytest
 from gosonde_collector.model.errors import DamagedStoreError, StoreError
+from gosonde_collector.model.values import Estimate, ProcessFilter
 from gosonde_collector.store.duckdb import FILE_NAME, open_store
 from gosonde_collector.store.salvage import Salvaged, salvage
 
@@ -108,6 +109,24 @@ def test_what_the_log_has_before_its_damage_is_kept(folder: Path) -> None:
     assert found.quarantine is not None
     assert files(found.quarantine) == damaged
     assert len(rows_of(folder)) == kept(found, "site_counters")[0]
+
+
+def test_what_was_estimated_is_kept_and_belongs_to_its_site_again(folder: Path, tmp_path: Path) -> None:
+    store = open_store(folder)
+    store.append([batch(50, counters=[(0, SITE.pc, 9, 9)], estimates=[(0, SITE.pc, 40, 30, 50, 39, 29, 49)])])
+    store.checkpoint()
+    store.append([batch(51, counters=[(0, SITE.pc + number, 1, 1) for number in range(2_000)])])
+    shutil.copytree(folder, tmp_path / "killed")
+    store.close()
+    log = tmp_path / "killed" / LOG_NAME
+    flip(log, log.stat().st_size // 2)
+    found = salvage(tmp_path / "killed")
+    assert found.log_bytes_lost
+    assert kept(found, "site_estimates") == (1, 0)
+    again = open_store(tmp_path / "killed")
+    estimated = {total.site.pc: total.estimate for total in again.sites(ProcessFilter())}
+    again.close()
+    assert estimated[SITE.pc] == Estimate(40, 30, 50, 39, 29, 49, 3, 30_000_000)
 
 
 def test_a_damaged_block_costs_its_own_rows(tmp_path: Path) -> None:

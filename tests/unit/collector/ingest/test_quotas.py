@@ -80,6 +80,34 @@ def test_proofs_are_kept_of_sites_that_are_kept_so_many_rows_of_each(kept: Kept)
     assert kept.beyond("proofs") == 2 + 3 + 1
 
 
+def test_estimates_are_kept_once_of_each_site_that_has_a_row_of_its_own(kept: Kept) -> None:
+    bounds = 30, 50, 40, 30, 50
+    estimates = batch(1, estimates=[(0, pc, 40 + place, *bounds) for place, pc in enumerate((9, 2, 2, 5, 1))])
+    sent = kept.send([(pc, 1, 0) for pc in range(1, 6)], site_estimates=estimates.site_estimates)
+    assert (sent.site_estimates["pc"].tolist(), sent.site_estimates["created"].tolist()) == ([2, 1], [41, 44])
+    assert kept.beyond("estimates") == 3
+    with kept.telemetry.running.reading() as (running, live):
+        rows, _ = site_rows(running, live, kept.store.site_names)
+    assert {row.function: row.estimated and row.estimated.created for row in rows} == {
+        "main.f1": 44,
+        "main.f2": 41,
+        "main.f3": None,
+        "(others)": None,
+    }
+
+
+def test_an_estimate_stays_with_its_site_when_others_come_and_may_fall(kept: Kept) -> None:
+    def send(pcs: Iterable[int], estimated: int) -> list[tuple[str, int | None]]:
+        estimates = batch(1, estimates=[(0, 5, estimated, 0, 99, 0, 0, 0)]).site_estimates
+        kept.send([(pc, 10 * pc, 0) for pc in pcs], site_estimates=estimates)
+        with kept.telemetry.running.reading() as (running, live):
+            rows, _ = site_rows(running, live, kept.store.site_names)
+        return [(row.function, row.estimated.created if row.estimated else None) for row in rows]
+
+    assert send([5], 40) == [("main.f5", 40)]
+    assert send([2, 7], 30) == [("main.f7", None), ("main.f5", 30), ("main.f2", None)]
+
+
 def test_names_without_totals_are_not_kept(kept: Kept) -> None:
     names = tuple(Site("build", pc, "f") for pc in range(1000))
     assert kept.keeper.limited(replace(batch(1), sites=names)).sites == ()

@@ -11,7 +11,7 @@ import pytest
 from gosonde_collector.ingest.columns import MAX_ROWS, MAX_STEPS, MAX_TEXT
 from gosonde_collector.ingest.wire import decode_batch, decode_hello
 from gosonde_collector.model.errors import BatchError
-from gosonde_collector.model.values import Batch, ProcessKey, Site
+from gosonde_collector.model.values import Batch, Estimate, ProcessKey, Site
 from gosonde_pb.v1 import ingest_pb2, model_pb2
 from hypothesis import given
 from hypothesis import strategies as st
@@ -61,6 +61,7 @@ def request() -> Request:
     seen.gc_totals.pauses.append(2)
     seen.gc_totals.gc_pause_ns.append(3)
     add_proof(seen)
+    add_estimates(seen, 2**64 - 1)
     seen.losses["gc_events_lost"] = 1
     return message
 
@@ -81,6 +82,16 @@ def add_proof(seen: model_pb2.Observation) -> None:
     seen.searches.undecided.append("")
 
 
+def add_estimates(seen: model_pb2.Observation, *pcs: int) -> None:
+    """What was probably at sites of the first process: 40 of 30 to 50 creations, and as many exits."""
+    estimates = seen.site_estimates
+    for pc in pcs:
+        estimates.process.append(0)
+        estimates.pc.append(pc)
+        for name, number in zip(Estimate._fields, (40, 30, 50, 40, 30, 50, 3, 30_000_000), strict=True):
+            getattr(estimates, name).append(number)
+
+
 def test_a_whole_batch_is_understood() -> None:
     batch = decode_batch(STREAM, request())
     assert (batch.stream, batch.sequence, batch.losses) == (STREAM, 7, {"gc_events_lost": 1})
@@ -97,6 +108,32 @@ def test_a_whole_batch_is_understood() -> None:
     assert [batch.proofs[name].tolist() for name in PROOFS] == [[number] for number in range(len(PROOFS))]
     assert batch.holders["path"].tolist() == [["main.subscribers", "map"]]
     assert batch.searches["undecided"].tolist() == [""]
+    assert [batch.site_estimates[name].tolist() for name in Estimate._fields[:3]] == [[40], [30], [50]]
+
+
+def test_an_older_agent_estimates_nothing() -> None:
+    message = request()
+    message.batch.observation.ClearField("site_estimates")
+    batch = decode_batch(STREAM, message)
+    assert [len(batch.site_estimates[name]) for name in ("process", "pc", *Estimate._fields)] == [0] * 10
+    assert not batch.left_out
+
+
+def test_estimates_that_are_wrong_cost_themselves_alone_and_are_counted() -> None:
+    message = request()
+    seen = message.batch.observation
+    add_estimates(seen, *range(1, 10))
+    estimates = seen.site_estimates
+    estimates.created[1] = 29
+    estimates.created[2] = 51
+    estimates.exited_high[3] = 39
+    estimates.process[4] = 1
+    estimates.pc[5] = 0
+    estimates.sampled_ns[6] = 2**63
+    batch = decode_batch(STREAM, message)
+    assert batch.site_estimates["pc"].tolist() == [2**64 - 1, 7, 8, 9]
+    assert batch.left_out == {"site_estimates": 6}
+    assert "site_estimates" in batch.fault
 
 
 def test_an_empty_batch_is_understood() -> None:
@@ -149,6 +186,7 @@ def _change(path: str, value: object) -> Callable[[ingest_pb2.Batch], None]:
         (_change("observation.taken_unix_nano", -5), "taken_unix_nano is -5"),
         (_change("observation.taken_unix_nano", 2**63 - 1), "taken_unix_nano"),
         (lambda batch: batch.observation.site_counters.pc.extend([1] * MAX_ROWS), "a batch may have"),
+        (lambda batch: batch.observation.site_estimates.windows.extend([1] * MAX_ROWS), "a batch may have"),
         (lambda batch: batch.observation.losses.update({str(n): n for n in range(257)}), "256 losses"),
     ],
 )
@@ -187,6 +225,13 @@ def test_a_batch_that_is_wrong_as_a_whole_is_refused(change: Callable[[ingest_pb
         (lambda batch: batch.observation.proofs.proved.append(1), "proofs has columns"),
         (_change("observation.proofs.proved.0", 2**63), r"proofs.proved\[0\]"),
         (_change("observation.searches.process.0", 1), r"searches.process\[0\] is 1"),
+        (
+            _change("observation.site_estimates.created.0", 29),
+            r"site_estimates.created\[0\] is 29, outside of its bounds 30 to 50",
+        ),
+        (_change("observation.site_estimates.exited_high.0", 39), r"site_estimates.exited\[0\] is 40, outside"),
+        (_change("observation.site_estimates.pc.0", 0), r"site_estimates.pc\[0\] is 0: what is shared"),
+        (lambda batch: batch.observation.site_estimates.windows.append(1), "site_estimates has columns of different"),
         (lambda batch: batch.observation.holders.path.add(), "holders has columns"),
         (lambda batch: batch.observation.holders.path[0].steps.extend(["x"] * MAX_STEPS), "34 steps"),
         (
@@ -217,7 +262,7 @@ def test_an_element_that_is_wrong_is_left_out_by_its_name_and_the_others_stay(
 def sizes_of(batch: Batch) -> dict[str, int]:
     """How many elements each table has."""
     counted = ("site_counters", "park_counters", "pauses", "gc_cycles", "gc_totals", "probe_costs")
-    tables = (*counted, "proofs", "holders", "searches")
+    tables = (*counted, "proofs", "holders", "searches", "site_estimates")
     rows = {name: len(getattr(batch, name)["process"]) for name in tables}
     return {**rows, "processes": len(batch.processes), "site_names": len(batch.sites), "losses": len(batch.losses)}
 

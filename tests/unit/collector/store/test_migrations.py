@@ -34,7 +34,9 @@ def test_what_an_older_version_stored_is_still_there(tmp_path: Path) -> None:
     (total,) = store.sites(ProcessFilter())
     assert (total.exe, total.created, total.exited) == ("/srv/old", 12, 3)
     assert store.acknowledged(STREAM) == 7
-    store.append([batch(8, counters=[(0, SITE.pc, 5, 5)])])
+    assert total.estimate is None
+    store.append([batch(8, counters=[(0, SITE.pc, 5, 5)], estimates=[(0, SITE.pc, 40, 30, 50, 40, 30, 50)])])
+    assert [row.estimate and row.estimate.created for row in store.sites(ProcessFilter())] == [None, 40]
     store.close()
     with duckdb.connect(str(tmp_path / FILE_NAME)) as connection:
         versions = connection.execute("SELECT version FROM schema_version ORDER BY version").fetchall()

@@ -12,6 +12,7 @@ import pytest
 from gosonde_collector.evidence.model import Frame, GoroutineGroup, GoroutineProfile
 from gosonde_collector.model.errors import StoreError
 from gosonde_collector.model.values import (
+    Estimate,
     Heap,
     Pause,
     ProcessFilter,
@@ -277,6 +278,56 @@ def test_an_estimate_of_parks_may_have_no_upper_bound_and_what_an_older_agent_co
 ) -> None:
     store.append([batch(1, parks=[(0, "select", 2, 50, 10, 0, 3, 7, 8), (0, "sleep", 1000, 0, 0, 0, 0, 0, 0)])])
     assert [(row.wait_reason, row.parks_high) for row in store.parks(ALL)] == [("select", None)]
+
+
+def test_the_newest_estimate_of_a_site_counts_although_it_is_lower(store: DuckDBStore) -> None:
+    counters = [(0, SITE.pc, 5, 1), (0, 0, 90, 90)]
+    store.append([batch(1, counters=counters, estimates=[(0, SITE.pc, 60, 50, 70, 60, 50, 70)])])
+    store.append([batch(3, estimates=[(0, SITE.pc, 55, 52, 58, 54, 51, 57)])])
+    nameless, total = sorted(store.sites(ALL), key=lambda row: row.site.pc)
+    assert total.estimate == Estimate(55, 52, 58, 54, 51, 57, 3, 30_000_000)
+    assert (total.created, total.exited, total.shared_created, total.shared_exited) == (5, 1, 0, 0)
+    assert nameless.estimate is None
+    assert (nameless.created, nameless.shared_created, nameless.shared_exited) == (90, 55, 54)
+
+
+def test_what_is_estimated_of_one_process_says_nothing_of_another(store: DuckDBStore) -> None:
+    two = [process(), process(ProcessKey("boot", 5, 100, 0))]
+    counters = [(place, pc, 7, 7) for place in (0, 1) for pc in (0, SITE.pc)]
+    store.append([batch(1, processes=two, counters=counters, estimates=[(1, SITE.pc, 6, 0, 7, 6, 0, 7)])])
+    rows = {(row.process.pid, row.site.pc): row for row in store.sites(ALL)}
+    assert rows[KEY.pid, SITE.pc].estimate is None
+    assert rows[KEY.pid, 0].shared_created == 0
+    assert rows[5, SITE.pc].estimate
+    assert rows[5, 0].shared_created == 6
+
+
+def test_estimates_that_no_process_can_have_spoil_no_other_row(store: DuckDBStore) -> None:
+    pcs, most = range(1, 9), (1 << 62) - 1
+    counters = [(0, pc, most, 0) for pc in (0, *pcs)]
+    store.append([batch(1, counters=counters, estimates=[(0, pc, *[most] * 6) for pc in pcs])])
+    rows = {row.site.pc: row for row in store.sites(ALL)}
+    assert len(rows) == 9
+    assert rows[0].shared_created == (1 << 63) - 1
+
+
+def test_old_estimates_go_but_the_newest_of_what_runs_stays(
+    timed: DuckDBStore, clock: list[int], tmp_path: Path
+) -> None:
+    over = process(ProcessKey("boot", 5, 100, 0), ended_unix_nano=START + SECOND)
+    for n in range(1, 4):
+        clock[0] = START + n * SECOND
+        processes = [process(), over] if n == 1 else [process()]
+        counters = [(place, SITE.pc, n, 0) for place in range(len(processes))]
+        estimates = [(place, SITE.pc, 10 * n, 0, 99, 0, 0, 9) for place in range(len(processes))]
+        timed.append([batch(n, processes=processes, counters=counters, estimates=estimates)])
+    timed.expire(START + 3 * SECOND)
+    (row,) = timed.sites(ALL)
+    assert row.estimate
+    assert row.estimate.created == 30
+    timed.close()
+    with duckdb.connect(str(tmp_path / "timed" / FILE_NAME)) as connection:
+        assert connection.execute("SELECT created FROM site_estimates").fetchall() == [(20,), (30,)]
 
 
 @pytest.mark.parametrize("wrong_ns", [0, 30 * HOUR, -30 * HOUR], ids=["right", "ahead", "behind"])

@@ -15,7 +15,10 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from tests.unit.collector.batches import SITE, batch
 
-GOROUTINES = {"gosonde_goroutines_live", "gosonde_goroutines_created_total", "gosonde_goroutines_exited_total"}
+GOROUTINES = {
+    *("gosonde_goroutines_live", "gosonde_goroutines_created_total", "gosonde_goroutines_exited_total"),
+    *(f"gosonde_goroutines_{name}_estimate{end}" for name in ("created", "exited") for end in ("", "_low", "_high")),
+}
 AGES = {"gosonde_observation_age_seconds", "gosonde_observation_stale"}
 #: What is asked, and which families go without its answer.
 GROUPS: dict[str, tuple[Callable[[DuckDBStore, Telemetry], object], str, set[str]]] = {
