@@ -37,10 +37,14 @@ def returns_to_former_level(window: Window) -> bool:
 
 
 def follows_load(window: Window) -> bool:
-    """What is created rises as the count does, and most of it exits: more work, not more that stays."""
+    """What is created rises as the count does, and most of it exits: more work, not more that stays.
+
+    No rise that may be an error of an estimate is taken for one.
+    """
     if window.exited_within < TURNOVER * window.created_within:
         return False
     first, second = _halves(window.seconds_at, window.created)
+    first, second = first + window.doubt[0], second - window.doubt[1]
     fewer, more = _halves(window.seconds_at, window.lived_s)
     larger = (max(more, 0.0) + 1) / (max(fewer, 0.0) + 1)
     return second > first and (second + 1) / (first + 1) >= max(larger, 1.0) ** LOAD_EXPLAINS

@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 
 from gosonde_collector.analysis import benign_growth
+from gosonde_collector.analysis.amounts import Amount
 from gosonde_collector.analysis.settling import settles
 from gosonde_collector.analysis.shape import lasting_s, shape_of, since
 from gosonde_collector.analysis.slope import Slope, theil_sen
@@ -45,12 +46,13 @@ class Growth:
         grown: By how many the floor rises over it.
         parts: Of how many parts of it something is known.
         rising_parts: In how many of these the count rose.
-        created: Created within it.
+        created: Created within it, with what is estimated.
         exited: Exited within it.
         since_unix_nano: When it began, as far as the steps reach back.
         shape: STEADY, STEPS (several at once, then nothing for a while), BESIDE_EXITS, or EXITS_STOPPED (before the
             second half of the window most of what was created exited).
         lasting_s: For how long it lasts, at least, in seconds.
+        turnover: Created and exited as amounts; None where nothing is estimated.
     """
 
     window_s: int
@@ -63,6 +65,7 @@ class Growth:
     since_unix_nano: int
     shape: str
     lasting_s: float
+    turnover: tuple[Amount, Amount] | None = None
 
     @property
     def stays(self) -> bool:
@@ -115,17 +118,20 @@ def _rises_enough(window: Window) -> bool:
 
 
 def _growth(steps: Steps, window: Window) -> Growth:
+    start, end = steps.until_unix_nano - window.seconds * SECOND, steps.until_unix_nano
+    turnover = steps.created_between(start, end), steps.exited_between(start, end)
     return Growth(
         window.seconds,
         _slope(steps, steps.until_unix_nano - window.seconds * SECOND),
         window.rise,
         len(window.levels) - 1,
         window.rising,
-        window.created_within,
-        window.exited_within,
+        turnover[0].number,
+        turnover[1].number,
         since(steps),
         shape_of(steps, window.seconds, quiet=window.quiet),
         lasting_s(steps, window.seconds),
+        turnover if steps.estimates else None,
     )
 
 

@@ -3,8 +3,6 @@
 from dataclasses import dataclass, replace
 from typing import Final
 
-import numpy as np
-
 from gosonde_collector.analysis.matching import goroutines_of
 from gosonde_collector.analysis.steps import SECOND, Steps
 from gosonde_collector.analysis.witnesses import (
@@ -79,9 +77,8 @@ def served(series: Series, kept: Persistence | None) -> bool | None:
     """
     if kept is None:
         return None
-    steps = Steps.of(series)
-    _, exited = steps.at(np.array([kept.earlier_unix_nano, kept.later_unix_nano]))
-    turns = min(int(exited[1] - exited[0]), kept.earlier)
+    exited = Steps.of(series).exited_between(kept.earlier_unix_nano, kept.later_unix_nano)
+    turns = min(exited.low, kept.earlier)
     return kept.earlier - kept.persisted >= SERVED * turns if turns >= MIN_TURNS else None
 
 

@@ -57,7 +57,8 @@ def early(counted: Witness, series: Series) -> Witness:
     if counted.name != "events" or counted.verdict == AGREES or not rise:
         return counted
     said = f"the live count rises by {rise:.3g} per second, for too short a time to be judged"
-    return Witness("events", SILENT, f"{series.created[-1]} created and {series.exited[-1]} exited; {said}")
+    created, exited = Steps.of(series).totals
+    return Witness("events", SILENT, f"{created} created and {exited} exited; {said}")
 
 
 def path_text(holder: Holder) -> str:

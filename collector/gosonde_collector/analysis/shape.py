@@ -29,8 +29,7 @@ def shape_of(steps: Steps, seconds: int, *, quiet: bool) -> str:
         return EXITS_STOPPED
     if not quiet:
         return BESIDE_EXITS
-    created, exited = steps.at(moments(start, steps.until_unix_nano, min(seconds, MOMENTS)))
-    rises = np.diff(created - exited)
+    rises = np.diff(steps.live_at(moments(start, steps.until_unix_nano, min(seconds, MOMENTS))))
     idle = np.count_nonzero(rises <= 0) / len(rises)
     return STEPS if idle >= IDLE_SHARE and rises[rises > 0].mean() >= STEP else STEADY
 

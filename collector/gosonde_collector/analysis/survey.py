@@ -155,7 +155,11 @@ class Survey:
         for series in self._store.series([key for key in keys if key not in self._series], LOOKBACK_NS):
             self._series[series.number, series.site.pc] = series
         self._wanted.update(dict.fromkeys(keys, time.monotonic()))
-        return list(self._currents(key for key in keys if key in self._series))
+        estimates = self._store.estimates(keys, LOOKBACK_NS)
+        return [
+            replace(series, estimates=estimates.get((series.number, series.site.pc)))
+            for series in self._currents(key for key in keys if key in self._series)
+        ]
 
     def _currents(self, keys: Iterable[SiteKey]) -> Iterator[Series]:
         for key in keys:

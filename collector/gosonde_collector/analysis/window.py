@@ -25,12 +25,14 @@ class Window:
         live: The live count now.
         seen: Whether each part is more than what lies between two looks of a busy agent; shape (PARTS,), bool.
         seconds_at: When what is known at each border was seen, in seconds, shape (PARTS + 1,).
-        created: All that had been created by then, the same shape.
+        created: All that had been created by then, with what is estimated, the same shape.
         exited: All that had exited by then.
         lived_s: For how long all had lived by then, in sum.
         before: The highest live count before the window.
         silence_s: Since something new was last seen.
         gaps_s: The times between two steps.
+        doubt: By how many more the first half may have created than `created` says, and by how many fewer the second.
+        certain_exits: More than next to none exits, by what is certain alone.
     """
 
     seconds: int
@@ -44,6 +46,8 @@ class Window:
     before: int
     silence_s: float
     gaps_s: Floats
+    doubt: tuple[int, int] = (0, 0)
+    certain_exits: bool = False
 
     @classmethod
     def of(cls, steps: Steps, seconds: int, before: int) -> "Window":
@@ -56,12 +60,14 @@ class Window:
             int(steps.live[-1]),
             (index[1:] > index[:-1]) | (gaps[index[:-1]] > MAX_GAP_S),
             steps.seconds[index],
-            steps.created[index],
-            steps.exited[index],
+            steps.begun[index],
+            steps.ended[index],
             steps.lived_s[index],
             before,
             float(gaps[-1]),
             gaps[index[0] : -1],
+            _doubt(steps, int(steps.unix_nano[index[0]]), int(steps.unix_nano[index[-1]])),
+            not _is_quiet(steps.created[index], steps.exited[index]),
         )
 
     @property
@@ -103,4 +109,16 @@ class Window:
     @property
     def quiet(self) -> bool:
         """Whether next to none exits."""
-        return self.exited_within <= QUIET * self.created_within
+        return not self.certain_exits and _is_quiet(self.created, self.exited)
+
+
+def _is_quiet(created: Counts, exited: Counts) -> bool:
+    return bool(exited[-1] - exited[0] <= QUIET * (created[-1] - created[0]))
+
+
+def _doubt(steps: Steps, first: int, last: int) -> tuple[int, int]:
+    if steps.estimates is None:
+        return 0, 0
+    middle = (first + last) // 2
+    early, late = steps.created_between(first, middle), steps.created_between(middle, last)
+    return early.high - early.number, late.number - late.low

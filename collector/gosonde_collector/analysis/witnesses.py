@@ -96,10 +96,12 @@ def _leaked(profile: GoroutineProfile) -> GoroutineProfile:
 
 def events(series: Series, growth: Growth | None) -> Witness:
     """The counters: they agree while they show growth."""
-    totals = f"{series.created[-1]} created and {series.exited[-1]} exited since counting began"
+    all_created, all_exited = Steps.of(series).totals
+    totals = f"{all_created} created and {all_exited} exited since counting began"
     if not growth:
         return Witness("events", DISAGREES, f"{totals}; the live count does not grow now")
-    recent = f"{growth.created} created and {growth.exited} exited in the last {growth.window_s} s"
+    created, exited = growth.turnover or (growth.created, growth.exited)
+    recent = f"{created} created and {exited} exited in the last {growth.window_s} s"
     slope = growth.slope
     rise = (
         f"live up by {growth.grown}, rising in {growth.rising_parts} of {growth.parts} parts, "
