@@ -16,6 +16,7 @@ from gosonde_common.values.observation import (
     Pause,
     Process,
     SiteCount,
+    SiteEstimate,
 )
 
 from gosonde_agent.discovery.selection import Selection
@@ -34,6 +35,7 @@ class Trace:
 
     Attributes:
         sites: The newest totals of every go statement.
+        estimates: What was probably at each of them of what is counted without its statement.
         pauses: Every stop-the-world pause that `gc` counts, in order.
         losses: By counter name; all 0 when nothing was lost.
         observed_unix_nano: When the process was observed last.
@@ -45,6 +47,7 @@ class Trace:
     pauses: list[Pause] = field(default_factory=list)
     losses: dict[str, int] = field(default_factory=dict)
     observed_unix_nano: int = 0
+    estimates: tuple[SiteEstimate, ...] = ()
 
     @property
     def has_ended(self) -> bool:
@@ -63,6 +66,7 @@ class Trace:
             self.process, self.observed_unix_nano = found, observation.taken_unix_nano
         sites = tuple(row for row in observation.site_counts if row.process == key)
         self.sites = sites or self.sites
+        self.estimates = tuple(row for row in observation.estimates if row.process == key) or self.estimates
         self.gc = next((row for row in observation.gc_totals if row.process == key), self.gc)
         self.add_pauses(observation)
 

@@ -25,6 +25,8 @@ def print_json(document: Any) -> None:  # noqa: ANN401 - whatever json knows, an
     sys.stdout.write("\n")
 
 
+#: The level at which totals and live counts are exact, and created and exited of each go statement estimated.
+SAMPLED: Final = "sampled"
 #: Before a number that is not precise, and what that means.
 ABOUT: Final = "~"
 ABOUT_MEANS: Final = (
@@ -32,8 +34,15 @@ ABOUT_MEANS: Final = (
 )
 
 
+#: What it means before a number that contains an estimate.
+ESTIMATED_MEANS: Final = (
+    f"{ABOUT} estimated: short windows saw which go statements goroutines are of, the runtime counts them all "
+    "(--json has the bounds)"
+)
+
+
 class About(int):
-    """A number that is not precise."""
+    """A number that is not precise, or contains an estimate."""
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], empty: str) -> None:

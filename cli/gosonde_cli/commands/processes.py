@@ -53,10 +53,15 @@ def _legend(rows: Sequence[ProcessRow]) -> Iterator[str]:
     """What the marks in the table mean, as far as they are there."""
     if any(row.stale for row in rows):
         yield f"{STALE} stale: no observation has come since; the numbers are of then, and the process may have ended"
-    if not all(row.precise for row in rows):
+    if not all(map(_is_exact, rows)):
         yield rendering.ABOUT_MEANS
     if any(row.sums for row in rows):
         yield "xN sums N processes of one file that ended before they were seen to run; the pid is the first one's"
+
+
+def _is_exact(row: ProcessRow) -> bool:
+    """Whether the sums over all its go statements are."""
+    return row.precise or row.level == rendering.SAMPLED
 
 
 def _cells(row: ProcessRow) -> tuple[object, ...]:
@@ -67,9 +72,9 @@ def _cells(row: ProcessRow) -> tuple[object, ...]:
         row.exe,
         row.go_version,
         rendering.moment(row.started_unix_nano),
-        row.level if row.precise else f"{row.level} (not precise)",
+        row.level if _is_exact(row) else f"{row.level} (not precise)",
         f"{row.overhead_percent:.2f} %",
         f"{row.clock_offset_ns / 1e9:+.3f} s",
         f"{rendering.duration(row.age_ns)}{' ' + STALE if row.stale else ''}",
-        *(numbers if row.precise else map(rendering.About, numbers)),
+        *(numbers if _is_exact(row) else map(rendering.About, numbers)),
     )

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 DEFAULT_SECONDS = 10.0
 MAX_SECONDS = 86_400.0
 PIPED_WIDTH = 240
+#: Of an estimate: what is summed where several are of one statement.
+ESTIMATED = ("created", "created_low", "created_high", "exited", "exited_low", "exited_high")
 
 
 def register(app: typer.Typer) -> None:
@@ -54,7 +56,7 @@ def trace(
     if as_json:
         rendering.print_json(document)
     else:
-        _render(document)
+        render(document)
 
 
 def _seconds(text: str) -> float:
@@ -103,17 +105,7 @@ def as_document(result: "Trace") -> dict[str, Any]:
     if process is None:
         raise NotFoundError("the process was never seen")
     age_ns = max(steady_unix_nano() - result.observed_unix_nano, 0)
-    totals: dict[tuple[str, str, int], list[int]] = defaultdict(lambda: [0, 0, 0])
-    for count in result.sites:
-        row = totals[count.site.function, count.site.file, count.site.line]
-        row[0] += count.created
-        row[1] += count.exited
-        row[2] += count.baseline
-    sites: list[dict[str, Any]] = [
-        {"function": function, "file": file, "line": line, "baseline": b, "created": c, "exited": e, "live": b + c - e}
-        for (function, file, line), (c, e, b) in totals.items()
-    ]
-    sites.sort(key=lambda site: (-site["live"], -site["created"], site["function"]))
+    sites = _sites(result)
     sums = {key: sum(site[key] for site in sites) for key in ("baseline", "created", "exited", "live")}
     return {
         "process": {
@@ -142,12 +134,62 @@ def as_document(result: "Trace") -> dict[str, Any]:
     }
 
 
+def _sites(result: "Trace") -> list[dict[str, Any]]:
+    """Rows by statement; several of one statement are summed."""
+    totals: dict[tuple[str, str, int], list[int]] = defaultdict(lambda: [0, 0, 0])
+    for count in result.sites:
+        row = totals[count.site.function, count.site.file, count.site.line]
+        row[0] += count.created
+        row[1] += count.exited
+        row[2] += count.baseline
+    sites: list[dict[str, Any]] = [
+        {"function": function, "file": file, "line": line, "baseline": b, "created": c, "exited": e, "live": b + c - e}
+        for (function, file, line), (c, e, b) in totals.items()
+    ]
+    _add_estimates(sites, result)
+    sites.sort(key=lambda site: (-site["live"], -_most_likely(site, "created"), site["function"]))
+    return sites
+
+
+def _add_estimates(sites: list[dict[str, Any]], result: "Trace") -> None:
+    """To each row what is estimated of it, and to that without a statement how much the others have of it."""
+    found: dict[tuple[str, str, int], dict[str, int]] = defaultdict(lambda: dict.fromkeys(ESTIMATED, 0))
+    for row in result.estimates:
+        own = found[row.site.function, row.site.file, row.site.line]
+        own.update({name: own[name] + getattr(row, name) for name in ESTIMATED})
+        own.update({name: getattr(row, name) for name in ("windows", "sampled_ns")})
+    shared = {what: sum(own[what] for own in found.values()) for what in ("created", "exited")}
+    for site in sites:
+        place = site["function"], site["file"], site["line"]
+        if place in found:
+            site["estimated"] = found[place]
+        elif place == ("", "", 0) and any(shared.values()):
+            site["shared"] = shared
+
+
+def _most_likely(site: dict[str, Any], what: str) -> int:
+    """Creations or exits of a row, with what is estimated of it, and without what others have of it."""
+    found, shared = site.get("estimated"), site.get("shared")
+    number: int = site[what] + (found[what] if found else 0) - (shared[what] if shared else 0)
+    return max(number, 0)
+
+
+def _number(site: dict[str, Any], key: str) -> str:
+    """A cell of the table."""
+    if key not in {"created", "exited"}:
+        return rendering.cell(site[key])
+    is_about = "estimated" in site or "shared" in site
+    number = _most_likely(site, key)
+    return rendering.cell(rendering.About(number) if is_about else number)
+
+
 def _safe(text: str) -> str:
     """A foreign string as a terminal shows it, and no markup."""
     return escape(foreign.shown(text))
 
 
-def _render(document: dict[str, Any]) -> None:
+def render(document: dict[str, Any]) -> None:
+    """Prints a document for people."""
     console = Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=PIPED_WIDTH)
     process, totals, gc = document["process"], document["totals"], document["gc"]
     since = "its start" if process["counted_from_start"] else "attaching"
@@ -162,10 +204,12 @@ def _render(document: dict[str, Any]) -> None:
     table.add_column("go statement in", overflow="fold")
     table.add_column("at", overflow="fold")
     for site in document["sites"]:
-        numbers = (f"{site[key]:,}" for key in ("baseline", "created", "exited", "live"))
+        numbers = (_number(site, key) for key in ("baseline", "created", "exited", "live"))
         place = f"{site['file']}:{site['line']}" if site["file"] else "-"
         table.add_row(*numbers, _safe(site["function"] or "?"), _safe(place))
     console.print(table)
+    if any("estimated" in site for site in document["sites"]):
+        console.print(rendering.ESTIMATED_MEANS)
     longest = max((pause["duration_ns"] for pause in gc["pauses"]), default=0)
     console.print(
         f"{gc['cycles']} GC cycles stopped the world for {gc['pause_total_ns'] / 1e6:.3f} ms in all; "

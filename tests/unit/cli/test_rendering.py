@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from gosonde.collector_client import ProcessName, SiteRow
+from gosonde.collector_client import ParkRow, ProcessName
 from gosonde_cli import rendering
 
 
@@ -49,17 +49,18 @@ def test_an_empty_table_says_so(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_json_is_one_document_with_the_fields_of_the_values(capsys: pytest.CaptureFixture[str]) -> None:
-    rendering.print_json([SiteRow("h", ProcessName(1, "/x"), "f", "a.go", 2, 5, 3, 2)])
+    rendering.print_json([ParkRow("h", ProcessName(1, "/x"), "select", 5, 3, None, 2, 7, 8)])
     assert json.loads(capsys.readouterr().out) == [
         {
             "host": "h",
             "process": {"pid": 1, "exe": "/x"},
-            "function": "f",
-            "file": "a.go",
-            "line": 2,
-            "created": 5,
-            "exited": 3,
-            "live": 2,
+            "wait_reason": "select",
+            "parks": 5,
+            "parks_low": 3,
+            "parks_high": None,
+            "windows": 2,
+            "sampled_ns": 7,
+            "covered_ns": 8,
         }
     ]
 
