@@ -110,10 +110,9 @@ def test_parts_of_an_observation_hold_each_row_once_and_each_name_once(observati
         assert sorted((row for part in parts for row in getattr(part, table)), key=repr) == sorted(
             getattr(observation, table), key=repr
         )
-    estimates = [(row[0], row.site.pc, *row[2:]) for part in parts for row in part.estimates]
-    assert sorted(estimates, key=repr) == sorted(
-        ((row[0], row.site.pc, *row[2:]) for row in observation.estimates), key=repr
-    )
+    estimates = [(row.process, row.site.pc, *row[2:]) for part in parts for row in part.estimates]
+    wanted = [(row.process, row.site.pc, *row[2:]) for row in observation.estimates]
+    assert sorted(estimates, key=repr) == sorted(wanted, key=repr)
     counts = [(row.process, row.site.pc, row.created, row.exited) for part in parts for row in part.site_counts]
     expected = [(row.process, row.site.pc, row.created, row.exited) for row in observation.site_counts]
     assert sorted(counts, key=repr) == sorted(expected, key=repr)
