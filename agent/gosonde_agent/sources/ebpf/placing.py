@@ -1,7 +1,6 @@
 """Puts probes into files and takes them out again."""
 
 import struct
-import time
 from collections.abc import Callable, Collection
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from gosonde_agent.sources.ebpf.counting import Counting, cookie
 from gosonde_agent.sources.ebpf.loading import EXIT_PROGRAM_OFFSETS, Probes
 from gosonde_agent.sources.ebpf.maps import Maps
 from gosonde_agent.sources.ebpf.uprobe import Place, close_all, placed
+from gosonde_agent.sources.ebpf.window_probes import WindowProbes
 from gosonde_agent.sources.park_window import ParkWindow
 from gosonde_agent.sources.site_window import SiteProbes, SiteWindow
 from gosonde_agent.sources.window import Window
@@ -182,35 +182,17 @@ class Placing:
         attached = self._attached.get(number)
         if attached is None or "created" in attached.open or self.is_closing(number):
             return None
-        opened: list[list[int]] = []
+        openers = [partial(self._open, number, attached, probe) for probe in attached.programs if probe in LIFE]
+        life = WindowProbes(openers, self._window_closers, together=self._probes.together)
         probes = SiteProbes(
-            partial(self._open_together, number, attached, opened),
+            life.open,
             lambda on: self._counting.switch(attached.slot, on=on),
-            partial(self._close_together, opened),
+            life.close,
             partial(maps.file_sites, number),
             maps.hit_slots,
         )
         attached.site_window = SiteWindow(probes, seconds)
         return attached.site_window
-
-    def _open_together(self, number: int, attached: _Attached, opened: list[list[int]]) -> None:
-        """Puts the probes of creations and exits in; `opened` becomes what holds them."""
-        try:
-            opened.extend(self._open(number, attached, probe) for probe in attached.programs if probe in LIFE)
-        except BaseException:
-            self._close_together(opened)
-            raise
-
-    def _close_together(self, opened: list[list[int]]) -> int:
-        """Removes probes; for how many ns nobody counted their hits, and the target may have run into them.
-
-        Where a link is a probe, its breakpoint goes at once, and only then the kernel waits: all go at the same time.
-        A perf event keeps its breakpoint while the kernel waits for the end of its link.
-        """
-        began_ns = time.monotonic_ns()
-        closing = [self._window_closers.submit(partial(_close_link_first, descriptors)) for descriptors in opened]
-        ended_ns = max((future.result() for future in closing), default=began_ns)
-        return 0 if self._probes.together else ended_ns - began_ns
 
     def is_closing(self, number: int) -> bool:
         """Whether a probe that was detached can still be hit."""
@@ -245,12 +227,3 @@ class Placing:
             self.set_probes(number, ())
         for number in list(self._attached):
             self.detach(number)
-
-
-def _close_link_first(descriptors: list[int]) -> int:
-    """Closes what holds a probe; returns when (CLOCK_MONOTONIC) its link was closed, and its breakpoint went."""
-    *others, link = descriptors
-    close_all([link])
-    ended_ns = time.monotonic_ns()
-    close_all(others)
-    return ended_ns
