@@ -21,7 +21,7 @@ from gosonde_agent.host import procfs
 from gosonde_agent.sources.ebpf.loading import Probes
 from gosonde_agent.sources.ebpf.source import EbpfSource
 from gosonde_agent.sources.ebpf.uprobe import Place, close_all, placed
-from gosonde_common.values.observation import Observation
+from gosonde_common.values.observation import Observation, SiteCount, SiteEstimate
 
 from benchmarks import probing
 from benchmarks.agents import Agent, agent
@@ -90,7 +90,8 @@ def _windows(seconds: float, order: str) -> float:
             time.sleep(seconds)
             seen = _estimated(running, program.pid)
             found: Counter[str] = Counter()
-            for row in (*seen.site_counts, *seen.estimates):
+            rows: list[SiteCount | SiteEstimate] = [*seen.site_counts, *seen.estimates]
+            for row in rows:
                 if name := LINES.get(row.site.line):
                     found[name] += row.created
             return _error(found, _started(program))
