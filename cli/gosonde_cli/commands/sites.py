@@ -55,15 +55,20 @@ def table(rows: Sequence[SiteRow], imprecise: Pids, sampled: Pids) -> Iterator[t
     for row in rows:
         of = row.host, row.process.pid
         live = rendering.About(row.live) if of in imprecise else row.live
-        created, exited = row.created, row.exited
-        if found := row.estimated:
-            created, exited = created + found.created, exited + found.exited
-        if shared := row.shared:
-            created, exited = max(created - shared.created, 0), max(exited - shared.exited, 0)
         is_about = of in imprecise or of in sampled or _is_estimated(row)
-        turnover = map(rendering.About, (created, exited)) if is_about else (created, exited)
+        turnover = map(rendering.About, _turnover(row)) if is_about else _turnover(row)
         place = f"{row.file}:{row.line}" if row.file else "-" if row.function else "?"
         yield (live, *turnover, row.function or "?", place, row.host, str(row.process.pid), row.process.exe)
+
+
+def _turnover(row: SiteRow) -> tuple[int, int]:
+    """Created and exited, with what is estimated of them, and without what other rows have of them."""
+    created, exited = row.created, row.exited
+    if found := row.estimated:
+        created, exited = created + found.created, exited + found.exited
+    if shared := row.shared:
+        created, exited = max(created - shared.created, 0), max(exited - shared.exited, 0)
+    return created, exited
 
 
 def legend(rows: Sequence[SiteRow], imprecise: Pids, sampled: Pids) -> Iterator[str]:

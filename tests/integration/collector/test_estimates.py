@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from gosonde.collector_client import SiteRow
 from gosonde_pb.v1 import model_pb2
 
 from tests.agent_process import free_port
@@ -175,8 +176,15 @@ def test_a_finding_rests_on_the_live_count_and_says_how_sure_the_turnover_is(col
 def test_a_backup_and_a_restart_keep_what_was_estimated(collector: CollectorProcess, tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     ask(collector, "backup", str(tmp_path / "data" / "gosonde.duckdb"))
+    before = stored(collector)
+    assert [row.estimated is None for row in before] == [False, False, True]
     with CollectorProcess(tmp_path) as restored:
-        assert site_rows(restored) == site_rows(collector)
+        assert stored(restored) == before
         assert restored.stop(signal.SIGTERM) == 0
     with CollectorProcess(tmp_path) as again:
-        assert site_rows(again) == site_rows(collector)
+        assert stored(again) == before
+
+
+def stored(collector: CollectorProcess) -> list[SiteRow]:
+    with collector.client() as client:
+        return client.sites()
