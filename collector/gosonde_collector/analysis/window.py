@@ -32,7 +32,7 @@ class Window:
         silence_s: Since something new was last seen.
         gaps_s: The times between two steps.
         doubt: By how many more the first half may have created than `created` says, and by how many fewer the second.
-        certain_exits: More than next to none exits, by what is certain alone.
+        quiet: Next to none exits: neither by what is certain alone, nor by what is estimated beyond its error.
     """
 
     seconds: int
@@ -46,8 +46,8 @@ class Window:
     before: int
     silence_s: float
     gaps_s: Floats
-    doubt: tuple[int, int] = (0, 0)
-    certain_exits: bool = False
+    doubt: tuple[int, int]
+    quiet: bool
 
     @classmethod
     def of(cls, steps: Steps, seconds: int, before: int) -> "Window":
@@ -67,7 +67,7 @@ class Window:
             float(gaps[-1]),
             gaps[index[0] : -1],
             _doubt(steps, int(steps.unix_nano[index[0]]), int(steps.unix_nano[index[-1]])),
-            not _is_quiet(steps.created[index], steps.exited[index]),
+            _is_quiet(steps, int(index[0]), int(index[-1])),
         )
 
     @property
@@ -106,14 +106,13 @@ class Window:
         """How many exited."""
         return int(self.exited[-1] - self.exited[0])
 
-    @property
-    def quiet(self) -> bool:
-        """Whether next to none exits."""
-        return not self.certain_exits and _is_quiet(self.created, self.exited)
 
-
-def _is_quiet(created: Counts, exited: Counts) -> bool:
-    return bool(exited[-1] - exited[0] <= QUIET * (created[-1] - created[0]))
+def _is_quiet(steps: Steps, first: int, last: int) -> bool:
+    created, exited = (int(counts[last] - counts[first]) for counts in (steps.created, steps.exited))
+    if steps.estimates is None or exited > QUIET * created:
+        return exited <= QUIET * created
+    between = int(steps.unix_nano[first]), int(steps.unix_nano[last])
+    return steps.exited_between(*between).low <= QUIET * steps.created_between(*between).number
 
 
 def _doubt(steps: Steps, first: int, last: int) -> tuple[int, int]:

@@ -156,6 +156,19 @@ def test_more_load_explains_growth_only_beyond_the_error_of_the_estimates() -> N
     assert grows(0.9)
 
 
+def test_exits_that_may_be_an_error_are_not_said_to_be_there_and_delay_no_finding() -> None:
+    """Eight goroutines in a minute stay, and perhaps some exited beside them."""
+    leak = [min(second // 6, 8) + second // 30 for second in range(1, 61)]
+
+    def shape(low: int) -> str:
+        found = find_growth(sampled(leak, [(second, low * second // 2, 9 * second) for second in range(61)]))
+        return found.shape if found else ""
+
+    assert shape(0) == "steady"
+    assert shape(1) == ""
+    assert find_growth(steps(leak)) is not None
+
+
 def test_exits_that_may_be_an_error_say_nothing_of_whose_turn_comes() -> None:
     made = sampled([100] * 60, [(20 * second, 0, 40 * second) for second in range(61)])
     kept = Persistence("memory", START + 10 * SECOND, START + 50 * SECOND, 100, 100, 100)
