@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from gosonde_common.values.ages import EVENLY, SECOND, Ages, AgesByGoid
 from gosonde_common.values.goroutines import Location
 from gosonde_common.values.reachability import Holder, Proof, SiteProof
 
-from gosonde_cli.leak_ages import SECOND, Ages, AgesByGoid
 from gosonde_cli.leak_census import Census
 
 if TYPE_CHECKING:
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 #: So many goroutines of one statement must have begun between two readings, and none have ended, to call it growing.
 BEGUN: Final = 10
-EVENLY: Final = "those that live were born evenly over the program's whole life, as when none ever ends"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ import textwrap
 from collections.abc import Iterator
 from typing import Final
 
-from gosonde_cli.leak_ages import SECOND, Ages
+from gosonde_cli.age_text import age_lines
 from gosonde_cli.leak_report import LeakReport, LeakSite
 from gosonde_cli.rendering import cell, counted, duration
 
@@ -15,8 +15,6 @@ SITES: Final = 20
 HOLDERS: Final = 3
 #: Of statements that nothing speaks against, those that have so many goroutines are shown with who holds them.
 MANY: Final = 10
-#: Characters of the longest bar of a histogram.
-BAR: Final = 30
 
 
 def verdict(report: LeakReport) -> Iterator[str]:
@@ -63,7 +61,9 @@ def _site(site: LeakSite) -> Iterator[str]:
         yield from _wrapped(f"{INDENT}{sentence}")
     if site.proved:
         yield from _wrapped(f"{INDENT}retained: {_retained(site)}")
-    yield from _ages(site.ages)
+    if lines := age_lines(site.ages):
+        yield f"{INDENT}ages, at least"
+        yield from (f"{INDENT}{line}" for line in lines)
     yield from _holders(site)
     yield from _wrapped(f"{INDENT}cause {site.cause}")
     if site.remedy:
@@ -96,20 +96,6 @@ def _size(number: int) -> str:
         if number >= size:
             return f"{number / size:,.1f} {unit}"
     return f"{number:,} bytes"
-
-
-def _ages(ages: Ages) -> Iterator[str]:
-    """A bar for each range of ages that goroutines have."""
-    if not ages.bars:
-        return
-    most = max(bar.goroutines for bar in ages.bars)
-    yield f"{INDENT}ages, at least"
-    for bar in ages.bars:
-        length = max(round(bar.goroutines / most * BAR), 1)
-        began = duration(bar.at_least_ns).removesuffix(" 0 s").removesuffix(" 0 min").removesuffix(" 0 h")
-        yield f"{INDENT}{began if bar.at_least_ns >= SECOND else '0 s':>8} {'█' * length} {bar.goroutines:,}"
-    if ages.not_known:
-        yield f"{INDENT}{'not known':>8} {ages.not_known:,}"
 
 
 def _wrapped(text: str, indent: str = INDENT) -> list[str]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
+from gosonde_common.values.ages import AgeBar, Ages
 from gosonde_pb.v1 import collector_pb2
 
 from gosonde.collector_client import (
@@ -63,15 +64,6 @@ class Contention:
 
 
 @dataclass(frozen=True, slots=True)
-class WaitAges:
-    """How many goroutines have waited for at least `from_ns` and less than `below_ns` (None: without a bound)."""
-
-    from_ns: int
-    below_ns: int | None
-    goroutines: int
-
-
-@dataclass(frozen=True, slots=True)
 class Listing:
     """Findings, how long ago they were judged (None: the collector does not say), and whether that is too long ago."""
 
@@ -104,7 +96,7 @@ class Explanation:
     analysis_age_ns: int | None
     analysis_is_stale: bool
     proof: Proof | None
-    wait_ages: tuple[WaitAges, ...]
+    ages: Ages | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,8 +169,13 @@ def _explanation(answer: collector_pb2.ExplainFindingResponse) -> Explanation:
         _age(answer),
         answer.analysis_is_stale,
         proof_of(answer.proof) if answer.HasField("proof") else None,
-        tuple(WaitAges(row.from_ns, row.below_ns or None, row.goroutines) for row in answer.wait_ages),
+        _ages(answer.ages) if answer.HasField("ages") else None,
     )
+
+
+def _ages(ages: collector_pb2.Ages) -> Ages:
+    bars = tuple(AgeBar(bar.at_least_ns, bar.goroutines) for bar in ages.bars)
+    return Ages(bars, ages.not_known, ages.even if ages.HasField("even") else None)
 
 
 def _age(answer: collector_pb2.ListFindingsResponse | collector_pb2.ExplainFindingResponse) -> int | None:

@@ -10,12 +10,13 @@ from gosonde.collector_client import Finding
 from gosonde.findings_client import (
     Explanation,
     FindingsClient,
-    WaitAges,
 )
+from gosonde_common.values.ages import EVENLY, Ages
 from rich.console import Console
 from rich.text import Text
 
 from gosonde_cli import rendering
+from gosonde_cli.age_text import age_lines
 from gosonde_cli.chart import chart
 from gosonde_cli.commands.asking import (
     DEFAULT_ADDRESS,
@@ -27,8 +28,6 @@ from gosonde_cli.commands.asking import (
 from gosonde_cli.proof_text import proof_lines
 
 MIB = 1 << 20
-#: Columns of the longest bar.
-BAR = 20
 STYLES = {"opened": "bold yellow", "growing": "bold red", "stable": "cyan", "resolved": "dim", "withdrawn": "dim"}
 MARKS = {"agrees": ("✓", "green"), "disagrees": ("✗", "red"), "silent": ("·", "dim")}
 
@@ -115,7 +114,7 @@ def _sections(explanation: Explanation) -> Iterator[tuple[str, Sequence[str]]]:
     states = [f"{count:>8,} {rendering.cell(state)}" for state, count in explanation.states.items()]
     yield "states", [*states, *_shares(explanation)]
     yield "the goroutines", _goroutines(explanation)
-    yield "for how long they wait", _wait_ages(explanation.wait_ages)
+    yield "ages, at least", _ages(explanation.ages)
     yield "who can wake them", proof_lines(explanation.proof) if explanation.proof else ()
     for number, stack in enumerate(explanation.stacks):
         whose = f"the stack of {stack.goroutines:,}" + (f" ({explanation.cause_reason})" if not number else "")
@@ -151,16 +150,11 @@ def _goroutines(explanation: Explanation) -> list[str]:
     return lines
 
 
-def _wait_ages(classes: Sequence[WaitAges]) -> list[str]:
-    most = max((ages.goroutines for ages in classes), default=0)
-    lines = []
-    for ages in classes:
-        below = f"below {rendering.duration(ages.below_ns)}" if ages.below_ns else "more"
-        if not ages.from_ns:
-            below += ", or not noted"
-        span = f"{rendering.duration(ages.from_ns)} or {below}" if not ages.below_ns else below
-        lines.append(f"{ages.goroutines:>8,} {'█' * round(BAR * ages.goroutines / max(most, 1)):<{BAR}} {span}")
-    return lines
+def _ages(ages: Ages | None) -> list[str]:
+    if ages is None:
+        return []
+    lines = age_lines(ages)
+    return [*lines, EVENLY] if ages.even else lines
 
 
 def _live(points: Sequence[tuple[int, int]]) -> list[str]:

@@ -4,7 +4,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from gosonde_common.errors import NotFoundError
+from gosonde_common.values.ages import Ages
 
+from gosonde_collector.analysis.ages import ages_of
 from gosonde_collector.analysis.analyst import Analyst
 from gosonde_collector.analysis.finding import Finding
 from gosonde_collector.analysis.gc_signs import gc_signs
@@ -12,7 +14,6 @@ from gosonde_collector.analysis.growth import LOOKBACK_NS
 from gosonde_collector.analysis.matching import goroutines_of
 from gosonde_collector.analysis.snapshot_cache import SnapshotCache
 from gosonde_collector.analysis.steps import Steps, moments
-from gosonde_collector.analysis.wait_ages import WaitAges, wait_ages
 from gosonde_collector.analysis.witnesses import Witness, usable
 from gosonde_collector.evidence.context import (
     ContentionProfile,
@@ -59,7 +60,7 @@ class Explanation:
         heap_bytes: What is in use of what they allocated, None without a heap profile: an estimate of the runtime's, by
             the function that the goroutines run first.
         contentions: By the same function, at most one of each kind.
-        wait_ages: For how long they wait, as the newest memory snapshot has it.
+        ages: How old they are at least, as the newest memory snapshot has it; None without one.
     """
 
     finding: Finding
@@ -69,7 +70,7 @@ class Explanation:
     stack_bytes: int | None = None
     heap_bytes: int | None = None
     contentions: tuple[Contention, ...] = ()
-    wait_ages: tuple[WaitAges, ...] = ()
+    ages: Ages | None = None
 
 
 def explain(store: Store, analyst: Analyst, finding_id: str) -> Explanation:
@@ -96,7 +97,7 @@ def explain(store: Store, analyst: Analyst, finding_id: str) -> Explanation:
             for kind in (BLOCK, MUTEX)
             if (profile := store.newest_contention(series.host, series.process.key, kind))
         ),
-        wait_ages(goroutines_of(goroutines, series.site)) if goroutines else (),
+        ages_of(snapshot, series) if goroutines and snapshot else None,
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from gosonde_common.values.ages import Ages
 from gosonde_pb.v1 import collector_pb2
 
 from gosonde_collector.analysis.explanation import Explanation
@@ -44,13 +45,13 @@ def explanation(
         ],
         clock_offset_ns=clock_offset_ns,
         proof=proof(finding.proof) if finding.proof else None,
-        wait_ages=[
-            collector_pb2.WaitAges(
-                from_ns=ages.from_s * SECOND, below_ns=(ages.below_s or 0) * SECOND, goroutines=ages.goroutines
-            )
-            for ages in found.wait_ages
-        ],
+        ages=_ages(found.ages) if found.ages else None,
     )
+
+
+def _ages(found: Ages) -> collector_pb2.Ages:
+    bars = [collector_pb2.AgeBar(at_least_ns=bar.at_least_ns, goroutines=bar.goroutines) for bar in found.bars]
+    return collector_pb2.Ages(bars=bars, not_known=found.not_known, even=found.even)
 
 
 def _frames(frames: Sequence[Frame]) -> list[collector_pb2.Frame]:

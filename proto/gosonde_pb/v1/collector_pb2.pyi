@@ -1156,7 +1156,7 @@ class ExplainFindingResponse(_message.Message):
     STACKS_FIELD_NUMBER: _builtins.int
     CONTENTIONS_FIELD_NUMBER: _builtins.int
     PROOF_FIELD_NUMBER: _builtins.int
-    WAIT_AGES_FIELD_NUMBER: _builtins.int
+    AGES_FIELD_NUMBER: _builtins.int
     CLOCK_OFFSET_NS_FIELD_NUMBER: _builtins.int
     ANALYSIS_AGE_NS_FIELD_NUMBER: _builtins.int
     ANALYSIS_IS_STALE_FIELD_NUMBER: _builtins.int
@@ -1211,8 +1211,8 @@ class ExplainFindingResponse(_message.Message):
         """What the newest search of the process's memory that named the statement found; absent without one."""
 
     @_builtins.property
-    def wait_ages(self) -> _containers.RepeatedCompositeFieldContainer[Global___WaitAges]:
-        """For how long the goroutines wait, as the newest memory snapshot has it, the shortest first; empty without one."""
+    def ages(self) -> Global___Ages:
+        """How old the goroutines are, as the newest memory snapshot has it; absent without one."""
 
     def __init__(
         self,
@@ -1233,14 +1233,14 @@ class ExplainFindingResponse(_message.Message):
         stacks: _abc.Iterable[Global___Stack] | None = ...,
         contentions: _abc.Iterable[Global___Contention] | None = ...,
         proof: Global___Proof | None = ...,
-        wait_ages: _abc.Iterable[Global___WaitAges] | None = ...,
+        ages: Global___Ages | None = ...,
         clock_offset_ns: _builtins.int = ...,
         analysis_age_ns: _builtins.int | None = ...,
         analysis_is_stale: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_analysis_age_ns", b"_analysis_age_ns", "_heap_bytes", b"_heap_bytes", "_stack_bytes", b"_stack_bytes", "analysis_age_ns", b"analysis_age_ns", "finding", b"finding", "heap_bytes", b"heap_bytes", "persistence", b"persistence", "proof", b"proof", "stack_bytes", b"stack_bytes"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_analysis_age_ns", b"_analysis_age_ns", "_heap_bytes", b"_heap_bytes", "_stack_bytes", b"_stack_bytes", "ages", b"ages", "analysis_age_ns", b"analysis_age_ns", "finding", b"finding", "heap_bytes", b"heap_bytes", "persistence", b"persistence", "proof", b"proof", "stack_bytes", b"stack_bytes"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_analysis_age_ns", b"_analysis_age_ns", "_heap_bytes", b"_heap_bytes", "_stack_bytes", b"_stack_bytes", "analysis_age_ns", b"analysis_age_ns", "analysis_is_stale", b"analysis_is_stale", "cause_reason", b"cause_reason", "clock_offset_ns", b"clock_offset_ns", "contentions", b"contentions", "finding", b"finding", "gc_signs", b"gc_signs", "grew_unix_nano", b"grew_unix_nano", "heap_bytes", b"heap_bytes", "oldest_wait_ns", b"oldest_wait_ns", "opened_unix_nano", b"opened_unix_nano", "persistence", b"persistence", "points", b"points", "proof", b"proof", "shares", b"shares", "stack", b"stack", "stack_bytes", b"stack_bytes", "stacks", b"stacks", "states", b"states", "wait_ages", b"wait_ages"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_analysis_age_ns", b"_analysis_age_ns", "_heap_bytes", b"_heap_bytes", "_stack_bytes", b"_stack_bytes", "ages", b"ages", "analysis_age_ns", b"analysis_age_ns", "analysis_is_stale", b"analysis_is_stale", "cause_reason", b"cause_reason", "clock_offset_ns", b"clock_offset_ns", "contentions", b"contentions", "finding", b"finding", "gc_signs", b"gc_signs", "grew_unix_nano", b"grew_unix_nano", "heap_bytes", b"heap_bytes", "oldest_wait_ns", b"oldest_wait_ns", "opened_unix_nano", b"opened_unix_nano", "persistence", b"persistence", "points", b"points", "proof", b"proof", "shares", b"shares", "stack", b"stack", "stack_bytes", b"stack_bytes", "stacks", b"stacks", "states", b"states"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__analysis_age_ns: _TypeAlias = _typing.Literal["analysis_age_ns"]  # noqa: Y015
     _WhichOneofArgType__analysis_age_ns: _TypeAlias = _typing.Literal["_analysis_age_ns", b"_analysis_age_ns"]  # noqa: Y015
@@ -1331,33 +1331,62 @@ class HeldBy(_message.Message):
 Global___HeldBy: _TypeAlias = HeldBy  # noqa: Y015
 
 @_typing.final
-class WaitAges(_message.Message):
-    """How many of the statement's goroutines have waited for that long, as far as the runtime has noted it."""
+class Ages(_message.Message):
+    """How old a statement's goroutines are at least."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    FROM_NS_FIELD_NUMBER: _builtins.int
-    BELOW_NS_FIELD_NUMBER: _builtins.int
+    BARS_FIELD_NUMBER: _builtins.int
+    NOT_KNOWN_FIELD_NUMBER: _builtins.int
+    EVEN_FIELD_NUMBER: _builtins.int
+    not_known: _builtins.int
+    """Goroutines of whose age nothing is known."""
+    even: _builtins.bool
+    """They were born evenly over the program's whole life, as when none ever ends; absent where too few ages are known."""
+    @_builtins.property
+    def bars(self) -> _containers.RepeatedCompositeFieldContainer[Global___AgeBar]:
+        """The youngest first."""
+
+    def __init__(
+        self,
+        *,
+        bars: _abc.Iterable[Global___AgeBar] | None = ...,
+        not_known: _builtins.int = ...,
+        even: _builtins.bool | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_even", b"_even", "even", b"even"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_even", b"_even", "bars", b"bars", "even", b"even", "not_known", b"not_known"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__even: _TypeAlias = _typing.Literal["even"]  # noqa: Y015
+    _WhichOneofArgType__even: _TypeAlias = _typing.Literal["_even", b"_even"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__even) -> _WhichOneofReturnType__even | None: ...
+
+Global___Ages: _TypeAlias = Ages  # noqa: Y015
+
+@_typing.final
+class AgeBar(_message.Message):
+    """Goroutines that are at least so old, and younger than where the next bar begins."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AT_LEAST_NS_FIELD_NUMBER: _builtins.int
     GOROUTINES_FIELD_NUMBER: _builtins.int
-    from_ns: _builtins.int
-    """At least; 0 also stands for a wait that is not noted."""
-    below_ns: _builtins.int
-    """Less than; 0 when there is no bound."""
+    at_least_ns: _builtins.int
     goroutines: _builtins.int
     def __init__(
         self,
         *,
-        from_ns: _builtins.int = ...,
-        below_ns: _builtins.int = ...,
+        at_least_ns: _builtins.int = ...,
         goroutines: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["below_ns", b"below_ns", "from_ns", b"from_ns", "goroutines", b"goroutines"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_least_ns", b"at_least_ns", "goroutines", b"goroutines"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___WaitAges: _TypeAlias = WaitAges  # noqa: Y015
+Global___AgeBar: _TypeAlias = AgeBar  # noqa: Y015
 
 @_typing.final
 class Contention(_message.Message):

@@ -80,7 +80,9 @@ def test_a_leak_is_proved_before_growth_can_be_judged_and_its_cause_is_known_soo
         assert explained.proof.retained_stack_bytes >= 2_048 * explained.proof.proved
         assert explained.proof.retained_heap_bytes > 0
         eventually(lambda: watched.client.findings()[0].cause == "channel-send", LONG_S)
-        assert sum(ages.goroutines for ages in watched.client.explain(finding.id).wait_ages) >= explained.proof.proved
+        ages = watched.client.explain(finding.id).ages
+        assert ages is not None
+        assert sum(bar.goroutines for bar in ages.bars) + ages.not_known >= explained.proof.proved
     eventually(lambda: watched.client.findings()[0].state == "resolved", LONG_S)
 
 

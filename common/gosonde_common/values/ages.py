@@ -16,6 +16,8 @@ BOUNDS: Final = (0, 10, 60, 600, 3_600, 86_400)
 #: Ages are called even when the share that is younger than any age is off by no more than this, and there are so many.
 EVEN: Final = 0.25
 FEWEST: Final = 20
+#: What is said of them then.
+EVENLY: Final = "those that live were born evenly over the program's whole life, as when none ever ends"
 
 
 @dataclass(frozen=True, slots=True)
