@@ -4,13 +4,12 @@ import time
 import tracemalloc
 from collections.abc import Iterator
 
-from gosonde_agent.host import procfs
 from gosonde_agent.sources.memory.reachability.examining import scanner_of
-from gosonde_agent.sources.memory.reachability.proving import SCANS, SECONDS
 from gosonde_agent.sources.memory.reachability.scanner import Scanner
 from gosonde_agent.sources.memory.target import opened
 
 from benchmarks.effort import Effort
+from benchmarks.lost_work import lost_work
 from benchmarks.results import Row
 from tests.go_programs import GoProgram, build
 from tests.scan_room import allowed_bytes
@@ -21,9 +20,9 @@ SHAPES = ("map", "lists")
 CANDIDATES = 200
 #: As many beside a small heap.
 MANY = 100_000
-#: What a slice of the target's work takes by the clock: two scans as a proof makes them, or none.
-SLICE_SECONDS = 2 * SECONDS / (SCANS - 1)
 ON_ONE_P = {"GOMAXPROCS": "1"}
+#: Blocks of slices in which the target's work is compared.
+BLOCKS, FEW_BLOCKS = 80, 8
 
 
 def scans(effort: Effort) -> Iterator[Row]:
@@ -32,7 +31,7 @@ def scans(effort: Effort) -> Iterator[Row]:
         for size in MEGABYTES:
             yield from _beside_work(shape, size, CANDIDATES // 2, CANDIDATES // 2, effort)
     yield from _beside_work("map", MEGABYTES[0], MANY // 100, MANY, effort)
-    yield _lost(effort)
+    yield from lost_work(BLOCKS if effort.thorough else FEW_BLOCKS)
 
 
 def _beside_work(shape: str, size: int, lost: int, known: int, effort: Effort) -> Iterator[Row]:
@@ -62,30 +61,3 @@ def _room(scanner: Scanner) -> float:
         return 100 * tracemalloc.get_traced_memory()[1] / allowed_bytes(scan)
     finally:
         tracemalloc.stop()
-
-
-def _lost(effort: Effort) -> Row:
-    """How much less work a CPU second of the target does while it is scanned, in pairs of slices."""
-    half = CANDIDATES // 2
-    arguments = ("map", "100", str(half), str(half))
-    with GoProgram(build("searched"), *arguments, env=ON_ONE_P) as program, opened(program.pid) as target:
-        scanner = scanner_of(target)
-        _work(program, None)
-        pairs = []
-        for number in range(effort.blocks):
-            slices = [(None, scanner), (scanner, None)][number % 2]
-            done = {one is scanner: _work(program, one) for one in slices}
-            pairs.append(100 * (1 - done[True] / done[False]))
-    return Row("scans", "work lost to scans, map of 100 MB", "%", tuple(pairs), compared=True)
-
-
-def _work(program: GoProgram, scanner: Scanner | None) -> float:
-    """Objects put in place for each CPU second of the target, in one slice."""
-    before, began = procfs.cpu_ns(program.pid), time.monotonic()
-    program.send(f"work {round(1_000 * SLICE_SECONDS)}")
-    for number in range(2 if scanner else 0):
-        assert scanner is not None
-        time.sleep(max(began + number * SLICE_SECONDS / 2 - time.monotonic(), 0.0))
-        scanner.scan(order=number)
-    done: int = program.answer()["done"]
-    return done / (procfs.cpu_ns(program.pid) - before) * 1e9
