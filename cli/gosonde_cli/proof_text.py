@@ -28,12 +28,13 @@ def proof_lines(proof: Proof) -> list[str]:
 def search_lines(searched: Searched) -> Iterator[str]:
     """Of a whole process, then of each `go` statement."""
     found = searched.outcome
-    scans = rendering.counted(found.scans, "scan")
-    yield (
-        f"of {rendering.counted(found.examined, 'goroutine')} that wait, {found.proved:,} can never be woken (proved), "
-        f"{found.probable:,} very probably not, {found.held:,} may be "
-        f"({scans} of memory, the last {rendering.duration(searched.age_ns)} ago)"
-    )
+    if found.scans:
+        scans = rendering.counted(found.scans, "scan")
+        yield (
+            f"of {rendering.counted(found.examined, 'goroutine')} that wait, {found.proved:,} can never be "
+            f"woken (proved), {found.probable:,} very probably not, {found.held:,} may be "
+            f"({scans} of memory, the last {rendering.duration(searched.age_ns)} ago)"
+        )
     if found.undecided:
         yield f"not decided: {rendering.cell(found.undecided)}"
     for site in searched.sites:
