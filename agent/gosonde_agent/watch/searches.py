@@ -119,7 +119,9 @@ class Searches:
         """
         now = self._now()
         self._fill(now)
-        plan = self._plan(key)
+        plan = self._plans.get(key)
+        if plan is None:
+            raise NotFoundError(f"process {key.pid} is not counted, and so not searched; gosonde processes says why")
         if plan.outcome is not None and plan.ended >= now - JUST_NOW:
             return plan.ended
         if key not in self._under_way and self._account <= 0:
@@ -136,14 +138,10 @@ class Searches:
         Raises:
             NotFoundError: The process is not counted any more.
         """
-        plan = self._plan(key)
-        return plan.outcome if plan.ended >= asked else None
-
-    def _plan(self, key: ProcessKey) -> _Plan:
         plan = self._plans.get(key)
         if plan is None:
-            raise NotFoundError(f"process {key.pid} is not counted, and so not searched; gosonde processes says why")
-        return plan
+            raise NotFoundError(f"process {key.pid} has ended, or runs another program now: its search has not")
+        return plan.outcome if plan.ended >= asked else None
 
     def next(self) -> Search | None:
         """A search whose next scan is due now: run it, then give it to `take`."""

@@ -250,7 +250,7 @@ def test_only_a_process_that_is_counted_can_be_asked_for() -> None:
     asked = planner.searches.ask(process(1).key)
     planner.processes = (replace(process(1), ended_unix_nano=9),)
     planner.observe(1)
-    with pytest.raises(NotFoundError, match="is not counted"):
+    with pytest.raises(NotFoundError, match="has ended"):
         planner.searches.answer(process(1).key, asked)
     assert planner.searches.next() is None
 

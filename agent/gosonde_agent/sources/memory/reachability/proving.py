@@ -25,6 +25,11 @@ PROBABLE = 2
 MOST = 2 * SCANS
 #: A scan that contradicts itself is made again; so many in all.
 RETRIES = 5
+#: Why nothing is proved though all scans agree.
+UNSEEN = (
+    "what threads have in their registers could not be seen: the process is stopped, waits for a CPU all the while or "
+    "has too many threads, or perf_event_open is not permitted"
+)
 #: The goroutine of main.main: one that ends in `select {}` is how many healthy programs are written.
 MAIN = 1
 
@@ -113,7 +118,7 @@ class Trial:
         if not why and self._first.foreign:
             why = f"the process has code that is not Go's ({self._first.foreign}), which may keep pointers unseen"
         if not why and probable.any() and self._scans >= MOST:
-            why = "what running threads have in their registers could not be seen; it needs perf_event_open"
+            why = UNSEEN
         if not why and self._first.given_up.any():
             why = f"the holders of {int(self._first.given_up.sum())} blocked goroutines were not all looked at"
         return Verdict(not why, why, self._scans, self._quiet, self._first, self._agreed, proved, probable)
