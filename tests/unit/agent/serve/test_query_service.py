@@ -23,7 +23,8 @@ from gosonde_common.errors import (
     UsageError,
 )
 from gosonde_common.receiving import MAX_ARRIVING, QUESTION_BYTES
-from gosonde_common.values.observation import Observation
+from gosonde_common.values.observation import Observation, ProcessKey
+from gosonde_common.values.reachability import SearchOutcome
 from gosonde_common.values.status import AgentStatus, UplinkStatus
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
@@ -224,3 +225,25 @@ def test_only_so_many_readings_of_goroutines_go_on_at_a_time() -> None:
             pass
     with gate.reading():
         pass
+
+
+async def test_a_process_is_searched_for_who_asks_and_only_one_that_is_watched(path: Path) -> None:
+    found, asked = SearchOutcome(5, 5, "", 30, 20, 1), []
+
+    async def prove(key: ProcessKey) -> SearchOutcome:
+        asked.append(key)
+        if len(asked) > 1:
+            raise OverloadedError("searches have taken what they may")
+        return found
+
+    server = await start_query_service(f"unix:{path}", FixedReader(), lambda: STATUS, prove=prove)
+    try:
+        with AgentClient(f"unix:{path}") as client:
+            assert await asyncio.to_thread(client.search, 1) == found
+            with pytest.raises(OverloadedError, match="what they may"):
+                await asyncio.to_thread(client.search, 1)
+            with pytest.raises(NotFoundError):
+                await asyncio.to_thread(client.search, 4)
+    finally:
+        await server.stop(0)
+    assert asked == [ONE.key] * 2

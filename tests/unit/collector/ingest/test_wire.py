@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from gosonde_collector.ingest.columns import MAX_ROWS, MAX_STEPS, MAX_TEXT
-from gosonde_collector.ingest.wire import decode_batch, decode_hello
+from gosonde_collector.ingest.wire import decode_batch, decode_hello, decode_piece
 from gosonde_collector.model.errors import BatchError
 from gosonde_collector.model.values import Batch, Estimate, ProcessKey, Site
 from gosonde_pb.v1 import ingest_pb2, model_pb2
@@ -311,3 +311,28 @@ def test_whatever_protobuf_lets_through_is_understood_or_refused(choice: st.Data
         message.ParseFromString(bytes(data))
     with suppress(BatchError):
         decode_batch(STREAM, message)
+
+
+# --- answers to requests for proofs ----------------------------------------------------------------------------------
+
+
+def piece(**changes: Any) -> Request:
+    counts = {"searched_unix_nano": 7, "scans": 5, "examined": 30, "proved": 20, "probable": 10} | changes
+    return Request(snapshot_piece=ingest_pb2.SnapshotPiece(id=3, outcome=model_pb2.SearchOutcome(**counts)))
+
+
+def test_what_a_search_found_is_read() -> None:
+    found = decode_piece(piece())
+    assert found is not None
+    assert found.outcome is not None
+    assert (found.id, found.outcome.proved, found.outcome.held) == (3, 20, 0)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"proved": 21}, {"scans": 2**63}, {"searched_unix_nano": -1}, {"undecided": "x" * (MAX_TEXT + 1)}],
+    ids=["more-than-examined", "too-many", "before-1970", "too-long"],
+)
+def test_an_outcome_that_cannot_be_is_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(BatchError, match="outcome"):
+        decode_piece(piece(**changes))
