@@ -62,7 +62,7 @@ def _site(site: LeakSite) -> Iterator[str]:
     if site.proved:
         yield from _wrapped(f"{INDENT}retained: {_retained(site)}")
     if lines := age_lines(site.ages):
-        yield f"{INDENT}ages, at least"
+        yield f"{INDENT}ages, from"
         yield from (f"{INDENT}{line}" for line in lines)
     yield from _holders(site)
     yield from _wrapped(f"{INDENT}cause {site.cause}")

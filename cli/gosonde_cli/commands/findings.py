@@ -114,7 +114,7 @@ def _sections(explanation: Explanation) -> Iterator[tuple[str, Sequence[str]]]:
     states = [f"{count:>8,} {rendering.cell(state)}" for state, count in explanation.states.items()]
     yield "states", [*states, *_shares(explanation)]
     yield "the goroutines", _goroutines(explanation)
-    yield "ages, at least", _ages(explanation.ages)
+    yield "ages, from", _ages(explanation.ages)
     yield "who can wake them", proof_lines(explanation.proof) if explanation.proof else ()
     for number, stack in enumerate(explanation.stacks):
         whose = f"the stack of {stack.goroutines:,}" + (f" ({explanation.cause_reason})" if not number else "")

@@ -1,4 +1,4 @@
-"""How old the goroutines of a site are at least, by a snapshot that was read from memory."""
+"""About how old the goroutines of a site are, by a snapshot that was read from memory."""
 
 from gosonde_common.values.ages import Ages, AgesByGoid
 

@@ -60,7 +60,7 @@ class Explanation:
         heap_bytes: What is in use of what they allocated, None without a heap profile: an estimate of the runtime's, by
             the function that the goroutines run first.
         contentions: By the same function, at most one of each kind.
-        ages: How old they are at least, as the newest memory snapshot has it; None without one.
+        ages: About how old they are, as the newest memory snapshot has it; None without one.
     """
 
     finding: Finding

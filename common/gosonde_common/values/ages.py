@@ -1,6 +1,7 @@
 """How old the goroutines of a `go` statement are: what distinguishes a leak from a pool, by memory alone.
 
 The runtime notes when a goroutine began to wait, at its garbage collections, and numbers goroutines as it makes them.
+It notes the end of the collection before, so an age can be too high by the time between two collections.
 So who has a higher number than one that has waited for a minute is younger than whoever made that one, and who has a
 lower number is older than a minute.
 """
@@ -22,7 +23,7 @@ EVENLY: Final = "those that live were born evenly over the program's whole life,
 
 @dataclass(frozen=True, slots=True)
 class AgeBar:
-    """Goroutines that are at least so old, and younger than where the next bar begins."""
+    """Goroutines of this age or older, and younger than where the next bar begins."""
 
     at_least_ns: int
     goroutines: int
@@ -30,7 +31,7 @@ class AgeBar:
 
 @dataclass(frozen=True, slots=True)
 class Ages:
-    """How old the goroutines of one statement are at least.
+    """About how old the goroutines of one statement are.
 
     Attributes:
         bars: The youngest first.
@@ -56,7 +57,7 @@ class AgesByGoid:
             self._oldest_from[place] = max(self._oldest_from[place], self._oldest_from[place + 1])
 
     def at_least(self, goid: int) -> int | None:
-        """How old a goroutine is at least, in ns, and no older than the program; None when nothing says."""
+        """How old a goroutine is by these waits, in ns, and no older than the program; None when nothing says."""
         place = bisect.bisect_left(self._goids, goid)
         return min(self._oldest_from[place], self._program_age) if place < len(self._goids) else None
 

@@ -1332,7 +1332,7 @@ Global___HeldBy: _TypeAlias = HeldBy  # noqa: Y015
 
 @_typing.final
 class Ages(_message.Message):
-    """How old a statement's goroutines are at least."""
+    """About how old a statement's goroutines are."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1366,7 +1366,7 @@ Global___Ages: _TypeAlias = Ages  # noqa: Y015
 
 @_typing.final
 class AgeBar(_message.Message):
-    """Goroutines that are at least so old, and younger than where the next bar begins."""
+    """Goroutines of this age or older, and younger than where the next bar begins."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
