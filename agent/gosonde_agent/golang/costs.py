@@ -3,44 +3,43 @@
 import enum
 
 from gosonde_agent.golang.instructions import Instruction
-from gosonde_agent.host.kernel import kernel_version
 
-#: arch/x86/kernel/uprobes.c, Linux 6.18: a call into a trampoline is written over it.
+#: Linux 6.18 writes a call over it instead of a breakpoint, to code that a forked child does not have: see ADR 0130.
 NOP5 = bytes((0x0F, 0x1F, 0x44, 0x00, 0x00))
-OPTIMIZED_NOP_SINCE = (6, 18)
 
 
 class Cost(enum.IntEnum):
     """What the kernel does at a probe, cheapest first."""
 
-    #: A 5-byte nop becomes a call into a trampoline: no trap at all.
-    OPTIMIZED = 0
     #: A trap; the instruction's effect is computed in the kernel.
     EMULATED = 1
     #: Two traps: the instruction is run out of line with the trap flag set.
     SINGLE_STEPPED = 2
 
 
-def has_optimized_nop() -> bool:
-    """Whether this kernel has optimized nops."""
-    return kernel_version() >= OPTIMIZED_NOP_SINCE
+def is_overwritten(instruction: Instruction, architecture: str) -> bool:
+    """Whether a kernel writes more over an instruction than a breakpoint: no probe may be there."""
+    return architecture == "amd64" and instruction.raw == NOP5
 
 
-def cost_of(instruction: Instruction, architecture: str, *, optimized_nop: bool) -> Cost:
-    """The class of cost of a probe on an instruction, on a kernel with or without optimized nops."""
+def cost_of(instruction: Instruction, architecture: str) -> Cost:
+    """The class of cost of a probe on an instruction."""
     if architecture == "arm64":
         return Cost.EMULATED if _is_simulated(instruction) else Cost.SINGLE_STEPPED
-    if optimized_nop and instruction.raw == NOP5:
-        return Cost.OPTIMIZED
     return Cost.EMULATED if _is_emulated(instruction.raw) else Cost.SINGLE_STEPPED
 
 
 def _is_emulated(raw: bytes) -> bool:
     """arch/x86/kernel/uprobes.c: push_setup_xol_ops, branch_setup_xol_ops."""
-    is_push = 0x50 <= raw[0] <= 0x57 or (raw[0] == 0x41 and len(raw) == 2 and 0x50 <= raw[1] <= 0x57)
-    is_call_or_jump = raw[0] in (0xE8, 0xE9, 0xEB) or raw == b"\x90"
+    is_jump_or_nop = raw[0] in (0xE9, 0xEB) or raw == b"\x90"
     is_conditional = 0x70 <= raw[0] <= 0x7F or (raw[0] == 0x0F and 0x80 <= raw[1] <= 0x8F)
-    return is_push or is_call_or_jump or is_conditional
+    return _writes_on_stack(raw) or is_jump_or_nop or is_conditional
+
+
+def _writes_on_stack(raw: bytes) -> bool:
+    """A push, or a call: to emulate it the kernel writes into the process, which takes longer than the rest."""
+    is_push = 0x50 <= raw[0] <= 0x57 or (raw[0] == 0x41 and len(raw) == 2 and 0x50 <= raw[1] <= 0x57)
+    return is_push or raw[0] == 0xE8
 
 
 def _is_simulated(instruction: Instruction) -> bool:
@@ -51,6 +50,7 @@ def _is_simulated(instruction: Instruction) -> bool:
     return instruction.flow in ("call", "branch", "jump") or instruction.text == "ret" or is_adr or is_load_of_literal
 
 
-def rank(instruction: Instruction, architecture: str, *, optimized_nop: bool) -> tuple[int, bool]:
-    """Sorts instructions, the best for a probe first: by cost, then what is no conditional branch."""
-    return cost_of(instruction, architecture, optimized_nop=optimized_nop), instruction.flow == "branch"
+def rank(instruction: Instruction, architecture: str) -> tuple[int, bool, bool]:
+    """Sorts instructions, the best for a probe first: by cost, then what writes nothing, then no conditional branch."""
+    writes = architecture == "amd64" and _writes_on_stack(instruction.raw)
+    return cost_of(instruction, architecture), writes, instruction.flow == "branch"

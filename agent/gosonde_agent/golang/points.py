@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from gosonde_common.errors import GosondeError
 
 from gosonde_agent.golang import symtab
-from gosonde_agent.golang.costs import has_optimized_nop
 from gosonde_agent.golang.elf import ElfImage
 from gosonde_agent.golang.gopc_proof import gopc_offset
 from gosonde_agent.golang.instructions import MACHINES, Instruction, decode
@@ -102,7 +101,6 @@ class Finder:
     def __init__(self, image: ElfImage, pclntab: Pclntab) -> None:
         self._image = image
         self._pclntab = pclntab
-        self._optimized_nop = has_optimized_nop()
         self._functions: dict[str, Function] = {}
         self.machine = MACHINES[image.architecture]
         self.code: dict[int, bytes] = {}
@@ -135,15 +133,7 @@ class Finder:
     def entry(self, probe: str, name: str, registers: frozenset[str]) -> ProbePoint:
         """A point near a function's entry."""
         _function, instructions = self.function(name)
-        return entry_point(
-            probe,
-            name,
-            instructions,
-            registers,
-            self._name_of,
-            machine=self.machine,
-            optimized_nop=self._optimized_nop,
-        )
+        return entry_point(probe, name, instructions, registers, self._name_of, machine=self.machine)
 
     def last_call(self, probe: str, name: str, callee_name: str) -> ProbePoint:
         """The last call of another function."""

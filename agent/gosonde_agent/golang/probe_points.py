@@ -14,7 +14,7 @@ probe behind an overwritten register reads garbage. So a point is used only with
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from gosonde_agent.golang.costs import Cost, cost_of, rank
+from gosonde_agent.golang.costs import Cost, cost_of, is_overwritten, rank
 from gosonde_agent.golang.instructions import Instruction, Machine
 from gosonde_agent.model.errors import UnprovedProbePointError
 
@@ -53,7 +53,6 @@ def entry_point(
     name_of: NameOf,
     *,
     machine: Machine,
-    optimized_nop: bool,
 ) -> ProbePoint:
     """The cheapest proved point near a function's entry where `registers` still hold the arguments.
 
@@ -67,14 +66,14 @@ def entry_point(
     """
     path, checks = _straight_path(function, instructions, registers, name_of)
     earliest = max((index + 1 for index in checks), default=0)
-    candidates = path[earliest:]
+    candidates = [instruction for instruction in path[earliest:] if not is_overwritten(instruction, machine.name)]
     if not candidates:
         raise UnprovedProbePointError(f"{function}: no instruction behind the stack check has the registers untouched")
-    best = min(candidates, key=lambda instruction: rank(instruction, machine.name, optimized_nop=optimized_nop))
+    best = min(candidates, key=lambda instruction: rank(instruction, machine.name))
     _refuse_jumps_to(function, instructions, best.address, name_of)
     entry = instructions[0].address
     before = [instruction.text for instruction in path[: path.index(best)]]
-    cost = cost_of(best, machine.name, optimized_nop=optimized_nop)
+    cost = cost_of(best, machine.name)
     return ProbePoint(
         probe,
         function,

@@ -25,7 +25,6 @@ class HitCosts:
         measured: On this host; otherwise these are the figures of another machine.
     """
 
-    optimized: float = 1_300.0
     emulated: float = 1_300.0
     single_stepped: float = 12_000.0
     exited: float = 150.0
@@ -36,7 +35,7 @@ class HitCosts:
         point = binary.points.get(probe)
         if point is None:
             return 0.0
-        trap = {Cost.OPTIMIZED: self.optimized, Cost.EMULATED: self.emulated, Cost.SINGLE_STEPPED: self.single_stepped}
+        trap = {Cost.EMULATED: self.emulated, Cost.SINGLE_STEPPED: self.single_stepped}
         return trap[point.cost] + (self.exited if probe == "exited" else 0.0)
 
 
@@ -55,6 +54,6 @@ def cached(folder: Path, boot_id: str, measure: Callable[[], HitCosts]) -> HitCo
 
 
 def _checked(costs: HitCosts) -> HitCosts:
-    if not all(0 <= value <= MAX_NS for value in (costs.optimized, costs.emulated, costs.single_stepped, costs.exited)):
+    if not all(0 <= value <= MAX_NS for value in (costs.emulated, costs.single_stepped, costs.exited)):
         raise ValueError("no such costs")
     return costs

@@ -66,12 +66,11 @@ class _Loop:
 WALK = b"".join(
     (TOUCH + struct.pack("<i", line * LINE_BYTES) + ONWARD).ljust(LINE_BYTES, TRAP) for line in range(LINES)
 )
-NOP = _Loop(bytes.fromhex("0f1f440000"))  # of 5 bytes
 PUSH = _Loop(b"\x55", b"\x5d")  # push rbp; pop rbp
 MOVE = _Loop(bytes.fromhex("4d89c8"))  # mov r8, r9
 #: No loop is probed twice: the kernel takes its time to close a probe.
-OPTIMIZED, EMULATED, STEPPED, EXITING, UNPROBED = range(5)
-LOOPS = (NOP, PUSH, MOVE, PUSH, PUSH)
+EMULATED, STEPPED, EXITING, UNPROBED = range(4)
+LOOPS = (PUSH, MOVE, PUSH, PUSH)
 
 
 def measure(probes: Probes, release: Release) -> HitCosts:
@@ -91,7 +90,6 @@ def measure(probes: Probes, release: Release) -> HitCosts:
         created = "on_created"
         emulated = bench.cost(EMULATED, created, HITS)
         return HitCosts(
-            optimized=bench.cost(OPTIMIZED, created, HITS),
             emulated=emulated,
             single_stepped=bench.cost(STEPPED, created, STEPPED_HITS),
             exited=max(bench.cost(EXITING, EXIT_PROGRAM, HITS) - emulated, 0.0),

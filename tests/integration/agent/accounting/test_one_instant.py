@@ -20,7 +20,7 @@ from tests.go_programs import GoProgram
 pytestmark = pytest.mark.usefixtures("ebpf")
 
 Start = Callable[..., GoProgram]
-ALL_IS_DEAR = HitCosts(optimized=1e9, emulated=1e9, single_stepped=1e9)
+ALL_IS_DEAR = HitCosts(emulated=1e9, single_stepped=1e9)
 #: 60 that it creates, and as many as it has of its own and the runtime has.
 MOST = 60 + 20
 

@@ -30,8 +30,8 @@ pytestmark = pytest.mark.usefixtures("ebpf")
 
 Start = Callable[..., GoProgram]
 #: So that what is decided does not depend on how fast the machine is: a creation is next to free, an exit ruinous.
-EXITS_ARE_DEAR = HitCosts(optimized=0.001, emulated=0.001, single_stepped=0.001, exited=1e9)
-ALL_IS_DEAR = HitCosts(optimized=1e9, emulated=1e9, single_stepped=1e9)
+EXITS_ARE_DEAR = HitCosts(emulated=0.001, single_stepped=0.001, exited=1e9)
+ALL_IS_DEAR = HitCosts(emulated=1e9, single_stepped=1e9)
 
 
 @contextmanager

@@ -30,9 +30,9 @@ pytestmark = pytest.mark.usefixtures("ebpf")
 
 Start = Callable[..., GoProgram]
 #: So that what is decided does not depend on how fast the machine is.
-HITS_ARE_RUINOUS = HitCosts(optimized=1e9, emulated=1e9, single_stepped=1e9)
+HITS_ARE_RUINOUS = HitCosts(emulated=1e9, single_stepped=1e9)
 #: However slow the machine is.
-HITS_TAKE_ALL = HitCosts(optimized=1e5, emulated=1e5, single_stepped=1e5)
+HITS_TAKE_ALL = HitCosts(emulated=1e5, single_stepped=1e5)
 
 
 @contextmanager

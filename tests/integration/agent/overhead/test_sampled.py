@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("ebpf")
 
 Start = Callable[..., GoProgram]
 #: So dear that nothing but windows fits, however few goroutines this machine has time for.
-DEAR = HitCosts(optimized=10_000.0, emulated=10_000.0, single_stepped=10_000.0)
+DEAR = HitCosts(emulated=10_000.0, single_stepped=10_000.0)
 STATEMENTS = ("half", "third", "seventh", "twentieth")
 WINDOWS = 10
 

@@ -88,6 +88,15 @@ def test_the_agents_death_leaves_the_target_right_and_free_of_probes(
     assert program.ask("stop")["right"]
 
 
+@pytest.mark.parametrize("version", ["1.21.13", "1.27.3"])
+def test_a_child_that_is_a_copy_goes_on_creating_goroutines(go_program: Start, version: str) -> None:
+    program = go_program("forks", version=version, env={"GOMAXPROCS": "1"})
+    with watching(pid=program.pid):
+        program.ask("run 1000")
+        assert program.ask("fork 1000")["exited"]
+    assert program.ask("fork 1000")["exited"]
+
+
 def has_breakpoint(program: GoProgram) -> bool:
     """Whether the byte where the creation probe goes is an int3 in the program's memory."""
     with procfs.executable(program.pid) as (fd, path):

@@ -18,6 +18,8 @@ CHECK = bytes.fromhex("493b6610")  # cmp rsp, [r14+0x10]
 PUSH = b"\x55"
 SUB = bytes.fromhex("4883ec10")  # sub rsp, 0x10
 NOP5 = bytes.fromhex("0f1f440000")
+BRANCH = bytes.fromhex("7500")  # jne to the next instruction
+NOP = b"\x90"
 BODY = bytes.fromhex("4889e5") + bytes.fromhex("5d") + b"\xc3"  # mov rbp, rsp; pop rbp; ret
 CLEAR_RAX = bytes.fromhex("31c0")
 
@@ -43,7 +45,7 @@ def checked(body: bytes, restart: int = ENTRY) -> bytes:
     return code + jump(slow + 5, restart)
 
 
-def point_of(code: bytes, *registers: str, optimized_nop: bool = False) -> ProbePoint:
+def point_of(code: bytes, *registers: str) -> ProbePoint:
     return entry_point(
         "created",
         "runtime.f",
@@ -51,7 +53,6 @@ def point_of(code: bytes, *registers: str, optimized_nop: bool = False) -> Probe
         frozenset(registers),
         NAMES.get,
         machine=MACHINES["amd64"],
-        optimized_nop=optimized_nop,
     )
 
 
@@ -60,17 +61,18 @@ def test_the_push_behind_the_stack_check_is_better_than_the_entry() -> None:
     assert (point.offset, point.instruction, point.cost) == (10, "push rbp", Cost.EMULATED)
 
 
-def test_a_nop_that_the_kernel_optimizes_is_better_than_a_push_and_else_is_not() -> None:
-    code = checked(PUSH + NOP5 + BODY)
-    assert point_of(code, optimized_nop=True).cost == Cost.OPTIMIZED
-    assert point_of(code, optimized_nop=True).instruction.startswith("nop")
-    assert point_of(code).instruction == "push rbp"
+def test_no_probe_is_where_a_kernel_writes_a_call_instead_of_a_breakpoint() -> None:
+    assert point_of(checked(NOP5 + SUB + BODY)).instruction.startswith("sub rsp")
+    assert point_of(checked(NOP5 + PUSH + BODY)).instruction == "push rbp"
+    with pytest.raises(UnprovedProbePointError, match="no instruction behind the stack check"):
+        point_of(NOP5)
 
 
-def test_a_call_is_better_than_a_step_and_an_unconditional_one_better_than_a_branch() -> None:
-    branch = bytes.fromhex("7500")  # jne to the next instruction
+def test_a_call_is_better_than_a_step_and_what_writes_nothing_on_the_stack_better_than_both() -> None:
     assert point_of(checked(SUB + call(14, CALLEE) + BODY)).instruction.startswith("call")
-    assert point_of(checked(SUB + branch + BODY)).instruction.startswith("jne")
+    assert point_of(checked(SUB + BRANCH + BODY)).instruction.startswith("jne")
+    assert point_of(checked(PUSH + SUB + BRANCH + BODY)).instruction.startswith("jne")
+    assert point_of(checked(PUSH + NOP + BRANCH + BODY)).instruction == "nop"
 
 
 def test_where_nothing_is_cheaper_than_a_step_the_proof_says_so() -> None:

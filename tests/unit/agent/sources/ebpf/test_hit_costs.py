@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from gosonde_agent.sources.hit_costs import FILE_NAME, HitCosts, cached
 
-NEW = HitCosts(optimized=2.0, measured=True)
-OLD = HitCosts(optimized=1.0, measured=True)
+NEW = HitCosts(emulated=2.0, measured=True)
+OLD = HitCosts(emulated=1.0, measured=True)
 
 
 def asked(folder: Path, **changes: Any) -> HitCosts:
@@ -28,7 +28,7 @@ def test_what_another_method_gave_is_not_used(tmp_path: Path) -> None:
     assert asked(tmp_path, method=1) == NEW
 
 
-@pytest.mark.parametrize("change", [{"optimized": -1.0}, {"emulated": "much"}, {"optimized": 1e30}, {"unknown": 1}])
+@pytest.mark.parametrize("change", [{"emulated": -1.0}, {"emulated": "much"}, {"emulated": 1e30}, {"unknown": 1}])
 def test_what_makes_no_sense_is_measured_anew(tmp_path: Path, change: dict[str, Any]) -> None:
     assert asked(tmp_path, **change) == NEW
 
