@@ -1,27 +1,33 @@
-"""Ways to have a program probed: by gosonde's probes at a level, by the same at the functions' entries, by bpftrace."""
+"""Ways to have a program probed: by gosonde's probes, by empty programs, at the functions' entries, by bpftrace."""
 
 import json
 import os
 import shutil
 import signal
+import struct
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 from gosonde_agent.golang import binary as golang
 from gosonde_agent.golang.known import KnownBinaries
-from gosonde_agent.sources.ebpf.loading import load_probes
+from gosonde_agent.host import bpf
+from gosonde_agent.host.kernel import closes_probes_together
+from gosonde_agent.sources.ebpf.loading import Probes, load_probes
 from gosonde_agent.sources.ebpf.source import EbpfSource
+from gosonde_agent.sources.ebpf.uprobe import Place, close_all, placed
 from gosonde_common.values.levels import PROBES, Level
 
 from benchmarks.results import ROOT
 
 GOSONDE = ROOT / ".venv" / "bin" / "gosonde"
 ATTACH_SECONDS = 30.0
+#: r0 = 0; exit
+NOTHING = struct.pack("<BBhiBBhi", 0xB7, 0, 0, 0, 0x95, 0, 0, 0)
 
 
 @cache
@@ -54,6 +60,22 @@ def gosonde(
             probes.detach(number)
     finally:
         os.close(fd)
+
+
+@contextmanager
+def empty(pid: int) -> Iterator[None]:
+    """Programs that do nothing, in one process, where gosonde counts goroutines: what is left is the trap."""
+    path = Path(f"/proc/{pid}/exe").readlink()
+    together = closes_probes_together()
+    with path.open("rb") as file, ExitStack() as stack:
+        found = golang.load(file.fileno(), str(path), KnownBinaries())
+        attach_type = bpf.BPF_TRACE_UPROBE_MULTI if together else 0
+        program = bpf.load_program("empty", bpf.BPF_PROG_TYPE_KPROBE, NOTHING, attach_type)
+        stack.callback(os.close, program)
+        for probe in ("exited", "created"):
+            place = Place(file.fileno(), found.file_offsets[probe], pid)
+            stack.callback(close_all, placed(Probes({"empty": program}, together), "empty", place, 0))
+        yield
 
 
 def bpftrace_counts(executable: Path) -> str:

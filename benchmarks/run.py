@@ -15,6 +15,7 @@ from benchmarks import (
     calibration,
     footprint,
     growth_curves,
+    hits,
     parking,
     proving,
     requests,
@@ -29,6 +30,7 @@ from benchmarks.results import Row
 BENCHMARKS: dict[str, Callable[[Effort], Iterator[Row]]] = {
     "life": targets.life,
     "park": targets.park,
+    "hits": hits.hits,
     "parking": lambda effort: parking.parking(1 + effort.rounds // 4, 6 * effort.seconds),
     "sampling": lambda effort: sampling.sampling(1 + effort.rounds // 8, 3 * effort.seconds),
     "rates": targets.rates,
