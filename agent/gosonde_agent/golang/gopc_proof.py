@@ -5,32 +5,11 @@ compiler spills both arguments on the stack; the stores of what is loaded again 
 function has two more arguments between.
 """
 
-import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from gosonde_agent.golang.instructions import Instruction, Machine
 from gosonde_agent.golang.layouts import STARTPC_BEHIND
-
-
-@dataclass(frozen=True, slots=True)
-class Move:
-    """A whole register (`register`) that is stored to, or loaded from, `displacement` bytes behind `base`."""
-
-    is_store: bool
-    register: str
-    base: str
-    displacement: int
-
-
-_X86_ADDRESS = r"qword ptr \[(?P<base>r\w+)(?: (?P<sign>[+-]) (?P<number>0x[0-9a-f]+|\d+))?\]"
-_X86_STORE = re.compile(rf"mov {_X86_ADDRESS}, (?P<register>r\w+)$")
-_X86_LOAD = re.compile(rf"mov (?P<register>r\w+), {_X86_ADDRESS}$")
-_ARM64_ADDRESS = r"\[(?P<base>x\d+|sp)(?:, #(?P<sign>-)?(?P<number>0x[0-9a-f]+|\d+))?\]"
-_ARM64_STORE = re.compile(rf"stu?r (?P<register>x\d+), {_ARM64_ADDRESS}$")
-_ARM64_LOAD = re.compile(rf"ldu?r (?P<register>x\d+), {_ARM64_ADDRESS}$")
-_ARM64_PAIR = re.compile(rf"(?P<kind>stp|ldp) (?P<first>x\d+), (?P<second>x\d+), {_ARM64_ADDRESS}$")
-_STACK = ("rsp", "rbp", "sp", "x29")
+from gosonde_agent.golang.moves import STACK, moves_of
 
 
 def gopc_offset(instructions: Sequence[Instruction], machine: Machine, callerpc: int) -> int | None:
@@ -52,7 +31,7 @@ def _stored(instructions: Sequence[Instruction], machine: Machine, argument: str
     wanted = "pointee" if dereferenced else "argument"
     found: set[int] = set()
     for instruction in instructions:
-        moves = list(_moves(instruction, machine))
+        moves = list(moves_of(instruction, machine))
         before = dict(holders)
         for register in instruction.writes:
             holders.pop(register, None)
@@ -60,7 +39,7 @@ def _stored(instructions: Sequence[Instruction], machine: Machine, argument: str
             holders.clear()
         for move in moves:
             place = (move.base, move.displacement)
-            if move.is_store and move.base in _STACK:
+            if move.is_store and move.base in STACK:
                 slots.discard(place)
                 if before.get(move.register) == "argument":
                     slots.add(place)
@@ -71,21 +50,3 @@ def _stored(instructions: Sequence[Instruction], machine: Machine, argument: str
             elif not move.is_store and before.get(move.base) == "argument" and move.displacement == 0:
                 holders[move.register] = "pointee"
     return found
-
-
-def _moves(instruction: Instruction, machine: Machine) -> Iterator[Move]:
-    if machine.name == "amd64":
-        forms = ((_X86_STORE, True), (_X86_LOAD, False))
-    else:
-        forms = ((_ARM64_STORE, True), (_ARM64_LOAD, False))
-        if pair := _ARM64_PAIR.match(instruction.text):
-            for index, name in enumerate(("first", "second")):
-                yield Move(pair["kind"] == "stp", pair[name], pair["base"], _displacement(pair) + 8 * index)
-    for form, is_store in forms:
-        if match := form.match(instruction.text):
-            yield Move(is_store, match["register"], match["base"], _displacement(match))
-
-
-def _displacement(match: re.Match[str]) -> int:
-    number = int(match["number"] or "0", 0)
-    return -number if match["sign"] == "-" else number

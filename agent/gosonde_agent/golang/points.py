@@ -65,7 +65,7 @@ def find_points(image: ElfImage, pclntab: Pclntab, layout: Layout) -> Points:
     stop_registers = frozenset({arguments[0] if layout.has_stop_reason else returns})
     searches: dict[str, Callable[[str], ProbePoint]] = {
         "created": lambda probe: finder.entry(probe, CREATOR, frozenset({arguments[0], arguments[layout.callerpc]})),
-        "exited": lambda probe: finder.entry(probe, layout.exit_function, frozenset({arguments[0]})),
+        "exited": lambda probe: finder.entry(probe, layout.exit_function, frozenset({arguments[0]}), behind_calls=True),
         "parked": lambda probe: finder.entry(probe, "runtime.gopark", frozenset({arguments[2]})),
         "stopped": lambda probe: finder.entry(probe, STOP, stop_registers),
         "started": lambda probe: finder.last_call(probe, "runtime.startTheWorldWithSema", "runtime.wakep"),
@@ -130,10 +130,12 @@ class Finder:
         function = self._pclntab.function_of(address)
         return function.name if function is not None and function.entry == address else None
 
-    def entry(self, probe: str, name: str, registers: frozenset[str]) -> ProbePoint:
+    def entry(self, probe: str, name: str, registers: frozenset[str], *, behind_calls: bool = False) -> ProbePoint:
         """A point near a function's entry."""
         _function, instructions = self.function(name)
-        return entry_point(probe, name, instructions, registers, self._name_of, machine=self.machine)
+        return entry_point(
+            probe, name, instructions, registers, self._name_of, machine=self.machine, behind_calls=behind_calls
+        )
 
     def last_call(self, probe: str, name: str, callee_name: str) -> ProbePoint:
         """The last call of another function."""

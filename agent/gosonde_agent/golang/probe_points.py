@@ -8,7 +8,8 @@ probe behind an overwritten register reads garbage. So a point is used only with
 - the way from the entry to the point is straight, but for the branch of the stack check, whose target does nothing
   except call morestack and restart the function;
 - no jump in the function leads to the point or to anything before it;
-- no instruction on the way changes a register that the probe reads.
+- no instruction on the way changes a register that the probe reads, or the function has loaded it again, behind a call,
+  from where it had kept it on its stack.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 
 from gosonde_agent.golang.costs import Cost, cost_of, is_overwritten, rank
 from gosonde_agent.golang.instructions import Instruction, Machine
+from gosonde_agent.golang.kept_registers import KeptRegisters
 from gosonde_agent.model.errors import UnprovedProbePointError
 
 MAX_PATH = 24
@@ -53,6 +55,7 @@ def entry_point(
     name_of: NameOf,
     *,
     machine: Machine,
+    behind_calls: bool = False,
 ) -> ProbePoint:
     """The cheapest proved point near a function's entry where `registers` still hold the arguments.
 
@@ -60,19 +63,21 @@ def entry_point(
         instructions: The whole function, in order.
         registers: Full names, such as "rax".
         name_of: Full name of the function that begins at an address.
+        behind_calls: Whether the point may also be where the registers have been loaded again behind a call.
 
     Raises:
         UnprovedProbePointError: There is none.
     """
-    path, checks = _straight_path(function, instructions, registers, name_of)
+    path, checks = _straight_path(function, instructions, name_of, behind_calls=behind_calls)
     earliest = max((index + 1 for index in checks), default=0)
-    candidates = [instruction for instruction in path[earliest:] if not is_overwritten(instruction, machine.name)]
+    usable = [path[i] for i in _with_registers(path, registers, machine, again=behind_calls) if i >= earliest]
+    candidates = [instruction for instruction in usable if not is_overwritten(instruction, machine.name)]
     if not candidates:
         raise UnprovedProbePointError(f"{function}: no instruction behind the stack check has the registers untouched")
     best = min(candidates, key=lambda instruction: rank(instruction, machine.name))
     _refuse_jumps_to(function, instructions, best.address, name_of)
     entry = instructions[0].address
-    before = [instruction.text for instruction in path[: path.index(best)]]
+    before = path[: path.index(best)]
     cost = cost_of(best, machine.name)
     return ProbePoint(
         probe,
@@ -84,10 +89,10 @@ def entry_point(
         (
             _reason_for(cost, len(candidates)),
             f"all {len(instructions)} instructions of the function decode without a gap",
-            f"straight path from the entry: {'; '.join(before) or 'it is the entry'}",
+            f"straight path from the entry: {'; '.join(i.text for i in before) or 'it is the entry'}",
             f"{len(checks)} stack check branch(es) on the path, to code that calls morestack and re-enters",
             "no jump in the function leads to the point or to what is before it",
-            f"untouched on the path: {', '.join(sorted(registers)) or 'no register is needed'}",
+            f"{_how_kept(before)}: {', '.join(sorted(registers)) or 'no register is needed'}",
         ),
     )
 
@@ -98,10 +103,16 @@ def _reason_for(cost: Cost, candidates: int) -> str:
     return f"the cheapest of {candidates} instructions where it may be"
 
 
+def _how_kept(before: Sequence[Instruction]) -> str:
+    if any(instruction.flow == "call" for instruction in before):
+        return "stored on the stack while untouched, and loaded again behind the call"
+    return "untouched on the path"
+
+
 def _straight_path(
-    function: str, instructions: Sequence[Instruction], registers: frozenset[str], name_of: NameOf
+    function: str, instructions: Sequence[Instruction], name_of: NameOf, *, behind_calls: bool
 ) -> tuple[list[Instruction], list[int]]:
-    """(instructions that run one after the other from the entry with registers intact, indices of stack checks)."""
+    """(instructions that run one after the other from the entry, indices of stack checks)."""
     by_address = {instruction.address: index for index, instruction in enumerate(instructions)}
     needs_check = any(_is_morestack(instruction, name_of) for instruction in instructions)
     path: list[Instruction] = []
@@ -112,11 +123,26 @@ def _straight_path(
             if not _restarts(instructions, by_address.get(instruction.target or 0), name_of):
                 break
             checks.append(index)
-        elif instruction.flow != "next" or instruction.writes & registers:
+        elif instruction.flow != "next" and not (behind_calls and instruction.flow == "call"):
             break
     if needs_check and not checks:
         raise UnprovedProbePointError(f"{function}: its stack check was not recognized")
     return path, checks
+
+
+def _with_registers(
+    path: Sequence[Instruction], registers: frozenset[str], machine: Machine, *, again: bool
+) -> list[int]:
+    """Where in the path the registers are as at the entry, also after they were not (`again`): indices."""
+    kept = KeptRegisters(registers, machine)
+    found: list[int] = []
+    for index, instruction in enumerate(path):
+        if kept.are_intact:
+            found.append(index)
+        elif not again:
+            break
+        kept.passed(instruction)
+    return found
 
 
 def _is_morestack(instruction: Instruction, name_of: NameOf) -> bool:

@@ -21,6 +21,7 @@ NOP5 = bytes.fromhex("0f1f440000")
 BRANCH = bytes.fromhex("7500")  # jne to the next instruction
 NOP = b"\x90"
 BODY = bytes.fromhex("4889e5") + bytes.fromhex("5d") + b"\xc3"  # mov rbp, rsp; pop rbp; ret
+STORE, LOAD = bytes.fromhex("4889442440"), bytes.fromhex("488b442440")  # mov [rsp+0x40], rax and back
 CLEAR_RAX = bytes.fromhex("31c0")
 
 
@@ -45,7 +46,7 @@ def checked(body: bytes, restart: int = ENTRY) -> bytes:
     return code + jump(slow + 5, restart)
 
 
-def point_of(code: bytes, *registers: str) -> ProbePoint:
+def point_of(code: bytes, *registers: str, behind_calls: bool = False) -> ProbePoint:
     return entry_point(
         "created",
         "runtime.f",
@@ -53,6 +54,7 @@ def point_of(code: bytes, *registers: str) -> ProbePoint:
         frozenset(registers),
         NAMES.get,
         machine=MACHINES["amd64"],
+        behind_calls=behind_calls,
     )
 
 
@@ -85,6 +87,41 @@ def test_a_point_behind_an_overwritten_register_is_not_taken_unless_nothing_is_r
     code = checked(CLEAR_RAX + PUSH + BODY)
     assert point_of(code, "rax").instruction == "xor eax, eax"
     assert point_of(code, "rcx").instruction == "push rbp"
+
+
+def again(stored: bytes = STORE, between: bytes = b"", loaded: bytes = LOAD) -> str:
+    """Where a function is probed that stores rax, calls, loads rax again and branches."""
+    front = PUSH + SUB + stored + between
+    code = checked(front + call(10 + len(front), CALLEE) + loaded + BRANCH + BODY)
+    return point_of(code, "rax", behind_calls=True).instruction.split()[0]
+
+
+def test_behind_a_call_a_register_counts_that_is_loaded_again_from_where_it_was_stored() -> None:
+    assert again() == "jne"
+    code = checked(PUSH + SUB + STORE + call(10 + 10, CALLEE) + LOAD + BRANCH + BODY)
+    assert point_of(code, "rax").instruction == "push rbp"
+    assert any("loaded again" in sentence for sentence in point_of(code, "rax", behind_calls=True).proof)
+
+
+@pytest.mark.parametrize(
+    "otherwise",
+    [
+        {"stored": b""},
+        {"stored": CLEAR_RAX + STORE},
+        {"loaded": b""},
+        {"loaded": bytes.fromhex("488b4c2440")},  # mov rcx, [rsp+0x40]
+        {"loaded": bytes.fromhex("488b442438")},  # mov rax, [rsp+0x38]
+        {"between": bytes.fromhex("48895c2440")},  # mov [rsp+0x40], rbx
+        {"between": bytes.fromhex("48895c2444")},  # mov [rsp+0x44], rbx
+        {"between": bytes.fromhex("48895d40")},  # mov [rbp+0x40], rbx
+        {"between": bytes.fromhex("c644244000")},  # mov byte ptr [rsp+0x40], 0
+        {"between": bytes.fromhex("488d442440")},  # lea rax, [rsp+0x40]
+        {"between": SUB},
+        {"loaded": LOAD + CLEAR_RAX},
+    ],
+)
+def test_behind_a_call_a_register_does_not_count_that_may_hold_something_else(otherwise: dict[str, bytes]) -> None:
+    assert again(**otherwise) == "push"
 
 
 def test_a_function_without_a_stack_check_may_be_probed_at_its_entry() -> None:
