@@ -97,17 +97,17 @@ static inline void count_hit(u32 tgid)
 	}
 }
 
-/* Whether the file of the probe that was hit is counted now. */
-static inline int is_counted(struct pt_regs *ctx)
+/* Whether the file of the probe that was hit is counted now, by the probe's cookie. */
+static inline int is_counted(u64 cookie)
 {
-	u32 slot = bpf_get_attach_cookie(ctx) >> 32;
+	u32 slot = cookie >> 32;
 	u32 *is_on = counting.lookup(&slot);
 
 	return is_on && *is_on;
 }
 
-/* Who was hit: the process, which of its images, and the binary that the probe was attached to. */
-static inline struct image image_of(struct pt_regs *ctx)
+/* Who was hit: the process, which of its images, and the binary that the probe with this cookie was attached to. */
+static inline struct image image_of(u64 cookie)
 {
 	struct image image = {};
 	struct exec *exec;
@@ -116,6 +116,6 @@ static inline struct image image_of(struct pt_regs *ctx)
 	exec = images.lookup(&image.tgid);
 	if (exec)
 		image.epoch = exec->epoch;
-	image.binary = bpf_get_attach_cookie(ctx);
+	image.binary = cookie;
 	return image;
 }

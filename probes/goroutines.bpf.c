@@ -46,19 +46,20 @@ static inline struct site_count *count_of_new(struct pt_regs *ctx, struct site_k
 	return &share->others;
 }
 
-static inline struct site_key site_of(struct pt_regs *ctx, u64 pc)
+static inline struct site_key site_of(u64 cookie, u64 pc)
 {
-	struct site_key key = {.image = image_of(ctx), .pc = pc};
+	struct site_key key = {.image = image_of(cookie), .pc = pc};
 
 	return key;
 }
 
 static inline int count_creation(struct pt_regs *ctx, u64 pc)
 {
-	struct site_key key = site_of(ctx, pc);
+	u64 cookie = bpf_get_attach_cookie(ctx);
+	struct site_key key = site_of(cookie, pc);
 	struct site_count *count;
 
-	if (!is_counted(ctx)) {
+	if (!is_counted(cookie)) {
 		count_hit(key.image.tgid);
 		return 0;
 	}
@@ -90,22 +91,23 @@ int on_created_117(struct pt_regs *ctx)
 static inline int count_exit(struct pt_regs *ctx, u64 gopc_offset)
 {
 	char *g = (char *)ARGUMENT_0(ctx);
+	u64 cookie = bpf_get_attach_cookie(ctx);
 	struct site_count *count;
 	struct site_key key;
 	u64 pc = 0;
 
-	if (!is_counted(ctx)) {
+	if (!is_counted(cookie)) {
 		count_hit(current_id() >> 32);
 		return 0;
 	}
 	if (bpf_probe_read_user(&pc, sizeof(pc), g + gopc_offset)) {
-		struct image image = image_of(ctx);
+		struct image image = image_of(cookie);
 
 		lose_of(&image, share_of(&image), LOSS_GOPC_UNREADABLE);
 		count_hit(image.tgid);
 		return 0;
 	}
-	key = site_of(ctx, pc);
+	key = site_of(cookie, pc);
 	count = sites.lookup(&key);
 	if (!count) {
 		u64 start_pc = 0;

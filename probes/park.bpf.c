@@ -27,7 +27,7 @@ static inline u64 *new_park(struct park_key *key)
 /* runtime.gopark(unlockf, lock, reason waitReason, ...), a byte. */
 int on_park(struct pt_regs *ctx)
 {
-	struct park_key key = {.image = image_of(ctx), .reason = ARGUMENT_2(ctx) & 0xff};
+	struct park_key key = {.image = image_of(bpf_get_attach_cookie(ctx)), .reason = ARGUMENT_2(ctx) & 0xff};
 	u64 *count;
 
 	if (key.reason >= REASONS)

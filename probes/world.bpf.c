@@ -59,7 +59,7 @@ static inline int stop(struct image *image, u64 now, u32 reason)
 int on_stop(struct pt_regs *ctx)
 {
 	u64 now = bpf_ktime_get_ns();
-	struct image image = image_of(ctx);
+	struct image image = image_of(bpf_get_attach_cookie(ctx));
 
 	return stop(&image, now, ARGUMENT_0(ctx) & 0xff);
 }
@@ -71,7 +71,7 @@ int on_stop(struct pt_regs *ctx)
 int on_stop_untold(struct pt_regs *ctx)
 {
 	u64 now = bpf_ktime_get_ns();
-	struct image image = image_of(ctx);
+	struct image image = image_of(bpf_get_attach_cookie(ctx));
 	struct code_range *gc = gc_stop_callers.lookup(&image.binary);
 	u64 caller = 0;
 
@@ -84,7 +84,7 @@ int on_stop_untold(struct pt_regs *ctx)
 /* runtime.gcMarkTermination: the world is stopped, the cycle is about to end. */
 int on_mark_termination(struct pt_regs *ctx)
 {
-	struct image image = image_of(ctx);
+	struct image image = image_of(bpf_get_attach_cookie(ctx));
 	struct world *world = world_of(&image);
 	struct event event = event_of(EVENT_CYCLE, &image);
 
@@ -106,7 +106,7 @@ int on_mark_termination(struct pt_regs *ctx)
 int on_start(struct pt_regs *ctx)
 {
 	u64 now = bpf_ktime_get_ns();
-	struct image image = image_of(ctx);
+	struct image image = image_of(bpf_get_attach_cookie(ctx));
 	struct world *world = worlds.lookup(&image);
 	struct event event = event_of(EVENT_PAUSE, &image);
 
