@@ -5,16 +5,20 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
-from gosonde_common import foreign
 from gosonde_common.errors import UnsupportedError, UsageError
 
+from gosonde_cli.goroutine_json import document
 from gosonde_cli.goroutine_text import grouped, one_by_one
 
 if TYPE_CHECKING:
-    from gosonde_common.values.goroutines import Goroutine, Location
+    from gosonde_agent.sources.memory.target import Target
+    from gosonde_common.values.goroutines import Goroutine
+
+#: Characters.
+PRINTED_AT_ONCE: Final = 1 << 16
 
 
 def register(app: typer.Typer) -> None:
@@ -34,24 +38,39 @@ def goroutines(
     """Print every goroutine with its state, age, go statement and stack, without stopping the process."""
     if sum((as_json, profile is not None, each)) > 1:
         raise UsageError("--json, --pprof and --each exclude each other")
-    with _read(pid) as found:
+    with _opened(pid) as target:
         if profile is not None:
-            _write_profile(found, profile)
+            _write_profile(target.goroutines(), profile)
         elif as_json:
-            _print_json(found)
+            _print(document(target.goroutine_columns()))
+        elif each:
+            _print(one_by_one(target.goroutine_columns()))
         else:
-            for line in one_by_one(found) if each else grouped(found):
-                print(line)  # noqa: T201
+            _print(f"{line}\n" for line in grouped(target.goroutine_columns()))
 
 
 @contextmanager
-def _read(pid: int) -> "Iterator[Iterator[Goroutine]]":
+def _opened(pid: int) -> "Iterator[Target]":
     try:
         from gosonde_agent.sources.memory.target import opened  # noqa: PLC0415
     except ImportError as error:
         raise UnsupportedError(f"this needs the Python module {error.name}: pip install 'gosonde[agent]'") from error
     with opened(pid) as target:
-        yield target.goroutines()
+        yield target
+
+
+def _print(pieces: Iterable[str]) -> None:
+    """Writes each piece soon after it was made, but not each by itself."""
+    kept: list[str] = []
+    size = 0
+    for piece in pieces:
+        kept.append(piece)
+        size += len(piece)
+        if size >= PRINTED_AT_ONCE:
+            sys.stdout.write("".join(kept))
+            kept.clear()
+            size = 0
+    sys.stdout.write("".join(kept))
 
 
 def _write_profile(found: "Iterable[Goroutine]", path: Path) -> None:
@@ -62,36 +81,3 @@ def _write_profile(found: "Iterable[Goroutine]", path: Path) -> None:
         path.write_bytes(data)
     except OSError as error:
         raise UsageError(f"--pprof {path}: {error.strerror}") from error
-
-
-def _print_json(found: "Iterable[Goroutine]") -> None:
-    """One array; printed as it is read, so that a million goroutines need no more memory than one."""
-    separator = "["
-    for goroutine in found:
-        sys.stdout.write(f"{separator}\n  ")
-        foreign.dump(as_document(goroutine), sys.stdout)
-        separator = ","
-    sys.stdout.write("[]\n" if separator == "[" else "\n]\n")
-
-
-def as_document(goroutine: "Goroutine") -> dict[str, Any]:
-    """The JSON form; docs/goroutines.md describes it."""
-    return {
-        "goid": goroutine.goid,
-        "status": goroutine.status,
-        "wait_reason": goroutine.wait_reason,
-        "wait_ns": goroutine.wait_ns,
-        "created_by": _place(goroutine.created_by),
-        "start_function": goroutine.start_function,
-        "parent_goid": goroutine.parent_goid,
-        "thread_id": goroutine.thread_id,
-        "locked": goroutine.locked,
-        "system": goroutine.system,
-        "active": goroutine.active,
-        "complete": goroutine.complete,
-        "stack": [_place(frame) for frame in goroutine.stack],
-    }
-
-
-def _place(location: "Location") -> dict[str, Any]:
-    return {"function": location.function, "file": location.file, "line": location.line}

@@ -1,5 +1,6 @@
 """Goroutines as people know them: states, wait reasons, functions, files and lines."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -58,3 +59,35 @@ class Goroutine:
     stack: tuple[Location, ...]
     waits_for: str = ""
     stack_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Kind:
+    """What goroutines with one state, `go` statement and stack have in common; attributes as of Goroutine.
+
+    Many goroutines share one, so that what is made of it is made once. Two may say the same and yet be two.
+    """
+
+    status: str
+    wait_reason: str
+    created_by: Location
+    start_function: str
+    system: bool
+    active: bool
+    complete: bool
+    stack: tuple[Location, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GoroutineColumns:
+    """Goroutines that were read together, in columns of equal length; attributes as of Goroutine."""
+
+    kinds: Sequence[Kind]
+    goids: Sequence[int]
+    waits_ns: Sequence[int | None]
+    parent_goids: Sequence[int]
+    thread_ids: Sequence[int]
+    locked: Sequence[bool]
+
+    def __len__(self) -> int:
+        return len(self.goids)

@@ -1,11 +1,11 @@
 """Goroutines as people know them: with names for states, wait reasons, functions, files and lines."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
-from gosonde_common.values.goroutines import Goroutine, Location, statement
+from gosonde_common.values.goroutines import Goroutine, GoroutineColumns, Kind, Location, statement
 
 from gosonde_agent.golang.bounded import BoundedCache
 from gosonde_agent.golang.pclntab import Pclntab
@@ -17,6 +17,7 @@ from gosonde_agent.sources.memory.goroutines import (
     WAITING,
     Block,
 )
+from gosonde_agent.sources.memory.kinds import KindKey, kinds_of
 
 #: runtime.gStatusStrings, by runtime.g.atomicstatus.
 STATES = (
@@ -33,6 +34,8 @@ STATES = (
     "leaked",
     "dead extra",
 )
+#: The runtime notes since when.
+NOTED = (WAITING, LEAKED, SYSCALL)
 NOWHERE = Location("", "", 0)
 #: Wait reasons of goroutines that wait to receive.
 RECEIVE = "chan receive"
@@ -45,6 +48,9 @@ USER_STARTS = frozenset({"runtime.main", "runtime.corostart", "runtime.handleAsy
 FINALIZERS = frozenset({"runtime.runfinq", "runtime.runFinalizers"})
 CLEANUPS = "runtime.runCleanups"
 
+#: Calls, innermost first, and a func_id.
+Frames = tuple[tuple[Location, ...], int]
+
 
 class Describer:
     """Names what blocks hold, for processes of one binary that were read at `now_ns` (CLOCK_MONOTONIC)."""
@@ -54,66 +60,78 @@ class Describer:
         self._targets = WaitTargets(pclntab)
         self._waits: BoundedCache[bytes, str] = BoundedCache(MAX_KEPT_FRAMES)
         self._wait_reasons = wait_reasons
+        self._kinds: BoundedCache[KindKey, Kind] = BoundedCache(MAX_KEPT_FRAMES, lambda kind: 8 + len(kind.stack))
         self._stacks: BoundedCache[bytes, tuple[Location, ...]] = BoundedCache(MAX_KEPT_FRAMES, lambda s: 8 + len(s))
+        self._frames: BoundedCache[tuple[int, int], Frames] = BoundedCache(MAX_KEPT_FRAMES, lambda f: 1 + len(f[0]))
         self._places: BoundedCache[int, Location] = BoundedCache(MAX_KEPT_FRAMES)
         self._functions: BoundedCache[int, str] = BoundedCache(MAX_KEPT_FRAMES)
 
+    def columns(self, block: Block) -> GoroutineColumns:
+        """All goroutines of a block, those of one kind described once."""
+        keys, places = kinds_of(block)
+        return self._columns(block, keys, places)
+
     def goroutines(self, block: Block) -> Iterator[Goroutine]:
         """Each goroutine of a block."""
-        now = time.monotonic_ns()
-        columns = (
-            block.goid.tolist(),
-            block.status.tolist(),
-            block.wait_reason.tolist(),
-            block.wait_since.tolist(),
-            block.gopc.tolist(),
-            block.start_pc.tolist(),
-            block.parent.tolist(),
-            block.thread.tolist(),
-            block.locked.tolist(),
-            block.running_cleanups.tolist(),
-            block.active.tolist(),
-            block.complete.tolist(),
+        keys, places = kinds_of(block)
+        columns = self._columns(block, keys, places)
+        for place, kind, goid, wait_ns, parent, thread, locked, size in zip(
+            places,
+            columns.kinds,
+            columns.goids,
+            columns.waits_ns,
+            columns.parent_goids,
+            columns.thread_ids,
+            columns.locked,
             block.stack_bytes.tolist(),
-            block.stacks,
-        )
-        for (
-            goid,
-            code,
-            reason,
-            since,
-            gopc,
-            start,
-            parent,
-            thread,
-            locked,
-            cleaning,
-            active,
-            complete,
-            size,
-            row,
-        ) in zip(*columns, strict=True):
-            waits = code in (WAITING, LEAKED)
-            wait_reason = self.wait_reason(reason) if waits else ""
-            pcs = row.tobytes()
-            start_function = self._functions.get(start, self._function)
+            strict=True,
+        ):
+            key = keys[place]
             yield Goroutine(
                 goid=goid,
-                status=STATES[code],
-                wait_reason=wait_reason,
-                wait_ns=now - since if (waits or code == SYSCALL) and 0 < since <= now else None,
-                created_by=self._places.get(gopc, self._place),
-                start_function=start_function,
+                status=kind.status,
+                wait_reason=kind.wait_reason,
+                wait_ns=wait_ns,
+                created_by=kind.created_by,
+                start_function=kind.start_function,
                 parent_goid=parent,
                 thread_id=thread,
                 locked=locked,
-                system=is_system(start_function, wait_reason, running_cleanups=cleaning),
-                active=active,
-                complete=complete,
-                stack=self._stacks.get(pcs, self._stack),
-                waits_for=self._waits_for(wait_reason, pcs, gopc, start_function),
+                system=kind.system,
+                active=kind.active,
+                complete=kind.complete,
+                stack=kind.stack,
+                waits_for=self._waits_for(kind.wait_reason, key.pcs, key.gopc, kind.start_function),
                 stack_bytes=size,
             )
+
+    def _columns(self, block: Block, keys: Sequence[KindKey], places: Sequence[int]) -> GoroutineColumns:
+        kinds = [self._kinds.get(key, self._kind) for key in keys]
+        now = time.monotonic_ns()
+        noted = np.isin(block.status, NOTED) & (block.wait_since > 0) & (block.wait_since <= now)
+        waits = np.where(noted, now - block.wait_since, -1).tolist()
+        return GoroutineColumns(
+            kinds=[kinds[place] for place in places],
+            goids=block.goid.tolist(),
+            waits_ns=[wait if wait >= 0 else None for wait in waits],
+            parent_goids=block.parent.tolist(),
+            thread_ids=block.thread.tolist(),
+            locked=block.locked.tolist(),
+        )
+
+    def _kind(self, key: KindKey) -> Kind:
+        wait_reason = self.wait_reason(key.wait_reason) if key.status in (WAITING, LEAKED) else ""
+        start_function = self._functions.get(key.start_pc, self._function)
+        return Kind(
+            status=STATES[key.status],
+            wait_reason=wait_reason,
+            created_by=self._places.get(key.gopc, self._place),
+            start_function=start_function,
+            system=is_system(start_function, wait_reason, running_cleanups=key.running_cleanups),
+            active=key.active,
+            complete=key.complete,
+            stack=self._stacks.get(key.pcs, self._stack),
+        )
 
     def wait_reason(self, code: int) -> str:
         """The name of a wait reason."""
@@ -150,7 +168,7 @@ class Describer:
     def _innermost(self, row: bytes) -> int:
         """Where the innermost function waits that is not the runtime's; 0 without one."""
         pcs: npt.NDArray[np.uint64] = np.frombuffer(row, np.uint64)
-        for pc in pcs[pcs != 0].tolist():
+        for pc in pcs.tolist():
             if not self._functions.get(pc, self._function).startswith("runtime."):
                 return int(pc)
         return 0
@@ -160,13 +178,18 @@ class Describer:
         callee = 0
         pcs: npt.NDArray[np.uint64] = np.frombuffer(row, np.uint64)
         try:
-            for pc in pcs[pcs != 0].tolist():
-                frames += self._pclntab.frames_of(pc, callee)
-                details = self._pclntab.details_of(pc)
-                callee = details.func_id if details is not None else 0
+            for pc in pcs.tolist():
+                calls, callee = self._frames.get((pc, callee), self._calls)
+                frames += calls
         except MalformedBinaryError:
             return tuple(frames)
         return tuple(frames[:-1] if frames and frames[-1].function == "runtime.goexit" else frames)
+
+    def _calls(self, place: tuple[int, int]) -> Frames:
+        """The calls at an address that calls a function of that func_id, and the func_id of what makes them."""
+        pc, callee = place
+        frames, details = self._pclntab.frames_of(pc, callee), self._pclntab.details_of(pc)
+        return frames, details.func_id if details is not None else 0
 
 
 def is_system(start_function: str, wait_reason: str, *, running_cleanups: bool) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from gosonde_common.values.gc import GcFigures, LastCycle
-from gosonde_common.values.goroutines import Goroutine
+from gosonde_common.values.goroutines import Goroutine, GoroutineColumns
 
 from gosonde_agent.golang import buildinfo
 from gosonde_agent.golang.binary import FileIdentity, layout_named_by
@@ -168,6 +168,11 @@ class Target:
         describer = Describer(self.pclntab, self.wait_reasons())
         for block in self.blocks(stacks=stacks):
             yield from describer.goroutines(block)
+
+    def goroutine_columns(self) -> Iterator[GoroutineColumns]:
+        """Every live goroutine with its stack, block by block: for dumps, which say the same of many."""
+        describer = Describer(self.pclntab, self.wait_reasons())
+        return map(describer.columns, self.blocks(stacks=True))
 
     def wait_reasons(self) -> tuple[str, ...]:
         """The process's own names; those that this version is known to have where it has none to read."""

@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -158,6 +159,19 @@ def test_json_names_every_goroutine(go_program: Start) -> None:
     assert sum(row["start_function"] == "main.idle" for row in document) == 4
     assert {frozenset(row) for row in document} == {frozenset([*KEYS.split(), "complete", "stack"])}
     assert [frame["function"] for row in document if row["goid"] == 1 for frame in row["stack"]][-1] == "runtime.main"
+
+
+def test_what_is_printed_of_goroutines_in_many_stacks_is_what_each_one_has(go_program: Start) -> None:
+    program = go_program("stacks", "9000", "300")
+    rows = json.loads(gosonde("goroutines", str(program.pid), "--json").stdout)
+    printed = {row["goid"]: row["stack"] for row in rows}
+    seen = {goroutine.goid: [asdict(frame) for frame in goroutine.stack] for goroutine in read(program)}
+    waiting = {goid for goid, stack in seen.items() if any(frame["function"] == "main.onward" for frame in stack)}
+    assert len(waiting) == 9_000
+    assert [printed[goid] for goid in waiting] == [seen[goid] for goid in waiting]
+    assert len({json.dumps(seen[goid]) for goid in waiting}) == 300
+    grouped = gosonde("goroutines", str(program.pid)).stdout
+    assert grouped.count("\n30 @ chan receive\n") == 300
 
 
 def test_text_is_grouped_or_one_by_one(go_program: Start) -> None:
