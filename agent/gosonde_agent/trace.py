@@ -21,6 +21,7 @@ from gosonde_common.values.observation import (
 
 from gosonde_agent.discovery.selection import Selection
 from gosonde_agent.host import procfs
+from gosonde_agent.host.cache_folder import cache_folder
 from gosonde_agent.model.errors import NoSuchProcessError
 from gosonde_agent.sources.ebpf.loading import load_probes
 from gosonde_agent.sources.ebpf.source import EbpfSource
@@ -84,70 +85,75 @@ class Trace:
 OnStep = Callable[[float, Trace], None]
 
 
-def trace_pid(pid: int, duration: float, on_step: OnStep) -> Trace:
-    """Watches a running process for `duration` seconds or until it ends.
+@contextlib.contextmanager
+def trace_pid(pid: int, duration: float, on_step: OnStep) -> Iterator[Trace]:
+    """Watches a running process for `duration` seconds or until it ends; what was seen is there before the probes go.
 
     Raises:
         NoSuchProcessError: It is not there.
         GosondeError: It cannot be watched.
     """
     procfs.start_of(pid)
-    monitor = Monitor(EbpfSource(load_probes()), Selection(pids=frozenset({pid})))
-    try:
+    with _monitor(Selection(pids=frozenset({pid}))) as monitor:
         monitor.finder.watch(pid)
-        return _watch(monitor, Trace(), pid, duration=duration, on_step=on_step, is_running=_always)
-    finally:
-        monitor.close()
+        yield _watch(monitor, Trace(), pid, duration=duration, on_step=on_step, is_running=_always)
 
 
-def trace_exe(path: str, duration: float, on_step: OnStep) -> Trace:
-    """Watches the process that runs a file, or the first one that starts it, for `duration` seconds in all.
+@contextlib.contextmanager
+def trace_exe(path: str, duration: float, on_step: OnStep) -> Iterator[Trace]:
+    """As `trace_pid`, of the process that runs a file, or the first one that starts it, for `duration` seconds in all.
 
     Raises:
         UsageError: Several processes run it.
         NoSuchProcessError: None did.
         GosondeError: It cannot be watched.
     """
-    with procfs.file(path) as (fd, real_path):
-        monitor = Monitor(EbpfSource(load_probes()), Selection(exe=(glob.escape(real_path),)))
-        try:
-            monitor.files.attach(fd, real_path, None)
-            monitor.scan()
-            first = monitor.observe()
-            if len(first.processes) > 1:
-                pids = ", ".join(str(process.key.pid) for process in first.processes)
-                raise UsageError(f"several processes run {real_path}: say which one with --pid ({pids})")
-            trace = Trace()
-            trace.add(first, None)
-            return _watch(monitor, trace, None, duration=duration, on_step=on_step, is_running=_always)
-        finally:
-            monitor.close()
+    with procfs.file(path) as (fd, real_path), _monitor(Selection(exe=(glob.escape(real_path),))) as monitor:
+        monitor.files.attach(fd, real_path, None)
+        monitor.scan()
+        first = monitor.observe()
+        if len(first.processes) > 1:
+            pids = ", ".join(str(process.key.pid) for process in first.processes)
+            raise UsageError(f"several processes run {real_path}: say which one with --pid ({pids})")
+        trace = Trace()
+        trace.add(first, None)
+        yield _watch(monitor, trace, None, duration=duration, on_step=on_step, is_running=_always)
 
 
-def trace_command(command: Sequence[str], path: str, duration: float, on_step: OnStep) -> Trace:
-    """Runs a Go program, its probes in place before its first instruction, until it ends or `duration` seconds pass.
+@contextlib.contextmanager
+def trace_command(command: Sequence[str], path: str, duration: float, on_step: OnStep) -> Iterator[Trace]:
+    """As `trace_pid`, of a Go program that it runs, with its probes in place before its first instruction.
+
+    The program is stopped when `duration` seconds have passed.
 
     Raises:
         GosondeError: It cannot be watched; it was not started then.
     """
-    with procfs.file(path) as (fd, real_path):
-        monitor = Monitor(EbpfSource(load_probes()), Selection(exe=(glob.escape(real_path),)))
+    with procfs.file(path) as (fd, real_path), _monitor(Selection(exe=(glob.escape(real_path),))) as monitor:
+        monitor.files.attach(fd, real_path, None)
+        child = subprocess.Popen(command, executable=path)
         try:
-            monitor.files.attach(fd, real_path, None)
-            child = subprocess.Popen(command, executable=path)
-            try:
-                return _watch(
-                    monitor,
-                    Trace(),
-                    child.pid,
-                    duration=duration,
-                    on_step=on_step,
-                    is_running=lambda: child.poll() is None,
-                )
-            finally:
-                _stop(child)
+            seen = _watch(
+                monitor,
+                Trace(),
+                child.pid,
+                duration=duration,
+                on_step=on_step,
+                is_running=lambda: child.poll() is None,
+            )
         finally:
-            monitor.close()
+            _stop(child)
+        yield seen
+
+
+@contextlib.contextmanager
+def _monitor(selection: Selection) -> Iterator[Monitor]:
+    """What watches, with probes that an earlier run has compiled where there are any; the probes are out in the end."""
+    monitor = Monitor(EbpfSource(load_probes(cache_folder())), selection)
+    try:
+        yield monitor
+    finally:
+        monitor.close()
 
 
 def _always() -> bool:
@@ -176,6 +182,8 @@ def _watch(
     """Observes in steps; Ctrl-C ends it early with what was seen."""
     end = time.monotonic() + duration
     with _interruptible() as interrupt:
+        _observe(monitor, trace, pid)
+        on_step(0.0, trace)
         while is_running() and not trace.has_ended and (left := end - time.monotonic()) > 0:
             time.sleep(min(STEP_SECONDS, left))
             if interrupt.came:

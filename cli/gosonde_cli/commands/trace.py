@@ -3,6 +3,7 @@
 import shutil
 import sys
 from collections import defaultdict
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -51,12 +52,13 @@ def trace(
         raise UsageError("say what to trace with exactly one of --pid N, --exe PATH, or -- CMD ARGS")
     given = None if duration is None else _seconds(duration)
     seconds = given if given is not None else MAX_SECONDS if command else DEFAULT_SECONDS
-    result = _run(pid, exe, command or [], seconds, shows_progress=not as_json)
-    document = as_document(result)
-    if as_json:
-        rendering.print_json(document)
-    else:
-        render(document)
+    with ExitStack() as probes:
+        document = as_document(_run(probes, pid, exe, command or [], seconds, shows_progress=not as_json))
+        if as_json:
+            rendering.print_json(document)
+        else:
+            render(document)
+        sys.stdout.flush()  # the kernel takes its time to close the probes
 
 
 def _seconds(text: str) -> float:
@@ -71,7 +73,10 @@ def _seconds(text: str) -> float:
     return seconds
 
 
-def _run(pid: int | None, exe: Path | None, command: list[str], seconds: float, *, shows_progress: bool) -> "Trace":
+def _run(
+    probes: ExitStack, pid: int | None, exe: Path | None, command: list[str], seconds: float, *, shows_progress: bool
+) -> "Trace":
+    """What was seen; `probes` takes them out."""
     try:
         from gosonde_agent import trace as agent  # noqa: PLC0415
     except ImportError as error:
@@ -80,23 +85,28 @@ def _run(pid: int | None, exe: Path | None, command: list[str], seconds: float, 
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
     with Progress(
-        *columns, console=console, transient=True, disable=not (shows_progress and console.is_terminal)
+        *columns,
+        console=console,
+        transient=True,
+        auto_refresh=False,
+        disable=not (shows_progress and console.is_terminal),
     ) as bar:
         task = bar.add_task("attaching", total=seconds if seconds < MAX_SECONDS else None)
+        bar.refresh()
 
         def on_step(elapsed: float, so_far: "Trace") -> None:
             created = sum(site.created for site in so_far.sites)
             exited = sum(site.exited for site in so_far.sites)
-            bar.update(task, completed=elapsed, description=f"{created:,} created, {exited:,} exited")
+            bar.update(task, completed=elapsed, description=f"{created:,} created, {exited:,} exited", refresh=True)
 
         if pid is not None:
-            return agent.trace_pid(pid, seconds, on_step)
+            return probes.enter_context(agent.trace_pid(pid, seconds, on_step))
         if exe is not None:
-            return agent.trace_exe(str(exe), seconds, on_step)
+            return probes.enter_context(agent.trace_exe(str(exe), seconds, on_step))
         path = shutil.which(command[0])
         if path is None:
             raise NotFoundError(f"there is no command {command[0]!r} on PATH that may be run")
-        return agent.trace_command(command, path, seconds, on_step)
+        return probes.enter_context(agent.trace_command(command, path, seconds, on_step))
 
 
 def as_document(result: "Trace") -> dict[str, Any]:

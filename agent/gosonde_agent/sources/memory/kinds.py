@@ -60,9 +60,14 @@ def _alike(block: Block) -> tuple[I64, I64]:
     sums = np.zeros(len(block), np.uint64)
     for column, factor in zip(columns, factors, strict=True):
         sums += column.astype(np.uint64) * factor
-    _sums, firsts, places = np.unique(sums, return_index=True, return_inverse=True)
-    chosen = firsts[places]
-    if all((column == column[chosen]).all() for column in columns):
-        return firsts.astype(np.int64), places.astype(np.int64)
+    order = np.argsort(sums, kind="stable")
+    is_first = np.ones(len(block), np.bool_)
+    is_first[1:] = np.diff(sums[order]) != 0
+    begins = np.flatnonzero(is_first)
+    places = np.zeros(len(block), np.int64)
+    places[order] = np.repeat(np.arange(len(begins)), np.diff(begins, append=len(block)))
+    firsts = order[begins]
+    if all((column == column[firsts[places]]).all() for column in columns):
+        return firsts, places
     everyone = np.arange(len(block), dtype=np.int64)
     return everyone, everyone
