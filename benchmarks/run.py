@@ -13,6 +13,7 @@ from itertools import chain
 from benchmarks import (
     agents,
     calibration,
+    dumps,
     footprint,
     growth_curves,
     hits,
@@ -22,6 +23,7 @@ from benchmarks import (
     results,
     sampling,
     scans,
+    starting,
     targets,
 )
 from benchmarks.effort import FULL, QUICK, Effort
@@ -41,6 +43,8 @@ BENCHMARKS: dict[str, Callable[[Effort], Iterator[Row]]] = {
     "budget": targets.budget,
     "reading": lambda effort: agents.readings(effort.rounds),
     "scans": scans.scans,
+    "dumps": lambda effort: dumps.dumps(effort.rounds),
+    "start": lambda effort: starting.starting(effort.rounds),
     "attach": lambda effort: agents.attach(effort.rounds),
     "calibration": lambda effort: calibration.calibration(effort.rounds),
     "proving": lambda effort: proving.proving(effort.rounds),
