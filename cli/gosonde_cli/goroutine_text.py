@@ -18,26 +18,19 @@ if TYPE_CHECKING:
     Group = tuple[str, Location, tuple[Location, ...]]
 
 MINUTE_NS = 60_000_000_000
+#: Kinds that are counted before they are put together into groups.
+MOST_KINDS = 10_000
 NO_STACK = "no stack: it ran, or moved while it was read"
 
 
 def grouped(found: Iterable["GoroutineColumns"]) -> Iterator[str]:
     """Lines: a total, then the goroutines with the same state, go statement and stack together, largest group first."""
-    counts: Counter[Group] = Counter()
-    longest: dict[Group, int] = {}
-    system = 0
+    groups = _Groups()
     for columns in found:
-        of_kinds = Counter(columns.kinds)
-        waits = _longest(columns)
-        for kind, count in of_kinds.items():
-            if kind.system:
-                system += count
-                continue
-            group = (_state(kind), kind.created_by, kind.stack)
-            counts[group] += count
-            if kind in waits:
-                longest[group] = max(longest.get(group, 0), waits[kind])
-    yield f"goroutine profile: total {sum(counts.values())}, and {system} of the runtime's own"
+        groups.add(columns)
+    groups.merge()
+    counts, longest = groups.counts, groups.longest
+    yield f"goroutine profile: total {sum(counts.values())}, and {groups.system} of the runtime's own"
     for group, count in counts.most_common():
         state, created_by, stack = group
         waited = f", up to {duration(longest[group])}" if group in longest else ""
@@ -52,13 +45,41 @@ def grouped(found: Iterable["GoroutineColumns"]) -> Iterator[str]:
             yield f"# created by {cell(created_by.function)}\t{cell(created_by.file)}:{created_by.line}"
 
 
-def _longest(columns: "GoroutineColumns") -> "dict[Kind, int]":
-    """The longest wait of the goroutines of each kind of which one is known."""
-    longest: dict[Kind, int] = {}
-    for kind, wait_ns in zip(columns.kinds, columns.waits_ns, strict=True):
-        if wait_ns is not None and wait_ns >= longest.get(kind, 0):
-            longest[kind] = wait_ns
-    return longest
+class _Groups:
+    """How many goroutines each group has, and the longest wait that is known of one of them.
+
+    They are counted by their kinds first: a stack takes long to compare.
+    """
+
+    def __init__(self) -> None:
+        self.counts: Counter[Group] = Counter()
+        self.longest: dict[Group, int] = {}
+        self.system = 0
+        self._kinds: Counter[Kind] = Counter()
+        self._waits: dict[Kind, int] = {}
+
+    def add(self, columns: "GoroutineColumns") -> None:
+        """Counts some more; `merge` has them counted in their groups."""
+        self._kinds.update(columns.kinds)
+        waits = self._waits
+        for kind, wait_ns in zip(columns.kinds, columns.waits_ns, strict=True):
+            if wait_ns is not None and wait_ns >= waits.get(kind, 0):
+                waits[kind] = wait_ns
+        if len(self._kinds) > MOST_KINDS:
+            self.merge()
+
+    def merge(self) -> None:
+        """Goes over from kinds to groups."""
+        for kind, count in self._kinds.items():
+            if kind.system:
+                self.system += count
+                continue
+            group = (_state(kind), kind.created_by, kind.stack)
+            self.counts[group] += count
+            if kind in self._waits:
+                self.longest[group] = max(self.longest.get(group, 0), self._waits[kind])
+        self._kinds.clear()
+        self._waits.clear()
 
 
 def one_by_one(found: Iterable["GoroutineColumns"]) -> Iterator[str]:

@@ -120,7 +120,11 @@ def test_groups_are_made_of_what_goroutines_say_whether_they_share_it_or_not() -
     ]
 
 
-def test_groups_of_one_size_come_in_the_order_in_which_they_were_read() -> None:
+@pytest.mark.parametrize("most_kinds", [2, 10_000])
+def test_groups_of_one_size_come_in_the_order_in_which_they_were_read(
+    monkeypatch: pytest.MonkeyPatch, most_kinds: int
+) -> None:
+    monkeypatch.setattr(goroutine_text, "MOST_KINDS", most_kinds)
     kinds = [kind(Location(f"main.f{number}", "/f.go", number)) for number in range(9)]
     lines = list(goroutine_text.grouped([columns(*kinds[:4]), columns(*kinds[4:])]))
     assert [line for line in lines if "main.f" in line] == [f"#\tmain.f{number}\t/f.go:{number}" for number in range(9)]
