@@ -1,7 +1,9 @@
 """Which variables the code of a Go function touches: its RIP-relative operands, by capstone."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 import capstone
 from capstone import x86
@@ -11,6 +13,8 @@ from gosonde_agent.golang.pclntab import Pclntab
 
 #: A longer function is read only so far.
 MAX_CODE = 1 << 16
+#: As capstone writes an operand that lies so far behind an instruction.
+RELATIVE: Final = re.compile(r"\[rip((?: [+-] \w+)?)\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,19 +34,17 @@ class Reference:
 
 def references(image: ElfImage, pclntab: Pclntab, functions: Iterable[str]) -> list[Reference]:
     """What the functions of these names touch, in order; a name that the binary does not have gives nothing."""
-    engine = capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_64)
-    engine.detail = True
+    engine = capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_64)  # as text: details take several times as long
     found: list[Reference] = []
     for name in functions:
         function = pclntab.find(name)
         if function is None:
             continue
         code = image.read(function.entry, min(function.end - function.entry, MAX_CODE))
-        for instruction in engine.disasm(code, function.entry):
-            for operand in instruction.operands:
-                if operand.type == x86.X86_OP_MEM and operand.mem.base == x86.X86_REG_RIP:
-                    address = instruction.address + instruction.size + operand.mem.disp
-                    found.append(Reference(address, instruction.id == x86.X86_INS_LEA, name))
+        for start, size, mnemonic, operands in engine.disasm_lite(code, function.entry):
+            if operand := RELATIVE.search(operands):
+                distance = int(operand[1].replace(" ", "") or "0", 0)
+                found.append(Reference(start + size + distance, mnemonic == "lea", name))
     return found
 
 
