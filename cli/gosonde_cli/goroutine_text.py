@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 MINUTE_NS = 60_000_000_000
 #: Kinds that are counted before they are put together into groups.
 MOST_KINDS = 10_000
+#: The calls of the stacks of all groups at most, and how many calls a group counts for beside those of its stack.
+MOST_CALLS = 10_000_000
+GROUP_CALLS = 40
 NO_STACK = "no stack: it ran, or moved while it was read"
 
 
@@ -30,7 +33,8 @@ def grouped(found: Iterable["GoroutineColumns"]) -> Iterator[str]:
         groups.add(columns)
     groups.merge()
     counts, longest = groups.counts, groups.longest
-    yield f"goroutine profile: total {sum(counts.values())}, and {groups.system} of the runtime's own"
+    total = sum(counts.values()) + groups.left_out
+    yield f"goroutine profile: total {total}, and {groups.system} of the runtime's own"
     for group, count in counts.most_common():
         state, created_by, stack = group
         waited = f", up to {duration(longest[group])}" if group in longest else ""
@@ -43,18 +47,28 @@ def grouped(found: Iterable["GoroutineColumns"]) -> Iterator[str]:
             yield f"# {created_by.function}"
         elif created_by.function:
             yield f"# created by {cell(created_by.function)}\t{cell(created_by.file)}:{created_by.line}"
+    if groups.left_out:
+        yield ""
+        yield f"{groups.left_out} in small groups that are left out: there are too many; --each has all of them"
 
 
 class _Groups:
     """How many goroutines each group has, and the longest wait that is known of one of them.
 
-    They are counted by their kinds first: a stack takes long to compare.
+    They are counted by their kinds first: a stack takes long to compare. When there are too many different stacks, the
+    smallest groups go.
+
+    Attributes:
+        system: The runtime's own, which are in no group.
+        left_out: Goroutines of groups that went.
     """
 
     def __init__(self) -> None:
         self.counts: Counter[Group] = Counter()
         self.longest: dict[Group, int] = {}
         self.system = 0
+        self.left_out = 0
+        self._calls = 0
         self._kinds: Counter[Kind] = Counter()
         self._waits: dict[Kind, int] = {}
 
@@ -75,11 +89,24 @@ class _Groups:
                 self.system += count
                 continue
             group = (_state(kind), kind.created_by, kind.stack)
+            if group not in self.counts:
+                self._calls += GROUP_CALLS + len(kind.stack)
             self.counts[group] += count
             if kind in self._waits:
                 self.longest[group] = max(self.longest.get(group, 0), self._waits[kind])
         self._kinds.clear()
         self._waits.clear()
+        if self._calls > MOST_CALLS:
+            self._leave_out()
+
+    def _leave_out(self) -> None:
+        """Forgets the smaller half of the groups."""
+        going = self.counts.most_common()[len(self.counts) // 2 :]
+        for group, count in going:
+            self.left_out += count
+            self._calls -= GROUP_CALLS + len(group[2])
+            del self.counts[group]
+            self.longest.pop(group, None)
 
 
 def one_by_one(found: Iterable["GoroutineColumns"]) -> Iterator[str]:

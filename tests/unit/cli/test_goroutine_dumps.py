@@ -130,6 +130,21 @@ def test_groups_of_one_size_come_in_the_order_in_which_they_were_read(
     assert [line for line in lines if "main.f" in line] == [f"#\tmain.f{number}\t/f.go:{number}" for number in range(9)]
 
 
+def test_the_largest_groups_stay_when_there_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(goroutine_text, "MOST_CALLS", 10 * (goroutine_text.GROUP_CALLS + 1))
+    monkeypatch.setattr(goroutine_text, "MOST_KINDS", 1)
+    small = [kind(Location(f"main.f{number}", "/f.go", number)) for number in range(95)]
+    large = kind(HERE)
+    blocks = [columns(*small[start : start + 5], large) for start in range(0, 95, 5)]
+    lines = list(goroutine_text.grouped(blocks))
+    shown = [int(line.split(" @ ")[0]) for line in lines if " @ " in line]
+    assert lines[0] == "goroutine profile: total 114, and 0 of the runtime's own"
+    assert shown[0] == 19
+    assert len(shown) <= 10
+    left_out = 114 - sum(shown)
+    assert lines[-1] == f"{left_out} in small groups that are left out: there are too many; --each has all of them"
+
+
 def test_texts_that_there_is_no_room_for_are_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
     kinds = [kind(Location(f"main.f{number}", "/f.go", number), HERE) for number in range(9)]
     found = [columns(*kinds), columns(*kinds)]
