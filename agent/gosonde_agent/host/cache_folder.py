@@ -5,8 +5,11 @@ from pathlib import Path
 
 
 def cache_folder() -> Path:
-    """The folder; it need not be there. Who reads from it checks that nobody else can write it."""
-    chosen = os.environ.get("XDG_CACHE_HOME")
-    if chosen and Path(chosen).is_absolute():
-        return Path(chosen) / "gosonde"
-    return Path("/var/cache" if os.geteuid() == 0 else Path.home() / ".cache") / "gosonde"
+    """The folder; it need not be there. Who reads from it checks that nobody else can write it.
+
+    The environment does not choose root's: what `sudo` hands on may name a folder in which another user makes links.
+    """
+    if os.geteuid() == 0:
+        return Path("/var/cache/gosonde")
+    chosen = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    return (chosen if chosen.is_absolute() else Path.home() / ".cache") / "gosonde"

@@ -18,9 +18,15 @@ def test_it_is_the_users_own(monkeypatch: pytest.MonkeyPatch, user: int, folder:
     assert cache_folder() == Path(folder)
 
 
-def test_it_is_where_the_environment_says_if_that_is_a_whole_path(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("os.geteuid", lambda: 0)
+def test_the_environment_chooses_that_of_a_user_by_a_whole_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
     monkeypatch.setenv("XDG_CACHE_HOME", "/srv/cache")
     assert cache_folder() == Path("/srv/cache/gosonde")
     monkeypatch.setenv("XDG_CACHE_HOME", "cache")
+    assert cache_folder() == Path("/home/somebody/.cache/gosonde")
+
+
+def test_the_environment_does_not_choose_that_of_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    monkeypatch.setenv("XDG_CACHE_HOME", "/home/somebody/.cache")
     assert cache_folder() == Path("/var/cache/gosonde")
