@@ -60,10 +60,14 @@ class Agent:
         time.sleep(2)  # the first reading of its memory
         return seen
 
-    def reload(self, **config: str) -> None:
-        """Has it take over another configuration."""
+    def reconfigure(self, **config: str) -> None:
+        """Asks it to take over another configuration; returns before it has."""
         self.config.write_text(_toml(config))
         self.process.send_signal(signal.SIGHUP)
+
+    def reload(self, **config: str) -> None:
+        """Has it take over another configuration."""
+        self.reconfigure(**config)
         time.sleep(2)  # no hit from before counts then
 
     @staticmethod

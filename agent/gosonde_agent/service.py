@@ -5,6 +5,7 @@ import signal
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import asdict
+from functools import partial
 
 import structlog
 from gosonde_common import __version__
@@ -39,6 +40,7 @@ from gosonde_agent.watch.monitor import Monitor
 from gosonde_agent.watch.observing import Observing, Outlet
 from gosonde_agent.watch.operating import Operating
 from gosonde_agent.watch.proving import Proving
+from gosonde_agent.watch.recalibrating import Recalibrating
 from gosonde_agent.watch.running import Running
 from gosonde_agent.watch.searches import Searches
 
@@ -84,7 +86,9 @@ async def _run(config: AgentConfig, reread: Callable[[], AgentConfig], helper: H
     notifier = Notifier()
     desk = work.running.desk
     watchdog = notifier.watchdog(lambda: desk.is_stuck() or peers.uplink.is_stuck())
-    loops = [peers.uplink.run(), watchdog, _end_with(helper), *work.loops()]
+    keep = partial(hit_costs.keep, config.state, peers.me.boot_id)
+    recalibrating = Recalibrating(work.monitor, work.running, source.hit_costs, keep)
+    loops = [peers.uplink.run(), watchdog, _end_with(helper), recalibrating.run(costs), *work.loops()]
     background = Background(loops, work.running.stopping)
     work.listen(source.event_fd, reread, background)
     try:
@@ -196,6 +200,7 @@ class _Work:
             parks=config.park,
             limits=Limits(int(config.max_probed_files)),
             sums_short_lived=True,
+            starts_low=True,
         )
         self.loading = Loading(self.monitor, self.running)
         self._memory = Memory(self.monitor, self.running)

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from gosonde_common.errors import GosondeError
+from gosonde_common.values.levels import PROBES, Level, Step
 
 from gosonde_agent.discovery import lease
 from gosonde_agent.discovery.limits import Limits
@@ -29,6 +30,8 @@ ANSWER_SECONDS = 2.0
 CLOSING_SECONDS = 0.01
 #: Whether every process of a file with this path is selected.
 IsSelected = Callable[[str], bool]
+#: The step to the level that the probes of a binary begin with; None for level full.
+FirstStep = Callable[[GoBinary], Step | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,7 @@ class Attachment:
         attached_ns: CLOCK_MONOTONIC when the last of them was in place.
         fd: Keeps the file's inode from being reused while the probes are there; holds a lease if `leased`.
         owner: The user whom it is counted for: the file's, or where `pid` is given the process's.
+        first_step: To the level that they began with; None for level full.
     """
 
     number: int
@@ -50,6 +54,11 @@ class Attachment:
     fd: int
     owner: int
     leased: bool
+    first_step: Step | None = None
+
+
+def _to_full(_binary: GoBinary) -> None:
+    """All probes."""
 
 
 class Attachments:
@@ -120,7 +129,14 @@ class Attachments:
         return self._last_number
 
     def place(
-        self, number: int, fd: int, load: Callable[[], GoBinary], pid: int | None, *, is_library: bool = False
+        self,
+        number: int,
+        fd: int,
+        load: Callable[[], GoBinary],
+        pid: int | None,
+        *,
+        first_step: FirstStep = _to_full,
+        is_library: bool = False,
     ) -> Attachment:
         """Reads an open file with `load` and puts probes into it; in any thread, and then it must be given to `add`.
 
@@ -138,11 +154,12 @@ class Attachments:
         try:
             owner = files.status(own).owner if pid is None else procfs.program(pid).user
             binary = load()
-            self._source.attach(number, binary, own, pid)
+            step = first_step(binary)
+            self._source.attach(number, binary, own, pid, PROBES[step.level if step else Level.FULL])
         except BaseException:
             os.close(own)
             raise
-        return Attachment(number, binary, pid, time.monotonic_ns(), own, owner, leased)
+        return Attachment(number, binary, pid, time.monotonic_ns(), own, owner, leased, step)
 
     def add(self, attachment: Attachment) -> None:
         """Keeps a file that has got its probes, unless it has others already."""

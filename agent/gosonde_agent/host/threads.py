@@ -27,15 +27,20 @@ class Workers:
         self._waiting: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]]] = queue.SimpleQueue()
         self._idle = threading.Semaphore(0)
         self._started = 0
+        self._lock = threading.Lock()
 
     def submit(self, call: Callable[[], Result]) -> Future[Result]:
-        """Has a thread make a call; to be called from one thread."""
+        """Has a thread make a call."""
         future: Future[Result] = Future()
         self._waiting.put((future, call))
+        with self._lock:
+            self._begin_if_needed()
+        return future
+
+    def _begin_if_needed(self) -> None:
         if not self._idle.acquire(blocking=False) and self._started < self._most:
             self._started += 1
             threading.Thread(target=self._work, name=self._name, daemon=True).start()
-        return future
 
     def _work(self) -> None:
         while True:

@@ -22,6 +22,11 @@ BURST_SECONDS = 0.6
 #: A file is at level sampled where probes for this part of the time are paid (50 ms in 10 s, with
 #: what opening and closing a window costs); else at level memory.
 SAMPLED_PART = 0.005
+#: A process that was just found is checked more often for so long, since nothing is known of it.
+FIRST_TICK_SECONDS, FIRST_SECONDS = 0.05, 1.0
+#: What it may pay in that time, whenever that is, as a part of what so long a time allows: what it starts with is
+#: counted where that is little.
+FIRST_SHARE = 0.5
 #: Less than this part of one core is never too much, however little the target itself does.
 LEAST_CORE_SHARE = 0.001
 #: What the next higher level may cost at most, as a part of the budget, and for how long, before it is taken.
@@ -89,7 +94,8 @@ class GovernorState:
         return Level.MEMORY if level is Level.SAMPLED and self.windows_fail else level
 
 
-def _worst(loads: Sequence[Load]) -> Load:
+def heaviest_of(loads: Sequence[Load]) -> Load:
+    """The one that leaves the least of what is allowed."""
     return max(loads, key=lambda load: load.full / load.allowed)
 
 
@@ -132,7 +138,7 @@ class Governor:
         if loads:
             state.known_at = self._clock()
         lasting = [load for load in loads if load.lasts]
-        costliest = _worst(lasting) if lasting else None
+        costliest = heaviest_of(lasting) if lasting else None
         if level is Level.SAMPLED and state.windows_fail:
             return self._down(state, Decision(Level.MEMORY, Reason.BUDGET, costliest.ppm if costliest else 0))
         if costliest and (lower := state.without_windows(costliest.fits(1.0))) in ORDER[: ORDER.index(level)]:
@@ -148,9 +154,9 @@ class Governor:
         if not loads:
             is_try = level in (Level.MEMORY, Level.SAMPLED) and self._clock() - state.known_at >= MOST_UP_SECONDS
             return Decision(Level.CREATION, Reason.RECOVERED, 0) if is_try else None
-        worst = _worst(loads)
-        higher = state.without_windows(worst.fits(UP_SHARE))
-        return Decision(higher, Reason.RECOVERED, worst.ppm) if higher in ORDER[ORDER.index(level) + 1 :] else None
+        heaviest = heaviest_of(loads)
+        higher = state.without_windows(heaviest.fits(UP_SHARE))
+        return Decision(higher, Reason.RECOVERED, heaviest.ppm) if higher in ORDER[ORDER.index(level) + 1 :] else None
 
     def allowed_ns(self, exe: str, cpu_ns: int, seconds: float) -> float:
         """What probes may cost a program that takes so much CPU time in so long."""
@@ -193,6 +199,8 @@ class Governor:
         hits = newest.hits.less(before.hits)._replace(parked=0)  # no level has those: see parking
         paid = account.cost_ns(newest.hits.less(account.since(WINDOW_SECONDS).hits)._replace(parked=0))
         lasts = process.image in steady or paid > least_allowed_ns(WINDOW_SECONDS)
+        if newest.at - account.samples[0].at < FIRST_SECONDS:
+            lasts = lasts and paid > FIRST_SHARE * allowed * FIRST_SECONDS / seconds
         world = account.cost_ns(hits._replace(created=0, exited=0))
         creations = self._creations(process, hits, seconds)
         if creations is None:

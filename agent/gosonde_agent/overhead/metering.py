@@ -11,6 +11,7 @@ from gosonde_common.values.levels import Level
 from gosonde_common.values.observation import ProbeCost
 
 from gosonde_agent.accounting.processes import GoProcess, Processes
+from gosonde_agent.golang.binary import GoBinary
 from gosonde_agent.host import procfs
 from gosonde_agent.sources.counters import Hits, Image
 from gosonde_agent.sources.hit_costs import HitCosts
@@ -88,12 +89,22 @@ class Meter:
         for image, process in watched.items():
             with self._processes.alone(image.tgid, "measure"):
                 found = hits.get(image, Hits())
-                account = self._accounts[image] = before.get(image) or self._opened(process, found)
+                if image in before:
+                    self._accounts[image] = before[image]
+                account = before.get(image) or self._opened(process, found)
                 self._measure(process, account, found)
+                self._accounts[image] = account
 
     def _opened(self, process: GoProcess, hits: Hits) -> Account:
-        """An account from now on; what was hit before counts in the totals alone."""
+        """An account from the process's start on where it was counted from there; else from now on.
+
+        What was hit before counts in the totals alone.
+        """
         prices, max_hit_ns = self._prices(process)
+        if process.description.counted_from_start:
+            account = Account(0, prices, max_hit_ns, deque())
+            account.add(Sample(process.since_ns / 1e9, Hits(), 0.0, 0))
+            return account
         account = Account(_cpu_ns(process.key.pid), prices, max_hit_ns, deque())
         account.add(Sample(time.monotonic(), hits, account.cost_ns(hits), 0))
         return account
@@ -111,9 +122,20 @@ class Meter:
         if process.binary is None:
             return (), 0.0
         probes = ("created", "exited", "parked", "stopped", "started", "mark_termination")
-        prices = [self._costs.of(process.binary, probe) for probe in probes]
+        prices = [self.price(process.binary, probe) for probe in probes]
         created, exited, parked, stopped, started, cycle = prices
         return (created, exited, parked, stopped + started, cycle), max(prices)
+
+    def set_costs(self, costs: HitCosts) -> None:
+        """What hits cost is known better: from now on they count as that."""
+        self._costs = costs
+        for process in self._processes:
+            if account := self.account(process):
+                account.prices, account.max_hit_ns = self._prices(process)
+
+    def price(self, binary: GoBinary, probe: str) -> float:
+        """What one hit of a probe costs the processes of a binary, ns."""
+        return self._costs.of(binary, probe)
 
     def account(self, process: GoProcess) -> Account | None:
         """What is known of a process; None before it was measured."""

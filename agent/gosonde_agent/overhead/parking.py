@@ -20,7 +20,6 @@ from gosonde_agent.overhead.metering import Meter
 from gosonde_agent.overhead.park_estimate import ParkEstimate, Window
 from gosonde_agent.overhead.window_budget import Left, Spent, WindowBudget
 from gosonde_agent.sources.counters import Hits, Image
-from gosonde_agent.sources.hit_costs import HitCosts
 from gosonde_agent.sources.park_window import ParkSample, ParkWindow
 from gosonde_agent.sources.protocol import Source
 
@@ -68,12 +67,11 @@ class ParkSampler:
         plans: When a window of each file is due, and what it may cost.
     """
 
-    def __init__(self, source: Source, processes: Processes, governor: Governor, meter: Meter, costs: HitCosts) -> None:
+    def __init__(self, source: Source, processes: Processes, governor: Governor, meter: Meter) -> None:
         self._source = source
         self._processes = processes
         self._budget = WindowBudget(governor)
         self._meter = meter
-        self._costs = costs
         self.plans: dict[int, ParkPlan] = {}
         self._estimates: dict[Image, ParkEstimate] = {}
         self._charged: dict[Image, float] = {}
@@ -181,7 +179,7 @@ class ParkSampler:
         return account.newest.probe_ns - account.newest.hits.parked * self._hit_ns(process)
 
     def _hit_ns(self, process: GoProcess) -> float:
-        return self._costs.of(process.binary, "parked") if process.binary else 0.0
+        return self._meter.price(process.binary, "parked") if process.binary else 0.0
 
     def _add(self, plan: ParkPlan, process: GoProcess, image: Image, sample: ParkSample) -> None:
         """The target pays for hits that nothing counts, too: while the probe comes and goes."""

@@ -11,9 +11,11 @@ from gosonde_agent.golang.costs import Cost
 
 FILE_NAME = "hit-costs.json"
 #: Of how it is measured. What an agent has kept that measured otherwise is not used.
-METHOD = 2
+METHOD = 3
 #: Nothing that is measured as more expensive is believed: a hit takes microseconds.
 MAX_NS = 1_000_000.0
+#: What is less certain, or was disturbed more often, is measured again.
+MOST_ERROR, MOST_DISTURBED = 0.1, 0.75
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +25,26 @@ class HitCosts:
     Attributes:
         exited: What the exit program takes beyond the others: it reads g.gopc.
         measured: On this host; otherwise these are the figures of another machine.
+        error: By which part of itself the least certain of them may be wrong.
+        disturbed: In which part of the rounds other work of the host disturbed the measurement, of that figure of which
+            it was the most.
     """
 
     emulated: float = 1_300.0
     single_stepped: float = 12_000.0
     exited: float = 150.0
     measured: bool = False
+    error: float = 0.0
+    disturbed: float = 0.0
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether the host was too busy when this was measured."""
+        return self.measured and (self.error > MOST_ERROR or self.disturbed > MOST_DISTURBED)
+
+    def or_better(self, other: "HitCosts") -> "HitCosts":
+        """That of two measurements which was disturbed less."""
+        return min(self, other, key=lambda costs: (not costs.measured, costs.disturbed, costs.error))
 
     def of(self, binary: GoBinary, probe: str) -> float:
         """A hit of one probe of a binary; 0 for a probe that the binary has no point for."""
@@ -47,13 +63,20 @@ def cached(folder: Path, boot_id: str, measure: Callable[[], HitCosts]) -> HitCo
         if (known.pop("boot_id", None), known.pop("method", None)) == (boot_id, METHOD):
             return _checked(HitCosts(**known))
     costs = measure()
+    keep(folder, boot_id, costs)
+    return costs
+
+
+def keep(folder: Path, boot_id: str, costs: HitCosts) -> None:
+    """Keeps what was measured until the host restarts."""
     if costs.measured:
         with contextlib.suppress(OSError):
-            path.write_text(json.dumps({"boot_id": boot_id, "method": METHOD} | asdict(costs)))
-    return costs
+            (folder / FILE_NAME).write_text(json.dumps({"boot_id": boot_id, "method": METHOD} | asdict(costs)))
 
 
 def _checked(costs: HitCosts) -> HitCosts:
     if not all(0 <= value <= MAX_NS for value in (costs.emulated, costs.single_stepped, costs.exited)):
         raise ValueError("no such costs")
+    if not (0 <= costs.error <= 1 and 0 <= costs.disturbed <= 1):
+        raise ValueError("no such error")
     return costs

@@ -19,8 +19,14 @@ class Source(Protocol):
     #: Every exec has a larger epoch; images that are older than the source have epoch 0.
     first_epoch: int
 
-    def attach(self, number: int, binary: GoBinary, fd: int, pid: int | None) -> None:
-        """Watches one process, or (None) all that run the open file, now or later. Image.binary will be `number`."""
+    def attach(
+        self, number: int, binary: GoBinary, fd: int, pid: int | None, probes: Collection[str] | None = None
+    ) -> None:
+        """Watches one process, or (None) all that run the open file, now or later. Image.binary will be `number`.
+
+        Args:
+            probes: As for `set_probes`; all but that of parks where nothing is said.
+        """
         ...
 
     def detach(self, number: int) -> None:

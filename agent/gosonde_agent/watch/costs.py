@@ -12,6 +12,7 @@ from gosonde_agent.overhead.parking import Parking, ParkSampler
 from gosonde_agent.overhead.precheck import BudgetPrecheck
 from gosonde_agent.overhead.sampling import SiteSampler
 from gosonde_agent.sources.counters import Hits, Image
+from gosonde_agent.sources.hit_costs import HitCosts
 from gosonde_agent.sources.protocol import Source
 from gosonde_agent.watch.stepping import Stepper
 
@@ -55,6 +56,20 @@ class Costs:
         if not self.precheck.suffices(self._source.hit_slots()):
             self.measure(self._source.hits())
             self._stepper.govern(self.precheck.steady)
+
+    @property
+    def has_newcomers(self) -> bool:
+        """Whether `govern_newcomers` should be called, since a process was just found."""
+        return self._stepper.has_newcomers
+
+    def govern_newcomers(self) -> None:
+        """As `govern`, more often and without a precheck: it knows too little of who was just found."""
+        self.measure(self._source.hits())
+        self._stepper.govern(self.precheck.steady)
+
+    def set_hit_costs(self, costs: HitCosts) -> None:
+        """What hits cost is known better from now on."""
+        self._meter.set_costs(costs)
 
     def set_budget(self, budget: Budget) -> None:
         """Holds to another budget from now on."""

@@ -2,9 +2,11 @@
 
 from collections.abc import Collection
 from functools import partial
+from typing import NamedTuple
 
 import structlog
 from gosonde_common.errors import GosondeError
+from gosonde_common.values.levels import Step
 
 from gosonde_agent.discovery.attachments import Attachment, Attachments
 from gosonde_agent.discovery.limits import Limits
@@ -15,6 +17,7 @@ from gosonde_agent.host import procfs
 from gosonde_agent.model.errors import NoSuchProcessError, UnguardedFileError, UnreadableFileError
 from gosonde_agent.sources.protocol import Source
 from gosonde_agent.watch.load import Load
+from gosonde_agent.watch.paces import Paces
 from gosonde_agent.watch.stepping import Stepper
 
 log = structlog.get_logger(__name__)
@@ -23,19 +26,40 @@ log = structlog.get_logger(__name__)
 PASSING = (NoSuchProcessError, UnguardedFileError, UnreadableFileError)
 
 
+class Runners(NamedTuple):
+    """Processes that run: those of a file that is to get probes, and some of the files that follow it."""
+
+    own: tuple[int, ...] = ()
+    next: tuple[int, ...] = ()
+
+
+NO_RUNNERS = Runners()
+
+
 class ProbedFiles:
     """The files of processes that `selection` selects, each read once and probed once.
 
     Attributes:
         selection: Which processes are watched; may be replaced at any time.
         attachments: What is probed or refused, by file.
+
+    Where there are `paces`, they say which probes a file begins with.
     """
 
-    def __init__(self, source: Source, selection: Selection, stepper: Stepper, limits: Limits) -> None:
+    def __init__(
+        self,
+        source: Source,
+        selection: Selection,
+        stepper: Stepper,
+        limits: Limits,
+        *,
+        paces: Paces | None = None,
+    ) -> None:
         self.selection = selection
         self.attachments = Attachments(source, limits)
         self._known = KnownBinaries()
         self._stepper = stepper
+        self._paces = paces
 
     def scope(self, pid: int, path: str) -> int | None:
         """The process to probe where the selection names it alone: others of its file are to pay nothing; else None."""
@@ -45,11 +69,15 @@ class ProbedFiles:
         """The probes that count a process, or why its file has none; None for a file that was not read yet."""
         return self.attachments.find(identity, self.scope(pid, path)) or self.attachments.find(identity, pid)
 
-    def load(self, pid: int, epoch: int, program: procfs.Program) -> Load:
-        """Has the file that a process runs probed by whoever runs what this returns and gives it to `take`."""
+    def load(self, pid: int, epoch: int, program: procfs.Program, runners: Runners = NO_RUNNERS) -> Load:
+        """Has the file that a process runs probed by whoever runs what this returns and gives it to `take`.
+
+        Args:
+            runners: Which other processes run it, and which will be loaded next.
+        """
         identity = golang.FileIdentity.from_status(program.status)
-        number = self.attachments.new_number()
-        return Load(pid, epoch, identity, partial(self._place, number), self.scope(pid, program.path))
+        place = partial(self._place, self.attachments.new_number(), runners=runners._replace(own=(pid, *runners.own)))
+        return Load(pid, epoch, identity, place, self.scope(pid, program.path))
 
     def look(self, pid: int, epoch: int, program: procfs.Program) -> Load:
         """Has it found out which library has the Go of a process that runs another program."""
@@ -58,7 +86,7 @@ class ProbedFiles:
 
     def load_library(self, pid: int, epoch: int, library: golang.FileIdentity) -> Load:
         """Has the library that has the Go of a process probed, for this process alone; as `load`."""
-        place = partial(self._place, self.attachments.new_number(), is_library=True)
+        place = partial(self._place, self.attachments.new_number(), runners=Runners((pid,)), is_library=True)
         return Load(pid, epoch, library, place, pid, procfs.library, is_library=True)
 
     def take(self, load: Load) -> None:
@@ -87,15 +115,29 @@ class ProbedFiles:
         if found is None:
             self._keep(self._place(self.attachments.new_number(), fd, path, pid))
 
-    def _place(self, number: int, fd: int, path: str, pid: int | None, *, is_library: bool = False) -> Attachment:
+    def _place(
+        self,
+        number: int,
+        fd: int,
+        path: str,
+        pid: int | None,
+        *,
+        runners: Runners = NO_RUNNERS,
+        is_library: bool = False,
+    ) -> Attachment:
         def load() -> golang.GoBinary:
             return golang.load(fd, path, self._known)
 
-        return self.attachments.place(number, fd, load, pid, is_library=is_library)
+        def first_step(binary: golang.GoBinary) -> Step | None:
+            return self._paces.first_step(binary, runners.own) if self._paces else None
+
+        if self._paces:
+            self._paces.look([*runners.own, *runners.next])
+        return self.attachments.place(number, fd, load, pid, first_step=first_step, is_library=is_library)
 
     def _keep(self, attachment: Attachment) -> None:
         self.attachments.add(attachment)
-        self._stepper.begin(attachment.number)
+        self._stepper.begin(attachment.number, attachment.first_step)
 
     def make_room(self, pid: int, program: procfs.Program, running: Collection[int]) -> None:
         """Detaches the probes from the files that are to give them up for the one that a process runs.

@@ -3,6 +3,8 @@
 import contextlib
 from collections import deque
 from dataclasses import replace
+from itertools import islice
+from typing import NamedTuple
 
 import structlog
 from gosonde_common.errors import GosondeError
@@ -15,7 +17,7 @@ from gosonde_agent.host.kernel import monotonic_to_unix_nano
 from gosonde_agent.model.errors import NoSuchProcessError, NotGoError
 from gosonde_agent.sources.counters import Image
 from gosonde_agent.sources.protocol import Source
-from gosonde_agent.watch.files import ProbedFiles
+from gosonde_agent.watch.files import ProbedFiles, Runners
 from gosonde_agent.watch.load import Load
 from gosonde_agent.watch.others import Others
 from gosonde_agent.watch.put_off import NO_ANSWER, PutOff
@@ -24,6 +26,16 @@ from gosonde_agent.watch.roster import Roster
 log = structlog.get_logger(__name__)
 
 MAX_UNKNOWN = 1_024
+#: Processes whose pace is looked at before their file gets probes, and so many of the next files beside them.
+MAX_SIBLINGS, LOOKED_AHEAD = 32, 8
+
+
+class _Unknown(NamedTuple):
+    """A process image whose file waits for `Finder.next`."""
+
+    pid: int
+    epoch: int
+    identity: golang.FileIdentity
 
 
 class Finder:
@@ -34,7 +46,7 @@ class Finder:
         self._processes = processes
         self._files = files
         self._roster = roster
-        self._unknown: deque[tuple[int, int]] = deque(maxlen=MAX_UNKNOWN)
+        self._unknown: deque[_Unknown] = deque(maxlen=MAX_UNKNOWN)
         self._put_off = PutOff(processes, files)
         # What was counted of processes whose beginning or end was not reported yet when they were last asked for.
         self._late: set[Image] = set()
@@ -77,7 +89,7 @@ class Finder:
         elif found is not None:
             self._roster.register_refused(pid, epoch, start, path, found)
         else:
-            self._unknown.append((pid, epoch))
+            self._unknown.append(_Unknown(pid, epoch, identity))
 
     # --- unknown files -----------------------------------------------------------------------------------------------
 
@@ -93,7 +105,7 @@ class Finder:
     def next(self) -> Load | None:
         """What reads and probes the file of a process that runs an unknown one: run it, then give it to `take`."""
         while self._unknown:
-            pid, epoch = self._unknown.popleft()
+            pid, epoch, _ = self._unknown.popleft()
             with self._processes.alone(pid, "load a file"):
                 if load := self._load(pid, epoch):
                     return load
@@ -117,8 +129,15 @@ class Finder:
             elif library is not None:
                 return self._files.load_library(pid, epoch, library)
             else:
-                return self._files.load(pid, epoch, program)
+                return self._files.load(pid, epoch, program, self._runners(program))
         return None
+
+    def _runners(self, program: procfs.Program) -> Runners:
+        """Who waits for the file of a process as well, and for the files after it."""
+        identity = golang.FileIdentity.from_status(program.status)
+        own = tuple(unknown.pid for unknown in self._unknown if unknown.identity == identity)
+        others = (unknown.pid for unknown in self._unknown if unknown.identity != identity)
+        return Runners(own[:MAX_SIBLINGS], tuple(islice(others, LOOKED_AHEAD)))
 
     def _next_look(self) -> Load | None:
         """What looks for Go in the libraries of a process whose turn it is."""

@@ -2,41 +2,44 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from functools import partial
 
 from gosonde_agent.host.desk import Desk
 from gosonde_agent.host.threads import in_thread
-from gosonde_agent.overhead.governor import TICK_SECONDS
-from gosonde_agent.sources.site_window import SiteWindow
+from gosonde_agent.overhead.governor import FIRST_TICK_SECONDS, TICK_SECONDS
 from gosonde_agent.watch.monitor import Monitor
-from gosonde_agent.watch.running import LEAST_PAUSE_SECONDS, Running
+from gosonde_agent.watch.running import LEAST_PAUSE_SECONDS, Running, first_of
 
 #: What checking the costs takes of one core while many processes run: it is done more rarely then, up to this.
 GOVERNING_PART = 0.05
 LONGEST_TICK_SECONDS = 1.0
 #: What windows on sites take of one core: with very many files at level sampled, each has them more rarely.
 SAMPLING_PART = 0.01
+#: What checking those takes that were just found.
+NEWCOMERS_PART = 0.02
 
 
 async def govern(monitor: Monitor, running: Running) -> None:
-    """Keeps what the probes cost within the budget."""
+    """Keeps what the probes cost within the budget; looks more often at those that were just found."""
+    due = 0.0
     while True:
         await running.awake.wait()
-        taken = await running.desk.do(partial(_governed, monitor))
-        await asyncio.sleep(min(max(TICK_SECONDS, taken / GOVERNING_PART), LONGEST_TICK_SECONDS))
+        if time.monotonic() >= due:
+            taken = await running.desk.do(partial(_timed, monitor.costs.govern))
+            due = time.monotonic() + min(max(TICK_SECONDS, taken / GOVERNING_PART), LONGEST_TICK_SECONDS)
+        running.arrived.clear()
+        if monitor.costs.has_newcomers:
+            taken = await running.desk.do(partial(_timed, monitor.costs.govern_newcomers))
+            await asyncio.sleep(min(max(FIRST_TICK_SECONDS, taken / NEWCOMERS_PART), LONGEST_TICK_SECONDS))
+        else:
+            await first_of(running.arrived, seconds=max(due - time.monotonic(), 0.0))
 
 
-def _governed(monitor: Monitor) -> float:
-    """Checks the costs; the CPU seconds that this took."""
+def _timed(call: Callable[[], None]) -> float:
+    """Makes a call; the CPU seconds that this took."""
     began = time.thread_time()
-    monitor.costs.govern()
-    return time.thread_time() - began
-
-
-def _ran(window: SiteWindow) -> float:
-    """Runs a window; the CPU seconds that this took."""
-    began = time.thread_time()
-    window.run()
+    call()
     return time.thread_time() - began
 
 
@@ -48,7 +51,7 @@ async def sample_sites(monitor: Monitor, running: Running) -> None:
         if (sampling := await desk.do(sites.next)) is None:
             await asyncio.sleep(max(await desk.do(sites.due_in), LEAST_PAUSE_SECONDS))
             continue
-        taken = await in_thread(partial(_ran, sampling.window))
+        taken = await in_thread(partial(_timed, sampling.window.run))
         await desk.do(partial(sites.finish, sampling))
         await asyncio.sleep(taken / SAMPLING_PART)
 

@@ -58,6 +58,7 @@ class Loading:
         """Handles what the kernel reports."""
         await self._desk.do(self._monitor.poll)
         await self._desk.do(self._monitor.settle)
+        self._note_newcomers()
         self.note_unknown()
         self._running.wake_unless(quiet=self._monitor.is_quiet)
 
@@ -86,6 +87,11 @@ class Loading:
     async def _load(self, load: Load) -> None:
         await in_thread(load.run)
         await self._desk.do(lambda: self._monitor.finder.take(load))
+        self._note_newcomers()
+
+    def _note_newcomers(self) -> None:
+        if self._monitor.costs.has_newcomers:
+            self._running.arrived.set()
 
     async def _is_waited_for(self, load: Load) -> bool:
         waits = await self._desk.do(lambda: self._monitor.finder.waits_for(load))

@@ -20,6 +20,7 @@ from gosonde_agent.discovery.selection import Selection
 from gosonde_agent.model.budget import Budget
 from gosonde_agent.overhead.governor import Governor
 from gosonde_agent.overhead.metering import Meter
+from gosonde_agent.overhead.onset import Onset
 from gosonde_agent.overhead.parking import ParkSampler
 from gosonde_agent.overhead.precheck import BudgetPrecheck
 from gosonde_agent.overhead.sampling import SiteSampler
@@ -30,6 +31,7 @@ from gosonde_agent.sources.protocol import Source
 from gosonde_agent.watch.costs import Costs
 from gosonde_agent.watch.files import ProbedFiles
 from gosonde_agent.watch.finder import Finder
+from gosonde_agent.watch.paces import Paces
 from gosonde_agent.watch.quiet import Quiet
 from gosonde_agent.watch.readings import Readings
 from gosonde_agent.watch.reconciliation import Reconciler
@@ -52,6 +54,9 @@ class Monitor:
     With `sums_short_lived`, processes that end before an observation reports them are reported as one row for each
     file; else each has a row of its own.
 
+    With `starts_low`, a file begins with the probes that its processes can afford, by what they do just before; else
+    with those of level full.
+
     Attributes:
         source: What counts.
         processes: All process images that are known.
@@ -72,20 +77,21 @@ class Monitor:
         parks: bool = False,
         limits: Limits | None = None,
         sums_short_lived: bool = False,
+        starts_low: bool = False,
     ) -> None:
-        hit_costs = costs or HitCosts()
         self.processes = Processes()
         self.source = source
         self._names = SiteNames()
         self._short_lived = ShortLived(source, self._names) if sums_short_lived else None
         self._aggregation = Aggregation(source, self.processes, self._names)
         self._quiet = Quiet(source, self.processes)
-        meter = Meter(hit_costs, self.processes)
+        meter = Meter(costs or HitCosts(), self.processes)
         governor = Governor(budget or Budget(), meter)
         reconciler = Reconciler(source, self.processes, meter, reconcile_seconds)
         stepper = Stepper(source, self.processes, reconciler, governor)
-        sampler = ParkSampler(source, self.processes, governor, meter, hit_costs) if parks else None
-        self.files = ProbedFiles(source, selection, stepper, limits or Limits())
+        sampler = ParkSampler(source, self.processes, governor, meter) if parks else None
+        paces = Paces(Onset(governor, meter), lambda: reconciler.binaries) if starts_low else None
+        self.files = ProbedFiles(source, selection, stepper, limits or Limits(), paces=paces)
         self._roster = Roster(source, self.processes, stepper, self._quiet)
         self.finder = Finder(source, self.processes, self.files, self._roster)
         self.readings = Readings(self.processes, reconciler, self._aggregation, self._quiet)

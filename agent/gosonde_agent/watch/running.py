@@ -18,6 +18,7 @@ class Running:
         config: The configuration in force; replaced when it is reloaded.
         stopping: Set when the run is to end.
         awake: Cleared while nothing happens, so that nothing is checked needlessly.
+        arrived: Set when a process was found whose cost is not known.
         desk: Where everything of the monitor happens.
     """
 
@@ -26,6 +27,7 @@ class Running:
         self.stopping = asyncio.Event()
         self.awake = asyncio.Event()
         self.awake.set()
+        self.arrived = asyncio.Event()
         self.desk = Desk("monitor")
 
     def wake_unless(self, *, quiet: bool) -> None:

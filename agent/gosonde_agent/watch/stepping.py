@@ -3,6 +3,7 @@
 Probes belong to a file (or, where only one process of it is selected, to that process), and so do levels.
 """
 
+import time
 from collections import defaultdict
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -21,7 +22,7 @@ from gosonde_common.values.levels import (
 from gosonde_agent.accounting.baseline import Baseline
 from gosonde_agent.accounting.correction import Correction
 from gosonde_agent.accounting.processes import GoProcess, Processes
-from gosonde_agent.overhead.governor import Decision, Governor
+from gosonde_agent.overhead.governor import FIRST_SECONDS, Decision, Governor
 from gosonde_agent.sources.counters import Hits, Image, SiteTotal
 from gosonde_agent.sources.protocol import Source
 from gosonde_agent.watch.reconciliation import Reconciler
@@ -37,29 +38,55 @@ class Stepper:
         self._processes = processes
         self._reconciler = reconciler
         self._governor = governor
-        self._levels: dict[int, Level] = {}
+        self._newest: dict[int, Step] = {}
         self._all_off = False
+        self._joined_at = float("-inf")
 
-    def begin(self, number: int) -> None:
-        """A file has got its probes; takes them out again when the operator wants none."""
+    @property
+    def has_newcomers(self) -> bool:
+        """Whether a process was found a moment ago whose creations are probed: what it pays is not known yet."""
+        return time.monotonic() - self._joined_at < FIRST_SECONDS
+
+    def begin(self, number: int, first: Step | None) -> None:
+        """A file has got its probes, those of level full unless a first step says others.
+
+        Takes them out again when the operator wants none.
+        """
+        if first is not None:
+            self._newest[number] = first
+            log.info("level begun with", level=first.level, reason=first.reason, target_ppm=first.target_ppm)
         if self._all_off:
             self._source.set_probes(number, PROBES[Level.OFF])
-            self._levels[number] = Level.OFF
+            self._newest[number] = Step(steady_unix_nano(), Level.OFF, Reason.OPERATOR, 0)
+
+    def _level(self, number: int) -> Level:
+        step = self._newest.get(number)
+        return step.level if step else Level.FULL
 
     def join(self, process: GoProcess) -> None:
         """A process was found: it runs at the level of its file."""
-        level = self._levels.get(process.image.binary, Level.FULL) if process.image else Level.FULL
+        level = self._level(process.image.binary) if process.image else Level.FULL
+        if "created" in PROBES[level]:
+            self._joined_at = time.monotonic()
         if level is Level.FULL:
             process.creation_offset = (0, 0) if process.description.counted_from_start else None
             return
         known = process.description.counted_from_start
         process.correction = Correction((0, 0) if known else None, frozen={}, fresh=not known, incomplete=not known)
-        process.description = replace(process.description, level=level, precise=False)
+        steps = self._steps_for(process)
+        process.description = replace(process.description, level=level, precise=False, steps=steps)
         self._reconciler.hurry(process)
+
+    def _steps_for(self, process: GoProcess) -> tuple[Step, ...]:
+        """Why a process that was just found does not run at level full: the newest step of its file."""
+        step = self._newest.get(process.image.binary) if process.image else None
+        if step is None:
+            return ()
+        return (replace(step, at_unix_nano=max(step.at_unix_nano, process.description.counted_since_unix_nano)),)
 
     def forget(self, numbers: set[int]) -> None:
         """Forgets every file but these."""
-        self._levels = {number: level for number, level in self._levels.items() if number in numbers}
+        self._newest = {number: step for number, step in self._newest.items() if number in numbers}
         self._governor.forget(numbers)
 
     def govern(self, steady: Container[Image]) -> None:
@@ -67,7 +94,7 @@ class Stepper:
         files = self._by_file()
         decisions: dict[int, Decision] = {}
         for number, processes in files.items():
-            level = self._levels.get(number, Level.FULL)
+            level = self._level(number)
             if self._source.is_closing(number):  # whoever puts probes in waits until the others are out
                 continue
             with self._processes.alone(processes[0].key.pid, "decide on a level"):
@@ -99,7 +126,7 @@ class Stepper:
         hits = self._source.hits()
         costliest_first = sorted(files, key=lambda number: -_sum(hits, files[number]))
         step = Decision(Level.FULL if on else Level.OFF, Reason.OPERATOR, 0)
-        self._make({n: step for n in costliest_first if (self._levels.get(n) is Level.OFF) == on}, files)
+        self._make({n: step for n in costliest_first if (self._level(n) is Level.OFF) == on}, files)
         return [process for own in files.values() for process in own]
 
     def _by_file(self) -> Mapping[int, list[GoProcess]]:
@@ -128,8 +155,8 @@ class Stepper:
         except GosondeError as error:
             log.warning("the level could not be changed", reason=str(error))
             return
-        self._levels[number] = decision.level
         step = Step(steady_unix_nano(), decision.level, decision.reason, decision.target_ppm)
+        self._newest[number] = step
         for process in processes:
             self._enter(process, step)
         pids = [process.key.pid for process in processes]

@@ -11,21 +11,27 @@ import ctypes
 import mmap
 import os
 import platform
-import statistics
+import resource
 import struct
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from gosonde_agent.host import bpf
 from gosonde_agent.sources.ebpf.counting import ALWAYS, cookie
 from gosonde_agent.sources.ebpf.loading import Probes
+from gosonde_agent.sources.ebpf.rounds import Estimate, Round, estimated
 from gosonde_agent.sources.ebpf.uprobe import Place, placed
 from gosonde_agent.sources.hit_costs import HitCosts
 
 #: Hits of each of ROUNDS rounds. A stepped instruction costs ten times the others.
-HITS, STEPPED_HITS = 300, 100
-ROUNDS = 11
+HITS, STEPPED_HITS = 300, 20
+ROUNDS = 33
+#: On a host that gives this thread little time there are fewer rounds, but not fewer than the least.
+MOST_SECONDS, LEAST_ROUNDS = 0.5, 11
+#: A turn in which the thread waited for longer than this part of it was disturbed.
+WAITED_PART = 0.2
 #: Servers under load pay 1.4 to 1.8 times of what the loops do: they use more caches between two hits (ADR 0096).
 MARGIN = 1.6
 #: Any of them: they differ in the place of g.gopc alone.
@@ -89,11 +95,16 @@ def measure(probes: Probes, release: Release) -> HitCosts:
         bench = _Bench(*page, probes, release)
         created = "on_created"
         emulated = bench.cost(EMULATED, created, HITS)
+        stepped = bench.cost(STEPPED, created, STEPPED_HITS)
+        exiting = bench.cost(EXITING, EXIT_PROGRAM, HITS)
+        found = (emulated, stepped, exiting)
         return HitCosts(
-            emulated=emulated,
-            single_stepped=bench.cost(STEPPED, created, STEPPED_HITS),
-            exited=max(bench.cost(EXITING, EXIT_PROGRAM, HITS) - emulated, 0.0),
+            emulated=MARGIN * emulated.ns,
+            single_stepped=MARGIN * stepped.ns,
+            exited=MARGIN * max(exiting.ns - emulated.ns, 0.0),
             measured=True,
+            error=min(max(one.error_ns / max(one.ns, 1.0) for one in found), 1.0),
+            disturbed=max(one.disturbed for one in found),
         )
 
 
@@ -119,6 +130,13 @@ def _mapped() -> Iterator[tuple[int, int]]:
         os.close(fd)
 
 
+class _Turn(NamedTuple):
+    """CPU time of the thread, and whether it was disturbed."""
+
+    cpu_ns: int
+    is_disturbed: bool
+
+
 @dataclass(frozen=True, slots=True)
 class _Bench:
     """The mapped loops, the memory that they read, the programs, and who closes probes."""
@@ -130,23 +148,35 @@ class _Bench:
     g: Memory = field(default_factory=lambda: ctypes.create_string_buffer(G_BYTES))
     data: Memory = field(default_factory=lambda: ctypes.create_string_buffer(LINES * LINE_BYTES))
 
-    def cost(self, loop: int, program: str, hits: int) -> float:
-        """Nanoseconds that a hit adds to a server, by what it adds to the loop."""
+    def cost(self, loop: int, program: str, hits: int) -> Estimate:
+        """Nanoseconds that a hit adds to the loop."""
         place = loop * LOOP_BYTES + len(ARGUMENTS)
         descriptors = placed(self.probes, program, Place(self.fd, place, os.getpid()), cookie(0, ALWAYS))
         try:
-            self._nanoseconds(loop, hits)  # the first hit makes the map's element, the first walk touches each page
-            self._nanoseconds(UNPROBED, hits)
-            added = statistics.median(
-                self._nanoseconds(loop, hits) - self._nanoseconds(UNPROBED, hits) for _ in range(ROUNDS)
-            )
-            return MARGIN * max(added, 0.0)
+            self._turn(loop, hits)  # the first hit makes the map's element, the first walk touches each page
+            self._turn(UNPROBED, hits)
+            return estimated(list(self._rounds(loop, hits)))
         finally:
             self.release(descriptors)
 
-    def _nanoseconds(self, loop: int, times: int) -> float:
-        """Thread CPU time of one turn of a loop."""
+    def _rounds(self, loop: int, hits: int) -> Iterator[Round]:
+        end = time.monotonic() + MOST_SECONDS
+        for number in range(ROUNDS):
+            if number >= LEAST_ROUNDS and time.monotonic() > end:
+                return
+            probed, bare = self._turn(loop, hits), self._turn(UNPROBED, hits)
+            yield Round(probed.cpu_ns / hits, bare.cpu_ns / hits, probed.is_disturbed or bare.is_disturbed)
+
+    def _turn(self, loop: int, times: int) -> _Turn:
+        """One turn of a loop."""
         function = SIGNATURE(self.address + loop * LOOP_BYTES)
-        before = time.thread_time_ns()
+        switches, began, before = _switches(), time.monotonic_ns(), time.thread_time_ns()
         function(times, 0, ctypes.addressof(self.g), ctypes.addressof(self.data))
-        return (time.thread_time_ns() - before) / times
+        cpu_ns = time.thread_time_ns() - before
+        waited_ns = time.monotonic_ns() - began - cpu_ns
+        return _Turn(cpu_ns, _switches() != switches or waited_ns > WAITED_PART * cpu_ns)
+
+
+def _switches() -> int:
+    """How often another thread was given the CPU of this one."""
+    return resource.getrusage(resource.RUSAGE_THREAD).ru_nivcsw

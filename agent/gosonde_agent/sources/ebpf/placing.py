@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
+from gosonde_common.values.levels import PROBES, Level
 
 from gosonde_agent.golang.binary import GoBinary
 from gosonde_agent.host import syscalls
@@ -85,8 +86,10 @@ class Placing:
         """Has a thread that closes probes do something."""
         return self._closers.submit(call)
 
-    def attach(self, number: int, binary: GoBinary, fd: int, pid: int | None) -> None:
-        """Puts the probes into the open file `fd`, for one process or for all that run it. `fd` must stay open.
+    def attach(
+        self, number: int, binary: GoBinary, fd: int, pid: int | None, probes: Collection[str] | None = None
+    ) -> None:
+        """Puts probes into the open file `fd`, for one process or for all that run it. `fd` must stay open.
 
         Nothing is counted before the last of them is there: see `Counting`.
 
@@ -100,7 +103,7 @@ class Placing:
         programs = self._programs(number, binary)
         self._attached[number] = _Attached(fd, pid, binary, self._counting.take(), programs)
         try:
-            self.set_probes(number, self._attached[number].programs.keys() - {"parked"})
+            self.set_probes(number, PROBES[Level.FULL] if probes is None else probes)
         except BaseException:
             self.detach(number)
             raise

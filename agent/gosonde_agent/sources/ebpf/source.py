@@ -57,7 +57,7 @@ class EbpfSource:
         self._pending.append(Event(*records.EVENT.unpack_from(record)))
 
     def hit_costs(self) -> HitCosts:
-        """Measures what hits cost on this host; takes some 50 ms.
+        """Measures what hits cost on this host; takes some 100 ms, in any thread.
 
         Raises:
             GosondeError: No probe may be placed.
@@ -78,9 +78,11 @@ class EbpfSource:
 
     # --- probes ------------------------------------------------------------------------------------------------------
 
-    def attach(self, number: int, binary: GoBinary, fd: int, pid: int | None) -> None:
+    def attach(
+        self, number: int, binary: GoBinary, fd: int, pid: int | None, probes: Collection[str] | None = None
+    ) -> None:
         """See Source and Placing.attach, also for what is raised."""
-        self._placing.attach(number, binary, fd, pid)
+        self._placing.attach(number, binary, fd, pid, probes)
 
     def detach(self, number: int) -> None:
         """See Source; when this returns, no process can hit the probes."""

@@ -1,24 +1,33 @@
 """What probes cost a target is hits times what a hit costs on this host, reported beside the target's CPU time."""
 
+import asyncio
 import json
+import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
+from gosonde_agent.config import AgentConfig
 from gosonde_agent.discovery.selection import Selection
 from gosonde_agent.model.budget import Budget
 from gosonde_agent.sources import hit_costs
 from gosonde_agent.sources.ebpf.source import EbpfSource
 from gosonde_agent.sources.hit_costs import HitCosts
 from gosonde_agent.watch.monitor import Monitor
+from gosonde_agent.watch.recalibrating import Recalibrating
+from gosonde_agent.watch.running import Running
 
 from tests.agent_process import eventually
+from tests.busy_host import busy_host
 from tests.go_programs import GoProgram
 from tests.kept_probes import load_kept
 
 pytestmark = pytest.mark.usefixtures("ebpf")
 
 Start = Callable[..., GoProgram]
+#: By which factor two measurements of a host that does other things may differ.
+ALIKE = 1.5
 COSTS = HitCosts(emulated=1_000.0, single_stepped=1_000.0, exited=500.0)
 
 
@@ -28,6 +37,40 @@ def test_a_stepped_instruction_is_measured_as_dearer_than_an_emulated_one() -> N
     source.close()
     assert costs.measured
     assert 0 < costs.emulated < costs.single_stepped
+
+
+def test_a_busy_host_makes_hits_hardly_dearer() -> None:
+    source = EbpfSource(load_kept())
+    try:
+        before = source.hit_costs()
+        with busy_host(loops_per_core=8 // (os.cpu_count() or 1) or 1):
+            beside = source.hit_costs()
+        after = source.hit_costs()
+    finally:
+        source.close()
+    for name in ("emulated", "single_stepped"):
+        least, most = sorted((getattr(before, name), getattr(after, name)))
+        assert least / ALIKE < getattr(beside, name) < most * ALIKE
+
+
+def test_doubtful_costs_are_measured_again_and_the_better_ones_count(go_program: Start, tmp_path: Path) -> None:
+    program = go_program("churn")
+    doubtful = HitCosts(emulated=9_000.0, measured=True, disturbed=1.0)
+    source = EbpfSource(load_kept())
+    monitor = Monitor(source, Selection(pids=frozenset({program.pid})), costs=doubtful)
+    keep = partial(hit_costs.keep, tmp_path, "boot")
+    running = Running(AgentConfig())
+    try:
+        monitor.finder.watch(program.pid)
+        monitor.observe()
+        found = asyncio.run(Recalibrating(monitor, running, source.hit_costs, keep).improved(doubtful))
+        assert found.emulated < 9_000
+        assert hit_costs.cached(tmp_path, "boot", HitCosts) == found
+        program.ask("run 10000")
+        (costs,) = monitor.observe().probe_costs
+        assert 10_000 * found.emulated < costs.probe_ns < 20_000 * 9_000
+    finally:
+        monitor.close()
 
 
 def test_measuring_leaves_nothing_behind() -> None:

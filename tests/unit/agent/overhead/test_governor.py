@@ -161,3 +161,33 @@ def test_a_file_in_which_no_window_can_be_opened_is_left_to_memory() -> None:
 def test_it_does_not_step_up_while_stops_of_the_world_alone_are_dear(level: Level) -> None:
     assert decided(level, Hits(pauses=16_000)) is None
     assert decided(level, Hits(pauses=1_000)) is Level.FULL
+
+
+class JustFound(Meter):
+    """One process that was found so many seconds ago, and has had `hits` since."""
+
+    def __init__(self, hits: Hits, seconds: float) -> None:
+        super().__init__(HitCosts(), Processes())
+        samples = Sample(0.0, Hits(), 0.0, 0), Sample(seconds, hits, 0.0, round(seconds * SECOND))
+        self._accounts[IMAGE] = Account(0, PRICES, max(PRICES), deque(samples))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "thousands", "level"),
+    [
+        # A second's budget is 30 ms, and a thousand of lives cost 2: up to 15 ms may be paid at any time.
+        (0.05, 7, None),
+        (0.05, 8, Level.SAMPLED),
+        (0.4, 8, Level.CREATION),
+        (0.9, 8, None),
+        (0.9, 14, Level.CREATION),
+    ],
+)
+def test_in_its_first_second_a_process_may_pay_half_of_what_a_second_allows_at_any_time(
+    seconds: float, thousands: int, level: Level | None
+) -> None:
+    description = Process(ProcessKey("", 1, 0, 1), "", "", "", 0, 0, counted_from_start=True)
+    process = GoProcess(IMAGE, None, description)
+    hits = Hits(created=1_000 * thousands, exited=1_000 * thousands)
+    decision = Governor(Budget(0.03), JustFound(hits, seconds)).decide(1, Level.FULL, [process], ())
+    assert (decision.level if decision else None) is level

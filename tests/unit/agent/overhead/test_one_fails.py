@@ -74,7 +74,7 @@ def test_one_file_that_cannot_be_decided_on_leaves_the_others_decided(known: Pro
     asked = []
 
     class FailsForOne(Governor):
-        def decide(self, number: int, *_: Any) -> None:
+        def decide(self, number: int, *_: Any, **__: Any) -> None:
             asked.append(number)
             if number == 0:
                 raise ZeroDivisionError

@@ -28,7 +28,9 @@ def test_what_another_method_gave_is_not_used(tmp_path: Path) -> None:
     assert asked(tmp_path, method=1) == NEW
 
 
-@pytest.mark.parametrize("change", [{"emulated": -1.0}, {"emulated": "much"}, {"emulated": 1e30}, {"unknown": 1}])
+@pytest.mark.parametrize(
+    "change", [{"emulated": -1.0}, {"emulated": "much"}, {"emulated": 1e30}, {"unknown": 1}, {"error": 2}]
+)
 def test_what_makes_no_sense_is_measured_anew(tmp_path: Path, change: dict[str, Any]) -> None:
     assert asked(tmp_path, **change) == NEW
 
@@ -36,3 +38,15 @@ def test_what_makes_no_sense_is_measured_anew(tmp_path: Path, change: dict[str, 
 def test_what_was_not_measured_is_not_kept(tmp_path: Path) -> None:
     cached(tmp_path, "boot", HitCosts)
     assert cached(tmp_path, "boot", lambda: NEW) == NEW
+
+
+def test_the_measurement_that_was_disturbed_less_is_the_better_one() -> None:
+    busy = HitCosts(emulated=1.0, measured=True, disturbed=0.9)
+    assert busy.is_doubtful
+    assert busy.or_better(NEW) == NEW
+    assert NEW.or_better(busy) == NEW
+    assert HitCosts().or_better(busy) == busy
+
+
+def test_figures_of_another_machine_are_not_measured_again() -> None:
+    assert not HitCosts(error=1.0).is_doubtful
