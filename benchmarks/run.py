@@ -13,6 +13,7 @@ from itertools import chain
 from benchmarks import (
     agents,
     calibration,
+    closing,
     dumps,
     footprint,
     growth_curves,
@@ -49,6 +50,7 @@ BENCHMARKS: dict[str, Callable[[Effort], Iterator[Row]]] = {
     "start": lambda effort: starting.starting(effort.rounds),
     "attach": lambda effort: agents.attach(effort.rounds),
     "calibration": lambda effort: calibration.calibration(effort.rounds),
+    "closing": closing.closing,
     "proving": lambda effort: proving.proving(effort.rounds),
     "footprint": lambda effort: footprint.footprint(effort.watched_seconds),
     "growth": lambda effort: growth_curves.growth(effort.rounds),

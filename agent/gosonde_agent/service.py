@@ -109,8 +109,8 @@ async def _run(config: AgentConfig, reread: Callable[[], AgentConfig], helper: H
         await desk.do(work.monitor.leave)
         await background.cancel()
         await doors.close(STOP_GRACE_SECONDS)
+        await peers.uplink.close()  # before the kernel has closed all probes: that may take longer than a stop may
         await work.close()
-        await peers.uplink.close()
     background.check()
     log.info("agent stopped")
 

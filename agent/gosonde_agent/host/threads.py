@@ -5,6 +5,7 @@ None of them holds up the agent's end.
 
 import asyncio
 import contextlib
+import itertools
 import queue
 import threading
 from collections.abc import Callable
@@ -19,20 +20,24 @@ _held_up = threading.Semaphore(MOST_HELD_UP)
 
 
 class Workers:
-    """Up to `most` threads, which begin what they are given in its order. Each begins when it is first needed."""
+    """Up to `most` threads, which begin what they are given in its order, what is urgent before all else.
+
+    Each begins when it is first needed.
+    """
 
     def __init__(self, name: str, most: int) -> None:
         self._name = name
         self._most = most
-        self._waiting: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]]] = queue.SimpleQueue()
+        self._waiting: queue.PriorityQueue[tuple[bool, int, Future[Any], Callable[[], Any]]] = queue.PriorityQueue()
+        self._numbers = itertools.count()
         self._idle = threading.Semaphore(0)
         self._started = 0
         self._lock = threading.Lock()
 
-    def submit(self, call: Callable[[], Result]) -> Future[Result]:
+    def submit(self, call: Callable[[], Result], *, urgent: bool = False) -> Future[Result]:
         """Has a thread make a call."""
         future: Future[Result] = Future()
-        self._waiting.put((future, call))
+        self._waiting.put((not urgent, next(self._numbers), future, call))
         with self._lock:
             self._begin_if_needed()
         return future
@@ -44,7 +49,7 @@ class Workers:
 
     def _work(self) -> None:
         while True:
-            future, call = self._waiting.get()
+            _, _, future, call = self._waiting.get()
             if future.set_running_or_notify_cancel():
                 try:
                     future.set_result(call())

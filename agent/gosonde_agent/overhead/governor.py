@@ -124,12 +124,19 @@ class Governor:
         self.states: dict[int, GovernorState] = {}
 
     def decide(
-        self, number: int, level: Level, processes: Sequence[GoProcess], steady: Container[Image]
+        self,
+        number: int,
+        level: Level,
+        processes: Sequence[GoProcess],
+        steady: Container[Image],
+        *,
+        may_rise: bool = True,
     ) -> Decision | None:
         """Whether the file with this number, whose processes run at `level`, should step.
 
         Args:
             steady: The processes that have gone on to pay more than any process may for BURST_SECONDS.
+            may_rise: Whether a step up can be made now.
         """
         found = [(process, self._load(process, steady)) for process in processes]
         loads = [load for _, load in found if load is not None]
@@ -143,7 +150,8 @@ class Governor:
             return self._down(state, Decision(Level.MEMORY, Reason.BUDGET, costliest.ppm if costliest else 0))
         if costliest and (lower := state.without_windows(costliest.fits(1.0))) in ORDER[: ORDER.index(level)]:
             return self._down(state, Decision(lower, Reason.BUDGET, costliest.ppm))
-        higher = None if any(map(_is_awaited, unknown)) else self._higher(level, loads, state)
+        waits = not may_rise or any(map(_is_awaited, unknown))
+        higher = None if waits else self._higher(level, loads, state)
         if higher is None:
             state.calm_since = None
             return None

@@ -156,6 +156,13 @@ class Monitor:
         """Whether probes that were detached can still be hit."""
         return self.files.attachments.is_closing
 
+    def is_closing_for(self, pid: int | None) -> bool:
+        """The same of the file that a process runs; of any file without a process."""
+        if pid is None:
+            return self.is_closing
+        numbers = {process.image.binary for _, process in self.processes.of_pid(pid) if process.image}
+        return any(map(self.source.is_closing, numbers))
+
     def switch(self, pid: int | None, *, on: bool) -> list[Process]:
         """Detaches all probes from the file that a process runs, or (None) from all files, or attaches them again.
 

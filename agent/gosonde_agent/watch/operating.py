@@ -41,14 +41,15 @@ class Operating:
         """
         self._running.awake.set()
         if on:
-            await self._until_closed()  # a probe beside one that can still be hit would count twice
+            await self._until_closed(pid)  # a probe beside one that can still be hit would count twice
         switched: list[Process] = await self._desk.do(partial(self._monitor.switch, pid, on=on))
-        await self._until_closed()
+        await self._until_closed(pid)
         await self._observing.observe()
         return {process.key for process in switched}
 
-    async def _until_closed(self) -> None:
-        while await self._desk.do(lambda: self._monitor.is_closing):
+    async def _until_closed(self, pid: int | None) -> None:
+        """Others that are closed meanwhile are not waited for."""
+        while await self._desk.do(partial(self._monitor.is_closing_for, pid)):
             await asyncio.sleep(CLOSING_SECONDS)
 
     async def all_off(self) -> None:

@@ -94,13 +94,19 @@ class Stepper:
         files = self._by_file()
         decisions: dict[int, Decision] = {}
         for number, processes in files.items():
-            level = self._level(number)
-            if self._source.is_closing(number):  # whoever puts probes in waits until the others are out
-                continue
             with self._processes.alone(processes[0].key.pid, "decide on a level"):
-                if level is not Level.OFF and (decision := self._governor.decide(number, level, processes, steady)):
+                if decision := self._decision(number, processes, steady):
                     decisions[number] = decision
-        self._make(decisions, files)
+        costliest_first = sorted(decisions, key=lambda number: -decisions[number].target_ppm)
+        self._make({number: decisions[number] for number in costliest_first}, files)
+
+    def _decision(self, number: int, processes: Sequence[GoProcess], steady: Container[Image]) -> Decision | None:
+        """A step up waits until no probe is being closed, since a new one beside it would count twice; no step down."""
+        level = self._level(number)
+        if level is Level.OFF:
+            return None
+        may_rise = not self._source.is_closing(number)
+        return self._governor.decide(number, level, processes, steady, may_rise=may_rise)
 
     def switch(self, pid: int | None, numbers: Iterable[int], *, on: bool) -> list[GoProcess]:
         """Detaches all probes from the file that a process runs, or from every file, or attaches them again.

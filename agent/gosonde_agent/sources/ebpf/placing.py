@@ -72,7 +72,8 @@ class _Attached:
 class Placing:
     """The probes of all files, by the number of the file; `probes` are the programs.
 
-    The kernel takes some 50 ms to close a probe, or 100 where it closes one after the other, so threads do it.
+    The kernel takes some 50 ms to close a probe, or 100 where it closes one after the other, so threads do it. Where a
+    program goes on with fewer probes it pays for each until it is out: those are closed before what is given up.
     """
 
     def __init__(self, probes: Probes) -> None:
@@ -137,7 +138,8 @@ class Placing:
         if "created" not in probes:
             self._counting.switch(attached.slot, on=False)
         for probe in [probe for probe in reversed(attached.programs) if probe in attached.open and probe not in probes]:
-            attached.closing.append(self._closers.submit(partial(close_all, attached.open.pop(probe))))
+            close = partial(close_all, attached.open.pop(probe))
+            attached.closing.append(self._closers.submit(close, urgent=bool(probes)))
         missing = [probe for probe in attached.programs if probe in probes and probe not in attached.open]
         if missing:
             attached.wait()

@@ -106,6 +106,32 @@ def test_exits_come_from_memory_when_only_creations_are_affordable(go_program: S
         assert (level(again), totals(again)) == (Level.FULL, (30_005, 30_005, 0))
 
 
+class NeverClosed(EbpfSource):
+    """The kernel takes so long to close probes that it is never seen to end, until the test is over."""
+
+    is_over = False
+
+    def is_closing(self, number: int) -> bool:
+        return not self.is_over or super().is_closing(number)
+
+
+def test_a_step_down_does_not_wait_for_probes_that_the_last_one_left_to_be_closed(go_program: Start) -> None:
+    program = go_program("churn")
+    source, selection = NeverClosed(load_kept()), Selection(pids=frozenset({program.pid}))
+    monitor = Monitor(source, selection, 1.0, EXITS_ARE_DEAR, Budget(0.03))
+    try:
+        monitor.finder.watch(program.pid)
+        for costs, expected in ((EXITS_ARE_DEAR, Level.CREATION), (ALL_IS_DEAR, Level.MEMORY)):
+            monitor.costs.set_hit_costs(costs)
+            monitor.costs.govern()
+            program.ask("run 10000")
+            monitor.costs.govern()
+            assert level(monitor.observe()) is expected
+    finally:
+        source.is_over = True
+        monitor.close()
+
+
 @pytest.mark.parametrize("version", ["1.21.13", "1.27.3"])
 def test_totals_are_exact_over_a_step_to_memory_and_back(go_program: Start, version: str) -> None:
     program = go_program("churn", version=version)

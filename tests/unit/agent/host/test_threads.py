@@ -47,3 +47,22 @@ async def test_the_event_loop_goes_on_while_a_desk_is_at_work() -> None:
     assert not desk.is_stuck()
     over.set()
     assert await waits
+
+
+def test_what_is_urgent_goes_before_what_waits() -> None:
+    begun, over = threading.Event(), threading.Event()
+    done: list[str] = []
+    workers = Workers("test", 1)
+
+    def hold_up() -> None:
+        begun.set()
+        over.wait(60)
+
+    workers.submit(hold_up)
+    assert begun.wait(60)
+    waiting = [workers.submit(partial(done.append, name)) for name in ("first", "second")]
+    waiting += [workers.submit(partial(done.append, name), urgent=True) for name in ("step", "next step")]
+    over.set()
+    for future in waiting:
+        future.result(60)
+    assert done == ["step", "next step", "first", "second"]
