@@ -14,6 +14,7 @@ from gosonde_common.values.observation import (
     GcTotal,
     Observation,
     Pause,
+    ProbeCost,
     Process,
     SiteCount,
     SiteEstimate,
@@ -40,6 +41,7 @@ class Trace:
         pauses: Every stop-the-world pause that `gc` counts, in order.
         losses: By counter name; all 0 when nothing was lost.
         observed_unix_nano: When the process was observed last.
+        cost: What the probes have cost the process by what a hit costs on a usual machine, which is not measured here.
     """
 
     process: Process | None = None
@@ -49,6 +51,7 @@ class Trace:
     losses: dict[str, int] = field(default_factory=dict)
     observed_unix_nano: int = 0
     estimates: tuple[SiteEstimate, ...] = ()
+    cost: ProbeCost | None = None
 
     @property
     def has_ended(self) -> bool:
@@ -69,6 +72,7 @@ class Trace:
         self.sites = sites or self.sites
         self.estimates = tuple(row for row in observation.estimates if row.process == key) or self.estimates
         self.gc = next((row for row in observation.gc_totals if row.process == key), self.gc)
+        self.cost = next((row for row in observation.probe_costs if row.process == key), self.cost)
         self.add_pauses(observation)
 
     def add_pauses(self, observation: Observation) -> None:

@@ -140,6 +140,10 @@ def as_document(result: "Trace") -> dict[str, Any]:
                 for p in sorted(result.pauses, key=lambda pause: pause.ordinal)
             ],
         },
+        "cost": {
+            "probe_ns": result.cost.probe_ns if result.cost else 0,
+            "cpu_ns": result.cost.cpu_ns if result.cost else 0,
+        },
         "lost": {name: count for name, count in result.losses.items() if not name.startswith("uplink_")},
     }
 
@@ -225,6 +229,9 @@ def render(document: dict[str, Any]) -> None:
         f"{gc['cycles']} GC cycles stopped the world for {gc['pause_total_ns'] / 1e6:.3f} ms in all; "
         f"{len(gc['pauses'])} stops, the longest {longest / 1e6:.3f} ms",
     )
+    if (cost := document["cost"])["probe_ns"] and cost["cpu_ns"]:
+        share = min(100 * cost["probe_ns"] / cost["cpu_ns"], 100)
+        console.print(f"to count this took about {share:.1f} % of the process's own CPU time")
     if not process["precise"]:
         console.print("[bold red]not precise[/]: some of this process was not counted, or not at its go statement")
     if process["stale"]:

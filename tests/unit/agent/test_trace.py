@@ -1,6 +1,7 @@
 """What `gosonde trace` keeps of the observations of one process."""
 
 from gosonde_agent.trace import Trace
+from gosonde_common.values.observation import ProbeCost
 
 from tests.unit.agent import observations as of
 
@@ -14,3 +15,12 @@ def test_a_stop_that_came_to_light_after_the_totals_belongs_to_them_when_they_co
     assert trace.pauses == [of.pause(traced, 0), of.pause(traced, 1)]
     assert trace.gc is not None
     assert sum(pause.duration_ns for pause in trace.pauses) == trace.gc.gc_pause_ns
+
+
+def test_what_the_probes_cost_is_kept_when_the_process_has_ended() -> None:
+    traced, other = of.process(1), of.process(2)
+    trace = Trace()
+    costs = [ProbeCost(one.key, probe_ns, 1_000, 0, 0) for one, probe_ns in ((other, 7), (traced, 30))]
+    trace.add(of.observed(traced, other, probe_costs=tuple(costs)), 1)
+    trace.add(of.observed(traced, other), 1)
+    assert trace.cost == costs[1]
