@@ -4,7 +4,7 @@ import base64
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests import real_binaries
@@ -107,8 +107,10 @@ def _used(port: int, use: Callable[[Http, int], object]) -> Iterator[None]:
         try:
             with Http(port) as http:
                 while not over.wait(PAUSE_SECONDS):
-                    with suppress(RuntimeError):  # a server answers 503 where the host is too busy
+                    try:
                         use(http, number)
+                    except (RuntimeError, TimeoutError):  # 503, or nothing at all, where the host is too busy
+                        http.connection.close()
                     number += 1
         except Exception as error:
             failed.append(error)
