@@ -118,9 +118,7 @@ def load(fd: int, path: str, known: KnownBinaries | None = None) -> GoBinary:
     version = buildinfo.parse_version(go_version)
     build_id = buildinfo.read_build_id(image)
     facts = known.get(image, build_id) if known is not None else None
-    if facts is not None:
-        pclntab = Pclntab(image, facts.layout, (facts.header, facts.module))
-    else:
+    if facts is None:
         layout, pclntab = _layout_and_pclntab(image, go_version)
         found = find_points(image, pclntab, layout)
         evidence = evidence_of(image, pclntab.header, pclntab.module, found)
@@ -135,7 +133,8 @@ def load(fd: int, path: str, known: KnownBinaries | None = None) -> GoBinary:
         build_id=build_id,
         architecture=image.architecture,
         layout=facts.layout,
-        pclntab=pclntab,
+        # Another one: what the proof looked at in that one need not be kept for as long as the file has probes.
+        pclntab=Pclntab(image, facts.layout, (facts.header, facts.module)),
         points=facts.found.points,
         unproved=facts.found.unproved,
         file_offsets={probe: image.file_offset(point.vaddr) for probe, point in facts.found.points.items()},

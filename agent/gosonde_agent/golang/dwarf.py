@@ -43,7 +43,7 @@ def read_structures(image: ElfImage, names: Iterable[str]) -> dict[str, Fields]:
         MalformedBinaryError: It contradicts itself, or claims to need more than 128 MiB.
     """
     dwarf, info = opened(image)
-    with damage():
+    with released(dwarf), damage():
         found = {name: _structure(dwarf, info, f"runtime.{name}") for name in names}
     return {name: fields for name, fields in found.items() if fields}
 
@@ -58,7 +58,7 @@ def read_constants(image: ElfImage, prefix: str) -> dict[str, int]:
     dwarf, info = opened(image)
     begin = f"runtime.{prefix}".encode()
     found = {}
-    with damage():
+    with released(dwarf), damage():
         for match in itertools.islice(re.finditer(re.escape(begin) + rb"(\w+)\0", info), MAX_CONSTANTS):
             entry = _entry(dwarf, match.start(), match[0], "DW_TAG_constant")
             if entry is not None:
@@ -82,6 +82,22 @@ def opened(image: ElfImage) -> tuple[DWARFInfo, bytes]:
     with damage():
         dwarf = DWARFInfo(config=DwarfConfig(True, image.architecture, 8), **_descriptors(sections))
     return dwarf, sections[".debug_info"]
+
+
+def release(dwarf: DWARFInfo) -> None:
+    """Frees the sections: entries refer to each other, and would keep them until the interpreter looks for such."""
+    for value in vars(dwarf).values():
+        if isinstance(value, DebugSectionDescriptor):
+            value.stream.close()
+
+
+@contextlib.contextmanager
+def released(dwarf: DWARFInfo) -> Iterator[None]:
+    """Frees the sections at its end."""
+    try:
+        yield
+    finally:
+        release(dwarf)
 
 
 @contextlib.contextmanager

@@ -6,13 +6,14 @@ Nothing is read in advance but where variables are described: a search of .debug
 
 import itertools
 import re
+import weakref
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 
 from gosonde_agent.golang.bounded import BoundedCache
-from gosonde_agent.golang.dwarf import damage, opened
+from gosonde_agent.golang.dwarf import damage, opened, release
 from gosonde_agent.golang.elf import ElfImage
 from gosonde_agent.golang.go_types import Field, GoType, Kind
 from gosonde_agent.model.errors import MalformedBinaryError
@@ -62,6 +63,7 @@ class DwarfTypes:
 
     def __init__(self, image: ElfImage) -> None:
         self._parser, self._info = opened(image)
+        weakref.finalize(self, release, self._parser)
         self._types: BoundedCache[int, GoType] = BoundedCache(MAX_KEPT_TYPES)
         matches = itertools.islice(LOCATION.finditer(self._info), MAX_VARIABLES)
         found = [(match[1], match.start()) for match in matches]

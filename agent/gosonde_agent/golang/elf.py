@@ -4,12 +4,12 @@ Files are read with pread and never mmapped, because a target that truncates a m
 SIGBUS. pyelftools supplies the formats of the headers; how much is read, and from where, is decided here.
 """
 
+import functools
 import itertools
 import os
 import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -65,6 +65,15 @@ class Section:
     is_compressed: bool = False
 
 
+@functools.cache
+def _structs() -> ELFStructs:
+    """The formats, which are the same for every file: 150 KB, and nothing that one of them could change."""
+    structs = ELFStructs(little_endian=True, elfclass=64)
+    structs.create_basic_structs()
+    structs.create_advanced_structs()
+    return structs
+
+
 class ElfImage:
     """The headers and the bytes of one open ELF file, of which it keeps a descriptor of its own.
 
@@ -88,10 +97,7 @@ class ElfImage:
             raise UnsupportedBinaryError("a 32-bit binary: only 64-bit Go programs (amd64, arm64) are supported")
         if identification[5] != 1:
             raise UnsupportedBinaryError("a big-endian binary: only amd64 and arm64 are supported")
-        self._structs = ELFStructs(little_endian=True, elfclass=64)
-        self._structs.create_basic_structs()
-        self._structs.create_advanced_structs()
-        header = self._parse(self._structs.Elf_Ehdr, identification, "ELF header")
+        header = self._parse(_structs().Elf_Ehdr, identification, "ELF header")
         self.machine = int.from_bytes(identification[18:20], "little")
         if self.machine not in ARCHITECTURE:
             raise UnsupportedBinaryError(f"machine type {self.machine}: only amd64 (62) and arm64 (183) are supported")
@@ -148,7 +154,7 @@ class ElfImage:
         notes: list[Segment] = []
         dynamic = None
         for entry in self._table(
-            self._structs.Elf_Phdr,
+            _structs().Elf_Phdr,
             "program header",
             offset=header.e_phoff,
             entry_size=header.e_phentsize,
@@ -171,13 +177,13 @@ class ElfImage:
                 notes.append(segment)
         return tuple(loads), dynamic, tuple(notes)
 
-    @cached_property
+    @functools.cached_property
     def sections(self) -> dict[str, Section]:
         """Sections by name; empty when the file has none or when their table is damaged, for none is needed."""
         header = self._header
         try:
             entries = self._table(
-                self._structs.Elf_Shdr,
+                _structs().Elf_Shdr,
                 "section",
                 offset=header.e_shoff,
                 entry_size=header.e_shentsize,
@@ -268,7 +274,7 @@ class ElfImage:
                     yield segment.vaddr + start + position
                     position = chunk.find(pattern, position + 1)
 
-    @cached_property
+    @functools.cached_property
     def relocations(self) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64]]:
         """(addresses, values) of the relative relocations, sorted by address. Both uint64[n]; empty without PIE."""
         empty = np.zeros(0, np.uint64)

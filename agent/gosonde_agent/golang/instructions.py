@@ -188,4 +188,10 @@ def _facts(architecture: str, raw: bytes) -> tuple[str, frozenset[str], bool]:
     flow = machine.flow(found)
     last = found.operands[-1] if flow in ("call", "branch", "jump") and found.operands else None
     is_direct = last is not None and last.type == capstone.CS_OP_IMM
-    return flow, frozenset(machine.whole.get(name, name) for name in names), is_direct
+    return _shared((flow, frozenset(machine.whole.get(name, name) for name in names), is_direct))
+
+
+@functools.lru_cache(maxsize=MAX_KNOWN)
+def _shared(facts: tuple[str, frozenset[str], bool]) -> tuple[str, frozenset[str], bool]:
+    """The same facts, as one object: thousands of instructions have one of some dozens."""
+    return facts

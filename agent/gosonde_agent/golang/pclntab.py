@@ -1,7 +1,7 @@
 """Go's table of functions, files and lines (runtime/symtab.go: functab, _func, inlinedCall), which no strip removes.
 
 Everything gosonde asks of a binary's symbols comes from here, so a stripped binary is no special case. The table stays
-in the file: only its index of functions is kept in memory (16 bytes a function), and what was asked for last.
+in the file: only its index of functions is kept in memory (8 bytes a function), and what was asked for last.
 """
 
 from dataclasses import dataclass
@@ -35,6 +35,8 @@ FUNCDATA_INLINE_TREE = 3
 
 U32 = np.dtype("<u4")
 U64 = np.dtype("<u8")
+
+_Index = npt.NDArray[np.uint32] | npt.NDArray[np.uint64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,21 +74,20 @@ class Pclntab:
         self._details: BoundedCache[int, FunctionDetails] = BoundedCache(MAX_KEPT)
         self._locations: BoundedCache[int, Location] = BoundedCache(MAX_KEPT)
         self._inlined: BoundedCache[tuple[int, int], tuple[int, int, int]] = BoundedCache(MAX_KEPT)
+        #: What entries are relative to.
+        self._base = 0 if header.format.is_absolute else self.module.text
         self._entries, self._starts = self._read_index()
         if np.any(self._entries[1:] < self._entries[:-1]):
             raise MalformedBinaryError(f"the functions in the pclntab at {header.vaddr:#x} are not in order")
 
-    def _read_index(self) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64]]:
-        """(where each function begins and the last one ends, offset of each one's _func)."""
+    def _read_index(self) -> tuple[_Index, _Index]:
+        """(where each function begins and the last one ends, relative to the base; offset of each one's _func)."""
         header, width = self.header, self._form.width
         data = self._region.whole(header.functab, (2 * header.function_count + 1) * width)
-        table = np.frombuffer(data, U64 if self._form.is_absolute else U32).astype(np.uint64)
-        entries, starts = table[::2], np.ascontiguousarray(table[1::2])
-        if not self._form.is_absolute:
-            return entries + np.uint64(self.module.text), starts
-        if int(entries[0]) != self.module.text:
+        table = np.frombuffer(data, U64 if self._form.is_absolute else U32)
+        if self._form.is_absolute and int(table[0]) != self.module.text:
             raise UnsupportedBinaryError("a position-independent program of Go 1.17: rebuild it with a newer Go")
-        return np.ascontiguousarray(entries), starts
+        return np.ascontiguousarray(table[::2]), np.ascontiguousarray(table[1::2])
 
     @property
     def vaddr(self) -> int:
@@ -116,7 +117,7 @@ class Pclntab:
     @property
     def entries(self) -> npt.NDArray[np.uint64]:
         """Where each function begins and, last, where the last one ends: uint64[function_count + 1], sorted."""
-        return self._entries
+        return self._entries.astype(np.uint64) + np.uint64(self._base)
 
     # --- functions ---------------------------------------------------------------------------------------------------
 
@@ -142,7 +143,11 @@ class Pclntab:
 
     def _function_at(self, index: int) -> Function:
         name = self._name(int(self._name_offsets[index]))
-        return Function(name, int(self._entries[index]), int(self._entries[index + 1]))
+        return Function(name, *self._span(index))
+
+    def _span(self, index: int) -> tuple[int, int]:
+        """Where a function begins and ends."""
+        return self._base + int(self._entries[index]), self._base + int(self._entries[index + 1])
 
     def find(self, name: str) -> Function | None:
         """The function of that full name, such as "runtime.newproc1"; None when the binary has none or several."""
@@ -154,9 +159,10 @@ class Pclntab:
         return self._function_at(int(indices[0])) if len(indices) == 1 else None
 
     def _index_of(self, pc: int) -> int | None:
-        if not 0 <= pc < 1 << 64:
+        kind, offset = self._entries.dtype, pc - self._base
+        if not 0 <= offset < 1 << 8 * kind.itemsize:
             return None
-        index = int(np.searchsorted(self._entries, np.uint64(pc), "right")) - 1
+        index = int(np.searchsorted(self._entries, kind.type(offset), "right")) - 1
         return index if 0 <= index < self.function_count else None
 
     def function_of(self, pc: int) -> Function | None:
@@ -171,8 +177,7 @@ class Pclntab:
 
     def _read_details(self, index: int) -> FunctionDetails:
         place = self.header.functab + int(self._starts[index])
-        entry, end = int(self._entries[index]), int(self._entries[index + 1])
-        return self._records.read(place, entry, end, self._name)
+        return self._records.read(place, *self._span(index), self._name)
 
     def code_of(self, details: FunctionDetails) -> bytes:
         """The function's machine code, and the padding behind it.

@@ -1,25 +1,59 @@
 """A part of a binary's image that is read piece by piece, so that a large table costs no memory."""
 
-from gosonde_agent.golang.bounded import BoundedCache
+import itertools
+from collections import OrderedDict
+from collections.abc import Callable
+from threading import Lock
+
 from gosonde_agent.golang.elf import ElfImage
 from gosonde_agent.model.errors import MalformedBinaryError
 
 BLOCK = 1 << 14
-MAX_BLOCKS = 64
+#: Of all regions together: 2 MiB.
+MAX_BLOCKS = 128
 SEARCH_CHUNK = 1 << 20
+
+
+class _Blocks:
+    """The blocks that were used last, of whatever region; to be used by any thread.
+
+    A bound for each region would let memory grow with the number of files.
+    """
+
+    def __init__(self) -> None:
+        self._blocks: OrderedDict[tuple[int, int], bytes] = OrderedDict()
+        self._lock = Lock()
+
+    def get(self, region: int, start: int, read: Callable[[int], bytes]) -> bytes:
+        """The block of a region that starts at an offset; `read` reads it when it is not there."""
+        key = region, start
+        with self._lock:
+            if key in self._blocks:
+                self._blocks.move_to_end(key)
+                return self._blocks[key]
+        block = read(start)  # not under the lock: a file system may hold up whoever reads from it
+        with self._lock:
+            self._blocks[key] = block
+            if len(self._blocks) > MAX_BLOCKS:
+                self._blocks.popitem(last=False)
+        return block
+
+
+_blocks = _Blocks()
+_numbers = itertools.count()
 
 
 class Region:
     """`size` bytes of an image from the link-time address `vaddr` on. Offsets count from its beginning.
 
-    At most MAX_BLOCKS blocks of BLOCK bytes (1 MiB) are kept in memory.
+    What was read last stays in memory, for all regions together at most MAX_BLOCKS blocks of BLOCK bytes.
     """
 
     def __init__(self, image: ElfImage, vaddr: int, size: int) -> None:
         self.vaddr = vaddr
         self.size = size
         self._image = image
-        self._blocks: BoundedCache[int, bytes] = BoundedCache(MAX_BLOCKS)
+        self._number = next(_numbers)
 
     def whole(self, offset: int, size: int) -> bytes:
         """`size` bytes, which are not kept.
@@ -40,7 +74,7 @@ class Region:
                 f"offset {offset} lies outside the table at {self.vaddr:#x}, of {self.size} bytes"
             )
         start = offset - offset % BLOCK
-        return self._blocks.get(start, self._read_block), offset - start
+        return _blocks.get(self._number, start, self._read_block), offset - start
 
     def _read_block(self, start: int) -> bytes:
         return self._image.read(self.vaddr + start, min(BLOCK, self.size - start))
