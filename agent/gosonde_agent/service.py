@@ -205,9 +205,7 @@ class _Work:
         self.loading = Loading(self.monitor, self.running)
         self._memory = Memory(self.monitor, self.running)
         outlet = Outlet(peers.report, peers.uplink.losses, lambda: peers.uplink.cpu_seconds)
-        searches = Searches(
-            lambda: self.running.config.own_budget, lambda: self.monitor.readings.binaries, time.monotonic
-        )
+        searches = Searches(lambda: self.running.own_budget, lambda: self.monitor.readings.binaries, time.monotonic)
         self.observing = Observing(self.monitor, self.running, self.loading, self._memory, outlet, searches=searches)
         self.proving = Proving(searches, self.running, self.observing.observe)
         self.operating = Operating(self.monitor, self.running, self.observing)

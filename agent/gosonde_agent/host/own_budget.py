@@ -4,7 +4,8 @@ import ctypes
 import gc
 import os
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 #: Of the CPU limit: what reading memory takes at most, first visits to a process, and observations.
@@ -16,11 +17,18 @@ SEARCHING_PART = 0.4
 SEARCHING_SECONDS = 1_200.0
 #: What the time between two observations stretches to at most; with what they take it stays below 15 s.
 LONGEST_INTERVAL_SECONDS = 10.0
+#: What they have at least of the limit, whatever else takes; and over how long that is smoothed.
+LEAST_LEFT = 0.5
+SMOOTHING_SECONDS = 60.0
 MEBIBYTE = 1 << 20
 #: An observation of many sites allocates and frees so many objects.
 COLLECT_AFTER = 50_000
 PAGE_BYTES = os.sysconf("SC_PAGESIZE")
 CODE = "r-xp"
+#: Of mallopt (malloc.h).
+M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8
+#: What is as large goes back to the kernel when it is freed; in the heap, what lives longer would keep its pages.
+MMAP_BYTES = 256 << 10
 MADV_DONTNEED = 4
 MADV_PAGEOUT = 21
 
@@ -52,16 +60,25 @@ class OwnBudget:
         """Part of one core, in the long run, that searches of memory may take."""
         return self.cpu * SEARCHING_PART
 
+    def less(self, part: float) -> "OwnBudget":
+        """What is left for reading, observing and searching where all else takes such a part of one core."""
+        return replace(self, cpu=max(self.cpu - part, self.cpu * LEAST_LEFT))
+
     def is_over_memory(self) -> bool:
         """Whether more is resident now than may be."""
         return resident_bytes() > self.memory_bytes
 
 
 class Smoothed:
-    """CPU seconds of something that is done again and again; one that was slow by chance does not count much."""
+    """CPU seconds of something that is done again and again; one that was slow by chance does not count much.
+
+    Attributes:
+        newest: What the last one took.
+    """
 
     def __init__(self) -> None:
         self.seconds = 0.0
+        self.newest = 0.0
         self._began = 0.0
         self._beside_before = 0.0
 
@@ -71,9 +88,47 @@ class Smoothed:
 
     def end(self, beside: float = 0.0) -> None:
         """It has been done; `beside` is the total of what it caused to be done outside of `begin` and `end`."""
-        once = time.thread_time() - self._began + beside - self._beside_before
+        self.newest = time.thread_time() - self._began + beside - self._beside_before
         self._beside_before = beside
-        self.seconds += (once - self.seconds) / 8
+        self.seconds += (self.newest - self.seconds) / 8
+
+
+class Spending:
+    """What the agent takes beside reading, observing and searching, which have limits of their own.
+
+    Attributes:
+        rest: That, as a part of one core: checking what probes cost, events, planning, sending. 0 before it is known.
+    """
+
+    def __init__(
+        self, now: Callable[[], float] = time.monotonic, taken: Callable[[], float] = time.process_time
+    ) -> None:
+        self._now, self._taken = now, taken
+        self._before: tuple[float, float] | None = None
+        self._limited = 0.0
+        self.rest = 0.0
+
+    def limited(self, cpu_seconds: float) -> None:
+        """Something that has its own limit has taken so much."""
+        self._limited += cpu_seconds
+
+    def look(self) -> None:
+        """Works out what the rest takes; to be called now and then. What came before the first look does not count."""
+        now, taken = self._now(), self._taken()
+        if self._before is not None and now > self._before[0]:
+            seconds = now - self._before[0]
+            part = max(taken - self._before[1] - self._limited, 0.0) / seconds
+            self.rest += (part - self.rest) * min(seconds / SMOOTHING_SECONDS, 1.0)
+        self._before, self._limited = (now, taken), 0.0
+
+
+def allocate_sparingly() -> None:
+    """Has all threads share one heap, and large arrays lie outside of it, however many of them came and went.
+
+    The C library would make a heap for each thread, up to eight for each core, and move its threshold up to 32 MiB.
+    """
+    _libc.mallopt(M_ARENA_MAX, 1)
+    _libc.mallopt(M_MMAP_THRESHOLD, MMAP_BYTES)
 
 
 def collect_rarely() -> None:
@@ -89,6 +144,7 @@ def release_memory() -> None:
     Pages that are needed after all come back from the page cache.
     """
     _libc.malloc_trim(0)
+    let_go_of_code()  # also what other processes have mapped, which the kernel does not take back from them
     _advise(MADV_PAGEOUT)
 
 

@@ -94,7 +94,7 @@ class BudgetPrecheck:
         recent = self._recent(sample.at)
         newest = [*self._samples, sample][1:][-SUSTAINED_SAMPLES:]
         hits, lasting = (sample.slots - recent[0].slots).tolist(), (sample.slots - self._samples[0].slots).tolist()
-        found, steady = False, set[Image]()
+        found, steady, much = False, set[Image](), least_allowed_ns(WINDOW_SECONDS)
         for process in self._processes:
             if process.image is None or process.has_ended:
                 continue
@@ -103,12 +103,14 @@ class BudgetPrecheck:
                 if account is None:
                     found = True
                     continue
-                in_a_row = _over_limit_in_a_row(newest, slot, account.max_hit_ns)
+                price = account.max_hit_ns
+                if sample.hits[slot] * price <= sample.allowed_ns and lasting[slot] * price <= much:
+                    continue  # most processes, most of the time
+                in_a_row = _over_limit_in_a_row(newest, slot, price)
                 if in_a_row >= SUSTAINED_SAMPLES:
                     steady.add(process.image)
-                is_much = lasting[slot] * account.max_hit_ns > least_allowed_ns(WINDOW_SECONDS)
-                if is_much or in_a_row >= SUSTAINED_SAMPLES - 1:
-                    found |= hits[slot] * account.max_hit_ns > self._allowed_ns(process, process.image, sample, recent)
+                if lasting[slot] * price > much or in_a_row >= SUSTAINED_SAMPLES - 1:
+                    found |= hits[slot] * price > self._allowed_ns(process, process.image, sample, recent)
         self.steady = frozenset(steady)
         return found
 

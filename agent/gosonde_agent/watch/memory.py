@@ -47,13 +47,14 @@ class Memory:
             await self._unless_held_up(self._read(scan), LONGEST_READING_SECONDS)
             if not scan.has_ended:
                 log.warning("reading memory is held up, and others are read meanwhile", pid=scan.image.tgid)
-            pause = self._running.config.own_budget.pause_after_reading(scan.cpu_seconds, first=scan.first)
+            pause = self._running.own_budget.pause_after_reading(scan.cpu_seconds, first=scan.first)
             if not scan.urgent:  # what is urgent need not wait for it
                 await self._desk.do(partial(readings.rest, pause))
             await asyncio.sleep(pause if scan.urgent else min(pause, READING_PAUSE_SECONDS))
 
     async def _read(self, scan: Scan) -> None:
         await in_thread(scan.run)
+        self._running.spending.limited(scan.cpu_seconds)
         await self._desk.do(lambda: self._monitor.readings.take(scan))
         self._running.wake_unless(quiet=self._monitor.is_quiet)
 

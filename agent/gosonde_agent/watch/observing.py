@@ -78,7 +78,8 @@ class Observing:
 
     async def _rest(self) -> None:
         config, stopping, awake = self._running.config, self._running.stopping, self._running.awake
-        interval = config.own_budget.interval(config.interval_seconds, self._effort.seconds)
+        self._running.spending.look()
+        interval = self._running.own_budget.interval(config.interval_seconds, self._effort.seconds)
         if await self._desk.do(self._monitor.may_sleep):
             awake.clear()
             await first_of(stopping, awake, seconds=max(interval, HEARTBEAT_SECONDS))
@@ -90,6 +91,7 @@ class Observing:
         """Reports what is known now."""
         async with self._turn:
             observation = await self._desk.do(self._observed)
+            self._running.spending.limited(self._effort.newest)
             self._loading.note_unknown()
             losses = {**observation.losses, **self._outlet.losses()}
             interval_ns = round(self._running.config.interval_seconds * 1e9)
@@ -105,7 +107,7 @@ class Observing:
 
     def _keep_memory(self) -> None:
         """Releases what is not needed when the agent has more than it may."""
-        if time.monotonic() >= self._release_at and self._running.config.own_budget.is_over_memory():
+        if time.monotonic() >= self._release_at and self._running.own_budget.is_over_memory():
             self._release_at = time.monotonic() + RELEASE_SECONDS
             self._monitor.readings.forget_binaries()
             own_budget.release_memory()

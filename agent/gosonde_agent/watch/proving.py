@@ -74,5 +74,7 @@ class Proving:
         before = search.cpu_seconds
         search.has_ended = False
         await in_thread(search.scan)
-        if await self._running.desk.do(lambda: self._searches.take(search, search.cpu_seconds - before)):
+        taken = search.cpu_seconds - before
+        self._running.spending.limited(taken)
+        if await self._running.desk.do(lambda: self._searches.take(search, taken)):
             await self._report()

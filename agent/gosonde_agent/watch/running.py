@@ -4,6 +4,7 @@ import asyncio
 
 from gosonde_agent.config import AgentConfig
 from gosonde_agent.host.desk import Desk
+from gosonde_agent.host.own_budget import OwnBudget, Spending
 
 #: An event loop cannot wait without end.
 LONGEST_SECONDS = 3600.0
@@ -20,6 +21,7 @@ class Running:
         awake: Cleared while nothing happens, so that nothing is checked needlessly.
         arrived: Set when a process was found whose cost is not known.
         desk: Where everything of the monitor happens.
+        spending: What the agent itself takes.
     """
 
     def __init__(self, config: AgentConfig) -> None:
@@ -29,6 +31,12 @@ class Running:
         self.awake.set()
         self.arrived = asyncio.Event()
         self.desk = Desk("monitor")
+        self.spending = Spending()
+
+    @property
+    def own_budget(self) -> OwnBudget:
+        """What reading, observing and searching may take now."""
+        return self.config.own_budget.less(self.spending.rest)
 
     def wake_unless(self, *, quiet: bool) -> None:
         """Ends the rest, unless nothing has happened for a while."""

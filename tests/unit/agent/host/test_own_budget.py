@@ -2,7 +2,14 @@
 
 import psutil
 from gosonde_agent.config import AgentConfig
-from gosonde_agent.host.own_budget import LONGEST_INTERVAL_SECONDS, OwnBudget, let_go_of_code
+from gosonde_agent.host.own_budget import (
+    LEAST_LEFT,
+    LONGEST_INTERVAL_SECONDS,
+    SMOOTHING_SECONDS,
+    OwnBudget,
+    Spending,
+    let_go_of_code,
+)
 
 LIMIT = AgentConfig(max_agent_cpu=2.0, max_agent_memory_mb=64).own_budget
 
@@ -41,3 +48,49 @@ def resident_code() -> int:
 def test_however_long_observations_take_figures_do_not_grow_old() -> None:
     assert LIMIT.interval(1.0, 100.0) == LONGEST_INTERVAL_SECONDS
     assert LIMIT.interval(60.0, 100.0) == 60.0, "what the operator asks for holds"
+
+
+class Agent:
+    """Seconds of time and of a CPU, as a test has them pass."""
+
+    def __init__(self) -> None:
+        self.now, self.taken = 100.0, 5.0
+        self.spending = Spending(lambda: self.now, lambda: self.taken)
+
+    def goes_on(self, seconds: float, taken: float, limited: float) -> None:
+        self.now += seconds
+        self.taken += taken
+        self.spending.limited(limited)
+        self.spending.look()
+
+
+def test_what_all_else_takes_is_left_out_of_what_readings_and_observations_may_take() -> None:
+    agent = Agent()
+    agent.spending.look()
+    for _ in range(300):
+        agent.goes_on(1.0, taken=0.018, limited=0.010)
+    assert 0.0079 < agent.spending.rest < 0.0081
+    left = LIMIT.less(agent.spending.rest)
+    assert 0.0119 < left.cpu < 0.0121
+    assert left.interval(1.0, 0.050) > LIMIT.interval(1.0, 0.050)
+    assert left.pause_after_reading(0.1, first=False) > LIMIT.pause_after_reading(0.1, first=False)
+
+
+def test_what_was_taken_before_the_first_look_does_not_count() -> None:
+    agent = Agent()
+    agent.goes_on(1.0, taken=50.0, limited=0.0)
+    assert agent.spending.rest == 0.0
+
+
+def test_readings_and_observations_keep_half_of_the_limit_whatever_else_takes() -> None:
+    assert LIMIT.less(7.0).cpu == LIMIT.cpu * LEAST_LEFT
+
+
+def test_what_took_much_once_is_forgotten() -> None:
+    agent = Agent()
+    agent.spending.look()
+    agent.goes_on(1.0, taken=3.0, limited=0.0)
+    burst = agent.spending.rest
+    for _ in range(round(3 * SMOOTHING_SECONDS)):
+        agent.goes_on(1.0, taken=0.0, limited=0.0)
+    assert agent.spending.rest < burst / 10
