@@ -1,15 +1,11 @@
-"""The `gosonde` command: each module in `commands` is a subcommand; errors become exit codes here and only here."""
+"""The `gosonde` command: each module in `commands` is a subcommand."""
 
 import sys
 
 import typer
-from gosonde_common import foreign
-from gosonde_common.errors import GosondeError
 
 from gosonde_cli import commands
-
-#: Characters of an error message at most.
-MAX_MESSAGE = 16_384
+from gosonde_cli.exiting import exit_code_of_errors
 
 
 def root() -> None:
@@ -26,8 +22,5 @@ def app(wanted: str = "") -> typer.Typer:
 
 def main() -> None:
     """Runs the command; exits 0 done, 1 failed, 2 wrong usage, 3 not permitted or not supported here."""
-    try:
+    with exit_code_of_errors():
         app(next(iter(sys.argv[1:]), ""))()
-    except GosondeError as error:
-        print(f"gosonde: {foreign.shown(error, MAX_MESSAGE)}", file=sys.stderr)  # noqa: T201
-        sys.exit(error.exit_code)

@@ -18,8 +18,14 @@ import gosonde_agent
 from gosonde_agent.host import bpf, own_budget, privileges
 from gosonde_agent.model.errors import NotPermittedError, ProbeError
 from gosonde_agent.sources.ebpf import compiled
-from gosonde_agent.sources.ebpf.counting import SLOTS
-from gosonde_agent.sources.ebpf.loading import ERRORS, MAPS, MOST_MESSAGE, PROGRAMS, RAW_TRACEPOINTS
+from gosonde_agent.sources.ebpf.loading import (
+    COUNTING_SLOTS,
+    ERRORS,
+    MAPS,
+    MOST_MESSAGE,
+    PROGRAMS,
+    RAW_TRACEPOINTS,
+)
 
 SOURCES = (
     "gosonde.h",
@@ -30,7 +36,13 @@ SOURCES = (
     "world.bpf.c",
     "park.bpf.c",
 )
-SIZES = {"MAX_SITES": 131_072, "MAX_IMAGES": 32_768, "MAX_PARKS": 16_384, "EVENT_PAGES": 1_024, "COUNTING_SLOTS": SLOTS}
+SIZES = {
+    "MAX_SITES": 131_072,
+    "MAX_IMAGES": 32_768,
+    "MAX_PARKS": 16_384,
+    "EVENT_PAGES": 1_024,
+    "COUNTING_SLOTS": COUNTING_SLOTS,
+}
 #: Inode of the host's own pid namespace (include/linux/proc_ns.h).
 PROC_PID_INIT_INO = 0xEFFFFFFC
 #: Of what is kept of a compilation. What was kept in another form is not used.

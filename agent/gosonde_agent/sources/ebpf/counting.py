@@ -8,10 +8,9 @@ import struct
 
 from gosonde_agent.host import syscalls
 from gosonde_agent.model.errors import ProbeError
-from gosonde_agent.sources.ebpf.loading import Probes
+from gosonde_agent.sources.ebpf.loading import COUNTING_SLOTS, Probes
 
-#: Elements of the array. That of slot 0 is always on.
-SLOTS = 65_536
+#: The slot that is always on.
 ALWAYS = 0
 
 
@@ -24,7 +23,8 @@ class Counting:
 
     def __init__(self, probes: Probes) -> None:
         self._probes = probes
-        self._free = list(range(SLOTS - 1, ALWAYS, -1))
+        self._unused = iter(range(ALWAYS + 1, COUNTING_SLOTS))
+        self._free: list[int] = []
         self.switch(ALWAYS, on=True)
 
     def take(self) -> int:
@@ -33,9 +33,9 @@ class Counting:
         Raises:
             ProbeError: There is none.
         """
-        if not self._free:
-            raise ProbeError(f"{SLOTS - 1} files have probes, which is the most that can be counted")
-        slot = self._free.pop()
+        slot = self._free.pop() if self._free else next(self._unused, None)
+        if slot is None:
+            raise ProbeError(f"{COUNTING_SLOTS - 1} files have probes, which is the most that can be counted")
         self.switch(slot, on=False)
         return slot
 

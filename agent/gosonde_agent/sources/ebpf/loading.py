@@ -37,6 +37,8 @@ MAPS = (
     *("counting", "events", "freed", "gc_stop_callers", "hits", "images", "last_epoch", "losses", "lost_at", "origins"),
     *("parks", "report_next_hit", "rounds", "shares", "sites", "spending", "taken", "watched", "worlds"),
 )
+#: Elements of the map `counting`: one for each file whose probes may come and go, and one that is always on.
+COUNTING_SLOTS = 65_536
 #: What may be raised while they are compiled.
 ERRORS = (NotPermittedError, ProbeError)
 #: Characters of an error's message that the compiling process hands over.

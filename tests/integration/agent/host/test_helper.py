@@ -72,6 +72,23 @@ def agent(tmp_path: Path, go_program: Start) -> Iterator[tuple[AgentProcess, psu
         agent.kill()
 
 
+def test_neither_the_agent_nor_its_helper_has_much_memory(
+    agent: tuple[AgentProcess, psutil.Process, GoProgram],
+) -> None:
+    """They have 80 MB and 24 MB; what is beyond the bounds is a library that came along, or a table that grew."""
+    running, child, _ = agent
+    assert psutil.Process(running.process.pid).memory_info().rss < 110e6
+    assert child.memory_info().rss < 32e6
+
+
+def test_whoever_lists_processes_sees_an_agent_by_its_name_and_its_flags(
+    agent: tuple[AgentProcess, psutil.Process, GoProgram],
+) -> None:
+    process = psutil.Process(agent[0].process.pid)
+    assert process.name() == "gosonde"
+    assert "gosonde agent --config" in " ".join(process.cmdline())
+
+
 def test_a_go_programs_goroutines_are_read_through_the_helper(started: helper.Helper, go_program: Start) -> None:
     program = go_program("parked", "20")
     with opened(program.pid) as target:
