@@ -14,10 +14,12 @@ from benchmarks import (
     agents,
     calibration,
     closing,
+    crowd,
     dumps,
     footprint,
     growth_curves,
     hits,
+    megabytes,
     onset,
     parking,
     proving,
@@ -53,6 +55,8 @@ BENCHMARKS: dict[str, Callable[[Effort], Iterator[Row]]] = {
     "closing": closing.closing,
     "proving": lambda effort: proving.proving(effort.rounds),
     "footprint": lambda effort: footprint.footprint(effort.watched_seconds),
+    "megabytes": lambda _effort: megabytes.megabytes(),
+    "crowd": lambda effort: crowd.crowd(effort.watched_seconds),
     "growth": lambda effort: growth_curves.growth(effort.rounds),
 }
 #: Names for several.
