@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gosonde_agent.host import access
-from gosonde_agent.model.errors import NoSuchProcessError
+from gosonde_agent.model.errors import NoSuchProcessError, UnreadableFileError
 from gosonde_agent.sources.memory.errors import TargetChangedError, UnreadableMemoryError
 
 #: The most that one request may ask for, bytes.
@@ -38,16 +38,33 @@ class ProcessMemory:
         UnreadableFileError: It cannot be opened for another reason.
     """
 
-    def __init__(self, pid: int) -> None:
+    def __init__(self, pid: int, fd: int | None = None) -> None:
+        """`fd` is its memory where that is open already; it is closed here."""
         self.pid = pid
         # Stays bound to the address space that the process has now: after an exec it reads nothing.
-        self._fd = access.current().memory(pid)
+        self._fd = access.current().memory(pid) if fd is None else fd
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Nothing is read any more."""
         os.close(self._fd)
+
+    def kept(self) -> "ProcessMemory":
+        """The same address space, for longer than this is open; close it.
+
+        Raises:
+            UnreadableFileError: No further file can be open.
+        """
+        try:
+            return ProcessMemory(self.pid, os.dup(self._fd))
+        except OSError as error:
+            message = f"the memory of process {self.pid} cannot be kept open: {error.strerror}"
+            raise UnreadableFileError(message) from error
 
     def check_same(self, known_address: int) -> None:
         """Proves that the process still has the address space it had at first; `known_address` must be mapped in it.

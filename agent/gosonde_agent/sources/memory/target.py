@@ -30,6 +30,7 @@ from gosonde_agent.sources.memory.heap import HeapReader
 from gosonde_agent.sources.memory.heap_candidates import HeapCandidates
 from gosonde_agent.sources.memory.heap_candidates import find as find_heap
 from gosonde_agent.sources.memory.heap_proof import HeapAddresses, prove_heap
+from gosonde_agent.sources.memory.live import LiveCounter
 from gosonde_agent.sources.memory.proof import Addresses, Prover
 from gosonde_agent.sources.memory.reader import ProcessMemory
 from gosonde_agent.sources.memory.runtime import Runtime
@@ -202,6 +203,10 @@ class Target:
         proved = prove_heap(self.runtime, candidates)
         self._binary.heap = replace(candidates, mheap=(proved.mheap,))
         return proved
+
+    def live_counter(self) -> LiveCounter:
+        """What counts its goroutines from now on; see LiveCounter."""
+        return LiveCounter(self.runtime)
 
     def totals(self) -> GoroutineTotals:
         """The runtime's own goroutine counters; see `read_totals`."""

@@ -70,6 +70,14 @@ def _ids_not_used(memory: ProcessMemory, layout: Layout, processors: npt.NDArray
     return int(np.minimum(unused, np.uint64(ID_BATCH)).sum())
 
 
+def free_lists(layout: Layout) -> tuple[list[int], int]:
+    """Where the lengths of the lists of unused goroutines are, int32: offsets in runtime.schedt, and one in each P."""
+    names = [name for name in ("gFree.n", "gFree.stack.size", "gFree.noStack.size") if layout.has("schedt", name)]
+    return [layout.offset("schedt", name) for name in names], layout.offset(
+        "p", "gFree.n" if layout.has("p", "gFree.n") else "gFree.size"
+    )
+
+
 def read_totals(runtime: Runtime) -> GoroutineTotals:
     """The totals now, within what is created and exits while a few hundred bytes are read.
 
@@ -88,9 +96,12 @@ def read_totals(runtime: Runtime) -> GoroutineTotals:
 def _read_once(runtime: Runtime) -> GoroutineTotals:
     layout, memory, addresses = runtime.layout, runtime.memory, runtime.addresses
 
-    def scheduler(name: str, size: int) -> int:
-        data = memory.read(addresses.sched + runtime.bias + layout.offset("schedt", name), size)
+    def word(offset: int, size: int) -> int:
+        data = memory.read(addresses.sched + runtime.bias + offset, size)
         return int.from_bytes(data, "little", signed=size == 4)
+
+    def scheduler(name: str, size: int) -> int:
+        return word(layout.offset("schedt", name), size)
 
     pointer, count, capacity = np.frombuffer(memory.read(addresses.allp + runtime.bias, 24), "<u8").tolist()
     if not 0 < count <= capacity <= MAX_PROCESSORS:
@@ -99,8 +110,8 @@ def _read_once(runtime: Runtime) -> GoroutineTotals:
     processors = np.frombuffer(memory.read(pointer, capacity * 8), "<u8").astype(np.uint64)
     processors = processors[processors != 0]
 
-    def each(name: str, size: int) -> int:
-        rows, whole = memory.read_each(processors + np.uint64(layout.offset("p", name)), size)
+    def each(offset: int, size: int) -> int:
+        rows, whole = memory.read_each(processors + np.uint64(offset), size)
         if not whole.all():
             raise ImplausibleMemoryError(f"a P of process {memory.pid} is not mapped")
         return int(rows.view("<i4" if size == 4 else "<u8").sum())
@@ -109,13 +120,11 @@ def _read_once(runtime: Runtime) -> GoroutineTotals:
     by_ids = not (layout.has("schedt", "goroutinesCreated") and layout.has("p", "goroutinesCreated"))
     newest_id = scheduler("goidgen", 8)
     if not by_ids:
-        created = scheduler("goroutinesCreated", 8) + each("goroutinesCreated", 8)
+        created = scheduler("goroutinesCreated", 8) + each(layout.offset("p", "goroutinesCreated"), 8)
     else:
         created = newest_id - _ids_not_used(memory, layout, processors, newest_id)
-    free = [name for name in ("gFree.n", "gFree.stack.size", "gFree.noStack.size") if layout.has("schedt", name)]
-    unused = sum(scheduler(name, 4) for name in free) + each(
-        "gFree.n" if layout.has("p", "gFree.n") else "gFree.size", 4
-    )
+    free, free_of_p = free_lists(layout)
+    unused = sum(word(offset, 4) for offset in free) + each(free_of_p, 4)
     live = known - unused
     if known > MAX_GOROUTINES or not 0 <= live <= created + 1_024 or created > MAX_CREATED:
         raise ImplausibleMemoryError(
