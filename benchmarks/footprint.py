@@ -72,7 +72,7 @@ def _figures(targets: int, sites: int, case: str, seconds: float) -> Mapping[str
         # Not before: as on a host without a collector, no library is in use when the agent gives its pages back.
         stack.enter_context(_collector(address, folder))
         reported = _reported(address, programs, {program.pid: sites for program in programs})
-        start_cpu = _cpu_seconds(running.process.pid)
+        start_cpu = cpu_seconds(running.process.pid)
         time.sleep(selected.settle_seconds)
         figures = dict(_watched(running.process.pid, seconds))
         _reported(address, programs, {pid: created + sites for pid, created in reported.items()})
@@ -133,15 +133,16 @@ def _pss_megabytes(pid: str) -> float:
 
 def _watched(pid: int, seconds: float) -> Iterator[tuple[str, float]]:
     status = Path(f"/proc/{pid}/status")
-    cpu, switches = _cpu_seconds(pid), _field(status, "voluntary_ctxt_switches")
+    cpu, switches = cpu_seconds(pid), _field(status, "voluntary_ctxt_switches")
     time.sleep(seconds)
-    yield "% of one core", 100 * (_cpu_seconds(pid) - cpu) / seconds
+    yield "% of one core", 100 * (cpu_seconds(pid) - cpu) / seconds
     yield "wake-ups/s", (_field(status, "voluntary_ctxt_switches") - switches) / seconds
     yield "MB resident", _megabytes(status, "VmRSS")
     yield "MB at the peak", _megabytes(status, "VmHWM")
 
 
-def _cpu_seconds(pid: int) -> float:
+def cpu_seconds(pid: int) -> float:
+    """What a process has taken of a CPU so far."""
     return procfs.cpu_ns(pid) / 1e9
 
 

@@ -13,6 +13,7 @@ from itertools import chain
 from benchmarks import (
     agents,
     calibration,
+    churn,
     closing,
     crowd,
     dumps,
@@ -53,6 +54,7 @@ BENCHMARKS: dict[str, Callable[[Effort], Iterator[Row]]] = {
     "attach": lambda effort: agents.attach(effort.rounds),
     "calibration": lambda effort: calibration.calibration(effort.rounds),
     "closing": closing.closing,
+    "churn": lambda effort: churn.churn(thorough=effort.thorough),
     "proving": lambda effort: proving.proving(effort.rounds),
     "footprint": lambda effort: footprint.footprint(effort.watched_seconds),
     "megabytes": lambda _effort: megabytes.megabytes(),
