@@ -215,8 +215,8 @@ class _Work:
         """What goes on all the time beside the observations."""
         govern_probes = govern(self.monitor, self.running)
         windows = sample_sites(self.monitor, self.running)
-        loops = [self.loading.follow(), self.loading.run(), self._memory.run(), self.proving.run()]
-        loops += [govern_probes, windows]
+        loops = [self.loading.follow(), self.loading.run(), self._memory.run(), self._memory.look()]
+        loops += [self.proving.run(), govern_probes, windows]
         return [*loops, count_parks(self.monitor, self.running.desk)] if self.running.config.park else loops
 
     def listen(self, event_fd: int, reread: Callable[[], AgentConfig], background: Background) -> None:

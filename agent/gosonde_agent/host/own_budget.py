@@ -8,10 +8,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-#: Of the CPU limit: what reading memory takes at most, first visits to a process, and observations.
-READING_PART = 0.2
+#: Of the CPU limit: what reading memory takes at most, looks at totals in between, first visits to a process, and
+#: observations.
+READING_PART = 0.15
+LOOKING_PART = 0.05
 FIRST_READING_PART = 2.5
 OBSERVING_PART = 0.4
+#: Between two looks at the totals of processes, at least.
+LOOK_SECONDS = 2.0
 #: And searches for goroutines that can never run again; what they leave in twenty minutes, they may take at once.
 SEARCHING_PART = 0.4
 SEARCHING_SECONDS = 1_200.0
@@ -47,9 +51,19 @@ class OwnBudget:
     cpu: float
     memory_bytes: int
 
-    def pause_after_reading(self, cpu_seconds: float, *, first: bool) -> float:
-        """Seconds without a reading after one that took so much: readings that find a baseline may take more."""
-        return cpu_seconds / (self.cpu * (FIRST_READING_PART if first else READING_PART))
+    @property
+    def reading(self) -> float:
+        """Part of one core, in the long run, for readings of memory."""
+        return self.cpu * READING_PART
+
+    @property
+    def first_reading(self) -> float:
+        """The same for first readings of a process, which somebody waits for."""
+        return self.cpu * FIRST_READING_PART
+
+    def pause_after_look(self, cpu_seconds: float) -> float:
+        """Seconds without a look at the totals of processes after one that took so much."""
+        return max(LOOK_SECONDS, cpu_seconds / (self.cpu * LOOKING_PART))
 
     def interval(self, configured: float, cpu_seconds: float) -> float:
         """Seconds between two observations when one takes so much: figures do not grow old, whatever that costs."""

@@ -6,6 +6,7 @@ from functools import partial
 
 import structlog
 
+from gosonde_agent.host.own_budget import LOOK_SECONDS
 from gosonde_agent.host.threads import in_thread
 from gosonde_agent.watch.heaps import HeapReading
 from gosonde_agent.watch.monitor import Monitor
@@ -40,17 +41,27 @@ class Memory:
         """Reads the memory of what is due, one process at a time."""
         readings = self._monitor.readings
         while True:
-            scan = await self._desk.do(readings.next)
+            budget = self._running.own_budget
+            scan = await self._desk.do(partial(readings.next, budget.reading, budget.first_reading))
             if scan is None:
                 await self._pause(max(await self._desk.do(readings.due_in), LEAST_PAUSE_SECONDS))
                 continue
             await self._unless_held_up(self._read(scan), LONGEST_READING_SECONDS)
             if not scan.has_ended:
                 log.warning("reading memory is held up, and others are read meanwhile", pid=scan.image.tgid)
-            pause = self._running.own_budget.pause_after_reading(scan.cpu_seconds, first=scan.first)
-            if not scan.urgent:  # what is urgent need not wait for it
-                await self._desk.do(partial(readings.rest, pause))
-            await asyncio.sleep(pause if scan.urgent else min(pause, READING_PAUSE_SECONDS))
+
+    async def look(self) -> None:
+        """Looks now and then at how many goroutines processes have of which memory alone shows that."""
+        readings = self._monitor.readings
+        while True:
+            await self._running.awake.wait()
+            cpu_seconds = 0.0
+            if look := await self._desk.do(readings.next_look):
+                await self._unless_held_up(in_thread(look.run), LOOK_SECONDS)
+                await self._desk.do(partial(readings.take_look, look))
+                cpu_seconds = look.cpu_seconds
+                self._running.spending.limited(cpu_seconds)
+            await asyncio.sleep(self._running.own_budget.pause_after_look(cpu_seconds))
 
     async def _read(self, scan: Scan) -> None:
         await in_thread(scan.run)

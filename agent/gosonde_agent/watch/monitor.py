@@ -306,4 +306,5 @@ class Monitor:
     def close(self) -> None:
         """Detaches all probes, and returns when they are."""
         self.files.attachments.close()
+        self.readings.close()
         self.source.close()

@@ -1,63 +1,91 @@
-"""Whose memory is read first where not all can be read in time: that of processes whose growth nothing else shows."""
+"""Whose memory is read when, and whose first, where not all can be read in time: growth that nothing else shows."""
 
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-One = TypeVar("One")
+from gosonde_agent.watch.rising import Rising
 
-#: After so many readings it is known whether a process grows; before that it is taken to.
-READINGS_UNTIL_KNOWN = 3
-#: How long a process is taken to grow after a site had more goroutines than ever before.
-GROWTH_SECONDS = 60.0
-#: Sites of a process whose peak is kept; further ones do not show that it grows.
-MAX_SITES = 16_384
-#: Of so many readings in a row one is left to those that do not grow, so that they have their turn as well.
+One = TypeVar("One")
+#: What is read first, the smaller first: whether a report does not wait for it, and since when it is due.
+Order = tuple[bool, float]
+
+#: What rose above its peak so often in a row is suspected of growth; more often than the other says no more.
+SUSPECTED, LOUDEST = 2, 8
+#: After so many looks it is known whether a process grows; before that it is suspected.
+LOOKS_UNTIL_KNOWN = 3
+#: Least time between two readings of a process that is not probed in full: they find what the probes would have.
+BELOW_FULL_SECONDS = 2.0
+#: Of so many readings in a row one is left to those that are not suspected, so that they have their turn as well.
 TURNS = 4
+#: What part of the CPU time of all readings those that are suspected may take.
+SUSPECTED_PART = (TURNS - 1) / TURNS
+#: The total of a process, as a count that is followed.
+TOTAL = 0
 
 
 @dataclass(slots=True)
-class Peaks:
-    """The most goroutines that each site of a process was seen to have.
+class Growth:
+    """Whether a process grows: by the goroutines of each site, which readings show, and by their total in between."""
 
-    Chance rarely makes a new peak, and the more rarely the longer it is looked at; growth makes one again and again.
-    """
+    sites: Rising = field(default_factory=Rising)
+    total: Rising = field(default_factory=Rising)
+    _last_total: int | None = None
 
-    clock: Callable[[], float] = time.monotonic
-    _most: dict[int, int] = field(default_factory=dict)
-    _readings: int = 0
-    _rose_at: float = float("-inf")
+    def read(self, live: Mapping[int, int]) -> None:
+        """Takes how many goroutines of each site a reading has found, by link-time pc."""
+        self.sites.take(live)
 
-    def take(self, live: Mapping[int, int]) -> None:
-        """Records how many goroutines of each site a reading has found, by link-time pc."""
-        self._readings += 1
-        for pc, count in live.items():
-            most = self._most.get(pc, 0)
-            if count > most and (most or len(self._most) < MAX_SITES):
-                self._most[pc] = count
-                self._rose_at = self.clock() if self._readings > 1 else self._rose_at
+    def look(self, total: int) -> None:
+        """Takes how many goroutines live in all. Of two looks the lower counts: some are about to end in each."""
+        if self._last_total is not None:
+            self.total.take({TOTAL: min(total, self._last_total)})
+        self._last_total = total
 
     @property
-    def may_grow(self) -> bool:
-        """Whether the process grows, or is not known well enough to say that it does not."""
-        return self._readings < READINGS_UNTIL_KNOWN or self.clock() - self._rose_at < GROWTH_SECONDS
+    def suspicion(self) -> int:
+        """How much it is suspected, from SUSPECTED to LOUDEST; 0 for not at all."""
+        streak = max(self.sites.streak, self.total.streak)
+        if streak < SUSPECTED:
+            is_known = max(self.sites.looks, self.total.looks) >= LOOKS_UNTIL_KNOWN
+            return 0 if is_known else SUSPECTED
+        return min(streak, LOUDEST)
+
+
+def periods(suspected: Sequence[tuple[float, int]], share: float) -> list[float]:
+    """Seconds between two readings of each process, at least BELOW_FULL_SECONDS; together they take at most a share.
+
+    Each has a part of the share by how much it is suspected. What one does not need is left to those that need more;
+    however long a reading takes, nobody but its own process waits for that.
+
+    Args:
+        suspected: (CPU seconds of a reading, how much it is suspected) of each.
+        share: Of one CPU; inf for no limit.
+    """
+    found = [BELOW_FULL_SECONDS] * len(suspected)
+    left, whole = share, sum(suspicion for _, suspicion in suspected)
+    needs = ((seconds / suspicion, place) for place, (seconds, suspicion) in enumerate(suspected))
+    for _, place in sorted(needs):
+        seconds, suspicion = suspected[place]
+        found[place] = max(seconds / (left * suspicion / whole), BELOW_FULL_SECONDS)
+        left, whole = left - seconds / found[place], whole - suspicion
+    return found
 
 
 class ReadingOrder:
     """Chooses among readings that are due."""
 
     def __init__(self) -> None:
-        self._growing_in_a_row = 0
+        self._suspected_in_a_row = 0
 
-    def first(self, growing: Sequence[tuple[float, One]], others: Sequence[tuple[float, One]]) -> One | None:
+    def first(self, suspected: Sequence[tuple[Order, One]], others: Sequence[tuple[Order, One]]) -> One | None:
         """What is to be read now; None when nothing is due.
 
         Args:
-            growing: (since when it is due, what is due) of processes that may grow, and only memory would show it.
-            others: The same of all others.
+            suspected: Of processes that may grow, and only memory would show it.
+            others: Of all others.
         """
-        is_turn_of_others = bool(others) and self._growing_in_a_row >= TURNS - 1
-        chosen = others if is_turn_of_others or not growing else growing
-        self._growing_in_a_row = 0 if chosen is others else self._growing_in_a_row + 1
+        is_turn_of_others = bool(others) and self._suspected_in_a_row >= TURNS - 1
+        chosen = others if is_turn_of_others or not suspected else suspected
+        self._suspected_in_a_row = 0 if chosen is others else self._suspected_in_a_row + 1
         return min(chosen, key=lambda one: one[0])[1] if chosen else None

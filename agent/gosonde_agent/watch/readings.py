@@ -6,6 +6,7 @@ from gosonde_agent.accounting.aggregation import Aggregation
 from gosonde_agent.accounting.processes import Processes
 from gosonde_agent.sources.memory.target import KnownBinaries
 from gosonde_agent.watch.heaps import HeapReading, Heaps
+from gosonde_agent.watch.looks import Look
 from gosonde_agent.watch.quiet import Quiet
 from gosonde_agent.watch.reconciliation import Reconciler, Scan
 
@@ -34,17 +35,18 @@ class Readings:
         """What readings have found out about files."""
         return self.reconciler.binaries
 
-    def next(self) -> Scan | None:
-        """A process whose memory is due to be read, if there is one: run it, then give it to `take`."""
-        return self.reconciler.next()
+    def next(self, share: float = float("inf"), first_share: float = float("inf")) -> Scan | None:
+        """A process whose memory is due to be read, if there is one: run it, then give it to `take`.
+
+        Args:
+            share: What part of one CPU is for readings in the long run, but for first ones.
+            first_share: What part is for first readings of a process, while there are any.
+        """
+        return self.reconciler.next(share, first_share)
 
     def due_in(self) -> float:
         """Seconds until the memory of a process is due to be read, as far as is known now."""
         return self.reconciler.due_in()
-
-    def rest(self, seconds: float) -> None:
-        """Has no reading be due for so long that is not urgent."""
-        self.reconciler.rest(seconds)
 
     def forget_binaries(self) -> None:
         """Forgets what can be found out again of files when memory is read next."""
@@ -64,6 +66,18 @@ class Readings:
         while (scan := self.next()) is not None:
             scan.run()
             self.take(scan)
+
+    def next_look(self) -> Look | None:
+        """A look at how many goroutines processes have of which memory alone shows that, to be run in any thread."""
+        return self.reconciler.looks.next()
+
+    def take_look(self, look: Look) -> None:
+        """Records what a look has found by now; what is still to be counted is left."""
+        self.reconciler.looked(self.reconciler.looks.take(look))
+
+    def close(self) -> None:
+        """Closes what is kept open of processes; nothing is read any more."""
+        self.reconciler.looks.close()
 
     def next_heaps(self) -> HeapReading | None:
         """The heaps of processes that had a GC cycle since the last observation, to be read in any thread."""

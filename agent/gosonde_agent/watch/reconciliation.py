@@ -1,8 +1,9 @@
 """Reads the memory of watched processes now and then, for their baselines and to check the events against them."""
 
+import contextlib
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,10 +19,21 @@ from gosonde_agent.model.losses import MEMORY_LOSSES
 from gosonde_agent.overhead.metering import Meter
 from gosonde_agent.sources.counters import Hits, Image, by_site
 from gosonde_agent.sources.memory.heap import HeapReader
+from gosonde_agent.sources.memory.live import LiveCounter
 from gosonde_agent.sources.memory.target import KnownBinaries, Target, opened
 from gosonde_agent.sources.memory.totals import GoroutineTotals
 from gosonde_agent.sources.protocol import Source
-from gosonde_agent.watch.reading_order import Peaks, ReadingOrder
+from gosonde_agent.watch.looks import Looks
+from gosonde_agent.watch.reading_order import (
+    BELOW_FULL_SECONDS,
+    LOUDEST,
+    SUSPECTED,
+    SUSPECTED_PART,
+    Growth,
+    Order,
+    ReadingOrder,
+    periods,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -41,8 +53,6 @@ FIRST_SHARE = 0.2
 LARGEST_SHARE = 0.01
 #: What part of the time: some processes hold up whoever reads them.
 LARGEST_TIME_SHARE = 0.1
-#: Least time between two readings of a process that is not probed in full: they find what the probes would have.
-BELOW_FULL_SECONDS = 2.0
 #: How long it is not read when no probe was hit between two readings that agree with the counters; a hit ends that.
 REST_SECONDS = 600.0
 #: After so many visits that failed, a process that was not always probed is reported without its memory.
@@ -60,7 +70,9 @@ class Plan:
     Attributes:
         rested: When it is read though no probe was hit since the last visit.
         hits: Of its probes, as far as was known then.
-        peaks: The most goroutines that its sites had.
+        growth: Whether it seems to grow.
+        read_at: When it was last read.
+        cpu_seconds: What that took.
     """
 
     due: float
@@ -68,7 +80,43 @@ class Plan:
     failed: bool = False
     rested: float = 0.0
     hits: Hits | None = None
-    peaks: Peaks = field(default_factory=Peaks)
+    growth: Growth = field(default_factory=Growth)
+    read_at: float = float("-inf")
+    cpu_seconds: float = 0.0
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """A process that is to be read.
+
+    Attributes:
+        due: Since when it should be.
+        suspicion: How much it is suspected of growth that only memory shows.
+        ready: When there is time for it.
+    """
+
+    process: GoProcess
+    image: Image
+    plan: Plan
+    wanted: int
+    due: float
+    suspicion: int
+    ready: float = 0.0
+
+    @property
+    def first(self) -> bool:
+        """Whether its report waits for this reading."""
+        return not self.plan.visits or self.wanted == FIRST_READINGS
+
+    @property
+    def at(self) -> float:
+        """When it is read at the earliest."""
+        return max(self.due, self.ready)
+
+    @property
+    def order(self) -> Order:
+        """Where it stands among those that are due."""
+        return not self.first, self.due
 
 
 @dataclass(slots=True)
@@ -79,7 +127,9 @@ class Scan:
         wanted: How many readings to make, as far as VISIT_SECONDS allow.
         pause_seconds: Between two of them.
         first: Whether the process waits for its baseline, or for the first figures at its level.
-        urgent: Whether the process's report depends on it: it is the first, or the probes do not see everything.
+        suspected: Whether it is read because it may grow; then it has a part of its own of what readings may take.
+        wants_counter: Whether `counter` is to be made.
+        counter: What counts its goroutines from now on; whoever takes the visit closes it.
     """
 
     process: GoProcess
@@ -90,7 +140,9 @@ class Scan:
     generation: int
     pause_seconds: float
     first: bool
-    urgent: bool
+    suspected: bool
+    wants_counter: bool
+    counter: LiveCounter | None = None
     bias: int = 0
     heaps: HeapReader | None = None
     readings: list[Reading] = field(default_factory=list)
@@ -111,6 +163,7 @@ class Scan:
                 self.bias = target.runtime.bias
                 self.heaps = target.heap_reader()
                 self._read(target)
+                self._make_counter(target)
                 while self._wants_more() and time.monotonic() - began < VISIT_SECONDS:
                     self._pause()
                     self._read(target)
@@ -122,6 +175,11 @@ class Scan:
         self.seconds = time.monotonic() - began - self._paused
         self.cpu_seconds = time.thread_time() - cpu_began
         self.has_ended = True
+
+    def _make_counter(self, target: Target) -> None:
+        if self.wants_counter:
+            with contextlib.suppress(GosondeError):  # then it is read as a whole, and no more often
+                self.counter = target.live_counter()
 
     def _wants_more(self) -> bool:
         """A reading in which nothing happened, and which contradicts nothing, says it all."""
@@ -184,8 +242,18 @@ def _totals(target: Target) -> GoroutineTotals | None:
         return None
 
 
-def _is_urgent(process: GoProcess, plan: Plan, wanted: int) -> bool:
-    return process.level is not Level.FULL or not plan.visits or wanted == FIRST_READINGS
+def _suspicion(process: GoProcess, plan: Plan, wanted: int) -> int:
+    """How much a process is suspected of growth that only memory shows; what its report waits for goes first."""
+    if not plan.visits or wanted == FIRST_READINGS:
+        return LOUDEST
+    if _needs_memory(process):
+        return plan.growth.suspicion
+    return SUSPECTED if process.is_frozen else 0
+
+
+def _needs_memory(process: GoProcess) -> bool:
+    """Whether only readings of its memory show what happens."""
+    return process.level is not Level.FULL
 
 
 class Reconciler:
@@ -195,10 +263,19 @@ class Reconciler:
         seconds: As given.
         plans: When each image is due.
         binaries: What was found out about files; of use in any thread.
+        looks: At how many goroutines they have, between two readings.
     """
 
-    def __init__(self, source: Source, processes: Processes, meter: Meter, seconds: float) -> None:
+    def __init__(
+        self,
+        source: Source,
+        processes: Processes,
+        meter: Meter,
+        seconds: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._source = source
+        self._clock = clock
         self._processes = processes
         self._meter = meter
         self.seconds = seconds
@@ -206,40 +283,55 @@ class Reconciler:
         self.binaries = KnownBinaries()
         self.plans: dict[Image, Plan] = {}
         self._lost: dict[str, int] = {}
-        self._rests_until = 0.0
+        self.looks = Looks(processes)
+        self._rests_until = self._first_rests_until = 0.0
+        self._share = self._first_share = self._share_of_others = float("inf")
         self._order = ReadingOrder()
         self.losses = dict.fromkeys(MEMORY_LOSSES, 0)
 
-    def next(self) -> Scan | None:
-        """What is to be read now, if anything is: whose growth only memory shows, then what is due for longest."""
+    def next(self, share: float = float("inf"), first_share: float = float("inf")) -> Scan | None:
+        """What is to be read now, if anything is: whose growth only memory shows, then what is due for longest.
+
+        Args:
+            share: What part of one CPU is for readings in the long run, but for first ones.
+            first_share: What part is for first readings of a process, while there are any.
+        """
         self._forget_ended()
-        now = time.monotonic()
-        growing: list[tuple[float, tuple[GoProcess, Image]]] = []
-        others: list[tuple[float, tuple[GoProcess, Image]]] = []
-        for due, ready, process, image in self._planned(now):
-            if due <= now and ready <= now and not self._source.is_closing(image.binary):
-                needs_memory = process.level is not Level.FULL or process.is_frozen
-                grows = needs_memory and self.plans[image].peaks.may_grow
-                (growing if grows else others).append((due, (process, image)))
-        chosen = self._order.first(growing, others)
+        self._share, self._first_share = share, first_share
+        now = self._clock()
+        due = [one for one in self._planned(now) if one.at <= now and not self._source.is_closing(one.image.binary)]
+        chosen = self._order.first(
+            [(one.order, one) for one in due if one.suspicion], [(one.order, one) for one in due if not one.suspicion]
+        )
         if chosen is None:
             return None
-        process, image = chosen
-        plan = self.plans[image]
-        wanted = self._wanted(process, plan)
-        plan.due = float("inf")
-        finds = wanted == FIRST_READINGS
-        pause = 0.0 if finds else LATER_PAUSE_SECONDS
-        first = finds or not plan.visits
-        urgent = _is_urgent(process, plan, wanted)
-        return Scan(process, image, self._source, self.binaries, wanted, process.generation, pause, first, urgent)
+        process, wanted, first = chosen.process, chosen.wanted, chosen.first
+        chosen.plan.due = float("inf")
+        pause = 0.0 if wanted == FIRST_READINGS else LATER_PAUSE_SECONDS
+        counts, suspected, wants = process.generation, bool(chosen.suspicion), self.looks.wants(process)
+        return Scan(process, chosen.image, self._source, self.binaries, wanted, counts, pause, first, suspected, wants)
 
-    def rest(self, seconds: float) -> None:
-        """No reading that is not urgent is due for so long, because one has taken its time."""
-        self._rests_until = time.monotonic() + seconds
+    def looked(self, totals: Mapping[Image, int]) -> None:
+        """Takes how many goroutines processes have: who grows is due sooner."""
+        for image, total in totals.items():
+            if plan := self.plans.get(image):
+                plan.growth.look(total)
 
-    def _planned(self, now: float) -> Iterator[tuple[float, float, GoProcess, Image]]:
-        """(when it is due, when there is time for it, process, image) of all that need be read."""
+    def _planned(self, now: float) -> list[_Waiting]:
+        """All that need be read. First readings, and those of what is not suspected, rest together after each."""
+        waiting = list(self._all_waiting(now))
+        suspected = [one for one in waiting if one.suspicion and not one.first]
+        costs = [(one.plan.cpu_seconds, one.suspicion) for one in suspected]
+        self._share_of_others = self._share
+        for one, period in zip(suspected, periods(costs, SUSPECTED_PART * self._share), strict=True):
+            one.due = max(one.due, one.plan.read_at + period)
+            self._share_of_others -= one.plan.cpu_seconds / period
+        for one in waiting:
+            if one.first or not one.suspicion:
+                one.ready = self._first_rests_until if one.first else self._rests_until
+        return waiting
+
+    def _all_waiting(self, now: float) -> Iterator[_Waiting]:
         for process in self._processes:
             image = process.image
             if image is None or process.has_ended:
@@ -249,8 +341,8 @@ class Reconciler:
                 if plan is None:
                     plan = self.plans[image] = Plan(now + (self._pause if process.baseline.known else 0.0))
                 if wanted := self._wanted(process, plan):
-                    ready = now if _is_urgent(process, plan, wanted) else self._rests_until
-                    yield self._due(image, plan), ready, process, image
+                    suspicion = _suspicion(process, plan, wanted)
+                    yield _Waiting(process, image, plan, wanted, self._due(image, plan), suspicion)
 
     def _wanted(self, process: GoProcess, plan: Plan) -> int:
         """How many readings the next visit makes; 0 for none."""
@@ -265,12 +357,13 @@ class Reconciler:
         process.totals = TotalsCheck(from_start=False)
         if process.image is not None:
             known = self.plans.get(process.image)
-            self.plans[process.image] = Plan(time.monotonic(), peaks=known.peaks if known else Peaks())
+            growth = known.growth if known and _needs_memory(process) else Growth()
+            self.plans[process.image] = Plan(self._clock(), growth=growth)
 
     def due_in(self) -> float:
         """Seconds until a process is due, as far as is known now."""
-        now = time.monotonic()
-        return min((max(due, ready) for due, ready, _, _ in self._planned(now)), default=float("inf")) - now
+        now = self._clock()
+        return min((one.at for one in self._planned(now)), default=float("inf")) - now
 
     def _due(self, image: Image, plan: Plan) -> float:
         return plan.due if self._meter.hits(image) != plan.hits else max(plan.due, plan.rested)
@@ -285,11 +378,17 @@ class Reconciler:
 
     def finish(self, scan: Scan) -> None:
         """Records a visit that has run."""
+        if scan.counter:
+            self.looks.keep(scan.image, scan.counter)
+        if scan.first:
+            self._first_rests_until = self._clock() + scan.cpu_seconds / self._first_share
+        elif not scan.suspected:
+            self._rests_until = self._clock() + scan.cpu_seconds / self._share_of_others
         plan = self.plans.get(scan.image)
         if plan is None or self._source.epoch(scan.image.tgid) != scan.image.epoch:
             return
         if scan.generation != scan.process.generation:
-            plan.due = time.monotonic()
+            plan.due = self._clock()
             return
         plan.visits += 1
         hits_before, plan.hits = plan.hits, self._meter.hits(scan.image)
@@ -297,16 +396,18 @@ class Reconciler:
             self._failed(scan, plan)
             agrees = False
         else:
-            plan.peaks.take(scan.readings[-1].live)
+            if _needs_memory(scan.process):
+                plan.growth.read(scan.readings[-1].live)
             agrees = self._take(scan)
-        below = scan.process.level is not Level.FULL
+        below = _needs_memory(scan.process)
         hurries = not below and scan.process.baseline.uncertain and plan.visits < FIRST_VISITS and not scan.error
         waits = below or scan.process.is_frozen
         pause = 0.0 if hurries else BELOW_FULL_SECONDS if waits else self._pause
         cpu_share = FIRST_SHARE if hurries else LARGEST_SHARE
-        plan.due = time.monotonic() + max(pause, scan.cpu_seconds / cpu_share, scan.seconds / LARGEST_TIME_SHARE)
+        plan.read_at, plan.cpu_seconds = self._clock(), scan.cpu_seconds
+        plan.due = plan.read_at + max(pause, scan.cpu_seconds / cpu_share, scan.seconds / LARGEST_TIME_SHARE)
         rests = agrees and not below and not hurries and plan.hits == hits_before
-        plan.rested = time.monotonic() + REST_SECONDS if rests else 0.0
+        plan.rested = self._clock() + REST_SECONDS if rests else 0.0
 
     def _take(self, scan: Scan) -> bool:
         """Records what was read; whether it agrees with the counters."""

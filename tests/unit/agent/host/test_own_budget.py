@@ -1,10 +1,12 @@
 """The agent does less when what it does takes more than it may."""
 
 import psutil
+import pytest
 from gosonde_agent.config import AgentConfig
 from gosonde_agent.host.own_budget import (
     LEAST_LEFT,
     LONGEST_INTERVAL_SECONDS,
+    LOOK_SECONDS,
     SMOOTHING_SECONDS,
     OwnBudget,
     Spending,
@@ -22,10 +24,15 @@ def test_an_observation_that_is_dear_comes_more_rarely() -> None:
     assert 0.050 / LIMIT.interval(1.0, 0.050) <= 0.01
 
 
-def test_reading_takes_its_part_whatever_a_reading_takes() -> None:
-    for cpu_seconds in (0.001, 0.1, 10.0):
-        assert cpu_seconds / LIMIT.pause_after_reading(cpu_seconds, first=False) <= 0.0051
-        assert cpu_seconds / LIMIT.pause_after_reading(cpu_seconds, first=True) <= 0.051
+def test_readings_take_their_part_and_first_ones_more() -> None:
+    assert LIMIT.reading == pytest.approx(0.003)
+    assert LIMIT.first_reading == pytest.approx(0.05)
+
+
+def test_looks_that_are_cheap_come_every_two_seconds_and_dear_ones_take_their_part() -> None:
+    assert LIMIT.pause_after_look(0.001) == LOOK_SECONDS
+    for cpu_seconds in (0.1, 10.0):
+        assert cpu_seconds / LIMIT.pause_after_look(cpu_seconds) <= 0.0011
 
 
 def test_more_than_may_be_resident_is_noticed() -> None:
@@ -73,7 +80,7 @@ def test_what_all_else_takes_is_left_out_of_what_readings_and_observations_may_t
     left = LIMIT.less(agent.spending.rest)
     assert 0.0119 < left.cpu < 0.0121
     assert left.interval(1.0, 0.050) > LIMIT.interval(1.0, 0.050)
-    assert left.pause_after_reading(0.1, first=False) > LIMIT.pause_after_reading(0.1, first=False)
+    assert left.reading < LIMIT.reading
 
 
 def test_what_was_taken_before_the_first_look_does_not_count() -> None:
