@@ -10,8 +10,8 @@ from gosonde_agent.host.own_budget import LOOK_SECONDS
 from gosonde_agent.host.threads import in_thread
 from gosonde_agent.watch.heaps import HeapReading
 from gosonde_agent.watch.monitor import Monitor
-from gosonde_agent.watch.reconciliation import Scan
 from gosonde_agent.watch.running import LEAST_PAUSE_SECONDS, Running, first_of
+from gosonde_agent.watch.visit import Scan
 
 log = structlog.get_logger(__name__)
 

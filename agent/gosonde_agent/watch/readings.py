@@ -8,7 +8,8 @@ from gosonde_agent.sources.memory.target import KnownBinaries
 from gosonde_agent.watch.heaps import HeapReading, Heaps
 from gosonde_agent.watch.looks import Look
 from gosonde_agent.watch.quiet import Quiet
-from gosonde_agent.watch.reconciliation import Reconciler, Scan
+from gosonde_agent.watch.reconciliation import Reconciler
+from gosonde_agent.watch.visit import Scan
 
 
 class Readings:

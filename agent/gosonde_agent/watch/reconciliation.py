@@ -1,53 +1,28 @@
 """Reads the memory of watched processes now and then, for their baselines and to check the events against them."""
 
-import contextlib
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 
-import numpy as np
-import numpy.typing as npt
 import structlog
-from gosonde_common.errors import GosondeError
-from gosonde_common.values.levels import Level
 
-from gosonde_agent.accounting.baseline import Count, Reading
 from gosonde_agent.accounting.processes import GoProcess, Processes
-from gosonde_agent.accounting.totals_check import TotalsCheck, TotalsReading
+from gosonde_agent.accounting.totals_check import TotalsCheck
 from gosonde_agent.model.losses import MEMORY_LOSSES
 from gosonde_agent.overhead.metering import Meter
-from gosonde_agent.sources.counters import Hits, Image, by_site
-from gosonde_agent.sources.memory.heap import HeapReader
-from gosonde_agent.sources.memory.live import LiveCounter
-from gosonde_agent.sources.memory.target import KnownBinaries, Target, opened
-from gosonde_agent.sources.memory.totals import GoroutineTotals
+from gosonde_agent.sources.counters import Image
+from gosonde_agent.sources.memory.target import KnownBinaries
 from gosonde_agent.sources.protocol import Source
 from gosonde_agent.watch.looks import Looks
-from gosonde_agent.watch.reading_order import (
-    BELOW_FULL_SECONDS,
-    LOUDEST,
-    SUSPECTED,
-    SUSPECTED_PART,
-    Growth,
-    Order,
-    ReadingOrder,
-    periods,
-)
+from gosonde_agent.watch.plans import FIRST_READINGS, Plan, Waiting, needs_memory, suspicion
+from gosonde_agent.watch.reading_order import BELOW_FULL_SECONDS, SUSPECTED_PART, Growth, ReadingOrder, periods
+from gosonde_agent.watch.visit import LATER_PAUSE_SECONDS, Scan
 
 log = structlog.get_logger(__name__)
 
-#: How long a creation or an exit takes from its probe until memory shows it, unless its thread is interrupted there.
-SETTLE_SECONDS = 0.000_2
-#: Visits right after attaching, and readings in each, for the baselines of busy sites.
+#: Visits right after attaching, for the baselines of busy sites, and readings in a later visit.
 FIRST_VISITS = 5
-FIRST_READINGS = 20
-#: Readings in a later visit, and the time between two: a disagreement counts when all of them show it, and a thread
-#: that is interrupted between a probe and its goroutine's place in memory goes on meanwhile.
 LATER_READINGS = 3
-LATER_PAUSE_SECONDS = 0.05
-#: A visit makes no further reading after that long.
-VISIT_SECONDS = 0.2
 #: What part of one CPU reading a process takes at most: right after attaching, and later.
 FIRST_SHARE = 0.2
 LARGEST_SHARE = 0.01
@@ -61,199 +36,6 @@ MAX_FAILED_VISITS = 3
 LARGEST_LOSS = 1 << 62
 #: Kernel losses that make the events say too little.
 CAUSES = ("sites_full", "shares_full", "gopc_unreadable")
-
-
-@dataclass(slots=True)
-class Plan:
-    """When a process is read next, CLOCK_MONOTONIC seconds.
-
-    Attributes:
-        rested: When it is read though no probe was hit since the last visit.
-        hits: Of its probes, as far as was known then.
-        growth: Whether it seems to grow.
-        read_at: When it was last read.
-        cpu_seconds: What that took.
-    """
-
-    due: float
-    visits: int = 0
-    failed: bool = False
-    rested: float = 0.0
-    hits: Hits | None = None
-    growth: Growth = field(default_factory=Growth)
-    read_at: float = float("-inf")
-    cpu_seconds: float = 0.0
-
-
-@dataclass(slots=True)
-class _Waiting:
-    """A process that is to be read.
-
-    Attributes:
-        due: Since when it should be.
-        suspicion: How much it is suspected of growth that only memory shows.
-        ready: When there is time for it.
-    """
-
-    process: GoProcess
-    image: Image
-    plan: Plan
-    wanted: int
-    due: float
-    suspicion: int
-    ready: float = 0.0
-
-    @property
-    def first(self) -> bool:
-        """Whether its report waits for this reading."""
-        return not self.plan.visits or self.wanted == FIRST_READINGS
-
-    @property
-    def at(self) -> float:
-        """When it is read at the earliest."""
-        return max(self.due, self.ready)
-
-    @property
-    def order(self) -> Order:
-        """Where it stands among those that are due."""
-        return not self.first, self.due
-
-
-@dataclass(slots=True)
-class Scan:
-    """One visit to a process's memory. `run` may be called from any thread; it raises nothing.
-
-    Attributes:
-        wanted: How many readings to make, as far as VISIT_SECONDS allow.
-        pause_seconds: Between two of them.
-        first: Whether the process waits for its baseline, or for the first figures at its level.
-        suspected: Whether it is read because it may grow; then it has a part of its own of what readings may take.
-        wants_counter: Whether `counter` is to be made.
-        counter: What counts its goroutines from now on; whoever takes the visit closes it.
-    """
-
-    process: GoProcess
-    image: Image
-    source: Source
-    known: KnownBinaries
-    wanted: int
-    generation: int
-    pause_seconds: float
-    first: bool
-    suspected: bool
-    wants_counter: bool
-    counter: LiveCounter | None = None
-    bias: int = 0
-    heaps: HeapReader | None = None
-    readings: list[Reading] = field(default_factory=list)
-    totals: list[TotalsReading] = field(default_factory=list)
-    starts: dict[int, int] = field(default_factory=dict)
-    losses: Mapping[str, int] = field(default_factory=dict)
-    seconds: float = 0.0
-    cpu_seconds: float = 0.0
-    has_ended: bool = False
-    error: GosondeError | None = None
-    _paused: float = 0.0
-
-    def run(self) -> None:
-        """Counts the live goroutines of each site, as often as planned."""
-        began, cpu_began = time.monotonic(), time.thread_time()
-        try:
-            with opened(self.image.tgid, self.known) as target:
-                self.bias = target.runtime.bias
-                self.heaps = target.heap_reader()
-                self._read(target)
-                self._make_counter(target)
-                while self._wants_more() and time.monotonic() - began < VISIT_SECONDS:
-                    self._pause()
-                    self._read(target)
-        except GosondeError as error:
-            self.error = error
-        except Exception as error:  # a fault of ours in reading what others control must not end the agent
-            log.exception("memory could not be read", pid=self.image.tgid)
-            self.error = GosondeError(f"reading memory failed: {type(error).__name__}: {error}")
-        self.seconds = time.monotonic() - began - self._paused
-        self.cpu_seconds = time.thread_time() - cpu_began
-        self.has_ended = True
-
-    def _make_counter(self, target: Target) -> None:
-        if self.wants_counter:
-            with contextlib.suppress(GosondeError):  # then it is read as a whole, and no more often
-                self.counter = target.live_counter()
-
-    def _wants_more(self) -> bool:
-        """A reading in which nothing happened, and which contradicts nothing, says it all."""
-        newest = self.readings[-1]
-        quiet = newest.before == newest.after and self.process.baseline.agrees(newest)
-        agrees = all(self.process.totals.agrees(reading) for reading in self.totals[-1:])
-        return len(self.readings) < self.wanted and not (quiet and agrees and not self._stands_alone())
-
-    def _stands_alone(self) -> bool:
-        """Whether only the newest reading says what it says of a process of which nothing else is known.
-
-        A thread may have been interrupted between a probe and its goroutine's place in memory, where a probe was hit.
-        """
-        *earlier, newest = self.readings
-        repeats = any(one.live == newest.live and one.after == newest.before for one in earlier)
-        return not self.process.baseline.known and bool(newest.before) and not repeats
-
-    def _pause(self) -> None:
-        """Between two readings: those of a busy process follow each other, unless one is to check the other."""
-        newest = self.readings[-1]
-        checks = newest.before == newest.after and self._stands_alone()
-        pause = max(self.pause_seconds, LATER_PAUSE_SECONDS if checks else 0.0)
-        time.sleep(pause)
-        self._paused += pause
-
-    def _read(self, target: Target) -> None:
-        before = self._counts()
-        time.sleep(SETTLE_SECONDS)
-        totals = _totals(target)
-        live: Counter[int] = Counter()
-        foreign: list[npt.NDArray[np.uint64]] = []
-        for block in target.blocks(stacks=False):
-            pcs, first, counts = np.unique(block.gopc, return_index=True, return_counts=True)
-            starts = block.start_pc[first].tolist()
-            for pc, start, count in zip(pcs.tolist(), starts, counts.tolist(), strict=True):
-                live[pc] += count
-                self.starts.setdefault(pc, start)
-            foreign.append(block.foreign)
-        after = self._counts()
-        live.pop(0, None)  # threads that C made have no go statement
-        every = np.concatenate(foreign)
-        totals = totals.without(every) if totals else None
-        self.losses = self.source.losses()
-        later = _totals(target) if self.process.correction is not None and self.process.correction.fresh else None
-        later = later.without(every) if later else None
-        created = totals.created if totals else None
-        reading = Reading(before, live, after, created, later.created if later else None, target.most_at_once())
-        self.readings.append(reading)
-        if totals:
-            self.totals.append(TotalsReading.of(reading, totals))
-
-    def _counts(self) -> Mapping[int, Count]:
-        return by_site(self.source.site_totals(self.image), self.bias)
-
-
-def _totals(target: Target) -> GoroutineTotals | None:
-    try:
-        return target.totals()
-    except GosondeError:
-        return None
-
-
-def _suspicion(process: GoProcess, plan: Plan, wanted: int) -> int:
-    """How much a process is suspected of growth that only memory shows; what its report waits for goes first."""
-    if not plan.visits or wanted == FIRST_READINGS:
-        return LOUDEST
-    if _needs_memory(process):
-        return plan.growth.suspicion
-    return SUSPECTED if process.is_frozen else 0
-
-
-def _needs_memory(process: GoProcess) -> bool:
-    """Whether only readings of its memory show what happens."""
-    return process.level is not Level.FULL
 
 
 class Reconciler:
@@ -308,8 +90,19 @@ class Reconciler:
         process, wanted, first = chosen.process, chosen.wanted, chosen.first
         chosen.plan.due = float("inf")
         pause = 0.0 if wanted == FIRST_READINGS else LATER_PAUSE_SECONDS
-        counts, suspected, wants = process.generation, bool(chosen.suspicion), self.looks.wants(process)
-        return Scan(process, chosen.image, self._source, self.binaries, wanted, counts, pause, first, suspected, wants)
+        suspected, wants_counter = bool(chosen.suspicion), self.looks.wants(process)
+        return Scan(
+            process,
+            chosen.image,
+            self._source,
+            self.binaries,
+            wanted,
+            process.generation,
+            pause,
+            first,
+            suspected,
+            wants_counter,
+        )
 
     def looked(self, totals: Mapping[Image, int]) -> None:
         """Takes how many goroutines processes have: who grows is due sooner."""
@@ -317,7 +110,7 @@ class Reconciler:
             if plan := self.plans.get(image):
                 plan.growth.look(total)
 
-    def _planned(self, now: float) -> list[_Waiting]:
+    def _planned(self, now: float) -> list[Waiting]:
         """All that need be read. First readings, and those of what is not suspected, rest together after each."""
         waiting = list(self._all_waiting(now))
         suspected = [one for one in waiting if one.suspicion and not one.first]
@@ -331,7 +124,7 @@ class Reconciler:
                 one.ready = self._first_rests_until if one.first else self._rests_until
         return waiting
 
-    def _all_waiting(self, now: float) -> Iterator[_Waiting]:
+    def _all_waiting(self, now: float) -> Iterator[Waiting]:
         for process in self._processes:
             image = process.image
             if image is None or process.has_ended:
@@ -341,12 +134,12 @@ class Reconciler:
                 if plan is None:
                     plan = self.plans[image] = Plan(now + (self._pause if process.baseline.known else 0.0))
                 if wanted := self._wanted(process, plan):
-                    suspicion = _suspicion(process, plan, wanted)
-                    yield _Waiting(process, image, plan, wanted, self._due(image, plan), suspicion)
+                    suspected = suspicion(process, plan, wanted)
+                    yield Waiting(process, image, plan, wanted, self._due(image, plan), suspected)
 
     def _wanted(self, process: GoProcess, plan: Plan) -> int:
         """How many readings the next visit makes; 0 for none."""
-        if process.level is not Level.FULL:
+        if needs_memory(process):
             return 1
         if process.baseline.uncertain and plan.visits < FIRST_VISITS:
             return FIRST_READINGS
@@ -357,7 +150,7 @@ class Reconciler:
         process.totals = TotalsCheck(from_start=False)
         if process.image is not None:
             known = self.plans.get(process.image)
-            growth = known.growth if known and _needs_memory(process) else Growth()
+            growth = known.growth if known and needs_memory(process) else Growth()
             self.plans[process.image] = Plan(self._clock(), growth=growth)
 
     def due_in(self) -> float:
@@ -396,10 +189,10 @@ class Reconciler:
             self._failed(scan, plan)
             agrees = False
         else:
-            if _needs_memory(scan.process):
+            if needs_memory(scan.process):
                 plan.growth.read(scan.readings[-1].live)
             agrees = self._take(scan)
-        below = _needs_memory(scan.process)
+        below = needs_memory(scan.process)
         hurries = not below and scan.process.baseline.uncertain and plan.visits < FIRST_VISITS and not scan.error
         waits = below or scan.process.is_frozen
         pause = 0.0 if hurries else BELOW_FULL_SECONDS if waits else self._pause
@@ -417,7 +210,7 @@ class Reconciler:
             scan.process.start_pcs.setdefault(pc, start)
         process = scan.process
         grown = process.take(scan.readings)
-        if process.level is not Level.FULL:
+        if needs_memory(process):
             return True
         totals = process.totals.take(scan.totals)
         if grown or totals:
@@ -431,7 +224,7 @@ class Reconciler:
             self.losses["baselines_unread"] += 1
             log.info("memory not read", pid=scan.image.tgid, reason=str(scan.error))
         process = scan.process
-        if process.level is Level.FULL and process.is_frozen and plan.visits >= MAX_FAILED_VISITS:
+        if not needs_memory(process) and process.is_frozen and plan.visits >= MAX_FAILED_VISITS:
             process.go_on()
 
     def _disagree(self, scan: Scan, grown: int, totals: Mapping[str, int]) -> None:

@@ -14,7 +14,7 @@ from gosonde_agent.accounting.processes import GoProcess
 from gosonde_agent.accounting.totals_check import CREATED, EXITED
 from gosonde_agent.model.losses import MEMORY_LOSSES
 from gosonde_agent.sources.counters import Image
-from gosonde_agent.watch.reconciliation import Plan
+from gosonde_agent.watch.plans import Plan
 from gosonde_common.values.observation import SiteCount
 
 from tests.go_programs import GoProgram, site_line

@@ -10,7 +10,8 @@ from gosonde_agent.overhead.metering import Meter
 from gosonde_agent.sources.counters import Image
 from gosonde_agent.sources.hit_costs import HitCosts
 from gosonde_agent.watch.reading_order import BELOW_FULL_SECONDS, LOOKS_UNTIL_KNOWN, SUSPECTED
-from gosonde_agent.watch.reconciliation import Reconciler, Scan
+from gosonde_agent.watch.reconciliation import Reconciler
+from gosonde_agent.watch.visit import Scan
 from gosonde_common.values.levels import Level
 from gosonde_common.values.observation import Process, ProcessKey
 
