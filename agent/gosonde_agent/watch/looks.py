@@ -9,6 +9,7 @@ from gosonde_common.errors import GosondeError
 from gosonde_common.values.levels import Level
 
 from gosonde_agent.accounting.processes import GoProcess, Processes
+from gosonde_agent.host.descriptors import kept_at_most
 from gosonde_agent.sources.counters import Image
 from gosonde_agent.sources.memory.live import LiveCounter
 
@@ -61,10 +62,11 @@ class Looks:
         self._processes = processes
         self._counters: dict[Image, LiveCounter] = {}
         self._held_up: list[Look] = []
+        self._most = kept_at_most(MAX_COUNTERS)
 
     def wants(self, process: GoProcess) -> bool:
         """Whether what counts the goroutines of a process is to be kept when its memory is read next."""
-        return _is_looked_at(process) and process.image not in self._counters and len(self._counters) < MAX_COUNTERS
+        return _is_looked_at(process) and process.image not in self._counters and len(self._counters) < self._most
 
     def keep(self, image: Image, counter: LiveCounter) -> None:
         """Has a process be looked at from now on."""

@@ -1,6 +1,7 @@
 """Looks at totals are of processes that only memory counts, and what goes wrong with one costs the others nothing."""
 
 import os
+import resource
 import threading
 from dataclasses import replace
 from typing import Any, cast
@@ -114,13 +115,19 @@ def test_a_process_that_holds_up_a_look_is_left_out_of_the_next_and_stays_open_m
     assert counter.is_closed
 
 
-def test_no_more_files_are_open_than_a_limit(processes: Processes) -> None:
+@pytest.mark.parametrize(
+    ("limit", "most"), [(256, 32), (1 << 20, MAX_COUNTERS), (resource.RLIM_INFINITY, MAX_COUNTERS)]
+)
+def test_no_more_files_are_open_than_a_limit_and_than_an_eighth_of_all(
+    limit: int, most: int, processes: Processes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (limit, limit))
     looks = Looks(processes)
-    for number in range(MAX_COUNTERS):
+    for number in range(most):
         process = add(processes, number)
         assert looks.wants(process)
         keep(looks, process, Counter())
-    assert not looks.wants(add(processes, MAX_COUNTERS))
+    assert not looks.wants(add(processes, most))
 
 
 def test_a_second_counter_of_a_process_is_closed_at_once_and_all_at_the_end(processes: Processes) -> None:
