@@ -62,8 +62,12 @@ class Unwinder:
         self._keys = np.zeros(0, np.uint64)
         self._table = np.zeros((0, 4), np.int64)
 
-    def walk(self, pcs: U64, sps: U64, highs: U64, bias: int, words: Words) -> Walk:
+    def walk(
+        self, pcs: U64, sps: U64, highs: U64, bias: int, words: Words, *, interrupted: Bools | None = None
+    ) -> Walk:
         """Walks from (pc, sp) up to the stack's end `high`; addresses are the process's.
+
+        A pc is where a call returns to, or where `interrupted` says so the instruction that is next.
 
         A walk ends at the goroutine's first frame, or where the stack makes no sense: outside Go code, outside the
         stack, or not going up. It takes MAX_FRAMES steps at most.
@@ -76,7 +80,7 @@ class Unwinder:
         complete = np.zeros(count, np.bool_)
         rows = np.arange(count, dtype=np.int64)
         pc, sp = pcs.copy(), sps.copy()
-        is_call = np.ones(count, np.bool_)
+        is_call = np.ones(count, np.bool_) if interrupted is None else ~interrupted
         for depth in range(MAX_FRAMES):
             if not len(rows):
                 break

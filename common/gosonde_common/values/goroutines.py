@@ -15,6 +15,8 @@ class Location:
 
 #: What stands in place of a `go` statement for the goroutine that has none: assembly calls runtime.newproc for it.
 MAIN_GOROUTINE = Location("main goroutine", "", 0)
+#: What a stack is from.
+MEMORY, REGISTERS = "memory", "registers"
 _STARTS_MAIN = frozenset({"runtime.newproc", "runtime.rt0_go"})
 
 
@@ -42,6 +44,9 @@ class Goroutine:
         stack: Innermost first, inlined calls among them, without runtime.goexit.
         waits_for: "context" or "timer" where the code shows that the channel is one's; else empty.
         stack_bytes: What its stack takes.
+        stack_from: MEMORY or REGISTERS (its thread's, while the process was stopped); empty where there is no stack.
+        cause: "busy-loop" where it was seen to burn a CPU; else empty.
+        because: What that rests on, a sentence; empty without a cause.
     """
 
     goid: int
@@ -59,6 +64,9 @@ class Goroutine:
     stack: tuple[Location, ...]
     waits_for: str = ""
     stack_bytes: int = 0
+    stack_from: str = ""
+    cause: str = ""
+    because: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -2,7 +2,7 @@
 
 from gosonde_pb.v1 import agent_pb2
 
-from gosonde_common.values.goroutines import Goroutine, Location
+from gosonde_common.values.goroutines import MEMORY, Goroutine, Location
 
 Response = agent_pb2.ReadGoroutinesResponse
 
@@ -26,6 +26,7 @@ def decode(response: Response) -> list[Goroutine]:
             stack=tuple(_location(frame) for frame in message.stack),
             waits_for=message.waits_for,
             stack_bytes=message.stack_bytes,
+            stack_from=MEMORY if message.stack else "",
         )
         for message in response.goroutines
     ]

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
-from gosonde_common.values.goroutines import Goroutine, GoroutineColumns, Kind, Location, statement
+from gosonde_common.values.goroutines import MEMORY, Goroutine, GoroutineColumns, Kind, Location, statement
 
 from gosonde_agent.golang.bounded import BoundedCache
 from gosonde_agent.golang.pclntab import Pclntab
@@ -103,6 +103,7 @@ class Describer:
                 stack=kind.stack,
                 waits_for=self._waits_for(kind.wait_reason, key.pcs, key.gopc, kind.start_function),
                 stack_bytes=size,
+                stack_from=MEMORY if kind.stack else "",
             )
 
     def _columns(self, block: Block, keys: Sequence[KindKey], places: Sequence[int]) -> GoroutineColumns:

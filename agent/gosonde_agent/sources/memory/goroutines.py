@@ -7,10 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from gosonde_agent.golang.pclntab import Pclntab
 from gosonde_agent.golang.unwind import Unwinder
 from gosonde_agent.sources.memory.errors import ImplausibleMemoryError
 from gosonde_agent.sources.memory.layout import KNOWN_STATES, SCAN, GoroutineLayout, goroutine_layout
 from gosonde_agent.sources.memory.proof import MAX_GOROUTINES
+from gosonde_agent.sources.memory.running import Running
+from gosonde_agent.sources.memory.running_rules import is_walkable
 from gosonde_agent.sources.memory.runtime import Runtime
 from gosonde_agent.sources.memory.stacks import StackWords
 
@@ -135,22 +138,38 @@ class GoroutineReader:
         depth = walk[0] if walk else np.zeros((len(rows), 0), np.uint64)
         depth[active] = 0
         complete = walk[1] & ~active if walk else np.zeros(len(rows), np.bool_)
+        return self._described(rows, self._threads(_words(rows, at.m)), active, (depth, complete), foreign)
+
+    def ran(self, taken: Running, unwinder: Unwinder, pclntab: Pclntab) -> Block:
+        """What ran when its process stood; `active` where no rule says where it was."""
+        high = _words(taken.rows, self._layout.stack_hi)
+        pcs, sps = (np.array([getattr(at, name) for at in taken.places], np.uint64) for name in ("pc", "sp"))
+        known = np.array([is_walkable(at, pclntab, self._bias) for at in taken.places], np.bool_)
+        exact = np.array([at.is_exact for at in taken.places], np.bool_)
+        walk = unwinder.walk(np.where(known, pcs, 0), sps, high, self._bias, taken.words, interrupted=exact)
+        walk.pcs[~known] = 0
+        active = ~known | ~walk.pcs.any(axis=1)
+        nobody = np.zeros(0, np.uint64)
+        return self._described(taken.rows, taken.threads, active, (walk.pcs, walk.complete & ~active), nobody)
+
+    def _described(self, rows: Rows, threads: U64, active: Bools, walk: tuple[U64, Bools], foreign: U64) -> Block:
+        at = self._layout
         return Block(
             goid=_words(rows, at.goid),
-            status=status,
+            status=_status(rows, at),
             wait_reason=rows[:, at.wait_reason].astype(np.int64),
             wait_since=_words(rows, at.wait_since).astype(np.int64),
             gopc=self._linked(_words(rows, at.gopc)),
             start_pc=self._linked(_words(rows, at.start_pc)),
             parent=_words(rows, at.parent) if at.parent >= 0 else np.zeros(len(rows), np.uint64),
-            thread=self._threads(_words(rows, at.m)),
+            thread=threads,
             locked=_words(rows, at.locked_m) != 0,
             running_cleanups=rows[:, at.running_cleanups] != 0
             if at.running_cleanups >= 0
             else np.zeros(len(rows), np.bool_),
             active=active,
-            stacks=depth,
-            complete=complete,
+            stacks=walk[0],
+            complete=walk[1],
             stack_bytes=_stack_bytes(rows, at),
             foreign=foreign,
         )

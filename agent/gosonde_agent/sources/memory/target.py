@@ -1,12 +1,12 @@
 """A process that is read: opened, its image matched to its file, the runtime's variables proved in it."""
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 from gosonde_common.values.gc import GcFigures, LastCycle
-from gosonde_common.values.goroutines import Goroutine, GoroutineColumns
+from gosonde_common.values.goroutines import REGISTERS, Goroutine, GoroutineColumns
 
 from gosonde_agent.golang import buildinfo
 from gosonde_agent.golang.binary import FileIdentity, layout_named_by
@@ -33,9 +33,11 @@ from gosonde_agent.sources.memory.heap_proof import HeapAddresses, prove_heap
 from gosonde_agent.sources.memory.live import LiveCounter
 from gosonde_agent.sources.memory.proof import Addresses, Prover
 from gosonde_agent.sources.memory.reader import ProcessMemory
+from gosonde_agent.sources.memory.running import Running, take
 from gosonde_agent.sources.memory.runtime import Runtime
 from gosonde_agent.sources.memory.totals import GoroutineTotals, read_totals
 from gosonde_agent.sources.memory.wait_names import read_wait_reasons
+from gosonde_agent.sources.registers import Registers
 
 MAX_KEPT_BINARIES = 256
 
@@ -174,6 +176,16 @@ class Target:
         """Every live goroutine with its stack, block by block: for dumps, which say the same of many."""
         describer = Describer(self.pclntab, self.wait_reasons())
         return map(describer.columns, self.blocks(stacks=True))
+
+    def take(self, registers: Registers, check: Callable[[], None]) -> Running:
+        """Copies what its threads run, while it stands; see `running.take`."""
+        return take(self.runtime, registers, check)
+
+    def ran(self, taken: Running) -> Iterator[Goroutine]:
+        """What was copied, as people know it. Each has its stack from its thread's registers, or is `active`."""
+        block = GoroutineReader(self.runtime, None).ran(taken, Unwinder(self.pclntab), self.pclntab)
+        for goroutine in Describer(self.pclntab, self.wait_reasons()).goroutines(block):
+            yield replace(goroutine, stack_from=REGISTERS if goroutine.stack else "")
 
     def wait_reasons(self) -> tuple[str, ...]:
         """The process's own names; those that this version is known to have where it has none to read."""
