@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from gosonde_common.values.goroutines import MAIN_GOROUTINE
+from gosonde_common.values.goroutines import MAIN_GOROUTINE, REGISTERS
 
 from gosonde_cli.kept_texts import KeptTexts
 from gosonde_cli.rendering import cell, duration
@@ -15,7 +15,7 @@ from gosonde_cli.rendering import cell, duration
 if TYPE_CHECKING:
     from gosonde_common.values.goroutines import GoroutineColumns, Kind, Location
 
-    Group = tuple[str, Location, tuple[Location, ...]]
+    Group = tuple[str, Location, tuple[Location, ...], str]
 
 MINUTE_NS = 60_000_000_000
 #: Kinds that are counted before they are put together into groups.
@@ -36,10 +36,11 @@ def grouped(found: Iterable["GoroutineColumns"]) -> Iterator[str]:
     total = sum(counts.values()) + groups.left_out
     yield f"goroutine profile: total {total}, and {groups.system} of the runtime's own"
     for group, count in counts.most_common():
-        state, created_by, stack = group
+        state, created_by, stack, _ = group
         waited = f", up to {duration(longest[group])}" if group in longest else ""
         yield ""
         yield f"{count} @ {cell(state)}{waited}"
+        yield from _marks(groups.firsts[group])
         yield from (f"#\t{cell(frame.function)}\t{cell(frame.file)}:{frame.line}" for frame in stack)
         if not stack:
             yield f"#\t{NO_STACK}"
@@ -61,11 +62,13 @@ class _Groups:
     Attributes:
         system: The runtime's own, which are in no group.
         left_out: Goroutines of groups that went.
+        firsts: A kind of each group.
     """
 
     def __init__(self) -> None:
         self.counts: Counter[Group] = Counter()
         self.longest: dict[Group, int] = {}
+        self.firsts: dict[Group, Kind] = {}
         self.system = 0
         self.left_out = 0
         self._calls = 0
@@ -88,9 +91,10 @@ class _Groups:
             if kind.system:
                 self.system += count
                 continue
-            group = (_state(kind), kind.created_by, kind.stack)
+            group = (_state(kind), kind.created_by, kind.stack, kind.cause)
             if group not in self.counts:
                 self._calls += GROUP_CALLS + len(kind.stack)
+                self.firsts[group] = kind
             self.counts[group] += count
             if kind in self._waits:
                 self.longest[group] = max(self.longest.get(group, 0), self._waits[kind])
@@ -105,7 +109,7 @@ class _Groups:
         for group, count in going:
             self.left_out += count
             self._calls -= GROUP_CALLS + len(group[2])
-            del self.counts[group]
+            del self.counts[group], self.firsts[group]
             self.longest.pop(group, None)
 
 
@@ -138,6 +142,14 @@ def _each_parts(kind: "Kind", texts: KeptTexts) -> tuple[str, ...]:
 
 def _call(frame: "Location") -> str:
     return f"{cell(frame.function)}(...)\n\t{cell(frame.file)}:{frame.line}\n"
+
+
+def _marks(kind: "Kind") -> Iterator[str]:
+    """What only a stop has shown."""
+    if kind.stack_from == REGISTERS:
+        yield "# stack from registers, at the last stop"
+    if kind.cause:
+        yield f"# {kind.cause}: {cell(kind.because)}"
 
 
 def _state(kind: "Kind") -> str:

@@ -1,4 +1,4 @@
-"""`gosonde goroutines`: every goroutine of a process, now, read from its memory without stopping it."""
+"""`gosonde goroutines`: every goroutine of a process, now, read from its memory without stopping it unless asked."""
 
 import sys
 import time
@@ -14,6 +14,7 @@ from gosonde_cli.goroutine_json import document
 from gosonde_cli.goroutine_text import grouped, one_by_one
 
 if TYPE_CHECKING:
+    from gosonde_agent.snapshots.stopped import StoppedTarget
     from gosonde_agent.sources.memory.target import Target
     from gosonde_common.values.goroutines import Goroutine
 
@@ -34,11 +35,15 @@ def goroutines(
         Path | None, typer.Option("--pprof", metavar="FILE", help="Write a profile that go tool pprof opens.")
     ] = None,
     each: Annotated[bool, typer.Option("--each", help="Print one by one, like pprof's debug=2.")] = False,
+    stop: Annotated[
+        bool,
+        typer.Option("--stop", help="Stop the process five times for moments: running goroutines have stacks, too."),
+    ] = False,
 ) -> None:
-    """Print every goroutine with its state, age, go statement and stack, without stopping the process."""
+    """Print every goroutine with its state, age, go statement and stack, without stopping the process unless asked."""
     if sum((as_json, profile is not None, each)) > 1:
         raise UsageError("--json, --pprof and --each exclude each other")
-    with _opened(pid) as target:
+    with _opened(pid, is_stopped=stop) as target:
         if profile is not None:
             _write_profile(target.goroutines(), profile)
         elif as_json:
@@ -50,13 +55,14 @@ def goroutines(
 
 
 @contextmanager
-def _opened(pid: int) -> "Iterator[Target]":
+def _opened(pid: int, *, is_stopped: bool) -> "Iterator[Target | StoppedTarget]":
     try:
+        from gosonde_agent.snapshots.stopped import StoppedTarget  # noqa: PLC0415
         from gosonde_agent.sources.memory.target import opened  # noqa: PLC0415
     except ImportError as error:
         raise UnsupportedError(f"this needs the Python module {error.name}: pip install 'gosonde[agent]'") from error
     with opened(pid) as target:
-        yield target
+        yield StoppedTarget(target) if is_stopped else target
 
 
 def _print(pieces: Iterable[str]) -> None:

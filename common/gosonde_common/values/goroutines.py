@@ -1,7 +1,7 @@
 """Goroutines as people know them: states, wait reasons, functions, files and lines."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +84,9 @@ class Kind:
     active: bool
     complete: bool
     stack: tuple[Location, ...]
+    stack_from: str = ""
+    cause: str = ""
+    because: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,3 +102,16 @@ class GoroutineColumns:
 
     def __len__(self) -> int:
         return len(self.goids)
+
+
+def columns_of(goroutines: Sequence[Goroutine]) -> GoroutineColumns:
+    """Some goroutines in columns, each of a kind of its own."""
+    shared = [field.name for field in fields(Kind)]
+    return GoroutineColumns(
+        kinds=[Kind(**{name: getattr(one, name) for name in shared}) for one in goroutines],
+        goids=[one.goid for one in goroutines],
+        waits_ns=[one.wait_ns for one in goroutines],
+        parent_goids=[one.parent_goid for one in goroutines],
+        thread_ids=[one.thread_id for one in goroutines],
+        locked=[one.locked for one in goroutines],
+    )

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from gosonde_cli import goroutine_json, goroutine_text, kept_texts
 from gosonde_common import foreign
-from gosonde_common.values.goroutines import MAIN_GOROUTINE, GoroutineColumns, Kind, Location
+from gosonde_common.values.goroutines import MAIN_GOROUTINE, MEMORY, REGISTERS, GoroutineColumns, Kind, Location
 
 MINUTE_NS = 60_000_000_000
 HERE, THERE = Location("main.wait", "/src/main.go", 7), Location("main.main", "/src/main.go", 9)
@@ -25,6 +25,7 @@ def kind(*stack: Location, **changed: Any) -> Kind:
         "active": not stack,
         "complete": bool(stack),
         "stack": stack,
+        "stack_from": MEMORY if stack else "",
     }
     return Kind(**(values | changed))
 
@@ -62,6 +63,9 @@ def row(found: GoroutineColumns, index: int) -> dict[str, Any]:
         "system": shared.system,
         "active": shared.active,
         "complete": shared.complete,
+        "stack_from": shared.stack_from or None,
+        "cause": shared.cause,
+        "because": shared.because,
         "stack": [member(place) for place in shared.stack],
     }
 
@@ -151,3 +155,13 @@ def test_texts_that_there_is_no_room_for_are_made_again(monkeypatch: pytest.Monk
     expected = "".join(goroutine_json.document(found))
     monkeypatch.setattr(kept_texts, "MOST_KEPT", 600)
     assert "".join(goroutine_json.document(found)) == expected
+
+
+def test_a_group_says_what_a_stop_has_shown_of_it() -> None:
+    busy = kind(HERE, stack_from=REGISTERS, cause="busy-loop", because="it ran in \x1b[2J")
+    lines = list(goroutine_text.grouped([columns(busy, busy, kind(HERE))]))
+    at = lines.index("2 @ chan receive")
+    assert lines[at + 1] == "# stack from registers, at the last stop"
+    assert lines[at + 2].startswith("# busy-loop: it ran in ")
+    assert "\x1b" not in lines[at + 2]
+    assert lines[lines.index("1 @ chan receive") + 1].startswith("#\tmain.wait")

@@ -103,7 +103,7 @@ class Describer:
                 stack=kind.stack,
                 waits_for=self._waits_for(kind.wait_reason, key.pcs, key.gopc, kind.start_function),
                 stack_bytes=size,
-                stack_from=MEMORY if kind.stack else "",
+                stack_from=kind.stack_from,
             )
 
     def _columns(self, block: Block, keys: Sequence[KindKey], places: Sequence[int]) -> GoroutineColumns:
@@ -123,6 +123,7 @@ class Describer:
     def _kind(self, key: KindKey) -> Kind:
         wait_reason = self.wait_reason(key.wait_reason) if key.status in (WAITING, LEAKED) else ""
         start_function = self._functions.get(key.start_pc, self._function)
+        stack = self._stacks.get(key.pcs, self._stack)
         return Kind(
             status=STATES[key.status],
             wait_reason=wait_reason,
@@ -131,7 +132,8 @@ class Describer:
             system=is_system(start_function, wait_reason, running_cleanups=key.running_cleanups),
             active=key.active,
             complete=key.complete,
-            stack=self._stacks.get(key.pcs, self._stack),
+            stack=stack,
+            stack_from=MEMORY if stack else "",
         )
 
     def wait_reason(self, code: int) -> str:

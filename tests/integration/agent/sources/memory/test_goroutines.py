@@ -29,6 +29,7 @@ BUILDS: dict[str, dict[str, Any]] = {
     "stripped-pie": {"ldflags": ("-s", "-w"), "buildmode": "pie"},
 }
 KEYS = "goid status wait_reason wait_ns created_by start_function parent_goid thread_id locked system active"
+ONLY_OF_STOPS = ("stack_from", "cause", "because")
 GOSONDE = str(Path(sys.executable).with_name("gosonde"))
 
 
@@ -157,7 +158,7 @@ def test_json_names_every_goroutine(go_program: Start) -> None:
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
     assert sum(row["start_function"] == "main.idle" for row in document) == 4
-    assert {frozenset(row) for row in document} == {frozenset([*KEYS.split(), "complete", "stack"])}
+    assert {frozenset(row) for row in document} == {frozenset([*KEYS.split(), "complete", "stack", *ONLY_OF_STOPS])}
     assert [frame["function"] for row in document if row["goid"] == 1 for frame in row["stack"]][-1] == "runtime.main"
 
 

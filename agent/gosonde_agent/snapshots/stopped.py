@@ -1,0 +1,97 @@
+"""Every goroutine of a process that is stopped for moments: those that ran have their stacks, from registers."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import fields, replace
+from itertools import compress
+from typing import TypeVar
+
+from gosonde_common.values.goroutines import Goroutine, GoroutineColumns, Kind, columns_of
+
+from gosonde_agent.snapshots.busy_loops import Stop, busy_loops
+from gosonde_agent.sources.memory.running import Running
+from gosonde_agent.sources.memory.target import Target
+from gosonde_agent.sources.ptrace import threads
+from gosonde_agent.sources.ptrace.deadline import SECONDS
+from gosonde_agent.sources.ptrace.errors import NotStoppedError
+from gosonde_agent.sources.ptrace.stopping import while_stopped
+
+#: How often a process is stopped to see what goes on and on, and the seconds between two stops.
+STOPS, APART_SECONDS = 5, 0.1
+#: How often each stop is tried where a deadline passes, and the seconds between two tries.
+TRIES, REST_SECONDS = 20, 0.02
+BUSY_LOOP = "busy-loop"
+Judged = TypeVar("Judged", Goroutine, Kind)
+
+
+class StoppedTarget:
+    """A target whose goroutines are read as those of `Target`, but that is stopped first: STOPS times, for moments.
+
+    Those that had a thread at the last stop come first, as they were then. The others are read while the process runs.
+
+    Raises:
+        NotStoppedError: It could not be stopped in TRIES tries.
+        GosondeError: As `while_stopped`.
+    """
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        stops = list(_stops(target))
+        self._why = busy_loops(stops)
+        self._ran = {one.goid: self._judged(one.goid, one) for one, _ in stops[-1].running}
+
+    def goroutines(self) -> Iterator[Goroutine]:
+        """See `Target.goroutines`."""
+        yield from self._ran.values()
+        for one in self._target.goroutines():
+            if one.goid not in self._ran:
+                yield self._judged(one.goid, one)
+
+    def goroutine_columns(self) -> Iterator[GoroutineColumns]:
+        """See `Target.goroutine_columns`."""
+        yield columns_of(list(self._ran.values()))
+        for columns in self._target.goroutine_columns():
+            yield self._others(columns)
+
+    def _others(self, columns: GoroutineColumns) -> GoroutineColumns:
+        kept = [goid not in self._ran for goid in columns.goids]
+        named = (getattr(columns, field.name) for field in fields(columns))
+        kinds, goids, *others = (list(compress(column, kept)) for column in named)
+        return GoroutineColumns([self._judged(*pair) for pair in zip(goids, kinds, strict=True)], goids, *others)
+
+    def _judged(self, goid: int, what: Judged) -> Judged:
+        because = self._why.get(goid, "")
+        return replace(what, cause=BUSY_LOOP, because=because) if because else what
+
+
+def stopped_once(target: Target, seconds: float = SECONDS) -> Running:
+    """What ran at one stop.
+
+    Raises:
+        GosondeError: As `while_stopped` and `running.take`.
+    """
+    return while_stopped(target.runtime.pid, lambda found, deadline: target.take(found, deadline.check), seconds)
+
+
+def _stops(target: Target) -> Iterator[Stop]:
+    target.take({}, _never)  # what the first time takes longer, it takes now
+    for number in range(STOPS):
+        if number:
+            time.sleep(APART_SECONDS)
+        taken = _stopped(target)
+        now = time.monotonic()
+        times = threads.times(target.runtime.pid)
+        yield Stop(now, times, tuple(zip(target.ran(taken), taken.changes.tolist(), strict=True)))
+
+
+def _never() -> None:
+    """A deadline that nobody waits for."""
+
+
+def _stopped(target: Target) -> Running:
+    for _ in range(TRIES - 1):
+        try:
+            return stopped_once(target)
+        except NotStoppedError:
+            time.sleep(REST_SECONDS)
+    return stopped_once(target)
