@@ -29,6 +29,7 @@ from benchmarks import (
     sampling,
     scans,
     starting,
+    stops,
     targets,
 )
 from benchmarks.effort import FULL, QUICK, Effort
@@ -51,6 +52,7 @@ BENCHMARKS: dict[str, Callable[[Effort], Iterator[Row]]] = {
     "scans": scans.scans,
     "dumps": lambda effort: dumps.dumps(effort.rounds),
     "start": lambda effort: starting.starting(effort.rounds),
+    "stops": stops.stops,
     "attach": lambda effort: agents.attach(effort.rounds),
     "calibration": lambda effort: calibration.calibration(effort.rounds),
     "closing": closing.closing,
