@@ -15,7 +15,7 @@ from gosonde_agent.sources.memory.running import COPIED
 from gosonde_agent.sources.memory.target import Target, opened
 from gosonde_common.values.goroutines import REGISTERS, Goroutine
 
-from tests.go_programs import GoProgram, site_line
+from tests.go_programs import GoProgram, build, site_line
 from tests.versions import VERSIONS
 
 Start = Callable[..., GoProgram]
@@ -95,6 +95,16 @@ def test_a_goroutine_in_c_is_where_it_called_from(go_program: Start) -> None:
     for one in found:
         assert (one.status, one.stack_from, one.complete) == ("syscall", REGISTERS, True)
         assert functions(one) == ["runtime.cgocall", "main._Cfunc_spin", "main.callForEver"]
+
+
+def test_a_process_in_another_pid_namespace_is_seen_as_well() -> None:
+    inside = (str(build("running/endless")), "1")
+    with GoProgram(Path("/usr/bin/unshare"), "--fork", "--pid", "--kill-child", *inside) as program:
+        assert program.ready["pid"] == 1
+        pid = int(Path(f"/proc/{program.pid}/task/{program.pid}/children").read_text())
+        with opened(pid) as target:
+            (found,) = [one for one in ran(target) if "main.outer" in functions(one)]
+    assert (found.stack_from, found.complete) == (REGISTERS, True)
 
 
 def test_a_program_under_load_and_signals_is_right_after_a_hundred_stops(go_program: Start) -> None:
