@@ -34,7 +34,7 @@ def busy_loops(stops: Sequence[Stop]) -> dict[int, str]:
     """By goid, why a goroutine is said to turn in a loop: a sentence.
 
     At several stops it ran within one call of one function of the program. In between it left the CPU no more often
-    than the runtime takes it away, so it did not wait; and its thread was on a CPU, or waited for one.
+    than the runtime takes it away, so it hardly waited; and its thread was on a CPU, or waited for one.
     """
     seen: dict[int, list[tuple[Stop, Goroutine, int]]] = defaultdict(list)
     for stop in stops:
@@ -57,8 +57,9 @@ def _reason(sightings: Sequence[tuple[Stop, Goroutine, int]], stops: int) -> str
     if not function or waits or not cpu or cpu + waited < MIN_SHARE * seconds:
         return ""
     return (
-        f"it ran in {function} at {len(sightings)} of {stops} stops within {seconds:.2f} s without a wait: in between "
-        f"its threads were on a CPU for {cpu:.2f} s, and waited for one for {waited:.2f} s"
+        f"it ran in {function} at {len(sightings)} of {stops} stops within {seconds:.2f} s, and left its CPU "
+        f"{changes} times, no more often than the runtime takes it away; its threads were on a CPU for {cpu:.2f} s, "
+        f"and waited for one for {waited:.2f} s"
     )
 
 
