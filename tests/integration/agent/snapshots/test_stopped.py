@@ -57,12 +57,17 @@ def functions(goroutine: Goroutine) -> list[str]:
 @pytest.mark.parametrize("version", VERSIONS)
 def test_a_loop_without_a_call_has_a_whole_stack_at_every_stop(version: str, build: Any, go_program: Start) -> None:
     program = go_program("running/endless", "1", version=version, **build)
+    whole = 0
     with opened(program.pid) as target:
-        for _ in range(20):
-            (found,) = [one for one in ran(target) if "main.outer" in functions(one)]
-            assert (found.status, found.stack_from, found.complete, found.active) == ("running", REGISTERS, True, False)
-            assert functions(found)[:2] == ["main.endless", "main.outer"]
-            assert abs(found.stack[0].line - site_line("running/endless", "endless")) <= 1
+        while whole < 20:
+            # At times it is just being preempted: not running, in a signal handler, or in what that has it call.
+            for found in (one for one in ran(target) if functions(one)[-1:] == ["main.outer"]):
+                assert (found.status, found.stack_from, found.complete) == ("running", REGISTERS, True)
+                names = functions(found)
+                assert names[-2] == "main.endless"
+                assert names[:-2] == [] or names[0].startswith("runtime.")
+                assert abs(found.stack[-2].line - site_line("running/endless", "endless")) <= 1
+                whole += names[:-2] == []
 
 
 def test_a_goroutine_that_reads_the_clock_is_where_it_called_from(go_program: Start) -> None:
@@ -103,8 +108,9 @@ def test_a_process_in_another_pid_namespace_is_seen_as_well() -> None:
         assert program.ready["pid"] == 1
         pid = int(Path(f"/proc/{program.pid}/task/{program.pid}/children").read_text())
         with opened(pid) as target:
-            (found,) = [one for one in ran(target) if "main.outer" in functions(one)]
-    assert (found.stack_from, found.complete) == (REGISTERS, True)
+            while not (found := [one for one in ran(target) if "main.outer" in functions(one)]):
+                time.sleep(0.01)
+    assert [(one.stack_from, one.complete) for one in found] == [(REGISTERS, True)]
 
 
 def test_a_program_under_load_and_signals_is_right_after_a_hundred_stops(go_program: Start) -> None:
