@@ -18,6 +18,8 @@ from gosonde_agent.sources.ptrace.stopping import while_stopped
 
 #: How often a process is stopped to see what goes on and on, and the seconds between two stops.
 STOPS, APART_SECONDS = 5, 0.1
+#: How often more, one after the other, to see a goroutine that was where no rule holds.
+MORE_STOPS = 3
 #: How often each stop is tried where a deadline passes, and the seconds between two tries.
 TRIES, REST_SECONDS = 20, 0.02
 BUSY_LOOP = "busy-loop"
@@ -25,7 +27,7 @@ Judged = TypeVar("Judged", Goroutine, Kind)
 
 
 class StoppedTarget:
-    """A target whose goroutines are read as those of `Target`, but that is stopped first: STOPS times, for moments.
+    """A target whose goroutines are read as those of `Target`, but that is stopped first, for moments.
 
     Those that had a thread at the last stop come first, as they were then. The others are read while the process runs.
 
@@ -38,7 +40,8 @@ class StoppedTarget:
         self._target = target
         stops = list(_stops(target))
         self._why = busy_loops(stops)
-        self._ran = {one.goid: self._judged(one.goid, one) for one, _ in stops[-1].running}
+        last = _without_gaps(target, stops[-1])
+        self._ran = {one.goid: self._judged(one.goid, one) for one, _ in last.running}
 
     def goroutines(self) -> Iterator[Goroutine]:
         """See `Target.goroutines`."""
@@ -78,10 +81,23 @@ def _stops(target: Target) -> Iterator[Stop]:
     for number in range(STOPS):
         if number:
             time.sleep(APART_SECONDS)
-        taken = _stopped(target)
-        now = time.monotonic()
-        times = threads.times(target.runtime.pid)
-        yield Stop(now, times, tuple(zip(target.ran(taken), taken.changes.tolist(), strict=True)))
+        yield _stop(target)
+
+
+def _stop(target: Target) -> Stop:
+    taken = _stopped(target)
+    now = time.monotonic()
+    times = threads.times(target.runtime.pid)
+    return Stop(now, times, tuple(zip(target.ran(taken), taken.changes.tolist(), strict=True)))
+
+
+def _without_gaps(target: Target, stop: Stop) -> Stop:
+    """A stop, or a later one if at the first some goroutine was where no rule holds: a signal handler soon ends."""
+    for _ in range(MORE_STOPS):
+        if all(one.stack for one, _changes in stop.running):
+            break
+        stop = _stop(target)
+    return stop
 
 
 def _never() -> None:
