@@ -15,7 +15,8 @@ from gosonde_agent.sources.memory.reachability.specials import SpecialReader
 
 from tests.unit.agent.sources.memory.reachability.fake_process import FakeProcess
 
-NOWHERE = 0x1234_5678
+#: Below every program, above what the kernel never maps: a large heap of the test itself grows over higher addresses.
+NOWHERE = 0x0020_0000
 
 
 def with_goroutine(process: FakeProcess, **fields: int) -> int:
