@@ -25,9 +25,11 @@ GOSONDE = str(Path(sys.executable).parent / "gosonde")
 
 @contextmanager
 def running_agent(folder: Path, pid: int) -> Iterator[subprocess.Popen[bytes]]:
-    """A real agent that watches one process."""
+    """A real agent that watches one process with all its probes, whatever they cost."""
     kept_probes.give(folder / "state")
-    arguments = ["--listen", f"unix:{folder}/agent.sock", "--state", str(folder / "state"), "--pid", str(pid)]
+    (folder / "agent.toml").write_text('max_target_overhead = "off"\n')
+    places = ["--listen", f"unix:{folder}/agent.sock", "--state", str(folder / "state")]
+    arguments = ["--config", str(folder / "agent.toml"), *places, "--pid", str(pid)]
     agent = subprocess.Popen([GOSONDE, "agent", *arguments], stderr=subprocess.PIPE)
     assert agent.stderr is not None
     try:
