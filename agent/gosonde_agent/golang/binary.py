@@ -22,6 +22,7 @@ from gosonde_agent.golang.layouts import (
 from gosonde_agent.golang.pclntab import Pclntab
 from gosonde_agent.golang.points import find_points, gopc_shown_by_code
 from gosonde_agent.golang.probe_points import ProbePoint
+from gosonde_agent.golang.refill import Refill
 from gosonde_agent.golang.wrappers import start_function
 from gosonde_agent.host import files
 from gosonde_agent.model.errors import MalformedBinaryError
@@ -61,7 +62,8 @@ class GoBinary:
     Attributes:
         points: Proved probe points by probe name: created, exited, parked, stopped, started, mark_termination.
         unproved: Why a probe has no point, by probe name.
-        gc_stop_callers: See `points.Points`.
+        file_offsets: Where in the file each probe belongs, also "ids_taken" of `refill`.
+        gc_stop_callers, refill: See `points.Points`.
     """
 
     identity: FileIdentity
@@ -76,6 +78,7 @@ class GoBinary:
     unproved: Mapping[str, str]
     file_offsets: Mapping[str, int]
     gc_stop_callers: tuple[int, int] | None
+    refill: Refill | None
 
     def go_statement(self, pc: int) -> Location:
         """Where the `go` statement is whose call of runtime.newproc returns to the link-time address `pc`.
@@ -125,6 +128,9 @@ def load(fd: int, path: str, known: KnownBinaries | None = None) -> GoBinary:
         facts = Facts(layout, pclntab.header, pclntab.module, found, evidence)
         if known is not None:
             known.add(image, build_id, facts)
+    places = {probe: point.vaddr for probe, point in facts.found.points.items()}
+    if facts.found.refill is not None:
+        places["ids_taken"] = facts.found.refill.vaddr
     return GoBinary(
         identity=FileIdentity.of(fd),
         path=path,
@@ -137,8 +143,9 @@ def load(fd: int, path: str, known: KnownBinaries | None = None) -> GoBinary:
         pclntab=Pclntab(image, facts.layout, (facts.header, facts.module)),
         points=facts.found.points,
         unproved=facts.found.unproved,
-        file_offsets={probe: image.file_offset(point.vaddr) for probe, point in facts.found.points.items()},
+        file_offsets={probe: image.file_offset(vaddr) for probe, vaddr in places.items()},
         gc_stop_callers=facts.found.gc_stop_callers,
+        refill=facts.found.refill,
     )
 
 

@@ -12,6 +12,7 @@ from gosonde_agent.golang.instructions import MACHINES, Instruction, decode
 from gosonde_agent.golang.layouts import Layout
 from gosonde_agent.golang.pclntab import Function, Pclntab
 from gosonde_agent.golang.probe_points import ProbePoint, entry_point, last_call_point
+from gosonde_agent.golang.refill import Refill, find_refill
 from gosonde_agent.model.errors import (
     MalformedBinaryError,
     UnprovedProbePointError,
@@ -37,12 +38,14 @@ class Points:
         code: The bytes of each function that has a probe, by its link-time address: what the proofs rest on.
         gc_stop_callers: Up to Go 1.20, where the GC's calls of stopTheWorldWithSema return to: (first, size) of the
             addresses of runtime.systemstack, relative to the probe `stopped`. None when stops have a reason.
+        refill: What one of 16 creations passes; None where that is not proved.
     """
 
     points: Mapping[str, ProbePoint]
     unproved: Mapping[str, str]
     code: Mapping[int, bytes]
     gc_stop_callers: tuple[int, int] | None
+    refill: Refill | None = None
 
 
 def gopc_shown_by_code(image: ElfImage, pclntab: Pclntab, layout: Layout) -> int | None:
@@ -84,7 +87,7 @@ def find_points(image: ElfImage, pclntab: Pclntab, layout: Layout) -> Points:
     callers = None
     if "stopped" in points and not layout.has_stop_reason:
         callers = _gc_stop_callers(pclntab, points["stopped"])
-    return Points(points, unproved, finder.code, callers)
+    return Points(points, unproved, finder.code, callers, finder.refill(layout))
 
 
 def _gc_stop_callers(pclntab: Pclntab, stopped: ProbePoint) -> tuple[int, int] | None:
@@ -136,6 +139,13 @@ class Finder:
         return entry_point(
             probe, name, instructions, registers, self._name_of, machine=self.machine, behind_calls=behind_calls
         )
+
+    def refill(self, layout: Layout) -> Refill | None:
+        """Where goroutine ids are taken, where that is proved."""
+        try:
+            return find_refill(self.function(CREATOR)[1], self.machine, layout, self._name_of)
+        except GosondeError:
+            return None
 
     def last_call(self, probe: str, name: str, callee_name: str) -> ProbePoint:
         """The last call of another function."""
