@@ -41,6 +41,7 @@ BENCHMARKS: dict[str, Callable[[Effort], Iterator[Row]]] = {
     "hits": hits.hits,
     "parking": lambda effort: parking.parking(1 + effort.rounds // 4, 6 * effort.seconds),
     "sampling": lambda effort: sampling.sampling(1 + effort.rounds // 8, 3 * effort.seconds),
+    "sampling_together": lambda _: sampling.sampling_together(),
     "rates": targets.rates,
     **{name: partial(requests.requests, name) for name in requests.SERVERS},
     "limits": requests.limits,

@@ -41,6 +41,8 @@ PLACES = {
     "every 16th of a P": (bytes.fromhex("9041ba10000000"), 0),
     "an eighth by chance": (bytes.fromhex("41f6c0077507c680be000000"), 6),
 }
+#: How long windows and every 16th are looked at together, and what each goroutine does meanwhile.
+TOGETHER_SECONDS, STEPS = 30.0, 3_500
 #: Until there are estimates, on a machine that has much else to do.
 MOST_SECONDS = 60.0
 #: Bytes of newproc1 that are searched for them.
@@ -79,14 +81,23 @@ def _error(found: Counter[str], true: Counter[str]) -> float:
     return max(abs(found[name] / whole - true[name] / every) for name in STATEMENTS)
 
 
-def _windows(seconds: float, order: str) -> float:
-    """The agent with its default budget."""
+def sampling_together() -> Iterator[Row]:
+    """Windows, and one of 16 creations between them, of goroutines that do enough for the budget to pay for both."""
+    for order in ORDERS:
+        error = 100 * _windows(TOGETHER_SECONDS, order, STEPS)
+        yield Row(
+            "sampling", f"windows and every 16th together, {order}: largest error of a share", "% points", (error,)
+        )
+
+
+def _windows(seconds: float, order: str, steps: int = 0) -> float:
+    """The agent with its default budget; each goroutine takes so many steps, of about a nanosecond each."""
     with tempfile.TemporaryDirectory() as folder, GoProgram(build("shares"), env=ON_ONE_P) as program:
         config = Path(folder) / "agent.toml"
         config.write_text("interval_seconds = 0.5\n")
         with agent(f"--config={config}", f"--pid={program.pid}") as running:
             running.wait_for(program.pid)
-            program.ask(f"start {order} {PER_SECOND}")
+            program.ask(f"start {order} {PER_SECOND} {steps}")
             time.sleep(seconds)
             seen = _estimated(running, program.pid)
             found: Counter[str] = Counter()

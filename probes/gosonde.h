@@ -37,13 +37,13 @@ enum table {
 	TABLE_EXECS = 0,
 	TABLE_IMAGES = 1,
 	TABLE_SITES = 2,
-	TABLE_COUNT = 3,
+	TABLE_SAMPLES = 3,
+	TABLE_COUNT = 4,
 };
 
 /* Entries of an owner in each table (the last element of the array: of all owners), ever made or ever freed. */
 struct entries {
 	u32 of[TABLE_COUNT];
-	u32 padding;
 };
 
 /* What the agent empties as a whole, and then says so by another number of the round. */
@@ -81,12 +81,32 @@ struct site_count {
 	u64 exited;
 };
 
+/*
+ * Creations of a go statement that took their P's next goroutine ids, each one of 16: since the probe was attached, and
+ * those while creations and exits were counted, too.
+ */
+struct sample_count {
+	u64 all;
+	u64 counted;
+};
+
+/* Where a binary's probe on them finds the new goroutine's go statement: the register with its g, and g.gopc's offset. */
+#define G_REGISTERS 8
+
+struct sample_place {
+	u32 g; /* AX, BX, CX, DX, SI, DI, R8, R9 */
+	u32 gopc;
+};
+
 /* A process image that has been counted: what it takes of the tables, and what was lost of it. */
 struct share {
 	struct site_count others; /* at go statements that found no room in the table, together */
+	struct sample_count other_samples;
 	u64 lost;                 /* counts that are not at their place, counts that are nowhere, and events */
 	u32 owner;
 	u32 sites;
+	u32 samples;
+	u32 padding;
 	struct spending spending;
 };
 
@@ -134,6 +154,7 @@ struct code_range {
 enum probe {
 	PROBE_CREATED = 1,
 	PROBE_EXITED = 2,
+	PROBE_IDS_TAKEN = 3,
 };
 
 enum event_kind {
@@ -166,7 +187,8 @@ enum loss {
 	LOSS_PARKS_FULL = 4,
 	LOSS_GOPC_UNREADABLE = 5,
 	LOSS_SHARES_FULL = 6,
-	LOSS_COUNT = 7,
+	LOSS_SAMPLES_UNPLACED = 7,
+	LOSS_COUNT = 8,
 };
 
 #endif

@@ -26,7 +26,7 @@ from gosonde_agent.accounting.correction import (
 )
 from gosonde_agent.accounting.totals_check import TotalsCheck
 from gosonde_agent.golang.binary import GoBinary
-from gosonde_agent.sources.counters import PROBE_CREATED, Image, Origin, SiteTotal, by_site
+from gosonde_agent.sources.counters import PROBE_CREATED, PROBE_IDS_TAKEN, Image, Origin, SiteTotal, by_site
 from gosonde_agent.sources.memory.heap import HeapReader
 
 log = structlog.get_logger(__name__)
@@ -106,6 +106,9 @@ class GoProcess:
     def find_bias(self, origin: Origin | None) -> None:
         """Finds the bias from the first hit of any site, unless it is known."""
         if self.bias is None and origin is not None and self.binary is not None:
+            if origin.probe == PROBE_IDS_TAKEN and self.binary.refill is not None:
+                self.bias = origin.ip - self.binary.refill.vaddr
+                return
             probe = "created" if origin.probe == PROBE_CREATED else "exited"
             self.bias = origin.ip - self.binary.points[probe].vaddr
 

@@ -11,6 +11,7 @@ KERNEL_LOSSES: Mapping[str, str] = {
     "parks_full": "Parks not counted because the table of wait reasons, or a share of it, was full.",
     "gopc_unreadable": "Exits not counted because g.gopc could not be read.",
     "shares_full": "Creations and exits not counted because the table of processes, or a user's share of it, was full.",
+    "samples_unplaced": "Sampled creations without their go statement: no room for it, or g.gopc could not be read.",
 }
 
 #: Counted in the agent, where memory is read.

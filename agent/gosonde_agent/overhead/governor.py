@@ -204,8 +204,8 @@ class Governor:
         cpu_ns = max(newest.cpu_ns - before.cpu_ns, 1)
         seconds = max(newest.at - before.at, 1e-3)
         allowed = self.allowed_ns(process.description.exe, cpu_ns, seconds)
-        hits = newest.hits.less(before.hits)._replace(parked=0)  # no level has those: see parking
-        paid = account.cost_ns(newest.hits.less(account.since(WINDOW_SECONDS).hits)._replace(parked=0))
+        hits = newest.hits.less(before.hits)._replace(parked=0, sampled=0)  # no level has those: see parking, sampling
+        paid = account.cost_ns(newest.hits.less(account.since(WINDOW_SECONDS).hits)._replace(parked=0, sampled=0))
         lasts = process.image in steady or paid > least_allowed_ns(WINDOW_SECONDS)
         if newest.at - account.samples[0].at < FIRST_SECONDS:
             lasts = lasts and paid > FIRST_SHARE * allowed * FIRST_SECONDS / seconds

@@ -4,6 +4,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from operator import mul
 
 from gosonde_common.errors import GosondeError
@@ -67,6 +68,15 @@ class Account:
                 sample = candidate
         return sample
 
+    @property
+    def most_creations_per_second(self) -> float:
+        """Between two samples of these, while creations were counted."""
+        rates = (
+            (now.hits.created - before.hits.created) / max(now.at - before.at, 1e-3)
+            for before, now in pairwise(self.samples)
+        )
+        return max(rates, default=0.0)
+
     def add(self, sample: Sample) -> None:
         """Records a sample, and forgets those that no window needs any more."""
         self.samples.append(sample)
@@ -121,10 +131,10 @@ class Meter:
         """What one of each of Hits costs a process, and the most expensive single hit."""
         if process.binary is None:
             return (), 0.0
-        probes = ("created", "exited", "parked", "stopped", "started", "mark_termination")
+        probes = ("created", "exited", "parked", "stopped", "started", "mark_termination", "ids_taken")
         prices = [self.price(process.binary, probe) for probe in probes]
-        created, exited, parked, stopped, started, cycle = prices
-        return (created, exited, parked, stopped + started, cycle), max(prices)
+        created, exited, parked, stopped, started, cycle, sampled = prices
+        return (created, exited, parked, stopped + started, cycle, sampled), max(prices)
 
     def set_costs(self, costs: HitCosts) -> None:
         """What hits cost is known better: from now on they count as that."""

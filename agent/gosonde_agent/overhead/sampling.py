@@ -4,26 +4,32 @@ A window is as long as the target runs into breakpoints before and after it, whe
 random moments, so that nothing that a program does periodically is always in one, or never.
 """
 
+import math
 import random
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import structlog
-from gosonde_common.values.levels import Level
+from gosonde_common.errors import GosondeError
+from gosonde_common.values.levels import PROBES, Level
 from gosonde_common.values.observation import ProcessKey, Site, SiteCount, SiteEstimate
 
 from gosonde_agent.accounting.processes import GoProcess, Processes
+from gosonde_agent.golang.refill import BATCH
 from gosonde_agent.overhead.governor import Governor
 from gosonde_agent.overhead.metering import Meter
 from gosonde_agent.overhead.site_estimate import Known, SiteShares
 from gosonde_agent.overhead.site_estimate import SiteWindow as Window
 from gosonde_agent.overhead.window_budget import Spent, WindowBudget
-from gosonde_agent.sources.counters import Hits, Image
+from gosonde_agent.sources.counters import UNATTRIBUTED, Hits, Image
 from gosonde_agent.sources.protocol import Source
 from gosonde_agent.sources.site_window import SiteSample, SiteWindow
 
 log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
 
 #: From one window in a file to the next, at least, and between which parts of it: drawn again each time.
 PERIOD_SECONDS = 0.5
@@ -32,6 +38,10 @@ SPREAD = (0.5, 1.5)
 SHORTEST_SECONDS, LONGEST_SECONDS = 0.005, 0.05
 #: What of the budget windows may take. The rest is for what they cost more than they are told to.
 PART = 0.8
+#: What of the budget sampled creations may take, where windows leave it to them.
+SAMPLES_PART = 0.75
+#: Without a window for so long it is looked whether samples have taken everything.
+UNPAID_SECONDS = 2.0
 #: The longest time until it is looked again whether the last window is paid, and until one is tried again that failed.
 LONGEST_WAIT_SECONDS, FAILED_WAIT_SECONDS = 5.0, 60.0
 #: A shorter one, which was ended early, shows nothing.
@@ -40,11 +50,19 @@ SHORTEST_NS = 1_000_000
 
 @dataclass(slots=True)
 class SitePlan:
-    """Of one file: when its next window is due (CLOCK_MONOTONIC seconds), how long it is to be, who pays."""
+    """Of one file.
+
+    Attributes:
+        due: When its next window is (CLOCK_MONOTONIC seconds).
+        seconds: How long it is to be.
+        spent: Who pays.
+        samples: Whether one of 16 creations is counted between windows, too.
+    """
 
     due: float
     seconds: float = SHORTEST_SECONDS
     spent: dict[Image, Spent] = field(default_factory=dict)
+    samples: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +97,11 @@ class SiteSampler:
         now = time.monotonic()
         files = self._files()
         self._follow(files, now)
+        for number, plan in self.plans.items():
+            if not plan.samples and self._affords_samples(plan, files[number]):
+                plan.samples = self._sample(number, files[number])
+            elif plan.samples and self._is_short_by_samples(plan, files[number]):
+                plan.samples = not self._stop_samples(number)
         for number, plan in sorted(self.plans.items(), key=lambda item: item[1].due):
             if plan.due > now:
                 return None
@@ -158,17 +181,21 @@ class SiteSampler:
                 for image, process in processes.items()
             }
             for image, process in processes.items():
-                if image not in self._shares:
-                    self._shares[image] = SiteShares()
-                    self._note(process, self._shares[image])
+                self._note(process, self._shares.setdefault(image, SiteShares()))
 
-    @staticmethod
-    def _note(process: GoProcess, shares: SiteShares) -> None:
+    def _note(self, process: GoProcess, shares: SiteShares) -> None:
         """Records what is known of a process for certain, once its memory was read at all."""
         correction = process.correction
         if process.level is Level.SAMPLED and correction and correction.frozen is not None and not correction.fresh:
             sites = {pc: (found.created, found.exited) for pc, found in correction.frozen.items()}
-            shares.follow(Known(sites, correction.unattributed), time.monotonic_ns())
+            if not shares.knows(sites, correction.unattributed):
+                shares.follow(Known(sites, correction.unattributed, self._samples(process)), time.monotonic_ns())
+
+    def _samples(self, process: GoProcess) -> dict[int, int]:
+        """Sampled creations of a process, by pc as it is linked."""
+        if process.image is None or process.bias is None:
+            return {}
+        return _linked(self._source.samples(process.image), process.bias)
 
     def _unpaid(self, plan: SitePlan, processes: Mapping[Image, GoProcess]) -> float:
         """Seconds until the last window is paid by all; 0 when it is."""
@@ -176,6 +203,49 @@ class SiteSampler:
             self._budget.left(process, plan.spent[image], self._world_ns(process)).due_in
             for image, process in processes.items()
         )
+
+    def _is_short_by_samples(self, plan: SitePlan, processes: Mapping[Image, GoProcess]) -> bool:
+        """Whether no window could be paid for long, because samples have taken all that windows may of a process."""
+        return any(
+            plan.spent[image].at < time.monotonic() - UNPAID_SECONDS
+            and self._budget.left(process, plan.spent[image], 0.0).per_second < self._samples_ns(process) < math.inf
+            for image, process in processes.items()
+        )
+
+    def _affords_samples(self, plan: SitePlan, processes: Mapping[Image, GoProcess]) -> bool:
+        """Whether sampled creations would leave each process something for windows, as far as is known."""
+        return all(
+            self._samples_ns(process) <= SAMPLES_PART * self._budget.left(process, plan.spent[image], 0.0).per_second
+            for image, process in processes.items()
+        )
+
+    def _samples_ns(self, process: GoProcess) -> float:
+        """What sampled creations would cost each second; inf while that is not known."""
+        account = self._meter.account(process)
+        rate = process.correction.creations_per_second if process.correction else None
+        if account is not None and rate is None and _were_counted(process):
+            rate = account.most_creations_per_second
+        return rate / BATCH * account.cost_ns(Hits(sampled=1)) if account is not None and rate else math.inf
+
+    def _sample(self, number: int, processes: Iterable[Image]) -> bool:
+        """Has creations sampled from now on, which begins a new period; whether that could be done."""
+        try:
+            has_samples = self._source.sample_creations(number)
+        except GosondeError as error:
+            log.warning("creations could not be sampled", reason=str(error))
+            return False
+        for image in processes if has_samples else ():
+            self._shares[image].part()
+        return has_samples
+
+    def _stop_samples(self, number: int) -> bool:
+        """Takes the probe out again; whether that could be done."""
+        try:
+            self._source.set_probes(number, PROBES[Level.SAMPLED])
+        except GosondeError as error:
+            log.warning("creations could not be left unsampled", reason=str(error))
+            return False
+        return True
 
     def _world_ns(self, process: GoProcess) -> float:
         """What the probes that are always there have cost a process, as far as is known."""
@@ -196,16 +266,19 @@ class SiteSampler:
         if process.bias is None and counts:
             process.find_bias(self._source.origin(image, next(iter(counts))))
         if sample.ns >= SHORTEST_NS and process.bias is not None:
-            linked = {pc - process.bias if pc else pc: count for pc, count in counts.items()}
+            samples = {pc: counted for pc, (_, counted) in sample.samples.get(image, {}).items() if counted}
             self._note(process, self._shares[image])
-            self._shares[image].add(Window(sample.ended_ns, sample.ns, linked))
+            self._shares[image].add(
+                Window(sample.ended_ns, sample.ns, _linked(counts, process.bias), _linked(samples, process.bias))
+            )
 
 
 def _uncounted(sample: SiteSample, image: Image, counted: Hits) -> Hits:
     """Hits of probes that did not count yet or no longer, as many at creations as were counted there."""
     events = counted.created + counted.exited
     slot = int(sample.slots[image.tgid % len(sample.slots)])
-    others = max(slot - events, 0) + events * sample.unseen_ns / sample.ns
+    sampled = sum(every for every, _ in sample.samples.get(image, {}).values())
+    others = max(slot - events - sampled, 0) + events * sample.unseen_ns / sample.ns
     part = counted.created / events if events else 0.5
     return Hits(round(others * part), round(others * (1 - part)))
 
@@ -213,8 +286,20 @@ def _uncounted(sample: SiteSample, image: Image, counted: Hits) -> Hits:
 def _length(sample: SiteSample) -> float:
     """How long the next window is to be: as long as the target ran into breakpoints beside this one."""
     counted = sum(sum(count) for sites in sample.sites.values() for count in sites.values())
-    beside_ns = (int(sample.slots.sum()) - counted) / max(counted, 1) * sample.ns + sample.unseen_ns
+    sampled = sum(every for sites in sample.samples.values() for every, _ in sites.values())
+    beside_ns = (int(sample.slots.sum()) - counted - sampled) / max(counted, 1) * sample.ns + sample.unseen_ns
     return min(max(beside_ns / 1e9, SHORTEST_SECONDS), LONGEST_SECONDS)
+
+
+def _were_counted(process: GoProcess) -> bool:
+    """Whether creations were counted before the last step."""
+    steps = process.description.steps
+    return (steps[-2].level if len(steps) > 1 else Level.FULL) in (Level.FULL, Level.CREATION)
+
+
+def _linked(counts: Mapping[int, T], bias: int) -> dict[int, T]:
+    """By pc as it is linked, what is by pc as a process sees it."""
+    return {pc - bias if pc != UNATTRIBUTED else pc: count for pc, count in counts.items()}
 
 
 def _spread() -> float:

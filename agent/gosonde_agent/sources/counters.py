@@ -8,7 +8,7 @@ from typing import NamedTuple
 #: The pc of what happened at no one knows which go statement: no goroutine has it.
 UNATTRIBUTED = 0
 #: Values of `Origin.probe`; probes/gosonde.h has the same.
-PROBE_CREATED, PROBE_EXITED = 1, 2
+PROBE_CREATED, PROBE_EXITED, PROBE_IDS_TAKEN = 1, 2, 3
 
 
 class Image(NamedTuple):
@@ -54,13 +54,14 @@ class WorldTotal(NamedTuple):
 
 
 class Hits(NamedTuple):
-    """How often the probes of an image were hit."""
+    """How often the probes of an image were hit; `sampled`: where one of 16 creations passes."""
 
     created: int = 0
     exited: int = 0
     parked: int = 0
     pauses: int = 0
     cycles: int = 0
+    sampled: int = 0
 
     def plus(self, others: "Hits") -> "Hits":
         """Those and others."""

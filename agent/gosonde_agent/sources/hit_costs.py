@@ -48,6 +48,8 @@ class HitCosts:
 
     def of(self, binary: GoBinary, probe: str) -> float:
         """A hit of one probe of a binary; 0 for a probe that the binary has no point for."""
+        if probe == "ids_taken":  # emulated, and it reads g.gopc
+            return self.emulated + self.exited if binary.refill is not None else 0.0
         point = binary.points.get(probe)
         if point is None:
             return 0.0

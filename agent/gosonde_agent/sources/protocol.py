@@ -55,6 +55,16 @@ class Source(Protocol):
         """
         ...
 
+    def sample_creations(self, number: int) -> bool:
+        """Has one of 16 creations of a file counted from now on, until `set_probes` is called; whether it is.
+
+        Not where no place is proved that one of 16 passes, nor where all are counted, nor while probes are closing.
+
+        Raises:
+            GosondeError: The probe could not be attached.
+        """
+        ...
+
     def is_closing(self, number: int) -> bool:
         """Whether a probe that was detached can still be hit."""
         ...
@@ -85,6 +95,10 @@ class Source(Protocol):
 
     def report_end(self, tgid: int, *, enabled: bool) -> None:
         """Has the end of a process reported at once, or no longer."""
+        ...
+
+    def samples(self, image: Image) -> Mapping[int, int]:
+        """Sampled creations of an image, by pc, since the probes were attached."""
         ...
 
     def origin(self, image: Image, pc: int) -> Origin | None:

@@ -25,6 +25,8 @@ class SiteSample:
         sites: What was created and what exited in it; the totals of the level have it, too.
         ended_ns: CLOCK_MONOTONIC.
         ns: How long it was counted.
+        samples: (all, those while it was counted) of the sampled creations from before the probes came until they were
+            gone, by process image and pc.
         slots: Hits from before the probes came until they were gone, counted or not; as `Source.hit_slots`.
         unseen_ns: For how long the target ran into breakpoints of which nobody knows how often.
     """
@@ -34,6 +36,7 @@ class SiteSample:
     ns: int
     slots: npt.NDArray[np.uint64]
     unseen_ns: int
+    samples: Sites = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -45,6 +48,7 @@ class SiteProbes:
         count: Has them count from now on, or no longer.
         close: Removes them; returns for how many ns nobody knew of their hits.
         read: All totals of the file now.
+        samples: All sampled creations of the file now: (all, those while creations were counted, too).
         hit_slots: As `Source.hit_slots`.
     """
 
@@ -52,6 +56,7 @@ class SiteProbes:
     count: Callable[[bool], None]
     close: Callable[[], int]
     read: Callable[[], Sites]
+    samples: Callable[[], Sites]
     hit_slots: Callable[[], npt.NDArray[np.uint64]]
 
 
@@ -68,7 +73,7 @@ class SiteWindow(Window):
     sample: SiteSample | None = field(default=None, init=False)
 
     def _measure(self) -> None:
-        before, slots = self.probes.read(), self.probes.hit_slots()
+        before, sampled, slots = self.probes.read(), self.probes.samples(), self.probes.hit_slots()
         self.probes.open()
         unseen_ns = 0
         try:
@@ -80,8 +85,9 @@ class SiteWindow(Window):
             ended_ns = time.monotonic_ns()
             unseen_ns = self.probes.close()
         time.sleep(SETTLE_SECONDS)
-        sites = _less(self.probes.read(), before)
-        self.sample = SiteSample(sites, ended_ns, ended_ns - began_ns, self.probes.hit_slots() - slots, unseen_ns)
+        sites, samples = _less(self.probes.read(), before), _less(self.probes.samples(), sampled)
+        hits, ns = self.probes.hit_slots() - slots, ended_ns - began_ns
+        self.sample = SiteSample(sites, ended_ns, ns, hits, unseen_ns, samples)
 
 
 def _less(after: Sites, before: Sites) -> Sites:

@@ -33,6 +33,7 @@ SOURCES = (
     "shares.bpf.c",
     "lifecycle.bpf.c",
     "goroutines.bpf.c",
+    "samples.bpf.c",
     "world.bpf.c",
     "park.bpf.c",
 )

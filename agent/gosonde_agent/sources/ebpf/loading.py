@@ -28,6 +28,7 @@ EXIT_PROGRAM_OFFSETS = range(240, 353, 8)
 #: Those at uprobes.
 PROGRAMS = (
     *("on_created", "on_created_117", "on_stop", "on_stop_untold", "on_start", "on_mark_termination", "on_park"),
+    "on_ids_taken",
     *(f"on_exited_{offset}" for offset in EXIT_PROGRAM_OFFSETS),
 )
 #: Programs at raw tracepoints, and which.
@@ -35,7 +36,8 @@ RAW_TRACEPOINTS = {"on_exec": "sched_process_exec", "on_exit": "sched_process_ex
 #: Every map of the source, also those that only the probes use.
 MAPS = (
     *("counting", "events", "freed", "gc_stop_callers", "hits", "images", "last_epoch", "losses", "lost_at", "origins"),
-    *("parks", "report_next_hit", "rounds", "shares", "sites", "spending", "taken", "watched", "worlds"),
+    *("parks", "report_next_hit", "rounds", "sample_places", "samples", "shares", "sites", "spending", "taken"),
+    *("watched", "worlds"),
 )
 #: Elements of the map `counting`: one for each file whose probes may come and go, and one that is always on.
 COUNTING_SLOTS = 65_536

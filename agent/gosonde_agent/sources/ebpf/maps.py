@@ -80,6 +80,26 @@ class Maps:
             sites[image][pc] = created, exited
         return sites
 
+    def samples(self, number: int) -> dict[Image, dict[int, tuple[int, int]]]:
+        """Sampled creations by image and pc, of one file: (all, those while creations were counted, too)."""
+        return {image: found for image, found in self._all_samples().items() if image.binary == number}
+
+    def _all_samples(self) -> dict[Image, dict[int, tuple[int, int]]]:
+        keys, values = self._read("samples", records.SITE_KEY, records.SAMPLE_COUNT, self._cpus)
+        found: dict[Image, dict[int, tuple[int, int]]] = defaultdict(dict)
+        columns = (keys["pc"], values["all"].sum(axis=1), values["counted"].sum(axis=1))
+        rows = zip(images_of(keys["image"]), *(column.tolist() for column in columns), strict=True)
+        for image, pc, every, counted in rows:
+            found[image][pc] = every, counted
+        if found:
+            images, shares = self.shares.read()
+            others = shares["other_samples"]
+            unplaced = zip(images_of(images), others["all"].tolist(), others["counted"].tolist(), strict=True)
+            for image, every, counted in unplaced:
+                if every:
+                    found[image][UNATTRIBUTED] = every, counted
+        return found
+
     def hit_slots(self) -> npt.NDArray[np.uint64]:
         """How often any probe was hit, by pid modulo the length; one system call."""
         value = syscalls.lookup(self._probes["hits"], bytes(4), records.HITS.itemsize * self._cpus)
@@ -140,11 +160,14 @@ class Maps:
 
     def _hits(self, worlds: Mapping[Image, WorldTotal]) -> dict[Image, Hits]:
         """Those of the sites as they were read last."""
-        sums = self._table.sums
+        sums, sampled = (
+            self._table.sums,
+            {image: sum(every for every, _ in found.values()) for image, found in self._all_samples().items()},
+        )
         hits: dict[Image, Hits] = {}
-        for image in {*sums, *worlds}:
-            world = worlds.get(image, WorldTotal(0, 0, 0))
-            hits[image] = Hits(*sums.get(image, (0, 0)), pauses=world.pauses, cycles=world.cycles)
+        for image in {*sums, *worlds, *sampled}:
+            world, samples = worlds.get(image, WorldTotal(0, 0, 0)), sampled.get(image, 0)
+            hits[image] = Hits(*sums.get(image, (0, 0)), pauses=world.pauses, cycles=world.cycles, sampled=samples)
         return hits
 
 

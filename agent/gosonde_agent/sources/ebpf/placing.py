@@ -116,6 +116,8 @@ class Placing:
             programs |= {"started": "on_start", "stopped": self._stop_program(number, binary)}
         if "mark_termination" in binary.points:
             programs["mark_termination"] = "on_mark_termination"
+        if binary.refill is not None and binary.refill.register in records.G_REGISTERS:
+            programs["ids_taken"] = "on_ids_taken"
         if "parked" in binary.points:
             programs["parked"] = "on_park"
         return programs
@@ -194,10 +196,24 @@ class Placing:
             lambda on: self._counting.switch(attached.slot, on=on),
             life.close,
             partial(maps.file_sites, number),
+            partial(maps.samples, number),
             maps.hit_slots,
         )
         attached.site_window = SiteWindow(probes, seconds)
         return attached.site_window
+
+    def sample_creations(self, number: int) -> bool:
+        """See Source."""
+        attached = self._attached.get(number)
+        if attached is None or attached.binary.refill is None or "ids_taken" not in attached.programs:
+            return False
+        has_room = "created" not in attached.open and not self.is_closing(number)
+        if has_room and "ids_taken" not in attached.open:
+            register, gopc = attached.binary.refill.register, attached.binary.layout.gopc
+            place = struct.pack("<II", records.G_REGISTERS.index(register), gopc)
+            syscalls.update(self._probes["sample_places"], struct.pack("<I", number), place)
+            attached.open["ids_taken"] = self._open(number, attached, "ids_taken")
+        return "ids_taken" in attached.open
 
     def is_closing(self, number: int) -> bool:
         """Whether a probe that was detached can still be hit."""
@@ -224,7 +240,8 @@ class Placing:
             for window in attached.windows:
                 window.wait()
             self._counting.release(attached.slot)
-        syscalls.delete(self._probes["gc_stop_callers"], struct.pack("<I", number))
+        for name in ("gc_stop_callers", "sample_places"):
+            syscalls.delete(self._probes[name], struct.pack("<I", number))
 
     def close(self) -> None:
         """Detaches everything."""

@@ -12,12 +12,27 @@ SITE_ORIGIN = np.dtype([("start_pc", "<u8"), ("ip", "<u8"), ("probe", "<u4"), ("
 #: Users among whom the tables are shared; one more element of `freed` is of all together.
 OWNERS, OWNER_NOBODY = 16_384, 0xFFFF_FFFF
 #: enum table.
-TABLE_EXECS, TABLE_IMAGES, TABLE_SITES = range(3)
-ENTRIES = np.dtype([("of", "<u4", 3), ("padding", "<u4")])
+TABLE_EXECS, TABLE_IMAGES, TABLE_SITES, TABLE_SAMPLES = range(4)
+ENTRIES = np.dtype([("of", "<u4", 4)])
 #: enum round.
 ROUND_EVENTS, ROUND_PARKS = range(2)
 SPENDING = np.dtype([("in", [("round", "<u4"), ("count", "<u4")], 2)])
-SHARE = np.dtype([("others", SITE_COUNT), ("lost", "<u8"), ("owner", "<u4"), ("sites", "<u4"), ("spending", SPENDING)])
+SAMPLE_COUNT = np.dtype([("all", "<u8"), ("counted", "<u8")])
+SAMPLE_PLACE = np.dtype([("g", "<u4"), ("gopc", "<u4")])
+#: Values of sample_place.g.
+G_REGISTERS = ("rax", "rbx", "rcx", "rdx", "rsi", "rdi", "r8", "r9")
+SHARE = np.dtype(
+    [
+        ("others", SITE_COUNT),
+        ("other_samples", SAMPLE_COUNT),
+        ("lost", "<u8"),
+        ("owner", "<u4"),
+        ("sites", "<u4"),
+        ("samples", "<u4"),
+        ("padding", "<u4"),
+        ("spending", SPENDING),
+    ]
+)
 #: Elements of `lost_at`.
 LOST_SLOTS = 4096
 #: Slots of struct hits.

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gosonde_agent.host import syscalls
+from gosonde_agent.host.kernel import possible_cpus
 from gosonde_agent.sources.counters import Image
 from gosonde_agent.sources.ebpf import records
 from gosonde_agent.sources.ebpf.loading import Probes
@@ -72,10 +73,18 @@ class Shares:
         """The sites of images: SITE_KEY[n]. `origins` has the keys that `sites` has, and one value for all CPUs."""
         read = syscalls.read_all(self._probes["origins"], records.SITE_KEY.itemsize, records.SITE_ORIGIN.itemsize)
         keys = read[0].reshape(-1).view(records.SITE_KEY)
-        return keys[np.isin(_plain(keys["image"]), _plain(images))]
+        return _of_images(keys, images)
+
+    def _samples(self, images: Array) -> Array:
+        """The sampled sites of images: SITE_KEY[n]."""
+        entry = records.SAMPLE_COUNT.itemsize * possible_cpus()
+        keys = syscalls.read_all(self._probes["samples"], records.SITE_KEY.itemsize, entry)[0]
+        return _of_images(keys.reshape(-1).view(records.SITE_KEY), images)
 
     def _forget_of(self, owner: int, images: Array, sites: Array) -> None:
-        own = sites[np.isin(_plain(sites["image"]), _plain(images))]
+        own = _of_images(sites, images)
+        sampled = syscalls.delete_all(self._probes["samples"], self._samples(images))
+        self._free(owner, records.TABLE_SAMPLES, sampled)
         deleted = syscalls.delete_all(self._probes["sites"], own)
         syscalls.delete_all(self._probes["origins"], own)
         syscalls.delete_all(self._probes["worlds"], images)
@@ -92,6 +101,11 @@ class Shares:
         for place in (owner, records.OWNERS):
             self._freed["of"][place, table] += np.uint32(entries)
             syscalls.update(self._probes["freed"], struct.pack("<I", place), self._freed[place].tobytes())
+
+
+def _of_images(keys: Array, images: Array) -> Array:
+    """Those of SITE_KEY[n] that are of some images."""
+    return keys[np.isin(_plain(keys["image"]), _plain(images))]
 
 
 def _plain(images: Array) -> Array:

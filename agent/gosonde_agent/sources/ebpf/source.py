@@ -104,6 +104,10 @@ class EbpfSource:
         """See Source."""
         return self._placing.site_window(number, seconds, self.maps)
 
+    def sample_creations(self, number: int) -> bool:
+        """See Source."""
+        return self._placing.sample_creations(number)
+
     def is_closing(self, number: int) -> bool:
         """See Source."""
         return self._placing.is_closing(number)
@@ -129,6 +133,11 @@ class EbpfSource:
     def hit_slots(self) -> npt.NDArray[np.uint64]:
         """See Source."""
         return self.maps.hit_slots()
+
+    def samples(self, image: Image) -> Mapping[int, int]:
+        """See Source."""
+        found = self.maps.samples(image.binary).get(image, {})
+        return {pc: every for pc, (every, _) in found.items()}
 
     def origin(self, image: Image, pc: int) -> Origin | None:
         """See Source."""

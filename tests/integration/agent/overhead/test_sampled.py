@@ -22,13 +22,15 @@ pytestmark = pytest.mark.usefixtures("ebpf")
 Start = Callable[..., GoProgram]
 #: So dear that nothing but windows fits, however few goroutines this machine has time for.
 DEAR = HitCosts(emulated=10_000.0, single_stepped=10_000.0)
+#: So that one of 16 creations may be counted, and not all.
+MEDIUM = HitCosts(emulated=1_400.0, single_stepped=10_000.0, exited=100.0)
 STATEMENTS = ("half", "third", "seventh", "twentieth")
 WINDOWS = 10
 
 
 @contextmanager
-def monitored(pid: int) -> Iterator[Monitor]:
-    monitor = Monitor(EbpfSource(load_kept()), Selection(pids=frozenset({pid})), 1.0, DEAR, Budget(0.5))
+def monitored(pid: int, costs: HitCosts = DEAR) -> Iterator[Monitor]:
+    monitor = Monitor(EbpfSource(load_kept()), Selection(pids=frozenset({pid})), 1.0, costs, Budget(0.5))
     try:
         monitor.finder.watch(pid)
         read(monitor)
@@ -102,6 +104,36 @@ def test_estimates_hold_what_the_program_says_and_add_up_through_steps_up_and_do
             name: more[name] - started[name] for name in STATEMENTS
         }
         assert again.estimates == seen.estimates
+
+
+def test_bursts_longer_than_windows_are_told_by_one_of_16_creations(go_program: Start) -> None:
+    program = go_program("shares")
+    with monitored(program.pid, MEDIUM) as monitor:
+        program.ask("start bursting 100000")
+        go_on_until(monitor, lambda: level(monitor) is Level.SAMPLED)
+        go_on_until(monitor, lambda: is_told_within_a_tenth(monitor.observe()))
+        started = dict(zip(STATEMENTS, program.ask("stop")["started"], strict=True))
+        read(monitor)
+        seen = monitor.observe()
+        found, estimated = rows(seen), {row.site.line: row for row in seen.estimates}
+        assert sum(row.created for row in found.values()) == sum(started.values())
+        assert monitor.costs.sites.losses["site_windows_failed"] == 0
+        for name in STATEMENTS:
+            whole = found[name].created + estimated[site_line("shares", name)].created
+            assert whole == pytest.approx(started[name], abs=0.05 * sum(started.values()))
+        monitor.switch(program.pid, on=False)
+        read(monitor)
+        before = monitor.source.hits()
+        program.ask("start bursting 100000")
+        time.sleep(0.2)
+        program.ask("stop")
+        assert monitor.source.hits() == before
+
+
+def is_told_within_a_tenth(seen: Observation) -> bool:
+    """Whether the statement with one half is known so well, for which windows alone would have to be hundreds."""
+    found = [row for row in seen.estimates if row.site.line == site_line("shares", "half")]
+    return any(row.windows >= WINDOWS and row.created_high - row.created_low < 0.2 * row.created for row in found)
 
 
 def test_a_step_ends_a_window_and_nothing_is_counted_twice(go_program: Start) -> None:

@@ -1,6 +1,7 @@
 """When windows open at level sampled, what they cost, and which rows they lead to."""
 
 from collections import deque
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -16,13 +17,13 @@ from gosonde_agent.overhead.sampling import SHORTEST_SECONDS, SiteSampler
 from gosonde_agent.sources.counters import Hits, Image
 from gosonde_agent.sources.hit_costs import HitCosts
 from gosonde_agent.sources.site_window import SiteProbes, Sites, SiteWindow
-from gosonde_common.values.levels import Level
+from gosonde_common.values.levels import PROBES, Level
 from gosonde_common.values.observation import Process, ProcessKey, Site, SiteCount
 
 PID, NUMBER = 3, 1
 IMAGE = Image(PID, 0, NUMBER)
 #: Of each hit, in ns.
-PRICES = (1_000.0, 2_000.0, 0.0, 1_000.0, 1_000.0)
+PRICES = (1_000.0, 2_000.0, 0.0, 1_000.0, 1_000.0, 1_000.0)
 SITES = {pc: Site("build", pc, f"main.f{pc}", "main.go", pc) for pc in (10, 20)}
 KEY = ProcessKey("", PID, 0, 1)
 
@@ -38,10 +39,16 @@ class Made:
     totals: dict[int, tuple[int, int]] = field(default_factory=dict)
     slots: np.ndarray = field(default_factory=lambda: np.zeros(8, np.uint64))
     counts: list[bool] = field(default_factory=list)
+    has_place: bool = False
+    asked: int = 0
+    stopped: int = 0
+    sampled: dict[int, tuple[int, int]] = field(default_factory=dict)
+    adds_samples: int = 0
 
     def site_window(self, number: int, seconds: float) -> SiteWindow | None:
         assert number == NUMBER
-        return SiteWindow(SiteProbes(self._open, self._count, lambda: 0, self._read, self.slots.copy), seconds)
+        probes = SiteProbes(self._open, self._count, lambda: 0, self._read, self._samples, self.slots.copy)
+        return SiteWindow(probes, seconds)
 
     def _open(self) -> None:
         if self.fails:
@@ -55,7 +62,25 @@ class Made:
                 before = self.totals.get(pc, (0, 0))
                 self.totals[pc] = before[0] + created, before[1] + exited
                 self.slots[PID] += np.uint64(created + exited)
-            self.slots[PID] += np.uint64(self.uncounted)
+            self.slots[PID] += np.uint64(self.uncounted + self.adds_samples)
+            every, counted = self.sampled.get(10, (0, 0))
+            self.sampled[10] = every + self.adds_samples, counted + self.adds_samples
+
+    def sample_creations(self, number: int) -> bool:
+        assert number == NUMBER
+        self.asked += 1
+        return self.has_place
+
+    def set_probes(self, number: int, probes: Collection[str]) -> None:
+        assert (number, probes) == (NUMBER, PROBES[Level.SAMPLED])
+        self.stopped += 1
+
+    def samples(self, image: Image) -> Mapping[int, int]:
+        assert image == IMAGE
+        return {pc: every for pc, (every, _) in self.sampled.items()}
+
+    def _samples(self) -> Sites:
+        return {IMAGE: dict(self.sampled)}
 
     def _read(self) -> Sites:
         return {IMAGE: dict(self.totals)}
@@ -202,3 +227,48 @@ def test_a_process_that_has_ended_is_forgotten(it: Clockwork) -> None:
     it.sampler.forget(IMAGE)
     assert it.sampler.with_uncounted({}) == {}
     assert it.rows() == {}
+
+
+def test_creations_are_sampled_where_the_budget_pays_for_it_and_for_windows(it: Clockwork) -> None:
+    assert it.process.correction is not None
+    it.source.has_place = True
+    it.run(2)
+    assert it.source.asked == 0  # nobody knows yet how many there are
+    it.process.correction.creations_per_second = 1_000_000.0
+    it.run(2)
+    assert it.source.asked == 0
+    it.process.correction.creations_per_second = 100_000.0
+    it.run(2)
+    assert (it.source.asked, it.source.stopped) == (1, 0)
+    it.process.correction.creations_per_second = 1_000_000.0
+    it.source.adds = {10: (2_000_000, 2_000_000)}
+    it.run(10)  # nothing is left for a window
+    assert (it.source.asked, it.source.stopped) == (1, 1)
+
+
+def test_where_no_place_is_proved_windows_go_on_alone(it: Clockwork) -> None:
+    assert it.process.correction is not None
+    it.process.correction.creations_per_second = 100_000.0
+    assert it.run(2)
+    assert it.source.asked > 1
+
+
+def test_samples_are_no_hits_of_a_window(it: Clockwork) -> None:
+    it.source.sampled = {10: (1_000, 0)}
+    it.source.adds_samples = 500
+    it.run(0.6)
+    assert it.source.opened
+    assert it.sampler.with_uncounted({})[IMAGE] == Hits()
+
+
+def test_what_samples_show_goes_into_the_estimate(it: Clockwork) -> None:
+    assert it.process.correction is not None
+    it.process.correction.creations_per_second = 100_000.0
+    it.source.has_place, it.source.adds_samples = True, 16
+    it.run(10)
+    it.process.correction.frozen = {pc: Reported(*counts, 0) for pc, counts in it.source.totals.items()}
+    it.process.correction.unattributed = 16_000
+    without, it.source.sampled[20] = it.rows()[20][0], it.source.sampled[10]
+    assert without == pytest.approx(4_000, 0.2)
+    it.process.correction.unattributed = 16_001
+    assert it.rows()[20][0] == pytest.approx(12_000, 0.2)

@@ -27,7 +27,8 @@ class Kernel:
         self.counting = threading.Event()
 
     def window(self, seconds: float = 0.0) -> SiteWindow:
-        return SiteWindow(SiteProbes(self._open, self._count, self._close, self._read, _no_hits), seconds)
+        probes = SiteProbes(self._open, self._count, self._close, self._read, self._samples, _no_hits)
+        return SiteWindow(probes, seconds)
 
     def _open(self) -> None:
         if self.refusal:
@@ -47,6 +48,9 @@ class Kernel:
     def _read(self) -> Sites:
         return self.sites
 
+    def _samples(self) -> Sites:
+        return {IMAGE: {7: (20, 3)}, OTHER: {7: (4, 2 if self.counting.is_set() else 0)}}
+
 
 def test_it_has_what_was_counted_between_two_readings_and_nothing_that_was_not() -> None:
     kernel = Kernel({IMAGE: {7: (103, 90), 8: (0, 2)}, OTHER: {7: (1, 1)}})
@@ -54,6 +58,7 @@ def test_it_has_what_was_counted_between_two_readings_and_nothing_that_was_not()
     window.run()
     assert window.sample is not None
     assert window.sample.sites == {IMAGE: {7: (3, 0), 8: (0, 2)}, OTHER: {7: (1, 1)}}
+    assert window.sample.samples == {OTHER: {7: (0, 2)}}
     assert window.sample.unseen_ns == 5
     assert kernel.calls == ["open", True, False, "close"]
 

@@ -22,6 +22,8 @@ DTYPES = {
     "exec": records.EXEC,
     "entries": records.ENTRIES,
     "spending": records.SPENDING,
+    "sample_count": records.SAMPLE_COUNT,
+    "sample_place": records.SAMPLE_PLACE,
     "share": records.SHARE,
 }
 
@@ -101,7 +103,7 @@ def test_there_are_as_many_owners_on_both_sides() -> None:
 @pytest.mark.parametrize(
     ("kind", "numbers"),
     [
-        ("TABLE", {"EXECS": records.TABLE_EXECS, "IMAGES": records.TABLE_IMAGES, "SITES": records.TABLE_SITES}),
+        ("TABLE", dict(zip(("EXECS", "IMAGES", "SITES", "SAMPLES"), range(4), strict=True))),
         ("ROUND", {"EVENTS": records.ROUND_EVENTS, "PARKS": records.ROUND_PARKS}),
     ],
 )
