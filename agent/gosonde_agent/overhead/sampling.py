@@ -21,7 +21,7 @@ from gosonde_agent.golang.refill import BATCH
 from gosonde_agent.overhead.governor import Governor
 from gosonde_agent.overhead.metering import Meter
 from gosonde_agent.overhead.site_estimate import Known, SiteShares
-from gosonde_agent.overhead.site_estimate import SiteWindow as Window
+from gosonde_agent.overhead.site_shares import SiteWindow as Window
 from gosonde_agent.overhead.window_budget import Spent, WindowBudget
 from gosonde_agent.sources.counters import UNATTRIBUTED, Hits, Image
 from gosonde_agent.sources.protocol import Source

@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from gosonde_agent.overhead.site_estimate import Estimate, Known, SiteShares, SiteWindow
+from gosonde_agent.overhead.site_estimate import Estimate, Known, SiteShares
+from gosonde_agent.overhead.site_shares import SiteWindow
 from numpy.typing import NDArray
 
 MILLISECOND = 1_000_000

@@ -10,8 +10,8 @@ from gosonde_agent.overhead.site_estimate import (
     Estimate,
     Known,
     SiteShares,
-    SiteWindow,
 )
+from gosonde_agent.overhead.site_shares import SiteWindow
 from gosonde_agent.sources.counters import UNATTRIBUTED
 from numpy.typing import NDArray
 
