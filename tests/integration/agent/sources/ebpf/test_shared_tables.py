@@ -72,12 +72,13 @@ def test_a_process_with_too_many_go_statements_keeps_its_totals_and_is_not_calle
 def test_every_entry_is_free_again_when_its_process_has_ended(churn: Ground) -> None:
     with watching(exe=str(churn.program)) as watch:
         watch.know(churn.program)
-        kept = set()
+        kept = []
         for _ in range(12):
             with churn.intruding("created", 1, 20_000):
-                kept.add(max(map(len, watch.monitor.source.counters().sites.values())))
+                kept.append(max(map(len, watch.monitor.source.counters().sites.values())))
             wait_until_freed(watch)
-        assert len(kept) == 1
+        # Now and then the kernel has no entry at hand in time; room that is not given back is gone for good.
+        assert max(kept[6:]) == max(kept[:6])
 
 
 def test_an_ordinary_user_takes_no_other_users_room_with_pauses(churn: Ground) -> None:
