@@ -8,10 +8,10 @@ import time
 from collections.abc import Iterable
 from dataclasses import replace
 
-import structlog
 from gosonde_common.values.observation import Observation, Process, ProcessKey
 
 from gosonde_agent.accounting.aggregation import Aggregation
+from gosonde_agent.accounting.precision import note_precision
 from gosonde_agent.accounting.processes import GoProcess, Processes
 from gosonde_agent.accounting.short_lived import ShortLived
 from gosonde_agent.accounting.site_names import SiteNames
@@ -38,7 +38,6 @@ from gosonde_agent.watch.reconciliation import Reconciler
 from gosonde_agent.watch.roster import Roster
 from gosonde_agent.watch.stepping import Stepper
 
-log = structlog.get_logger(__name__)
 #: So long after the end of a process was seen, none of its threads can be on its way through a probe any more.
 SETTLE_NS = 20_000_000
 #: When so many processes of the host have ended, what was counted of them is summed, and its room freed.
@@ -194,7 +193,7 @@ class Monitor:
         counters = self.source.counters()
         self.costs.measure(counters.hits)  # at once: CPU times are read to it
         self._settle(counters, settled_at)
-        self._note_precision(counters)
+        note_precision(self.processes, counters, self._aggregation.has_dropped)
         losses = {**counters.losses, **self._roster.losses, **self.readings.losses}
         observation = self.costs.added_to(self._aggregation.observe(counters, losses))
         if self._short_lived is not None:
@@ -259,22 +258,6 @@ class Monitor:
             return False
         image = process.image
         return image is None or (process.description.counted_from_start and self.files.counts_all(image.binary))
-
-    def _note_precision(self, counters: Counters) -> None:
-        for process in self.processes:
-            with self.processes.alone(process.key.pid, "note precision"):
-                self._note_precision_of(process, counters)
-
-    def _note_precision_of(self, process: GoProcess, counters: Counters) -> None:
-        image = process.image
-        if image is None:
-            return
-        has_lost = counters.has_lost(image, process.since_ns) or self._aggregation.has_dropped(image)
-        if has_lost and not process.has_lost:
-            process.has_lost = True
-            log.warning("counts of a process were lost", pid=process.key.pid, exe=process.description.exe)
-        if process.description.precise is not process.precise:
-            process.description = replace(process.description, precise=process.precise)
 
     def _forget_ended(self, counters: Counters) -> None:
         self._forget([key for key, process in self.processes.items() if process.has_ended], counters)
