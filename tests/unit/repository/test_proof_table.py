@@ -46,6 +46,11 @@ def test_the_page_has_every_program_on_each_host_and_all_of_them_together(host: 
     assert dict(zip(SOUND_HEAD, numbers(together), strict=True))["wrong"] == 0
 
 
+def test_the_page_has_at_least_20_000_scans() -> None:
+    each = [table(written(host).splitlines())[1] for host in HOSTS]
+    assert sum(numbers(row)[0] for rows in each for name, row in rows.items() if name.startswith("all ")) >= 20_000
+
+
 def test_the_page_says_how_many_of_the_runtimes_goroutines_are_proved() -> None:
     head, rows = table(written("recall").splitlines())
     assert head == list(RECALL_HEAD)
