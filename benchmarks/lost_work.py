@@ -21,6 +21,7 @@ from gosonde_agent.sources.memory.target import opened
 
 from benchmarks import quiet
 from benchmarks.results import Row
+from benchmarks.scanning import scanned
 from tests.go_programs import GoProgram, build
 
 CASE = "map of 100 MB"
@@ -127,5 +128,5 @@ class Scans:
         while not self._over.is_set():
             began = time.monotonic()
             self._begun.set()
-            self.scanner.scan(order=len(self.took))
+            scanned(self.scanner, len(self.took))
             self.took.append(time.monotonic() - began)

@@ -13,6 +13,7 @@ from gosonde_agent.sources.memory.target import opened
 from benchmarks.effort import Effort
 from benchmarks.lost_work import lost_work
 from benchmarks.results import Row
+from benchmarks.scanning import scanned
 from tests.go_programs import GoProgram, build
 from tests.scan_room import allowed_bytes
 
@@ -75,7 +76,7 @@ def _given_up() -> Iterator[Row]:
 def _during(program: GoProgram, scanner: Scanner, order: int) -> float:
     program.send("work 1000")
     began = time.thread_time()
-    scanner.scan(order=order)
+    scanned(scanner, order)
     taken = time.thread_time() - began
     program.answer()
     return taken
@@ -84,7 +85,7 @@ def _during(program: GoProgram, scanner: Scanner, order: int) -> float:
 def _room(scanner: Scanner) -> float:
     tracemalloc.start()
     try:
-        scan = scanner.scan()
+        scan = scanned(scanner)
         return 100 * tracemalloc.get_traced_memory()[1] / allowed_bytes(scan)
     finally:
         tracemalloc.stop()
