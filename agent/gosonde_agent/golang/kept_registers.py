@@ -5,9 +5,7 @@ loads it from there again.
 """
 
 from gosonde_agent.golang.instructions import Instruction, Machine
-from gosonde_agent.golang.moves import STACK, Move, moves_of
-
-WORD_BYTES = 8
+from gosonde_agent.golang.moves import STACK, Move, are_apart, moves_of
 
 
 class KeptRegisters:
@@ -41,15 +39,10 @@ class KeptRegisters:
             if self._slots.get(place) == move.register:
                 self._intact.add(move.register)
             return
-        self._slots = {(base, at): held for (base, at), held in self._slots.items() if _are_apart((base, at), place)}
+        self._slots = {(base, at): held for (base, at), held in self._slots.items() if are_apart((base, at), place)}
         if move.register in before & self._registers:
             self._slots[place] = move.register
 
 
 def _names_the_stack(instruction: Instruction) -> bool:
     return any(f"[{base}" in instruction.text for base in STACK)
-
-
-def _are_apart(one: tuple[str, int], other: tuple[str, int]) -> bool:
-    """Whether two words on the stack share no byte for certain."""
-    return one[0] == other[0] and abs(one[1] - other[1]) >= WORD_BYTES

@@ -26,6 +26,7 @@ _ARM64_LOAD = re.compile(rf"ldu?r (?P<register>x\d+), {_ARM64_ADDRESS}$")
 _ARM64_PAIR = re.compile(rf"(?P<kind>stp|ldp) (?P<first>x\d+), (?P<second>x\d+), {_ARM64_ADDRESS}$")
 #: What addresses on the stack are based on.
 STACK = ("rsp", "rbp", "sp", "x29")
+WORD_BYTES = 8
 
 
 def moves_of(instruction: Instruction, machine: Machine) -> Iterator[Move]:
@@ -36,10 +37,15 @@ def moves_of(instruction: Instruction, machine: Machine) -> Iterator[Move]:
         forms = ((_ARM64_STORE, True), (_ARM64_LOAD, False))
         if pair := _ARM64_PAIR.match(instruction.text):
             for index, name in enumerate(("first", "second")):
-                yield Move(pair["kind"] == "stp", pair[name], pair["base"], _displacement(pair) + 8 * index)
+                yield Move(pair["kind"] == "stp", pair[name], pair["base"], _displacement(pair) + WORD_BYTES * index)
     for form, is_store in forms:
         if match := form.match(instruction.text):
             yield Move(is_store, match["register"], match["base"], _displacement(match))
+
+
+def are_apart(one: tuple[str, int], other: tuple[str, int]) -> bool:
+    """Whether two words on the stack, by base and displacement, share no byte for certain."""
+    return one[0] == other[0] and abs(one[1] - other[1]) >= WORD_BYTES
 
 
 def _displacement(match: re.Match[str]) -> int:

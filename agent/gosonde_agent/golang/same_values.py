@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
 from gosonde_agent.golang.instructions import Instruction, Machine
-from gosonde_agent.golang.moves import STACK, moves_of
+from gosonde_agent.golang.moves import STACK, are_apart, moves_of
 from gosonde_agent.model.errors import UnprovedProbePointError
 
 #: A register by its full name, or a word on the stack: its base and displacement.
@@ -91,7 +91,7 @@ def _after(
     for move in moves:
         slot = move.base, move.displacement
         if move.is_store:
-            after = {place: value for place, value in after.items() if isinstance(place, str) or _apart(place, slot)}
+            after = {place: value for place, value in after.items() if isinstance(place, str) or are_apart(place, slot)}
             after[slot] = before.get(move.register, (instruction.address, slot))
         else:
             after[slot] = after[move.register] = before.get(slot, (instruction.address, move.register))
@@ -100,8 +100,3 @@ def _after(
 
 def _writes_stack(instruction: Instruction) -> bool:
     return _STACK_WRITTEN.match(instruction.text) is not None and not instruction.text.startswith(_READ_ONLY)
-
-
-def _apart(one: tuple[str, int], other: tuple[str, int]) -> bool:
-    """Whether two words on the stack share no byte for certain."""
-    return one[0] == other[0] and abs(one[1] - other[1]) >= 8
