@@ -12,7 +12,7 @@ from pathlib import Path
 
 from gosonde_common.errors import GosondeError
 
-from gosonde_agent.host import bpf
+from gosonde_agent.host import bpf, syscall_numbers
 from gosonde_agent.model.errors import (
     NoSuchProcessError,
     NotPermittedError,
@@ -20,7 +20,6 @@ from gosonde_agent.model.errors import (
 )
 
 _libc = ctypes.CDLL(None, use_errno=True)
-_NR_PERF_EVENT_OPEN = {"x86_64": 298, "aarch64": 241}
 
 BPF_RAW_TRACEPOINT_OPEN = 17
 BPF_LINK_CREATE = 28
@@ -55,7 +54,7 @@ def open_uprobe(fd: int, file_offset: int, pid: int | None) -> int:
     struct.pack_into("<Q", attributes, 16, 1)
     struct.pack_into("<I", attributes, 48, 1)
     struct.pack_into("<QQ", attributes, 56, ctypes.addressof(name), file_offset)
-    number = _NR_PERF_EVENT_OPEN[platform.machine()]
+    number = syscall_numbers.PERF_EVENT_OPEN[platform.machine()]
     event: int = _libc.syscall(
         number, attributes, -1 if pid is None else pid, 0 if pid is None else -1, -1, PERF_FLAG_FD_CLOEXEC
     )

@@ -6,10 +6,10 @@ import os
 import platform
 import struct
 
+from gosonde_agent.host import syscall_numbers
 from gosonde_agent.model.errors import NotPermittedError, ProbeError
 
 _libc = ctypes.CDLL(None, use_errno=True)
-_NR_BPF = {"x86_64": 321, "aarch64": 280}
 
 BPF_MAP_CREATE = 0
 BPF_PROG_LOAD = 5
@@ -28,7 +28,7 @@ _LOG_BYTES, _QUOTED_LINES = 1 << 18, 5
 
 def call(command: int, attributes: ctypes.Array[ctypes.c_char]) -> int:
     """What the system call returns; negative when it failed, and then the errno is ctypes.get_errno()."""
-    result: int = _libc.syscall(_NR_BPF[platform.machine()], command, attributes, ctypes.sizeof(attributes))
+    result: int = _libc.syscall(syscall_numbers.BPF[platform.machine()], command, attributes, ctypes.sizeof(attributes))
     return result
 
 

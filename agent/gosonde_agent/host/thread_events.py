@@ -7,10 +7,11 @@ import platform
 import struct
 from pathlib import Path
 
+from gosonde_agent.host.syscall_numbers import PERF_EVENT_OPEN
 from gosonde_agent.model.errors import NoSuchProcessError, NotPermittedError
 
-#: (number of perf_event_open, bits of the general registers in PERF_SAMPLE_REGS_USER) by machine.
-MACHINES = {"x86_64": (298, 0xFF00FF), "aarch64": (241, (1 << 31) - 1)}
+#: Bits of the general registers in PERF_SAMPLE_REGS_USER, by machine.
+GENERAL_REGISTERS = {"x86_64": 0xFF00FF, "aarch64": (1 << 31) - 1}
 #: linux/perf_event.h: struct perf_event_attr as of its fifth version, of type PERF_TYPE_SOFTWARE.
 ATTRIBUTES, SOFTWARE = struct.Struct("<IIQQQQQIIQQQQIiQIHH"), 1
 CPU_CLOCK, CONTEXT_SWITCHES = 0, 3
@@ -36,7 +37,7 @@ def open_thread_event(pid: int, thread: int, *, at_switches: bool) -> int:
     """
     if not Path(f"/proc/{pid}/task/{thread}").exists():
         raise NoSuchProcessError(f"process {pid} has no thread {thread}")
-    number, registers = MACHINES[platform.machine()]
+    number, registers = PERF_EVENT_OPEN[platform.machine()], GENERAL_REGISTERS[platform.machine()]
     event, period = (CONTEXT_SWITCHES, 1) if at_switches else (CPU_CLOCK, PERIOD_NS)
     flags = DISABLED_NOT_OF_HYPERVISORS_BACKWARD
     values = (SOFTWARE, ATTRIBUTES.size, event, period, TID_AND_REGISTERS, 0, flags, 0, 0, 0, 0, 0, registers)

@@ -8,12 +8,11 @@ import struct
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-#: (bpf, perf_event_open) by machine.
-SYSCALLS = {"x86_64": (321, 298), "aarch64": (280, 241)}
+from gosonde_agent.host.syscall_numbers import BPF, PERF_EVENT_OPEN
 
 BPF_MAP_CREATE, BPF_PROG_LOAD, BPF_RAW_TRACEPOINT_OPEN = 0, 5, 17
 MAP_PERCPU_HASH, MAP_RINGBUF = 5, 27
@@ -62,7 +61,7 @@ def uprobe() -> None:
         )
         buffer = ctypes.create_string_buffer(attributes, len(attributes))
         cpu = min(os.sched_getaffinity(0))
-        os.close(_syscall(1, ctypes.byref(buffer), -1, cpu, -1, PERF_FLAG_FD_CLOEXEC))
+        os.close(_syscall(PERF_EVENT_OPEN, ctypes.byref(buffer), -1, cpu, -1, PERF_FLAG_FD_CLOEXEC))
 
 
 def process_memory() -> None:
@@ -103,14 +102,14 @@ def _map(kind: int, *, key_bytes: int, value_bytes: int, entries: int) -> Iterat
 
 
 def _bpf(command: int, attributes: bytes) -> int:
-    return _syscall(0, command, ctypes.create_string_buffer(attributes, BPF_ATTR_SIZE), BPF_ATTR_SIZE)
+    return _syscall(BPF, command, ctypes.create_string_buffer(attributes, BPF_ATTR_SIZE), BPF_ATTR_SIZE)
 
 
-def _syscall(which: int, *args: object) -> int:
-    numbers = SYSCALLS.get(platform.machine())
-    if numbers is None:
+def _syscall(numbers: Mapping[str, int], *args: object) -> int:
+    number = numbers.get(platform.machine())
+    if number is None:
         raise OSError(errno.ENOSYS, f"not tried on {platform.machine()}")
-    result: int = _libc.syscall(numbers[which], *args)
+    result: int = _libc.syscall(number, *args)
     if result < 0:
         raise _last_error()
     return result
