@@ -231,7 +231,7 @@ def render(document: dict[str, Any]) -> None:
     )
     if (cost := document["cost"])["probe_ns"] and cost["cpu_ns"]:
         share = min(100 * cost["probe_ns"] / cost["cpu_ns"], 100)
-        console.print(f"to count this took about {share:.1f} % of the process's own CPU time")
+        console.print(f"counting took about {share:.1f} % of the process's CPU time")
     if not process["precise"]:
         console.print("[bold red]not precise[/]: some of this process was not counted, or not at its go statement")
     if process["stale"]:
