@@ -2,6 +2,7 @@
 
 import contextlib
 import glob
+import os
 import signal
 import subprocess
 import time
@@ -24,11 +25,14 @@ from gosonde_agent.discovery.selection import Selection
 from gosonde_agent.host import procfs
 from gosonde_agent.host.cache_folder import cache_folder
 from gosonde_agent.model.errors import NoSuchProcessError
-from gosonde_agent.sources.ebpf.loading import load_probes
-from gosonde_agent.sources.ebpf.source import EbpfSource
+from gosonde_agent.sources.kinds import EBPF, Kind
+from gosonde_agent.sources.select import Choice, candidates, choose
 from gosonde_agent.watch.monitor import Monitor
 
 STEP_SECONDS = 0.1
+#: Between two looks whether a process runs a file by now.
+LOOK_SECONDS = 0.01
+NOBODY = "no process ran the program while it was traced"
 
 
 @dataclass(slots=True)
@@ -42,6 +46,8 @@ class Trace:
         losses: By counter name; all 0 when nothing was lost.
         observed_unix_nano: When the process was observed last.
         cost: What the probes have cost the process by what a hit costs on a usual machine, which is not measured here.
+        kind: Of the source.
+        why: Why that is the source, for people.
     """
 
     process: Process | None = None
@@ -52,6 +58,8 @@ class Trace:
     observed_unix_nano: int = 0
     estimates: tuple[SiteEstimate, ...] = ()
     cost: ProbeCost | None = None
+    kind: Kind = EBPF
+    why: str = ""
 
     @property
     def has_ended(self) -> bool:
@@ -90,21 +98,24 @@ OnStep = Callable[[float, Trace], None]
 
 
 @contextlib.contextmanager
-def trace_pid(pid: int, duration: float, on_step: OnStep) -> Iterator[Trace]:
+def trace_pid(pid: int, duration: float, on_step: OnStep, source: str = "") -> Iterator[Trace]:
     """Watches a running process for `duration` seconds or until it ends; what was seen is there before the probes go.
+
+    Args:
+        source: The name of the source to use; empty for the best that the host allows.
 
     Raises:
         NoSuchProcessError: It is not there.
         GosondeError: It cannot be watched.
     """
     procfs.start_of(pid)
-    with _monitor(Selection(pids=frozenset({pid}))) as monitor:
-        monitor.finder.watch(pid)
-        yield _watch(monitor, Trace(), pid, duration=duration, on_step=on_step, is_running=_always)
+    choice = choose(candidates(cache_folder()), source)
+    with _trace_single(choice, pid, duration, on_step, _always) as seen:
+        yield seen
 
 
 @contextlib.contextmanager
-def trace_exe(path: str, duration: float, on_step: OnStep) -> Iterator[Trace]:
+def trace_exe(path: str, duration: float, on_step: OnStep, source: str = "") -> Iterator[Trace]:
     """As `trace_pid`, of the process that runs a file, or the first one that starts it, for `duration` seconds in all.
 
     Raises:
@@ -112,52 +123,116 @@ def trace_exe(path: str, duration: float, on_step: OnStep) -> Iterator[Trace]:
         NoSuchProcessError: None did.
         GosondeError: It cannot be watched.
     """
-    with procfs.file(path) as (fd, real_path), _monitor(Selection(exe=(glob.escape(real_path),))) as monitor:
-        monitor.files.attach(fd, real_path, None)
-        monitor.scan()
-        first = monitor.observe()
-        if len(first.processes) > 1:
-            pids = ", ".join(str(process.key.pid) for process in first.processes)
-            raise UsageError(f"several processes run {real_path}: say which one with --pid ({pids})")
-        trace = Trace()
-        trace.add(first, None)
-        yield _watch(monitor, trace, None, duration=duration, on_step=on_step, is_running=_always)
+    end = time.monotonic() + duration
+    with procfs.file(path) as (fd, real_path):
+        choice = choose(candidates(cache_folder()), source)
+        if not choice.kind.watches_files:
+            with contextlib.closing(choice.source):
+                pid = _runner(fd, real_path, end)
+                with _trace_single(choice, pid, max(end - time.monotonic(), 0), on_step, _always) as seen:
+                    yield seen
+            return
+        with _monitor(choice, Selection(exe=(glob.escape(real_path),))) as monitor:
+            monitor.files.attach(fd, real_path, None)
+            monitor.scan()
+            first = monitor.observe()
+            _refuse_several([process.key.pid for process in first.processes], real_path)
+            trace = _new(choice)
+            trace.add(first, None)
+            yield _watch(monitor, trace, None, duration=duration, on_step=on_step, is_running=_always)
 
 
 @contextlib.contextmanager
-def trace_command(command: Sequence[str], path: str, duration: float, on_step: OnStep) -> Iterator[Trace]:
+def trace_command(
+    command: Sequence[str], path: str, duration: float, on_step: OnStep, source: str = ""
+) -> Iterator[Trace]:
     """As `trace_pid`, of a Go program that it runs, with its probes in place before its first instruction.
 
-    The program is stopped when `duration` seconds have passed.
+    A source that watches no files comes just after that. The program is stopped when `duration` seconds have passed.
 
     Raises:
-        GosondeError: It cannot be watched; it was not started then.
+        GosondeError: It cannot be watched; it was not started then, or was stopped.
     """
-    with procfs.file(path) as (fd, real_path), _monitor(Selection(exe=(glob.escape(real_path),))) as monitor:
-        monitor.files.attach(fd, real_path, None)
-        child = subprocess.Popen(command, executable=path)
-        try:
-            seen = _watch(
-                monitor,
-                Trace(),
-                child.pid,
-                duration=duration,
-                on_step=on_step,
-                is_running=lambda: child.poll() is None,
-            )
-        finally:
-            _stop(child)
+    with procfs.file(path) as (fd, real_path), contextlib.ExitStack() as stack:
+        choice = choose(candidates(cache_folder()), source)
+        if not choice.kind.watches_files:
+            stack.callback(choice.source.close)
+            with _running(command, path) as child:
+                seen = stack.enter_context(_trace_single(choice, child.pid, duration, on_step, _runs(child)))
+        else:
+            monitor = stack.enter_context(_monitor(choice, Selection(exe=(glob.escape(real_path),))))
+            monitor.files.attach(fd, real_path, None)
+            with _running(command, path) as child:
+                trace = _new(choice)
+                seen = _watch(monitor, trace, child.pid, duration=duration, on_step=on_step, is_running=_runs(child))
         yield seen
 
 
 @contextlib.contextmanager
-def _monitor(selection: Selection) -> Iterator[Monitor]:
-    """What watches, with probes that an earlier run has compiled where there are any; the probes are out in the end."""
-    monitor = Monitor(EbpfSource(load_probes(cache_folder())), selection)
+def _trace_single(
+    choice: Choice, pid: int, duration: float, on_step: OnStep, is_running: Callable[[], bool]
+) -> Iterator[Trace]:
+    with _monitor(choice, Selection(pids=frozenset({pid}))) as monitor:
+        monitor.finder.watch(pid)
+        yield _watch(monitor, _new(choice), pid, duration=duration, on_step=on_step, is_running=is_running)
+
+
+def _new(choice: Choice) -> Trace:
+    return Trace(kind=choice.kind, why=choice.why)
+
+
+@contextlib.contextmanager
+def _monitor(choice: Choice, selection: Selection) -> Iterator[Monitor]:
+    """What watches by a source; the source is closed in the end."""
+    monitor = Monitor(choice.source, selection, costs=choice.kind.hit_costs)
     try:
         yield monitor
     finally:
         monitor.close()
+
+
+def _runner(fd: int, path: str, end: float) -> int:
+    """The process that runs an open file, or the first one that is seen to until `end`, CLOCK_MONOTONIC seconds.
+
+    Raises:
+        UsageError: Several processes run it.
+        NoSuchProcessError: None did.
+    """
+    status = os.fstat(fd)
+    while True:
+        found = [pid for pid in procfs.pids() if _runs_file(pid, status)]
+        _refuse_several(found, path)
+        if found:
+            return found[0]
+        if time.monotonic() >= end:
+            raise NoSuchProcessError(NOBODY)
+        time.sleep(LOOK_SECONDS)
+
+
+def _runs_file(pid: int, status: os.stat_result) -> bool:
+    try:
+        return os.path.samestat(os.stat(f"/proc/{pid}/exe"), status)  # noqa: PTH116 - for each process of the host
+    except OSError:
+        return False
+
+
+def _refuse_several(pids: Sequence[int], path: str) -> None:
+    if len(pids) > 1:
+        raise UsageError(f"several processes run {path}: say which one with --pid ({', '.join(map(str, pids))})")
+
+
+@contextlib.contextmanager
+def _running(command: Sequence[str], path: str) -> Iterator["subprocess.Popen[bytes]"]:
+    """A command that runs, and is stopped in the end."""
+    child = subprocess.Popen(command, executable=path)
+    try:
+        yield child
+    finally:
+        _stop(child)
+
+
+def _runs(child: "subprocess.Popen[bytes]") -> Callable[[], bool]:
+    return lambda: child.poll() is None
 
 
 def _always() -> bool:
@@ -199,7 +274,7 @@ def _watch(
         if not trace.has_ended:
             _observe(monitor, trace, pid)
     if trace.process is None:
-        raise NoSuchProcessError("no process ran the program while it was traced")
+        raise NoSuchProcessError(NOBODY)
     _match_pauses(monitor, trace)
     return trace
 

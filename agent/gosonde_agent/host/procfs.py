@@ -90,6 +90,29 @@ def has_ended(pid: int, start_ticks: int) -> bool:
         return False
 
 
+def loaded_program(pid: int) -> bytes:
+    """What differs after each exec of a process: its auxiliary vector, which says where its program was loaded.
+
+    Two programs that were loaded without address space randomization may have the same.
+
+    Raises:
+        NoSuchProcessError: The process is not there, or it is a kernel thread.
+        NotPermittedError: Privileges are missing.
+        UnreadableFileError: It cannot be read for another reason.
+    """
+    try:
+        found = Path(f"/proc/{pid}/auxv").read_bytes()
+    except PermissionError as error:
+        raise NotPermittedError(f"process {pid} may not be looked into: {error.strerror}") from error
+    except (FileNotFoundError, ProcessLookupError) as error:
+        raise NoSuchProcessError(f"there is no process {pid}, or it has just ended") from error
+    except OSError as error:
+        raise UnreadableFileError(f"what process {pid} runs cannot be read: {error.strerror}") from error
+    if not found:
+        raise NoSuchProcessError(f"there is no process {pid}, or it has just ended")
+    return found
+
+
 @contextlib.contextmanager
 def executable(pid: int) -> Iterator[tuple[int, str]]:
     """(descriptor, path) of the file that a process runs, also when it was deleted or lies in another namespace.

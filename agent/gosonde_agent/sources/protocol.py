@@ -9,6 +9,7 @@ import numpy.typing as npt
 from gosonde_agent.golang.binary import GoBinary
 from gosonde_agent.sources.counters import Counters, Hits, Image, Origin, SiteTotal
 from gosonde_agent.sources.events import Event
+from gosonde_agent.sources.kinds import Kind
 from gosonde_agent.sources.park_window import ParkWindow
 from gosonde_agent.sources.site_window import SiteWindow
 
@@ -18,6 +19,8 @@ class Source(Protocol):
 
     #: Every exec has a larger epoch; images that are older than the source have epoch 0.
     first_epoch: int
+    #: What it is, and what it cannot do.
+    kind: Kind
 
     def attach(
         self, number: int, binary: GoBinary, fd: int, pid: int | None, probes: Collection[str] | None = None

@@ -122,7 +122,7 @@ class Roster:
         )
         self._keep(pid, epoch, process)
         self._stepper.join(process)
-        if not attachment.binary.points.keys() >= PAUSE_POINTS:
+        if self._source.kind.sees_stops and not attachment.binary.points.keys() >= PAUSE_POINTS:
             self.losses["pauses_unmeasured"] += 1
 
     def register_refused(

@@ -61,7 +61,7 @@ class Stepper:
 
     def _level(self, number: int) -> Level:
         step = self._newest.get(number)
-        return step.level if step else Level.FULL
+        return step.level if step else self._source.kind.level
 
     def join(self, process: GoProcess) -> None:
         """A process was found: it runs at the level of its file."""
@@ -103,7 +103,7 @@ class Stepper:
     def _decision(self, number: int, processes: Sequence[GoProcess], steady: Container[Image]) -> Decision | None:
         """A step up waits until no probe is being closed, since a new one beside it would count twice; no step down."""
         level = self._level(number)
-        if level is Level.OFF:
+        if level is Level.OFF or self._source.kind.level is not Level.FULL:
             return None
         may_rise = not self._source.is_closing(number)
         return self._governor.decide(number, level, processes, steady, may_rise=may_rise)
@@ -131,7 +131,7 @@ class Stepper:
         # The most expensive first: the kernel takes its time for each.
         hits = self._source.hits()
         costliest_first = sorted(files, key=lambda number: -_sum(hits, files[number]))
-        step = Decision(Level.FULL if on else Level.OFF, Reason.OPERATOR, 0)
+        step = Decision(self._source.kind.level if on else Level.OFF, Reason.OPERATOR, 0)
         self._make({n: step for n in costliest_first if (self._level(n) is Level.OFF) == on}, files)
         return [process for own in files.values() for process in own]
 

@@ -5,7 +5,7 @@ import sys
 from collections import defaultdict
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 from gosonde_common import foreign, logs
@@ -44,6 +44,9 @@ def trace(
         str | None,
         typer.Option(metavar="SECONDS", help="How long, such as 10 or 10s or 2m; default 10s, or the command's."),
     ] = None,
+    source: Annotated[
+        str, typer.Option(metavar="NAME", help="Where the numbers come from; default: the best that this host allows.")
+    ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
     command: Annotated[list[str] | None, typer.Argument(metavar="-- CMD ARGS", help="Run this and watch it.")] = None,
 ) -> None:
@@ -53,7 +56,8 @@ def trace(
     given = None if duration is None else _seconds(duration)
     seconds = given if given is not None else MAX_SECONDS if command else DEFAULT_SECONDS
     with ExitStack() as probes:
-        document = as_document(_run(probes, pid, exe, command or [], seconds, shows_progress=not as_json))
+        what = _What(pid, exe, command or [], seconds, source)
+        document = as_document(_run(probes, what, shows_progress=not as_json))
         if as_json:
             rendering.print_json(document)
         else:
@@ -73,9 +77,17 @@ def _seconds(text: str) -> float:
     return seconds
 
 
-def _run(
-    probes: ExitStack, pid: int | None, exe: Path | None, command: list[str], seconds: float, *, shows_progress: bool
-) -> "Trace":
+class _What(NamedTuple):
+    """What to trace, for how long, and by which source."""
+
+    pid: int | None
+    exe: Path | None
+    command: list[str]
+    seconds: float
+    source: str
+
+
+def _run(probes: ExitStack, what: _What, *, shows_progress: bool) -> "Trace":
     """What was seen; `probes` takes them out."""
     try:
         from gosonde_agent import trace as agent  # noqa: PLC0415
@@ -91,7 +103,7 @@ def _run(
         auto_refresh=False,
         disable=not (shows_progress and console.is_terminal),
     ) as bar:
-        task = bar.add_task("attaching", total=seconds if seconds < MAX_SECONDS else None)
+        task = bar.add_task("attaching", total=what.seconds if what.seconds < MAX_SECONDS else None)
         bar.refresh()
 
         def on_step(elapsed: float, so_far: "Trace") -> None:
@@ -99,14 +111,14 @@ def _run(
             exited = sum(site.exited for site in so_far.sites)
             bar.update(task, completed=elapsed, description=f"{created:,} created, {exited:,} exited", refresh=True)
 
-        if pid is not None:
-            return probes.enter_context(agent.trace_pid(pid, seconds, on_step))
-        if exe is not None:
-            return probes.enter_context(agent.trace_exe(str(exe), seconds, on_step))
-        path = shutil.which(command[0])
+        if what.pid is not None:
+            return probes.enter_context(agent.trace_pid(what.pid, what.seconds, on_step, what.source))
+        if what.exe is not None:
+            return probes.enter_context(agent.trace_exe(str(what.exe), what.seconds, on_step, what.source))
+        path = shutil.which(what.command[0])
         if path is None:
-            raise NotFoundError(f"there is no command {command[0]!r} on PATH that may be run")
-        return probes.enter_context(agent.trace_command(command, path, seconds, on_step))
+            raise NotFoundError(f"there is no command {what.command[0]!r} on PATH that may be run")
+        return probes.enter_context(agent.trace_command(what.command, path, what.seconds, on_step, what.source))
 
 
 def as_document(result: "Trace") -> dict[str, Any]:
@@ -118,6 +130,10 @@ def as_document(result: "Trace") -> dict[str, Any]:
     sites = _sites(result)
     sums = {key: sum(site[key] for site in sites) for key in ("baseline", "created", "exited", "live")}
     return {
+        "source": result.kind.name,
+        "source_because": result.why,
+        "source_costs": result.kind.price,
+        "source_cannot": list(result.kind.cannot),
         "process": {
             "pid": process.key.pid,
             "exe": process.exe,
@@ -132,19 +148,23 @@ def as_document(result: "Trace") -> dict[str, Any]:
         },
         "sites": sites,
         "totals": sums,
-        "gc": {
-            "cycles": result.gc.cycles if result.gc else 0,
-            "pause_total_ns": result.gc.gc_pause_ns if result.gc else 0,
-            "pauses": [
-                {"start_unix_nano": p.start_unix_nano, "duration_ns": p.duration_ns, "reason": p.reason}
-                for p in sorted(result.pauses, key=lambda pause: pause.ordinal)
-            ],
-        },
+        "gc": _gc(result) if result.kind.sees_stops else None,
         "cost": {
             "probe_ns": result.cost.probe_ns if result.cost else 0,
             "cpu_ns": result.cost.cpu_ns if result.cost else 0,
         },
         "lost": {name: count for name, count in result.losses.items() if not name.startswith("uplink_")},
+    }
+
+
+def _gc(result: "Trace") -> dict[str, Any]:
+    return {
+        "cycles": result.gc.cycles if result.gc else 0,
+        "pause_total_ns": result.gc.gc_pause_ns if result.gc else 0,
+        "pauses": [
+            {"start_unix_nano": p.start_unix_nano, "duration_ns": p.duration_ns, "reason": p.reason}
+            for p in sorted(result.pauses, key=lambda pause: pause.ordinal)
+        ],
     }
 
 
@@ -205,7 +225,7 @@ def _safe(text: str) -> str:
 def render(document: dict[str, Any]) -> None:
     """Prints a document for people."""
     console = Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=PIPED_WIDTH)
-    process, totals, gc = document["process"], document["totals"], document["gc"]
+    process, totals = document["process"], document["totals"]
     since = "its start" if process["counted_from_start"] else "attaching"
     console.print(f"[bold]{_safe(process['exe'])}[/]  pid {process['pid']}  {_safe(process['go_version'])}")
     console.print(
@@ -224,14 +244,11 @@ def render(document: dict[str, Any]) -> None:
     console.print(table)
     if any("estimated" in site for site in document["sites"]):
         console.print(rendering.ESTIMATED_MEANS)
-    longest = max((pause["duration_ns"] for pause in gc["pauses"]), default=0)
-    console.print(
-        f"{gc['cycles']} GC cycles stopped the world for {gc['pause_total_ns'] / 1e6:.3f} ms in all; "
-        f"{len(gc['pauses'])} stops, the longest {longest / 1e6:.3f} ms",
-    )
+    _render_gc(console, document["gc"])
     if (cost := document["cost"])["probe_ns"] and cost["cpu_ns"]:
         share = min(100 * cost["probe_ns"] / cost["cpu_ns"], 100)
         console.print(f"counting took about {share:.1f} % of the process's CPU time")
+    _render_source(console, document)
     if not process["precise"]:
         console.print("[bold red]not precise[/]: some of this process was not counted, or not at its go statement")
     if process["stale"]:
@@ -239,3 +256,22 @@ def render(document: dict[str, Any]) -> None:
     for name, count in document["lost"].items():
         if count:
             console.print(f"[bold red]lost[/] {name}: {count:,}")
+
+
+def _render_gc(console: Console, gc: dict[str, Any] | None) -> None:
+    if gc is None:
+        return
+    longest = max((pause["duration_ns"] for pause in gc["pauses"]), default=0)
+    console.print(
+        f"{gc['cycles']} GC cycles stopped the world for {gc['pause_total_ns'] / 1e6:.3f} ms in all; "
+        f"{len(gc['pauses'])} stops, the longest {longest / 1e6:.3f} ms",
+    )
+
+
+def _render_source(console: Console, document: dict[str, Any]) -> None:
+    """Where the numbers come from, why from there, what that takes, and what it does not see."""
+    console.print(
+        f"[bold]source[/] {document['source']}: {document['source_costs']}; {_safe(document['source_because'])}"
+    )
+    for what in document["source_cannot"]:
+        console.print(f"  it cannot see {what}")

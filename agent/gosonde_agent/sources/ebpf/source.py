@@ -22,6 +22,7 @@ from gosonde_agent.sources.ebpf.ring_buffer import RingBuffer
 from gosonde_agent.sources.ebpf.uprobe import close_all
 from gosonde_agent.sources.events import Event
 from gosonde_agent.sources.hit_costs import HitCosts
+from gosonde_agent.sources.kinds import EBPF
 from gosonde_agent.sources.park_window import ParkWindow
 from gosonde_agent.sources.site_window import SiteWindow
 
@@ -33,6 +34,7 @@ class EbpfSource:
     """A Source that counts with `probes`, which it closes in the end.
 
     Attributes:
+        kind: What it is.
         maps: What was counted.
 
     Raises:
@@ -41,6 +43,7 @@ class EbpfSource:
     """
 
     def __init__(self, probes: Probes) -> None:
+        self.kind = EBPF
         self.maps = Maps(probes)
         self._probes = probes
         self._placing = Placing(probes)

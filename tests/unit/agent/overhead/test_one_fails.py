@@ -13,6 +13,7 @@ from gosonde_agent.overhead.metering import Meter
 from gosonde_agent.overhead.precheck import BudgetPrecheck
 from gosonde_agent.sources.counters import Hits, Image
 from gosonde_agent.sources.hit_costs import HitCosts
+from gosonde_agent.sources.kinds import EBPF
 from gosonde_agent.watch.reconciliation import Reconciler
 from gosonde_agent.watch.stepping import Stepper
 from gosonde_common.values.observation import Process, ProcessKey
@@ -79,7 +80,7 @@ def test_one_file_that_cannot_be_decided_on_leaves_the_others_decided(known: Pro
             if number == 0:
                 raise ZeroDivisionError
 
-    source = cast("Any", SimpleNamespace(is_closing=lambda _: False))
+    source = cast("Any", SimpleNamespace(is_closing=lambda _: False, kind=EBPF))
     governor = FailsForOne(Budget(), meter)
     Stepper(source, known, Reconciler(source, known, meter, 1.0), governor).govern(())
     assert asked == [0, 1, 2]

@@ -1,0 +1,62 @@
+"""The kinds of sources: what each sees of a process, what it takes, and what it cannot do."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from gosonde_common.values.levels import Level
+
+from gosonde_agent.sources.hit_costs import HitCosts
+
+NO_STOPS = "no GC cycles and no stop-the-world pauses"
+NO_PARKS = "no parks"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of source.
+
+    Attributes:
+        name: As `--source` and the JSON documents have it.
+        title: What it is, for people.
+        price: What it takes of the process, for people.
+        cannot: What others see and this one does not, for people; nothing where it sees everything.
+        level: The highest at which it watches.
+        sees_stops: Whether it counts GC cycles and stop-the-world pauses.
+        watches_files: Whether it counts all processes of a file, from their first instruction on.
+        hit_costs: What a hit of it takes on another machine; docs/performance.md says how it was measured.
+    """
+
+    name: str
+    title: str
+    price: str
+    cannot: tuple[str, ...]
+    level: Level
+    sees_stops: bool
+    watches_files: bool
+    hit_costs: HitCosts
+
+
+EBPF: Final = Kind(
+    "ebpf",
+    "eBPF programs at uprobes",
+    "1 to 2 µs of the process's CPU time for each creation and each exit",
+    (),
+    Level.FULL,
+    sees_stops=True,
+    watches_files=True,
+    hit_costs=HitCosts(),
+)
+MEMORY: Final = Kind(
+    "memory",
+    "readings of the process's memory",
+    "nothing of the process's CPU time",
+    (
+        "which go statement created a goroutine that came and went between two readings, 2 seconds or more apart",
+        NO_STOPS,
+        NO_PARKS,
+    ),
+    Level.MEMORY,
+    sees_stops=False,
+    watches_files=False,
+    hit_costs=HitCosts(0.0, 0.0, 0.0),
+)

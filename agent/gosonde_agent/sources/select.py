@@ -1,0 +1,87 @@
+"""Which source watches a process: the best of those that this host allows, and why it is that one."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from gosonde_common.errors import GosondeError, UsageError
+
+from gosonde_agent.model.errors import NotPermittedError
+from gosonde_agent.sources.ebpf.loading import load_probes
+from gosonde_agent.sources.ebpf.source import EbpfSource
+from gosonde_agent.sources.kinds import EBPF, MEMORY, Kind
+from gosonde_agent.sources.memory.source import MemorySource
+from gosonde_agent.sources.protocol import Source
+
+ASKED_FOR = "it was asked for"
+BEST = "it sees the most, and this host allows it"
+
+
+class Candidate(NamedTuple):
+    """A source that may be had; `make` raises GosondeError where the host does not allow it, and says why."""
+
+    kind: Kind
+    make: Callable[[], Source]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The source that was chosen.
+
+    Attributes:
+        why: Why it is this one, for people.
+        refused: Why each that sees more is not, by its name.
+    """
+
+    source: Source
+    why: str
+    refused: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def kind(self) -> Kind:
+        """What it is."""
+        return self.source.kind
+
+
+def candidates(cache: Path) -> tuple[Candidate, ...]:
+    """Every source, in the order of preference; compiled probes are kept in the folder `cache`."""
+    return (
+        Candidate(EBPF, lambda: EbpfSource(load_probes(cache))),
+        Candidate(MEMORY, MemorySource),
+    )
+
+
+def choose(among: Sequence[Candidate], forced: str = "") -> Choice:
+    """The first source that the host allows, or the one that is asked for.
+
+    Raises:
+        UsageError: There is none of that name.
+        NotPermittedError: The host allows none.
+        GosondeError: The host does not allow the one that is asked for.
+    """
+    if forced:
+        return Choice(_named(among, forced).make(), ASKED_FOR)
+    refused: dict[str, str] = {}
+    for candidate in among:
+        try:
+            return Choice(candidate.make(), _why(refused), refused)
+        except GosondeError as error:
+            refused[candidate.kind.name] = str(error)
+    raise NotPermittedError(f"this host allows no source: {_said(refused)}")
+
+
+def _named(among: Sequence[Candidate], name: str) -> Candidate:
+    found = next((candidate for candidate in among if candidate.kind.name == name), None)
+    if found is None:
+        names = ", ".join(candidate.kind.name for candidate in among)
+        raise UsageError(f"there is no source {name!r}: --source takes {names}")
+    return found
+
+
+def _why(refused: Mapping[str, str]) -> str:
+    return f"not {_said(refused)}" if refused else BEST
+
+
+def _said(refused: Mapping[str, str]) -> str:
+    return "; not ".join(f"{name}: {reason}" for name, reason in refused.items())
