@@ -90,12 +90,15 @@ struct sample_count {
 	u64 counted;
 };
 
-/* Where a binary's probe on them finds the new goroutine's go statement: the register with its g, and g.gopc's offset. */
+/* Where a binary's probe on them finds the new goroutine's go statement: what holds its g, and g.gopc's offset. */
 #define G_REGISTERS 8
+#define G_ON_STACK 8
 
 struct sample_place {
-	u32 g; /* AX, BX, CX, DX, SI, DI, R8, R9 */
+	u32 g;     /* AX, BX, CX, DX, SI, DI, R8, R9; or G_ON_STACK */
+	u32 above; /* where the word on the stack is: bytes from SP */
 	u32 gopc;
+	u32 padding;
 };
 
 /* A process image that has been counted: what it takes of the tables, and what was lost of it. */

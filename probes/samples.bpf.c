@@ -8,15 +8,19 @@ BPF_F_TABLE("percpu_hash", struct site_key, struct sample_count, samples, MAX_SI
 /* By the number of the binary; the agent's. */
 BPF_F_TABLE("hash", u32, struct sample_place, sample_places, MAX_IMAGES, BPF_F_NO_PREALLOC);
 
-/* What the register holds that has the new g; 0 where the place is known on no such machine. */
-static inline u64 new_g(struct pt_regs *ctx, u32 where)
+/* The new g; 0 where it cannot be read, or the place is known on no such machine. */
+static inline u64 new_g(struct pt_regs *ctx, struct sample_place *place)
 {
 #if defined(__TARGET_ARCH_arm64) || defined(__aarch64__)
 	return 0;
 #else
 	u64 registers[G_REGISTERS] = {ctx->ax, ctx->bx, ctx->cx, ctx->dx, ctx->si, ctx->di, ctx->r8, ctx->r9};
+	u64 word = 0;
 
-	return registers[where % G_REGISTERS];
+	if (place->g != G_ON_STACK)
+		return registers[place->g % G_REGISTERS];
+	bpf_probe_read_user(&word, sizeof(word), (void *)(ctx->sp + place->above));
+	return word;
 #endif
 }
 
@@ -63,7 +67,7 @@ int on_ids_taken(struct pt_regs *ctx)
 	char *gopc = 0;
 
 	if (place) {
-		gopc = (char *)new_g(ctx, place->g) + place->gopc;
+		gopc = (char *)new_g(ctx, place) + place->gopc;
 		bpf_probe_read_user(&key.pc, sizeof(key.pc), gopc);
 	}
 	count = samples.lookup(&key);

@@ -1,4 +1,4 @@
-"""Where a P takes its next 16 goroutine ids: one of 16 creations of a P passes there, with its new g in a register.
+"""Where a P takes its next 16 goroutine ids: one of 16 creations of a P passes there, and its new g is at hand.
 
 In runtime.newproc1:
 
@@ -21,7 +21,7 @@ from gosonde_agent.golang.costs import Cost, cost_of, is_overwritten
 from gosonde_agent.golang.instructions import Instruction, Machine
 from gosonde_agent.golang.layouts import Layout
 from gosonde_agent.golang.moves import STACK, moves_of
-from gosonde_agent.golang.same_values import successors, values_before
+from gosonde_agent.golang.same_values import Place, successors, values_before
 from gosonde_agent.model.errors import UnprovedProbePointError
 
 #: Ids that a P takes at once: one creation stands for so many.
@@ -36,6 +36,9 @@ _BRANCH = re.compile(
     r"lea (?P<first>r\w+), \[(?P=ids) \+ 1\]; mov qword ptr \[(?P<p>r\w+) \+ (?P<next>\w+)\], (?P=first); "
     r"add (?P=ids), 0x11; mov qword ptr \[(?P=p) \+ (?P<end>\w+)\], (?P=ids)$"
 )
+#: Changes nothing but a register that is not the stack's.
+_LOAD = re.compile(r"nop\b|mov (?!rsp|rbp)r\w+, qword ptr \[[^\]]+\]$")
+_FROM_STACK = re.compile(r"mov (?P<register>r\w+), qword ptr \[rsp \+ (?P<displacement>\w+)\]$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +47,12 @@ class Refill:
 
     Attributes:
         vaddr: Link-time address of the branch's first instruction.
-        register: Full name of the one that holds the new g.
+        holder: What holds the new g: a register by its full name, or a word on the stack by its base and displacement.
         proof: Why it is right, a sentence each.
     """
 
     vaddr: int
-    register: str
+    holder: Place
     cost: Cost
     proof: tuple[str, ...]
 
@@ -82,26 +85,30 @@ def find_refill(
     for each in instructions:
         if each.flow in ("branch", "jump") and (each.target is None or each.target in inside):
             raise UnprovedProbePointError(f"{each.text} leads into the branch, or who knows where")
-    register = _goid_owner(instructions, branch, layout)
+    holder = _goid_owner(instructions, branch, layout)
     stored = _gopc_stored(instructions, machine, layout)
     if _is_reached_without(instructions, stored.address, first.address):
         raise UnprovedProbePointError("gopc is not stored on every way to the branch")
     values = values_before(instructions, machine, lambda call: _is_write_barrier(call, name_of))
     base = next(move.base for move in moves_of(stored, machine))
-    held = values.get(first.address, {}).get(register)
+    held, name = values.get(first.address, {}).get(holder), _name(holder)
     if held is None or held != values.get(stored.address, {}).get(base):
-        raise UnprovedProbePointError(f"it is not known that {register} holds the g whose gopc was stored")
+        raise UnprovedProbePointError(f"it is not known that {name} holds the g whose gopc was stored")
     return Refill(
         first.address,
-        register,
+        holder,
         Cost.EMULATED,
         (
             f"behind {instructions[branch.jump].text}, which no other jump goes around: a P has no ids left",
             "the branch takes 16 ids and stores the first, and the one behind the last",
-            f"the id behind the branch goes to [{register}], which nothing changes from here on",
-            f"{register} holds what gopc was stored in, on every way to here",
+            f"the id behind the branch goes to the g in {name}, which nothing changes from here on",
+            f"{name} holds what gopc was stored in, on every way to here",
         ),
     )
+
+
+def _name(holder: Place) -> str:
+    return holder if isinstance(holder, str) else f"[{holder[0]} + {holder[1]:#x}]"
 
 
 def _branch(instructions: Sequence[Instruction], machine: Machine, layout: Layout) -> _Branch:
@@ -135,23 +142,34 @@ def _compares(before: Sequence[Instruction], p: str, first: int, end: int) -> bo
     return re.match(pattern, "; ".join(own)) is not None
 
 
-def _goid_owner(instructions: Sequence[Instruction], branch: _Branch, layout: Layout) -> str:
-    """The register whose goid is stored behind the branch, and which nothing changes from the branch on."""
+def _goid_owner(instructions: Sequence[Instruction], branch: _Branch, layout: Layout) -> Place:
+    """What holds the g whose goid is stored behind the branch, and is changed by nothing from the branch on."""
     first, goid = layout.offset("p", "goidcache"), layout.offset("g", "goid")
     held = ""
     for index in range(branch.behind, min(branch.behind + MOST_BEHIND, len(instructions))):
         instruction = instructions[index]
         stored = re.match(rf"mov qword ptr \[(r\w+) \+ {goid:#x}\], (r\w+)$", instruction.text)
         if stored and stored[2] == held:
-            passed = instructions[branch.jump + 1 : index]
-            if any(stored[1] in each.writes for each in passed):
-                raise UnprovedProbePointError("no register holds the new g there")
-            return stored[1]
+            return _kept(instructions[branch.jump + 1 : branch.behind], instructions[branch.behind : index], stored[1])
         if instruction.flow != "next":
             break
         loaded = re.match(rf"mov (r\w+), qword ptr \[{branch.p} \+ {first:#x}\]$", instruction.text)
         held = loaded[1] if loaded else "" if held in instruction.writes else held
     raise UnprovedProbePointError("the id is not stored behind the branch")
+
+
+def _kept(inside: Sequence[Instruction], behind: Sequence[Instruction], register: str) -> Place:
+    """What holds before the branch what a register holds behind it: itself, or the word that it is loaded from.
+
+    The branch itself stores in the P alone.
+    """
+    if not any(register in each.writes for each in (*inside, *behind)):
+        return register
+    found = [match for each in behind if (match := _FROM_STACK.match(each.text)) and match["register"] == register]
+    writes = [each for each in (*inside, *behind) if register in each.writes]
+    if len(found) != 1 or len(writes) != 1 or not all(_LOAD.match(each.text) for each in behind):
+        raise UnprovedProbePointError("nothing holds the new g there")
+    return "rsp", int(found[0]["displacement"], 0)
 
 
 def _gopc_stored(instructions: Sequence[Instruction], machine: Machine, layout: Layout) -> Instruction:

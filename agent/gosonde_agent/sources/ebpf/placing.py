@@ -116,7 +116,7 @@ class Placing:
             programs |= {"started": "on_start", "stopped": self._stop_program(number, binary)}
         if "mark_termination" in binary.points:
             programs["mark_termination"] = "on_mark_termination"
-        if binary.refill is not None and binary.refill.register in records.G_REGISTERS:
+        if binary.refill is not None and _holds(binary.refill.holder) is not None:
             programs["ids_taken"] = "on_ids_taken"
         if "parked" in binary.points:
             programs["parked"] = "on_park"
@@ -209,8 +209,8 @@ class Placing:
             return False
         has_room = "created" not in attached.open and not self.is_closing(number)
         if has_room and "ids_taken" not in attached.open:
-            register, gopc = attached.binary.refill.register, attached.binary.layout.gopc
-            place = struct.pack("<II", records.G_REGISTERS.index(register), gopc)
+            holder = _holds(attached.binary.refill.holder) or (0, 0)
+            place = struct.pack("<IIII", *holder, attached.binary.layout.gopc, 0)
             syscalls.update(self._probes["sample_places"], struct.pack("<I", number), place)
             attached.open["ids_taken"] = self._open(number, attached, "ids_taken")
         return "ids_taken" in attached.open
@@ -249,3 +249,10 @@ class Placing:
             self.set_probes(number, ())
         for number in list(self._attached):
             self.detach(number)
+
+
+def _holds(holder: str | tuple[str, int]) -> tuple[int, int] | None:
+    """A register, or a word on the stack, as sample_place has it; None when programs do not read that register."""
+    if not isinstance(holder, str):
+        return len(records.G_REGISTERS), holder[1]
+    return (records.G_REGISTERS.index(holder), 0) if holder in records.G_REGISTERS else None

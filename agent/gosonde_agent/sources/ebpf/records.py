@@ -18,8 +18,8 @@ ENTRIES = np.dtype([("of", "<u4", 4)])
 ROUND_EVENTS, ROUND_PARKS = range(2)
 SPENDING = np.dtype([("in", [("round", "<u4"), ("count", "<u4")], 2)])
 SAMPLE_COUNT = np.dtype([("all", "<u8"), ("counted", "<u8")])
-SAMPLE_PLACE = np.dtype([("g", "<u4"), ("gopc", "<u4")])
-#: Values of sample_place.g.
+SAMPLE_PLACE = np.dtype([("g", "<u4"), ("above", "<u4"), ("gopc", "<u4"), ("padding", "<u4")])
+#: Values of sample_place.g; one more is a word on the stack.
 G_REGISTERS = ("rax", "rbx", "rcx", "rdx", "rsi", "rdi", "r8", "r9")
 SHARE = np.dtype(
     [

@@ -22,6 +22,7 @@ TAKE = bytes.fromhex(
 )
 USE = bytes.fromhex("498b9080010000 48899098000000 c3")  # mov rdx, [r8+0x180]; mov [rax+0x98], rdx; ret
 FRONT = LOAD_RDX + STORE_GOPC + LOAD_RAX
+LOAD_ID, STORE_ID = bytes.fromhex("498b9080010000"), bytes.fromhex("48899098000000 c3")
 
 
 def call(at: int, target: int) -> bytes:
@@ -38,7 +39,7 @@ def found(code: bytes, architecture: str = "amd64") -> Refill:
 
 def test_it_is_the_branch_that_takes_ids_and_the_register_whose_goid_is_stored_behind_it() -> None:
     place = found(FRONT + branch() + USE)
-    assert (place.vaddr, place.register) == (ENTRY + len(FRONT + COMPARE) + 2, "rax")
+    assert (place.vaddr, place.holder) == (ENTRY + len(FRONT + COMPARE) + 2, "rax")
     assert len(place.proof) == 4
 
 
@@ -51,7 +52,10 @@ def test_it_is_the_branch_that_takes_ids_and_the_register_whose_goid_is_stored_b
         (FRONT + branch(take=TAKE.replace(b"\xc2\x11", b"\xc2\x12")) + USE, "0 branches"),
         (FRONT + branch().replace(COMPARE, COMPARE[:-4] + b"\x90\x01\x00\x00") + USE, "0 branches"),
         (FRONT + branch() + branch() + USE, "2 branches"),
-        (FRONT + branch() + LOAD_RAX + USE, "no register holds"),
+        (FRONT + branch() + LOAD_RAX + LOAD_RAX + USE, "nothing holds"),
+        (FRONT + branch() + bytes.fromhex("4889d0") + USE, "nothing holds"),  # mov rax, rdx
+        (FRONT + branch() + LOAD_ID + bytes.fromhex("50") + LOAD_RAX + STORE_ID, "nothing holds"),  # push rax
+        (FRONT + branch() + LOAD_ID + bytes.fromhex("488b442410") + STORE_ID, r"\[rsp \+ 0x10\] holds"),
         (FRONT + branch() + USE[7:], "the id is not stored"),
         (FRONT + branch() + USE + b"\xeb" + bytes([256 - len(USE + TAKE) - 2]), "leads into the branch"),
         (b"\x74\x0c" + FRONT + branch() + USE, "not stored on every way"),
@@ -69,15 +73,21 @@ def test_no_place_is_taken_without_the_whole_proof(code: bytes, why: str) -> Non
         found(code)
 
 
+def test_it_is_the_word_on_the_stack_that_the_g_is_loaded_from_behind_the_branch() -> None:
+    """A call on the way takes all registers, and leaves the stack."""
+    front = FRONT + call(len(FRONT), OTHER)
+    assert found(front + branch() + LOAD_ID + LOAD_RAX + STORE_ID).holder == ("rsp", 8)
+
+
 def test_a_write_barrier_keeps_the_register() -> None:
     code = FRONT + call(len(FRONT), BARRIER) + branch() + USE
-    assert found(code).register == "rax"
+    assert found(code).holder == "rax"
 
 
 def test_both_ways_may_bring_the_same_g() -> None:
     """rax is a copy of rdx on one way, and loaded on the other."""
     ways = b"\x74\x05" + bytes.fromhex("4889d0") + b"\xeb\x05" + LOAD_RAX
-    assert found(LOAD_RDX + STORE_GOPC + ways + branch() + USE).register == "rax"
+    assert found(LOAD_RDX + STORE_GOPC + ways + branch() + USE).holder == "rax"
     different = b"\x74\x05" + bytes.fromhex("4889c8") + b"\xeb\x05" + LOAD_RAX  # mov rax, rcx
     with pytest.raises(UnprovedProbePointError, match="it is not known that rax"):
         found(LOAD_RDX + STORE_GOPC + different + branch() + USE)
