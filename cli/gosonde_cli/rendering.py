@@ -3,19 +3,21 @@
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from gosonde_common import foreign
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 #: Columns when the output is no terminal, so that nothing is broken into lines.
 PIPED_WIDTH: Final = 1_000
 
 
-def console() -> Console:
+def console() -> "Console":
     """Prints to stdout; as wide as its terminal, or wide enough when there is none."""
+    from rich.console import Console  # noqa: PLC0415 - text alone needs none of rich, which takes a while to import
+
     return Console(width=None if sys.stdout.isatty() else PIPED_WIDTH, highlight=False)
 
 
@@ -47,6 +49,9 @@ class About(int):
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], empty: str) -> None:
     """A table, numbers to the right; `empty` is what to say when there is no row. Text is never taken for markup."""
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
     shown = list(rows)
     if not shown:
         console().print(Text(empty))

@@ -8,7 +8,6 @@ from gosonde_common.values.goroutines import Location, statement
 
 from gosonde_agent.golang import buildinfo
 from gosonde_agent.golang.build_version import read_go_version
-from gosonde_agent.golang.dwarf import read_constants, read_structures
 from gosonde_agent.golang.elf import ElfImage
 from gosonde_agent.golang.known import Facts, KnownBinaries, evidence_of
 from gosonde_agent.golang.layouts import (
@@ -172,6 +171,8 @@ def layout_named_by(image: ElfImage, go_version: str) -> Layout:
 
 def _own_structures(image: ElfImage) -> Mapping[str, Fields]:
     """What the binary's DWARF says of the runtime's structures; empty where it says nothing."""
+    from gosonde_agent.golang.dwarf import read_structures  # noqa: PLC0415 - of versions that are not known
+
     try:
         return read_structures(image, structure_names())
     except GosondeError:
@@ -179,6 +180,8 @@ def _own_structures(image: ElfImage) -> Mapping[str, Fields]:
 
 
 def _own_special_kinds(image: ElfImage) -> Mapping[str, int]:
+    from gosonde_agent.golang.dwarf import read_constants  # noqa: PLC0415
+
     try:
         return read_constants(image, SPECIAL_KIND)
     except GosondeError:

@@ -1,13 +1,13 @@
-"""Machine instructions of one function, decoded by capstone into the few facts that probe placement needs."""
+"""Machine instructions of one function, decoded by capstone into the few facts that probe placement needs.
+
+Capstone is imported when there is something to decode: a dump of goroutines has nothing, and begins sooner.
+"""
 
 import functools
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
-
-import capstone
-from capstone import arm64, x86
 
 from gosonde_agent.model.errors import MalformedBinaryError
 
@@ -61,19 +61,30 @@ class Machine:
     """What is particular to an architecture.
 
     Attributes:
+        engine: What capstone calls it, and its mode.
         arguments: Registers of the first integer arguments in Go's register ABI (cmd/compile/abi-internal.md).
         padding: What the linker puts between functions.
     """
 
     name: str
-    engine: tuple[int, int]
+    engine: tuple[str, str]
     arguments: tuple[str, ...]
     padding: bytes
     whole: dict[str, str]
     flow: Callable[[Any], str]
 
 
-def _x86_flow(found: Any) -> str:  # noqa: ANN401  # capstone ships no types
+def _engine(machine: Machine) -> Any:  # noqa: ANN401  # capstone ships no types
+    """A decoder without details."""
+    import capstone  # noqa: PLC0415
+
+    return capstone.Cs(*(getattr(capstone, name) for name in machine.engine))
+
+
+def _x86_flow(found: Any) -> str:  # noqa: ANN401
+    import capstone  # noqa: PLC0415
+    from capstone import x86  # noqa: PLC0415
+
     if found.group(capstone.CS_GRP_CALL):
         return "call"
     if found.group(capstone.CS_GRP_JUMP):
@@ -83,24 +94,30 @@ def _x86_flow(found: Any) -> str:  # noqa: ANN401  # capstone ships no types
     return "next"
 
 
-_ARM64_FLOWS = {
-    arm64.ARM64_INS_BL: "call",
-    arm64.ARM64_INS_BLR: "call",
-    arm64.ARM64_INS_BR: "jump",
-    arm64.ARM64_INS_RET: "end",
-    arm64.ARM64_INS_BRK: "end",
-    arm64.ARM64_INS_UDF: "end",
-    **dict.fromkeys(
-        (arm64.ARM64_INS_CBZ, arm64.ARM64_INS_CBNZ, arm64.ARM64_INS_TBZ, arm64.ARM64_INS_TBNZ),
-        "branch",
-    ),
-}
+@functools.cache
+def _arm64_flows() -> dict[int, str]:
+    from capstone import arm64  # noqa: PLC0415
+
+    return {
+        arm64.ARM64_INS_BL: "call",
+        arm64.ARM64_INS_BLR: "call",
+        arm64.ARM64_INS_BR: "jump",
+        arm64.ARM64_INS_RET: "end",
+        arm64.ARM64_INS_BRK: "end",
+        arm64.ARM64_INS_UDF: "end",
+        **dict.fromkeys(
+            (arm64.ARM64_INS_CBZ, arm64.ARM64_INS_CBNZ, arm64.ARM64_INS_TBZ, arm64.ARM64_INS_TBNZ),
+            "branch",
+        ),
+    }
 
 
 def _arm64_flow(found: Any) -> str:  # noqa: ANN401
+    from capstone import arm64  # noqa: PLC0415
+
     if found.id == arm64.ARM64_INS_B:
         return "jump" if found.cc in (arm64.ARM64_CC_INVALID, arm64.ARM64_CC_AL) else "branch"
-    return _ARM64_FLOWS.get(found.id, "next")
+    return _arm64_flows().get(found.id, "next")
 
 
 def _whole(parts: dict[str, tuple[str, ...]]) -> dict[str, str]:
@@ -110,7 +127,7 @@ def _whole(parts: dict[str, tuple[str, ...]]) -> dict[str, str]:
 MACHINES = {
     "amd64": Machine(
         "amd64",
-        (capstone.CS_ARCH_X86, capstone.CS_MODE_64),
+        ("CS_ARCH_X86", "CS_MODE_64"),
         ("rax", "rbx", "rcx", "rdi", "rsi"),
         b"\xcc",
         _whole(_X86_PARTS),
@@ -118,7 +135,7 @@ MACHINES = {
     ),
     "arm64": Machine(
         "arm64",
-        (capstone.CS_ARCH_ARM64, capstone.CS_MODE_ARM),
+        ("CS_ARCH_ARM64", "CS_MODE_ARM"),
         ("x0", "x1", "x2", "x3", "x4"),
         b"\0\0\0\0",
         _whole(_ARM64_PARTS),
@@ -149,7 +166,7 @@ def decode(code: bytes, address: int, architecture: str) -> list[Instruction]:
 
 def _decoded(machine: Machine, code: bytes, address: int) -> Iterator[Instruction]:
     at = 0
-    for start, size, mnemonic, operands in capstone.Cs(*machine.engine).disasm_lite(code, address):
+    for start, size, mnemonic, operands in _engine(machine).disasm_lite(code, address):
         raw = code[at : at + size]
         at += size
         flow, writes, is_direct = _facts(machine.name, raw)
@@ -167,9 +184,13 @@ class _Engines(threading.local):
     """Decoders with details, by architecture; those of one thread, because capstone's may be used by one at a time."""
 
     def __init__(self) -> None:
-        self.by_name = {name: capstone.Cs(*machine.engine) for name, machine in MACHINES.items()}
-        for engine in self.by_name.values():
-            engine.detail = True
+        self._by_name: dict[str, Any] = {}
+
+    def of(self, machine: Machine) -> Any:  # noqa: ANN401
+        if machine.name not in self._by_name:
+            self._by_name[machine.name] = _engine(machine)
+            self._by_name[machine.name].detail = True
+        return self._by_name[machine.name]
 
 
 _engines = _Engines()
@@ -181,7 +202,10 @@ def _facts(architecture: str, raw: bytes) -> tuple[str, frozenset[str], bool]:
 
     To find that out takes most of the time of decoding, and all binaries consist of much the same instructions.
     """
-    machine, engine = MACHINES[architecture], _engines.by_name[architecture]
+    import capstone  # noqa: PLC0415
+
+    machine = MACHINES[architecture]
+    engine = _engines.of(machine)
     found = next(engine.disasm(raw, 0))
     _reads, writes = found.regs_access()
     names = (engine.reg_name(register) for register in writes)

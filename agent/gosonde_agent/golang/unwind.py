@@ -105,7 +105,7 @@ class Unwinder:
         keys = pcs * np.uint64(2) + np.uint64(first)
         places = np.minimum(np.searchsorted(self._keys, keys), max(len(self._keys) - 1, 0))
         if not len(self._keys) or not (self._keys[places] == keys).all():
-            self._resolve(np.unique(keys).tolist())
+            self._resolve(sorted(set(keys.tolist())))
             places = np.searchsorted(self._keys, keys)
         found = self._table[places]
         return found[:, 0], found[:, 1], found[:, 2], found[:, 3]

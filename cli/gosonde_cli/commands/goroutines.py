@@ -12,6 +12,7 @@ from gosonde_common.errors import UnsupportedError, UsageError
 
 from gosonde_cli.goroutine_json import document
 from gosonde_cli.goroutine_text import grouped, one_by_one
+from gosonde_cli.importing import soon
 
 if TYPE_CHECKING:
     from gosonde_agent.snapshots.stopped import StoppedTarget
@@ -57,12 +58,18 @@ def goroutines(
 @contextmanager
 def _opened(pid: int, *, is_stopped: bool) -> "Iterator[Target | StoppedTarget]":
     try:
-        from gosonde_agent.snapshots.stopped import StoppedTarget  # noqa: PLC0415
-        from gosonde_agent.sources.memory.target import opened  # noqa: PLC0415
+        with soon():
+            from gosonde_agent.sources.memory.target import opened  # noqa: PLC0415
     except ImportError as error:
         raise UnsupportedError(f"this needs the Python module {error.name}: pip install 'gosonde[agent]'") from error
     with opened(pid) as target:
-        yield StoppedTarget(target) if is_stopped else target
+        yield _stopped(target) if is_stopped else target
+
+
+def _stopped(target: "Target") -> "StoppedTarget":
+    from gosonde_agent.snapshots.stopped import StoppedTarget  # noqa: PLC0415
+
+    return StoppedTarget(target)
 
 
 def _print(pieces: Iterable[str]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
-from gosonde_common import foreign, logs
+from gosonde_common import foreign
 from gosonde_common.clock import steady_unix_nano
 from gosonde_common.errors import NotFoundError, UnsupportedError, UsageError
 from gosonde_common.staleness import is_stale
@@ -18,6 +18,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from gosonde_cli import rendering
+from gosonde_cli.importing import soon
 
 if TYPE_CHECKING:
     from gosonde_agent.trace import Trace
@@ -90,7 +91,9 @@ class _What(NamedTuple):
 def _run(probes: ExitStack, what: _What, *, shows_progress: bool) -> "Trace":
     """What was seen; `probes` takes them out."""
     try:
-        from gosonde_agent import trace as agent  # noqa: PLC0415
+        with soon():
+            from gosonde_agent import trace as agent  # noqa: PLC0415
+            from gosonde_common import logs  # noqa: PLC0415
     except ImportError as error:
         raise UnsupportedError(f"tracing needs the Python module {error.name}: pip install 'gosonde[agent]'") from error
     logs.configure(json=False)

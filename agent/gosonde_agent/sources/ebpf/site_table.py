@@ -33,7 +33,7 @@ class SiteTable:
         """Records what was read: SITE_KEY[n], SITE_COUNT[n, cpus]."""
         counts = np.stack((values["created"].sum(axis=1), values["exited"].sum(axis=1)), axis=1)
         if keys.tobytes() == self._keys.tobytes():
-            self._changed.update(np.unique(self._place[(counts != self._counts).any(axis=1)]).tolist())
+            self._changed.update(self._place[(counts != self._counts).any(axis=1)].tolist())
         else:
             self._group(keys)
         self._counts = counts

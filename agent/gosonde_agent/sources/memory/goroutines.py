@@ -213,7 +213,7 @@ class GoroutineReader:
 
 
 def _words(rows: Rows, offset: int) -> U64:
-    return np.ascontiguousarray(rows[:, offset : offset + 8]).view("<u8")[:, 0].astype(np.uint64)
+    return rows[:, offset : offset + 8].view("<u8")[:, 0].astype(np.uint64)
 
 
 def _stack_bytes(rows: Rows, at: GoroutineLayout) -> npt.NDArray[np.int64]:
@@ -223,5 +223,5 @@ def _stack_bytes(rows: Rows, at: GoroutineLayout) -> npt.NDArray[np.int64]:
 
 
 def _status(rows: Rows, at: GoroutineLayout) -> npt.NDArray[np.int64]:
-    raw = np.ascontiguousarray(rows[:, at.status : at.status + 4]).view("<u4")[:, 0]
+    raw = rows[:, at.status : at.status + 4].view("<u4")[:, 0]
     return raw.astype(np.int64) & ~SCAN

@@ -6,9 +6,9 @@ its helper opened, and what it reads is of one address space: after an exec ther
 
 import errno
 import os
-from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -24,8 +24,25 @@ ADDRESS_LIMIT = 1 << 56
 #: Pieces that begin within so many bytes of the first are read with it, unless a page without any lies between.
 RUN_BYTES = 1 << 20
 PAGE = 4_096
+#: Pieces of one size that are read before they are copied to where they belong: what lies between them takes room, too.
+PIECES_AT_ONCE = 4_096
 
 I64 = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Pieces of memory, and what lies between them.
+
+    Attributes:
+        data: uint8[any].
+        places: int64[n]: where each piece begins in `data`.
+        whole: bool[n]: all of the piece is mapped; what is at its place otherwise is not defined.
+    """
+
+    data: npt.NDArray[np.uint8]
+    places: I64
+    whole: npt.NDArray[np.bool_]
 
 
 class ProcessMemory:
@@ -118,10 +135,26 @@ class ProcessMemory:
         """(uint8[n, size], bool[n]): `size` bytes at each address; zeros and False where they are not all mapped.
 
         Raises:
+            UnreadableMemoryError: The request is larger than MAX_BYTES in all, or the size is negative.
             NoSuchProcessError: The process has ended, or runs another program.
         """
-        buffer, whole = self.read_pieces(addresses, np.full(len(addresses), size, np.int64))
-        return buffer.reshape(len(addresses), size), whole
+        count = len(addresses)
+        if not 0 <= size * count <= MAX_BYTES:
+            raise _too_much(size * count, count)
+        rows = np.zeros((count, size), np.uint8)
+        whole = np.full(count, size == 0)
+        if not size or not count:
+            return rows, whole
+        wanted = _in_order(addresses, size)
+        into = rows.view(f"V{size}")[:, 0]
+        for first in range(0, len(wanted), PIECES_AT_ONCE):
+            some = wanted[first : first + PIECES_AT_ONCE]
+            starts = addresses[some].astype(np.int64)
+            found = self._read_runs(starts, starts + size)
+            there = some[found.whole]
+            into[there] = windows(found.data, f"V{size}")[found.places[found.whole]]
+            whole[there] = True
+        return rows, whole
 
     def read_pieces(
         self, addresses: npt.NDArray[np.uint64], sizes: I64
@@ -129,37 +162,57 @@ class ProcessMemory:
         """(uint8[sum(sizes)], bool[n]): the pieces one behind the other; zeros and False for one not all mapped.
 
         Raises:
-            UnreadableMemoryError: The request is larger than MAX_BYTES in all, or a size is negative.
+            UnreadableMemoryError: As `read_places`.
+            NoSuchProcessError: The process has ended, or runs another program.
+        """
+        found = self.read_places(addresses, sizes)
+        buffer = np.zeros(int(sizes.sum()), np.uint8)
+        into, data = memoryview(buffer.data), memoryview(found.data.data)
+        ends = np.cumsum(sizes)
+        for place, size, end in zip(
+            found.places[found.whole].tolist(), sizes[found.whole].tolist(), ends[found.whole].tolist(), strict=True
+        ):
+            into[end - size : end] = data[place : place + size]
+        return buffer, found.whole
+
+    def read_places(self, addresses: npt.NDArray[np.uint64], sizes: I64) -> Places:
+        """The pieces as they were read, without a copy of each: up to two pages more for each piece.
+
+        Raises:
+            UnreadableMemoryError: That is more than MAX_BYTES in all, or a size is negative.
             NoSuchProcessError: The process has ended, or runs another program.
         """
         total = int(sizes.sum()) if len(sizes) else 0
         if total > MAX_BYTES or (len(sizes) and (int(sizes.min()) < 0 or int(sizes.max()) > MAX_BYTES)):
             raise _too_much(total, len(sizes))
-        buffer = np.zeros(total, np.uint8)
-        whole = sizes == 0
-        possible = np.flatnonzero((addresses != 0) & (addresses < np.uint64(ADDRESS_LIMIT)) & (sizes > 0))
-        wanted = possible[np.argsort(addresses[possible], kind="stable")]
+        places, whole = np.zeros(len(sizes), np.int64), sizes == 0
+        wanted = _in_order(addresses, sizes)
         starts = addresses[wanted].astype(np.int64)
-        ends, places = starts + sizes[wanted], (np.cumsum(sizes) - sizes)[wanted]
-        whole[wanted] = True
-        into = memoryview(buffer.data)
-        pieces = list(zip(starts.tolist(), ends.tolist(), places.tolist(), strict=True))
-        for first, last, end in runs(starts, ends):
-            for index in self._read_run(pieces[first:last], end, into):
-                whole[wanted[first + index]] = False
-        return buffer, whole
+        found = self._read_runs(starts, starts + sizes[wanted])
+        places[wanted], whole[wanted] = found.places, found.whole
+        return Places(found.data, places, whole)
 
-    def _read_run(self, pieces: Sequence[tuple[int, int, int]], run_end: int, into: memoryview) -> list[int]:
-        """Reads pieces that lie close together, (start, end, place), into their places; which are not all mapped."""
-        base = pieces[0][0]
-        data = self._mapped(base, run_end - base)
-        known_end, missing = base + len(data), []
-        for index, (start, end, place) in enumerate(pieces):
-            if end <= known_end:
-                into[place : place + end - start] = data[start - base : end - base]
-            elif len(pieces) == 1 or self._read_run([(start, end, place)], end, into):
-                missing.append(index)
-        return missing
+    def _read_runs(self, starts: I64, ends: I64) -> Places:
+        """Pieces in order of their addresses, those that lie close together with one call."""
+        firsts, run_ends = runs(starts, ends)
+        sizes = run_ends - starts[firsts]
+        if (total := int(sizes.sum())) > MAX_BYTES:
+            raise _too_much(total, len(starts))
+        at = np.cumsum(sizes) - sizes
+        data = np.empty(total, np.uint8)
+        into = memoryview(data.data)
+        known = [
+            self._filled(address, into[place : place + size])
+            for address, place, size in zip(starts[firsts].tolist(), at.tolist(), sizes.tolist(), strict=True)
+        ]
+        of_run = np.repeat(np.arange(len(firsts)), np.diff(firsts, append=len(starts)))
+        begins = starts - starts[firsts][of_run]
+        places = begins + at[of_run]
+        whole = ends - starts[firsts][of_run] <= np.array(known, np.int64)[of_run]
+        for piece in np.flatnonzero(~whole).tolist():
+            place, size = int(places[piece]), int(ends[piece] - starts[piece])
+            whole[piece] = self.read_into(int(starts[piece]), into[place : place + size])
+        return Places(data, places, whole)
 
     def _filled(self, address: int, into: memoryview) -> int:
         """How many bytes were read; 0 where the first is not mapped."""
@@ -191,19 +244,30 @@ class ProcessMemory:
             raise NoSuchProcessError(f"process {self.pid} has ended, or runs another program now")
 
 
-def runs(starts: I64, ends: I64) -> Iterator[tuple[int, int, int]]:
-    """(first, last + 1, end) of the pieces that one call reads; `starts` are in order.
+def runs(starts: I64, ends: I64) -> tuple[I64, I64]:
+    """(the first piece of each run, where each run ends): a run is what one call reads; `starts` are in order.
 
     A run touches no page that none of its pieces lies in: the target has nothing to fetch that nobody asked for.
     """
     if not len(starts):
-        return iter(())
+        return starts, ends
     reached = np.maximum.accumulate(ends)
     apart = np.concatenate(([True], starts[1:] // PAGE > (reached[:-1] - 1) // PAGE + 1))
     blocks = (starts - starts[apart][np.cumsum(apart) - 1]) // RUN_BYTES
     firsts = np.flatnonzero(apart | np.concatenate(([True], blocks[1:] != blocks[:-1])))
-    run_ends = np.maximum.reduceat(ends, firsts)
-    return zip(firsts.tolist(), [*firsts[1:].tolist(), len(starts)], run_ends.tolist(), strict=True)
+    return firsts, np.maximum.reduceat(ends, firsts)
+
+
+def windows(data: npt.NDArray[np.uint8], dtype: str) -> npt.NDArray[Any]:
+    """What `data` holds at each place in it, aligned or not, up to the last at which there is a whole one."""
+    wanted = np.dtype(dtype)
+    return np.ndarray((max(len(data) - wanted.itemsize + 1, 0),), wanted, data, strides=(1,))
+
+
+def _in_order(addresses: npt.NDArray[np.uint64], sizes: I64 | int) -> I64:
+    """Which pieces can be somewhere, by their addresses."""
+    possible = np.flatnonzero((addresses != 0) & (addresses < np.uint64(ADDRESS_LIMIT)) & (np.asarray(sizes) > 0))
+    return possible[np.argsort(addresses[possible], kind="stable")]
 
 
 def _too_much(total: int, pieces: int) -> UnreadableMemoryError:

@@ -3,10 +3,7 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
-
-import capstone
-from capstone import x86
+from typing import Any, Final
 
 from gosonde_agent.golang.elf import ElfImage
 from gosonde_agent.golang.pclntab import Pclntab
@@ -32,9 +29,16 @@ class Reference:
     function: str
 
 
+def _engine() -> Any:  # noqa: ANN401  # capstone ships no types
+    """A decoder. Capstone is imported when a binary needs it: it takes longer than most others take in all."""
+    import capstone  # noqa: PLC0415
+
+    return capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_64)
+
+
 def references(image: ElfImage, pclntab: Pclntab, functions: Iterable[str]) -> list[Reference]:
     """What the functions of these names touch, in order; a name that the binary does not have gives nothing."""
-    engine = capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_64)  # as text: details take several times as long
+    engine = _engine()  # as text: details take several times as long
     found: list[Reference] = []
     for name in functions:
         function = pclntab.find(name)
@@ -50,7 +54,9 @@ def references(image: ElfImage, pclntab: Pclntab, functions: Iterable[str]) -> l
 
 def immediates(image: ElfImage, pclntab: Pclntab, function_name: str) -> list[int]:
     """The numbers that a function compares with, in order."""
-    engine = capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_64)
+    from capstone import x86  # noqa: PLC0415
+
+    engine = _engine()
     engine.detail = True
     function = pclntab.find(function_name)
     if function is None:

@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from gosonde_agent.sources.memory.reader import ProcessMemory
+from gosonde_agent.sources.memory.reader import ProcessMemory, windows
 
 #: First window of a stack, and the ones after it, bytes.
 FIRST_WINDOW = 2_048
@@ -21,9 +21,9 @@ class StackWords:
         self._highs = highs
         sizes = np.minimum(highs - sps, np.uint64(FIRST_WINDOW)).astype(np.int64)
         self._starts = sps.copy()
-        self._data, whole = memory.read_pieces(sps, sizes)
-        self._places = np.cumsum(sizes) - sizes
-        self._sizes = np.where(whole, sizes, 0)
+        found = memory.read_places(sps, sizes)
+        self._data, self._places = found.data, found.places
+        self._sizes = np.where(found.whole, sizes, 0)
 
     def __call__(self, rows: I64, addresses: U64) -> tuple[U64, npt.NDArray[np.bool_]]:
         """(the word at each address, whether it could be read); addresses of one row only grow from call to call."""
@@ -37,22 +37,21 @@ class StackWords:
     def _from_windows(self, rows: I64, addresses: U64) -> tuple[U64, npt.NDArray[np.bool_]]:
         inside = addresses - self._starts[rows]
         known = (self._sizes[rows] >= 8) & (inside <= np.maximum(self._sizes[rows] - 8, 0).astype(np.uint64))
-        places = np.where(known, self._places[rows] + np.where(known, inside, 0).astype(np.int64), 0)
-        if len(self._data) < 8:
-            return np.zeros(len(rows), np.uint64), np.zeros(len(rows), np.bool_)
-        parts = self._data[places[:, None] + np.arange(8)]
-        return parts.view("<u8")[:, 0].astype(np.uint64), known
+        values = np.zeros(len(rows), np.uint64)
+        places = self._places[rows[known]] + inside[known].astype(np.int64)
+        values[known] = windows(self._data, "<u8")[places]
+        return values, known
 
     def _read_on(self, rows: I64, addresses: U64) -> None:
         """Replaces the windows of these rows by ones that begin at the addresses; the old ones go."""
         room = np.where(addresses < self._highs[rows], self._highs[rows] - addresses, np.uint64(0))
         sizes = np.minimum(room, np.uint64(NEXT_WINDOW)).astype(np.int64)
-        fresh, whole = self._memory.read_pieces(addresses, sizes)
+        fresh = self._memory.read_places(addresses, sizes)
         self._compact(rows)
         self._starts[rows] = addresses
-        self._places[rows] = len(self._data) + np.cumsum(sizes) - sizes
-        self._sizes[rows] = np.where(whole, sizes, 0)
-        self._data = np.concatenate([self._data, fresh])
+        self._places[rows] = len(self._data) + fresh.places
+        self._sizes[rows] = np.where(fresh.whole, sizes, 0)
+        self._data = np.concatenate([self._data, fresh.data])
 
     def _compact(self, leaving: I64) -> None:
         """Drops the windows of rows that get new ones, so that a long stack holds one window at a time."""

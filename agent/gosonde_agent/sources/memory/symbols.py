@@ -4,8 +4,6 @@ from collections.abc import Collection, Iterator
 from typing import Any
 
 import numpy as np
-from elftools.common.exceptions import DWARFError, ELFError
-from elftools.elf.elffile import ELFFile
 
 from gosonde_agent.golang.elf import ElfImage
 
@@ -47,6 +45,9 @@ def _positions(text: bytes, name: bytes) -> Iterator[int]:
 
 def from_dwarf(fd: int, names: Collection[str]) -> dict[str, int]:
     """Link-time addresses of the runtime's variables that DWARF has; none where it is missing or damaged."""
+    from elftools.common.exceptions import DWARFError, ELFError  # noqa: PLC0415 - most binaries have a symbol table
+    from elftools.elf.elffile import ELFFile  # noqa: PLC0415
+
     try:
         with open(fd, "rb", closefd=False) as stream:
             elf: Any = ELFFile(stream)

@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from gosonde_common.values.gc import GcFigures, LastCycle
 from gosonde_common.values.goroutines import REGISTERS, Goroutine, GoroutineColumns
@@ -26,7 +27,6 @@ from gosonde_agent.sources.memory.dump import Describer
 from gosonde_agent.sources.memory.errors import ImplausibleMemoryError
 from gosonde_agent.sources.memory.gc import follow_gc, read_gc
 from gosonde_agent.sources.memory.goroutines import Block, GoroutineReader
-from gosonde_agent.sources.memory.heap import HeapReader
 from gosonde_agent.sources.memory.heap_candidates import HeapCandidates
 from gosonde_agent.sources.memory.heap_candidates import find as find_heap
 from gosonde_agent.sources.memory.heap_proof import HeapAddresses, prove_heap
@@ -38,6 +38,9 @@ from gosonde_agent.sources.memory.runtime import Runtime
 from gosonde_agent.sources.memory.totals import GoroutineTotals, read_totals
 from gosonde_agent.sources.memory.wait_names import read_wait_reasons
 from gosonde_agent.sources.registers import Registers
+
+if TYPE_CHECKING:
+    from gosonde_agent.sources.memory.heap import HeapReader
 
 MAX_KEPT_BINARIES = 256
 
@@ -204,8 +207,10 @@ class Target:
         """Each collection that ends from now on; see `follow_gc`."""
         return follow_gc(self.runtime)
 
-    def heap_reader(self) -> HeapReader | None:
+    def heap_reader(self) -> "HeapReader | None":
         """What reads the heap's figures from now on; None where it is not known where they are."""
+        from gosonde_agent.sources.memory.heap import HeapReader  # noqa: PLC0415 - a dump begins sooner without
+
         return HeapReader(self.runtime, self._binary.candidates.t_end) if HeapReader.reads(self.runtime) else None
 
     def heap_addresses(self) -> HeapAddresses:
