@@ -109,7 +109,9 @@ class Stream:
             raise UnavailableError("the collector ended the stream instead of answering the hello")
 
     async def deliver(self, pace_seconds: float) -> None:
-        """Sends all that is held, then what is new, at least `pace_seconds` apart, until `stopping` is set.
+        """Sends all that is held, then what is new, until `stopping` is set.
+
+        What is new waits until `pace_seconds` have passed since something was sent, unless it is urgent.
 
         Returns once everything is acknowledged after `stopping`.
 
@@ -132,10 +134,14 @@ class Stream:
 
     async def _deliver(self, pace_seconds: float) -> None:
         while not (self._stopping.is_set() and not self._spool.fresh):
-            while self._spool.fresh:
-                await self._send()
-            await self._until(self._stopping.is_set, pace_seconds)
+            if self._spool.fresh:
+                await self._send_all()
+                await self._until(lambda: self._spool.urgent or self._stopping.is_set(), pace_seconds)
             await self._until(lambda: self._spool.fresh or self._stopping.is_set())
+
+    async def _send_all(self) -> None:
+        while self._spool.fresh:
+            await self._send()
 
     @asynccontextmanager
     async def _answering(self) -> AsyncIterator[None]:

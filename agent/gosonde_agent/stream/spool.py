@@ -44,6 +44,8 @@ class Backlog(Protocol):
 
     #: There is something to take. It costs nothing to ask; all below may take as long as the disk does.
     fresh: bool
+    #: Among it is a process that nobody was told of: it is not to wait for its turn.
+    urgent: bool
 
     def take(self, max_rows: int) -> tuple[int, Observation]:
         """A ticket, and what comes next; while `fresh` stays true there is more."""
@@ -59,14 +61,14 @@ class Leftover:
     """What a former run of the agent left in the journal.
 
     Attributes:
-        fresh: See Backlog.
+        fresh, urgent: See Backlog.
     """
 
     def __init__(self, journal: Journal, run: Run) -> None:
         self._journal = journal
         self._run = run
         self._taken = 0
-        self.fresh = False
+        self.fresh = self.urgent = False
         self._look()
 
     def _look(self) -> None:
@@ -131,7 +133,7 @@ class Spool:
     What the disk does not take is kept in memory, bounded; the totals of what runs are never lost.
 
     Attributes:
-        fresh: See Backlog.
+        fresh, urgent: See Backlog.
     """
 
     def __init__(self, journal: Journal, run: Run) -> None:
@@ -148,7 +150,7 @@ class Spool:
         self._newest = Observation(0)
         self._losses = {EVENTS_DROPPED: 0, WRITES_FAILED: 0}
         self._message_limiter = MessageLimiter()
-        self.fresh = False
+        self.fresh = self.urgent = False
 
     @property
     def held_rows(self) -> int:
@@ -180,6 +182,7 @@ class Spool:
         changes = self._changes(observation)
         nothing: dict[str, Any] = dict.fromkeys(segments.NEWEST, ())
         self._newest = replace(observation, processes=(), site_counts=(), pauses=(), gc_cycles=(), **nothing)
+        self.urgent |= any(process.key not in self._held for process in changes.processes)
         kept_all = self._keep(changes)
         self._hold(observation, changes)
         if not kept_all:
@@ -189,6 +192,7 @@ class Spool:
     def take(self, max_rows: int) -> tuple[int, Observation]:
         """See Backlog; `max_rows` bounds what is taken of the held totals."""
         self._ticket += 1
+        self.urgent = False
         dropped = self._journal.dropped_segments
         if (found := self._next_segment()) is not None:
             self._cursor, segment = found

@@ -41,8 +41,9 @@ def uplink_to(
     journal: Journal | None = None,
     stream_limits: StreamLimits = STREAM_LIMITS,
     timeouts: Timeouts = FAST,
+    interval_seconds: float = 0.01,
 ) -> Uplink:
-    return Uplink(collectors, IDENTITY, 0.01, journal, stream_limits=stream_limits, timeouts=timeouts)
+    return Uplink(collectors, IDENTITY, interval_seconds, journal, stream_limits=stream_limits, timeouts=timeouts)
 
 
 @asynccontextmanager
@@ -99,6 +100,31 @@ async def test_a_batch_holds_only_what_changed() -> None:
     assert not second.observation.pauses.ordinal
     assert third.observation.taken_unix_nano == 3
     assert not third.observation.processes
+
+
+async def test_a_process_that_nobody_was_told_of_is_sent_at_once_however_long_the_interval_is() -> None:
+    collector = RecordingCollector()
+    async with serving(collector) as address, running(uplink := uplink_to(address, interval_seconds=3_600.0)):
+        await eventually(lambda: uplink.status().connected)
+        await uplink.offer(observed(ONE))
+        await eventually(lambda: len(collector.batches) == 1)
+        await uplink.offer(observed(ONE, TWO, taken=2))
+        await eventually(lambda: len(collector.batches) == 2)
+        await uplink.offer(observed(ONE, TWO, taken=3, site_counts=(count(TWO, 1, 2),)))
+        await uplink.offer(observed(ONE, TWO, process(3), taken=4))
+        await eventually(lambda: len(collector.batches) == 4)
+    assert [batch.observation.taken_unix_nano for batch in collector.batches] == [1, 2, 3, 4]
+
+
+async def test_what_is_new_of_known_processes_waits_for_its_turn() -> None:
+    collector = RecordingCollector()
+    async with serving(collector) as address, running(uplink := uplink_to(address, interval_seconds=3_600.0)):
+        await uplink.offer(observed(ONE))
+        await eventually(lambda: uplink.settled)
+        await uplink.offer(observed(ONE, taken=2, site_counts=(count(ONE, 1, 2),)))
+        await asyncio.sleep(0.05)
+        assert len(collector.batches) == 1
+    assert collector.totals == {(ONE.key, 1): (2, 0)}, "the end waits for nothing"
 
 
 async def test_with_no_collector_it_holds_nothing_and_ends_at_once() -> None:
