@@ -43,12 +43,14 @@ class Helper:
     Attributes:
         client: Asks it.
         probes: What it has loaded.
+        pid: The process that it is.
         life: The descriptor of the socket that it ends with; readable when it has ended.
         process: It, where this process has started it.
     """
 
     client: HelperClient
     probes: HelpedProbes
+    pid: int
     life: int
     process: "subprocess.Popen[bytes] | None"
 
@@ -123,7 +125,8 @@ def _joined(channel: socket.socket, process: "subprocess.Popen[bytes] | None") -
     client = HelperClient(channel, channels)
     maps = dict(zip(names, descriptors, strict=False))
     probes = HelpedProbes(maps, answer["together"], answer["compiled_because"], helper=client)
-    return Helper(client, probes, channel.fileno(), process)
+    # Who made the channels: the one that waits at a socket of systemd's has systemd at the socket's other end.
+    return Helper(client, probes, _peer(channels[0]), channel.fileno(), process)
 
 
 def without_privileges(helper: Helper) -> None:
@@ -149,7 +152,7 @@ def main(fd: int, folder: str | None) -> None:
             probes = load_probes(Path(folder) if folder else None)
             kept = privileges.drop(keep_admin=privileges.uprobes_need_admin())
             privileges.hide()
-            channels = _answering(probes, _asker(main_channel))
+            channels = _answering(probes, _peer(main_channel))
             seccomp.install(seccomp.HELPER)
         except ERRORS as error:
             answer = {"error": type(error).__name__, "message": str(error)[: MOST_BYTES // 8]}
@@ -165,7 +168,7 @@ def main(fd: int, folder: str | None) -> None:
         main_channel.recvmsg(1)  # nothing ever comes here but the end
 
 
-def _asker(channel: socket.socket) -> int:
+def _peer(channel: socket.socket) -> int:
     """The process at the other end."""
     return int.from_bytes(channel.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)[:4], sys.byteorder)
 

@@ -22,6 +22,7 @@ from gosonde_agent.helper import Helper
 from gosonde_agent.host import identity, own_budget
 from gosonde_agent.host.access import BREAK_SIGNAL
 from gosonde_agent.host.background import Background
+from gosonde_agent.host.spending import Spending
 from gosonde_agent.model.spool_state import SpoolState
 from gosonde_agent.serve.doors import open_doors
 from gosonde_agent.serve.latest import Latest
@@ -72,6 +73,7 @@ async def _run(config: AgentConfig, reread: Callable[[], AgentConfig], helper: H
         peers.latest,
         peers.status,
         peers.spool,
+        peers.spending,
         redact=peers.redact,
         switch=peers.switch,
         prove=peers.snapshots.prove,
@@ -82,7 +84,7 @@ async def _run(config: AgentConfig, reread: Callable[[], AgentConfig], helper: H
     except GosondeError:
         await doors.close(0)
         raise
-    work = _Work(config, source, costs, peers)
+    work = _Work(config, helper.pid, source, costs, peers)
     notifier = Notifier()
     desk = work.running.desk
     watchdog = notifier.watchdog(lambda: desk.is_stuck() or peers.uplink.is_stuck())
@@ -158,6 +160,10 @@ class _Peers:
         """What the spool holds, and where."""
         return SpoolState(self.journal.size, self.journal.is_without_disk)
 
+    def spending(self) -> Spending | None:
+        """What the agent and its helper take of a CPU; None while the agent is starting."""
+        return self._work.running.spending if self._work else None
+
     def _watches(self, key: ProcessKey) -> bool:
         return self._work is not None and self._work.monitor.watches(key)
 
@@ -189,8 +195,8 @@ class _Peers:
 class _Work:
     """What goes on while the agent runs: finding, reading and observing processes."""
 
-    def __init__(self, config: AgentConfig, source: EbpfSource, costs: HitCosts, peers: _Peers) -> None:
-        self.running = Running(config)
+    def __init__(self, config: AgentConfig, helper: int, source: EbpfSource, costs: HitCosts, peers: _Peers) -> None:
+        self.running = Running(config, helper)
         self.monitor = Monitor(
             source,
             config.selection,
@@ -238,6 +244,7 @@ class _Work:
         await self.loading.load_all()
         await self.running.desk.do(own_budget.collect_rarely)
         await self.running.desk.do(own_budget.release_memory)
+        self.running.spending.begin()
 
     async def close(self) -> None:
         """Returns when all probes are detached; says meanwhile how many programs still have some."""

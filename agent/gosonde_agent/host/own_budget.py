@@ -4,7 +4,6 @@ import ctypes
 import gc
 import os
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,9 +20,8 @@ SEARCHING_PART = 0.4
 SEARCHING_SECONDS = 1_200.0
 #: What the time between two observations stretches to at most; with what they take it stays below 15 s.
 LONGEST_INTERVAL_SECONDS = 10.0
-#: What they have at least of the limit, whatever else takes; and over how long that is smoothed.
+#: What these have at least of the limit, whatever else takes.
 LEAST_LEFT = 0.5
-SMOOTHING_SECONDS = 60.0
 MEBIBYTE = 1 << 20
 #: An observation of many sites allocates and frees so many objects.
 COLLECT_AFTER = 50_000
@@ -65,9 +63,13 @@ class OwnBudget:
         """Seconds without a look at the totals of processes after one that took so much."""
         return max(LOOK_SECONDS, cpu_seconds / (self.cpu * LOOKING_PART))
 
-    def interval(self, configured: float, cpu_seconds: float) -> float:
-        """Seconds between two observations when one takes so much: figures do not grow old, whatever that costs."""
-        return max(configured, min(cpu_seconds / (self.cpu * OBSERVING_PART), LONGEST_INTERVAL_SECONDS))
+    def interval(self, configured: float, cpu_seconds: float, *, has_room: bool) -> float:
+        """Seconds between two observations when one takes so much: figures do not grow old, whatever that costs.
+
+        Where there is no room for more, there are as few as there may be.
+        """
+        wanted = cpu_seconds / (self.cpu * OBSERVING_PART) if has_room else LONGEST_INTERVAL_SECONDS
+        return max(configured, min(wanted, LONGEST_INTERVAL_SECONDS))
 
     @property
     def searching(self) -> float:
@@ -105,35 +107,6 @@ class Smoothed:
         self.newest = time.thread_time() - self._began + beside - self._beside_before
         self._beside_before = beside
         self.seconds += (self.newest - self.seconds) / 8
-
-
-class Spending:
-    """What the agent takes beside reading, observing and searching, which have limits of their own.
-
-    Attributes:
-        rest: That, as a part of one core: checking what probes cost, events, planning, sending. 0 before it is known.
-    """
-
-    def __init__(
-        self, now: Callable[[], float] = time.monotonic, taken: Callable[[], float] = time.process_time
-    ) -> None:
-        self._now, self._taken = now, taken
-        self._before: tuple[float, float] | None = None
-        self._limited = 0.0
-        self.rest = 0.0
-
-    def limited(self, cpu_seconds: float) -> None:
-        """Something that has its own limit has taken so much."""
-        self._limited += cpu_seconds
-
-    def look(self) -> None:
-        """Works out what the rest takes; to be called now and then. What came before the first look does not count."""
-        now, taken = self._now(), self._taken()
-        if self._before is not None and now > self._before[0]:
-            seconds = now - self._before[0]
-            part = max(taken - self._before[1] - self._limited, 0.0) / seconds
-            self.rest += (part - self.rest) * min(seconds / SMOOTHING_SECONDS, 1.0)
-        self._before, self._limited = (now, taken), 0.0
 
 
 def allocate_sparingly() -> None:

@@ -7,6 +7,7 @@ from gosonde_common.metrics import MetricsServer
 from gosonde_common.values.status import AgentStatus
 
 from gosonde_agent.config import AgentConfig
+from gosonde_agent.host.spending import Spending
 from gosonde_agent.model.spool_state import SpoolState
 from gosonde_agent.serve.latest import Latest
 from gosonde_agent.serve.query_service import LocalGate, Prove, QueryServer, Switch, start_query_service
@@ -33,6 +34,7 @@ async def open_doors(
     latest: Latest,
     status: Callable[[], AgentStatus],
     spool: Callable[[], SpoolState],
+    spending: Callable[[], Spending | None],
     *,
     redact: Redact,
     switch: Switch,
@@ -45,6 +47,6 @@ async def open_doors(
     """
     gate = LocalGate()
     server = await start_query_service(config.listen, latest, status, redact, gate=gate, switch=switch, prove=prove)
-    metrics = AgentMetrics(latest, lambda: status().uplink, spool, gate.refused_total)
+    metrics = AgentMetrics(latest, lambda: status().uplink, spool, gate.refused_total, spending)
     http = MetricsServer(config.http, metrics.registry(), metrics.unready) if config.http else None
     return Doors(server, http)

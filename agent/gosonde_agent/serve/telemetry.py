@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from gosonde_agent.host.spending import Spending
 from gosonde_agent.model.losses import LOSSES
 from gosonde_agent.model.spool_state import SpoolState
 from gosonde_agent.serve.latest import Latest
@@ -28,11 +29,13 @@ class AgentMetrics(Collector):
         status: Callable[[], UplinkStatus],
         spool: Callable[[], SpoolState],
         refused: Mapping[str, int],
+        spending: Callable[[], Spending | None],
     ) -> None:
         self._latest = latest
         self._status = status
         self._spool = spool
         self._refused = refused
+        self._spending = spending
 
     def registry(self) -> CollectorRegistry:
         """A registry with these metrics alone."""
@@ -54,6 +57,7 @@ class AgentMetrics(Collector):
             uplink=lambda: _uplink_metrics(self._status()),
             age=lambda: _age(newest),
             refusals=lambda: _refusals(self._refused),
+            spending=lambda: _spending_metrics(self._spending()),
             **runtime_metrics(newest, self._latest.pauses),
         )
 
@@ -109,3 +113,17 @@ def _refusals(refused: Mapping[str, int]) -> Iterator[Metric]:
     for reason, count in sorted(refused.items()):
         refusals.add_metric([reason], count)
     yield refusals
+
+
+def _spending_metrics(spending: Spending | None) -> Iterator[Metric]:
+    if spending is None:
+        return  # the agent is starting
+    yield GaugeMetricFamily(
+        f"{PREFIX}_cpu_ratio", "CPU time of agent and helper in the last minute, of one core.", value=spending.share()
+    )
+    put_off = CounterMetricFamily(
+        f"{PREFIX}_put_off_seconds", "For how long work had to wait because max_agent_cpu was reached.", labels=["work"]
+    )
+    for work, seconds in sorted(spending.put_off.items()):
+        put_off.add_metric([work], seconds)
+    yield put_off

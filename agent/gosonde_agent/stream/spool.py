@@ -44,7 +44,7 @@ class Backlog(Protocol):
 
     #: There is something to take. It costs nothing to ask; all below may take as long as the disk does.
     fresh: bool
-    #: Among it is a process that nobody was told of: it is not to wait for its turn.
+    #: Among it is a process that no collector knows: it is not to wait for its turn.
     urgent: bool
 
     def take(self, max_rows: int) -> tuple[int, Observation]:

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from functools import partial
+from typing import Final
 
 from gosonde_agent.host.desk import Desk
 from gosonde_agent.host.threads import in_thread
@@ -16,6 +17,8 @@ GOVERNING_PART = 0.05
 LONGEST_TICK_SECONDS = 1.0
 #: What windows on sites take of one core: with very many files at level sampled, each has them more rarely.
 SAMPLING_PART = 0.01
+#: What waits when there is no room for more, as it is reported.
+WINDOWS: Final = "windows"
 #: What checking those takes that were just found.
 NEWCOMERS_PART = 0.02
 
@@ -48,10 +51,12 @@ async def sample_sites(monitor: Monitor, running: Running) -> None:
     sites, desk = monitor.costs.sites, running.desk
     while True:
         await running.awake.wait()
+        await running.room_for(WINDOWS)
         if (sampling := await desk.do(sites.next)) is None:
             await asyncio.sleep(max(await desk.do(sites.due_in), LEAST_PAUSE_SECONDS))
             continue
         taken = await in_thread(partial(_timed, sampling.window.run))
+        running.spending.waited(taken)
         await desk.do(partial(sites.finish, sampling))
         await asyncio.sleep(taken / SAMPLING_PART)
 

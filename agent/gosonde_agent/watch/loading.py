@@ -1,6 +1,7 @@
 """Handles what the kernel reports, and has new files read and probed."""
 
 import asyncio
+import time
 
 import structlog
 
@@ -13,6 +14,10 @@ log = structlog.get_logger(__name__)
 
 #: How soon it is looked again whether probes are detached, so that whoever waits for a file gets it.
 CLOSING_SECONDS = 0.02
+#: What taking what happens takes of one core at most, and of the agent's limit where that is reached; but it never
+#: waits for longer.
+STORM_PART, CROWDED_PART = 0.05, 0.25
+LONGEST_PAUSE_SECONDS = 0.25
 #: How long others wait for the reading of one file: its file system can hold up whoever reads it.
 LONGEST_LOAD_SECONDS = 2.0
 
@@ -28,6 +33,7 @@ class Loading:
         self._unknown = asyncio.Event()
         self._loads: set[asyncio.Task[None]] = set()
         self._event_fd = -1
+        self._taken = 0.0
 
     def listen(self, event_fd: int) -> None:
         """Has `follow` handle what the kernel reports whenever `event_fd` is readable."""
@@ -50,17 +56,28 @@ class Loading:
             await self._happened.wait()
             self._happened.clear()
             await self.handle_events()
+            await asyncio.sleep(self._pause())
             loop.add_reader(self._event_fd, self.on_event)
             if self._monitor.files.attachments.leaving:
                 loop.call_later(CLOSING_SECONDS, self._happened.set)
 
+    def _pause(self) -> float:
+        """How long what happens next waits, so that a storm of it is taken many at a time: longer without room."""
+        part = STORM_PART if self._running.has_room else CROWDED_PART * self._running.config.own_budget.cpu
+        return min(self._taken / part, LONGEST_PAUSE_SECONDS)
+
     async def handle_events(self) -> None:
         """Handles what the kernel reports."""
-        await self._desk.do(self._monitor.poll)
-        await self._desk.do(self._monitor.settle)
+        await self._desk.do(self._take_events)
         self._note_newcomers()
         self.note_unknown()
         self._running.wake_unless(quiet=self._monitor.is_quiet)
+
+    def _take_events(self) -> None:
+        began = time.thread_time()
+        self._monitor.poll()
+        self._monitor.settle()
+        self._taken = time.thread_time() - began
 
     def note_unknown(self) -> None:
         """Has `run` load what waits for it."""

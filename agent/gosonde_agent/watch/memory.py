@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Coroutine
 from functools import partial
+from typing import Final
 
 import structlog
 
@@ -19,6 +20,9 @@ log = structlog.get_logger(__name__)
 READING_PAUSE_SECONDS = 1.0
 #: How long an observation waits at most for what memory says of the heap.
 HEAPS_SECONDS = 0.1
+#: What waits when there is no room for more, as it is reported.
+READINGS: Final = "readings"
+LOOKS: Final = "looks"
 #: How long the others wait for the reading of one process: it can hold up whoever reads its memory.
 LONGEST_READING_SECONDS = 5.0
 
@@ -41,10 +45,11 @@ class Memory:
         """Reads the memory of what is due, one process at a time."""
         readings = self._monitor.readings
         while True:
+            await self._running.room_for(READINGS)
             budget = self._running.own_budget
-            scan = await self._desk.do(partial(readings.next, budget.reading, budget.first_reading))
+            scan, due_in = await self._desk.do(partial(readings.next_or_due, budget.reading, budget.first_reading))
             if scan is None:
-                await self._pause(max(await self._desk.do(readings.due_in), LEAST_PAUSE_SECONDS))
+                await self._pause(max(due_in, LEAST_PAUSE_SECONDS))
                 continue
             await self._unless_held_up(self._read(scan), LONGEST_READING_SECONDS)
             if not scan.has_ended:
@@ -55,17 +60,18 @@ class Memory:
         readings = self._monitor.readings
         while True:
             await self._running.awake.wait()
+            await self._running.room_for(LOOKS)
             cpu_seconds = 0.0
             if look := await self._desk.do(readings.next_look):
                 await self._unless_held_up(in_thread(look.run), LOOK_SECONDS)
                 await self._desk.do(partial(readings.take_look, look))
                 cpu_seconds = look.cpu_seconds
-                self._running.spending.limited(cpu_seconds)
+                self._running.spending.waited(cpu_seconds)
             await asyncio.sleep(self._running.own_budget.pause_after_look(cpu_seconds))
 
     async def _read(self, scan: Scan) -> None:
         await in_thread(scan.run)
-        self._running.spending.limited(scan.cpu_seconds)
+        self._running.spending.waited(scan.cpu_seconds)
         await self._desk.do(lambda: self._monitor.readings.take(scan))
         self._running.wake_unless(quiet=self._monitor.is_quiet)
 

@@ -78,8 +78,8 @@ class Observing:
 
     async def _rest(self) -> None:
         config, stopping, awake = self._running.config, self._running.stopping, self._running.awake
-        self._running.spending.look()
-        interval = self._running.own_budget.interval(config.interval_seconds, self._effort.seconds)
+        budget, has_room = self._running.own_budget, self._running.has_room
+        interval = budget.interval(config.interval_seconds, self._effort.seconds, has_room=has_room)
         if await self._desk.do(self._monitor.may_sleep):
             awake.clear()
             await first_of(stopping, awake, seconds=max(interval, HEARTBEAT_SECONDS))
@@ -91,7 +91,7 @@ class Observing:
         """Reports what is known now."""
         async with self._turn:
             observation = await self._desk.do(self._observed)
-            self._running.spending.limited(self._effort.newest)
+            self._running.spending.observed(self._effort.newest)
             self._loading.note_unknown()
             losses = {**observation.losses, **self._outlet.losses()}
             interval_ns = round(self._running.config.interval_seconds * 1e9)

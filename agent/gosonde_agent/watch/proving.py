@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from typing import Final
 
 import structlog
 from gosonde_common.errors import OverloadedError
@@ -20,6 +21,8 @@ log = structlog.get_logger(__name__)
 LOOK_SECONDS = 0.5
 #: How long other processes wait for a scan of one: it can hold up whoever reads its memory.
 LONGEST_SCAN_SECONDS = 5.0
+#: What waits when there is no room for more, as it is reported.
+SEARCHES: Final = "searches"
 #: How long who asks for a search waits for its end.
 ANSWER_SECONDS = 75.0
 
@@ -37,9 +40,10 @@ class Proving:
         """One scan after the other, without end."""
         desk = self._running.desk
         while True:
-            search = await desk.do(self._searches.next)
+            if not self._searches.is_asked:
+                await self._running.room_for(SEARCHES)
+            search, due_in = await desk.do(self._searches.next_or_due)
             if search is None:
-                due_in = await desk.do(self._searches.due_in)
                 await asyncio.sleep(max(min(due_in, LOOK_SECONDS), LEAST_PAUSE_SECONDS))
                 continue
             task = asyncio.create_task(self._scan(search))
@@ -75,6 +79,6 @@ class Proving:
         search.has_ended = False
         await in_thread(search.scan)
         taken = search.cpu_seconds - before
-        self._running.spending.limited(taken)
+        self._running.spending.waited(taken)
         if await self._running.desk.do(lambda: self._searches.take(search, taken)):
             await self._report()

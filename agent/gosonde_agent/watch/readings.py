@@ -45,6 +45,11 @@ class Readings:
         """
         return self.reconciler.next(share, first_share)
 
+    def next_or_due(self, share: float, first_share: float) -> tuple[Scan | None, float]:
+        """What `next` gives; without it, the seconds until there is something, as far as is known now."""
+        scan = self.next(share, first_share)
+        return scan, 0.0 if scan else self.reconciler.soonest_in()
+
     def due_in(self) -> float:
         """Seconds until the memory of a process is due to be read, as far as is known now."""
         return self.reconciler.due_in()

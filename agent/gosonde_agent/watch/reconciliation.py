@@ -69,6 +69,7 @@ class Reconciler:
         self._rests_until = self._first_rests_until = 0.0
         self._share = self._first_share = self._share_of_others = float("inf")
         self._order = ReadingOrder()
+        self._soonest = 0.0
         self.losses = dict.fromkeys(MEMORY_LOSSES, 0)
 
     def next(self, share: float = float("inf"), first_share: float = float("inf")) -> Scan | None:
@@ -110,8 +111,13 @@ class Reconciler:
             if plan := self.plans.get(image):
                 plan.growth.look(total)
 
+    def soonest_in(self) -> float:
+        """Seconds until something is due, as far as `next` knew, which has just found nothing."""
+        return self._soonest - self._clock()
+
     def _planned(self, now: float) -> list[Waiting]:
-        """All that need be read. First readings, and those of what is not suspected, rest together after each."""
+        """All that may be read now. First readings, and those of what is not suspected, rest together after each."""
+        self._soonest = float("inf")
         waiting = list(self._all_waiting(now))
         suspected = [one for one in waiting if one.suspicion and not one.first]
         costs = [(one.plan.cpu_seconds, one.suspicion) for one in suspected]
@@ -122,6 +128,7 @@ class Reconciler:
         for one in waiting:
             if one.first or not one.suspicion:
                 one.ready = self._first_rests_until if one.first else self._rests_until
+            self._soonest = min(self._soonest, one.at)
         return waiting
 
     def _all_waiting(self, now: float) -> Iterator[Waiting]:
@@ -129,8 +136,12 @@ class Reconciler:
             image = process.image
             if image is None or process.has_ended:
                 continue
+            plan = self.plans.get(image)
+            if plan and plan.due > now and not needs_memory(process) and not process.is_frozen:
+                due = plan.due if plan.due >= plan.rested else self._due(image, plan)
+                self._soonest = min(self._soonest, due)
+                continue  # most processes, most of the time
             with self._processes.alone(image.tgid, "plan a reading"):
-                plan = self.plans.get(image)
                 if plan is None:
                     plan = self.plans[image] = Plan(now + (self._pause if process.baseline.known else 0.0))
                 if wanted := self._wanted(process, plan):
@@ -155,8 +166,8 @@ class Reconciler:
 
     def due_in(self) -> float:
         """Seconds until a process is due, as far as is known now."""
-        now = self._clock()
-        return min((one.at for one in self._planned(now)), default=float("inf")) - now
+        self._planned(self._clock())
+        return self.soonest_in()
 
     def _due(self, image: Image, plan: Plan) -> float:
         return plan.due if self._meter.hits(image) != plan.hits else max(plan.due, plan.rested)

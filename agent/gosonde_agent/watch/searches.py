@@ -143,6 +143,16 @@ class Searches:
             raise NotFoundError(f"process {key.pid} has ended, or runs another program now: its search has not")
         return plan.outcome if plan.ended >= asked else None
 
+    @property
+    def is_asked(self) -> bool:
+        """Whether somebody waits for a search; may be asked from any thread."""
+        return any(plan.wanted is not None for plan in list(self._plans.values()))
+
+    def next_or_due(self) -> tuple[Search | None, float]:
+        """What `next` gives, and what `due_in` does without it."""
+        search = self.next()
+        return search, 0.0 if search else self.due_in()
+
     def next(self) -> Search | None:
         """A search whose next scan is due now: run it, then give it to `take`."""
         now = self._now()
@@ -204,7 +214,8 @@ class Searches:
         ready = [
             (not known.rising, plan.cost / (1 + sum(known.rising.values())), key)
             for key, known in self._suspicion.all()
-            if key not in self._under_way
+            if (known.rising or known.holds)
+            and key not in self._under_way
             and (plan := self._plans[key]).rests_until <= now
             and _is_worth(plan, known, now, filled)
         ]

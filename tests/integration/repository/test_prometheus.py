@@ -82,7 +82,9 @@ def agent_metrics(sites: int = 2) -> str:
     totals = (GcTotal(KEY, 3, 3, 12_030_000),)
     latest.update(Observation(1, processes=(PROCESS,), site_counts=counts, pauses=pauses, gc_totals=totals))
     latest.update(Observation(2, processes=(PROCESS,), site_counts=counts, gc_totals=totals))
-    return generate_latest(AgentMetrics(latest, UplinkStatus, lambda: SpoolState(0), {}).registry()).decode()
+    return generate_latest(
+        AgentMetrics(latest, UplinkStatus, lambda: SpoolState(0), {}, lambda: None).registry()
+    ).decode()
 
 
 def collector_metrics(folder: Path, *batches: Batch) -> str:

@@ -59,7 +59,7 @@ def test_doubtful_costs_are_measured_again_and_the_better_ones_count(go_program:
     source = EbpfSource(load_kept())
     monitor = Monitor(source, Selection(pids=frozenset({program.pid})), costs=doubtful)
     keep = partial(hit_costs.keep, tmp_path, "boot")
-    running = Running(AgentConfig())
+    running = Running(AgentConfig(), os.getpid())
     try:
         monitor.finder.watch(program.pid)
         monitor.observe()

@@ -7,9 +7,7 @@ from gosonde_agent.host.own_budget import (
     LEAST_LEFT,
     LONGEST_INTERVAL_SECONDS,
     LOOK_SECONDS,
-    SMOOTHING_SECONDS,
     OwnBudget,
-    Spending,
     let_go_of_code,
 )
 
@@ -17,11 +15,11 @@ LIMIT = AgentConfig(max_agent_cpu=2.0, max_agent_memory_mb=64).own_budget
 
 
 def test_an_observation_that_is_cheap_comes_at_each_interval() -> None:
-    assert LIMIT.interval(1.0, 0.005) == 1.0
+    assert LIMIT.interval(1.0, 0.005, has_room=True) == 1.0
 
 
 def test_an_observation_that_is_dear_comes_more_rarely() -> None:
-    assert 0.050 / LIMIT.interval(1.0, 0.050) <= 0.01
+    assert 0.050 / LIMIT.interval(1.0, 0.050, has_room=True) <= 0.01
 
 
 def test_readings_take_their_part_and_first_ones_more() -> None:
@@ -53,51 +51,21 @@ def resident_code() -> int:
 
 
 def test_however_long_observations_take_figures_do_not_grow_old() -> None:
-    assert LIMIT.interval(1.0, 100.0) == LONGEST_INTERVAL_SECONDS
-    assert LIMIT.interval(60.0, 100.0) == 60.0, "what the operator asks for holds"
+    for has_room in (True, False):
+        assert LIMIT.interval(1.0, 100.0, has_room=has_room) == LONGEST_INTERVAL_SECONDS
+        assert LIMIT.interval(60.0, 100.0, has_room=has_room) == 60.0, "what the operator asks for holds"
 
 
-class Agent:
-    """Seconds of time and of a CPU, as a test has them pass."""
-
-    def __init__(self) -> None:
-        self.now, self.taken = 100.0, 5.0
-        self.spending = Spending(lambda: self.now, lambda: self.taken)
-
-    def goes_on(self, seconds: float, taken: float, limited: float) -> None:
-        self.now += seconds
-        self.taken += taken
-        self.spending.limited(limited)
-        self.spending.look()
+def test_where_no_room_is_left_there_are_as_few_observations_as_there_may_be() -> None:
+    assert LIMIT.interval(1.0, 0.005, has_room=False) == LONGEST_INTERVAL_SECONDS
 
 
-def test_what_all_else_takes_is_left_out_of_what_readings_and_observations_may_take() -> None:
-    agent = Agent()
-    agent.spending.look()
-    for _ in range(300):
-        agent.goes_on(1.0, taken=0.018, limited=0.010)
-    assert 0.0079 < agent.spending.rest < 0.0081
-    left = LIMIT.less(agent.spending.rest)
-    assert 0.0119 < left.cpu < 0.0121
-    assert left.interval(1.0, 0.050) > LIMIT.interval(1.0, 0.050)
+def test_what_all_else_takes_is_taken_off_what_readings_and_observations_may_take() -> None:
+    left = LIMIT.less(0.008)
+    assert left.cpu == pytest.approx(0.012)
+    assert left.interval(1.0, 0.050, has_room=True) > LIMIT.interval(1.0, 0.050, has_room=True)
     assert left.reading < LIMIT.reading
-
-
-def test_what_was_taken_before_the_first_look_does_not_count() -> None:
-    agent = Agent()
-    agent.goes_on(1.0, taken=50.0, limited=0.0)
-    assert agent.spending.rest == 0.0
 
 
 def test_readings_and_observations_keep_half_of_the_limit_whatever_else_takes() -> None:
     assert LIMIT.less(7.0).cpu == LIMIT.cpu * LEAST_LEFT
-
-
-def test_what_took_much_once_is_forgotten() -> None:
-    agent = Agent()
-    agent.spending.look()
-    agent.goes_on(1.0, taken=3.0, limited=0.0)
-    burst = agent.spending.rest
-    for _ in range(round(3 * SMOOTHING_SECONDS)):
-        agent.goes_on(1.0, taken=0.0, limited=0.0)
-    assert agent.spending.rest < burst / 10

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from gosonde_agent.host.spending import Spending
 from gosonde_agent.model.spool_state import SpoolState
 from gosonde_agent.serve.latest import Latest
 from gosonde_agent.serve.telemetry import AgentMetrics
@@ -32,7 +33,7 @@ def test_groups_that_fail_cost_a_scrape_themselves_alone() -> None:
         )
     )
     shown = CollectorRegistry(support_collectors_without_names=True)
-    shown.register(ShownMetrics(AgentMetrics(latest, UplinkStatus, fails, {}).registry()))
+    shown.register(ShownMetrics(AgentMetrics(latest, UplinkStatus, fails, {}, lambda: None).registry()))
     names = {line.partition("{")[0].partition(" ")[0] for line in generate_latest(shown).decode().splitlines()}
     assert not names & {"gosonde_agent_spool_bytes", "gosonde_probe_seconds_total"}
     assert names >= {
@@ -43,3 +44,12 @@ def test_groups_that_fail_cost_a_scrape_themselves_alone() -> None:
         "gosonde_gc_cycles_total",
         "gosonde_parks_total",
     }
+
+
+def test_what_waits_because_the_agent_takes_what_it_may_is_told_with_how_long() -> None:
+    spending = Spending(taken=lambda: 0.0)
+    spending.put_off["readings"] += 2.5
+    registry = AgentMetrics(Latest(), UplinkStatus, lambda: SpoolState(0), {}, lambda: spending).registry()
+    told = generate_latest(registry).decode()
+    assert 'gosonde_agent_put_off_seconds_total{work="readings"} 2.5' in told
+    assert "gosonde_agent_cpu_ratio 0.0" in told

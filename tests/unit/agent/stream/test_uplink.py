@@ -102,7 +102,7 @@ async def test_a_batch_holds_only_what_changed() -> None:
     assert not third.observation.processes
 
 
-async def test_a_process_that_nobody_was_told_of_is_sent_at_once_however_long_the_interval_is() -> None:
+async def test_a_process_that_no_collector_knows_is_sent_at_once_however_long_the_interval_is() -> None:
     collector = RecordingCollector()
     async with serving(collector) as address, running(uplink := uplink_to(address, interval_seconds=3_600.0)):
         await eventually(lambda: uplink.status().connected)
