@@ -13,3 +13,15 @@ class TooManyThreadsError(UnsupportedError):
 
 class NotStoppedError(GosondeError):
     """Not all of its threads stood, or not all was taken, before the deadline. Another try may succeed."""
+
+
+class TextChangedError(UnsupportedError):
+    """The text of a process is not what its file has: another program's breakpoint or uprobe is there."""
+
+
+class UnguardedTextError(UnsupportedError):
+    """Nobody could take the breakpoints out if the one who has put them in were killed."""
+
+
+class TooBusyError(UnsupportedError):
+    """It creates more goroutines than breakpoints may be hit without harm."""

@@ -37,6 +37,21 @@ def has_ended(pid: int, thread: int) -> bool:
     return _field(pid, thread, "State")[:1] in ("", "Z", "X")
 
 
+def waits_in_kernel(pid: int, thread: int) -> bool:
+    """Whether a thread takes no signal now (a vfork, or a device), or has ended: it runs none of its program."""
+    return _field(pid, thread, "State")[:1] in ("", "Z", "X", "D")
+
+
+def is_traced_by(pid: int, thread: int, tracer: int) -> bool:
+    """Whether `tracer` traces a thread."""
+    return _field(pid, thread, "TracerPid") == str(tracer)
+
+
+def listed_in(pid: int, thread: int) -> bool:
+    """Whether a process has a thread with this number."""
+    return Path(f"/proc/{pid}/task/{thread}").exists()
+
+
 def sleeps(pid: int, thread: int) -> bool:
     """Whether a thread does nothing, and wakes up as soon as it is to stop."""
     return _field(pid, thread, "State")[:1] in ("S", "T", "t")
