@@ -7,15 +7,20 @@ from typing import Final
 BLOCKS: Final = " ▁▂▃▄▅▆▇█"
 
 
-def chart(values: Sequence[int], rows: int = 6) -> list[str]:
-    """One line a row, the highest first, with the count that its top stands for; empty without values."""
+def chart(values: Sequence[int], room: int, rows: int = 6) -> list[str]:
+    """One line a row, the highest first, with the count that its top stands for; empty without values.
+
+    Where there are more values than columns, several share one, and the highest of them is shown.
+    """
     if not values:
         return []
     low, high = min(0, *values), max(values)
     if high == low:
         high = low + 1
-    filled = [round((value - low) / (high - low) * rows * 8) for value in values]
     width = max(len(f"{high:,}"), len(f"{low:,}"))
+    each = -(-len(values) // max(room - width - 2, 1))
+    highest = [max(values[start : start + each]) for start in range(0, len(values), each)]
+    filled = [round((value - low) / (high - low) * rows * 8) for value in highest]
     return [f"{_top(low, high, row, rows):>{width},} ┤{_row(filled, row)}" for row in reversed(range(rows))]
 
 

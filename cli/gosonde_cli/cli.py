@@ -1,20 +1,39 @@
 """The `gosonde` command: each module in `commands` is a subcommand."""
 
 import sys
+from typing import Annotated
 
 import typer
+from gosonde_common import __version__
 
 from gosonde_cli import commands
 from gosonde_cli.exiting import exit_code_of_errors
 
 
-def root() -> None:
+def _say_version(value: bool) -> None:
+    if value:
+        typer.echo(f"gosonde {__version__}")
+        raise typer.Exit
+
+
+def root(
+    *,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Print the version, and end.")
+    ] = False,
+) -> None:
     """Watches Go processes from outside: which go statements leak, and how long the GC stops the world."""
 
 
 def app(wanted: str = "") -> typer.Typer:
     """The command, with the subcommand that is named, or with all of them when that is none."""
-    made = typer.Typer(name="gosonde", no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
+    made = typer.Typer(
+        name="gosonde",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        add_completion=False,
+        context_settings={"help_option_names": ["--help", "-h"]},
+    )
     made.callback()(root)
     commands.register(made, wanted)
     return made

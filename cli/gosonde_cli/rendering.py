@@ -1,30 +1,36 @@
-"""How commands print: tables and lines for people, one JSON document for programs."""
+"""How commands print: numbers and lines for people, one JSON document for programs."""
 
 import sys
-from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from gosonde_common import foreign
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-#: Columns when the output is no terminal, so that nothing is broken into lines.
-PIPED_WIDTH: Final = 1_000
+#: Columns where values are to be whole.
+WIDE: Final = 1 << 20
 
 
-def console() -> "Console":
-    """Prints to stdout; as wide as its terminal, or wide enough when there is none."""
+def console(*, wide: bool = False) -> "Console":
+    """Prints to stdout; as wide as the terminal, or 80 columns where there is none. `wide`: no line is broken."""
     from rich.console import Console  # noqa: PLC0415 - text alone needs none of rich, which takes a while to import
 
-    return Console(width=None if sys.stdout.isatty() else PIPED_WIDTH, highlight=False)
+    return Console(width=WIDE if wide else None, highlight=False)
 
 
 def print_json(document: Any) -> None:  # noqa: ANN401 - whatever json knows, and dataclasses
     """One document and a newline."""
     foreign.dump(document, sys.stdout, indent=2)
     sys.stdout.write("\n")
+
+
+def print_json_line(document: Any) -> None:  # noqa: ANN401
+    """One document in one line: an element of a stream (NDJSON). It is there at once for who reads."""
+    foreign.dump(document, sys.stdout)
+    sys.stdout.write("\n")
+    sys.stdout.flush()
 
 
 #: The level at which totals and live counts are exact, and created and exited of each go statement estimated.
@@ -47,26 +53,32 @@ class About(int):
     """A number that is not precise, or contains an estimate."""
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], empty: str) -> None:
-    """A table, numbers to the right; `empty` is what to say when there is no row. Text is never taken for markup."""
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
+class Figure(NamedTuple):
+    """A number that is shown in its own way, and sorted as a number."""
 
-    shown = list(rows)
-    if not shown:
-        console().print(Text(empty))
-        return
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    for position, column in enumerate(columns):
-        number = isinstance(shown[0][position], int | float)
-        table.add_column(column, justify="right" if number else "left", no_wrap=number, overflow="fold")
-    for row in shown:
-        table.add_row(*(Text(cell(value)) for value in row))
-    console().print(table)
+    number: float
+    text: str
+
+
+def pid_figure(pid: int) -> Figure:
+    """A process id: its thousands are not apart."""
+    return Figure(pid, str(pid))
+
+
+def moment_figure(unix_nano: int) -> Figure:
+    """A time, as `moment` has it."""
+    return Figure(unix_nano, moment(unix_nano))
+
+
+def duration_figure(nanoseconds: int) -> Figure:
+    """A length of time, as `duration` has it."""
+    return Figure(nanoseconds, duration(nanoseconds))
 
 
 def cell(value: object) -> str:
-    """A number with its thousands apart, anything else as it is; what a terminal would not show is made visible."""
+    """A number as it is shown, anything else as it is; what a terminal would not show is made visible."""
+    if isinstance(value, Figure):
+        return foreign.shown(value.text)
     if isinstance(value, int):
         return f"{ABOUT if isinstance(value, About) else ''}{value:,}"
     return foreign.shown(value)
@@ -79,9 +91,9 @@ def moment(unix_nano: int) -> str:
     return datetime.fromtimestamp(unix_nano // 1_000_000_000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
-def counted(number: int, what: str) -> str:
-    """A number of things: "1 line", "2,000 lines"."""
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
+def counted(number: int, what: str, several: str = "") -> str:
+    """A number of things: "1 line", "2,000 lines", "2 processes"."""
+    return f"{number:,} {what if number == 1 else several or what + 's'}"
 
 
 def duration(nanoseconds: int) -> str:

@@ -9,7 +9,7 @@ from typing import IO, Final, Self, TypeVar
 
 import grpc
 from gosonde_common import channels
-from gosonde_common.addresses import ClientTls, is_local
+from gosonde_common.addresses import COLLECTOR_ADDRESS, ClientTls, is_local
 from gosonde_common.errors import (
     ForbiddenError,
     GosondeError,
@@ -25,7 +25,6 @@ from gosonde_pb.v1 import collector_pb2, collector_pb2_grpc, model_pb2
 
 from gosonde.proofs import Searched, searched_of
 
-DEFAULT_ADDRESS: Final = "127.0.0.1:9317"
 #: What a snapshot may be made from: the process's memory, or its own profiles.
 SNAPSHOT_KINDS: Final = {
     "memory": model_pb2.SNAPSHOT_KIND_MEMORY,
@@ -235,7 +234,7 @@ class Pushed:
 class CollectorClient:
     """A connection to one collector, to be used in a `with` statement. Every method raises GosondeError."""
 
-    def __init__(self, address: str = DEFAULT_ADDRESS, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
+    def __init__(self, address: str = COLLECTOR_ADDRESS, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
         self._address = address
         self._timeout = timeout_seconds
         self._metadata = _metadata(address)

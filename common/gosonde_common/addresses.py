@@ -11,6 +11,8 @@ HOST_PORT = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<name>[^\s:/\[\]]+)):
 
 #: Where the agent answers unless its configuration says otherwise.
 AGENT_ADDRESS = "unix:/run/gosonde/agent.sock"
+#: Where commands look for the collector unless they are given another.
+COLLECTOR_ADDRESS = "127.0.0.1:9317"
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,10 @@ from typing import Annotated
 import typer
 from gosonde.collector_client import CollectorClient
 from gosonde_common import foreign
+from gosonde_common.addresses import COLLECTOR_ADDRESS
 from gosonde_common.errors import UsageError
 
-from gosonde_cli.commands.asking import DEFAULT_ADDRESS, Collector
+from gosonde_cli.options import Collector
 
 
 def register(app: typer.Typer) -> None:
@@ -18,7 +19,7 @@ def register(app: typer.Typer) -> None:
 
 def backup(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The copy; it must not be there yet.")],
-    collector: Collector = DEFAULT_ADDRESS,
+    collector: Collector = COLLECTOR_ADDRESS,
 ) -> None:
     """Copy the collector's store while it runs; the copy is a store that a collector can open."""
     draft = file.with_name(f".{file.name}.part")

@@ -1,67 +1,94 @@
 """`gosonde gc`: the garbage collector's cycles and the stops that lie in them."""
 
+from dataclasses import dataclass
 from typing import Annotated
 
 import typer
 from gosonde.collector_client import CollectorClient, GcRow, Pause
+from gosonde_common.addresses import COLLECTOR_ADDRESS
 from gosonde_common.errors import UsageError
 
-from gosonde_cli import rendering
+from gosonde_cli import here, rendering
 from gosonde_cli.commands import gc_local
-from gosonde_cli.commands.asking import (
-    DEFAULT_ADDRESS,
-    Collector,
-    Host,
-    Json,
-    Pid,
-)
+from gosonde_cli.tables import known
+from gosonde_cli.tables.asked import AskedOfCollector, add
+from gosonde_cli.tables.columns import Column, Kind
+from gosonde_cli.tables.showing import show
+from gosonde_cli.tables.table import Row, Table
 
-COLUMNS = ("HOST", "PID", "CYCLE", "BEGAN", "STOPPED", "STOPS", "HEAP", "EXECUTABLE")
+COLUMNS = (
+    Column("STOPPED"),
+    Column("CYCLE"),
+    Column("BEGAN"),
+    Column("HEAP", rank=4),
+    Column("STOPS", Kind.TEXT, 5),
+    Column("HOST", Kind.TEXT, 2, "host"),
+    Column("PID", rank=1, shared="pid"),
+    Column("EXE", Kind.PATH, 3, "executable"),
+)
 MIB = 1 << 20
-Limit = Annotated[int, typer.Option(metavar="N", min=1, max=10_000, help="The newest N cycles of each process.")]
-Here = Annotated[int, typer.Argument(metavar="[PID]", min=0, help="Read this process's memory, and ask no collector.")]
-Follow = Annotated[bool, typer.Option("--follow", help="With PID: a line for each cycle, as gctrace prints it.")]
+#: Cycles that are shown unless another number is asked for.
+CYCLES = 100
+
+
+@dataclass(frozen=True)
+class AskedOfGc(AskedOfCollector):
+    """Whom to ask, and for how much."""
+
+    limit: Annotated[int, typer.Option(metavar="N", min=1, max=10_000, help="At most so many cycles.")] = CYCLES
+    here: Annotated[
+        bool, typer.Option("--here", help="Read the memory of PROCESS on this host, and ask no collector.")
+    ] = False
+    follow: Annotated[
+        bool, typer.Option("--follow", help="As --here, a line for each cycle when it ends, as gctrace prints it.")
+    ] = False
 
 
 def register(app: typer.Typer) -> None:
     """Adds the command."""
-    app.command()(gc)
+    add(app, gc, AskedOfGc)
 
 
-def gc(
-    here: Here = 0,
-    *,
-    json: Json = False,
-    follow: Follow = False,
-    collector: Collector = DEFAULT_ADDRESS,
-    host: Host = "",
-    pid: Pid = 0,
-    limit: Limit = 100,
-) -> None:
+def gc(asked: AskedOfGc) -> None:
     """List GC cycles, the newest first, with every stop-the-world pause in them.
 
-    With PID, the runtime's own figures of a process on this host, read from its memory without stopping it.
+    With --here, the runtime's own figures of a process on this host, read from its memory without stopping it.
     """
-    if here and (host or pid or collector != DEFAULT_ADDRESS):
-        raise UsageError("PID reads a process on this host; --collector, --host and --pid ask a collector")
-    if follow and not here:
-        raise UsageError("--follow needs a PID: it reads a process on this host")
-    if here:
-        gc_local.follow(here, json=json) if follow else gc_local.show(here, limit, json=json)
+    if asked.here or asked.follow:
+        _here(asked)
         return
-    with CollectorClient(collector) as client:
-        rows = client.gc(host, pid, limit)
-    if json:
-        rendering.print_json(rows)
+    with CollectorClient(asked.collector) as client:
+        show(lambda: _read(client, asked), asked)
+
+
+def _here(asked: AskedOfGc) -> None:
+    if asked.host or asked.exe or asked.collector != COLLECTOR_ADDRESS:
+        raise UsageError("--here and --follow read a process of this host: without --host, --exe and --collector")
+    pid = here.pid_of(asked.which)
+    if asked.follow:
+        gc_local.follow(pid, json=asked.json)
     else:
-        rendering.print_table(COLUMNS, map(_cells, rows), "The collector knows no GC cycle of such a process.")
+        gc_local.show(pid, asked)
+
+
+def _read(client: CollectorClient, asked: AskedOfGc) -> Table:
+    processes = known.selected(client.processes(), asked.host, asked.which, asked.exe)
+    rows = known.of(asked, client.gc(asked.host, known.pid_of(asked.which), asked.limit))
+    empty = "No GC cycle of such a process is known."
+    return Table(COLUMNS, [Row(_cells(row), row) for row in rows], empty, gaps=list(known.gaps(processes)))
 
 
 def _cells(row: GcRow) -> tuple[object, ...]:
-    stopped = rendering.duration(sum(pause.duration_ns for pause in row.pauses))
-    stops = ", ".join(map(_stop, row.pauses)) or "none seen"
-    began = rendering.moment(row.start_unix_nano)
-    return (row.host, str(row.process.pid), row.cycle, began, stopped, stops, _heap(row), row.process.exe)
+    return (
+        rendering.duration_figure(sum(pause.duration_ns for pause in row.pauses)),
+        row.cycle,
+        rendering.moment_figure(row.start_unix_nano),
+        _heap(row),
+        ", ".join(map(_stop, row.pauses)) or "none seen",
+        row.host,
+        rendering.pid_figure(row.process.pid),
+        row.process.exe,
+    )
 
 
 def _heap(row: GcRow) -> str:

@@ -9,30 +9,32 @@ from gosonde_common import foreign
 from gosonde_common.errors import NotFoundError, UnsupportedError
 
 from gosonde_cli import rendering
+from gosonde_cli.tables import showing
+from gosonde_cli.tables.asked import Asked
+from gosonde_cli.tables.columns import Column
+from gosonde_cli.tables.table import Row, Table
 
 if TYPE_CHECKING:
     from gosonde_agent.sources.memory.target import Target
     from gosonde_common.values.gc import GcFigures, LastCycle
 
-COLUMNS = ("CYCLE", "ENDED", "STOPPED")
+COLUMNS = (Column("STOPPED"), Column("CYCLE"), Column("ENDED"))
 MIB = 1 << 20
 
 
-def show(pid: int, limit: int, *, json: bool) -> None:
-    """Prints the figures, and the stops of the newest `limit` cycles."""
+def show(pid: int, asked: Asked) -> None:
+    """Prints the figures, and the stops of the newest cycles."""
     with _opened(pid) as target:
-        figures = target.gc()
-    if json:
-        rendering.print_json(as_document(figures, limit))
-        return
-    out = rendering.console()
-    for line in _summary(figures):
-        out.print(rendering.cell(line), markup=False)
+        showing.show(lambda: _table(target.gc(), asked.limit), asked)
+
+
+def _table(figures: "GcFigures", limit: int) -> Table:
     rows = [
-        (pause.cycle, rendering.moment(pause.end_unix_nano), rendering.duration(pause.duration_ns))
-        for pause in newest(figures, limit)
+        Row((rendering.duration_figure(p.duration_ns), p.cycle, rendering.moment_figure(p.end_unix_nano)))
+        for p in newest(figures, limit)
     ]
-    rendering.print_table(COLUMNS, rows, "No cycle has ended yet.")
+    before = [rendering.cell(line) for line in _summary(figures)]
+    return Table(COLUMNS, rows, "No cycle has ended yet.", before=before, document=as_document(figures, limit))
 
 
 def follow(pid: int, *, json: bool) -> None:

@@ -8,11 +8,12 @@ from typing import Annotated, Final
 
 import typer
 from gosonde.findings_client import FindingsClient, PushedTrace
+from gosonde_common.addresses import COLLECTOR_ADDRESS
 from gosonde_common.errors import InvalidInputError
 
 from gosonde_cli import rendering
-from gosonde_cli.commands.asking import DEFAULT_ADDRESS, Collector, Json
 from gosonde_cli.following import arriving, followed, pieces
+from gosonde_cli.options import Collector, Json
 
 gctrace = typer.Typer(no_args_is_help=True, help="Hand the collector logs of programs that run with GODEBUG=gctrace=1.")
 
@@ -41,7 +42,7 @@ def push(
         bool, typer.Option("--follow", help="Go on with what is added to FILE, also when it is replaced.")
     ] = False,
     json: Json = False,
-    collector: Collector = DEFAULT_ADDRESS,
+    collector: Collector = COLLECTOR_ADDRESS,
 ) -> None:
     """Push gctrace lines; whatever else stands in the log is passed over.
 

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 from gosonde_common.errors import UnsupportedError, UsageError
 
+from gosonde_cli import here
 from gosonde_cli.goroutine_json import document
 from gosonde_cli.goroutine_text import grouped, one_by_one
 from gosonde_cli.importing import soon
+from gosonde_cli.options import Json, Pid, Process
 
 if TYPE_CHECKING:
     from gosonde_agent.snapshots.stopped import StoppedTarget
@@ -29,9 +31,10 @@ def register(app: typer.Typer) -> None:
 
 
 def goroutines(
-    pid: Annotated[int, typer.Argument(metavar="PID", help="The process.", min=1)],
+    process: Process = "",
     *,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    pid: Pid = None,
+    as_json: Json = False,
     profile: Annotated[
         Path | None, typer.Option("--pprof", metavar="FILE", help="Write a profile that go tool pprof opens.")
     ] = None,
@@ -44,7 +47,7 @@ def goroutines(
     """Print every goroutine with its state, age, go statement and stack, without stopping the process unless asked."""
     if sum((as_json, profile is not None, each)) > 1:
         raise UsageError("--json, --pprof and --each exclude each other")
-    with _opened(pid, is_stopped=stop) as target:
+    with _opened(here.pid_of(here.chosen(process, pid)), is_stopped=stop) as target:
         if profile is not None:
             _write_profile(target.goroutines(), profile)
         elif as_json:

@@ -1,5 +1,6 @@
 """`gosonde inspect`: what is known of a Go binary, and where its probes go and why."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -8,7 +9,8 @@ from gosonde_common.errors import UnsupportedError
 from rich.console import Console
 from rich.markup import escape
 
-from gosonde_cli import rendering
+from gosonde_cli import here, rendering
+from gosonde_cli.options import Json, Pid
 
 if TYPE_CHECKING:
     from gosonde_agent.golang.binary import GoBinary
@@ -20,9 +22,12 @@ def register(app: typer.Typer) -> None:
 
 
 def inspect(
-    target: Annotated[str, typer.Argument(metavar="EXE|PID", help="A file, or the pid of a process that runs one.")],
+    target: Annotated[
+        str, typer.Argument(metavar="EXE|PROCESS", help="A file; or the pid of a process, or its name.")
+    ] = "",
     *,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    pid: Pid = None,
+    as_json: Json = False,
 ) -> None:
     """Show what is known of a Go binary: version, layout, probe points and why they are safe."""
     try:
@@ -30,7 +35,9 @@ def inspect(
         from gosonde_agent.host import procfs  # noqa: PLC0415
     except ImportError as error:
         raise UnsupportedError(f"this needs the Python module {error.name}: pip install 'gosonde[agent]'") from error
-    opened = procfs.executable(int(target)) if target.isdecimal() else procfs.file(target)
+    which = here.chosen(target, pid)
+    is_file = "/" in which or (not which.isdecimal() and Path(which).is_file())
+    opened = procfs.file(which) if is_file else procfs.executable(here.pid_of(which))
     with opened as (fd, path):
         document = as_document(binary.load(fd, path))
     if as_json:

@@ -9,9 +9,10 @@ import typer
 from gosonde_common.errors import UnsupportedError
 from gosonde_common.values.goroutines import Location
 
-from gosonde_cli import leak_text, rendering
+from gosonde_cli import here, leak_text, rendering
 from gosonde_cli.leak_census import Census
 from gosonde_cli.leak_report import LeakProcess, LeakReport, Watched, report
+from gosonde_cli.options import Json, Pid, Process
 
 if TYPE_CHECKING:
     from gosonde_agent.sources.memory.target import Target
@@ -29,9 +30,10 @@ def register(app: typer.Typer) -> None:
 
 
 def leaks(
-    pid: Annotated[int, typer.Argument(metavar="PID", help="The process.", min=1)],
+    process: Process = "",
     *,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    pid: Pid = None,
+    as_json: Json = False,
     exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 1 when something is proved.")] = False,
 ) -> None:
     """Say which goroutines can never run again, and who holds the others, without stopping the process.
@@ -41,7 +43,7 @@ def leaks(
 
     Needs root, and neither an agent nor a collector.
     """
-    found = _examined(pid)
+    found = _examined(here.pid_of(here.chosen(process, pid)))
     if as_json:
         rendering.print_json(found)
     else:

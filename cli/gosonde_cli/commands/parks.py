@@ -1,43 +1,61 @@
 """`gosonde parks`: how often goroutines park, by wait reason."""
 
 import math
+from dataclasses import dataclass
 
 import typer
 from gosonde.collector_client import CollectorClient, ParkRow
 
 from gosonde_cli import rendering
-from gosonde_cli.commands.asking import (
-    DEFAULT_ADDRESS,
-    Collector,
-    Host,
-    Json,
-    Pid,
-)
+from gosonde_cli.options import State
+from gosonde_cli.tables import known
+from gosonde_cli.tables.asked import AskedOfCollector, add
+from gosonde_cli.tables.columns import Column, Kind
+from gosonde_cli.tables.showing import Filters, show
+from gosonde_cli.tables.table import Row, Table
 
-COLUMNS = ("PARKS", "WAIT REASON", "IN", "WINDOWS", "HOST", "PID", "EXECUTABLE")
+COLUMNS = (
+    Column("PARKS"),
+    Column("WAIT REASON", Kind.TEXT),
+    Column("IN", rank=4),
+    Column("WINDOWS", rank=5),
+    Column("HOST", Kind.TEXT, 2, "host"),
+    Column("PID", rank=1, shared="pid"),
+    Column("EXE", Kind.PATH, 3, "executable"),
+)
 #: An error above is reported as two numbers.
 MOST_PERCENT = 50
 EMPTY = "The collector knows no parks of such a process: they are counted where the agent has park = true."
 
 
+@dataclass(frozen=True)
+class AskedOfParks(AskedOfCollector):
+    """Which wait reasons."""
+
+    state: State = ""
+
+
 def register(app: typer.Typer) -> None:
     """Adds the command."""
-    app.command()(parks)
+    add(app, parks, AskedOfParks)
 
 
-def parks(*, json: Json = False, collector: Collector = DEFAULT_ADDRESS, host: Host = "", pid: Pid = 0) -> None:
+def parks(asked: AskedOfParks) -> None:
     """List how often goroutines parked, by wait reason: estimates, each with its error."""
-    with CollectorClient(collector) as client:
-        rows = client.parks(host, pid)
-    if json:
-        rendering.print_json(rows)
-    else:
-        rendering.print_table(COLUMNS, map(_cells, rows), EMPTY)
+    with CollectorClient(asked.collector) as client:
+        show(lambda: _read(client, asked), asked, Filters(state=asked.state))
+
+
+def _read(client: CollectorClient, asked: AskedOfParks) -> Table:
+    processes = known.selected(client.processes(), asked.host, asked.which, asked.exe)
+    rows = known.of(asked, client.parks(asked.host, known.pid_of(asked.which)))
+    return Table(COLUMNS, [Row(_cells(row), row) for row in rows], EMPTY, gaps=list(known.gaps(processes)))
 
 
 def _cells(row: ParkRow) -> tuple[object, ...]:
-    covered, process = rendering.duration(row.covered_ns), row.process
-    return (with_error(row), row.wait_reason, covered, row.windows, row.host, str(process.pid), process.exe)
+    parked, covered = rendering.Figure(row.parks, with_error(row)), rendering.duration_figure(row.covered_ns)
+    pid = rendering.pid_figure(row.process.pid)
+    return (parked, row.wait_reason, covered, row.windows, row.host, pid, row.process.exe)
 
 
 def with_error(row: ParkRow) -> str:

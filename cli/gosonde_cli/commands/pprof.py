@@ -7,15 +7,12 @@ from typing import IO, TYPE_CHECKING, Annotated, Final
 
 import typer
 from gosonde.collector_client import CollectorClient
+from gosonde_common.addresses import COLLECTOR_ADDRESS
 from gosonde_common.errors import InvalidInputError, UnsupportedError
 
 from gosonde_cli import dump_text, rendering
-from gosonde_cli.commands.asking import (
-    DEFAULT_ADDRESS,
-    Collector,
-    Json,
-    snapshot_line,
-)
+from gosonde_cli.options import Collector, Json
+from gosonde_cli.snapshot_text import snapshot_line
 
 pprof = typer.Typer(no_args_is_help=True, help="Hand the collector profiles of pprof, or look at one.")
 
@@ -37,7 +34,7 @@ def push(
     host: Annotated[str, typer.Option(metavar="H", help="The host of the process, as gosonde processes names it.")],
     pid: Annotated[int, typer.Option(metavar="N", min=1, max=(1 << 32) - 1, help="The process.")],
     json: Json = False,
-    collector: Collector = DEFAULT_ADDRESS,
+    collector: Collector = COLLECTOR_ADDRESS,
 ) -> None:
     """Push a profile of /debug/pprof, gzip or not: goroutine, goroutineleak, heap, allocs, block or mutex.
 

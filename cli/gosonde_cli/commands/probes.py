@@ -6,18 +6,18 @@ import typer
 from gosonde_common.addresses import AGENT_ADDRESS
 from gosonde_common.errors import UnsupportedError
 
-from gosonde_cli import rendering
+from gosonde_cli import here, rendering
+from gosonde_cli.options import Json, Pid, Process
+from gosonde_cli.tables.columns import Column, Kind
+from gosonde_cli.tables.table import Row, Table, print_table
 
 if TYPE_CHECKING:
-    from gosonde_common.values.observation import Process
+    from gosonde_common.values import observation
 
-COLUMNS = ("PID", "EXECUTABLE", "LEVEL")
+COLUMNS = (Column("PID"), Column("EXE", Kind.PATH), Column("LEVEL"))
+EMPTY = "The agent watches no process now; those to come are treated alike."
 
-Pid = Annotated[
-    int | None, typer.Option(metavar="N", min=1, help="Only what this process runs; its other processes go along.")
-]
 Agent = Annotated[str, typer.Option(metavar="unix:PATH", help="Where the agent answers.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document; docs/json.md describes it.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -28,30 +28,33 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="probes")
 
 
-def off(*, pid: Pid = None, agent: Agent = AGENT_ADDRESS, json: Json = False) -> None:
-    """Detach all probes, now: from one process's executable, or from everything, also from what starts later."""
-    _switch(pid, agent, on=False, json=json)
+def off(process: Process = "", *, pid: Pid = None, agent: Agent = AGENT_ADDRESS, json: Json = False) -> None:
+    """Detach all probes, now: from the executable of PROCESS, or from everything, also from what starts later."""
+    _switch(here.chosen(process, pid), agent, on=False, json=json)
 
 
-def on(*, pid: Pid = None, agent: Agent = AGENT_ADDRESS, json: Json = False) -> None:
+def on(process: Process = "", *, pid: Pid = None, agent: Agent = AGENT_ADDRESS, json: Json = False) -> None:
     """Put the probes in again."""
-    _switch(pid, agent, on=True, json=json)
+    _switch(here.chosen(process, pid), agent, on=True, json=json)
 
 
-def _switch(pid: int | None, agent: str, *, on: bool, json: bool) -> None:
+def _switch(which: str, agent: str, *, on: bool, json: bool) -> None:
     try:
         from gosonde.agent_client import AgentClient  # noqa: PLC0415
     except ImportError as error:
         raise UnsupportedError(f"this needs the Python module {error.name}: pip install 'gosonde[agent]'") from error
     with AgentClient(agent) as client:
-        switched = client.switch_probes(pid, on=on)
+        switched = client.switch_probes(here.pid_of(which) if which else None, on=on)
     if json:
         rendering.print_json([document(process) for process in switched])
     else:
-        rows = ((str(process.key.pid), process.exe, process.level.value) for process in switched)
-        rendering.print_table(COLUMNS, rows, "The agent watches no process now; those to come are treated alike.")
+        print_table(Table(COLUMNS, [Row(_cells(process)) for process in switched], EMPTY))
 
 
-def document(process: "Process") -> dict[str, object]:
+def _cells(process: "observation.Process") -> tuple[object, ...]:
+    return rendering.pid_figure(process.key.pid), process.exe, process.level.value
+
+
+def document(process: "observation.Process") -> dict[str, object]:
     """The JSON form; docs/json.md describes it."""
     return {"pid": process.key.pid, "exe": process.exe, "level": process.level.value}

@@ -1,52 +1,59 @@
 """`gosonde processes`: what the collector knows of."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import typer
 from gosonde.collector_client import CollectorClient, ProcessRow
 
 from gosonde_cli import rendering
-from gosonde_cli.commands.asking import (
-    DEFAULT_ADDRESS,
-    Collector,
-    Host,
-    Json,
-    Pid,
-)
+from gosonde_cli.options import State
+from gosonde_cli.tables import known
+from gosonde_cli.tables.asked import AskedOfCollector, add
+from gosonde_cli.tables.columns import Column, Kind
+from gosonde_cli.tables.showing import Filters, show
+from gosonde_cli.tables.table import Row, Table
 
 COLUMNS = (
-    "HOST",
-    "PID",
-    "EXECUTABLE",
-    "GO",
-    "STARTED",
-    "LEVEL",
-    "OVERHEAD",
-    "CLOCK",
-    "AGE",
-    "CREATED",
-    "EXITED",
-    "LIVE",
+    Column("LIVE"),
+    Column("PID"),
+    Column("EXE", Kind.PATH),
+    Column("LEVEL"),
+    Column("AGE", rank=1),
+    Column("HOST", Kind.TEXT, 2, "host"),
+    Column("OVERHEAD", rank=3),
+    Column("GO", rank=4),
+    Column("CREATED", rank=5),
+    Column("EXITED", rank=6),
+    Column("STARTED", rank=7),
+    Column("CLOCK", rank=8),
 )
 #: Behind the age of what is stale.
 STALE = "!"
 
 
+@dataclass(frozen=True)
+class AskedOfProcesses(AskedOfCollector):
+    """At which levels."""
+
+    state: State = ""
+
+
 def register(app: typer.Typer) -> None:
     """Adds the command."""
-    app.command()(processes)
+    add(app, processes, AskedOfProcesses)
 
 
-def processes(*, json: Json = False, collector: Collector = DEFAULT_ADDRESS, host: Host = "", pid: Pid = 0) -> None:
+def processes(asked: AskedOfProcesses) -> None:
     """List the Go processes that the collector knows, the running ones first."""
-    with CollectorClient(collector) as client:
-        rows = client.processes(host, pid)
-    if json:
-        rendering.print_json(rows)
-    else:
-        rendering.print_table(COLUMNS, map(_cells, rows), "The collector knows no such process: does an agent feed it?")
-        for line in _legend(rows):
-            typer.echo(line)
+    with CollectorClient(asked.collector) as client:
+        show(lambda: _read(client, asked), asked, Filters(state=asked.state))
+
+
+def _read(client: CollectorClient, asked: AskedOfProcesses) -> Table:
+    rows = known.selected(client.processes(), asked.host, asked.which, asked.exe)
+    gaps = [] if rows else [*known.gaps(rows)]
+    return Table(COLUMNS, [Row(_cells(row), row) for row in rows], "No process.", list(_legend(rows)), gaps=gaps)
 
 
 def _legend(rows: Sequence[ProcessRow]) -> Iterator[str]:
@@ -65,16 +72,19 @@ def _is_exact(row: ProcessRow) -> bool:
 
 
 def _cells(row: ProcessRow) -> tuple[object, ...]:
-    numbers = row.created, row.exited, row.live
+    numbers = row.live, row.created, row.exited
+    live, created, exited = numbers if _is_exact(row) else map(rendering.About, numbers)
     return (
-        row.host,
-        f"{row.pid} x{row.sums:,}" if row.sums else str(row.pid),
+        live,
+        rendering.Figure(row.pid, f"{row.pid} x{row.sums:,}" if row.sums else str(row.pid)),
         row.exe,
-        row.go_version,
-        rendering.moment(row.started_unix_nano),
         row.level if _is_exact(row) else f"{row.level} (not precise)",
-        f"{row.overhead_percent:.2f} %",
-        f"{row.clock_offset_ns / 1e9:+.3f} s",
-        f"{rendering.duration(row.age_ns)}{' ' + STALE if row.stale else ''}",
-        *(numbers if _is_exact(row) else map(rendering.About, numbers)),
+        rendering.Figure(row.age_ns, f"{rendering.duration(row.age_ns)}{' ' + STALE if row.stale else ''}"),
+        row.host,
+        rendering.Figure(row.overhead_percent, f"{row.overhead_percent:.2f} %"),
+        row.go_version,
+        created,
+        exited,
+        rendering.moment_figure(row.started_unix_nano),
+        rendering.Figure(row.clock_offset_ns, f"{row.clock_offset_ns / 1e9:+.3f} s"),
     )

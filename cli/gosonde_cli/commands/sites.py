@@ -1,44 +1,63 @@
 """`gosonde sites`: goroutines created and exited by `go` statement."""
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import typer
 from gosonde.collector_client import CollectorClient, SiteRow
 
 from gosonde_cli import rendering
-from gosonde_cli.commands.asking import (
-    DEFAULT_ADDRESS,
-    Collector,
-    Host,
-    Json,
-    Pid,
+from gosonde_cli.options import Function
+from gosonde_cli.tables import known
+from gosonde_cli.tables.asked import AskedOfCollector, add
+from gosonde_cli.tables.columns import Column, Kind
+from gosonde_cli.tables.showing import Filters, show
+from gosonde_cli.tables.table import Row, Table
+
+COLUMNS = (
+    Column("LIVE"),
+    Column("FUNCTION", Kind.FUNCTION),
+    Column("AT", Kind.PATH),
+    Column("CREATED", rank=4),
+    Column("EXITED", rank=5),
+    Column("HOST", Kind.TEXT, 2, "host"),
+    Column("PID", rank=1, shared="pid"),
+    Column("EXE", Kind.PATH, 3, "executable"),
 )
 
-COLUMNS = ("LIVE", "CREATED", "EXITED", "GO STATEMENT IN", "AT", "HOST", "PID", "EXECUTABLE")
+
+@dataclass(frozen=True)
+class AskedOfSites(AskedOfCollector):
+    """Which `go` statements."""
+
+    function: Function = ""
 
 
 def register(app: typer.Typer) -> None:
     """Adds the command."""
-    app.command()(sites)
+    add(app, sites, AskedOfSites)
 
 
-def sites(*, json: Json = False, collector: Collector = DEFAULT_ADDRESS, host: Host = "", pid: Pid = 0) -> None:
+def sites(asked: AskedOfSites) -> None:
     """List the go statements of every process, those with the most live goroutines first."""
-    with CollectorClient(collector) as client:
-        rows = client.sites(host, pid)
-        if json:
-            rendering.print_json([_document(row) for row in rows])
-            return
-        processes = client.processes(host, pid)
+    with CollectorClient(asked.collector) as client:
+        show(lambda: _read(client, asked), asked, Filters(function=asked.function))
+
+
+def _read(client: CollectorClient, asked: AskedOfSites) -> Table:
+    processes = known.selected(client.processes(), asked.host, asked.which, asked.exe)
+    rows = known.of(asked, client.sites(asked.host, known.pid_of(asked.which)))
     imprecise = {(row.host, row.pid) for row in processes if not row.precise and row.level != rendering.SAMPLED}
     sampled = {(row.host, row.pid) for row in processes if row.level == rendering.SAMPLED}
-    rendering.print_table(
-        COLUMNS, table(rows, imprecise, sampled), "The collector knows no go statement of such a process."
+    cells = zip(table(rows, imprecise, sampled), map(_document, rows), strict=True)
+    return Table(
+        COLUMNS,
+        [Row(*both) for both in cells],
+        "No go statement of such a process is known yet.",
+        list(legend(rows, imprecise, sampled)),
+        gaps=list(known.gaps(processes)),
     )
-    for line in legend(rows, imprecise, sampled):
-        typer.echo(line)
 
 
 def _document(row: SiteRow) -> dict[str, Any]:
@@ -58,7 +77,8 @@ def table(rows: Sequence[SiteRow], imprecise: Pids, sampled: Pids) -> Iterator[t
         is_about = of in imprecise or of in sampled or _is_estimated(row)
         turnover = map(rendering.About, _turnover(row)) if is_about else _turnover(row)
         place = f"{row.file}:{row.line}" if row.file else "-" if row.function else "?"
-        yield (live, *turnover, row.function or "?", place, row.host, str(row.process.pid), row.process.exe)
+        pid = rendering.pid_figure(row.process.pid)
+        yield (live, row.function or "?", place, *turnover, row.host, pid, row.process.exe)
 
 
 def _turnover(row: SiteRow) -> tuple[int, int]:

@@ -6,16 +6,14 @@ from typing import Annotated, Final
 import typer
 from gosonde.collector_client import SNAPSHOT_KINDS, CollectorClient
 from gosonde.proofs import Searched
+from gosonde_common.addresses import COLLECTOR_ADDRESS
 from gosonde_common.errors import UsageError
 
-from gosonde_cli import rendering
-from gosonde_cli.commands.asking import (
-    DEFAULT_ADDRESS,
-    Collector,
-    Json,
-    snapshot_line,
-)
+from gosonde_cli import here, rendering
+from gosonde_cli.options import Collector, Host, Json, Pid, Process
 from gosonde_cli.proof_text import search_lines
+from gosonde_cli.snapshot_text import snapshot_line
+from gosonde_cli.tables import known
 
 PROOF: Final = "proof"
 KINDS: Final = (*SNAPSHOT_KINDS, PROOF)
@@ -27,21 +25,26 @@ def register(app: typer.Typer) -> None:
 
 
 def snapshot(
+    process: Process = "",
     *,
-    host: Annotated[str, typer.Option(metavar="H", help="The host of the process, as gosonde processes names it.")],
-    pid: Annotated[int, typer.Option(metavar="N", min=1, max=(1 << 32) - 1, help="The process.")],
+    pid: Pid = None,
+    host: Host = "",
     kind: Annotated[str, typer.Option(metavar="KIND", help=f"What from: {', '.join(KINDS)}.")] = "memory",
     json: Json = False,
-    collector: Collector = DEFAULT_ADDRESS,
+    collector: Collector = COLLECTOR_ADDRESS,
 ) -> None:
     """Have the agent of a host read every goroutine of a process, fetch a profile from it, or prove what leaks."""
+    which = here.chosen(process, pid)
+    if not which:
+        raise UsageError("say which process: give its pid or its name; gosonde processes lists those that are known")
     if kind not in KINDS:
         raise UsageError(f"--kind: {kind!r} is none of {', '.join(KINDS)}")
     with CollectorClient(collector) as client:
+        target = known.the_one(client.processes(), host, which)
         if kind == PROOF:
-            _show(client.prove(host, pid), json=json)
+            _show(client.prove(target.host, target.pid), json=json)
             return
-        taken = client.take_snapshot(host, pid, kind)
+        taken = client.take_snapshot(target.host, target.pid, kind)
     if json:
         rendering.print_json(taken)
     else:

@@ -15,29 +15,51 @@ from gosonde_common.staleness import is_stale
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
+from typer.core import TyperCommand
 
-from gosonde_cli import rendering
+from gosonde_cli import here, rendering
 from gosonde_cli.importing import soon
+from gosonde_cli.options import Json, Pid, Process, Wide
+from gosonde_cli.tables.columns import Column, Kind
+from gosonde_cli.tables.table import Row, Table, print_table
 
 if TYPE_CHECKING:
     from gosonde_agent.trace import Trace
 
 DEFAULT_SECONDS = 10.0
 MAX_SECONDS = 86_400.0
-PIPED_WIDTH = 240
+COLUMNS = (
+    Column("LIVE"),
+    Column("FUNCTION", Kind.FUNCTION),
+    Column("AT", Kind.PATH),
+    Column("CREATED"),
+    Column("EXITED", rank=1),
+    Column("BASELINE", rank=2),
+)
 #: Of an estimate: what is summed where several are of one statement.
 ESTIMATED = ("created", "created_low", "created_high", "exited", "exited_low", "exited_high")
 
 
 def register(app: typer.Typer) -> None:
     """Adds the command."""
-    app.command(context_settings={"allow_interspersed_args": False})(trace)
+    app.command(cls=WithProgram)(trace)
+
+
+class WithProgram(TyperCommand):
+    """A command whose line may end with another one, after `--`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - which click it is of differs
+        """Keeps what follows `--` as it is, in `ctx.obj`."""
+        at = args.index("--") if "--" in args else len(args)
+        ctx.obj = args[at + 1 :]
+        return super().parse_args(ctx, args[:at])
 
 
 def trace(
+    ctx: typer.Context,
+    process: Process = "",
     *,
-    pid: Annotated[int | None, typer.Option(metavar="N", help="Watch this process.")] = None,
+    pid: Pid = None,
     exe: Annotated[
         Path | None, typer.Option(metavar="PATH", help="Watch the process that runs this file, or the next to start.")
     ] = None,
@@ -48,21 +70,28 @@ def trace(
     source: Annotated[
         str, typer.Option(metavar="NAME", help="Where the numbers come from; default: the best that this host allows.")
     ] = "",
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
-    command: Annotated[list[str] | None, typer.Argument(metavar="-- CMD ARGS", help="Run this and watch it.")] = None,
+    wide: Wide = False,
+    as_json: Json = False,
 ) -> None:
-    """Count the goroutines and GC pauses of one process for a while."""
-    if sum((pid is not None, exe is not None, bool(command))) != 1:
-        raise UsageError("say what to trace with exactly one of --pid N, --exe PATH, or -- CMD ARGS")
+    """Count the goroutines and GC pauses of one process for a while.
+
+    The process is a pid or a name, as in: gosonde trace orders; or it is started:
+    gosonde trace -- CMD ARGS
+    """
+    command: list[str] = ctx.obj
+    which = here.chosen(process, pid)
+    if sum((bool(which), exe is not None, bool(command))) != 1:
+        raise UsageError("say what to trace with exactly one of PROCESS (or --pid N), --exe PATH, or -- CMD ARGS")
+    target = here.pid_of(which) if which else None
     given = None if duration is None else _seconds(duration)
     seconds = given if given is not None else MAX_SECONDS if command else DEFAULT_SECONDS
     with ExitStack() as probes:
-        what = _What(pid, exe, command or [], seconds, source)
+        what = _What(target, exe, command, seconds, source)
         document = as_document(_run(probes, what, shows_progress=not as_json))
         if as_json:
             rendering.print_json(document)
         else:
-            render(document)
+            render(document, wide=wide)
         sys.stdout.flush()  # the kernel takes its time to close the probes
 
 
@@ -211,13 +240,12 @@ def _most_likely(site: dict[str, Any], what: str) -> int:
     return max(number, 0)
 
 
-def _number(site: dict[str, Any], key: str) -> str:
+def _number(site: dict[str, Any], key: str) -> int:
     """A cell of the table."""
     if key not in {"created", "exited"}:
-        return rendering.cell(site[key])
-    is_about = "estimated" in site or "shared" in site
+        return int(site[key])
     number = _most_likely(site, key)
-    return rendering.cell(rendering.About(number) if is_about else number)
+    return rendering.About(number) if "estimated" in site or "shared" in site else number
 
 
 def _safe(text: str) -> str:
@@ -225,9 +253,15 @@ def _safe(text: str) -> str:
     return escape(foreign.shown(text))
 
 
-def render(document: dict[str, Any]) -> None:
+def _row(site: dict[str, Any]) -> Row:
+    place = f"{site['file']}:{site['line']}" if site["file"] else "-"
+    numbers = {key: _number(site, key) for key in ("live", "created", "exited", "baseline")}
+    return Row((numbers["live"], site["function"] or "?", place, *list(numbers.values())[1:]))
+
+
+def render(document: dict[str, Any], *, wide: bool = False) -> None:
     """Prints a document for people."""
-    console = Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=PIPED_WIDTH)
+    console = rendering.console(wide=wide)
     process, totals = document["process"], document["totals"]
     since = "its start" if process["counted_from_start"] else "attaching"
     console.print(f"[bold]{_safe(process['exe'])}[/]  pid {process['pid']}  {_safe(process['go_version'])}")
@@ -235,16 +269,7 @@ def render(document: dict[str, Any]) -> None:
         f"{totals['created']:,} goroutines created, {totals['exited']:,} exited since {since}: "
         f"{totals['live']:,} live, {totals['baseline']:,} of them or their like born before",
     )
-    table = Table(box=None, header_style="bold")
-    for title in ("baseline", "created", "exited", "live"):
-        table.add_column(title, justify="right", no_wrap=True)
-    table.add_column("go statement in", overflow="fold")
-    table.add_column("at", overflow="fold")
-    for site in document["sites"]:
-        numbers = (_number(site, key) for key in ("baseline", "created", "exited", "live"))
-        place = f"{site['file']}:{site['line']}" if site["file"] else "-"
-        table.add_row(*numbers, _safe(site["function"] or "?"), _safe(place))
-    console.print(table)
+    print_table(Table(COLUMNS, list(map(_row, document["sites"])), "No goroutine was seen."), wide=wide)
     if any("estimated" in site for site in document["sites"]):
         console.print(rendering.ESTIMATED_MEANS)
     _render_gc(console, document["gc"])

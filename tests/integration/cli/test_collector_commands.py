@@ -174,10 +174,28 @@ def test_parks_as_json(collector: CollectorProcess) -> None:
 
 
 @pytest.mark.parametrize("query", QUERIES)
-def test_another_host_or_pid_gives_an_empty_list(collector: CollectorProcess, query: str) -> None:
+def test_a_process_is_named_by_pid_by_name_and_by_host(collector: CollectorProcess, query: str) -> None:
     assert document(collector, query, "--host", "web-1", "--pid", "4711")
-    assert document(collector, query, "--host", "web-2") == []
-    assert document(collector, query, "--pid", "1") == []
+    by_pid, by_name = document(collector, query, "4711"), document(collector, query, "app")
+    assert len(by_pid) == len(by_name) > 0
+
+
+@pytest.mark.parametrize("query", QUERIES)
+@pytest.mark.parametrize(
+    ("wrong", "known"),
+    [
+        (("--host", "web-2"), "no process of a host web-2 is known; known hosts: web-1"),
+        (("--pid", "1"), "no process 1 is known; known processes: 4711 app"),
+        (("orders",), "no process orders is known; known processes: 4711 app"),
+    ],
+)
+def test_a_host_pid_or_name_that_is_not_known_is_an_error_that_names_what_is(
+    collector: CollectorProcess, query: str, wrong: tuple[str, ...], known: str
+) -> None:
+    command: list[str | Path] = [GOSONDE, query, *wrong, "--collector", collector.address]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert known in done.stderr
 
 
 def test_people_read_where_how_many_how_fast_and_why(collector: CollectorProcess) -> None:
@@ -196,7 +214,7 @@ def test_people_read_where_how_many_how_fast_and_why(collector: CollectorProcess
     ],
 )
 def test_people_read_tables(collector: CollectorProcess, query: str, words: tuple[str, ...]) -> None:
-    text = ask(collector, query)
+    text = ask(collector, query, "--wide")
     for word in words:
         assert word in text
 
@@ -209,6 +227,7 @@ def test_what_no_agent_says_anything_of_any_more_is_marked_as_stale(collector: C
     assert process["age_ns"] > 15_000_000_000
     text = ask(collector, "processes")
     assert re.search(r"AGE.* s !.*! stale: no observation has come since", text, re.DOTALL)
+    assert re.search(r"no data from host web-1 for .* s, about 1 process", ask(collector, "sites", "--wide"))
 
 
 @pytest.mark.parametrize("query", [*QUERIES, "push"])

@@ -1,4 +1,4 @@
-"""`gosonde gc PID` and the agent's query service say of collections what the runtime says of them."""
+"""`gosonde gc --here` and the agent's query service say of collections what the runtime says of them."""
 
 import asyncio
 import json
@@ -21,7 +21,9 @@ Start = Callable[..., GoProgram]
 
 
 def gc(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([GOSONDE, "gc", *arguments], capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+    return subprocess.run(
+        [GOSONDE, "gc", "--here", *arguments], capture_output=True, text=True, timeout=PATIENCE_S, check=False
+    )
 
 
 def test_figures_and_pauses_equal_memstats(go_program: Start) -> None:
@@ -37,7 +39,7 @@ def test_figures_and_pauses_equal_memstats(go_program: Start) -> None:
     expected = [(n, stats["PauseEnd"][n - 1], stats["PauseNs"][n - 1]) for n in range(cycles, cycles - 3, -1)]
     assert [(p["cycle"], p["end_unix_nano"], p["duration_ns"]) for p in document["pauses"]] == expected
     assert document["last_cycle"]["cycle"] == cycles
-    text = gc(str(program.pid)).stdout
+    text = gc(str(program.pid), "--wide").stdout
     assert document["last_cycle"]["gctrace"] in text
     assert f"{cycles} cycles" in text
     assert "GOGC 250, memory limit 100.0 MiB" in text

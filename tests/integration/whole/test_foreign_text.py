@@ -120,7 +120,7 @@ def test_trace_shows_the_path_of_a_process_without_controls(program: subprocess.
 
 @pytest.mark.parametrize("flags", [[], ["--json"]])
 def test_gc_of_a_process_whose_path_has_controls_has_none(program: subprocess.Popen[bytes], flags: list[str]) -> None:
-    out, err = said("gc", str(program.pid), *flags)
+    out, err = said("gc", "--here", str(program.pid), *flags)
     assert not err
     assert json.loads(out)["gc_percent"] == 100 if flags else "GOGC 100" in out
 

@@ -1,5 +1,6 @@
 """Numbers that contain an estimate are marked, rows add up to the exact totals, and no width breaks a number."""
 
+import re
 import sys
 from dataclasses import replace
 
@@ -8,6 +9,7 @@ from gosonde.collector_client import Estimate, ProcessName, Shared, SiteRow
 from gosonde_agent.trace import Trace
 from gosonde_cli import rendering
 from gosonde_cli.commands import sites, trace
+from gosonde_cli.tables.table import Row, Table, print_table
 from gosonde_common.values.observation import NAMELESS_PC, Site
 
 from tests.unit.agent import observations as of
@@ -27,18 +29,28 @@ ROWS = [
 ]
 
 
-def total(column: int, rows: list[SiteRow]) -> int:
-    return sum(int(cells[column]) for cells in sites.table(rows, (), {HERE}))  # type: ignore[call-overload]
+TITLES = [column.title for column in sites.COLUMNS]
+NUMBERS = ("LIVE", "CREATED", "EXITED")
+
+
+def total(title: str, rows: list[SiteRow]) -> int:
+    at = TITLES.index(title)
+    return sum(int(cells[at]) for cells in sites.table(rows, (), {HERE}))  # type: ignore[call-overload]
+
+
+def numbers(cells: tuple[object, ...]) -> list[str]:
+    """Live, created and exited as they are shown."""
+    return [rendering.cell(cells[TITLES.index(title)]) for title in NUMBERS]
 
 
 def test_rows_with_their_shares_add_up_to_what_they_are_without() -> None:
-    assert total(sites.COLUMNS.index("CREATED"), ROWS) == 900 + 50 + 1_234_600
-    assert total(sites.COLUMNS.index("EXITED"), ROWS) == 890 + 50 + 1_234_600
-    assert total(sites.COLUMNS.index("LIVE"), ROWS) == 10
+    assert total("CREATED", ROWS) == 900 + 50 + 1_234_600
+    assert total("EXITED", ROWS) == 890 + 50 + 1_234_600
+    assert total("LIVE", ROWS) == 10
 
 
 def test_of_a_sampled_process_created_and_exited_are_marked_and_live_is_not() -> None:
-    cells = [list(map(rendering.cell, row[:3])) for row in sites.table([*ROWS, HOT], (), {HERE})]
+    cells = [numbers(row) for row in sites.table([*ROWS, HOT], (), {HERE})]
     assert cells == [
         ["10", "~1,235,467", "~1,235,450"],
         ["0", "~70", "~70"],
@@ -50,19 +62,19 @@ def test_of_a_sampled_process_created_and_exited_are_marked_and_live_is_not() ->
 
 def test_of_a_process_that_is_not_precise_for_another_reason_every_number_is_marked() -> None:
     (row,) = sites.table([HOT], {HERE}, ())
-    assert list(map(rendering.cell, row[:3])) == ["~10", "~900", "~890"]
+    assert numbers(row) == ["~10", "~900", "~890"]
     assert list(sites.legend([HOT], {HERE}, ())) == [rendering.ABOUT_MEANS]
 
 
 def test_of_a_precise_process_nothing_is_marked() -> None:
     (row,) = sites.table([HOT], (), ())
-    assert list(map(rendering.cell, row[:3])) == ["10", "900", "890"]
+    assert numbers(row) == ["10", "900", "890"]
     assert list(sites.legend([HOT], (), ())) == []
 
 
 def test_a_share_that_is_larger_than_its_row_leaves_nothing() -> None:
     (row,) = sites.table([replace(NAMELESS, created=5, exited=5, shared=Shared(9, 9))], (), {HERE})
-    assert list(map(rendering.cell, row[:3])) == ["0", "~0", "~0"]
+    assert numbers(row) == ["0", "~0", "~0"]
 
 
 WIDTHS = pytest.mark.parametrize("width", [80, 120])
@@ -87,10 +99,10 @@ def test_the_table_of_sites_keeps_each_number_whole(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], width: int
 ) -> None:
     terminal(monkeypatch, width)
-    rendering.print_table(sites.COLUMNS, sites.table(ROWS, (), {HERE}), "nothing")
+    print_table(Table(sites.COLUMNS, list(map(Row, sites.table(ROWS, (), {HERE}))), "nothing"))
     text = shown(capsys, width)
-    for first in (["10", "~1,235,467", "~1,235,450"], ["0", "~70", "~70"], ["0", "~13", "~20"]):
-        assert sum(line.split()[:3] == first for line in text) == 1
+    for live, created in (("10", "~1,235,467"), ("0", "~70"), ("0", "~13")):
+        assert sum(line.split()[:1] == [live] and created in line.split() for line in text) == 1
 
 
 def traced() -> Trace:
@@ -131,9 +143,9 @@ def test_the_table_of_a_trace_marks_what_is_estimated(
     trace.render(trace.as_document(traced()))
     text = shown(capsys, width)
     assert any("1,060 goroutines created" in line for line in text)
-    numbers = [line.split()[1:4] for line in text if line.split()[:1] == ["0"]]
-    assert ["~610", "~600", "10"] in numbers
-    assert ["~320", "~300", "20"] in numbers
-    assert ["30", "0", "30"] in numbers
-    assert ["~100", "~100", "0"] in numbers
+    cells = [(line.split()[0], *line.split()[3:5]) for line in text if re.match(r" *\d+ ", line)]
+    assert ("10", "~610", "~600") in cells
+    assert ("20", "~320", "~300") in cells
+    assert ("30", "30", "0") in cells
+    assert ("0", "~100", "~100") in cells
     assert rendering.ESTIMATED_MEANS in " ".join(line.strip() for line in text)

@@ -34,20 +34,6 @@ def test_control_characters_from_outside_are_made_visible() -> None:
     assert rendering.cell("main.f\x1b[31m\n") == "main.f\\x1b[31m\\x0a"
 
 
-def test_a_table_that_is_piped_keeps_each_row_on_its_line(capsys: pytest.CaptureFixture[str]) -> None:
-    path = "/a/very/long/path/" + "x" * 300
-    rendering.print_table(("N", "FILE"), [(1_234, path), (5, "[bold]not markup[/]")], "nothing")
-    header, first, second = capsys.readouterr().out.splitlines()
-    assert header.split() == ["N", "FILE"]
-    assert first.split() == ["1,234", path]
-    assert "[bold]not markup[/]" in second
-
-
-def test_an_empty_table_says_so(capsys: pytest.CaptureFixture[str]) -> None:
-    rendering.print_table(("N",), [], "There is nothing.")
-    assert capsys.readouterr().out == "There is nothing.\n"
-
-
 def test_json_is_one_document_with_the_fields_of_the_values(capsys: pytest.CaptureFixture[str]) -> None:
     rendering.print_json([ParkRow("h", ProcessName(1, "/x"), "select", 5, 3, None, 2, 7, 8)])
     assert json.loads(capsys.readouterr().out) == [
@@ -63,8 +49,3 @@ def test_json_is_one_document_with_the_fields_of_the_values(capsys: pytest.Captu
             "covered_ns": 8,
         }
     ]
-
-
-def test_a_number_that_is_not_precise_is_marked_and_stays_to_the_right(capsys: pytest.CaptureFixture[str]) -> None:
-    rendering.print_table(("LIVE", "PID"), [(rendering.About(1_234), "7"), (5, "8")], "nothing")
-    assert [line.rstrip() for line in capsys.readouterr().out.splitlines()] == ["  LIVE  PID", "~1,234  7", "     5  8"]

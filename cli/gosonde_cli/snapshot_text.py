@@ -1,17 +1,8 @@
-"""The options of every command that asks a collector."""
+"""A stored snapshot, for people."""
 
-from typing import Annotated
-
-import typer
-from gosonde.collector_client import DEFAULT_ADDRESS, Pushed
+from gosonde.collector_client import Pushed
 
 from gosonde_cli import rendering
-
-Collector = Annotated[str, typer.Option(metavar="HOST:PORT", help="The collector to ask.")]
-Host = Annotated[str, typer.Option(metavar="NAME", help="Only this host.")]
-Pid = Annotated[int, typer.Option(metavar="N", min=0, max=(1 << 32) - 1, help="Only this process.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document; docs/json.md describes it.")]
-
 
 #: Kinds of profiles that count goroutines; the others are context.
 COUNTING = frozenset({"goroutine", "goroutineleak"})
@@ -32,6 +23,3 @@ def snapshot_line(snapshot: Pushed) -> str:
         f"snapshot {snapshot.snapshot_id}: {snapshot.kind} profile, {what} with {stacks}, "
         f"read from {snapshot.format}, taken {snapshot.age_ns / 1e9:.1f} s before it came{reading}"
     )
-
-
-__all__ = ["DEFAULT_ADDRESS", "Collector", "Host", "Json", "Pid", "snapshot_line"]

@@ -1,0 +1,130 @@
+"""Findings for people, and what speaks for and against one of them."""
+
+import time
+from collections.abc import Iterator, Sequence
+
+from gosonde.collector_client import Finding
+from gosonde.findings_client import Explanation, StackFrame
+from gosonde_common.values.ages import EVENLY, Ages
+from rich.cells import cell_len
+from rich.text import Text
+
+from gosonde_cli import rendering
+from gosonde_cli.age_text import age_lines
+from gosonde_cli.chart import chart
+from gosonde_cli.proof_text import proof_lines
+from gosonde_cli.tables.shortening import OF_FUNCTIONS, OF_PATHS, shortened
+
+MIB = 1 << 20
+STYLES = {"opened": "bold yellow", "growing": "bold red", "stable": "cyan", "resolved": "dim", "withdrawn": "dim"}
+MARKS = {"agrees": ("✓", "green"), "disagrees": ("✗", "red"), "silent": ("·", "dim")}
+INDENT = 2
+
+
+def block(finding: Finding, room: int) -> Iterator[Text]:
+    """A finding in lines; names are shortened to so many columns."""
+    site, process = finding.site, finding.process
+    state = rendering.cell(finding.state.upper())
+    function = rendering.cell(site.function or "an unnamed go statement")
+    short = shortened(function, max(room - len(state) - INDENT, 1), OF_FUNCTIONS)
+    yield Text.assemble((state, STYLES.get(finding.state, "")), "  ", (short, "bold"))
+    if site.file:
+        yield _place(f"{site.file}:{site.line}", "", room)
+    yield _line(_numbers(finding))
+    yield _place(process.exe, f"host {finding.host}, process {process.pid}, ", room)
+    again = f", {finding.restarts} restarts of the process" if finding.restarts else ""
+    pattern = f", {finding.pattern}" if finding.pattern else ""
+    known = f"confidence {finding.confidence:.2f}, cause {finding.cause}{pattern}, finding {finding.id}{again}"
+    yield _line(known)
+    for name, verdict in finding.witnesses.items():
+        mark, colour = MARKS.get(verdict, ("?", ""))
+        detail = rendering.cell(finding.details.get(name, ""))
+        yield Text.assemble("    ", (f"{mark} {rendering.cell(name):<8}", colour), detail)
+    for work in finding.works:
+        yield _line(f"{work.goroutines:>8,} run {work.function}, cause {work.cause}")
+    if finding.stale:
+        since = f"for {rendering.duration(finding.age_ns)}" if finding.age_ns else "since the collector started"
+        yield _line(f"! stale: nothing was heard of host {finding.host} {since}; this is what was known before")
+    if finding.part_of:
+        yield _line(f"part of finding {finding.part_of}: their counts grow together, and their stacks meet")
+    elif finding.state not in {"resolved", "withdrawn"}:
+        yield _line(f"→ {finding.remedy}")
+    yield Text()
+
+
+def _place(path: str, before: str, room: int) -> Text:
+    """A path, and what stands before it in its line."""
+    start = " " * INDENT + rendering.cell(before)
+    return Text(start + shortened(rendering.cell(path), max(room - len(start), 1), OF_PATHS))
+
+
+def _line(text: str) -> Text:
+    return Text(f"  {rendering.cell(text)}")
+
+
+def _numbers(finding: Finding) -> str:
+    age = rendering.duration(max(time.time_ns() - finding.first_seen_unix_nano, 0))
+    since = f"since {rendering.moment(finding.first_seen_unix_nano)} ({age} ago)"
+    return f"{finding.live:,} live, {finding.growth_per_second:+,.2f} per second, {since}"
+
+
+def sections(explanation: Explanation, room: int) -> Iterator[tuple[str, Sequence[str]]]:
+    """(title, lines) of each kind of evidence; no lines when there is none. They are indented by four columns."""
+    yield "live goroutines", _live(explanation.points, room - 4)
+    states = [f"{count:>8,} {rendering.cell(state)}" for state, count in explanation.states.items()]
+    yield "states", [*states, *_shares(explanation)]
+    yield "the goroutines", _goroutines(explanation)
+    yield "ages, from", _ages(explanation.ages)
+    yield "who can wake them", proof_lines(explanation.proof) if explanation.proof else ()
+    for number, stack in enumerate(explanation.stacks):
+        whose = f"the stack of {stack.goroutines:,}" + (f" ({explanation.cause_reason})" if not number else "")
+        yield rendering.cell(whose), [_call(frame, room - 4) for frame in stack.frames]
+    signs = [
+        f"{MARKS.get(s.verdict, ('?', ''))[0]} {rendering.cell(s.name):<17} {rendering.cell(s.detail)}"
+        for s in explanation.gc_signs
+    ]
+    yield "garbage collection", signs
+    yield "clocks", [f"host {rendering.cell(explanation.finding.host)}: {rendering.clock(explanation.clock_offset_ns)}"]
+
+
+def _call(frame: StackFrame, room: int) -> str:
+    """A call in one line: its function has two thirds of it at most."""
+    function = shortened(rendering.cell(frame.function), room * 2 // 3, OF_FUNCTIONS)
+    left = max(room - cell_len(function) - 2, 1)
+    return f"{function}  {shortened(f'{rendering.cell(frame.file)}:{frame.line}', left, OF_PATHS)}"
+
+
+def _shares(explanation: Explanation) -> list[str]:
+    parts = ", ".join(f"{share:.0%} {rendering.cell(state)}" for state, share in explanation.shares.items())
+    return [f"{'':>8} {parts}"] if parts else []
+
+
+def _goroutines(explanation: Explanation) -> list[str]:
+    """What is known of them as individuals, and what they hold."""
+    lines = []
+    if kept := explanation.persistence:
+        apart = rendering.duration(kept.later_unix_nano - kept.earlier_unix_nano)
+        witness = rendering.cell(kept.witness)
+        lines.append(f"of {kept.earlier:,} seen {apart} before, {kept.persisted:,} are still there ({witness})")
+    if explanation.oldest_wait_ns:
+        lines.append(f"the oldest has waited for {rendering.duration(explanation.oldest_wait_ns)}")
+    held = (("their stacks take", explanation.stack_bytes), ("they allocated and hold", explanation.heap_bytes))
+    lines += [f"{what} {size / MIB:,.1f} MiB" for what, size in held if size is not None]
+    for row in explanation.contentions:
+        ended = f"{row.waits:,} waits that ended, {rendering.duration(row.delay_ns)} in all"
+        lines.append(f"{ended} ({rendering.cell(row.kind)} profile of {rendering.moment(row.taken_unix_nano)})")
+    return lines
+
+
+def _ages(ages: Ages | None) -> list[str]:
+    if ages is None:
+        return []
+    lines = age_lines(ages)
+    return [*lines, EVENLY] if ages.even else lines
+
+
+def _live(points: Sequence[tuple[int, int]], room: int) -> list[str]:
+    if not points:
+        return []
+    span = f"from {rendering.moment(points[0][0])} to {rendering.moment(points[-1][0])}"
+    return [*chart([live for _, live in points], room), span]

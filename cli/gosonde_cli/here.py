@@ -1,0 +1,37 @@
+"""Which process of this host a command is about."""
+
+from gosonde_common.errors import UnsupportedError, UsageError
+
+from gosonde_cli.options import MAX_PID
+
+
+def pid_of(which: str) -> int:
+    """The process that has a pid, or by the name of what it runs.
+
+    Raises:
+        UsageError: It is no pid, and there is no name.
+        NotFoundError: No process has that name, or several have.
+        UnsupportedError: A library is missing.
+    """
+    if not which:
+        raise UsageError("say which process: give its pid or its name; gosonde ps lists the Go processes of this host")
+    if which.isascii() and which.isdecimal():
+        if not 0 < int(which) <= MAX_PID:
+            raise UsageError(f"{which} is not a process id")
+        return int(which)
+    try:
+        from gosonde_agent.discovery import names  # noqa: PLC0415  # some hosts have no agent
+    except ImportError as error:
+        raise UnsupportedError(f"this needs the Python module {error.name}: pip install 'gosonde[agent]'") from error
+    return names.pid_of(which)
+
+
+def chosen(process: str, pid: int | None) -> str:
+    """A pid or a name, given as PROCESS or as `--pid`; empty where neither was.
+
+    Raises:
+        UsageError: Both were.
+    """
+    if process and pid:
+        raise UsageError(f"the process is named twice: {process} and --pid {pid}")
+    return process or (str(pid) if pid else "")

@@ -1,0 +1,1 @@
+"""Tables that fit the terminal, and what is asked of every list: which rows, in which order, how many."""

@@ -1,0 +1,67 @@
+"""What is asked of a list: the options that all lists have, and a command that takes them."""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Any, TypeVar, get_type_hints
+
+import typer
+from gosonde_common.addresses import COLLECTOR_ADDRESS
+
+from gosonde_cli.here import chosen
+from gosonde_cli.options import Collector, Exe, Host, Json, Limit, Pid, Process, Sort, Watch, Wide
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Of any list. `process` is a pid or a name; empty where it is about all."""
+
+    process: Process = ""
+    pid: Pid = None
+    exe: Exe = ""
+    sort: Sort = ""
+    limit: Limit = 0
+    wide: Wide = False
+    watch: Watch = False
+    json: Json = False
+
+    @property
+    def which(self) -> str:
+        """A pid or a name, however it was given.
+
+        Raises:
+            UsageError: Both ways were used.
+        """
+        return chosen(self.process, self.pid)
+
+
+@dataclass(frozen=True)
+class AskedOfCollector(Asked):
+    """Of a list that a collector has."""
+
+    host: Host = ""
+    collector: Collector = COLLECTOR_ADDRESS
+
+
+Options = TypeVar("Options", bound=Asked)
+
+
+def add(app: typer.Typer, command: Callable[[Options], None], options: type[Options]) -> None:
+    """Adds a command whose arguments and options are the fields of a dataclass, which it is called with."""
+    hints = get_type_hints(options, include_extras=True)
+
+    def run(**given: Any) -> None:  # noqa: ANN401 - as the fields have it
+        command(options(**given))
+
+    run.__name__, run.__doc__ = command.__name__, command.__doc__
+    run.__annotations__ = {field.name: hints[field.name] for field in fields(options)}
+    signature = inspect.Signature(
+        [
+            inspect.Parameter(
+                field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=hints[field.name]
+            )
+            for field in fields(options)
+        ]
+    )
+    run.__signature__ = signature  # type: ignore[attr-defined]
+    app.command()(run)
