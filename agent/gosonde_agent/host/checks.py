@@ -82,12 +82,13 @@ def _kernel() -> Check:
 
 
 def _capabilities() -> Check:
-    if absent := sorted(CAPABILITIES.keys() - _held()):
+    if absent := sorted(CAPABILITIES.keys() - held()):
         return Check("capabilities", Status.MISSING, f"without {', '.join(absent)}", HOW_TO_GET_CAPABILITIES)
     return Check("capabilities", Status.OK, ", ".join(sorted(CAPABILITIES)))
 
 
-def _held() -> set[str]:
+def held() -> set[str]:
+    """Those of CAPABILITIES that this process has."""
     bits = _effective_capabilities()
     admin = WITHIN_SYS_ADMIN if bits >> CAP_SYS_ADMIN & 1 else frozenset[str]()
     return {name for name, bit in CAPABILITIES.items() if bits >> bit & 1 or name in admin}
@@ -121,7 +122,7 @@ def _tried(name: str, trial: Callable[[], None], done: str, remedy: str) -> Chec
 
 
 def _permission_remedy(name: str) -> str:
-    if CAPABILITIES.keys() - _held():
+    if CAPABILITIES.keys() - held():
         return HOW_TO_GET_CAPABILITIES
     if name == "uprobes" and not _effective_capabilities() >> CAP_SYS_ADMIN & 1:
         return UPROBES_WANT_SYS_ADMIN

@@ -6,6 +6,7 @@ import typer
 
 #: Modules of this package, in the order of `gosonde --help`: `register(app)` of each adds the command of its name.
 MODULES: tuple[str, ...] = (
+    "ps",
     "trace",
     "agent",
     "helper",

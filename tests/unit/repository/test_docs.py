@@ -13,11 +13,12 @@ import pytest
 import typer.main
 from gosonde import collector_client
 from gosonde_agent.config import AgentConfig
+from gosonde_agent.discovery.listing import Listed
 from gosonde_agent.host import checks
 from gosonde_agent.model.losses import LOSSES
 from gosonde_agent.trace import Trace
 from gosonde_cli import cli, leak_report
-from gosonde_cli.commands import findings, gc_local, trace
+from gosonde_cli.commands import findings, gc_local, ps, trace
 from gosonde_collector.analysis import dumps
 from gosonde_collector.config import CollectorConfig
 from gosonde_common.errors import GosondeError
@@ -162,6 +163,7 @@ def collected() -> GcFigures:
 
 def json_keys(command: str) -> set[str]:
     documents: dict[str, Any] = {
+        "ps": lambda: set(ps.document(Listed(1, "/x", "go1.27", 1, 1.0, {}))),
         "trace": lambda: keys_of(trace.as_document(traced())),
         "processes": lambda: fields_of(collector_client.ProcessRow),
         "sites": lambda: fields_of(collector_client.SiteRow),
@@ -177,7 +179,7 @@ def json_keys(command: str) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "command", ["trace", "processes", "sites", "gc", "parks", "gc --here", "findings", "pprof push", "pprof show"]
+    "command", ["ps", "trace", "processes", "sites", "gc", "parks", "gc --here", "findings", "pprof push", "pprof show"]
 )
 def test_every_key_of_a_json_document_is_documented(command: str) -> None:
     keys = json_keys(command)

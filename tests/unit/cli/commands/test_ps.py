@@ -1,0 +1,64 @@
+"""The list of this host's Go processes says how many, how fast, what can be done, and what was not seen."""
+
+import pytest
+from gosonde_agent.discovery.listing import READ, TRACE, Listed, Listing
+from gosonde_cli.commands import ps
+from gosonde_cli.rendering import cell
+from gosonde_cli.tables.asked import Asked
+from gosonde_common.errors import NotFoundError
+
+BUSY = Listed(7, "/srv/orders", "go1.27.3", 120, 1_234.5, {})
+CLOSED = Listed(8, "/srv/stock", "go1.16", None, None, {READ: "process 8 is closed", TRACE: "process 8 is closed"})
+QUIET = Listed(9, "/srv/quiet", "go1.27.3", 4, 0.25, {TRACE: "without CAP_BPF: run as root"})
+FOUND = Listing((QUIET, CLOSED, BUSY), 0, 0, 0)
+
+
+def shown(found: Listing, asked: Asked) -> list[list[str]]:
+    return [[cell(value) for value in row.cells] for row in ps.table(found, asked).rows]
+
+
+def test_those_with_the_most_goroutines_come_first_and_what_is_not_known_is_no_zero() -> None:
+    assert shown(FOUND, Asked()) == [
+        ["120", "1,234", "7", "/srv/orders", "trace, read", "go1.27.3"],
+        ["4", "0.2", "9", "/srv/quiet", "read", "go1.27.3"],
+        ["-", "-", "8", "/srv/stock", "nothing", "go1.16"],
+    ]
+
+
+def test_reasons_stand_below_each_once() -> None:
+    assert ps.table(FOUND, Asked()).notes == [
+        "no trace of pid 9: without CAP_BPF: run as root",
+        "no read of pid 8: the process is closed",
+        "no trace of pid 8: the process is closed",
+    ]
+
+
+@pytest.mark.parametrize("asked", [Asked(process="orders"), Asked(process="7"), Asked(pid=7), Asked(exe="/srv/o*")])
+def test_one_process_is_named_by_pid_name_or_executable(asked: Asked) -> None:
+    assert [row.document["pid"] for row in ps.table(FOUND, asked).rows] == [7]
+
+
+def test_a_name_that_nothing_has_is_an_error_that_names_what_is_there() -> None:
+    with pytest.raises(NotFoundError, match="no Go process order is seen here; known: 9 quiet, 8 stock, 7 orders"):
+        ps.table(FOUND, Asked(process="order"))
+
+
+def test_what_was_not_looked_at_is_said() -> None:
+    table = ps.table(Listing((), 3, 2, 1), Asked())
+    assert [line.split(":")[0] for line in table.gaps] == [
+        "of 3 processes this user may not know what they run",
+        "2 processes were not looked at",
+        "1 process may have Go in a library",
+    ]
+
+
+def test_json_has_null_for_what_is_not_known() -> None:
+    assert ps.document(CLOSED) == {
+        "pid": 8,
+        "exe": "/srv/stock",
+        "go_version": "go1.16",
+        "goroutines": None,
+        "created_per_second": None,
+        "can": [],
+        "cannot": CLOSED.cannot,
+    }
