@@ -158,11 +158,11 @@ class Pause:
 
 @dataclass(frozen=True, slots=True)
 class GcRow:
-    """A GC cycle; the heap's figures are None when its agent did not read them."""
+    """A GC cycle; its number and the heap's figures are None when its agent did not read them."""
 
     host: str
     process: ProcessName
-    cycle: int
+    cycle: int | None
     start_unix_nano: int
     pauses: Sequence[Pause]
     heap_before_bytes: int | None = None
@@ -429,7 +429,7 @@ def _park(row: collector_pb2.ParkRow) -> ParkRow:
 def _cycle(row: collector_pb2.GcCycleRow) -> GcRow:
     pauses = [Pause(pause.start_unix_nano, pause.duration_ns, pause.reason) for pause in row.pauses]
     process, heap = ProcessName(row.process.pid, row.exe), row.heap
-    known = GcRow(row.host, process, row.cycle, row.start_unix_nano, pauses)
+    known = GcRow(row.host, process, row.cycle or None, row.start_unix_nano, pauses)
     if not row.HasField("heap"):
         return known
     return replace(

@@ -9,7 +9,6 @@ from gosonde_common.clock import steady_unix_nano
 from gosonde_common.values.observation import (
     GcCycle,
     GcTotal,
-    Heap,
     Observation,
     Pause,
     Site,
@@ -220,15 +219,17 @@ class Aggregation:
                 pauses.append(Pause(process.key, event.ordinal, at, event.duration, stop_reason(event.reason)))
             else:
                 began = event.started_at + to_unix if event.started_at else 0
-                cycles.append(GcCycle(process.key, event.ordinal, began, at, self._heap(process.image, event.at)))
+                read = self._read_of(process.image, event.at)
+                number = process.number_of_cycle(event.ordinal, read.number if read else 0)
+                cycles.append(GcCycle(process.key, event.ordinal, began, at, read.heap if read else None, number))
         self._heaps = {}
         return tuple(pauses), tuple(cycles)
 
-    def _heap(self, image: Image, terminated_at: int) -> Heap | None:
-        """The heap in the cycle whose mark termination was seen at a moment, when that was the one which was read."""
+    def _read_of(self, image: Image, terminated_at: int) -> CycleHeap | None:
+        """What was read of the cycle whose mark termination was seen at a moment, when that was the one."""
         found = self._heaps.get(image)
         is_it = found is not None and found.terminated_at <= terminated_at <= found.ended_at
-        return found.heap if found is not None and is_it else None
+        return found if is_it else None
 
     def forget(self, image: Image) -> None:
         """Forgets the rows of an image."""

@@ -50,6 +50,7 @@ class GoProcess:
         has_lost: The kernel side had no room for something of it, or may not have had; or its memory showed that
             something was not counted.
         generation: How often the level has changed: a reading of memory is of one level.
+        cycles_before: (generation, GC cycles before the first that was counted), as far as memory has shown them.
         is_reported: Whether an observation has reported it.
     """
 
@@ -66,6 +67,7 @@ class GoProcess:
     since_ns: int = 0
     has_lost: bool = False
     generation: int = 0
+    cycles_before: tuple[int, int] | None = None
     is_reported: bool = False
 
     @property
@@ -87,6 +89,18 @@ class GoProcess:
             return True
         has_gaps = correction.frozen is not None or correction.creations_missed or correction.incomplete
         return not (has_gaps or self.baseline.uncertain)
+
+    def number_of_cycle(self, ordinal: int, read: int) -> int:
+        """The runtime's number of a cycle that was counted as the `ordinal`th, from 0; 0 where it is not known.
+
+        Args:
+            read: Its number as memory has it; 0 where that was not read.
+        """
+        if read:
+            self.cycles_before = self.generation, read - ordinal - 1
+        from_start = (0, 0) if self.description.counted_from_start else None
+        generation, before = self.cycles_before or from_start or (-1, 0)
+        return ordinal + 1 + before if generation == self.generation else 0
 
     def reported(self, totals: Sequence[SiteTotal]) -> dict[int, Reported]:
         """What is reported for each site when the counters say `totals`, by link-time pc."""

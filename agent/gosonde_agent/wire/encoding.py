@@ -233,6 +233,7 @@ def _encode_cycles(cycles: model_pb2.GcCycles, rows: Sequence[GcCycle], index: M
     cycles.heap_after_bytes.extend([heap.after_bytes for heap in heaps])
     cycles.heap_marked_bytes.extend([heap.marked_bytes for heap in heaps])
     cycles.heap_goal_bytes.extend([heap.goal_bytes for heap in heaps])
+    cycles.number.extend([row.number for row in rows])
 
 
 def _encode_totals(totals: model_pb2.GcTotals, rows: Sequence[GcTotal], index: Mapping[ProcessKey, int]) -> None:

@@ -81,7 +81,7 @@ def _read(client: CollectorClient, asked: AskedOfGc) -> Table:
 def _cells(row: GcRow) -> tuple[object, ...]:
     return (
         rendering.duration_figure(sum(pause.duration_ns for pause in row.pauses)),
-        row.cycle,
+        rendering.Figure(-1, "-") if row.cycle is None else row.cycle,
         rendering.moment_figure(row.start_unix_nano),
         _heap(row),
         ", ".join(map(_stop, row.pauses)) or "none seen",

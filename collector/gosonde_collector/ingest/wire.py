@@ -281,9 +281,9 @@ def _site_counters(message: model_pb2.SiteCounters, processes: int) -> Columns:
 
 
 def _gc_cycles(message: model_pb2.GcCycles, processes: int) -> Columns:
-    """The cycles; agents that read no memory send no heaps."""
+    """The cycles; agents that read no memory send no heaps and no numbers."""
     found = _columns("gc_cycles", message, processes, ("ordinal", "start_unix_nano", "end_unix_nano"))
-    return _with_optional("gc_cycles", message, found, dict.fromkeys(HEAP, False))
+    return _with_optional("gc_cycles", message, found, dict.fromkeys((*HEAP, "number"), False))
 
 
 def _pauses(message: model_pb2.Pauses, processes: int) -> Columns:

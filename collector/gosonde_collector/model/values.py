@@ -141,7 +141,7 @@ class Batch:
         park_counters: process, wait_reason, parked (really counted), then the estimate (all 0 without one): parks,
             parks_low, parks_high (0 when nothing bounds it), windows, sampled_ns, covered_ns.
         pauses: process, ordinal, start_unix_nano, duration_ns, reason.
-        gc_cycles: process, ordinal, start_unix_nano, end_unix_nano, and heap_before_bytes, heap_after_bytes,
+        gc_cycles: process, ordinal, start_unix_nano, end_unix_nano, number, and heap_before_bytes, heap_after_bytes,
             heap_marked_bytes, heap_goal_bytes: all 0 where they are not known.
         gc_totals: process, cycles, pauses, gc_pause_ns.
         probe_costs: process, probe_ns, cpu_ns, target_ppm, core_ppm.
@@ -363,6 +363,7 @@ class GcCycle:
 
     Attributes:
         heap: None when its agent did not read it.
+        number: As the runtime counts its cycles, from 1; 0 where that is not known.
     """
 
     host: str
@@ -373,3 +374,4 @@ class GcCycle:
     end_unix_nano: int
     pauses: tuple[Pause, ...]
     heap: Heap | None = None
+    number: int = 0

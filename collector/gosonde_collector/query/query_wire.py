@@ -148,7 +148,7 @@ def gc_cycle_row(cycle: GcCycle) -> collector_pb2.GcCycleRow:
         host=cycle.host,
         process=_key(cycle.process),
         exe=cycle.exe,
-        cycle=cycle.cycle,
+        cycle=cycle.number,
         start_unix_nano=cycle.start_unix_nano,
         end_unix_nano=cycle.end_unix_nano,
         pauses=[

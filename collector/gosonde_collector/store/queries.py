@@ -119,14 +119,24 @@ SELECT host, name, {_sum("total")} FROM (
 ) GROUP BY host, name ORDER BY host, name
 """
 
-#: A pause belongs to a cycle when the two have a moment in common.
+#: A pause belongs to a cycle when the two have a moment in common. A cycle whose number was not read has one where the
+#: nearest before and after it agree, and before the first that was read: without probes some cycles are not counted.
 GC_CYCLES: Final = f"""
 WITH chosen AS ({CHOSEN}),
-cycles AS (
+every AS (
     SELECT process, ordinal, max(start_unix_nano) AS start_unix_nano, max(end_unix_nano) AS end_unix_nano,
         max(heap_before_bytes) AS heap_before_bytes, max(heap_after_bytes) AS heap_after_bytes,
-        max(heap_marked_bytes) AS heap_marked_bytes, max(heap_goal_bytes) AS heap_goal_bytes
-    FROM gc_cycles GROUP BY process, ordinal
+        max(heap_marked_bytes) AS heap_marked_bytes, max(heap_goal_bytes) AS heap_goal_bytes,
+        nullif(max(number), 0) - ordinal AS ahead
+    FROM gc_cycles WHERE process IN (SELECT process FROM chosen) GROUP BY process, ordinal
+),
+cycles AS (
+    SELECT *, last_value(ahead IGNORE NULLS) OVER (
+            PARTITION BY process ORDER BY ordinal ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+        ) AS ahead_before, first_value(ahead IGNORE NULLS) OVER (
+            PARTITION BY process ORDER BY ordinal ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING
+        ) AS ahead_after
+    FROM every
     QUALIFY row_number() OVER (PARTITION BY process ORDER BY ordinal DESC) <= $3
 ),
 stops AS (
@@ -136,6 +146,7 @@ stops AS (
 )
 SELECT p.host, {KEY}, p.exe, c.ordinal, c.start_unix_nano, c.end_unix_nano,
     c.heap_before_bytes, c.heap_after_bytes, c.heap_marked_bytes, c.heap_goal_bytes,
+    CASE WHEN coalesce(c.ahead_before, c.ahead_after) = c.ahead_after THEN c.ordinal + c.ahead_after ELSE 0 END,
     s.start_unix_nano, s.duration_ns, s.reason
 FROM cycles AS c
 JOIN chosen AS p ON p.process = c.process

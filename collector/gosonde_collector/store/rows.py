@@ -100,11 +100,11 @@ def gc_total(row: Row) -> GcTotal:
 def gc_cycles(rows: Iterable[Row]) -> list[GcCycle]:
     """From queries.GC_CYCLES: one row per pause, and one for a cycle without any."""
     cycles = []
-    for head, members in groupby(rows, key=lambda row: row[:13]):
-        host, boot_id, pid, ticks, epoch, exe, ordinal, start, end, *sizes = head
-        pauses = tuple(Pause(*row[13:]) for row in members if row[13] is not None)
+    for head, members in groupby(rows, key=lambda row: row[:14]):
+        host, boot_id, pid, ticks, epoch, exe, ordinal, start, end, *sizes, number = head
+        pauses = tuple(Pause(*row[14:]) for row in members if row[14] is not None)
         key, heap = ProcessKey(boot_id, pid, ticks, epoch), Heap(*sizes) if any(sizes) else None
-        cycles.append(GcCycle(host, key, exe, ordinal + 1, start, end, pauses, heap))
+        cycles.append(GcCycle(host, key, exe, ordinal + 1, start, end, pauses, heap, number))
     return cycles
 
 

@@ -45,7 +45,7 @@ CREATE TABLE IF NOT EXISTS park_counters (
     parks BIGINT, parks_low BIGINT, parks_high BIGINT, windows BIGINT, sampled_ns BIGINT, covered_ns BIGINT
 );
 
--- (process, ordinal) identifies a pause and a cycle; a row may be there more than once. A heap that is not known is 0.
+-- (process, ordinal) identifies a pause and a cycle; a row may be there more than once. A heap or a number that is not known is 0.
 CREATE TABLE IF NOT EXISTS pauses (
     process BIGINT, sequence BIGINT, taken_unix_nano BIGINT, ordinal BIGINT,
     start_unix_nano BIGINT, duration_ns BIGINT, reason VARCHAR
@@ -54,7 +54,8 @@ CREATE TABLE IF NOT EXISTS pauses (
 CREATE TABLE IF NOT EXISTS gc_cycles (
     process BIGINT, sequence BIGINT, taken_unix_nano BIGINT, ordinal BIGINT,
     start_unix_nano BIGINT, end_unix_nano BIGINT,
-    heap_before_bytes BIGINT, heap_after_bytes BIGINT, heap_marked_bytes BIGINT, heap_goal_bytes BIGINT
+    heap_before_bytes BIGINT, heap_after_bytes BIGINT, heap_marked_bytes BIGINT, heap_goal_bytes BIGINT,
+    number BIGINT
 );
 
 CREATE TABLE IF NOT EXISTS gc_totals (

@@ -185,6 +185,7 @@ class GcCycle:
 
     Attributes:
         heap: None when it was not read before the next cycle began.
+        number: As the runtime counts its cycles (MemStats.NumGC), from 1; 0 where that is not known.
     """
 
     process: ProcessKey
@@ -192,6 +193,7 @@ class GcCycle:
     start_unix_nano: int
     end_unix_nano: int
     heap: Heap | None = None
+    number: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,7 @@ KNOWN_LEVELS = {number: level for level, number in LEVELS.items()}
 KNOWN_REASONS = {number: reason for reason, number in REASONS.items()}
 GC_CYCLES = (
     *("ordinal", "start_unix_nano", "end_unix_nano"),
-    *("heap_before_bytes", "heap_after_bytes", "heap_marked_bytes", "heap_goal_bytes"),
+    *("heap_before_bytes", "heap_after_bytes", "heap_marked_bytes", "heap_goal_bytes", "number"),
 )
 PROBE_COSTS = ("probe_ns", "cpu_ns", "target_ppm", "core_ppm")
 PROOFS = (
@@ -164,10 +164,11 @@ def _park_counts(message: model_pb2.ParkCounters, keys: Sequence[ProcessKey]) ->
 
 
 def _cycles(message: model_pb2.GcCycles, keys: Sequence[ProcessKey]) -> Iterator[GcCycle]:
-    # What an older agent left in its spool has no heaps.
-    columns = GC_CYCLES if len(message.heap_goal_bytes) else GC_CYCLES[:3]
-    for key, ordinal, start, end, *heap in _rows(message, keys, columns):
-        yield GcCycle(key, ordinal, start, end, Heap(*heap) if any(heap) else None)
+    # What an older agent left in its spool has no heaps, or no numbers.
+    columns = GC_CYCLES[: 8 if len(message.number) else 7 if len(message.heap_goal_bytes) else 3]
+    for key, ordinal, start, end, *read in _rows(message, keys, columns):
+        heap = Heap(*read[:4]) if any(read[:4]) else None
+        yield GcCycle(key, ordinal, start, end, heap, read[4] if len(read) > 4 else 0)
 
 
 def _proofs(message: model_pb2.Observation, keys: Sequence[ProcessKey]) -> Iterator[ProofCount]:

@@ -400,6 +400,7 @@ class GcCycleRow(_message.Message):
     host: _builtins.str
     exe: _builtins.str
     cycle: _builtins.int
+    """As the runtime counts its cycles (MemStats.NumGC), from 1; 0 where that is not known."""
     start_unix_nano: _builtins.int
     end_unix_nano: _builtins.int
     @_builtins.property

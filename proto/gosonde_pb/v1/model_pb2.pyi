@@ -542,6 +542,7 @@ class GcCycles(_message.Message):
     HEAP_AFTER_BYTES_FIELD_NUMBER: _builtins.int
     HEAP_MARKED_BYTES_FIELD_NUMBER: _builtins.int
     HEAP_GOAL_BYTES_FIELD_NUMBER: _builtins.int
+    NUMBER_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def process(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
     @_builtins.property
@@ -568,6 +569,10 @@ class GcCycles(_message.Message):
     def heap_marked_bytes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
     @_builtins.property
     def heap_goal_bytes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def number(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """As the runtime counts its cycles (MemStats.NumGC), from 1; 0 where that is not known. An agent that does not know any leaves the column empty."""
+
     def __init__(
         self,
         *,
@@ -579,10 +584,11 @@ class GcCycles(_message.Message):
         heap_after_bytes: _abc.Iterable[_builtins.int] | None = ...,
         heap_marked_bytes: _abc.Iterable[_builtins.int] | None = ...,
         heap_goal_bytes: _abc.Iterable[_builtins.int] | None = ...,
+        number: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_unix_nano", b"end_unix_nano", "heap_after_bytes", b"heap_after_bytes", "heap_before_bytes", b"heap_before_bytes", "heap_goal_bytes", b"heap_goal_bytes", "heap_marked_bytes", b"heap_marked_bytes", "ordinal", b"ordinal", "process", b"process", "start_unix_nano", b"start_unix_nano"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_unix_nano", b"end_unix_nano", "heap_after_bytes", b"heap_after_bytes", "heap_before_bytes", b"heap_before_bytes", "heap_goal_bytes", b"heap_goal_bytes", "heap_marked_bytes", b"heap_marked_bytes", "number", b"number", "ordinal", b"ordinal", "process", b"process", "start_unix_nano", b"start_unix_nano"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

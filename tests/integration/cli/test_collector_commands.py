@@ -36,7 +36,9 @@ def collector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CollectorPro
             for sequence, seen in enumerate(leak(seconds=50, per_second=50), 1):
                 start = seen.taken_unix_nano
                 seen.gc_cycles.MergeFrom(
-                    model_pb2.GcCycles(process=[0], ordinal=[0], start_unix_nano=[start], end_unix_nano=[start + 9])
+                    model_pb2.GcCycles(
+                        process=[0], ordinal=[0], start_unix_nano=[start], end_unix_nano=[start + 9], number=[9]
+                    )
                 )
                 seen.pauses.MergeFrom(
                     model_pb2.Pauses(
@@ -147,7 +149,7 @@ def test_gc_as_json(collector: CollectorProcess) -> None:
     assert cycle == {
         "host": "web-1",
         "process": {"pid": 4711, "exe": "/srv/app"},
-        "cycle": 1,
+        "cycle": 9,
         "pauses": [{"start_unix_nano": start, "duration_ns": 2_500_000, "reason": "GC"}],
         "heap_before_bytes": None,
         "heap_after_bytes": None,

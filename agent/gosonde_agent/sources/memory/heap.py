@@ -8,7 +8,7 @@ import numpy as np
 from gosonde_common.values.observation import Heap
 
 from gosonde_agent.sources.memory.gc import MAX_HEAP, WORK_AFTER, WORK_BEFORE
-from gosonde_agent.sources.memory.proof import Prover
+from gosonde_agent.sources.memory.proof import PAUSES, Prover
 from gosonde_agent.sources.memory.reader import ProcessMemory
 from gosonde_agent.sources.memory.runtime import Runtime
 
@@ -17,7 +17,8 @@ ATTEMPTS = 3
 FIELDS = frozenset({"tSweepTerm", "tMark", "tMarkTerm", "tEnd", "heap0", "heap1", "heap2"})
 #: Lies further away.
 BYTES_MARKED = "bytesMarked"
-SIZES = np.array([WORK_BEFORE + WORK_AFTER, 8, 8, 8], np.int64)
+#: Of the fields of mstats that say which cycle ended last; `pause_end` has one element a cycle.
+SIZES = np.array([WORK_BEFORE + WORK_AFTER, 8, 8, 8, 8, 4, 8 * PAUSES], np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +26,15 @@ class CycleHeap:
     """The heap in a cycle whose mark termination lay between two moments, CLOCK_MONOTONIC in ns.
 
     No other mark termination lies between them: whoever saw one there has seen this cycle's.
+
+    Attributes:
+        number: The runtime's number of the cycle, from 1; 0 while it is still being counted.
     """
 
     terminated_at: int
     ended_at: int
     heap: Heap
+    number: int = 0
 
 
 class HeapReader:
@@ -85,6 +90,7 @@ class HeapReader:
             at.memstats + layout.offset("mstats", "last_gc_nanotime"),
             at.controller + layout.offset("gcControllerState", "lastHeapGoal"),
             self._t_end + self._bytes_marked,
+            *(at.memstats + layout.offset("mstats", name) for name in ("last_gc_unix", "numgc", "pause_end")),
         )
         return np.array([max(place + self._bias, 0) for place in places], np.uint64)
 
@@ -92,7 +98,7 @@ class HeapReader:
         def word(name: str) -> int:
             return int(struct.unpack_from("<Q", taken, self._places[name])[0])
 
-        last, goal, marked_bytes = struct.unpack_from("<QQQ", taken, WORK_BEFORE + WORK_AFTER)
+        last, goal, marked_bytes, *counted = struct.unpack_from(f"<QQQQI{PAUSES}Q", taken, WORK_BEFORE + WORK_AFTER)
         began, marked, terminated, ended = (word(name) for name in ("tSweepTerm", "tMark", "tMarkTerm", "tEnd"))
         # What a cycle that runs has written already is younger than the end of the one before.
         if ended != last or not 0 < began <= marked <= terminated <= ended:
@@ -101,4 +107,10 @@ class HeapReader:
         # gcStart sets bytesMarked to 0 before it writes heap0, and that before the time.
         if marked_bytes != alive or not all(0 < size < MAX_HEAP for size in (before, after, alive)):
             return None
-        return CycleHeap(terminated, ended, Heap(before, after, alive, goal if goal < MAX_HEAP else 0))
+        heap = Heap(before, after, alive, goal if goal < MAX_HEAP else 0)
+        return CycleHeap(terminated, ended, heap, _number(*counted))
+
+
+def _number(ended_unix_nano: int, cycles: int, *pause_ends: int) -> int:
+    """The number of the cycle that ended last. It notes when it ended, and then counts itself (gcMarkTermination)."""
+    return cycles if pause_ends[(cycles - 1) % PAUSES] == ended_unix_nano else 0

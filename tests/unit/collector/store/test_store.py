@@ -156,9 +156,29 @@ def test_a_cycle_holds_the_stops_that_overlap_it_each_once(store: DuckDBStore) -
 
 def test_a_cycles_heap_is_told_once_it_is_known(store: DuckDBStore) -> None:
     cycles = [(0, 0, START + 100, START + 500), (0, 1, START + 900, START + 990)]
-    heaps = [(0, 0, 0, 0), (7, 8, 3, 9)]
+    heaps = [(0, 0, 0, 0, 0), (7, 8, 3, 9, 0)]
     store.append([batch(1, cycles=cycles), batch(2, cycles=cycles, heaps=heaps)])
     assert [cycle.heap for cycle in store.gc_cycles(ALL, 10)] == [Heap(7, 8, 3, 9), None]
+
+
+@pytest.mark.parametrize(
+    ("read", "numbers"),
+    [
+        ((0, 0, 0, 0), (0, 0, 0, 0)),
+        ((0, 8, 0, 10), (7, 8, 9, 10)),
+        ((7, 0, 0, 0), (7, 0, 0, 0)),
+        ((7, 0, 0, 25), (7, 0, 0, 25)),
+        ((0, 0, 9, 0), (7, 8, 9, 0)),
+    ],
+    ids=["none is known", "between", "after the last", "some were not counted", "before the first"],
+)
+def test_a_cycle_has_the_runtimes_number_where_that_is_sure(
+    store: DuckDBStore, read: tuple[int, ...], numbers: tuple[int, ...]
+) -> None:
+    cycles = [(0, ordinal, START + 100 * ordinal, START + 100 * ordinal + 50) for ordinal in range(4)]
+    store.append([batch(1, cycles=cycles, heaps=[(0, 0, 0, 0, number) for number in read])])
+    assert tuple(cycle.number for cycle in store.gc_cycles(ALL, 10))[::-1] == numbers
+    assert [cycle.number for cycle in store.gc_cycles(ALL, 1)] == [numbers[-1]]
 
 
 def test_a_cycle_older_than_the_counting_holds_its_last_stop(store: DuckDBStore) -> None:

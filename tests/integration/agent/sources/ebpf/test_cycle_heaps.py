@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from gosonde_common.values.observation import GcCycle, Heap
@@ -80,7 +81,7 @@ def test_each_cycle_has_the_heap_of_its_line(version: str, stripped: bool, tmp_p
             lines = target.collect()
             cycles = observed(watch)
             assert [in_mb(cycle.heap) for cycle in cycles] == lines
-            assert len(cycles) == 1
+            assert [cycle.number for cycle in cycles] == [len(target.lines())]
 
 
 def test_without_a_goal_the_other_figures_are_told(tmp_path: Path) -> None:
@@ -117,11 +118,15 @@ def test_the_collector_shows_what_the_agent_read(tmp_path: Path) -> None:
     (tmp_path / "agent.toml").write_text("interval_seconds = 0.1\n")
     with traced(tmp_path, VERSIONS[-1]) as target, CollectorProcess(tmp_path) as collector:
         executable = str(Path(f"/proc/{target.program.pid}/exe").readlink())
+        target.collect(3)  # before the agent counts
         agent = AgentProcess(tmp_path, collector.address, executable)
 
+        def gc(*arguments: str) -> Any:
+            command = [str(GOSONDE), "gc", "--json", *arguments]
+            return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
         def shown() -> list[Sizes]:
-            command = [str(GOSONDE), "gc", "--json", "--collector", collector.address]
-            rows = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+            rows = gc("--collector", collector.address)
             names = ("before", "after", "marked", "goal")
             return [tuple(row[f"heap_{name}_bytes"] // MB for name in names) for row in rows if row["heap_goal_bytes"]]
 
@@ -129,5 +134,8 @@ def test_the_collector_shows_what_the_agent_read(tmp_path: Path) -> None:
             eventually(lambda: agent.counted(target.program.pid) >= 0)
             eventually(lambda: bool(target.collect()) and bool(shown()))
             assert set(shown()) <= set(target.lines())
+            eventually(lambda: gc("--collector", collector.address)[0]["cycle"] == len(target.lines()))
+            newest = gc("--here", str(target.program.pid))
+            assert newest["last_cycle"]["cycle"] == newest["cycles"] == len(target.lines())
         finally:
             agent.kill()
