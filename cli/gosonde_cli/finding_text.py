@@ -7,6 +7,8 @@ from gosonde.collector_client import Finding
 from gosonde.findings_client import Explanation, StackFrame
 from gosonde_common.values.ages import EVENLY, Ages
 from rich.cells import cell_len
+from rich.console import RenderableType
+from rich.padding import Padding
 from rich.text import Text
 
 from gosonde_cli import rendering
@@ -21,17 +23,18 @@ MARKS = {"agrees": ("✓", "green"), "disagrees": ("✗", "red"), "silent": ("·
 INDENT = 2
 
 
-def block(finding: Finding, room: int) -> Iterator[Text]:
-    """A finding in lines; names are shortened to so many columns."""
+def block(finding: Finding, room: int) -> Iterator[RenderableType]:
+    """A finding in lines; names are shortened to so many columns, sentences go on below their beginning."""
     site, process = finding.site, finding.process
     state = rendering.cell(finding.state.upper())
     function = rendering.cell(site.function or "an unnamed go statement")
     short = shortened(function, max(room - len(state) - INDENT, 1), OF_FUNCTIONS)
     yield Text.assemble((state, STYLES.get(finding.state, "")), "  ", (short, "bold"))
     if site.file:
-        yield _place(f"{site.file}:{site.line}", "", room)
+        yield _place(f"{site.file}:{site.line}", room)
     yield _line(_numbers(finding))
-    yield _place(process.exe, f"host {finding.host}, process {process.pid}, ", room)
+    yield _line(f"host {finding.host}, process {process.pid}")
+    yield _place(process.exe, room)
     again = f", {finding.restarts} restarts of the process" if finding.restarts else ""
     pattern = f", {finding.pattern}" if finding.pattern else ""
     known = f"confidence {finding.confidence:.2f}, cause {finding.cause}{pattern}, finding {finding.id}{again}"
@@ -39,7 +42,7 @@ def block(finding: Finding, room: int) -> Iterator[Text]:
     for name, verdict in finding.witnesses.items():
         mark, colour = MARKS.get(verdict, ("?", ""))
         detail = rendering.cell(finding.details.get(name, ""))
-        yield Text.assemble("    ", (f"{mark} {rendering.cell(name):<8}", colour), detail)
+        yield indented(Text.assemble((f"{mark} {rendering.cell(name):<8}", colour), detail), 2 * INDENT)
     for work in finding.works:
         yield _line(f"{work.goroutines:>8,} run {work.function}, cause {work.cause}")
     if finding.stale:
@@ -52,14 +55,17 @@ def block(finding: Finding, room: int) -> Iterator[Text]:
     yield Text()
 
 
-def _place(path: str, before: str, room: int) -> Text:
-    """A path, and what stands before it in its line."""
-    start = " " * INDENT + rendering.cell(before)
-    return Text(start + shortened(rendering.cell(path), max(room - len(start), 1), OF_PATHS))
+def indented(text: Text, columns: int) -> RenderableType:
+    """A text whose lines all begin so many columns from the left."""
+    return Padding(text, (0, 0, 0, columns), expand=False)
 
 
-def _line(text: str) -> Text:
-    return Text(f"  {rendering.cell(text)}")
+def _place(path: str, room: int) -> RenderableType:
+    return _line(shortened(rendering.cell(path), max(room - INDENT, 1), OF_PATHS))
+
+
+def _line(text: str) -> RenderableType:
+    return indented(Text(rendering.cell(text)), INDENT)
 
 
 def _numbers(finding: Finding) -> str:

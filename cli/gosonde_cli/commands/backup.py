@@ -9,7 +9,8 @@ from gosonde_common import foreign
 from gosonde_common.addresses import COLLECTOR_ADDRESS
 from gosonde_common.errors import UsageError
 
-from gosonde_cli.options import Collector
+from gosonde_cli import rendering
+from gosonde_cli.options import Collector, Json
 
 
 def register(app: typer.Typer) -> None:
@@ -19,6 +20,8 @@ def register(app: typer.Typer) -> None:
 
 def backup(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The copy; it must not be there yet.")],
+    *,
+    json: Json = False,
     collector: Collector = COLLECTOR_ADDRESS,
 ) -> None:
     """Copy the collector's store while it runs; the copy is a store that a collector can open."""
@@ -34,4 +37,8 @@ def backup(
         raise UsageError(f"cannot write {file}: {error.strerror}") from error
     finally:
         draft.unlink(missing_ok=True)
-    typer.echo(f"{foreign.shown(file)}: {file.stat().st_size} bytes")
+    size = file.stat().st_size
+    if json:
+        rendering.print_json({"file": str(file), "size_bytes": size})
+    else:
+        typer.echo(f"{foreign.shown(file)}: {size:,} bytes")

@@ -11,7 +11,7 @@ from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
 from gosonde_cli import rendering
-from gosonde_cli.finding_text import block, sections
+from gosonde_cli.finding_text import block, indented, sections
 from gosonde_cli.options import Function, State
 from gosonde_cli.tables import known
 from gosonde_cli.tables.asked import AskedOfCollector, add
@@ -120,7 +120,7 @@ def _explain(explanation: Explanation, asked: AskedOfFindings) -> None:
         if lines:
             out.print(Text(f"  {title}", style="bold"))
             for line in lines:
-                out.print(Text(f"    {line}"))
+                out.print(indented(Text(line), 4))
             out.print()
     for line in _age(explanation.analysis_age_ns):
         out.print(Text(line))

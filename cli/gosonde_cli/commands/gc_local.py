@@ -25,10 +25,11 @@ MIB = 1 << 20
 def show(pid: int, asked: Asked) -> None:
     """Prints the figures, and the stops of the newest cycles."""
     with _opened(pid) as target:
-        showing.show(lambda: _table(target.gc(), asked.limit), asked)
+        showing.show(lambda: table(target.gc(), asked.limit), asked)
 
 
-def _table(figures: "GcFigures", limit: int) -> Table:
+def table(figures: "GcFigures", limit: int) -> Table:
+    """The stops of the newest cycles, below the figures."""
     rows = [
         Row((rendering.duration_figure(p.duration_ns), p.cycle, rendering.moment_figure(p.end_unix_nano)))
         for p in newest(figures, limit)

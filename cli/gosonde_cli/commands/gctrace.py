@@ -82,7 +82,7 @@ def _lines(file: Path, *, follow: bool) -> Iterator[bytes]:
 
 def _say(pushed: PushedTrace, *, json: bool) -> None:
     if json:
-        rendering.print_json(pushed)
+        rendering.print_json_line(pushed)
         return
     compared = "none of them was seen by the probes"
     if pushed.agreeing + pushed.differing:

@@ -1,5 +1,6 @@
 """`gosonde probes`: detaches the probes of a program, or of all, at once; and attaches them again."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -48,7 +49,12 @@ def _switch(which: str, agent: str, *, on: bool, json: bool) -> None:
     if json:
         rendering.print_json([document(process) for process in switched])
     else:
-        print_table(Table(COLUMNS, [Row(_cells(process)) for process in switched], EMPTY))
+        print_table(table(switched))
+
+
+def table(switched: "Sequence[observation.Process]") -> Table:
+    """The processes that it was done to."""
+    return Table(COLUMNS, [Row(_cells(process)) for process in switched], EMPTY)
 
 
 def _cells(process: "observation.Process") -> tuple[object, ...]:

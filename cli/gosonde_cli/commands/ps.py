@@ -121,7 +121,7 @@ def _gaps(found: "Listing") -> Iterator[str]:
         whose = counted(found.hidden, "process", "processes")
         yield f"of {whose} this user may not know what they run: root may"
     if found.left_out:
-        yield f"{counted(found.left_out, 'process', 'processes')} were not looked at: there was no time, or too many"
+        yield f"not looked at, for want of time or room: {counted(found.left_out, 'process', 'processes')}"
     if found.unsearched:
         whose = counted(found.unsearched, "process", "processes")
         yield f"{whose} may have Go in a library: there was no time to look"

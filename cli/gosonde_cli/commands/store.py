@@ -1,11 +1,15 @@
 """`gosonde store`: what is done to the collector's store while no collector runs."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from gosonde_common import foreign
 from gosonde_common.errors import UnsupportedError
+
+from gosonde_cli import rendering
+from gosonde_cli.options import Json
 
 if TYPE_CHECKING:
     from gosonde_collector.store.salvage import Salvaged
@@ -28,6 +32,7 @@ def salvage(
     *,
     config: Annotated[Path | None, typer.Option(metavar="FILE", help="The collector's configuration.")] = None,
     data: Annotated[Path | None, typer.Option(metavar="DIR", help="Where the store is kept.")] = None,
+    json: Json = False,
 ) -> None:
     """Keep what can be read of a damaged store in a new one, and put the damaged files aside.
 
@@ -42,7 +47,12 @@ def salvage(
         ) from error
     flags = {"data": data}
     settings = load(config, flags) if config else CollectorConfig().merged(flags)
-    for line in _lines(salvage_store(settings.data)):
+    found = salvage_store(settings.data)
+    if json:
+        where = str(found.quarantine) if found.quarantine else None
+        rendering.print_json({**asdict(found), "quarantine": where})
+        return
+    for line in _lines(found):
         typer.echo(line)
 
 

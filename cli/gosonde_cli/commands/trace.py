@@ -21,6 +21,7 @@ from gosonde_cli import here, rendering
 from gosonde_cli.importing import soon
 from gosonde_cli.options import Json, Pid, Process, Wide
 from gosonde_cli.tables.columns import Column, Kind
+from gosonde_cli.tables.shortening import OF_PATHS, shortened
 from gosonde_cli.tables.table import Row, Table, print_table
 
 if TYPE_CHECKING:
@@ -248,11 +249,6 @@ def _number(site: dict[str, Any], key: str) -> int:
     return rendering.About(number) if "estimated" in site or "shared" in site else number
 
 
-def _safe(text: str) -> str:
-    """A foreign string as a terminal shows it, and no markup."""
-    return escape(foreign.shown(text))
-
-
 def _row(site: dict[str, Any]) -> Row:
     place = f"{site['file']}:{site['line']}" if site["file"] else "-"
     numbers = {key: _number(site, key) for key in ("live", "created", "exited", "baseline")}
@@ -264,7 +260,9 @@ def render(document: dict[str, Any], *, wide: bool = False) -> None:
     console = rendering.console(wide=wide)
     process, totals = document["process"], document["totals"]
     since = "its start" if process["counted_from_start"] else "attaching"
-    console.print(f"[bold]{_safe(process['exe'])}[/]  pid {process['pid']}  {_safe(process['go_version'])}")
+    rest = f"  pid {process['pid']}  {foreign.shown(process['go_version'])}"
+    path = shortened(foreign.shown(process["exe"]), max(console.width - len(rest), 1), OF_PATHS)
+    console.print(f"[bold]{escape(path)}[/]{escape(rest)}")
     console.print(
         f"{totals['created']:,} goroutines created, {totals['exited']:,} exited since {since}: "
         f"{totals['live']:,} live, {totals['baseline']:,} of them or their like born before",
@@ -298,8 +296,7 @@ def _render_gc(console: Console, gc: dict[str, Any] | None) -> None:
 
 def _render_source(console: Console, document: dict[str, Any]) -> None:
     """Where the numbers come from, why from there, what that takes, and what it does not see."""
-    console.print(
-        f"[bold]source[/] {document['source']}: {document['source_costs']}; {_safe(document['source_because'])}"
-    )
+    because = escape(foreign.shown(document["source_because"]))
+    console.print(f"[bold]source[/] {document['source']}: {document['source_costs']}; {because}")
     for what in document["source_cannot"]:
         console.print(f"  it cannot see {what}")

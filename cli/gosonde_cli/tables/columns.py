@@ -11,8 +11,9 @@ from gosonde_cli.tables import shortening
 
 #: Between two columns.
 GAP: Final = 2
-#: What a column is not made narrower than for the sake of others that are less important.
-ENOUGH: Final = 30
+#: What a column of names, or of other text, is not made narrower than for the sake of others that are less important.
+ENOUGH: Final = 24
+ENOUGH_TEXT: Final = 16
 
 
 class Kind(Enum):
@@ -58,10 +59,12 @@ class Column:
             case Kind.WHOLE:
                 return full, full
             case Kind.PATH:
-                least = max([shortening.least(text, shortening.OF_PATHS) for text in texts], default=0)
-            case _:
-                least = full
-        return max(title, min(least, ENOUGH)), full
+                least = min(max([shortening.least(text, shortening.OF_PATHS) for text in texts], default=0), ENOUGH)
+            case Kind.FUNCTION:
+                least = min(full, ENOUGH)
+            case Kind.TEXT:
+                least = min(full, ENOUGH_TEXT)
+        return max(title, least), full
 
 
 def widths(columns: Sequence[Column], texts: Sequence[Sequence[str]], room: int) -> dict[int, int]:

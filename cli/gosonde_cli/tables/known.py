@@ -118,10 +118,13 @@ def gaps(rows: Collection[ProcessRow]) -> Iterator[str]:
     if not rows:
         yield NONE_KNOWN
         return
-    for host in sorted({row.host for row in rows if row.stale}):
+    hosts = sorted({row.host for row in rows if row.stale})
+    for host in hosts[:MOST_NAMED]:
         stale = [row for row in rows if row.host == host and row.stale]
         age, count = duration(min(row.age_ns for row in stale)), counted(len(stale), "process", "processes")
         yield f"no data from host {cell(host)} for {age}, about {count}: its agent has stopped or is cut off"
+    if len(hosts) > MOST_NAMED:
+        yield f"nor from {len(hosts) - MOST_NAMED:,} more hosts"
     for level, meaning in NOT_COUNTED.items():
         if of_level := [row for row in rows if row.level == level]:
             names = sorted(set(map(_name, of_level)))

@@ -47,7 +47,7 @@ def test_what_was_not_looked_at_is_said() -> None:
     table = ps.table(Listing((), 3, 2, 1), Asked())
     assert [line.split(":")[0] for line in table.gaps] == [
         "of 3 processes this user may not know what they run",
-        "2 processes were not looked at",
+        "not looked at, for want of time or room",
         "1 process may have Go in a library",
     ]
 
