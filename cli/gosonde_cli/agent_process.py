@@ -63,8 +63,13 @@ def import_service() -> ModuleType:
     """
     absent: Any = None
     sys.modules.setdefault("rich", absent)  # structlog would import it, to colour tracebacks
+    # And asyncio OpenSSL, while gRPC has a TLS of its own; whoever needs it after all imports it later.
+    sys.modules.setdefault("ssl", absent)
     try:
         return importlib.import_module("gosonde_agent.service")
     except ImportError as error:
         module = error.name or str(error)
         raise UnsupportedError(f"the agent needs the Python module {module}: pip install 'gosonde[agent]'") from error
+    finally:
+        if sys.modules["ssl"] is None:
+            del sys.modules["ssl"]

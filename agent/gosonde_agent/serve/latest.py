@@ -1,33 +1,33 @@
 """The newest observation, kept for local queries together with the last pauses and GC cycles."""
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import replace
 
 from gosonde_common.errors import NotFoundError
 from gosonde_common.values.observation import GcCycle, Observation, Pause
 
-from gosonde_agent.serve.runtime_metrics import Pauses
-
 MAX_RECENT = 10_000
 
 
 class Latest:
-    """What local queries are answered from.
-
-    Attributes:
-        pauses: Every pause since the start, for Prometheus.
-    """
+    """What local queries are answered from."""
 
     def __init__(self) -> None:
         self._observation = Observation(taken_unix_nano=0)
         self._recent: deque[Pause] = deque(maxlen=MAX_RECENT)
         self._cycles: deque[GcCycle] = deque(maxlen=MAX_RECENT)
-        self.pauses = Pauses()
+        self._followers: list[Callable[[Observation], None]] = []
+
+    def follow(self, take: Callable[[Observation], None]) -> None:
+        """Has each observation given to somebody from now on."""
+        self._followers.append(take)
 
     def update(self, observation: Observation) -> None:
         """Replaces the totals, and adds the pauses and cycles to the last ones."""
         self._observation = observation
-        self.pauses.update(observation)
+        for take in self._followers:
+            take(observation)
         self._recent.extend(observation.pauses)
         self._cycles.extend(observation.gc_cycles)
 

@@ -15,7 +15,7 @@ from gosonde_agent.host.spending import Spending
 from gosonde_agent.model.losses import LOSSES
 from gosonde_agent.model.spool_state import SpoolState
 from gosonde_agent.serve.latest import Latest
-from gosonde_agent.serve.runtime_metrics import runtime_metrics
+from gosonde_agent.serve.runtime_metrics import Pauses, runtime_metrics
 
 PREFIX = "gosonde_agent"
 
@@ -32,6 +32,8 @@ class AgentMetrics(Collector):
         spending: Callable[[], Spending | None],
     ) -> None:
         self._latest = latest
+        self._pauses = Pauses()
+        latest.follow(self._pauses.update)
         self._status = status
         self._spool = spool
         self._refused = refused
@@ -58,7 +60,7 @@ class AgentMetrics(Collector):
             age=lambda: _age(newest),
             refusals=lambda: _refusals(self._refused),
             spending=lambda: _spending_metrics(self._spending()),
-            **runtime_metrics(newest, self._latest.pauses),
+            **runtime_metrics(newest, self._pauses),
         )
 
 

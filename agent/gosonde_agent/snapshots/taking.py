@@ -20,7 +20,6 @@ from gosonde_common.values.reachability import SearchOutcome
 from gosonde_agent.host.threads import in_thread
 from gosonde_agent.model.snapshots import SnapshotKind, SnapshotRequest
 from gosonde_agent.snapshots.pprof_allowed import PprofPlace
-from gosonde_agent.snapshots.pprof_pull import PprofPuller
 from gosonde_agent.snapshots.redaction import Redact, same
 from gosonde_agent.sources.memory.target import KnownBinaries, opened
 from gosonde_agent.wire.profile import encode_profile
@@ -71,8 +70,16 @@ Taker = Callable[[int, Deadline], bytes]
 Prove = Callable[[ProcessKey], Awaitable[SearchOutcome]]
 
 
-def _asking(puller: PprofPuller, profile: str) -> Taker:
-    return lambda pid, _: puller.take(pid, profile)
+def _asking(pprof: Sequence[PprofPlace]) -> Mapping[SnapshotKind, Taker]:
+    """What asks processes themselves, and needs HTTP, which no agent imports that may not."""
+    from gosonde_agent.snapshots.pprof_pull import PprofPuller  # noqa: PLC0415
+
+    puller = PprofPuller(pprof)
+
+    def taker(profile: str) -> Taker:
+        return lambda pid, _: puller.take(pid, profile)
+
+    return {kind: taker(profile) for kind, profile in PROFILES.items()}
 
 
 class Snapshots:
@@ -92,8 +99,7 @@ class Snapshots:
         self._turn = asyncio.Lock()
         self._not_before = 0.0
         self._under_way: set[ProcessKey] = set()
-        puller = PprofPuller(pprof)
-        asked = {kind: _asking(puller, profile) for kind, profile in PROFILES.items()} if pprof else {}
+        asked = _asking(pprof) if pprof else {}
         self.takers: Mapping[SnapshotKind, Taker] = {SnapshotKind.MEMORY: self._read_memory, **asked}
 
     @property

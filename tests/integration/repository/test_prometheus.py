@@ -73,6 +73,7 @@ def stopped(sequence: int) -> Batch:
 
 def agent_metrics(sites: int = 2) -> str:
     latest = Latest()
+    metrics = AgentMetrics(latest, UplinkStatus, lambda: SpoolState(0), {}, lambda: None)
     pauses = (
         Pause(KEY, 0, 1, 12_000_000, "GC mark termination"),
         Pause(KEY, 1, 2, 30_000, "GC sweep termination"),
@@ -82,9 +83,7 @@ def agent_metrics(sites: int = 2) -> str:
     totals = (GcTotal(KEY, 3, 3, 12_030_000),)
     latest.update(Observation(1, processes=(PROCESS,), site_counts=counts, pauses=pauses, gc_totals=totals))
     latest.update(Observation(2, processes=(PROCESS,), site_counts=counts, gc_totals=totals))
-    return generate_latest(
-        AgentMetrics(latest, UplinkStatus, lambda: SpoolState(0), {}, lambda: None).registry()
-    ).decode()
+    return generate_latest(metrics.registry()).decode()
 
 
 def collector_metrics(folder: Path, *batches: Batch) -> str:

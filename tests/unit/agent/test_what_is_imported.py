@@ -10,7 +10,7 @@ import pytest
 OF_THE_AGENT = {
     *("gosonde_agent", "gosonde_cli", "gosonde_common", "gosonde_pb"),
     *("capstone", "elftools", "numpy"),
-    *("google", "grpc", "grpc_health", "grpc_reflection", "prometheus_client", "sdnotify", "structlog"),
+    *("google", "grpc", "grpc_health", "grpc_reflection", "sdnotify", "structlog"),
     "grpc_tools",  # gRPC imports it where it is there: for those who work on gosonde
     *("cython_runtime", "typing_extensions"),
 }
