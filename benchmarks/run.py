@@ -20,6 +20,7 @@ from benchmarks import (
     footprint,
     growth_curves,
     hits,
+    lasting,
     megabytes,
     onset,
     parking,
@@ -61,6 +62,7 @@ BENCHMARKS: dict[str, Callable[[Effort], Iterator[Row]]] = {
     "proving": lambda effort: proving.proving(effort.rounds),
     "footprint": lambda effort: footprint.footprint(effort.watched_seconds),
     "megabytes": lambda _effort: megabytes.megabytes(),
+    "lasting": lambda effort: lasting.lasting(2 * effort.watched_seconds),
     "crowd": lambda effort: crowd.crowd(effort.watched_seconds),
     "growth": lambda effort: growth_curves.growth(effort.rounds),
 }

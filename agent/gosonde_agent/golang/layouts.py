@@ -119,8 +119,8 @@ def _without(structures: Mapping[str, Fields], fields: Mapping[str, Set[str]]) -
     }
 
 
-@cache
 def _table() -> dict[str, Any]:
+    """All of it: a megabyte, of which a program needs one column, so that it is not kept."""
     table: dict[str, Any] = json.loads(TABLE.read_text())
     return table
 
@@ -206,11 +206,13 @@ def _is_newer(version: GoVersion) -> bool:
     return version.minor > releases()[-1].minor
 
 
+@cache
 def offsets_in_any_release(structure: str, field: str) -> frozenset[int]:
     """Where a field lies in the releases of the table, on amd64."""
     return frozenset(at for at in _table()["structures"]["amd64"][structure][field] if at is not None)
 
 
+@cache
 def structure_names() -> tuple[str, ...]:
     """The structures that the table has."""
     return tuple(_table()["structures"]["amd64"])
