@@ -8,7 +8,7 @@ import numpy as np
 from gosonde_agent.sources.memory.errors import UnreadableMemoryError
 from gosonde_agent.sources.memory.reachability.limits import Meter
 from gosonde_agent.sources.memory.reachability.objects import HeapMap
-from gosonde_agent.sources.memory.reachability.rows import I64, U64, Bools
+from gosonde_agent.sources.memory.reachability.rows import I64, U64, Bools, Rows
 from gosonde_agent.sources.memory.reader import ProcessMemory
 
 #: What is read at a time, bytes.
@@ -70,11 +70,15 @@ def split(starts: U64, sizes: I64) -> tuple[U64, I64]:
 
 
 class RegionReader:
-    """Reads regions of one process."""
+    """Reads regions of one process. What it has read stays in memory until `release`, for windows that follow."""
 
     def __init__(self, memory: ProcessMemory) -> None:
         self._memory = memory
-        self._buffer = np.empty(WINDOW, np.uint8)
+        self._buffer: Rows | None = None
+
+    def release(self) -> None:
+        """No window is in use any more, and none follows soon."""
+        self._buffer = None
 
     def windows(self, starts: U64, sizes: I64, meter: Meter) -> Iterator[Window]:
         """The words of regions of at most WINDOW bytes; addresses and sizes are multiples of 8.
@@ -91,9 +95,9 @@ class RegionReader:
             last = max(int(np.searchsorted(ends, before + WINDOW, "right")), first + 1)
             part = slice(first, last)
             meter.take(int(ends[last - 1]) - before)
-            self._fill(starts[part].tolist(), sizes[part].tolist())
+            buffer = self._filled(starts[part].tolist(), sizes[part].tolist())
             places = (ends[part] - before) // WORD
-            yield Window(self._buffer[: int(places[-1]) * WORD].view("<u8"), first, starts[part], places)
+            yield Window(buffer[: int(places[-1]) * WORD].view("<u8"), first, starts[part], places)
             first = last
 
     def pointers(self, starts: U64, sizes: I64, heap: HeapMap, meter: Meter) -> Iterator[Pointers]:
@@ -110,10 +114,13 @@ class RegionReader:
             piece, at = window.places(places[hits])
             yield Pointers(pieces[piece], at, words[hits], targets[hits])
 
-    def _fill(self, starts: list[int], sizes: list[int]) -> None:
+    def _filled(self, starts: list[int], sizes: list[int]) -> Rows:
+        if self._buffer is None:
+            self._buffer = np.empty(WINDOW, np.uint8)
         view, place = memoryview(self._buffer.data), 0
         for start, size in zip(starts, sizes, strict=True):
             if not self._memory.read_into(start, view[place : place + size]) and size:
                 message = f"process {self._memory.pid} has no {size} readable bytes at {start:#x}"
                 raise UnreadableMemoryError(message)
             place += size
+        return self._buffer

@@ -65,9 +65,12 @@ class Scanner:
             ImplausibleMemoryError: What was read contradicts itself; it may be another time.
             GosondeError: The process has ended, runs another program, or may not be read.
         """
-        with sampled(self._memory.pid) as registers:
-            wait_for_samples(registers)
-            return self._scan(suspected, order, registers)
+        try:
+            with sampled(self._memory.pid) as registers:
+                wait_for_samples(registers)
+                return self._scan(suspected, order, registers)
+        finally:
+            self._reader.release()  # many processes wait for their next scan at a time
 
     def _scan(self, suspected: Suspected, order: int, registers: ThreadRegisters) -> Scan:
         meter, before = Meter(self.limits), rest_of(self._memory.pid)

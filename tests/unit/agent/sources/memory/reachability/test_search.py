@@ -85,3 +85,15 @@ def test_a_search_that_is_cut_off_accuses_nobody_who_is_held() -> None:
             heap = Heap(process, seed)
             for limits in (Limits(levels=1), Limits(levels=2), Limits(front=3)):
                 assert set(heap.accused(0, limits)) <= set(heap.lost())
+
+
+def test_a_mixed_pass_reads_each_region_once_and_another_number_mixes_them_otherwise() -> None:
+    starts, sizes = np.arange(1_000, dtype=np.uint64), np.arange(1_000)
+    orders = []
+    for number in (2, 3):
+        mixed_starts, mixed_sizes = in_order((starts, sizes), number)
+        assert sorted(mixed_sizes.tolist()) == sizes.tolist()
+        assert np.array_equal(mixed_starts, mixed_sizes)
+        assert abs(np.corrcoef(mixed_sizes, sizes)[0, 1]) < 0.1
+        orders.append(mixed_sizes.tolist())
+    assert orders[0] != orders[1]
