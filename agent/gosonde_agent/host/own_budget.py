@@ -25,6 +25,8 @@ LEAST_LEFT = 0.5
 MEBIBYTE = 1 << 20
 #: An observation of many sites allocates and frees so many objects.
 COLLECT_AFTER = 50_000
+#: What is in it, or younger, was made since Python last looked at what is old.
+MIDDLE_GENERATION = 1
 PAGE_BYTES = os.sysconf("SC_PAGESIZE")
 CODE = "r-xp"
 #: Of mallopt (malloc.h).
@@ -123,6 +125,11 @@ def collect_rarely() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(COLLECT_AFTER)
+
+
+def collect_newest() -> None:
+    """Frees what was needed a moment ago and refers to itself: Python looks for that rarely, and it can be much."""
+    gc.collect(MIDDLE_GENERATION)
 
 
 def release_memory() -> None:

@@ -10,6 +10,7 @@ from gosonde_common.errors import GosondeError
 from gosonde_agent.discovery.attachments import Attachment
 from gosonde_agent.golang.binary import FileIdentity
 from gosonde_agent.host import procfs
+from gosonde_agent.host.own_budget import collect_newest
 from gosonde_agent.model.errors import MalformedBinaryError, UnguardedFileError
 
 log = structlog.get_logger(__name__)
@@ -59,6 +60,7 @@ class Load:
         except Exception as error:  # a fault of ours in reading what others control must not end the agent
             log.exception("a file could not be read", pid=self.pid)
             self.error = MalformedBinaryError(f"reading its executable failed: {type(error).__name__}: {error}")
+        collect_newest()  # of what was read of the file
         self.has_ended = True
 
     def _placed(self, fd: int, path: str) -> Attachment | None:

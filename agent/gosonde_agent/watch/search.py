@@ -9,6 +9,7 @@ from gosonde_common.clock import steady_unix_nano
 from gosonde_common.errors import GosondeError
 from gosonde_common.values.observation import MAX_HOLDERS, ProcessKey, ProofCount
 
+from gosonde_agent.host.own_budget import collect_newest
 from gosonde_agent.sources.memory.errors import ImplausibleMemoryError, UnreadableMemoryError
 from gosonde_agent.sources.memory.reachability.limits import Limits, NotDecidedError
 from gosonde_agent.sources.memory.reachability.proving import RETRIES, SCANS, SECONDS, Trial, Verdict
@@ -70,6 +71,8 @@ class Search:
                 log.exception("memory could not be searched", pid=self.key.pid)
             self._give_up(str(error) or type(error).__name__)
         finally:
+            if self.is_over:
+                collect_newest()  # the entries of a file's DWARF refer to each other, and hold all of it
             self.cpu_seconds += time.thread_time() - cpu_began
             self.ended_unix_nano = steady_unix_nano()
             self.has_ended = True

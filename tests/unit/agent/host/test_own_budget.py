@@ -1,5 +1,8 @@
 """The agent does less when what it does takes more than it may."""
 
+import gc
+import weakref
+
 import psutil
 import pytest
 from gosonde_agent.config import AgentConfig
@@ -8,6 +11,7 @@ from gosonde_agent.host.own_budget import (
     LONGEST_INTERVAL_SECONDS,
     LOOK_SECONDS,
     OwnBudget,
+    collect_newest,
     let_go_of_code,
 )
 
@@ -31,6 +35,24 @@ def test_looks_that_are_cheap_come_every_two_seconds_and_dear_ones_take_their_pa
     assert LIMIT.pause_after_look(0.001) == LOOK_SECONDS
     for cpu_seconds in (0.1, 10.0):
         assert cpu_seconds / LIMIT.pause_after_look(cpu_seconds) <= 0.0011
+
+
+class Entry:
+    """Refers to itself, as entries of DWARF do to each other."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+
+def test_what_refers_to_itself_and_was_made_a_moment_ago_can_be_freed_at_once() -> None:
+    gc.disable()
+    try:
+        held = weakref.ref(Entry())
+        assert held() is not None
+        collect_newest()
+        assert held() is None
+    finally:
+        gc.enable()
 
 
 def test_more_than_may_be_resident_is_noticed() -> None:
