@@ -4,7 +4,8 @@ import importlib
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
@@ -34,10 +35,11 @@ def main(arguments: str) -> None:
 
 
 def _run(config: str | None, flags: dict[str, object], *, as_json: bool) -> None:
-    from gosonde_agent.config import AgentConfig, load  # noqa: PLC0415  # some hosts have no agent
-    from gosonde_agent.helper import connect, start, without_privileges  # noqa: PLC0415
-    from gosonde_agent.host.descriptors import check_enough  # noqa: PLC0415
-    from gosonde_agent.host.own_budget import allocate_sparingly  # noqa: PLC0415
+    with _without_openssl():
+        from gosonde_agent.config import AgentConfig, load  # noqa: PLC0415  # some hosts have no agent
+        from gosonde_agent.helper import connect, start, without_privileges  # noqa: PLC0415
+        from gosonde_agent.host.descriptors import check_enough  # noqa: PLC0415
+        from gosonde_agent.host.own_budget import allocate_sparingly  # noqa: PLC0415
 
     def reread() -> AgentConfig:
         return (load(Path(config)) if config else AgentConfig()).merged(flags)
@@ -63,13 +65,24 @@ def import_service() -> ModuleType:
     """
     absent: Any = None
     sys.modules.setdefault("rich", absent)  # structlog would import it, to colour tracebacks
-    # And asyncio OpenSSL, while gRPC has a TLS of its own; whoever needs it after all imports it later.
-    sys.modules.setdefault("ssl", absent)
     try:
-        return importlib.import_module("gosonde_agent.service")
+        with _without_openssl():
+            return importlib.import_module("gosonde_agent.service")
     except ImportError as error:
         module = error.name or str(error)
         raise UnsupportedError(f"the agent needs the Python module {module}: pip install 'gosonde[agent]'") from error
+
+
+@contextmanager
+def _without_openssl() -> Iterator[None]:
+    """What is imported meanwhile does without OpenSSL, which asyncio would load; gRPC has a TLS of its own.
+
+    Whoever needs it later imports it then.
+    """
+    absent: Any = None
+    sys.modules.setdefault("ssl", absent)
+    try:
+        yield
     finally:
         if sys.modules["ssl"] is None:
             del sys.modules["ssl"]

@@ -34,6 +34,13 @@ def test_the_agent_imports_nothing_that_reads_command_lines_compiles_or_colours(
     assert {"gosonde_agent", "grpc", "numpy"} <= found
 
 
+def test_the_agent_has_nothing_of_openssl_or_http_unless_somebody_asks_for_it() -> None:
+    start = "from gosonde_cli.agent_process import import_service; import_service()"
+    there = "import sys; assert not {'ssl', 'http.client', 'prometheus_client'} & sys.modules.keys()"
+    later = "import gosonde_agent.serve.telemetry, ssl"
+    subprocess.run([sys.executable, "-c", f"{start}; {there}; {later}"], check=True)
+
+
 @pytest.mark.parametrize("module", ["gosonde_agent.helper", "gosonde_agent.sources.ebpf.compiling"])
 def test_the_helper_imports_no_library_at_all(module: str) -> None:
     """Nor does it for finding out whether the probes that were kept are of this kernel and source."""
