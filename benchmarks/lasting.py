@@ -5,7 +5,7 @@ import subprocess
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from itertools import cycle
 from pathlib import Path
 
@@ -76,5 +76,10 @@ def _sample(agent: psutil.Process, helper: psutil.Process) -> Mapping[str, float
 
 def _map_megabytes(pid: int) -> float:
     """What the kernel has for the maps that a process has open: it grows with their entries."""
-    infos = [info.read_text() for info in Path(f"/proc/{pid}/fdinfo").iterdir() if info.exists()]
-    return sum(int(found[1]) for info in infos if "map_id:" in info and (found := MAP_BYTES.search(info))) / 1e6
+    total = 0
+    for info in Path(f"/proc/{pid}/fdinfo").iterdir():
+        with suppress(FileNotFoundError):  # it has just been closed
+            text = info.read_text()
+            if "map_id:" in text and (found := MAP_BYTES.search(text)):
+                total += int(found[1])
+    return total / 1e6

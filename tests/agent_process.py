@@ -21,6 +21,16 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+#: Percent of a core for agents of tests: on a busy host, of which they see all processes, they are not to wait for it.
+MAX_AGENT_CPU = 20.0
+
+
+def _let_take(config: Path) -> None:
+    text = config.read_text()
+    if "max_agent_cpu" not in text:
+        config.write_text(f"max_agent_cpu = {MAX_AGENT_CPU}\n{text}")
+
+
 class AgentProcess:
     """`gosonde agent` with its own state folder, killed at the end.
 
@@ -42,6 +52,7 @@ class AgentProcess:
         if not compiles:
             with contextlib.suppress(NotPermittedError):  # where eBPF cannot be used, the agent says so itself
                 kept_probes.give(folder / "state")
+        _let_take(folder / "agent.toml")
         self.listen = f"unix:{folder}/agent.sock"
         command = [*program, "agent", "--config", folder / "agent.toml", "--state", folder / "state"]
         command += ["--listen", self.listen, "--exe", executable]

@@ -65,12 +65,12 @@ class OwnBudget:
         """Seconds without a look at the totals of processes after one that took so much."""
         return max(LOOK_SECONDS, cpu_seconds / (self.cpu * LOOKING_PART))
 
-    def interval(self, configured: float, cpu_seconds: float, *, has_room: bool) -> float:
+    def interval(self, configured: float, cpu_seconds: float, *, is_crowded: bool) -> float:
         """Seconds between two observations when one takes so much: figures do not grow old, whatever that costs.
 
-        Where there is no room for more, there are as few as there may be.
+        Where the limit is nearly taken by what cannot wait, there are as few as there may be.
         """
-        wanted = cpu_seconds / (self.cpu * OBSERVING_PART) if has_room else LONGEST_INTERVAL_SECONDS
+        wanted = LONGEST_INTERVAL_SECONDS if is_crowded else cpu_seconds / (self.cpu * OBSERVING_PART)
         return max(configured, min(wanted, LONGEST_INTERVAL_SECONDS))
 
     @property

@@ -94,15 +94,15 @@ class Spending:
 
         All else is expected to go on as it did.
         """
-        limit *= FILLED_PART
         before, now = self._last_minute()
-        seconds = max(now.at - before.at, LEAST_SECONDS)
-        waiting = now.waiting - before.waiting
-        others = max(now.taken - before.taken - waiting, 0.0) / seconds
-        if seconds <= LEAST_SECONDS:
-            others = max(others, limit * UNKNOWN_PART)
-        left = max(limit - others, limit * LEAST_PART)
-        return left * WINDOW_SECONDS - waiting
+        filled = limit * FILLED_PART
+        left = max(filled - _others(before, now, filled), filled * LEAST_PART)
+        return left * WINDOW_SECONDS - (now.waiting - before.waiting)
+
+    def is_crowded(self, limit: float) -> bool:
+        """Whether all else leaves what can wait no more than the least part of the limit."""
+        filled = limit * FILLED_PART
+        return _others(*self._last_minute(), filled) >= filled * (1 - LEAST_PART)
 
     def _sample(self) -> _Sample:
         return _Sample(self._now(), self._taken(), self._waiting, self._observing)
@@ -116,3 +116,10 @@ class Spending:
             if now.at >= self._samples[-1].at + SAMPLE_SECONDS:
                 self._samples.append(now)
             return self._samples[0], now
+
+
+def _others(before: _Sample, now: _Sample, limit: float) -> float:
+    """What all takes that cannot wait, as a part of one core; as long as that is not known, at least half the limit."""
+    seconds = max(now.at - before.at, LEAST_SECONDS)
+    taken = max(now.taken - before.taken - (now.waiting - before.waiting), 0.0) / seconds
+    return max(taken, limit * UNKNOWN_PART) if seconds <= LEAST_SECONDS else taken

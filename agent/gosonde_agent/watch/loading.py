@@ -14,7 +14,7 @@ log = structlog.get_logger(__name__)
 
 #: How soon it is looked again whether probes are detached, so that whoever waits for a file gets it.
 CLOSING_SECONDS = 0.02
-#: What taking what happens takes of one core at most, and of the agent's limit where that is reached; but it never
+#: What taking what happens takes of one core at most, and of the agent's limit where that is nearly taken; but nothing
 #: waits for longer.
 STORM_PART, CROWDED_PART = 0.05, 0.25
 LONGEST_PAUSE_SECONDS = 0.25
@@ -62,8 +62,8 @@ class Loading:
                 loop.call_later(CLOSING_SECONDS, self._happened.set)
 
     def _pause(self) -> float:
-        """How long what happens next waits, so that a storm of it is taken many at a time: longer without room."""
-        part = STORM_PART if self._running.has_room else CROWDED_PART * self._running.config.own_budget.cpu
+        """How long what happens next waits, so that a storm of it is taken many at a time: longer in a crowd."""
+        part = CROWDED_PART * self._running.config.own_budget.cpu if self._running.is_crowded else STORM_PART
         return min(self._taken / part, LONGEST_PAUSE_SECONDS)
 
     async def handle_events(self) -> None:

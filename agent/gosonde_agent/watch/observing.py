@@ -78,8 +78,8 @@ class Observing:
 
     async def _rest(self) -> None:
         config, stopping, awake = self._running.config, self._running.stopping, self._running.awake
-        budget, has_room = self._running.own_budget, self._running.has_room
-        interval = budget.interval(config.interval_seconds, self._effort.seconds, has_room=has_room)
+        budget, is_crowded = self._running.own_budget, self._running.is_crowded
+        interval = budget.interval(config.interval_seconds, self._effort.seconds, is_crowded=is_crowded)
         if await self._desk.do(self._monitor.may_sleep):
             awake.clear()
             await first_of(stopping, awake, seconds=max(interval, HEARTBEAT_SECONDS))

@@ -44,6 +44,11 @@ class Running:
         """Whether what can wait may be done now."""
         return self.spending.room(self.config.own_budget.cpu) > 0
 
+    @property
+    def is_crowded(self) -> bool:
+        """Whether what cannot wait takes nearly all that the agent may take."""
+        return self.spending.is_crowded(self.config.own_budget.cpu)
+
     async def room_for(self, work: str) -> None:
         """Waits until something that can wait may be done; for how long is kept by the name of that work."""
         while not self.has_room:

@@ -19,11 +19,11 @@ LIMIT = AgentConfig(max_agent_cpu=2.0, max_agent_memory_mb=64).own_budget
 
 
 def test_an_observation_that_is_cheap_comes_at_each_interval() -> None:
-    assert LIMIT.interval(1.0, 0.005, has_room=True) == 1.0
+    assert LIMIT.interval(1.0, 0.005, is_crowded=False) == 1.0
 
 
 def test_an_observation_that_is_dear_comes_more_rarely() -> None:
-    assert 0.050 / LIMIT.interval(1.0, 0.050, has_room=True) <= 0.01
+    assert 0.050 / LIMIT.interval(1.0, 0.050, is_crowded=False) <= 0.01
 
 
 def test_readings_take_their_part_and_first_ones_more() -> None:
@@ -73,19 +73,19 @@ def resident_code() -> int:
 
 
 def test_however_long_observations_take_figures_do_not_grow_old() -> None:
-    for has_room in (True, False):
-        assert LIMIT.interval(1.0, 100.0, has_room=has_room) == LONGEST_INTERVAL_SECONDS
-        assert LIMIT.interval(60.0, 100.0, has_room=has_room) == 60.0, "what the operator asks for holds"
+    for is_crowded in (True, False):
+        assert LIMIT.interval(1.0, 100.0, is_crowded=is_crowded) == LONGEST_INTERVAL_SECONDS
+        assert LIMIT.interval(60.0, 100.0, is_crowded=is_crowded) == 60.0, "what the operator asks for holds"
 
 
-def test_where_no_room_is_left_there_are_as_few_observations_as_there_may_be() -> None:
-    assert LIMIT.interval(1.0, 0.005, has_room=False) == LONGEST_INTERVAL_SECONDS
+def test_where_what_cannot_wait_takes_the_limit_there_are_as_few_observations_as_there_may_be() -> None:
+    assert LIMIT.interval(1.0, 0.005, is_crowded=True) == LONGEST_INTERVAL_SECONDS
 
 
 def test_what_all_else_takes_is_taken_off_what_readings_and_observations_may_take() -> None:
     left = LIMIT.less(0.008)
     assert left.cpu == pytest.approx(0.012)
-    assert left.interval(1.0, 0.050, has_room=True) > LIMIT.interval(1.0, 0.050, has_room=True)
+    assert left.interval(1.0, 0.050, is_crowded=False) > LIMIT.interval(1.0, 0.050, is_crowded=False)
     assert left.reading < LIMIT.reading
 
 

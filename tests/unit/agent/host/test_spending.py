@@ -73,6 +73,15 @@ def test_where_all_else_takes_the_limit_what_can_wait_still_has_a_little() -> No
     assert 0 < 0.01 * agent.goes_on(0.03, each=0.01, seconds=600) <= 10 * LEAST_PART * MINUTE + 0.1
 
 
+def test_it_is_crowded_where_all_else_takes_the_limit_and_not_where_what_can_wait_has_filled_it() -> None:
+    agent = Agent()
+    agent.goes_on(0.005, each=0.007, seconds=100)
+    assert agent.spending.room(LIMIT) <= 0
+    assert not agent.spending.is_crowded(LIMIT)
+    agent.goes_on(0.02, seconds=60)
+    assert agent.spending.is_crowded(LIMIT)
+
+
 def test_a_burst_of_all_else_is_made_up_for_within_the_minute() -> None:
     agent = Agent()
     agent.goes_on(0.001, seconds=60)
