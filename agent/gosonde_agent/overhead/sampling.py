@@ -1,7 +1,8 @@
 """Level sampled: when a file gets all its probes for a short while, and what becomes of what they count then.
 
-A window is as long as the target runs into breakpoints before and after it, when nothing is counted. It opens at
-random moments, so that nothing that a program does periodically is always in one, or never.
+A window is as long as half a second of the budget pays for, and at least as long as the target runs into breakpoints
+before and after it, when nothing is counted. It opens at random moments, so that nothing that a program does
+periodically is always in one, or never.
 """
 
 import math
@@ -34,8 +35,8 @@ T = TypeVar("T")
 #: From one window in a file to the next, at least, and between which parts of it: drawn again each time.
 PERIOD_SECONDS = 0.5
 SPREAD = (0.5, 1.5)
-#: How long a window is.
-SHORTEST_SECONDS, LONGEST_SECONDS = 0.005, 0.05
+#: How long a window is, and how long at most only because the budget would pay for that.
+SHORTEST_SECONDS, LONGEST_SECONDS, LONGEST_PAID_SECONDS = 0.005, 0.05, 0.02
 #: What of the budget windows may take. The rest is for what they cost more than they are told to.
 PART = 0.8
 #: What of the budget sampled creations may take, where windows leave it to them.
@@ -129,10 +130,11 @@ class SiteSampler:
             plan.due += FAILED_WAIT_SECONDS
             self._governor.without_windows(sampling.number)
         if window.sample is not None:
+            paid = LONGEST_PAID_SECONDS
             for image, process in sampling.processes.items():
                 with self._processes.alone(image.tgid, "sample sites"):
-                    self._add(plan, process, image, window.sample)
-            plan.seconds = _length(window.sample)
+                    paid = min(paid, self._add(plan, process, image, window.sample))
+            plan.seconds = max(_length(window.sample), paid)
 
     def with_uncounted(self, hits: Mapping[Image, Hits]) -> dict[Image, Hits]:
         """Hits with those that were not counted while a window opened and closed: the target paid for them, too."""
@@ -252,16 +254,18 @@ class SiteSampler:
         account = self._meter.account(process)
         return account.cost_ns(account.newest.hits._replace(created=0, exited=0, parked=0)) if account else 0.0
 
-    def _add(self, plan: SitePlan, process: GoProcess, image: Image, sample: SiteSample) -> None:
+    def _add(self, plan: SitePlan, process: GoProcess, image: Image, sample: SiteSample) -> float:
+        """Records what a window has shown of a process; how many seconds of that PERIOD_SECONDS would have paid for."""
         spent = plan.spent.get(image)
         if spent is None or process.has_ended:
-            return
+            return LONGEST_PAID_SECONDS
         counts = sample.sites.get(image, {})
         created, exited = (sum(column) for column in zip((0, 0), *counts.values(), strict=True))
         uncounted = _uncounted(sample, image, Hits(created, exited))
         self._uncounted[image] = self._uncounted.get(image, Hits()).plus(uncounted)
         account = self._meter.account(process)
         cost = account.cost_ns(uncounted.plus(Hits(created, exited))) if account else 0.0
+        left = self._budget.left(process, spent, self._world_ns(process)).per_second
         plan.spent[image] = self._budget.spent(process, self._world_ns(process), cost)
         if process.bias is None and counts:
             process.find_bias(self._source.origin(image, next(iter(counts))))
@@ -271,6 +275,7 @@ class SiteSampler:
             self._shares[image].add(
                 Window(sample.ended_ns, sample.ns, _linked(counts, process.bias), _linked(samples, process.bias))
             )
+        return left * PERIOD_SECONDS * sample.ns / 1e9 / cost if cost else LONGEST_PAID_SECONDS
 
 
 def _uncounted(sample: SiteSample, image: Image, counted: Hits) -> Hits:
@@ -284,7 +289,7 @@ def _uncounted(sample: SiteSample, image: Image, counted: Hits) -> Hits:
 
 
 def _length(sample: SiteSample) -> float:
-    """How long the next window is to be: as long as the target ran into breakpoints beside this one."""
+    """How long the next window is to be at least: as long as the target ran into breakpoints beside this one."""
     counted = sum(sum(count) for sites in sample.sites.values() for count in sites.values())
     sampled = sum(every for sites in sample.samples.values() for every, _ in sites.values())
     beside_ns = (int(sample.slots.sum()) - counted - sampled) / max(counted, 1) * sample.ns + sample.unseen_ns

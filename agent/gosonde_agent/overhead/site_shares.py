@@ -17,6 +17,8 @@ Floats: TypeAlias = npt.NDArray[np.float64]
 LEAST_SAMPLED = 5
 #: How much it takes to believe that samples are wrong, in parts of what chance would show.
 PRIOR = 0.05
+#: So many windows that differ as if by chance are added where real ones differ by less: few may be alike by chance.
+ALIKE = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,26 +144,34 @@ class Shares:
             off = agreement * abs(BATCH * whole - creations) / max(creations, 1)
         windows = int(self._all.windows[kind])
         free = max(windows - 1 - bool(agreement), 1)
-        errors = self._errors(shares, apart.beyond(agreement) * windows / free, agreement, kind)
+        # A statement that few windows have seen may come in bursts, of which these few show how large they are.
+        seen = np.array([max(self.sites[pc].windows[kind] - 1, 1) if pc in self.sites else 1 for pc in pcs])
+        errors = self._errors(shares, apart.beyond(agreement) * windows / free, agreement, kind, seen)
         errors += off**2 * shares * (1 - shares)
         found: dict[int, tuple[float, float, float]] = {}
-        for pc, share, error in zip(pcs, shares.tolist(), errors.tolist(), strict=True):
-            seen = self.sites[pc].windows[kind] if pc in self.sites else 0
-            # A statement that few windows have seen may come in bursts, of which these few show how large they are.
-            factor = agreement * student(free) + (1 - agreement) * student(max(seen - 1, 1))
+        for pc, share, error, own in zip(pcs, shares.tolist(), errors.tolist(), seen.tolist(), strict=True):
+            factor = agreement * student(free) + (1 - agreement) * student(own)
             # Where all windows show one statement alone, each window is one draw.
             draws = share * (1 - share) / error if error > 0 else windows
             found[pc] = share, *of_share(share, draws, factor)
         return found
 
-    def _errors(self, shares: Floats, between: Floats, agreement: float, kind: int) -> Floats:
-        """Variances of shares, by how far windows differ: all goroutines of one may belong together."""
+    def _errors(
+        self, shares: Floats, between: Floats, agreement: float, kind: int, seen: npt.NDArray[np.int64]
+    ) -> Floats:
+        """Variances of shares, by how far windows differ: all goroutines of one may belong together.
+
+        Args:
+            seen: How many windows beyond the first have seen each statement, at least 1.
+        """
         independent = shares * (1 - shares)
         # What is rare is in few windows or none: how far samples are right is known from all statements together.
         together = agreement * between.sum() / independent.sum() if independent.sum() > 0 else 0.0
-        # There are never more draws than goroutines. One that comes and goes is one draw, and two events.
+        # Goroutines that come by chance are a draw each. One that comes and goes is one draw, and two events.
         draw = (2.0 if kind == EVENTS else 1.0) * self._squares[kind] / self._all.sums[kind] ** 2
-        return np.where(independent > 0, np.maximum(between, independent * max(together, (1 - agreement) * draw)), 0.0)
+        by_chance = independent * (1 - agreement) * draw
+        alike = (seen * between + ALIKE * by_chance) / (seen + ALIKE)
+        return np.where(independent > 0, np.maximum(np.maximum(between, alike), independent * together), 0.0)
 
     def _compared(self, pcs: Sequence[int], kind: int) -> tuple[Floats, Floats, _Apart]:
         """Shares of a kind, shares of the samples, and how far windows are apart."""

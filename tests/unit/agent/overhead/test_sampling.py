@@ -13,7 +13,7 @@ from gosonde_agent.model.budget import Budget
 from gosonde_agent.model.errors import ProbeError
 from gosonde_agent.overhead.governor import Governor
 from gosonde_agent.overhead.metering import Account, Meter, Sample
-from gosonde_agent.overhead.sampling import SHORTEST_SECONDS, SiteSampler
+from gosonde_agent.overhead.sampling import LONGEST_PAID_SECONDS, SHORTEST_SECONDS, SiteSampler
 from gosonde_agent.sources.counters import Hits, Image
 from gosonde_agent.sources.hit_costs import HitCosts
 from gosonde_agent.sources.site_window import SiteProbes, Sites, SiteWindow
@@ -167,11 +167,25 @@ def test_hits_while_a_window_opens_and_closes_are_paid_and_reported_as_hits(it: 
     assert it.sampler.with_uncounted({IMAGE: Hits(created=1, pauses=2)})[IMAGE].created == 40 * opened + 1
 
 
-def test_a_window_is_as_long_as_the_time_in_which_hits_are_paid_and_not_counted(it: Clockwork) -> None:
+def test_a_window_is_as_long_as_half_a_second_of_the_budget_pays_for(it: Clockwork) -> None:
+    lengths = []
+    for goroutines in (10_000, 2_500, 0):
+        it.source.adds = {10: (goroutines, goroutines)}
+        it.sampler.plans.clear()
+        opened = it.source.opened
+        while it.source.opened == opened:
+            it.run(0.1)
+        lengths.append(it.sampler.plans[NUMBER].seconds)
+    # All that 5 ms cost are 30, 7.5 and 0 ms, of 12 ms.
+    assert lengths == [SHORTEST_SECONDS, pytest.approx(0.008, rel=0.1), LONGEST_PAID_SECONDS]
+
+
+def test_a_window_is_at_least_as_long_as_the_time_in_which_hits_are_paid_and_not_counted(it: Clockwork) -> None:
+    it.source.adds = {10: (5_000, 5_000)}
     it.run(1)
     assert it.sampler.plans[NUMBER].seconds == SHORTEST_SECONDS
-    it.source.uncounted = 160
-    it.run(1)
+    it.source.uncounted = 20_000
+    it.run(2)
     assert it.sampler.plans[NUMBER].seconds > SHORTEST_SECONDS
 
 
