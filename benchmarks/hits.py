@@ -1,6 +1,6 @@
 """What a hit costs beside the least that it could: an empty program at the same instructions; and beside bpftrace.
 
-Also what a saturated server loses that starts two goroutines for each small request.
+Also what saturated servers lose that start two goroutines for each small request.
 """
 
 from collections import defaultdict
@@ -18,8 +18,11 @@ Way = Callable[[GoProgram], AbstractContextManager[object]]
 ALONE, EMPTY, GOSONDE, BPFTRACE = "no probes", "empty programs there", "gosonde", "bpftrace at the entry"
 #: A goroutine takes bpftrace's script so much longer that a part of them shows it.
 FEWER = 4
-#: In an answer, and of each request beside net/http's own.
-ITEMS, GOROUTINES = 1, 1
+#: Two goroutines for each request: net/http's own and another, and the same without HTTP.
+SERVERS: Mapping[str, requests.Serve] = {
+    "server": partial(servers.http, 1, 1),
+    "server of calls": partial(servers.streams, "calls"),
+}
 
 
 def hits(effort: Effort) -> Iterator[Row]:
@@ -32,7 +35,8 @@ def hits(effort: Effort) -> Iterator[Row]:
         for other in (EMPTY, BPFTRACE):
             ratios = tuple(own / its for own, its in zip(by_way[GOSONDE], by_way[other], strict=True))
             yield Row("hits", f"gosonde / {other}", f"times the {unit}", ratios)
-    yield from _server(effort)
+    for name, serve in SERVERS.items():
+        yield from _server(name, serve, effort)
 
 
 def _added(executable: Path, effort: Effort) -> Mapping[str, Mapping[str, list[float]]]:
@@ -67,12 +71,11 @@ def _life(program: GoProgram, goroutines: int) -> Mapping[str, float]:
     return {"time": elapsed / goroutines, "CPU": (quiet.ran_ns(program.pid) - ran) / goroutines}
 
 
-def _server(effort: Effort) -> Iterator[Row]:
-    serve = partial(servers.http, ITEMS, GOROUTINES)
+def _server(name: str, serve: requests.Serve, effort: Effort) -> Iterator[Row]:
     for case, blocks in requests.measured(serve, ("nothing", "level full"), effort, paced=False):
         slices = [one for block in blocks for one in block.without]
         if case == "nothing":
-            yield Row("hits", "server, no probes", "µs of CPU per request", tuple(one.cpu_us for one in slices))
+            yield Row("hits", f"{name}, no probes", "µs of CPU per request", tuple(one.cpu_us for one in slices))
         for unit, of in {"requests/s": lambda one: one.rate, "CPU per request": lambda one: one.cpu_us}.items():
             changes = tuple(block.change(of) for block in blocks)
-            yield Row("hits", f"server, {case}", f"% more {unit}", changes, compared=True)
+            yield Row("hits", f"{name}, {case}", f"% more {unit}", changes, compared=True)

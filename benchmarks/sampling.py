@@ -9,10 +9,11 @@ import os
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache, partial
 from pathlib import Path
+from typing import NamedTuple
 
 from gosonde_agent.accounting.site_names import SiteNames
 from gosonde_agent.golang import binary as golang
@@ -41,8 +42,13 @@ PLACES = {
     "every 16th of a P": (bytes.fromhex("9041ba10000000"), 0),
     "an eighth by chance": (bytes.fromhex("41f6c0077507c680be000000"), 6),
 }
-#: How long windows and every 16th are looked at together, and what each goroutine does meanwhile.
-TOGETHER_SECONDS, STEPS = 30.0, 3_500
+#: How long windows and every 16th are looked at together.
+TOGETHER_SECONDS = 30.0
+#: By name: an order, and the steps that each goroutine takes.
+TOGETHER = {
+    **{f"every 16th between windows, {order}": (order, 3_500) for order in ("alternating", "bursting", "mixed")},
+    "windows, mixed": ("mixed", 0),
+}
 #: Until there are estimates, on a machine that has much else to do.
 MOST_SECONDS = 60.0
 #: Bytes of newproc1 that are searched for them.
@@ -82,30 +88,89 @@ def _error(found: Counter[str], true: Counter[str]) -> float:
 
 
 def sampling_together() -> Iterator[Row]:
-    """Windows, and one of 16 creations between them, of goroutines that do enough for the budget to pay for both."""
-    for order in ORDERS:
-        error = 100 * _windows(TOGETHER_SECONDS, order, STEPS)
-        yield Row(
-            "sampling", f"windows and every 16th together, {order}: largest error of a share", "% points", (error,)
-        )
+    """Windows and, where the budget pays for both, one of 16 creations: errors, and what is said of them."""
+    for kind, (order, steps) in TOGETHER.items():
+        with _watched() as (running, program):
+            program.ask(f"start {order} {PER_SECOND} {steps}")
+            _estimated(running, program.pid)
+            # What it created before it was covered is nobody's: compare what comes from here on.
+            before = _stopped(running, program)
+            program.ask(f"start {order} {PER_SECOND} {steps}")
+            time.sleep(TOGETHER_SECONDS)
+            after = _stopped(running, program)
+        yield from _judged(kind, before, after)
 
 
-def _windows(seconds: float, order: str, steps: int = 0) -> float:
-    """The agent with its default budget; each goroutine takes so many steps, of about a nanosecond each."""
+class _Rate(NamedTuple):
+    """Creations of a statement: how many there are, and what the agent says."""
+
+    true: int
+    likely: int
+    least: int
+    most: int
+    windows: int
+
+
+def _judged(kind: str, before: Mapping[str, _Rate], after: Mapping[str, _Rate]) -> Iterator[Row]:
+    """What was wrong of the rates in between, and what the bounds said."""
+    errors, widths, inside = [], [], 0
+    for name, now in after.items():
+        true = now.true - before[name].true
+        error = true - (now.likely - before[name].likely)
+        errors.append(100 * abs(error) / true)
+        widths.append(100 * (now.most - now.least) / 2 / true)
+        inside += now.least <= now.likely + error <= now.most
+    yield Row("sampling", kind, "% of a rate: the largest error", (max(errors),))
+    yield Row("sampling", kind, "% of a rate: half of the widest bounds", (max(widths),))
+    yield Row("sampling", kind, "of 4 statements in their bounds", (inside,))
+    yield Row("sampling", kind, "windows", (max(now.windows for now in after.values()),))
+
+
+def _stopped(running: Agent, program: GoProgram) -> dict[str, _Rate]:
+    """By statement, once the program has stopped and the agent has read that from its memory."""
+    true = dict(zip(STATEMENTS, program.ask("stop")["started"], strict=True))
+    end = time.monotonic() + MOST_SECONDS
+    while _created(seen := _estimated(running, program.pid)) < sum(true.values()):
+        assert time.monotonic() < end, "the agent does not see what was created"
+        time.sleep(0.5)
+    certain = {LINES.get(row.site.line, ""): row.created for row in seen.site_counts}
+    estimates = {LINES.get(row.site.line, ""): row for row in seen.estimates}
+    found = {}
+    for name in STATEMENTS:
+        row, counted = estimates.get(name), certain.get(name, 0)
+        parts = (row.created, row.created_low, row.created_high) if row else (0, 0, 0)
+        found[name] = _Rate(true[name], *(counted + part for part in parts), row.windows if row else 0)
+    return found
+
+
+def _created(seen: Observation) -> int:
+    """At the four statements, and at those that nobody knows."""
+    return sum(row.created for row in seen.site_counts if row.site.line in LINES or not row.site.function)
+
+
+def _windows(seconds: float, order: str) -> float:
+    """The agent with its default budget."""
+    with _watched() as (running, program):
+        program.ask(f"start {order} {PER_SECOND}")
+        time.sleep(seconds)
+        seen = _estimated(running, program.pid)
+        found: Counter[str] = Counter()
+        rows: list[SiteCount | SiteEstimate] = [*seen.site_counts, *seen.estimates]
+        for row in rows:
+            if name := LINES.get(row.site.line):
+                found[name] += row.created
+        return _error(found, _started(program))
+
+
+@contextmanager
+def _watched() -> Iterator[tuple[Agent, GoProgram]]:
+    """An agent with its default budget, and a program that it watches."""
     with tempfile.TemporaryDirectory() as folder, GoProgram(build("shares"), env=ON_ONE_P) as program:
         config = Path(folder) / "agent.toml"
         config.write_text("interval_seconds = 0.5\n")
         with agent(f"--config={config}", f"--pid={program.pid}") as running:
             running.wait_for(program.pid)
-            program.ask(f"start {order} {PER_SECOND} {steps}")
-            time.sleep(seconds)
-            seen = _estimated(running, program.pid)
-            found: Counter[str] = Counter()
-            rows: list[SiteCount | SiteEstimate] = [*seen.site_counts, *seen.estimates]
-            for row in rows:
-                if name := LINES.get(row.site.line):
-                    found[name] += row.created
-            return _error(found, _started(program))
+            yield running, program
 
 
 def _estimated(running: Agent, pid: int) -> Observation:

@@ -118,9 +118,12 @@ def http(items: int = 8, goroutines: int = 0) -> Iterator[Server]:
 
 
 @contextmanager
-def streams() -> Iterator[Server]:
-    """Calls that share connections, a goroutine for each, as in gRPC; the answer is that of `http`."""
-    with GoProgram(build("requests"), "streams") as program:
+def streams(kind: str = "streams") -> Iterator[Server]:
+    """Calls that share connections, a goroutine for each, as in gRPC; the answer is that of `http`.
+
+    Those of the kind "calls" have an eighth of that answer, which a second goroutine makes.
+    """
+    with GoProgram(build("requests"), kind) as program:
         yield Server(program.pid, program.ready["port"], ("streams",))
 
 
