@@ -36,6 +36,7 @@ AGENT_LOSSES: Mapping[str, str] = {
     "searches_undecided": "Searches of a process's memory for goroutines that can never run that decided nothing.",
     "park_windows_put_off": "Windows for counting parks that were not opened: the budget had nothing left for them.",
     "site_windows_failed": "Windows for counting creations and exits whose probes could not be attached.",
+    "breakpoints_replaced": "Breakpoints that another program has written over: what came after is not counted.",
     "rows_unreportable": "Rows and processes left out of what is sent because a value of theirs fits no message.",
     "uplink_events_dropped": "Pauses and GC cycles dropped because the spool was full or they were too old.",
     "uplink_processes_dropped": "Processes whose last totals were dropped: the spool was full, or they were too old.",

@@ -2,18 +2,19 @@
 
 import struct
 import time
-from collections.abc import Sequence
 
 from gosonde_agent.sources.counters import UNATTRIBUTED
 from gosonde_agent.sources.ptrace import calls
 from gosonde_agent.sources.ptrace.breakpoints.emulation import emulate
 from gosonde_agent.sources.ptrace.breakpoints.harm import Harm
-from gosonde_agent.sources.ptrace.breakpoints.points import Breakpoint
+from gosonde_agent.sources.ptrace.breakpoints.messages import Plan
 from gosonde_agent.sources.ptrace.breakpoints.table import UNREADABLE, Table
 from gosonde_agent.sources.ptrace.breakpoints.text import Text
 
 WORD = struct.Struct("<Q")
 CREATED, EXITED = 1, 2
+#: The register of the first argument: at a creation, what the goroutine is to run.
+FIRST = calls.NAMES.index("rax")
 
 
 class Hits:
@@ -24,12 +25,12 @@ class Hits:
         harm: What they have done lately.
     """
 
-    def __init__(self, points: Sequence[Breakpoint], gopc: int, text: Text, table: Table) -> None:
+    def __init__(self, plan: Plan, text: Text, table: Table) -> None:
         self.woken_ns = 0
         self.harm = Harm(time.monotonic())
-        self._points = {point.address: point for point in points}
-        self._all = points
-        self._gopc = gopc
+        self._points = {point.address: point for point in plan.points}
+        self._all = plan.points
+        self._gopc, self._startpc = plan.gopc, plan.startpc
         self._text = text
         self._table = table
         self._words = calls.no_words()
@@ -42,11 +43,12 @@ class Hits:
         point = self._points.get(words[calls.PC])
         if point is None:
             return False
-        value = words[point.register]
         if point.probe == "created":
-            self._table.add(value, CREATED)
+            site = words[point.register]
+            if self._table.add(site, CREATED):
+                self._table.starts_at(site, self._word(words[FIRST]) or 0)
         else:
-            self._table.add(self._site(value), EXITED)
+            self._exited(words[point.register])
         if emulate(words, point, self._text.write):
             calls.set_words(thread, words)
         else:
@@ -55,10 +57,15 @@ class Hits:
         self.harm.add(time.monotonic_ns() - self.woken_ns)
         return True
 
-    def _site(self, g: int) -> int:
-        """That of a goroutine that is about to end; its g is used again as soon as its thread runs on."""
-        found = self._text.read(g + self._gopc, WORD.size)
-        if len(found) != WORD.size:
+    def _exited(self, g: int) -> None:
+        """A goroutine is about to end; its g is used again as soon as its thread runs on."""
+        site = self._word(g + self._gopc)
+        if site is None:
             self._table.words[UNREADABLE] += 1
-            return UNATTRIBUTED
-        return int(WORD.unpack(found)[0])
+            site = UNATTRIBUTED
+        if self._table.add(site, EXITED):
+            self._table.starts_at(site, self._word(g + self._startpc) or 0)
+
+    def _word(self, address: int) -> int | None:
+        found = self._text.read(address, WORD.size)
+        return int(WORD.unpack(found)[0]) if len(found) == WORD.size else None

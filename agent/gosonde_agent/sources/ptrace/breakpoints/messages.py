@@ -1,4 +1,4 @@
-"""What the tracer is told, and what it says: one JSON object in each packet."""
+"""What the tracer is asked for, and what it says: one JSON object in each packet."""
 
 import json
 import socket
@@ -12,7 +12,7 @@ MOST_BYTES = 1 << 16
 #: Commands, and what is said of them and of the process.
 ARM, DISARM, READY, ARMED, DISARMED, OVER, FAILED = "arm", "disarm", "ready", "armed", "disarmed", "over", "failed"
 #: Why it is over.
-EXEC, ENDED, HARM, UNGUARDED, REPLACED, LATE = "exec", "ended", "harm", "unguarded", "replaced", "late"
+EXEC, ENDED, HARM, UNGUARDED, REPLACED, ASKED = "exec", "ended", "harm", "unguarded", "replaced", "asked"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,13 +22,14 @@ class Plan:
     Attributes:
         start_ticks: When the process began, as /proc has it.
         points: In the order of writing.
-        gopc: Where a g has its site.
+        gopc, startpc: Where a g has its site, and where it began.
     """
 
     pid: int
     start_ticks: int
     points: Sequence[Breakpoint]
     gopc: int
+    startpc: int
 
     def encoded(self) -> str:
         """As `decoded` reads it."""

@@ -19,7 +19,7 @@ class Breakpoint:
         after: The address behind it.
         target: Where a call or a jump goes.
         condition: When it jumps: the lowest four bits of the instruction's code, or ALWAYS.
-        register: Which word of the registers tells the site (created) or the g (exited).
+        register: Which word of the registers holds the site (created) or the g (exited).
     """
 
     probe: str

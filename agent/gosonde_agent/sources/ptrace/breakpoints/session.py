@@ -88,6 +88,8 @@ class Session:
 
     def look(self) -> Over | None:
         """Why it is over, if it is."""
+        if self._channel.fileno() < 0:
+            return self.over
         with contextlib.suppress(TimeoutError):
             while not self.over and (message := messages.received(self._channel, 0)):
                 self._note(message)
@@ -116,7 +118,11 @@ class Session:
             self.over = Over(message["reason"], message["message"])
 
     def close(self) -> None:
-        """Has the breakpoints taken out and the tracer end; returns when both are done."""
+        """Has the breakpoints taken out and the tracer end; returns when both are done. It may be called again.
+
+        A tracer that waits for threads which do not stop, since the process is frozen, is left behind to that.
+        """
         self._channel.close()
-        self.tracer.wait()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.tracer.wait(ANSWER_SECONDS)
         self.table.close()

@@ -3,19 +3,21 @@
 So nobody waits for the other, and what was counted is there also when the one who counts was killed.
 """
 
+import ctypes
 import mmap
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from gosonde_agent.sources.counters import UNATTRIBUTED, SiteTotal
+from gosonde_agent.sources.ptrace.breakpoints.death import WORD, Death
 
-#: Go statements that are told apart.
+#: Go statements that are distinguished.
 MAX_SITES = 16_384
-#: Words before the rows; a row has three: pc, created, exited.
-IS_COUNTED, ROWS, CREATED, EXITED, SITES_FULL, UNREADABLE, REPLACED, FIRST_ROW = 0, 1, 2, 3, 4, 5, 6, 8
-ROW = 3
-BYTES = 8 * (FIRST_ROW + ROW * (MAX_SITES + 1))
+#: Words before the rows; a row has four: pc, created, exited, and where a goroutine of it begins.
+IS_COUNTED, ROWS, CREATED, EXITED, SITES_FULL, UNREADABLE, REPLACED, IS_ARMED, DEATH, FIRST_ROW = *range(9), 16
+ROW, START = 4, 3
+BYTES = WORD * (FIRST_ROW + ROW * (MAX_SITES + 1))
 
 
 @dataclass(slots=True)
@@ -23,15 +25,19 @@ class Table:
     """The table in an open file, which a process makes and another opens; the first row is for UNATTRIBUTED.
 
     Attributes:
-        words: All of it. The first says whether hits are counted; then how many rows there are, all hits, and losses.
+        words: All of it. The first says whether hits are counted; then how many rows there are, all hits, losses,
+            whether breakpoints may be there, and two words of `Death`.
     """
 
     fd: int
     words: memoryview = field(init=False)
+    death: Death = field(init=False)
     _rows: dict[int, int] = field(init=False, default_factory=lambda: {UNATTRIBUTED: FIRST_ROW})
 
     def __post_init__(self) -> None:
-        self.words = memoryview(mmap.mmap(self.fd, BYTES)).cast("Q")
+        mapped = mmap.mmap(self.fd, BYTES)
+        self.words = memoryview(mapped).cast("Q")
+        self.death = Death(ctypes.addressof(ctypes.c_char.from_buffer(mapped)) + DEATH * WORD)
         self.words[ROWS] = max(self.words[ROWS], 1)
 
     @classmethod
@@ -41,12 +47,22 @@ class Table:
         os.ftruncate(fd, BYTES)
         return cls(fd)
 
-    def add(self, pc: int, column: int) -> None:
-        """Counts a creation (1) or an exit (2) at a site."""
+    def add(self, pc: int, column: int) -> bool:
+        """Counts a creation (1) or an exit (2) at a site; whether it is to be said where goroutines of it begin."""
         words = self.words
         words[CREATED + column - 1] += 1
-        if words[IS_COUNTED]:
-            words[(self._rows.get(pc) or self._row(pc)) + column] += 1
+        if not words[IS_COUNTED]:
+            return False
+        row = self._rows.get(pc)
+        is_new = row is None
+        if row is None:
+            row = self._row(pc)
+        words[row + column] += 1
+        return is_new
+
+    def starts_at(self, pc: int, start_pc: int) -> None:
+        """Says where a goroutine of a site begins."""
+        self.words[self._rows.get(pc, FIRST_ROW) + START] = start_pc
 
     def _row(self, pc: int) -> int:
         number = self.words[ROWS]
@@ -66,9 +82,16 @@ class Table:
         """What was counted so far."""
         for number in range(self.words[ROWS]):
             row = FIRST_ROW + ROW * number
-            pc, created, exited = self.words[row : row + ROW]
+            pc, created, exited = self.words[row : row + START]
             if created or exited:
                 yield SiteTotal(pc, created, exited)
+
+    def start_of(self, pc: int) -> int | None:
+        """Where a goroutine of a site begins; None where the site is not known."""
+        for number in range(len(self._rows), self.words[ROWS]):
+            row = FIRST_ROW + ROW * number
+            self._rows[self.words[row]] = row
+        return self.words[self._rows[pc] + START] if pc in self._rows else None
 
     def hits(self) -> tuple[int, int]:
         """At creations and at exits, counted or not."""
@@ -84,5 +107,7 @@ class Table:
         }
 
     def close(self) -> None:
-        """Closes the file; what is mapped goes with the table."""
-        os.close(self.fd)
+        """Closes the file; what was counted can still be read."""
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1

@@ -70,7 +70,7 @@ class Tracees:
                 raise threads.refusal(self.pid, thread) from error
 
     def stopped(self, thread: int, status: int) -> None:
-        """Does what a change of a thread asks for, as waitpid(2) tells it."""
+        """Does what a change of a thread asks for, as waitpid(2) has it."""
         if not os.WIFSTOPPED(status):
             self.threads.discard(thread)
             return

@@ -20,7 +20,7 @@ from gosonde_agent.sources.ptrace import calls
 from gosonde_agent.sources.ptrace.breakpoints import guard, messages
 from gosonde_agent.sources.ptrace.breakpoints.hits import Hits
 from gosonde_agent.sources.ptrace.breakpoints.messages import Plan
-from gosonde_agent.sources.ptrace.breakpoints.table import REPLACED, Table
+from gosonde_agent.sources.ptrace.breakpoints.table import IS_ARMED, REPLACED, Table
 from gosonde_agent.sources.ptrace.breakpoints.text import Text
 from gosonde_agent.sources.ptrace.breakpoints.tracees import Tracees
 
@@ -30,7 +30,7 @@ WAKING = {signal.SIGCHLD, signal.SIGIO, *ENDING}
 MOST_STOPS = 64
 #: Between two looks at what the breakpoints do, and whether they are still there.
 LOOK_SECONDS, CHECK_SECONDS = 0.1, 1.0
-#: How long threads are waited for that run and do not stop.
+#: How long threads are waited for that run and do not stop, unless it is the end.
 LEAVING_SECONDS = 10.0
 
 
@@ -46,10 +46,10 @@ class Tracer:
         self._channel = channel
         self._table = table
         self._text = Text(plan.pid)
-        self._hits = Hits(plan.points, plan.gopc, self._text, table)
+        self._hits = Hits(plan, self._text, table)
         self._tracees = Tracees(plan.pid, plan.points, self._hits.hit)
         self._text.try_to_write(plan.points)
-        self._guard = guard.start(self._text, plan.points)
+        self._guard = guard.start(self._text, plan.points, table)
         self._over = ""
         self._is_armed = False
         self._is_long = False
@@ -59,13 +59,15 @@ class Tracer:
     def run(self) -> None:
         """Does what the socket says until it ends, or until it is over."""
         messages.send(self._channel, event=messages.READY)
-        while not self._over and self._obey():
-            self._turn(LOOK_SECONDS)
-            if self._is_armed:
-                self._look(time.monotonic())
-        if self._is_armed:
-            self._disarm()
-        self._guard.end()
+        try:
+            while not self._over and self._obey():
+                self._turn(LOOK_SECONDS)
+                if self._is_armed:
+                    self._look(time.monotonic())
+        finally:
+            self._take_out()
+            self._leave(float("inf"))
+            self._guard.end()
         if self._over:
             reason, _, message = self._over.partition(":")
             messages.send(self._channel, event=messages.OVER, reason=reason, message=message)
@@ -88,7 +90,7 @@ class Tracer:
         """Handles what happens, or waits for that."""
         found = signal.sigtimedwait(WAKING, seconds)
         if found is not None and found.si_signo in ENDING:
-            self._over = self._over or messages.ENDED + ":the tracer was told to end"
+            self._over = self._over or messages.ASKED + ":the tracer was asked to end"
         self._hits.woken_ns = time.monotonic_ns()
         for _ in range(MOST_STOPS):
             try:
@@ -116,18 +118,21 @@ class Tracer:
 
     def _arm(self, seconds: float) -> None:
         """For so long at most; 0 for as long as they do no harm."""
+        if self._is_armed:
+            self._disarm()
         try:
             self._tracees.seize()
             self._check_identity()
             self._text.try_to_write(self._plan.points)
         except GosondeError as error:
-            self._leave()
+            self._leave(LEAVING_SECONDS)
             self._fail(error)
             return
-        if not self._guard.tell(is_armed=True):
+        if not self._guard.is_there:
             self._over = messages.UNGUARDED + ":the guard has ended"
-            self._leave()
+            self._leave(LEAVING_SECONDS)
             return
+        self._table.words[IS_ARMED] = 1
         now = time.monotonic()
         self._is_armed, self._is_long, self._until = True, not seconds, now + (seconds or float("inf"))
         self._hits.harm.began, self._look_at, self._check_at = now, now + LOOK_SECONDS, now + CHECK_SECONDS
@@ -157,14 +162,19 @@ class Tracer:
 
     def _disarm(self) -> None:
         """Takes the breakpoints out, and lets go of every thread when none can be at one any more."""
-        self._is_armed = False
-        self._table.words[REPLACED] += self._text.restore(self._plan.points)
-        self._leave()
-        self._guard.tell(is_armed=False)
+        self._take_out()
+        self._leave(LEAVING_SECONDS)
 
-    def _leave(self) -> None:
+    def _take_out(self) -> None:
+        if self._is_armed:
+            self._is_armed = False
+            self._table.words[REPLACED] += self._text.restore(self._plan.points)
+            self._table.words[IS_ARMED] = 0
+
+    def _leave(self, seconds: float) -> None:
+        """Lets go of threads; those that are late are let go when they stand, or when the tracer ends."""
         self._tracees.leave()
-        end = time.monotonic() + LEAVING_SECONDS
+        end = time.monotonic() + seconds
         while self._tracees.late() and time.monotonic() < end:
             self._turn(0.001)
 
@@ -173,6 +183,7 @@ def main(fd: int, table_fd: int, plan: str) -> None:
     """Runs a tracer for whoever has the other end of the socket `fd`."""
     signal.pthread_sigmask(signal.SIG_BLOCK, WAKING)
     gc.disable()
+    guard.be_quick(guard.TRACER)
     with socket.socket(fileno=fd) as channel:
         fcntl.fcntl(fd, fcntl.F_SETOWN, os.getpid())
         fcntl.fcntl(fd, fcntl.F_SETFL, fcntl.fcntl(fd, fcntl.F_GETFL) | os.O_ASYNC)

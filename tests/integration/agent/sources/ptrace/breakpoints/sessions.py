@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 from gosonde_agent.golang.binary import GoBinary, load
 from gosonde_agent.golang.elf import ElfImage
+from gosonde_agent.golang.layouts import STARTPC_BEHIND
 from gosonde_agent.host import procfs
 from gosonde_agent.sources.memory.bias import load_bias
 from gosonde_agent.sources.ptrace.breakpoints.finding import breakpoints
@@ -20,7 +21,8 @@ def plan(pid: int) -> tuple[Plan, GoBinary, int]:
         binary, image = load(fd, path), ElfImage(fd)
         bias = load_bias(pid, fd, image.segments)
         points = breakpoints(binary, image, bias)
-        return Plan(pid, procfs.start_of(pid).ticks, points, binary.layout.gopc), binary, bias
+        gopc = binary.layout.gopc
+        return Plan(pid, procfs.start_of(pid).ticks, points, gopc, gopc + STARTPC_BEHIND), binary, bias
 
 
 @contextmanager

@@ -22,6 +22,15 @@ def point(kind: str, after: int, target: int, condition: int = ALWAYS) -> Breakp
     return Breakpoint("created", HERE, 0, kind, after, target, condition, 0)
 
 
+class Memory(dict[int, bytes]):
+    """What was written, by address."""
+
+    def write(self, address: int, data: bytes) -> bool:
+        """Always possible."""
+        self[address] = data
+        return True
+
+
 def registers() -> Words:
     """Those of a thread that stands at HERE."""
     words = calls.no_words()
@@ -30,18 +39,16 @@ def registers() -> Words:
 
 
 def test_a_push_writes_below_the_stack_and_goes_on_behind_itself() -> None:
-    written: list[tuple[int, bytes]] = []
-    words = registers()
-    assert emulate(words, point(PUSH_RBP, HERE + 1, 0), lambda at, data: written.append((at, data)) is None)
-    assert written == [(STACK - 8, struct.pack("<Q", 0xB0B))]
+    memory, words = Memory(), registers()
+    assert emulate(words, point(PUSH_RBP, HERE + 1, 0), memory.write)
+    assert memory == {STACK - 8: struct.pack("<Q", 0xB0B)}
     assert (words[SP], words[PC], words[RBP]) == (STACK - 8, HERE + 1, 0xB0B)
 
 
 def test_a_call_pushes_where_it_returns_to_and_goes_where_it_calls() -> None:
-    written: list[tuple[int, bytes]] = []
-    words = registers()
-    assert emulate(words, point(CALL, HERE + 5, 0x500000), lambda at, data: written.append((at, data)) is None)
-    assert written == [(STACK - 8, struct.pack("<Q", HERE + 5))]
+    memory, words = Memory(), registers()
+    assert emulate(words, point(CALL, HERE + 5, 0x500000), memory.write)
+    assert memory == {STACK - 8: struct.pack("<Q", HERE + 5)}
     assert (words[SP], words[PC]) == (STACK - 8, 0x500000)
 
 
