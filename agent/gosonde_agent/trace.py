@@ -26,6 +26,7 @@ from gosonde_agent.host import procfs
 from gosonde_agent.host.cache_folder import cache_folder
 from gosonde_agent.model.errors import NoSuchProcessError
 from gosonde_agent.sources.kinds import EBPF, Kind
+from gosonde_agent.sources.ptrace.source import PtraceSource
 from gosonde_agent.sources.select import Choice, candidates, choose
 from gosonde_agent.watch.monitor import Monitor
 
@@ -48,6 +49,7 @@ class Trace:
         cost: What the probes have cost the process by what a hit costs on a usual machine, which is not measured here.
         kind: Of the source.
         why: Why that is the source, for people.
+        left: Why the source counted no more before the time was over; empty where it counted to the end.
     """
 
     process: Process | None = None
@@ -60,6 +62,7 @@ class Trace:
     cost: ProbeCost | None = None
     kind: Kind = EBPF
     why: str = ""
+    left: str = ""
 
     @property
     def has_ended(self) -> bool:
@@ -95,6 +98,11 @@ class Trace:
 
 
 OnStep = Callable[[float, Trace], None]
+
+
+def danger(source: str) -> str:
+    """What a source can do to a process, for people, by its name; empty where it can do nothing."""
+    return next((one.kind.danger for one in candidates(cache_folder()) if one.kind.name == source), "")
 
 
 @contextlib.contextmanager
@@ -174,7 +182,13 @@ def _trace_single(
 ) -> Iterator[Trace]:
     with _monitor(choice, Selection(pids=frozenset({pid}))) as monitor:
         monitor.finder.watch(pid)
-        yield _watch(monitor, _new(choice), pid, duration=duration, on_step=on_step, is_running=is_running)
+        trace = _new(choice)
+        yield _watch(
+            *(monitor, trace, pid),
+            duration=duration,
+            on_step=on_step,
+            is_running=lambda: is_running() and not trace.left,
+        )
 
 
 def _new(choice: Choice) -> Trace:
@@ -313,4 +327,10 @@ def _observe(monitor: Monitor, trace: Trace, pid: int | None) -> None:
     while monitor.finder.has_unknown:
         monitor.finder.load_next()
     monitor.readings.read_due()
+    if (sampling := monitor.costs.sites.next()) is not None:
+        sampling.window.run()
+        monitor.costs.sites.finish(sampling)
     trace.add(monitor.observe(), pid)
+    trace.kind = monitor.source.kind
+    if isinstance(monitor.source, PtraceSource):
+        trace.left = monitor.source.left

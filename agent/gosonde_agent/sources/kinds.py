@@ -24,6 +24,7 @@ class Kind:
         sees_stops: Whether it counts GC cycles and stop-the-world pauses.
         watches_files: Whether it counts all processes of a file, from their first instruction on.
         hit_costs: What a hit of it takes on another machine; docs/performance.md says how it was measured.
+        danger: What can happen to the process, for people, who must ask for it by name; empty where nothing can.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Kind:
     sees_stops: bool
     watches_files: bool
     hit_costs: HitCosts
+    danger: str = ""
 
 
 EBPF: Final = Kind(
@@ -59,4 +61,32 @@ MEMORY: Final = Kind(
     sees_stops=False,
     watches_files=False,
     hit_costs=HitCosts(0.0, 0.0, 0.0),
+)
+#: Threads stand for that long at a hit.
+_AT_A_HIT = HitCosts(25_000.0, 25_000.0, 2_000.0)
+_DANGER = (
+    "breakpoints are written into the program's text: if this command is killed with -9 at the wrong moment, "
+    "the program may die with it"
+)
+PTRACE_WINDOWS: Final = Kind(
+    "ptrace",
+    "breakpoints by ptrace, in windows of 5 to 50 ms",
+    "some 25 µs for each creation and each exit in a window",
+    ("goroutines that came and went between windows, but by estimate", NO_STOPS, NO_PARKS),
+    Level.SAMPLED,
+    sees_stops=False,
+    watches_files=False,
+    hit_costs=_AT_A_HIT,
+    danger=_DANGER,
+)
+PTRACE: Final = Kind(
+    "ptrace",
+    "breakpoints by ptrace",
+    "some 25 µs for each creation and each exit",
+    (NO_STOPS, NO_PARKS),
+    Level.FULL,
+    sees_stops=False,
+    watches_files=False,
+    hit_costs=_AT_A_HIT,
+    danger=_DANGER,
 )

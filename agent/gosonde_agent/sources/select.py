@@ -10,16 +10,22 @@ from gosonde_common.errors import GosondeError, UsageError
 from gosonde_agent.model.errors import NotPermittedError
 from gosonde_agent.sources.ebpf.loading import load_probes
 from gosonde_agent.sources.ebpf.source import EbpfSource
-from gosonde_agent.sources.kinds import EBPF, MEMORY, Kind
+from gosonde_agent.sources.kinds import EBPF, MEMORY, PTRACE_WINDOWS, Kind
+from gosonde_agent.sources.memory.bias import load_bias
+from gosonde_agent.sources.memory.rate import creations_per_second
 from gosonde_agent.sources.memory.source import MemorySource
 from gosonde_agent.sources.protocol import Source
+from gosonde_agent.sources.ptrace.source import PtraceSource, Readings
 
 ASKED_FOR = "it was asked for"
 BEST = "it sees the most, and this host allows it"
 
 
 class Candidate(NamedTuple):
-    """A source that may be had; `make` raises GosondeError where the host does not allow it, and says why."""
+    """A source that may be had; `make` raises GosondeError where the host does not allow it, and says why.
+
+    What can harm a process (`kind.danger`) is made only when it is asked for.
+    """
 
     kind: Kind
     make: Callable[[], Source]
@@ -49,6 +55,7 @@ def candidates(cache: Path) -> tuple[Candidate, ...]:
     return (
         Candidate(EBPF, lambda: EbpfSource(load_probes(cache))),
         Candidate(MEMORY, MemorySource),
+        Candidate(PTRACE_WINDOWS, lambda: PtraceSource(Readings(creations_per_second, load_bias))),
     )
 
 
@@ -63,7 +70,7 @@ def choose(among: Sequence[Candidate], forced: str = "") -> Choice:
     if forced:
         return Choice(_named(among, forced).make(), ASKED_FOR)
     refused: dict[str, str] = {}
-    for candidate in among:
+    for candidate in [one for one in among if not one.kind.danger]:
         try:
             return Choice(candidate.make(), _why(refused), refused)
         except GosondeError as error:

@@ -128,6 +128,8 @@ def _run(probes: ExitStack, what: _What, *, shows_progress: bool) -> "Trace":
         raise UnsupportedError(f"tracing needs the Python module {error.name}: pip install 'gosonde[agent]'") from error
     logs.configure(json=False)
     console = Console(stderr=True)
+    if danger := agent.danger(what.source):
+        console.print(f"[bold]{danger}[/]", soft_wrap=True)
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
     with Progress(
         *columns,
@@ -165,6 +167,7 @@ def as_document(result: "Trace") -> dict[str, Any]:
     return {
         "source": result.kind.name,
         "source_because": result.why,
+        "source_left": result.left,
         "source_costs": result.kind.price,
         "source_cannot": list(result.kind.cannot),
         "process": {
