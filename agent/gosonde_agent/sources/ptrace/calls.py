@@ -91,9 +91,8 @@ def state(thread: int, *, is_reaped: bool) -> tuple[State, int]:
     return State.STANDS, 0 if event == EVENT_STOP else signal
 
 
-def registers(thread: int) -> ThreadRegisters | None:
-    """Those of a thread that stands; None when it has ended."""
-    words = no_words()
+def registers(thread: int, words: Words) -> ThreadRegisters | None:
+    """Those of a thread that stands, read into `words`; None when it has ended."""
     if not get_words(thread, words):
         return None
     return ThreadRegisters(words[PC], words[SP], words[FS_BASE])

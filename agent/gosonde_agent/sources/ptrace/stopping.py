@@ -122,18 +122,20 @@ class _Stop:
         return found - self._seen
 
     def _have_stand(self, wanted: set[int]) -> None:
-        for thread in wanted:
-            self._seize(thread)
+        """All are traced before the first is interrupted: until then nobody stands."""
+        for thread in [thread for thread in wanted if self._seize(thread)]:
+            if calls.interrupt(thread):
+                self._running.add(thread)
         self._wait()
 
-    def _seize(self, thread: int) -> None:
+    def _seize(self, thread: int) -> bool:
         self._seen.add(thread)
         try:
-            if calls.seize(thread) and calls.interrupt(thread):
-                self._running.add(thread)
+            return calls.seize(thread)
         except NotPermittedError as error:
             if not threads.has_ended(self._pid, thread):
                 raise threads.refusal(self._pid, thread) from error
+            return False
 
     def _wait(self) -> None:
         while self._running:
@@ -156,7 +158,8 @@ class _Stop:
     def registers(self) -> Registers:
         """Of each thread that stands."""
         number = threads.inner_number if self._is_nested else _as_here
-        found = ((number(self._pid, thread), calls.registers(thread)) for thread in self._standing)
+        words = calls.no_words()
+        found = ((number(self._pid, thread), calls.registers(thread, words)) for thread in self._standing)
         return {thread: registers for thread, registers in found if registers is not None}
 
     def end(self) -> None:
