@@ -12,6 +12,7 @@ from itertools import chain
 
 from benchmarks import (
     agents,
+    breakpoints,
     calibration,
     churn,
     closing,
@@ -31,6 +32,7 @@ from benchmarks import (
     scans,
     starting,
     stops,
+    survival,
     targets,
 )
 from benchmarks.effort import FULL, QUICK, Effort
@@ -55,6 +57,8 @@ BENCHMARKS: dict[str, Callable[[Effort], Iterator[Row]]] = {
     "dumps": lambda effort: dumps.dumps(effort.rounds),
     "start": lambda effort: starting.starting(effort.rounds),
     "stops": stops.stops,
+    "breakpoints": breakpoints.breakpoints,
+    "survival": survival.survival,
     "attach": lambda effort: agents.attach(effort.rounds),
     "calibration": lambda effort: calibration.calibration(effort.rounds),
     "closing": closing.closing,
