@@ -21,7 +21,7 @@ RATES = (10, 100, 1_000)
 KILLS, GROUPS = 100, 10
 QUICK_KILLS = 10
 #: How long the program works once it has breakpoints, and when somebody is killed at the latest.
-WORK_MS, LATEST_SECONDS = 200, 0.15
+WORK_MS, LATEST_SECONDS = 120, 0.1
 #: More than breakpoints that were left would let pass.
 GOROUTINES_AFTERWARDS = 200
 

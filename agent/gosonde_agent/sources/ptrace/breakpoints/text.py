@@ -73,14 +73,15 @@ class Text:
 
     def replaced(self, points: Sequence[Breakpoint]) -> int:
         """How many breakpoints are there no more, because somebody else has written there."""
-        return sum(self.byte(point) != trap.BYTE for point in points)
+        return sum(self.byte(point) not in (trap.BYTE, None) for point in points)
 
     def restore(self, points: Sequence[Breakpoint]) -> int:
         """Takes breakpoints out; how many of them were there no more, because somebody else has written there."""
-        there = [point for point in reversed(points) if self.byte(point) == trap.BYTE]
-        for point in there:
-            self.write(point.address, bytes([point.original]))
-        return len(points) - len(there)
+        replaced = self.replaced(points)
+        for point in reversed(points):
+            if self.byte(point) == trap.BYTE:
+                self.write(point.address, bytes([point.original]))
+        return replaced
 
     def close(self) -> None:
         """Closes it."""

@@ -16,8 +16,9 @@ from gosonde_common.errors import GosondeError
 
 from gosonde_agent.host import procfs
 from gosonde_agent.model.errors import NoSuchProcessError
-from gosonde_agent.sources.ptrace import calls
+from gosonde_agent.sources.ptrace import calls, threads
 from gosonde_agent.sources.ptrace.breakpoints import guard, messages
+from gosonde_agent.sources.ptrace.breakpoints.harm import Harm
 from gosonde_agent.sources.ptrace.breakpoints.hits import Hits
 from gosonde_agent.sources.ptrace.breakpoints.messages import Plan
 from gosonde_agent.sources.ptrace.breakpoints.table import IS_ARMED, REPLACED, Table
@@ -92,6 +93,7 @@ class Tracer:
         if found is not None and found.si_signo in ENDING:
             self._over = self._over or messages.ASKED + ":the tracer was asked to end"
         self._hits.woken_ns = time.monotonic_ns()
+        self._hits.harm.woke()
         for _ in range(MOST_STOPS):
             try:
                 thread, status = os.waitpid(-1, calls.WALL | os.WNOHANG)
@@ -135,7 +137,11 @@ class Tracer:
         self._table.words[IS_ARMED] = 1
         now = time.monotonic()
         self._is_armed, self._is_long, self._until = True, not seconds, now + (seconds or float("inf"))
-        self._hits.harm.began, self._look_at, self._check_at = now, now + LOOK_SECONDS, now + CHECK_SECONDS
+        self._hits.harm, self._look_at, self._check_at = (
+            Harm(now, _waited_ns()),
+            now + LOOK_SECONDS,
+            now + CHECK_SECONDS,
+        )
         are_there = [self._text.arm(point) for point in self._plan.points]
         if not all(are_there):
             self._over = messages.REPLACED + ":the text could not be written"
@@ -153,7 +159,7 @@ class Tracer:
             self._disarm()
         elif now >= self._look_at and self._is_long:
             self._look_at = now + LOOK_SECONDS
-            if why := self._hits.harm.too_much(now):
+            if why := self._hits.harm.too_much(now, _waited_ns()):
                 self._over = f"{messages.HARM}:{why}"
         if now >= self._check_at and self._is_armed:
             self._check_at = now + CHECK_SECONDS
@@ -177,6 +183,12 @@ class Tracer:
         end = time.monotonic() + seconds
         while self._tracees.late() and time.monotonic() < end:
             self._turn(0.001)
+
+
+def _waited_ns() -> int:
+    """How long this process has waited for a CPU; 0 where the kernel keeps no such account."""
+    times = threads.times(os.getpid())
+    return sum(waited for _cpu, waited in times.values())
 
 
 def main(fd: int, table_fd: int, plan: str) -> None:

@@ -13,13 +13,14 @@ from gosonde_agent.host.cache_folder import cache_folder
 from gosonde_agent.model.errors import NoSuchProcessError, UnreadableFileError, UnsupportedBinaryError
 from gosonde_agent.sources.ebpf.loading import load_probes
 from gosonde_agent.sources.ebpf.source import EbpfSource
+from gosonde_agent.sources.ptrace.breakpoints import messages
 from gosonde_agent.sources.ptrace.breakpoints.finding import breakpoints
 from gosonde_agent.sources.ptrace.breakpoints.session import Session
 from gosonde_agent.sources.ptrace.errors import AlreadyTracedError, TextChangedError, TooManyThreadsError
 
 from tests.go_programs import GoProgram, build, site_line
 from tests.integration.agent.sources.ptrace.breakpoints.sessions import by_line, plan, session
-from tests.integration.agent.sources.ptrace.targets import NOBODY, as_nobody, tracer
+from tests.integration.agent.sources.ptrace.targets import NOBODY, as_nobody, tracer, wait_for
 
 StartProgram = Callable[..., GoProgram]
 
@@ -55,6 +56,30 @@ def test_uprobes_at_the_same_instruction_are_refused_with_their_holder(go_progra
         source.attach(1, load(file, str(executable)), file, program.pid)
         with pytest.raises(TextChangedError, match=rf"uprobes in its file are held by process {os.getpid()} \("):
             Session(plan(program.pid)[0])
+    finally:
+        source.close()
+        os.close(file)
+    assert program.ask("run 100")["exited"] == 100
+
+
+@pytest.mark.usefixtures("ebpf")
+def test_uprobes_that_come_later_end_the_counting_and_count_on_themselves(go_program: StartProgram) -> None:
+    program = go_program("churn")
+    executable = build("churn")
+    source = EbpfSource(load_probes(cache_folder()))
+    file = os.open(executable, os.O_RDONLY)
+    try:
+        with session(program.pid) as found:
+            found.arm(600.0)
+            program.ask("run 100")
+            source.attach(1, load(file, str(executable)), file, program.pid)
+            wait_for(lambda: found.look() is not None)
+            assert found.over is not None
+            assert found.over.reason == messages.REPLACED
+            assert found.table.losses()["breakpoints_replaced"] == 2
+            assert found.table.hits() == (100, 100)
+        program.ask("run 1000")
+        assert sum(total.created for totals in source.counters().sites.values() for total in totals) == 1000
     finally:
         source.close()
         os.close(file)
