@@ -117,7 +117,7 @@ def trace_pid(pid: int, duration: float, on_step: OnStep, source: str = "") -> I
         GosondeError: It cannot be watched.
     """
     procfs.start_of(pid)
-    choice = choose(candidates(cache_folder()), source)
+    choice = choose(candidates(cache_folder(), pid), source)
     with _trace_single(choice, pid, duration, on_step, _always) as seen:
         yield seen
 

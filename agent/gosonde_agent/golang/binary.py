@@ -9,6 +9,7 @@ from gosonde_common.values.goroutines import Location, statement
 from gosonde_agent.golang import buildinfo
 from gosonde_agent.golang.build_version import read_go_version
 from gosonde_agent.golang.elf import ElfImage
+from gosonde_agent.golang.gopc_store import GopcStore
 from gosonde_agent.golang.known import Facts, KnownBinaries, evidence_of
 from gosonde_agent.golang.layouts import (
     SPECIAL_KIND,
@@ -61,8 +62,8 @@ class GoBinary:
     Attributes:
         points: Proved probe points by probe name: created, exited, parked, stopped, started, mark_termination.
         unproved: Why a probe has no point, by probe name.
-        file_offsets: Where in the file each probe belongs, also "ids_taken" of `refill`.
-        gc_stop_callers, refill: See `points.Points`.
+        file_offsets: Where in the file each probe belongs, also those of `refill` and `gopc_store`.
+        gc_stop_callers, refill, gopc_store: See `points.Points`.
     """
 
     identity: FileIdentity
@@ -78,6 +79,7 @@ class GoBinary:
     file_offsets: Mapping[str, int]
     gc_stop_callers: tuple[int, int] | None
     refill: Refill | None
+    gopc_store: GopcStore | None
 
     def go_statement(self, pc: int) -> Location:
         """Where the `go` statement is whose call of runtime.newproc returns to the link-time address `pc`.
@@ -130,6 +132,8 @@ def load(fd: int, path: str, known: KnownBinaries | None = None) -> GoBinary:
     places = {probe: point.vaddr for probe, point in facts.found.points.items()}
     if facts.found.refill is not None:
         places["ids_taken"] = facts.found.refill.vaddr
+    if facts.found.gopc_store is not None:
+        places["gopc_stored"] = facts.found.gopc_store.vaddr
     return GoBinary(
         identity=FileIdentity.of(fd),
         path=path,
@@ -145,6 +149,7 @@ def load(fd: int, path: str, known: KnownBinaries | None = None) -> GoBinary:
         file_offsets={probe: image.file_offset(vaddr) for probe, vaddr in places.items()},
         gc_stop_callers=facts.found.gc_stop_callers,
         refill=facts.found.refill,
+        gopc_store=facts.found.gopc_store,
     )
 
 

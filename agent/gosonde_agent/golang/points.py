@@ -8,6 +8,7 @@ from gosonde_common.errors import GosondeError
 from gosonde_agent.golang import symtab
 from gosonde_agent.golang.elf import ElfImage
 from gosonde_agent.golang.gopc_proof import gopc_offset
+from gosonde_agent.golang.gopc_store import GopcStore, find_gopc_store
 from gosonde_agent.golang.instructions import MACHINES, Instruction, decode
 from gosonde_agent.golang.layouts import Layout
 from gosonde_agent.golang.pclntab import Function, Pclntab
@@ -39,6 +40,7 @@ class Points:
         gc_stop_callers: Up to Go 1.20, where the GC's calls of stopTheWorldWithSema return to: (first, size) of the
             addresses of runtime.systemstack, relative to the probe `stopped`. None when stops have a reason.
         refill: What one of 16 creations passes; None where that is not proved.
+        gopc_store: Where a new goroutine gets its creation address; None where that is not proved.
     """
 
     points: Mapping[str, ProbePoint]
@@ -46,6 +48,7 @@ class Points:
     code: Mapping[int, bytes]
     gc_stop_callers: tuple[int, int] | None
     refill: Refill | None = None
+    gopc_store: GopcStore | None = None
 
 
 def gopc_shown_by_code(image: ElfImage, pclntab: Pclntab, layout: Layout) -> int | None:
@@ -87,7 +90,7 @@ def find_points(image: ElfImage, pclntab: Pclntab, layout: Layout) -> Points:
     callers = None
     if "stopped" in points and not layout.has_stop_reason:
         callers = _gc_stop_callers(pclntab, points["stopped"])
-    return Points(points, unproved, finder.code, callers, finder.refill(layout))
+    return Points(points, unproved, finder.code, callers, finder.refill(layout), finder.gopc_store(layout))
 
 
 def _gc_stop_callers(pclntab: Pclntab, stopped: ProbePoint) -> tuple[int, int] | None:
@@ -144,6 +147,13 @@ class Finder:
         """Where goroutine ids are taken, where that is proved."""
         try:
             return find_refill(self.function(CREATOR)[1], self.machine, layout, self._name_of)
+        except GosondeError:
+            return None
+
+    def gopc_store(self, layout: Layout) -> GopcStore | None:
+        """Where gopc is stored, where that is proved."""
+        try:
+            return find_gopc_store(self.function(CREATOR)[1], self.machine, layout)
         except GosondeError:
             return None
 

@@ -18,10 +18,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from gosonde_agent.golang.costs import Cost, cost_of, is_overwritten
+from gosonde_agent.golang.gopc_store import gopc_stored, is_reached_without
 from gosonde_agent.golang.instructions import Instruction, Machine
 from gosonde_agent.golang.layouts import Layout
-from gosonde_agent.golang.moves import STACK, moves_of
-from gosonde_agent.golang.same_values import Place, successors, values_before
+from gosonde_agent.golang.moves import moves_of
+from gosonde_agent.golang.same_values import Place, values_before
 from gosonde_agent.model.errors import UnprovedProbePointError
 
 #: Ids that a P takes at once: one creation stands for so many.
@@ -86,8 +87,8 @@ def find_refill(
         if each.flow in ("branch", "jump") and (each.target is None or each.target in inside):
             raise UnprovedProbePointError(f"{each.text} leads into the branch, or who knows where")
     holder = _goid_owner(instructions, branch, layout)
-    stored = _gopc_stored(instructions, machine, layout)
-    if _is_reached_without(instructions, stored.address, first.address):
+    stored = gopc_stored(instructions, machine, layout)
+    if is_reached_without(instructions, stored.address, first.address):
         raise UnprovedProbePointError("gopc is not stored on every way to the branch")
     values = values_before(instructions, machine, lambda call: _is_write_barrier(call, name_of))
     base = next(move.base for move in moves_of(stored, machine))
@@ -170,32 +171,6 @@ def _kept(inside: Sequence[Instruction], behind: Sequence[Instruction], register
     if len(found) != 1 or len(writes) != 1 or not all(_LOAD.match(each.text) for each in behind):
         raise UnprovedProbePointError("nothing holds the new g there")
     return "rsp", int(found[0]["displacement"], 0)
-
-
-def _gopc_stored(instructions: Sequence[Instruction], machine: Machine, layout: Layout) -> Instruction:
-    """The one instruction that stores a goroutine's gopc (see gopc_proof: callerpc is stored at that offset)."""
-    found = [
-        instruction
-        for instruction in instructions
-        for move in moves_of(instruction, machine)
-        if move.is_store and move.base not in STACK and move.displacement == layout.gopc
-    ]
-    if len(found) != 1:
-        raise UnprovedProbePointError(f"{len(found)} instructions store at gopc's offset")
-    return found[0]
-
-
-def _is_reached_without(instructions: Sequence[Instruction], avoided: int, target: int) -> bool:
-    by_address = {instruction.address: instruction for instruction in instructions}
-    pending, seen = [instructions[0].address], {avoided}
-    while pending:
-        address = pending.pop()
-        if address == target:
-            return True
-        if address in by_address and address not in seen:
-            seen.add(address)
-            pending += successors(by_address[address])
-    return False
 
 
 def _is_write_barrier(call: Instruction, name_of: Callable[[int], str | None]) -> bool:

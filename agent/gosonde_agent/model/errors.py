@@ -54,3 +54,11 @@ class TooManyFilesError(UnsupportedError):
 
 class UnguardedFileError(UnsupportedError):
     """Nothing keeps a file from being overwritten while probes are in it."""
+
+
+class BusyDebugRegistersError(UnsupportedError):
+    """A thread has no debug register left for a breakpoint."""
+
+
+class TooManyThreadsError(UnsupportedError):
+    """A process has so many threads that this one may not open what it needs for each."""

@@ -23,6 +23,12 @@ MEMORY_LOSSES: Mapping[str, str] = {
     "exited_total_mismatch": "Goroutines by which the runtime's own total of exits and the events disagree.",
 }
 
+#: Counted where perf events count instead of BPF programs.
+PERF_LOSSES: Mapping[str, str] = {
+    "samples_lost": "Creations and exits that a perf event counted and of which no sample came: without go statement.",
+    "exits_unplaced": "Exits without their go statement: no sample came of the creation, or it was before counting.",
+}
+
 #: Counted in the agent.
 AGENT_LOSSES: Mapping[str, str] = {
     "processes_unseen": "Go processes that ended before it could be learned what they were.",
@@ -45,4 +51,4 @@ AGENT_LOSSES: Mapping[str, str] = {
     "former_runs_held_up": "Former runs whose rest could not be delivered; it is tried again with each connection.",
 }
 
-LOSSES: Mapping[str, str] = {**KERNEL_LOSSES, **AGENT_LOSSES}
+LOSSES: Mapping[str, str] = {**KERNEL_LOSSES, **PERF_LOSSES, **AGENT_LOSSES}

@@ -48,6 +48,27 @@ EBPF: Final = Kind(
     watches_files=True,
     hit_costs=HitCosts(),
 )
+PERF_BREAKPOINTS: Final = Kind(
+    "perf-breakpoints",
+    "hardware breakpoints of perf events",
+    "about 10 µs of the process's CPU time for each creation and each exit in a virtual machine, less on bare metal",
+    (NO_STOPS, NO_PARKS),
+    Level.FULL,
+    sees_stops=False,
+    watches_files=False,
+    hit_costs=HitCosts(10_000.0, 10_000.0, 0.0),
+)
+PERF_UPROBES: Final = Kind(
+    "perf-uprobes",
+    "uprobes of perf events",
+    "2 to 3 µs of the process's CPU time for each exit, and a single step more for each creation; the same of all other "
+    "processes of its file",
+    (NO_STOPS, NO_PARKS),
+    Level.FULL,
+    sees_stops=False,
+    watches_files=False,
+    hit_costs=HitCosts(2_100.0, 12_000.0, 0.0),
+)
 MEMORY: Final = Kind(
     "memory",
     "readings of the process's memory",

@@ -1,5 +1,6 @@
 """Which source watches a process: the best of those that this host allows, and why it is that one."""
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,10 +11,14 @@ from gosonde_common.errors import GosondeError, UsageError
 from gosonde_agent.model.errors import NotPermittedError
 from gosonde_agent.sources.ebpf.loading import load_probes
 from gosonde_agent.sources.ebpf.source import EbpfSource
-from gosonde_agent.sources.kinds import EBPF, MEMORY, PTRACE_WINDOWS, Kind
+from gosonde_agent.sources.kinds import EBPF, MEMORY, PERF_BREAKPOINTS, PERF_UPROBES, PTRACE_WINDOWS, Kind
 from gosonde_agent.sources.memory.bias import load_bias
 from gosonde_agent.sources.memory.rate import creations_per_second
 from gosonde_agent.sources.memory.source import MemorySource
+from gosonde_agent.sources.memory.target import opened
+from gosonde_agent.sources.perf.breakpoints import open_breakpoints, try_breakpoint
+from gosonde_agent.sources.perf.source import Creations, PerfSource
+from gosonde_agent.sources.perf.uprobes import open_uprobes, try_uprobe
 from gosonde_agent.sources.protocol import Source
 from gosonde_agent.sources.ptrace.source import PtraceSource, Readings
 
@@ -50,13 +55,44 @@ class Choice:
         return self.source.kind
 
 
-def candidates(cache: Path) -> tuple[Candidate, ...]:
-    """Every source, in the order of preference; compiled probes are kept in the folder `cache`."""
+def candidates(cache: Path, pid: int | None = None) -> tuple[Candidate, ...]:
+    """Every source, in the order of preference; compiled probes are kept in the folder `cache`.
+
+    Args:
+        pid: The process that is to be watched, where it is known.
+    """
     return (
         Candidate(EBPF, lambda: EbpfSource(load_probes(cache))),
+        Candidate(PERF_BREAKPOINTS, lambda: _by_breakpoints(pid)),
+        Candidate(PERF_UPROBES, _by_uprobes),
         Candidate(MEMORY, MemorySource),
         Candidate(PTRACE_WINDOWS, lambda: PtraceSource(Readings(creations_per_second, load_bias))),
     )
+
+
+def _by_breakpoints(pid: int | None) -> Source:
+    """The source, where its events can be opened in a process, or in this one.
+
+    Raises:
+        GosondeError: They cannot; why.
+    """
+    try_breakpoint(pid or os.getpid())
+    return PerfSource(PERF_BREAKPOINTS, open_breakpoints, _creations)
+
+
+def _by_uprobes() -> Source:
+    """The source, where uprobes can be opened.
+
+    Raises:
+        GosondeError: They cannot; why.
+    """
+    try_uprobe()
+    return PerfSource(PERF_UPROBES, open_uprobes, _creations)
+
+
+def _creations(pid: int) -> Creations:
+    with opened(pid) as target:
+        return Creations(target.runtime.bias, target.creation_addresses())
 
 
 def choose(among: Sequence[Candidate], forced: str = "") -> Choice:

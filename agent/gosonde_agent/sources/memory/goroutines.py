@@ -1,8 +1,9 @@
 """Reads every goroutine of a process in blocks: headers, stacks, and the headers again to see what moved meanwhile."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,8 @@ from gosonde_agent.sources.memory.running import Running
 from gosonde_agent.sources.memory.running_rules import is_walkable
 from gosonde_agent.sources.memory.runtime import Runtime
 from gosonde_agent.sources.memory.stacks import StackWords
+
+T = TypeVar("T")
 
 #: A reading takes no longer, without what is done with it meanwhile; it has read some ten million goroutines by then.
 MAX_SECONDS = 60
@@ -102,6 +105,18 @@ class GoroutineReader:
             UnreadableMemoryError: The list of goroutines is not mapped.
             GosondeError: The process has ended, or may not be read.
         """
+        return self._each(self._block)
+
+    def creations(self) -> Iterator[tuple[U64, U64]]:
+        """(address of the g, its gopc as it is there) of every goroutine, also of those that have ended.
+
+        Raises:
+            GosondeError: As `blocks`.
+        """
+        return self._each(self._creations)
+
+    def _each(self, read: Callable[[U64], T]) -> Iterator[T]:
+        """What `read` makes of the addresses of all goroutines, a block after the other."""
         # The length first: the list that has it, or a longer one, is behind the pointer by then.
         count = self.count()
         pointer = self._runtime.number(self._runtime.addresses.allgs)
@@ -114,9 +129,13 @@ class GoroutineReader:
             began = time.monotonic()
             size = min(BLOCK, count - start)
             data = self._memory.read(pointer + start * 8, size * 8)
-            block = self._block(np.frombuffer(data, "<u8").astype(np.uint64))
+            block = read(np.frombuffer(data, "<u8").astype(np.uint64))
             taken += time.monotonic() - began
             yield block
+
+    def _creations(self, pointers: U64) -> tuple[U64, U64]:
+        rows, whole = self._memory.read_each(pointers, self._layout.span)
+        return pointers[whole], _words(rows, self._layout.gopc)[whole]
 
     def _block(self, pointers: U64) -> Block:
         at = self._layout

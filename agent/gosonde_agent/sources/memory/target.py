@@ -161,6 +161,20 @@ class Target:
         yield from GoroutineReader(self.runtime, Unwinder(self.pclntab) if stacks else None).blocks()
         self.runtime.memory.check_same(self.runtime.addresses.allglen + self.runtime.bias)
 
+    def creation_addresses(self) -> dict[int, int]:
+        """By the address of each g, live or dead, the address behind the `go` statement that it was made by last.
+
+        Both as they are in the process.
+
+        Raises:
+            GosondeError: As `blocks`.
+        """
+        found: dict[int, int] = {}
+        for addresses, gopcs in GoroutineReader(self.runtime, None).creations():
+            found.update(zip(addresses.tolist(), gopcs.tolist(), strict=True))
+        self.runtime.memory.check_same(self.runtime.addresses.allglen + self.runtime.bias)
+        return found
+
     def most_at_once(self) -> int:
         """How many goroutines may ever have lived at once: the runtime keeps the room of those that have ended.
 

@@ -1,0 +1,1 @@
+"""The source that counts by perf events: hardware breakpoints or uprobes, without BPF."""
