@@ -61,8 +61,8 @@ PERF_BREAKPOINTS: Final = Kind(
 PERF_UPROBES: Final = Kind(
     "perf-uprobes",
     "uprobes of perf events",
-    "2 to 3 µs of the process's CPU time for each exit, and a single step more for each creation; the same of all other "
-    "processes of its file",
+    "2 to 3 µs of the process's CPU time for each exit, and a single step more for each creation, also of other "
+    "processes that run its file",
     (NO_STOPS, NO_PARKS),
     Level.FULL,
     sees_stops=False,

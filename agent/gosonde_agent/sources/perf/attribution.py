@@ -45,12 +45,16 @@ class Attribution:
         return len(self._waiting)
 
     def begin(self, statements: Mapping[int, int], known_at: int) -> None:
-        """Takes by whom each g was created that was there at a moment, which must be after counting began."""
+        """Takes by whom each g was created last, as it was read until a moment, before the first samples are added."""
         self._before, self._before_known_at = dict(statements), known_at
 
     def add(self, creations: Iterable[tuple[int, int, int]], exits: Iterable[tuple[int, int]], now: int) -> None:
         """Takes samples: (time, g, statement) of creations and (time, g) of exits, each in any order."""
         waiting, self._waiting = self._waiting, []
+        creations = list(creations)
+        for time, g, _ in creations:
+            if time < self._before_known_at:  # what was read may be of this goroutine, and not of the one before
+                self._before.pop(g, None)
         for each in sorted([*creations, *waiting, *exits], key=_time):
             if len(each) == 2:
                 self._exit(*each, now)
@@ -70,8 +74,6 @@ class Attribution:
             del lives[:-MOST_LIVES]
         elif len(self._lives) < MAX_KNOWN:
             self._lives[g] = [(time, statement)]
-        if time < self._before_known_at:  # what was read then may be of this goroutine, and not of the one before
-            self._before.pop(g, None)
 
     def _exit(self, time: int, g: int, now: int) -> None:
         statement = self._statement_of(time, g)

@@ -48,7 +48,7 @@ class Counting:
         self._thread = threading.Thread(target=self._drain_always, name="perf samples", daemon=True)
 
     def begin(self, statements: Mapping[int, int], known_at: int) -> None:
-        """Takes by whom each g was created at a moment, and begins to take samples; see `Attribution.begin`."""
+        """Takes by whom each g was created last, and begins to take samples; see `Attribution.begin`."""
         self._attribution.begin(statements, known_at)
         self._thread.start()
 

@@ -65,8 +65,8 @@ class PerfSource(PlainSource):
             for which, cpu, event in self._place(pid, fd, instructions(points), cpus):
                 events.append((which, event))
                 rings[cpu].share(event)
-            known_at = time.monotonic_ns()
-            counting.begin(self._read(pid).statements, known_at)
+            statements = self._read(pid).statements
+            counting.begin(statements, time.monotonic_ns())
             undo.pop_all()
         image = Image(pid, self.epoch(pid), number)
         self._counted[image], self._biases[image] = counting, (bias, binary)

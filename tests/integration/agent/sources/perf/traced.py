@@ -1,0 +1,50 @@
+"""Runs commands in a program while a source counts it alone, and says what it counted of a statement."""
+
+import signal
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from gosonde_agent.trace import Trace, trace_pid
+
+from tests.go_programs import GoProgram
+
+SECONDS = 120.0
+
+
+class Traced:
+    """What a trace of a program has seen, and what the program answered meanwhile."""
+
+    def __init__(self, seen: Trace, answer: dict[str, Any]) -> None:
+        self.seen = seen
+        self.answer = answer
+
+    def counts(self, function: str) -> tuple[int, int]:
+        """(created, exited) of the statements in a function."""
+        rows = [row for row in self.seen.sites if row.site.function == function]
+        return sum(row.created for row in rows), sum(row.exited for row in rows)
+
+    @property
+    def lost(self) -> dict[str, int]:
+        """What was lost."""
+        return {name: count for name, count in self.seen.losses.items() if count}
+
+
+def trace_while(program: GoProgram, command: str, source: str, meanwhile: Callable[[], None] = lambda: None) -> Traced:
+    """Traces a program by a source from before it gets a command until it has answered: then Ctrl-C ends it."""
+    answers: list[dict[str, Any]] = []
+    asking = threading.Thread(target=lambda: answers.append(program.ask(command)))
+    interrupted = False
+
+    def on_step(elapsed: float, _so_far: Trace) -> None:
+        nonlocal interrupted
+        if not elapsed:
+            asking.start()
+        meanwhile()
+        if answers and not interrupted:
+            interrupted = True
+            signal.raise_signal(signal.SIGINT)
+
+    with trace_pid(program.pid, SECONDS, on_step, source) as seen:
+        asking.join()
+    return Traced(seen, answers[0])
