@@ -20,7 +20,7 @@ unexport PYTHONDONTWRITEBYTECODE
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: bench help setup demo accuracy accuracy-proof test test-breakpoints test-attacks test-faults lint format proto proto-check run install uninstall clean
+.PHONY: bench help setup demo accuracy accuracy-proof test test-attacks test-faults test-sources lint format proto proto-check run install uninstall clean
 
 help: ## Say what each target does
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1\t\2/p' Makefile | expand -t 14
@@ -54,8 +54,8 @@ test-attacks: setup ## Attach, kill, stop, starve and lie to everything, at leng
 	GOSONDE_ATTACKS=full $(BIN)/pytest -m "" $(PYTEST_ARGS) $(addprefix tests/integration/whole/test_,cycles.py stops.py liars.py \
 		shortage.py impostors.py many.py)
 
-test-breakpoints: setup ## Count by breakpoints 20 times each while everything happens to a program, and stop one 1,000 times (as root)
-	GOSONDE_BREAKPOINTS=full $(BIN)/pytest -m "" --timeout=1800 $(PYTEST_ARGS) tests/integration/agent/sources/ptrace
+test-sources: setup ## Count by perf events and by ptrace 20 times each while everything happens to a program, and stop one 1,000 times (as root)
+	GOSONDE_SOURCES=full $(BIN)/pytest -m "" --timeout=1800 $(PYTEST_ARGS) $(addprefix tests/integration/agent/sources/,perf ptrace)
 
 test-matrix: setup ## Run the tests of Go binaries over every Go version and kind of build
 	$(BIN)/python scripts/generate_layouts.py --check

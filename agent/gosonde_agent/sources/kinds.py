@@ -7,8 +7,9 @@ from gosonde_common.values.levels import Level
 
 from gosonde_agent.sources.hit_costs import HitCosts
 
-NO_STOPS = "no GC cycles and no stop-the-world pauses"
-NO_PARKS = "no parks"
+#: What sources without probes for it do not see.
+NO_STOPS = "GC cycles and stop-the-world pauses"
+NO_PARKS = "how often goroutines park"
 
 
 @dataclass(frozen=True, slots=True)

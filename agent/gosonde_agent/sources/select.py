@@ -95,6 +95,40 @@ def _creations(pid: int) -> Creations:
         return Creations(target.runtime.bias, target.creation_addresses())
 
 
+@dataclass(frozen=True, slots=True)
+class Possibility:
+    """Whether a source is possible on this host, for processes of this process's user at least.
+
+    Attributes:
+        refused: Why it is not; empty where it is.
+    """
+
+    kind: Kind
+    refused: str = ""
+
+
+def possibilities(no_ebpf: str) -> list[Possibility]:
+    """Of every source, in the order of preference.
+
+    Args:
+        no_ebpf: Why the host does not allow eBPF; empty where it does.
+    """
+    return [
+        Possibility(EBPF, no_ebpf),
+        Possibility(PERF_BREAKPOINTS, _refusal_of(lambda: try_breakpoint(os.getpid()))),
+        Possibility(PERF_UPROBES, _refusal_of(try_uprobe)),
+        Possibility(MEMORY),
+    ]
+
+
+def _refusal_of(trial: Callable[[], None]) -> str:
+    try:
+        trial()
+    except GosondeError as error:
+        return str(error)
+    return ""
+
+
 def choose(among: Sequence[Candidate], forced: str = "") -> Choice:
     """The first source that the host allows, or the one that is asked for.
 

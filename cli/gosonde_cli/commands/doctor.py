@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from gosonde_agent.host import checks
@@ -13,6 +13,9 @@ from rich.text import Text
 
 from gosonde_cli import rendering
 from gosonde_cli.commands.path_check import steps
+
+if TYPE_CHECKING:
+    from gosonde_agent.sources.select import Possibility
 
 STYLES = {checks.Status.OK: "green", checks.Status.DEGRADED: "yellow", checks.Status.MISSING: "red"}
 
@@ -34,11 +37,46 @@ def doctor(
         return
     found = checks.checks()
     if as_json:
-        rendering.print_json({"ready": checks.ready(found), "checks": [asdict(check) for check in found]})
+        sources = [source_document(source) for source in _sources(found)]
+        rendering.print_json(
+            {"ready": checks.ready(found), "checks": [asdict(check) for check in found], "sources": sources}
+        )
     else:
         _show(found)
+        _show_sources(_sources(found))
     if not checks.ready(found):
         raise typer.Exit(3)
+
+
+def _sources(found: Sequence[checks.Check]) -> list["Possibility"]:
+    """What `gosonde trace` can count by here; nothing where the agent's modules are not there."""
+    try:
+        from gosonde_agent.sources.select import possibilities  # noqa: PLC0415
+    except ImportError:
+        return []
+    missing = [f"{check.name}: {check.found}" for check in found if check.status is checks.Status.MISSING]
+    return possibilities("; ".join(missing))
+
+
+def source_document(source: "Possibility") -> dict[str, Any]:
+    """Whether a source is possible, as docs/doctor.md describes it."""
+    return {
+        "source": source.kind.name,
+        "possible": not source.refused,
+        "because": source.refused,
+        "costs": source.kind.price,
+        "cannot": list(source.kind.cannot),
+    }
+
+
+def _show_sources(sources: Sequence["Possibility"]) -> None:
+    console = Console(soft_wrap=False, highlight=False)
+    console.print("\n`gosonde trace` counts by the first source that is possible:")
+    for source in sources:
+        said = f"not possible: {source.refused}" if source.refused else "possible"
+        console.print(f"  [bold]{source.kind.name}[/]: {escape(rendering.cell(said))}")
+        for what in source.kind.cannot:
+            console.print(f"    it cannot see {what}")
 
 
 def _check_path(address: str, *, as_json: bool) -> None:

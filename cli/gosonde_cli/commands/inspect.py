@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from gosonde_agent.golang.binary import GoBinary
 
 
+CREATOR = "runtime.newproc1"
+
+
 def register(app: typer.Typer) -> None:
     """Adds the command."""
     app.command()(inspect)
@@ -71,6 +74,23 @@ def as_document(binary: "GoBinary") -> dict[str, Any]:
             for name, point in binary.points.items()
         ],
         "unproved": dict(binary.unproved),
+        "gopc_store": _gopc_store(binary),
+    }
+
+
+def _gopc_store(binary: "GoBinary") -> dict[str, Any] | None:
+    store = binary.gopc_store
+    if store is None:
+        return None
+    return {
+        "function": CREATOR,
+        "address": store.vaddr,
+        "offset": store.offset,
+        "file_offset": binary.file_offsets["gopc_stored"],
+        "instruction": store.instruction,
+        "goroutine_in": store.g,
+        "statement_in": store.site,
+        "proof": list(store.proof),
     }
 
 
@@ -87,5 +107,16 @@ def _render(document: dict[str, Any]) -> None:
         console.print(f"  {escape(probe['instruction'])} at {probe['address']:#x}, {probe['cost'].replace('_', ' ')}")
         for reason in probe["proof"]:
             console.print(f"  - {reason}", soft_wrap=True, markup=False)
+    _render_gopc_store(console, document["gopc_store"])
     for probe, reason in document["unproved"].items():
         console.print(f"\n[bold red]{probe}[/]: no probe. {escape(reason)}", soft_wrap=True)
+
+
+def _render_gopc_store(console: Console, store: dict[str, Any] | None) -> None:
+    if store is None:
+        console.print("\n[bold red]gopc_store[/]: not proved; perf events cannot count this program")
+        return
+    console.print(f"\n[bold]gopc_store[/]: {store['function']}+{store['offset']:#x}, for perf events", soft_wrap=True)
+    console.print(f"  {escape(store['instruction'])} at {store['address']:#x}")
+    for reason in store["proof"]:
+        console.print(f"  - {reason}", soft_wrap=True, markup=False)

@@ -45,18 +45,8 @@ def test_by_memory_alone_a_program_is_found_by_its_file(go_program: Start) -> No
 
 
 def test_by_memory_alone_a_command_is_watched_and_the_document_says_what_it_does_not_see() -> None:
-    command = [
-        GOSONDE,
-        "trace",
-        "--source",
-        "memory",
-        "--duration",
-        "1",
-        "--json",
-        "--",
-        go_programs.build("parked"),
-        "40",
-    ]
+    options = ["--source", "memory", "--duration", "1", "--json"]
+    command = [GOSONDE, "trace", *options, "--", str(go_programs.build("parked")), "40"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as trace:
         assert trace.stdout is not None
         assert json.loads(trace.stdout.readline())["ready"]

@@ -14,7 +14,7 @@ from operator import itemgetter
 MAX_KNOWN = 500_000
 #: Lives of one g that are kept, the newest: only where an exit was lost is there more than one for long.
 MOST_LIVES = 4
-#: For so long (ns) after an exit its creation may come to light.
+#: For so long (ns) after an exit was taken its creation may come to light.
 LATE_NS = 500_000_000
 #: Exits that wait.
 MAX_WAITING = 100_000
@@ -35,7 +35,8 @@ class Attribution:
         self.exited: defaultdict[int, int] = defaultdict(int)
         self.unplaced = 0
         self._lives: dict[int, list[tuple[int, int]]] = {}
-        self._waiting: list[tuple[int, int]] = []
+        #: By (time, g) of an exit: until when it waits.
+        self._waiting: dict[tuple[int, int], int] = {}
         self._before: dict[int, int] = {}
         self._before_known_at = 0
 
@@ -50,21 +51,16 @@ class Attribution:
 
     def add(self, creations: Iterable[tuple[int, int, int]], exits: Iterable[tuple[int, int]], now: int) -> None:
         """Takes samples: (time, g, statement) of creations and (time, g) of exits, each in any order."""
-        waiting, self._waiting = self._waiting, []
+        waiting, self._waiting = self._waiting, {}
         creations = list(creations)
         for time, g, _ in creations:
             if time < self._before_known_at:  # what was read may be of this goroutine, and not of the one before
                 self._before.pop(g, None)
         for each in sorted([*creations, *waiting, *exits], key=_time):
             if len(each) == 2:
-                self._exit(*each, now)
+                self._exit(each, waiting.get(each, now + LATE_NS), now)
             else:
                 self._create(*each)
-
-    def finish(self) -> None:
-        """Nothing more will come to light: exits that wait are of no known statement."""
-        self.unplaced += len(self._waiting)
-        self._waiting = []
 
     def _create(self, time: int, g: int, statement: int) -> None:
         self.created[statement] += 1
@@ -75,12 +71,12 @@ class Attribution:
         elif len(self._lives) < MAX_KNOWN:
             self._lives[g] = [(time, statement)]
 
-    def _exit(self, time: int, g: int, now: int) -> None:
-        statement = self._statement_of(time, g)
+    def _exit(self, each: tuple[int, int], until: int, now: int) -> None:
+        statement = self._statement_of(*each)
         if statement is not None:
             self.exited[statement] += 1
-        elif time + LATE_NS > now and len(self._waiting) < MAX_WAITING:
-            self._waiting.append((time, g))
+        elif until > now and len(self._waiting) < MAX_WAITING:
+            self._waiting[each] = until
         else:
             self.unplaced += 1
 

@@ -41,6 +41,7 @@ class Counting:
         self._events = events
         self._layout = samples.dtype(len(points.registers))
         self._attribution = Attribution()
+        self._held = np.zeros(0, self._layout)
         self._sampled = [0, 0]
         self._lost = [0, 0]
         self._lock = threading.Lock()
@@ -88,9 +89,16 @@ class Counting:
     def _drain(self) -> None:
         """Takes what is in the rings; an event has counted at least what is found to be lost."""
         counted = [self._counted(EXITED), self._counted(CREATED)]
+        # What comes while one ring is taken after the other waits for the next time, so that none comes without what
+        # was before it in another ring.
+        began = time.monotonic_ns()
         found = [samples.parse(ring.take(), self._layout).rows for ring in self._rings.values()]
-        if self._rings:
-            self._add(np.concatenate(found))
+        for rows in found:
+            self._count(rows)
+        rows = np.concatenate([self._held, *found])
+        is_early = rows["time"] <= began
+        self._held = rows[~is_early]
+        self._add(rows[is_early])
         for which in (EXITED, CREATED):
             self._lost[which] = max(self._lost[which], counted[which] - self._sampled[which])
 
@@ -98,10 +106,12 @@ class Counting:
         """By the events themselves, which count exactly, also what has no sample and what other processes do."""
         return sum(struct.unpack("<Q", os.read(event, 8))[0] for index, event in self._events if index == which)
 
-    def _add(self, rows: npt.NDArray[np.void]) -> None:
+    def _count(self, rows: npt.NDArray[np.void]) -> None:
         for which, instruction in enumerate(instructions(self._points)):
             # Other processes may have the file at other addresses, but at the same place in a page.
             self._sampled[which] += int(np.count_nonzero((rows["ip"] - instruction.address) % mmap.PAGESIZE == 0))
+
+    def _add(self, rows: npt.NDArray[np.void]) -> None:
         own = rows[rows["pid"] == self.pid]
         created = own[own["ip"] == self._points.created.address]
         exited = own[own["ip"] == self._points.exited.address]

@@ -13,7 +13,7 @@ from gosonde_agent.sources.ptrace.errors import NotStoppedError
 from tests.go_programs import GoProgram
 from tests.integration.agent.sources.ptrace.targets import state, tracer, wait_for
 
-IS_LONG = os.environ.get("GOSONDE_BREAKPOINTS") == "full"
+IS_LONG = os.environ.get("GOSONDE_SOURCES") == "full"
 STOPS, KILLS = (1_000, 100) if IS_LONG else (10, 3)
 StartProgram = Callable[..., GoProgram]
 HOLDS = """

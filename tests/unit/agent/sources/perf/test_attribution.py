@@ -41,7 +41,8 @@ def test_what_memory_said_is_not_believed_of_a_g_that_was_used_again_before_it_w
     found = Attribution()
     found.begin({0xC0: 7}, 10)
     # It ended at 3; who was created at 5 is whom memory showed at 10.
-    found.add([(5, 0xC0, 7)], [(3, 0xC0), (20, 0xC0)], LATER)
+    found.add([(5, 0xC0, 7)], [(3, 0xC0), (20, 0xC0)], 30)
+    found.add([], [], LATER)
     assert (found.exited, found.unplaced) == ({7: 1}, 1)
 
 

@@ -12,7 +12,7 @@ from tests.go_programs import GoProgram, site_line
 from tests.integration.agent.sources.ptrace.breakpoints.sessions import by_line, session, wait_for_hits
 
 #: How often each is tried.
-RUNS = 20 if os.environ.get("GOSONDE_BREAKPOINTS") == "full" else 1
+RUNS = 20 if os.environ.get("GOSONDE_SOURCES") == "full" else 1
 StartProgram = Callable[..., GoProgram]
 
 
