@@ -12,8 +12,8 @@ from pathlib import Path
 from gosonde_agent.host.sampling_events import Instruction, check_machine, online_cpus, open_breakpoint
 from gosonde_agent.model.errors import BusyDebugRegistersError, NoSuchProcessError, TooManyThreadsError
 
-#: Debug registers of a thread, on amd64.
-REGISTERS = 4
+#: Debug registers of a thread, on amd64, and how many of them are used here.
+REGISTERS, NEEDED = 4, 2
 #: Listings of threads until none is new; a program that makes them faster than that is refused.
 MAX_LISTINGS = 100
 MAX_THREADS = 10_000
@@ -40,7 +40,7 @@ def open_breakpoints(
             with contextlib.suppress(NoSuchProcessError):  # it has ended
                 if not listing:
                     unused = min(unused, _left(thread, cpus[0]))
-                    _refuse_too_few(thread, unused, len(instructions))
+                    _refuse_too_few(thread, unused)
                 for cpu in cpus:
                     # What it has inherited are the first ones: each thread gets them in this order.
                     has = unused - _left(thread, cpu) if listing else 0
@@ -52,10 +52,10 @@ def open_breakpoints(
     raise TooManyThreadsError(f"process {pid} has or makes more threads than breakpoints can be put into")
 
 
-def _refuse_too_few(thread: int, unused: int, needed: int) -> None:
-    if unused < needed:
+def _refuse_too_few(thread: int, unused: int) -> None:
+    if unused < NEEDED:
         raise BusyDebugRegistersError(
-            f"thread {thread} has {unused} debug registers left, and {needed} are needed: who uses the others "
+            f"thread {thread} has {unused} debug registers left, and {NEEDED} are needed: who uses the others "
             "(a debugger, another trace)?"
         )
 
@@ -78,13 +78,14 @@ NOWHERE = Instruction(8, 0, ("rax",))
 
 
 def try_breakpoint(pid: int) -> None:
-    """Opens a breakpoint that is never reached in the first thread of a process, and closes it.
+    """Opens breakpoints that are never reached in the first thread of a process, and closes them.
 
     Raises:
+        BusyDebugRegistersError: It has too few debug registers left.
         GosondeError: As `open_breakpoint`.
     """
     check_machine()
-    os.close(open_breakpoint(pid, online_cpus()[0], NOWHERE))
+    _refuse_too_few(pid, _left(pid, online_cpus()[0]))
 
 
 def _threads(pid: int) -> set[int]:

@@ -3,7 +3,6 @@
 import contextlib
 import mmap
 import os
-import struct
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -20,6 +19,8 @@ from gosonde_agent.sources.perf.rings import Ring
 
 #: Between two looks into the rings, in seconds.
 PAUSE = 0.02
+#: What part of the time reading the events' own counters may take: there are some for each thread and CPU.
+COMPARING_PART = 0.05
 #: Places of the instructions among the events: what is opened first.
 EXITED, CREATED = 0, 1
 
@@ -41,9 +42,11 @@ class Counting:
         self._events = events
         self._layout = samples.dtype(len(points.registers))
         self._attribution = Attribution()
+        self._compare_at = 0.0
         self._held = np.zeros(0, self._layout)
         self._sampled = [0, 0]
         self._lost = [0, 0]
+        self._counted = [0, 0]
         self._lock = threading.Lock()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._drain_always, name="perf samples", daemon=True)
@@ -56,7 +59,7 @@ class Counting:
     def totals(self) -> list[SiteTotal]:
         """By statement, now."""
         with self._lock:
-            self._drain()
+            self._compare()
             created, exited = self._attribution.created, self._attribution.exited
             found = [SiteTotal(pc, created[pc], exited.get(pc, 0)) for pc in created]
             found += [SiteTotal(pc, 0, count) for pc, count in exited.items() if pc not in created]
@@ -86,25 +89,33 @@ class Counting:
             with self._lock:
                 self._drain()
 
+    def _compare(self) -> None:
+        """Takes what is in the rings, and finds what is lost: events count whatever becomes of samples.
+
+        A thread may be interrupted between the two, so they are held against what they had counted the last time.
+        """
+        self._drain()
+        for which in (EXITED, CREATED):
+            self._lost[which] = max(self._lost[which], self._counted[which] - self._sampled[which])
+        if (began := time.monotonic()) >= self._compare_at:
+            self._counted = [self._read(EXITED), self._read(CREATED)]
+            self._compare_at = began + (time.monotonic() - began) / COMPARING_PART
+
     def _drain(self) -> None:
-        """Takes what is in the rings; an event has counted at least what is found to be lost."""
-        counted = [self._counted(EXITED), self._counted(CREATED)]
         # What comes while one ring is taken after the other waits for the next time, so that none comes without what
         # was before it in another ring.
         began = time.monotonic_ns()
-        found = [samples.parse(ring.take(), self._layout).rows for ring in self._rings.values()]
+        found = [samples.parse(ring.take(), self._layout) for ring in self._rings.values()]
         for rows in found:
             self._count(rows)
         rows = np.concatenate([self._held, *found])
         is_early = rows["time"] <= began
         self._held = rows[~is_early]
         self._add(rows[is_early])
-        for which in (EXITED, CREATED):
-            self._lost[which] = max(self._lost[which], counted[which] - self._sampled[which])
 
-    def _counted(self, which: int) -> int:
+    def _read(self, which: int) -> int:
         """By the events themselves, which count exactly, also what has no sample and what other processes do."""
-        return sum(struct.unpack("<Q", os.read(event, 8))[0] for index, event in self._events if index == which)
+        return sum(int.from_bytes(os.read(event, 8), "little") for index, event in self._events if index == which)
 
     def _count(self, rows: npt.NDArray[np.void]) -> None:
         for which, instruction in enumerate(instructions(self._points)):

@@ -22,16 +22,12 @@ MOST_BYTES = 256 << 20
 class Ring:
     """The ring of the events of one CPU, whose size in bytes is a power of two.
 
-    Attributes:
-        broken: How often it said that it had more than it can hold; what it had then is lost.
-
     Raises:
         OSError: The kernel allows none of that size.
         NotPermittedError: It allows none at all.
     """
 
     def __init__(self, cpu: int, size: int) -> None:
-        self.broken = 0
         self._size = size
         self._event = open_dummy(cpu)
         try:
@@ -46,12 +42,9 @@ class Ring:
         fcntl.ioctl(event, SET_OUTPUT, self._event)
 
     def take(self) -> bytes:
-        """What the kernel has written since the last call."""
+        """What the kernel has written since the last call; nothing where it says that it was more than fits."""
         head, tail = int(self._words[HEAD]), int(self._words[TAIL])
-        written = head - tail
-        if not 0 <= written <= self._size:
-            self.broken += 1
-            written = 0
+        written = head - tail if 0 <= head - tail <= self._size else 0
         at = mmap.PAGESIZE + tail % self._size
         first = min(written, mmap.PAGESIZE + self._size - at)
         data = self._map[at : at + first] + self._map[mmap.PAGESIZE : mmap.PAGESIZE + written - first]

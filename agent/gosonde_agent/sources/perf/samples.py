@@ -1,16 +1,14 @@
 """Samples of registers as the kernel writes them: parsed with every length checked."""
 
 import struct
-from dataclasses import dataclass
+from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
 
-#: linux/perf_event.h: what a record begins with (kind, misc, size), and the kinds that matter.
+#: linux/perf_event.h: what a record begins with (kind, misc, size), and the kind that matters.
 HEADER = struct.Struct("<IHH")
-LOST, SAMPLE = 2, 9
-#: Behind the header of a LOST record: an id, and how many.
-LOST_COUNT = struct.Struct("<8xQ")
+SAMPLE = 9
 
 
 def dtype(registers: int) -> np.dtype[np.void]:
@@ -23,43 +21,26 @@ def dtype(registers: int) -> np.dtype[np.void]:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Samples:
-    """What was found in a piece of a ring.
+def parse(data: bytes, layout: np.dtype[np.void]) -> npt.NDArray[np.void]:
+    """The whole samples in what was taken from a ring, in order; those without registers are left out.
 
-    Attributes:
-        rows: Whole samples, in order.
-        lost: How many the kernel says that it had no room for, at least.
-        damaged: Whether a length made no sense: what stood behind it is lost.
+    A length that makes no sense ends it: what stood behind is lost, as what the kernel had no room for. How much that
+    is, the events' own counters say.
     """
-
-    rows: npt.NDArray[np.void]
-    lost: int = 0
-    damaged: bool = False
-
-
-def parse(data: bytes, layout: np.dtype[np.void]) -> Samples:
-    """The samples in what was taken from a ring; samples without registers are left out."""
     if len(data) % layout.itemsize == 0:
         rows = np.frombuffer(data, layout)
         if ((rows["kind"] == SAMPLE) & (rows["size"] == layout.itemsize)).all():
-            return Samples(rows)
-    return _walked(data, layout)
+            return rows
+    return np.frombuffer(b"".join(_whole(data, layout.itemsize)), layout)
 
 
-def _walked(data: bytes, layout: np.dtype[np.void]) -> Samples:
-    """Record by record."""
-    whole: list[bytes] = []
-    lost, at = 0, 0
-    damaged = False
-    while at < len(data):
-        kind, _, size = HEADER.unpack_from(data, at) if at + HEADER.size <= len(data) else (0, 0, 0)
+def _whole(data: bytes, sample_size: int) -> Iterator[bytes]:
+    """Samples of a size, found record by record."""
+    at = 0
+    while at + HEADER.size <= len(data):
+        kind, _, size = HEADER.unpack_from(data, at)
         if size < HEADER.size or at + size > len(data):
-            damaged = True
-            break
-        if kind == SAMPLE and size == layout.itemsize:
-            whole.append(data[at : at + size])
-        elif kind == LOST and size >= HEADER.size + LOST_COUNT.size:
-            lost += LOST_COUNT.unpack_from(data, at + HEADER.size)[0]
+            return
+        if kind == SAMPLE and size == sample_size:
+            yield data[at : at + size]
         at += size
-    return Samples(np.frombuffer(b"".join(whole), layout), lost, damaged)
