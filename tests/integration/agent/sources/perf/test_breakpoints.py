@@ -130,6 +130,15 @@ def test_a_program_that_ends_is_counted_to_its_end(go_program: Start) -> None:
     assert seen.has_ended
 
 
+def test_a_program_in_a_pid_namespace_of_its_own_is_counted() -> None:
+    arguments = ("--pid", "--fork", "--kill-child", str(go_programs.build("churn")))
+    with GoProgram(Path("/usr/bin/unshare"), *arguments) as outside:
+        program = int(Path(f"/proc/{outside.pid}/task/{outside.pid}/children").read_text())
+        traced = trace_while(outside, "run 600", SOURCE, pid=program)
+    assert traced.counts("main.spawn") == (600, 600)
+    assert not traced.lost
+
+
 def test_debug_registers_that_somebody_else_uses_are_named(go_program: Start) -> None:
     program = go_program("churn")
     thread = program.pid

@@ -30,8 +30,19 @@ class Traced:
         return {name: count for name, count in self.seen.losses.items() if count}
 
 
-def trace_while(program: GoProgram, command: str, source: str, meanwhile: Callable[[], None] = lambda: None) -> Traced:
-    """Traces a program by a source from before it gets a command until it has answered: then Ctrl-C ends it."""
+def trace_while(
+    program: GoProgram,
+    command: str,
+    source: str,
+    meanwhile: Callable[[], None] = lambda: None,
+    *,
+    pid: int | None = None,
+) -> Traced:
+    """Traces a program by a source from before it gets a command until it has answered: then Ctrl-C ends it.
+
+    Args:
+        pid: The process to trace, where that is another than the one that was started.
+    """
     answers: list[dict[str, Any]] = []
     asking = threading.Thread(target=lambda: answers.append(program.ask(command)))
     interrupted = False
@@ -45,6 +56,6 @@ def trace_while(program: GoProgram, command: str, source: str, meanwhile: Callab
             interrupted = True
             signal.raise_signal(signal.SIGINT)
 
-    with trace_pid(program.pid, SECONDS, on_step, source) as seen:
+    with trace_pid(pid or program.pid, SECONDS, on_step, source) as seen:
         asking.join()
     return Traced(seen, answers[0])
