@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import FrameType
 
@@ -24,12 +24,20 @@ from gosonde_common.values.observation import (
 from gosonde_agent.discovery.selection import Selection
 from gosonde_agent.host import procfs
 from gosonde_agent.host.cache_folder import cache_folder
-from gosonde_agent.model.errors import NoSuchProcessError
+from gosonde_agent.model.errors import (
+    BusyDebugRegistersError,
+    NoSuchProcessError,
+    NotPermittedError,
+    TooManyThreadsError,
+    UnprovedProbePointError,
+)
 from gosonde_agent.sources.kinds import EBPF, Kind
 from gosonde_agent.sources.ptrace.source import PtraceSource
-from gosonde_agent.sources.select import Choice, candidates, choose
+from gosonde_agent.sources.select import NOTHING, Choice, candidates, choose
 from gosonde_agent.watch.monitor import Monitor
 
+#: Why one source cannot watch a process that another may watch.
+OF_THE_SOURCE = (BusyDebugRegistersError, NotPermittedError, TooManyThreadsError, UnprovedProbePointError)
 STEP_SECONDS = 0.1
 #: Between two looks whether a process runs a file by now.
 LOOK_SECONDS = 0.01
@@ -117,9 +125,9 @@ def trace_pid(pid: int, duration: float, on_step: OnStep, source: str = "") -> I
         GosondeError: It cannot be watched.
     """
     procfs.start_of(pid)
-    choice = choose(candidates(cache_folder(), pid), source)
-    with _trace_single(choice, pid, duration, on_step, _always) as seen:
-        yield seen
+    with contextlib.ExitStack() as stack:
+        choice, monitor = _attached(stack, pid, source)
+        yield _watch(monitor, _new(choice), pid, duration=duration, on_step=on_step, is_running=_always)
 
 
 @contextlib.contextmanager
@@ -135,10 +143,12 @@ def trace_exe(path: str, duration: float, on_step: OnStep, source: str = "") -> 
     with procfs.file(path) as (fd, real_path):
         choice = choose(candidates(cache_folder()), source)
         if not choice.kind.watches_files:
-            with contextlib.closing(choice.source):
-                pid = _runner(fd, real_path, end)
-                with _trace_single(choice, pid, max(end - time.monotonic(), 0), on_step, _always) as seen:
-                    yield seen
+            choice.source.close()
+            pid = _runner(fd, real_path, end)
+            with contextlib.ExitStack() as stack:
+                choice, monitor = _attached(stack, pid, source, choice.refused)
+                left = max(end - time.monotonic(), 0)
+                yield _watch(monitor, _new(choice), pid, duration=left, on_step=on_step, is_running=_always)
             return
         with _monitor(choice, Selection(exe=(glob.escape(real_path),))) as monitor:
             monitor.files.attach(fd, real_path, None)
@@ -164,31 +174,41 @@ def trace_command(
     with procfs.file(path) as (fd, real_path), contextlib.ExitStack() as stack:
         choice = choose(candidates(cache_folder()), source)
         if not choice.kind.watches_files:
-            stack.callback(choice.source.close)
-            with _running(command, path) as child:
-                seen = stack.enter_context(_trace_single(choice, child.pid, duration, on_step, _runs(child)))
+            choice.source.close()
         else:
             monitor = stack.enter_context(_monitor(choice, Selection(exe=(glob.escape(real_path),))))
             monitor.files.attach(fd, real_path, None)
-            with _running(command, path) as child:
-                trace = _new(choice)
-                seen = _watch(monitor, trace, child.pid, duration=duration, on_step=on_step, is_running=_runs(child))
+        with _running(command, path) as child:
+            if not choice.kind.watches_files:
+                choice, monitor = _attached(stack, child.pid, source, choice.refused)
+            trace = _new(choice)
+            seen = _watch(monitor, trace, child.pid, duration=duration, on_step=on_step, is_running=_runs(child))
         yield seen
 
 
-@contextlib.contextmanager
-def _trace_single(
-    choice: Choice, pid: int, duration: float, on_step: OnStep, is_running: Callable[[], bool]
-) -> Iterator[Trace]:
-    with _monitor(choice, Selection(pids=frozenset({pid}))) as monitor:
-        monitor.finder.watch(pid)
-        trace = _new(choice)
-        yield _watch(
-            *(monitor, trace, pid),
-            duration=duration,
-            on_step=on_step,
-            is_running=lambda: is_running() and not trace.left,
-        )
+def _attached(
+    stack: contextlib.ExitStack, pid: int, source: str, known: Mapping[str, str] = NOTHING
+) -> tuple[Choice, Monitor]:
+    """The best source that this process can be watched by, and what watches it; the stack closes it.
+
+    Args:
+        known: As `choose`.
+
+    Raises:
+        GosondeError: It cannot be watched.
+    """
+    among, refused = candidates(cache_folder(), pid), dict(known)
+    while True:
+        choice = choose(among, source, refused)
+        monitor = stack.enter_context(_monitor(choice, Selection(pids=frozenset({pid}))))
+        try:
+            monitor.finder.watch(pid)
+        except OF_THE_SOURCE as error:
+            if source:
+                raise
+            refused = {**choice.refused, choice.kind.name: str(error)}
+        else:
+            return choice, monitor
 
 
 def _new(choice: Choice) -> Trace:
@@ -277,7 +297,7 @@ def _watch(
     with _interruptible() as interrupt:
         _observe(monitor, trace, pid)
         on_step(0.0, trace)
-        while is_running() and not trace.has_ended and (left := end - time.monotonic()) > 0:
+        while is_running() and not (trace.has_ended or trace.left) and (left := end - time.monotonic()) > 0:
             time.sleep(min(STEP_SECONDS, left))
             if interrupt.came:
                 break

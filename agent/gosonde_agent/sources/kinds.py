@@ -52,23 +52,24 @@ EBPF: Final = Kind(
 PERF_BREAKPOINTS: Final = Kind(
     "perf-breakpoints",
     "hardware breakpoints of perf events",
-    "about 10 µs of the process's CPU time for each creation and each exit in a virtual machine, less on bare metal",
+    "some 15 µs of the process's CPU time for each creation and each exit in a virtual machine",
     (NO_STOPS, NO_PARKS),
     Level.FULL,
     sees_stops=False,
     watches_files=False,
-    hit_costs=HitCosts(10_000.0, 10_000.0, 0.0),
+    hit_costs=HitCosts(15_000.0, 15_000.0, 0.0),
 )
 PERF_UPROBES: Final = Kind(
     "perf-uprobes",
     "uprobes of perf events",
-    "2 to 3 µs of the process's CPU time for each exit, and a single step more for each creation, also of other "
-    "processes that run its file",
+    "some 15 µs of the process's CPU time for a creation or an exit in a virtual machine, also of other processes that "
+    "run its file",
     (NO_STOPS, NO_PARKS),
     Level.FULL,
     sees_stops=False,
     watches_files=False,
-    hit_costs=HitCosts(2_100.0, 12_000.0, 0.0),
+    # The mean of the two: a creation is single-stepped, and most exits are not.
+    hit_costs=HitCosts(15_000.0, 15_000.0, 0.0),
 )
 MEMORY: Final = Kind(
     "memory",

@@ -24,6 +24,8 @@ from gosonde_agent.sources.ptrace.source import PtraceSource, Readings
 
 ASKED_FOR = "it was asked for"
 BEST = "it sees the most, and this host allows it"
+#: Nothing is known to be impossible.
+NOTHING: Mapping[str, str] = {}
 
 
 class Candidate(NamedTuple):
@@ -129,8 +131,11 @@ def _refusal_of(trial: Callable[[], None]) -> str:
     return ""
 
 
-def choose(among: Sequence[Candidate], forced: str = "") -> Choice:
+def choose(among: Sequence[Candidate], forced: str = "", known: Mapping[str, str] = NOTHING) -> Choice:
     """The first source that the host allows, or the one that is asked for.
+
+    Args:
+        known: Why some are not possible, by name.
 
     Raises:
         UsageError: There is none of that name.
@@ -139,8 +144,10 @@ def choose(among: Sequence[Candidate], forced: str = "") -> Choice:
     """
     if forced:
         return Choice(_named(among, forced).make(), ASKED_FOR)
-    refused: dict[str, str] = {}
-    for candidate in [one for one in among if not one.kind.danger]:
+    refused = dict(known)
+    for candidate in among:
+        if candidate.kind.danger or candidate.kind.name in refused:
+            continue
         try:
             return Choice(candidate.make(), _why(refused), refused)
         except GosondeError as error:

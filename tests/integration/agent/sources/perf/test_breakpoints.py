@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
@@ -189,6 +190,25 @@ def test_an_ordinary_user_counts_a_process_of_his_own_and_it_says_why_not_by_ebp
 
             said = as_user(trace)
     assert said == f"{SOURCE} [(800, 800)] not ebpf"
+
+
+def test_where_a_thread_has_no_debug_registers_left_the_next_source_is_taken_and_it_says_why() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        executable = shutil.copy(go_programs.build("parked"), folder)
+        with GoProgram(Path(executable), "7", user=NOBODY) as program, ExitStack() as stack:
+            last = max(int(thread.name) for thread in Path(f"/proc/{program.pid}/task").iterdir())
+            assert last != program.pid
+            for _ in range(3):
+                stack.callback(os.close, open_breakpoint(last, 0, Instruction(8, 0, ("rax",))))
+
+            def trace() -> str:
+                with trace_pid(program.pid, 0.2, lambda _elapsed, _so_far: None) as seen:
+                    return f"{seen.kind.name}; {seen.why}"
+
+            said = as_user(trace)
+    assert said.startswith("memory; not ebpf: ")
+    assert f"not perf-breakpoints: thread {last} has 1 debug registers left" in said
 
 
 def test_what_another_user_may_not_trace_names_the_setting(go_program: Start) -> None:
