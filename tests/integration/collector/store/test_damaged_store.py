@@ -1,5 +1,6 @@
 """A collector whose store is damaged says what to do, and after that it runs again."""
 
+import json
 import signal
 import subprocess
 from pathlib import Path
@@ -44,6 +45,8 @@ def test_a_damaged_store_stops_the_start_and_salvaging_it_brings_the_collector_b
     assert "the damaged files are in" in salvaged.stdout
     assert known(tmp_path) == 1
     assert "is not damaged" in run("store", "salvage", "--data", tmp_path / "data").stdout
+    whole = json.loads(run("store", "salvage", "--json", "--data", tmp_path / "data").stdout)
+    assert (whole["quarantine"], whole["damage"]) == (None, "")
 
 
 def test_what_is_stored_leaves_the_log_by_itself(tmp_path: Path) -> None:

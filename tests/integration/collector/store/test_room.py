@@ -1,6 +1,7 @@
 """A collector whose disk is full, whose store is too large, or that is backed up."""
 
 import asyncio
+import json
 import subprocess
 import time
 import urllib.error
@@ -93,8 +94,9 @@ def test_a_backup_of_a_running_collector_is_a_store_by_itself(tmp_path: Path) ->
     with CollectorProcess(tmp_path) as collector, AgentStream(collector.address) as stream:
         for sequence, seen in enumerate(leak(20, 100), 1):
             stream.observe(sequence, seen)
-        command: list[str | Path] = [GOSONDE, "backup", target, "--collector", collector.address]
-        subprocess.run(command, check=True, capture_output=True)
+        command: list[str | Path] = [GOSONDE, "backup", target, "--json", "--collector", collector.address]
+        copied = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+        assert copied == {"file": str(target), "size_bytes": target.stat().st_size}
         stream.observe(21, observation([(42, 9_999, 0)]))
         assert subprocess.run(command, check=False, capture_output=True).returncode == 2, "it overwrites nothing"
         assert list((tmp_path / "data").glob("backup-*")) == []
