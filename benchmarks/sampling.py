@@ -5,15 +5,15 @@ creation passes: where a P takes its next 16 goroutine ids, and where one of 8 g
 runtime's own latencies. Both have the new g in AX, and its `go` statement is known by then.
 """
 
+import math
 import os
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache, partial
 from pathlib import Path
-from typing import NamedTuple
 
 from gosonde_agent.accounting.site_names import SiteNames
 from gosonde_agent.golang import binary as golang
@@ -42,13 +42,8 @@ PLACES = {
     "every 16th of a P": (bytes.fromhex("9041ba10000000"), 0),
     "an eighth by chance": (bytes.fromhex("41f6c0077507c680be000000"), 6),
 }
-#: How long windows and every 16th are looked at together.
-TOGETHER_SECONDS = 30.0
-#: By name: an order, and the steps that each goroutine takes.
-TOGETHER = {
-    **{f"every 16th between windows, {order}": (order, 3_500) for order in ("alternating", "bursting", "mixed")},
-    "windows, mixed": ("mixed", 0),
-}
+#: How long windows and every 16th are looked at together, and what each goroutine does meanwhile.
+TOGETHER_SECONDS, STEPS = 30.0, 3_500
 #: Until there are estimates, on a machine that has much else to do.
 MOST_SECONDS = 60.0
 #: Bytes of newproc1 that are searched for them.
@@ -60,7 +55,7 @@ LINES = {site_line("shares", name): name for name in STATEMENTS}
 
 def sampling(rounds: int, seconds: float) -> Iterator[Row]:
     """Each way with each order of the four statements' goroutines; windows for so long."""
-    ways: dict[str, Callable[[str], float]] = {"windows": partial(_windows, seconds)}
+    ways: dict[str, Callable[[str], float]] = {"windows": lambda order: _windows(seconds, order)[0]}
     ways |= {name: partial(_passing, name) for name in PLACES}
     for way, measure in ways.items():
         for order in ORDERS:
@@ -88,89 +83,36 @@ def _error(found: Counter[str], true: Counter[str]) -> float:
 
 
 def sampling_together() -> Iterator[Row]:
-    """Windows and, where the budget pays for both, one of 16 creations: errors, and what is said of them."""
-    for kind, (order, steps) in TOGETHER.items():
-        with _watched() as (running, program):
-            program.ask(f"start {order} {PER_SECOND} {steps}")
-            _estimated(running, program.pid)
-            # What it created before it was covered is nobody's: compare what comes from here on.
-            before = _stopped(running, program)
-            program.ask(f"start {order} {PER_SECOND} {steps}")
-            time.sleep(TOGETHER_SECONDS)
-            after = _stopped(running, program)
-        yield from _judged(kind, before, after)
+    """Windows, and one of 16 creations between them, of goroutines that do enough for the budget to pay for both."""
+    for order in ORDERS:
+        error, half_width = _windows(TOGETHER_SECONDS, order, STEPS)
+        case = f"windows and every 16th together, {order}"
+        yield Row("sampling", f"{case}: largest error of a share", "% points", (100 * error,))
+        yield Row("sampling", f"{case}: half of the widest bounds", "% of the rate", (100 * half_width,))
 
 
-class _Rate(NamedTuple):
-    """Creations of a statement: how many there are, and what the agent says."""
+def _windows(seconds: float, order: str, steps: int = 0) -> tuple[float, float]:
+    """The agent with its default budget; each goroutine takes so many steps, of about a nanosecond each.
 
-    true: int
-    likely: int
-    least: int
-    most: int
-    windows: int
-
-
-def _judged(kind: str, before: Mapping[str, _Rate], after: Mapping[str, _Rate]) -> Iterator[Row]:
-    """What was wrong of the rates in between, and what the bounds said."""
-    errors, widths, inside = [], [], 0
-    for name, now in after.items():
-        true = now.true - before[name].true
-        error = true - (now.likely - before[name].likely)
-        errors.append(100 * abs(error) / true)
-        widths.append(100 * (now.most - now.least) / 2 / true)
-        inside += now.least <= now.likely + error <= now.most
-    yield Row("sampling", kind, "% of a rate: the largest error", (max(errors),))
-    yield Row("sampling", kind, "% of a rate: half of the widest bounds", (max(widths),))
-    yield Row("sampling", kind, "of 4 statements in their bounds", (inside,))
-    yield Row("sampling", kind, "windows", (max(now.windows for now in after.values()),))
-
-
-def _stopped(running: Agent, program: GoProgram) -> dict[str, _Rate]:
-    """By statement, once the program has stopped and the agent has read that from its memory."""
-    true = dict(zip(STATEMENTS, program.ask("stop")["started"], strict=True))
-    end = time.monotonic() + MOST_SECONDS
-    while _created(seen := _estimated(running, program.pid)) < sum(true.values()):
-        assert time.monotonic() < end, "the agent does not see what was created"
-        time.sleep(0.5)
-    certain = {LINES.get(row.site.line, ""): row.created for row in seen.site_counts}
-    estimates = {LINES.get(row.site.line, ""): row for row in seen.estimates}
-    found = {}
-    for name in STATEMENTS:
-        row, counted = estimates.get(name), certain.get(name, 0)
-        parts = (row.created, row.created_low, row.created_high) if row else (0, 0, 0)
-        found[name] = _Rate(true[name], *(counted + part for part in parts), row.windows if row else 0)
-    return found
-
-
-def _created(seen: Observation) -> int:
-    """At the four statements, and at those that nobody knows."""
-    return sum(row.created for row in seen.site_counts if row.site.line in LINES or not row.site.function)
-
-
-def _windows(seconds: float, order: str) -> float:
-    """The agent with its default budget."""
-    with _watched() as (running, program):
-        program.ask(f"start {order} {PER_SECOND}")
-        time.sleep(seconds)
-        seen = _estimated(running, program.pid)
-        found: Counter[str] = Counter()
-        rows: list[SiteCount | SiteEstimate] = [*seen.site_counts, *seen.estimates]
-        for row in rows:
-            if name := LINES.get(row.site.line):
-                found[name] += row.created
-        return _error(found, _started(program))
-
-
-@contextmanager
-def _watched() -> Iterator[tuple[Agent, GoProgram]]:
-    """An agent with its default budget, and a program that it watches."""
+    Returns:
+        The largest error of a share, and half of what lies between the widest bounds, as a part of their estimate.
+    """
     with tempfile.TemporaryDirectory() as folder, GoProgram(build("shares"), env=ON_ONE_P) as program:
         config = Path(folder) / "agent.toml"
         config.write_text("interval_seconds = 0.5\n")
         with agent(f"--config={config}", f"--pid={program.pid}") as running:
             running.wait_for(program.pid)
-            yield running, program
+            program.ask(f"start {order} {PER_SECOND} {steps}")
+            time.sleep(seconds)
+            seen = _estimated(running, program.pid)
+            found: Counter[str] = Counter()
+            rows: list[SiteCount | SiteEstimate] = [*seen.site_counts, *seen.estimates]
+            for row in rows:
+                if name := LINES.get(row.site.line):
+                    found[name] += row.created
+            estimates = [row for row in seen.estimates if row.site.line in LINES]
+            widths = [(row.created_high - row.created_low) / 2 / max(row.created, 1) for row in estimates]
+            return _error(found, _started(program)), max(widths, default=math.inf)
 
 
 def _estimated(running: Agent, pid: int) -> Observation:
