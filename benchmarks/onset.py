@@ -1,108 +1,149 @@
-"""What servers at saturation lose from the moment on at which an agent begins to watch them.
+"""What a server at saturation loses from when an agent begins to watch it on, and whether that is within limits.
 
 The agent runs all the time and watches nothing; in each turn it is told to watch the server, and later to watch it no
-longer. Load goes on in short slices. What counts is the worst of all windows of 2 s, those across the moment among
-them, beside the worst of as many windows without: chance alone makes a worst one.
+longer. Load goes on in short slices. Each turn is compared with the slices right before and after it, and every other
+turn nothing happens: that shows what can be distinguished. A limit holds where no stretch of time since the agent was
+told has its 95 % interval above it, and does not where one has it above alone; otherwise more turns are needed.
 """
 
 import os
 import statistics
+import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-
-from gosonde_common.values.levels import Step
 
 from benchmarks import agents, quiet, servers
 from benchmarks.effort import Effort
-from benchmarks.requests import SERVERS, Figure
+from benchmarks.requests import SERVERS
 from benchmarks.results import Row
 from benchmarks.servers import CLIENT_CPU, Load, Slice
 
 SLICE_SECONDS = 0.5
-#: Slices in a window of 2 s, and in a turn with and in each of the two beside it without.
-WINDOW, SLICES = 4, 12
+#: Slices in a turn, and between two turns.
+WITHIN, BETWEEN = 6, 4
 #: After the agent was told to watch the server no longer, until it has left.
 LEAVE_SECONDS = 1.0
+#: For what a busy host does late.
+PATIENCE_SECONDS = 30.0
+WATCHED, NOTHING = "agent", "nothing"
+
+#: A figure of some slices in a row.
+Figure = Callable[[Sequence[Slice]], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """What is promised at the default budget: a figure is up by no more than so many percent in any so many slices."""
+
+    unit: str
+    of: Figure
+    slices: int
+    percent: float
+
+
+def _seconds_per_request(slices: Sequence[Slice]) -> float:
+    return len(slices) / sum(one.rate for one in slices)
+
+
+def _cpu_per_request(slices: Sequence[Slice]) -> float:
+    return sum(one.cpu_us * one.requests for one in slices) / sum(one.requests for one in slices)
+
+
+def _p99(slices: Sequence[Slice]) -> float:
+    return statistics.median(one.p99_us for one in slices)
+
+
+#: Two percent fewer requests are as much as each taking two percent longer.
+LIMITS = (
+    Limit("% longer per request, in 2 s", _seconds_per_request, 4, 2.0),
+    Limit("% more CPU per request, in 1 s", _cpu_per_request, 2, 3.0),
+    Limit("% more p99, in 3 s", _p99, WITHIN, 3.0),
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """Slices before, from when the agent was told to watch, and after it has left; and the steps that it made."""
+    """Slices from when the agent was told to watch (or was not), and those without on both sides.
 
-    before: Sequence[Slice]
+    Attributes:
+        level: Which the probes ended with; "" where nothing was watched.
+        hits_percent: What the agent says that hits took of the server's CPU time.
+    """
+
+    without: Sequence[Slice]
     within: Sequence[Slice]
-    after: Sequence[Slice]
-    steps: Sequence[Step]
-    began_unix_nano: int
+    level: str = ""
+    hits_percent: float = 0.0
 
-    def lost(self) -> list[float]:
-        """Percent of the requests without, by window."""
-        return _lost(self.within, [*self.before, *self.after])
-
-    def lost_without(self) -> list[float]:
-        """The same of as many windows without."""
-        return _lost([*self.before[-SLICES // 2 :], *self.after[: SLICES // 2]], [*self.before, *self.after])
-
-    def more(self, of: Figure, slices: Sequence[Slice]) -> float:
-        """By how many percent a figure is larger in some slices than without, in the median."""
-        without = statistics.median(map(of, [*self.before, *self.after]))
-        return 100 * (statistics.median(map(of, slices)) / without - 1)
-
-    def seconds_to_last_step(self) -> float:
-        """From when the agent was told to watch; 0 where it stayed at level full."""
-        return max((step.at_unix_nano - self.began_unix_nano for step in self.steps), default=0) / 1e9
+    def changes(self, limit: Limit) -> list[float]:
+        """By how many percent a figure is larger than without, by stretch of time."""
+        alone = limit.of(self.without)
+        stretches = (self.within[at : at + limit.slices] for at in range(WITHIN - limit.slices + 1))
+        return [100 * (limit.of(stretch) / alone - 1) for stretch in stretches]
 
 
-def _lost(slices: Sequence[Slice], without: Sequence[Slice]) -> list[float]:
-    alone = statistics.median(one.rate for one in without)
-    windows = (slices[first : first + WINDOW] for first in range(len(slices) - WINDOW + 1))
-    return [100 * (1 - statistics.mean(one.rate for one in window) / alone) for window in windows]
+def onset(name: str, effort: Effort) -> Iterator[Row]:
+    """One server, in turns with an agent and without."""
+    with (
+        quiet.preferred(),
+        quiet.on_cpus({CLIENT_CPU}),
+        servers.loaded(SERVERS[name]) as load,
+        agents.agent(pid=f"[{os.getpid()}]") as running,
+    ):
+        turns = list(_turns(load, running, 2 * effort.rounds))
+    benchmark = f"onset_{name}"
+    for case in (NOTHING, WATCHED):
+        own = [turn for turn in turns if bool(turn.level) == (case == WATCHED)]
+        for limit in LIMITS:
+            yield from _rows(benchmark, case, limit, own)
+    watched = [turn for turn in turns if turn.level]
+    yield Row(benchmark, WATCHED, "% of its CPU time for hits", tuple(turn.hits_percent for turn in watched))
+    for level, count in sorted(Counter(turn.level for turn in watched).items()):
+        yield Row(benchmark, f"ends at {level}", "turns", (count,))
 
 
-def onset(effort: Effort) -> Iterator[Row]:
-    """Each server, in turns without, with and without."""
-    names = SERVERS if effort.thorough else ("http", "streams")
-    for name in names:
-        with (
-            quiet.preferred(),
-            quiet.on_cpus({CLIENT_CPU}),
-            servers.loaded(SERVERS[name]) as load,
-            agents.agent(pid=f"[{os.getpid()}]") as running,
-        ):
-            yield from _rows(name, [_turn(load, running) for _ in range(1 + effort.rounds // 4)])
+def _turns(load: Load, running: agents.Agent, pairs: int) -> Iterator[Turn]:
+    before = _slices(load, BETWEEN)
+    for number in range(2 * pairs):
+        turn = _watched(load, running) if number % 2 else Turn((), _slices(load, WITHIN))
+        after = _slices(load, BETWEEN)
+        yield Turn((*before, *after), turn.within, turn.level, turn.hits_percent)
+        before = after
 
 
-def _turn(load: Load, running: agents.Agent) -> Turn:
-    before = _slices(load)
-    began = running.now()
+def _watched(load: Load, running: agents.Agent) -> Turn:
     running.reconfigure(pid=f"[{load.server.pid}]")
-    within = _slices(load)
-    seen = running.observation(load.server.pid)
-    assert seen is not None, "the agent never saw the server"
+    within = _slices(load, WITHIN)
+    end = time.monotonic() + PATIENCE_SECONDS
+    while not ((seen := running.observation(load.server.pid)) and seen.processes):
+        assert time.monotonic() < end, "the agent never saw the server"
+        load.saturate(SLICE_SECONDS)
     running.reconfigure(pid=f"[{os.getpid()}]")
     load.saturate(LEAVE_SECONDS)
-    return Turn(before, within, _slices(load), seen.processes[0].steps, began)
+    hits = sum(100 * cost.probe_ns / cost.cpu_ns for cost in seen.probe_costs if cost.cpu_ns)
+    return Turn((), within, seen.processes[0].level.value, hits)
 
 
-def _slices(load: Load) -> list[Slice]:
-    return [load.slice(SLICE_SECONDS, paced=False) for _ in range(SLICES)]
+def _slices(load: Load, count: int) -> list[Slice]:
+    return [load.slice(SLICE_SECONDS, paced=False) for _ in range(count)]
 
 
-def _rows(name: str, turns: Sequence[Turn]) -> Iterator[Row]:
-    first, worst = "% fewer requests in the first 2 s", "% fewer requests in the worst 2 s"
-    yield Row("onset", f"{name}: nothing", worst, tuple(max(turn.lost_without()) for turn in turns), compared=True)
-    yield Row("onset", f"{name}: agent", worst, tuple(max(turn.lost()) for turn in turns), compared=True)
-    yield Row("onset", f"{name}: agent", first, tuple(turn.lost()[0] for turn in turns), compared=True)
-    medians = tuple(statistics.median(turn.lost()) for turn in turns)
-    yield Row("onset", f"{name}: agent", "% fewer requests in the median 2 s", medians, compared=True)
-    for unit, of in {"% more p99": lambda one: one.p99_us, "% more CPU per request": lambda one: one.cpu_us}.items():
-        values = tuple(turn.more(of, turn.within) for turn in turns)
-        yield Row("onset", f"{name}: agent", unit, values, compared=True)
-        values = tuple(turn.more(of, turn.within[:WINDOW]) for turn in turns)
-        yield Row("onset", f"{name}: agent", f"{unit} in the first 2 s", values, compared=True)
-    to_last = tuple(turn.seconds_to_last_step() for turn in turns)
-    yield Row("onset", f"{name}: agent", "s to the last step", to_last)
-    ends = Counter(turn.steps[-1].level.value if turn.steps else "full" for turn in turns)
-    for level, count in sorted(ends.items()):
-        yield Row("onset", f"{name}: ends at {level}", "turns", (count,))
+def _rows(benchmark: str, case: str, limit: Limit, turns: Sequence[Turn]) -> Iterator[Row]:
+    """The changes by when their stretch begins, and whether the limit holds."""
+    rows = [
+        Row(benchmark, f"{case}, from {at * SLICE_SECONDS:g} s on", limit.unit, values, compared=True)
+        for at, values in enumerate(zip(*(turn.changes(limit) for turn in turns), strict=True))
+    ]
+    yield from rows
+    yield Row(benchmark, f"{case}: {limit.percent:g} % {_verdict(rows, limit.percent)}", limit.unit, (len(turns),))
+
+
+def _verdict(rows: Sequence[Row], percent: float) -> str:
+    """Whether figures are within a limit, as far as turns have shown."""
+    intervals = [row.interval for row in rows]
+    if any(interval and interval[0] > percent for interval in intervals):
+        return "is exceeded"
+    if all(interval and interval[1] <= percent for interval in intervals):
+        return "holds"
+    return "is not decided"

@@ -157,6 +157,19 @@ def lives(effort: Effort) -> Iterator[Row]:
         yield Row("lives", "measured / calibrated", "times", ratios, x, "goroutines per request")
 
 
+def prices(effort: Effort) -> Iterator[Row]:
+    """What all probes cost a request of each server, beside what calibration says: its margin comes from here."""
+    for name, serve in SERVERS.items():
+        with _loaded(serve) as load, switches.probes(load.server.pid, Level.FULL) as probes:
+            blocks = [_block(load, probes, effort.slice_seconds, paced=False) for _ in range(effort.blocks)]
+            calibrated = _calibrated_us(load, probes, effort.slice_seconds)
+        added = tuple(block.added(lambda one: one.cpu_us) for block in blocks)
+        yield Row("prices", f"{name}: measured", "µs of CPU more per request", added)
+        yield Row("prices", f"{name}: calibrated", "µs of CPU more per request", (calibrated,))
+        ratios = tuple(value / calibrated for value in added)
+        yield Row("prices", f"{name}: measured / calibrated", "times", ratios)
+
+
 def work(effort: Effort) -> Iterator[Row]:
     """What all probes and the agent cost a request, by the work that it is: the agent should stay within its budget."""
     for items in ITEMS:

@@ -49,8 +49,9 @@ BENCHMARKS: dict[str, Callable[[Effort], Iterator[Row]]] = {
     "rates": targets.rates,
     **{name: partial(requests.requests, name) for name in requests.SERVERS},
     "limits": requests.limits,
-    "onset": onset.onset,
+    **{f"onset_{name}": partial(onset.onset, name) for name in requests.SERVERS},
     "lives": requests.lives,
+    "prices": requests.prices,
     "work": requests.work,
     "budget": targets.budget,
     "reading": lambda effort: agents.readings(effort.rounds),
@@ -73,7 +74,7 @@ BENCHMARKS: dict[str, Callable[[Effort], Iterator[Row]]] = {
     "growth": lambda effort: growth_curves.growth(effort.rounds),
 }
 #: Names for several.
-GROUPS = {"requests": tuple(requests.SERVERS)}
+GROUPS = {"requests": tuple(requests.SERVERS), "onset": tuple(f"onset_{name}" for name in requests.SERVERS)}
 
 
 def main() -> int:

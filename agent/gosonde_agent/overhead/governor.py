@@ -27,6 +27,9 @@ FIRST_TICK_SECONDS, FIRST_SECONDS = 0.05, 1.0
 #: What it may pay in that time, whenever that is, as a part of what so long a time allows: what it starts with is
 #: counted where that is little.
 FIRST_SHARE = 0.5
+#: What of the budget hits may take. The rest is for what no hit shows (ADR 0133): that one costs more in this program
+#: than where it was measured, that probes come into code and leave it again, caches and CPUs that the agent uses.
+HITS_PART = 0.65
 #: Less than this part of one core is never too much, however little the target itself does.
 LEAST_CORE_SHARE = 0.001
 #: What the next higher level may cost at most, as a part of the budget, and for how long, before it is taken.
@@ -167,8 +170,8 @@ class Governor:
         return Decision(higher, Reason.RECOVERED, heaviest.ppm) if higher in ORDER[ORDER.index(level) + 1 :] else None
 
     def allowed_ns(self, exe: str, cpu_ns: int, seconds: float) -> float:
-        """What probes may cost a program that takes so much CPU time in so long."""
-        return max(self.budget.of(exe) * cpu_ns, least_allowed_ns(seconds))
+        """What hits may cost a program that takes so much CPU time in so long."""
+        return max(HITS_PART * self.budget.of(exe) * cpu_ns, least_allowed_ns(seconds))
 
     def without_windows(self, number: int) -> None:
         """A window could not be opened in a file: it has no level that needs them."""

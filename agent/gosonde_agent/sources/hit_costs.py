@@ -11,7 +11,7 @@ from gosonde_agent.golang.costs import Cost
 
 FILE_NAME = "hit-costs.json"
 #: Of how it is measured. What an agent has kept that measured otherwise is not used.
-METHOD = 3
+METHOD = 4
 #: Nothing that is measured as more expensive is believed: a hit takes microseconds.
 MAX_NS = 1_000_000.0
 #: What is less certain, or was disturbed more often, is measured again.
@@ -30,8 +30,8 @@ class HitCosts:
             it was the most.
     """
 
-    emulated: float = 1_300.0
-    single_stepped: float = 12_000.0
+    emulated: float = 1_500.0
+    single_stepped: float = 15_000.0
     exited: float = 150.0
     measured: bool = False
     error: float = 0.0

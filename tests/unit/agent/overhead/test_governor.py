@@ -7,7 +7,7 @@ import pytest
 from gosonde_agent.accounting.correction import Correction
 from gosonde_agent.accounting.processes import GoProcess, Processes
 from gosonde_agent.model.budget import Budget
-from gosonde_agent.overhead.governor import MOST_UP_SECONDS, UP_SECONDS, Governor
+from gosonde_agent.overhead.governor import HITS_PART, MOST_UP_SECONDS, UP_SECONDS, Governor
 from gosonde_agent.overhead.metering import Account, Meter, Sample
 from gosonde_agent.sources.counters import Hits, Image
 from gosonde_agent.sources.hit_costs import HitCosts
@@ -19,6 +19,8 @@ SECOND = 1_000_000_000
 #: Of each hit, in ns.
 PRICES = (1_000.0, 1_000.0, 1_000.0, 1_000.0, 1_000.0)
 IMAGE = Image(1, 0, 1)
+#: Of which hits may take 3 %.
+BUDGET = Budget(0.03 / HITS_PART)
 
 
 class Charged(Meter):
@@ -60,7 +62,7 @@ def decided(
     process.correction = Correction((0, 0))
     process.correction.creations_per_second = rate
     clock = Clock()
-    governor = Governor(Budget(0.03), Charged(hits, cpu_ns), clock)
+    governor = Governor(BUDGET, Charged(hits, cpu_ns), clock)
     if fails:
         governor.without_windows(1)
     governor.decide(1, level, [process], steady)
@@ -109,7 +111,7 @@ def decided_beside(unknown_for: float) -> Level | None:
     processes[0].correction = Correction((0, 0))
     processes[0].correction.creations_per_second = 0.0
     clock = Clock()
-    governor = Governor(Budget(0.03), Charged(Hits(), SECOND), clock)
+    governor = Governor(BUDGET, Charged(Hits(), SECOND), clock)
     governor.decide(1, Level.MEMORY, processes, ())
     clock.now += UP_SECONDS
     decision = governor.decide(1, Level.MEMORY, processes, ())
@@ -129,7 +131,7 @@ def test_where_memory_tells_nothing_a_step_up_is_tried_after_a_long_time() -> No
     description = Process(ProcessKey("", 1, 0, 1), "", "", "", 0, 0, counted_from_start=True, level=Level.MEMORY)
     process = GoProcess(IMAGE, None, description)
     clock = Clock()
-    governor = Governor(Budget(0.03), Charged(Hits(), SECOND), clock)
+    governor = Governor(BUDGET, Charged(Hits(), SECOND), clock)
     assert governor.decide(1, Level.MEMORY, [process], ()) is None
     clock.now += MOST_UP_SECONDS
     assert governor.decide(1, Level.MEMORY, [process], ()) is None
@@ -189,5 +191,5 @@ def test_in_its_first_second_a_process_may_pay_half_of_what_a_second_allows_at_a
     description = Process(ProcessKey("", 1, 0, 1), "", "", "", 0, 0, counted_from_start=True)
     process = GoProcess(IMAGE, None, description)
     hits = Hits(created=1_000 * thousands, exited=1_000 * thousands)
-    decision = Governor(Budget(0.03), JustFound(hits, seconds)).decide(1, Level.FULL, [process], ())
+    decision = Governor(BUDGET, JustFound(hits, seconds)).decide(1, Level.FULL, [process], ())
     assert (decision.level if decision else None) is level

@@ -4,7 +4,7 @@ import pytest
 from gosonde_agent.accounting.processes import Processes
 from gosonde_agent.golang.binary import GoBinary
 from gosonde_agent.model.budget import UNLIMITED, Budget
-from gosonde_agent.overhead.governor import Governor
+from gosonde_agent.overhead.governor import HITS_PART, Governor
 from gosonde_agent.overhead.metering import Meter
 from gosonde_agent.overhead.onset import Onset, Pace
 from gosonde_agent.sources.hit_costs import HitCosts
@@ -22,7 +22,7 @@ class Priced(Meter):
         return PRICES[probe]
 
 
-def begun(*paces: Pace, budget: float = 0.03) -> tuple[Level, int]:
+def begun(*paces: Pace, budget: float = 0.03 / HITS_PART) -> tuple[Level, int]:
     """The first level, and what level full would cost in parts of a million."""
     meter = Priced(HitCosts(), Processes())
     binary = object.__new__(GoBinary)
@@ -42,7 +42,7 @@ def begun(*paces: Pace, budget: float = 0.03) -> tuple[Level, int]:
         (1_210_000, Level.MEMORY),
     ],
 )
-def test_the_level_is_the_highest_that_takes_no_more_than_three_fifths_of_the_budget(
+def test_the_level_is_the_highest_that_takes_no_more_than_three_fifths_of_what_hits_may(
     per_second: int, level: Level
 ) -> None:
     assert begun(Pace("/srv/it", 0.1, per_second // 10, SECOND // 10))[0] is level

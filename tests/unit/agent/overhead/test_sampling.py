@@ -11,7 +11,7 @@ from gosonde_agent.accounting.processes import GoProcess, Processes
 from gosonde_agent.host import procfs
 from gosonde_agent.model.budget import Budget
 from gosonde_agent.model.errors import ProbeError
-from gosonde_agent.overhead.governor import Governor
+from gosonde_agent.overhead.governor import HITS_PART, Governor
 from gosonde_agent.overhead.metering import Account, Meter, Sample
 from gosonde_agent.overhead.sampling import LONGEST_PAID_SECONDS, SHORTEST_SECONDS, SiteSampler
 from gosonde_agent.sources.counters import Hits, Image
@@ -110,7 +110,7 @@ class Clockwork:
         self.process.correction = Correction((0, 0), frozen={})
         processes.add(PID, 0, self.process)
         meter = Measured()
-        self.governor = Governor(Budget(0.03), meter)
+        self.governor = Governor(Budget(0.03 / HITS_PART), meter)
         self.sampler = SiteSampler(self.source, processes, self.governor, meter)  # type: ignore[arg-type]
 
     def go_on(self, seconds: float) -> bool:
