@@ -69,6 +69,11 @@ class Selection:
         """Whether a process is selected that runs this executable."""
         return (pid in self.pids or self._named(path)) and self._ruled(pid, path)
 
+    @property
+    def candidates(self) -> frozenset[int] | None:
+        """The only processes that can be selected, whatever they run; None where it can be any."""
+        return self.pids if self.pids and not self.exe else None
+
     def _named(self, path: str) -> bool:
         if not self.exe:
             return not self.pids

@@ -53,8 +53,9 @@ class Finder:
         self._others = Others()
 
     def scan(self) -> None:
-        """Considers every process that runs now and is not known yet."""
-        for pid in procfs.pids():
+        """Considers every process that runs now, can be selected and is not known yet."""
+        running, candidates = procfs.pids(), self._files.selection.candidates
+        for pid in running if candidates is None else sorted(candidates.intersection(running)):
             with self._processes.alone(pid, "find"):
                 epoch = self._source.epoch(pid)
                 if self._processes.get(pid, epoch) is None:

@@ -190,3 +190,15 @@ def test_the_rules_of_a_running_agent_act_on_sighup(tmp_path: Path, go_program: 
             eventually(lambda: spawned(denied) == [(7, 7), (100, 100)])
         finally:
             agent.kill()
+
+
+def test_naming_another_pid_watches_that_process_and_leaves_the_first(go_program: Start) -> None:
+    first, second = go_program("churn"), go_program("churn")
+    with watching(pid=first.pid) as watch:
+        watch.monitor.select(Selection(pids=frozenset({second.pid})))
+        watch.monitor.finder.load_next()
+        watch.observe()
+        assert watch.process(first.pid).refusal == DESELECTED
+        second.ask("run 100")
+        watch.observe()
+        assert watch.counts(second.pid, "main.spawn") == (100, 100)

@@ -78,3 +78,10 @@ def test_probes_are_for_a_whole_file_only_when_all_its_processes_are_meant() -> 
     assert selection(deny=("exe:/usr/*",)).by_file("/srv/app")
     assert not selection(deny=("exe:/usr/*",)).by_file("/usr/app")
     assert not selection(deny=("label:probes=no",)).by_file("/srv/app")
+
+
+def test_where_pids_alone_are_named_no_other_process_need_be_looked_at() -> None:
+    assert Selection(pids=frozenset({7})).candidates == frozenset({7})
+    assert Selection(pids=frozenset({7}), deny=parse_rules("deny", ("exe:/x",))).candidates == frozenset({7})
+    assert Selection(pids=frozenset({7}), exe=("/srv/*",)).candidates is None
+    assert Selection().candidates is None
