@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
+from gosonde_agent.overhead.governor import HITS_PART
 from gosonde_agent.sources.ebpf.source import EbpfSource
 from gosonde_common.values.levels import Level
 
@@ -121,7 +122,8 @@ def _late_by_little(effort: Effort) -> Iterator[tuple[float, float]]:
             running.wait_for(program.pid)
             program.ask(command)
             (paid,) = running.wait_for(program.pid).probe_costs
-            running.reload(max_target_overhead=f"{100 * paid.probe_ns / paid.cpu_ns / EXCESS:.2f}")
+            may_pay = paid.probe_ns / paid.cpu_ns / EXCESS
+            running.reload(max_target_overhead=f"{100 * may_pay / HITS_PART:.2f}")
             began = running.now()
             program.ask(command)
             yield running.seconds_to_steps(program.pid, began)
