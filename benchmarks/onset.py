@@ -1,9 +1,9 @@
 """What a server at saturation loses from when an agent begins to watch it on, and whether that is within limits.
 
-The agent runs all the time and watches nothing; in each turn it is told to watch the server, and later to watch it no
+The agent runs all the time and watches nothing; in each turn it is asked to watch the server, and later to watch it no
 longer. Load goes on in short slices. Each turn is compared with the slices right before and after it, and every other
 turn nothing happens: that shows what can be distinguished. A limit holds where no stretch of time since the agent was
-told has its 95 % interval above it, and does not where one has it above alone; otherwise more turns are needed.
+asked has its 95 % interval above it, and does not where one has it above alone; otherwise more turns are needed.
 """
 
 import os
@@ -22,7 +22,7 @@ from benchmarks.servers import CLIENT_CPU, Load, Slice
 SLICE_SECONDS = 0.5
 #: Slices in a turn, and between two turns.
 WITHIN, BETWEEN = 6, 4
-#: After the agent was told to watch the server no longer, until it has left.
+#: After the agent was asked to watch the server no longer, until it has left.
 LEAVE_SECONDS = 1.0
 #: For what a busy host does late.
 PATIENCE_SECONDS = 30.0
@@ -64,7 +64,7 @@ LIMITS = (
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """Slices from when the agent was told to watch (or was not), and those without on both sides.
+    """Slices from when the agent was asked to watch (or was not), and those without on both sides.
 
     Attributes:
         level: Which the probes ended with; "" where nothing was watched.

@@ -4,7 +4,7 @@ import contextlib
 from pathlib import Path
 
 FOLDER = Path("/sys/devices/system/cpu/cpu0/cache")
-#: What holds code next to a processor, of the types that the kernel tells.
+#: What holds code next to a processor, of the types that the kernel names.
 CODE_TYPES = ("Instruction", "Unified")
 UNITS = {"K": 1 << 10, "M": 1 << 20}
 
