@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
-import psutil
+from gosonde_agent.host import procfs
 from gosonde_agent.sources.ptrace.breakpoints.session import Session
 
 from benchmarks.effort import Effort
@@ -90,7 +90,7 @@ def _command(pid: int) -> Iterator[int]:
         yield child
     finally:
         os.waitpid(child, 0)
-        while psutil.pid_exists(tracer):
+        while not procfs.has_ended(tracer, 0):
             time.sleep(0.001)
         os.close(reader)
         os.close(writer)
