@@ -124,8 +124,20 @@ def write(rows: Sequence[Row]) -> Path:
     return path
 
 
+def pictures(rows: Sequence[Row]) -> str:
+    """Draws the rows, where what draws is there; says how many pictures there are, or why there are none."""
+    try:
+        return f"with {len(plot(rows))} pictures"
+    except ImportError as error:
+        return f"without pictures: the Python module {error.name} is missing: pip install 'gosonde[bench]'"
+
+
 def plot(rows: Sequence[Row]) -> list[Path]:
-    """A picture for each benchmark and unit."""
+    """A picture for each benchmark and unit.
+
+    Raises:
+        ImportError: What draws is missing.
+    """
     from matplotlib import pyplot  # noqa: PLC0415 - what reads and compares rows can do without
 
     paths = []

@@ -93,8 +93,7 @@ def main() -> int:
     for line in results.growth(rows):
         print(line)
     path = results.write(rows)
-    pictures = results.plot(rows)
-    print(f"written to {path.relative_to(results.ROOT)}, with {len(pictures)} pictures")
+    print(f"written to {path.relative_to(results.ROOT)}, {results.pictures(rows)}")
     return 0
 
 

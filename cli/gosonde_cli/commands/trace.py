@@ -3,6 +3,7 @@
 import shutil
 import sys
 from collections import defaultdict
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
@@ -17,7 +18,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from typer.core import TyperCommand
 
-from gosonde_cli import here, rendering
+from gosonde_cli import here, rates, rendering
 from gosonde_cli.importing import soon
 from gosonde_cli.options import Json, Pid, Process, Wide
 from gosonde_cli.tables.columns import Column, Kind
@@ -35,7 +36,9 @@ COLUMNS = (
     Column("AT", Kind.PATH),
     Column("CREATED"),
     Column("EXITED", rank=1),
-    Column("BASELINE", rank=2),
+    Column("CREATED/S", rank=2),
+    Column("EXITED/S", rank=3),
+    Column("BASELINE", rank=4),
 )
 #: Of an estimate: what is summed where several are of one statement.
 ESTIMATED = ("created", "created_low", "created_high", "exited", "exited_low", "exited_high")
@@ -162,7 +165,8 @@ def as_document(result: "Trace") -> dict[str, Any]:
     if process is None:
         raise NotFoundError("the process was never seen")
     age_ns = max(steady_unix_nano() - result.observed_unix_nano, 0)
-    sites = _sites(result)
+    counted_ns = (process.ended_unix_nano or result.observed_unix_nano) - process.counted_since_unix_nano
+    sites = _sites(result, counted_ns)
     sums = {key: sum(site[key] for site in sites) for key in ("baseline", "created", "exited", "live")}
     return {
         "source": result.kind.name,
@@ -183,7 +187,7 @@ def as_document(result: "Trace") -> dict[str, Any]:
             "stale": not process.ended_unix_nano and is_stale(age_ns, 0),
         },
         "sites": sites,
-        "totals": sums,
+        "totals": {**sums, "per_second": rates.per_second(sums, {}, counted_ns)},
         "gc": _gc(result) if result.kind.sees_stops else None,
         "cost": {
             "probe_ns": result.cost.probe_ns if result.cost else 0,
@@ -204,8 +208,8 @@ def _gc(result: "Trace") -> dict[str, Any]:
     }
 
 
-def _sites(result: "Trace") -> list[dict[str, Any]]:
-    """Rows by statement; several of one statement are summed."""
+def _sites(result: "Trace", over_ns: int) -> list[dict[str, Any]]:
+    """Rows by statement, counted for so long; several of one statement are summed."""
     totals: dict[tuple[str, str, int], list[int]] = defaultdict(lambda: [0, 0, 0])
     for count in result.sites:
         row = totals[count.site.function, count.site.file, count.site.line]
@@ -216,25 +220,27 @@ def _sites(result: "Trace") -> list[dict[str, Any]]:
         {"function": function, "file": file, "line": line, "baseline": b, "created": c, "exited": e, "live": b + c - e}
         for (function, file, line), (c, e, b) in totals.items()
     ]
-    _add_estimates(sites, result)
+    _add_estimates(sites, result, over_ns)
     sites.sort(key=lambda site: (-site["live"], -_most_likely(site, "created"), site["function"]))
     return sites
 
 
-def _add_estimates(sites: list[dict[str, Any]], result: "Trace") -> None:
-    """To each row what is estimated of it, and to that without a statement how much the others have of it."""
+def _add_estimates(sites: list[dict[str, Any]], result: "Trace", over_ns: int) -> None:
+    """To each row its rates and what is estimated of it, and to that without a statement what the others have of it."""
     found: dict[tuple[str, str, int], dict[str, int]] = defaultdict(lambda: dict.fromkeys(ESTIMATED, 0))
     for row in result.estimates:
         own = found[row.site.function, row.site.file, row.site.line]
         own.update({name: own[name] + getattr(row, name) for name in ESTIMATED})
         own.update({name: getattr(row, name) for name in ("windows", "sampled_ns")})
-    shared = {what: sum(own[what] for own in found.values()) for what in ("created", "exited")}
+    together = {name: sum(own[name] for own in found.values()) for name in ESTIMATED}
+    shared = {what: together[what] for what in rates.WHAT}
     for site in sites:
         place = site["function"], site["file"], site["line"]
         if place in found:
             site["estimated"] = found[place]
         elif place == ("", "", 0) and any(shared.values()):
             site["shared"] = shared
+        site["per_second"] = rates.per_second(site, together, over_ns)
 
 
 def _most_likely(site: dict[str, Any], what: str) -> int:
@@ -249,13 +255,18 @@ def _number(site: dict[str, Any], key: str) -> int:
     if key not in {"created", "exited"}:
         return int(site[key])
     number = _most_likely(site, key)
-    return rendering.About(number) if "estimated" in site or "shared" in site else number
+    return rendering.About(number) if _is_about(site) else number
+
+
+def _is_about(site: dict[str, Any]) -> bool:
+    return "estimated" in site or "shared" in site
 
 
 def _row(site: dict[str, Any]) -> Row:
     place = f"{site['file']}:{site['line']}" if site["file"] else "-"
-    numbers = {key: _number(site, key) for key in ("live", "created", "exited", "baseline")}
-    return Row((numbers["live"], site["function"] or "?", place, *list(numbers.values())[1:]))
+    live, created, exited, baseline = (_number(site, key) for key in ("live", *rates.WHAT, "baseline"))
+    created_s, exited_s = (rates.figure(site["per_second"], what, is_about=_is_about(site)) for what in rates.WHAT)
+    return Row((live, site["function"] or "?", place, created, exited, created_s, exited_s, baseline))
 
 
 def render(document: dict[str, Any], *, wide: bool = False) -> None:
@@ -288,13 +299,18 @@ def render(document: dict[str, Any], *, wide: bool = False) -> None:
 
 
 def _render_gc(console: Console, gc: dict[str, Any] | None) -> None:
-    if gc is None:
-        return
-    longest = max((pause["duration_ns"] for pause in gc["pauses"]), default=0)
-    console.print(
-        f"{gc['cycles']} GC cycles stopped the world for {gc['pause_total_ns'] / 1e6:.3f} ms in all; "
-        f"{len(gc['pauses'])} stops, the longest {longest / 1e6:.3f} ms",
-    )
+    if gc is not None and (stopped := "; ".join(_stops(gc))):
+        console.print(stopped)
+
+
+def _stops(gc: dict[str, Any]) -> Iterator[str]:
+    """What stopped the world, as far as anything did."""
+    if gc["cycles"]:
+        cycles, paused_ms = rendering.counted(gc["cycles"], "GC cycle"), gc["pause_total_ns"] / 1e6
+        yield f"{cycles} stopped the world for {paused_ms:.3f} ms in all"
+    if pauses := gc["pauses"]:
+        longest = max(pause["duration_ns"] for pause in pauses)
+        yield f"{rendering.counted(len(pauses), 'stop')}, the longest {longest / 1e6:.3f} ms"
 
 
 def _render_source(console: Console, document: dict[str, Any]) -> None:

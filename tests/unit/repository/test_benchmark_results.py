@@ -1,8 +1,10 @@
-"""How benchmarks say that costs grow."""
+"""How benchmarks say that costs grow, and why there are no pictures."""
+
+import sys
 
 import pytest
 
-from benchmarks.results import Row, growth
+from benchmarks.results import Row, growth, pictures
 
 
 def grown(costs: dict[int, float]) -> list[str]:
@@ -24,3 +26,9 @@ def test_growth_is_told_by_the_law_that_fits_better(costs: dict[int, float], law
 
 def test_no_law_is_told_of_two_points_or_of_a_cost_of_nothing() -> None:
     assert grown({1: 1, 2: 2}) == grown({1: 0, 2: 2, 3: 3}) == []
+
+
+def test_without_what_draws_it_is_said_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    said = pictures([Row("start", "gosonde trace", "s", (1.0,))])
+    assert said == "without pictures: the Python module matplotlib is missing: pip install 'gosonde[bench]'"
