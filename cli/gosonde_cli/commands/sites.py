@@ -7,7 +7,7 @@ from typing import Any
 import typer
 from gosonde.collector_client import CollectorClient, SiteRow
 
-from gosonde_cli import rendering
+from gosonde_cli import rates, rendering
 from gosonde_cli.options import Function
 from gosonde_cli.tables import known
 from gosonde_cli.tables.asked import AskedOfCollector, add
@@ -21,6 +21,8 @@ COLUMNS = (
     Column("AT", Kind.PATH),
     Column("CREATED", rank=4),
     Column("EXITED", rank=5),
+    Column("CREATED/S", rank=6),
+    Column("EXITED/S", rank=7),
     Column("HOST", Kind.TEXT, 2, "host"),
     Column("PID", rank=1, shared="pid"),
     Column("EXE", Kind.PATH, 3, "executable"),
@@ -62,7 +64,7 @@ def _read(client: CollectorClient, asked: AskedOfSites) -> Table:
 
 def _document(row: SiteRow) -> dict[str, Any]:
     """Without the keys of what is not estimated."""
-    return {key: value for key, value in asdict(row).items() if value is not None}
+    return {key: value for key, value in asdict(row).items() if value is not None or key == "per_second"}
 
 
 #: Hosts and pids of processes.
@@ -77,8 +79,10 @@ def table(rows: Sequence[SiteRow], imprecise: Pids, sampled: Pids) -> Iterator[t
         is_about = of in imprecise or of in sampled or _is_estimated(row)
         turnover = map(rendering.About, _turnover(row)) if is_about else _turnover(row)
         place = f"{row.file}:{row.line}" if row.file else "-" if row.function else "?"
+        per_second = asdict(row.per_second) if row.per_second else None
+        each_second = (rates.figure(per_second, what, is_about=is_about) for what in rates.WHAT)
         pid = rendering.pid_figure(row.process.pid)
-        yield (live, row.function or "?", place, *turnover, row.host, pid, row.process.exe)
+        yield (live, row.function or "?", place, *turnover, *each_second, row.host, pid, row.process.exe)
 
 
 def _turnover(row: SiteRow) -> tuple[int, int]:

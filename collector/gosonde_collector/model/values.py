@@ -281,6 +281,19 @@ class Estimate(NamedTuple):
     sampled_ns: int
 
 
+class Before(NamedTuple):
+    """What was known of a site `over_ns` before its latest totals: see `SiteTotal`.
+
+    Attributes:
+        estimate: The first six of `Estimate`; zeros where nothing was estimated.
+    """
+
+    over_ns: int
+    created: int
+    exited: int
+    estimate: tuple[int, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class SiteTotal:
     """A site of a process with its latest totals; live is baseline + created - exited.
@@ -289,6 +302,7 @@ class SiteTotal:
         estimate: What is at no known statement and was probably here; None where nothing is estimated.
         shared_created: Of the row without a statement: how many of `created` the estimates of the other sites have.
         shared_exited: The same of exits.
+        before: What it was about a minute before; None of a process that has ended.
     """
 
     host: str
@@ -301,6 +315,7 @@ class SiteTotal:
     estimate: Estimate | None = None
     shared_created: int = 0
     shared_exited: int = 0
+    before: Before | None = None
 
 
 @dataclass(frozen=True, slots=True)

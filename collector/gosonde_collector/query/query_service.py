@@ -74,7 +74,7 @@ class QueryService(FindingService):
     ) -> collector_pb2.ListSitesResponse:
         """See collector.proto."""
         which = query_wire.process_filter(request.filter)
-        rows = await self._worker.run(lambda: list(map(query_wire.site_row, self._store.sites(which))))
+        rows = await self._worker.run(lambda: query_wire.site_rows(self._store.sites(which)))
         return collector_pb2.ListSitesResponse(rows=rows)
 
     async def ListGcCycles(  # noqa: N802

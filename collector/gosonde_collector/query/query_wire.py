@@ -1,5 +1,6 @@
 """Plain values into the messages of CollectorService, and its requests into plain values."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 
 from gosonde_common.errors import UnsupportedError
@@ -7,6 +8,7 @@ from gosonde_common.wire import outcomes
 from gosonde_pb.v1 import collector_pb2, model_pb2
 
 from gosonde_collector.analysis.finding import OVER, Finding
+from gosonde_collector.analysis.turnover import Turnover, turnovers
 from gosonde_collector.evidence.model import GoroutineProfile, Reading
 from gosonde_collector.evidence.parse import Profile
 from gosonde_collector.ingest import wire as ingest_wire
@@ -24,6 +26,8 @@ from gosonde_collector.model.values import (
 )
 from gosonde_collector.snapshots.requests import Proved, Taken
 
+#: In the messages: what agents say of estimates may come to more.
+MOST = (1 << 64) - 1
 LEVELS = {name: number for number, name in ingest_wire.LEVELS.items()}
 REASONS = {name: number for number, name in ingest_wire.REASONS.items()}
 STATES = {
@@ -110,8 +114,12 @@ def process_row(known: KnownProcess, now_unix_nano: int, clock_offset_ns: int) -
     )
 
 
-def site_row(total: SiteTotal) -> collector_pb2.SiteRow:
-    """A row of ListSites."""
+def site_rows(totals: Sequence[SiteTotal]) -> list[collector_pb2.SiteRow]:
+    """The rows of ListSites."""
+    return [_site_row(total, turnover) for total, turnover in zip(totals, turnovers(totals), strict=True)]
+
+
+def _site_row(total: SiteTotal, turnover: Turnover | None) -> collector_pb2.SiteRow:
     return collector_pb2.SiteRow(
         host=total.host,
         process=_key(total.process),
@@ -123,6 +131,20 @@ def site_row(total: SiteTotal) -> collector_pb2.SiteRow:
         estimate=collector_pb2.SiteEstimate(**total.estimate._asdict()) if total.estimate else None,
         shared_created=total.shared_created,
         shared_exited=total.shared_exited,
+        turnover=_turnover(turnover) if turnover else None,
+    )
+
+
+def _turnover(found: Turnover) -> collector_pb2.Turnover:
+    created, exited = ([min(number, MOST) for number in amount] for amount in (found.created, found.exited))
+    return collector_pb2.Turnover(
+        over_ns=found.over_ns,
+        created=created[0],
+        created_low=created[1],
+        created_high=created[2],
+        exited=exited[0],
+        exited_low=exited[1],
+        exited_high=exited[2],
     )
 
 

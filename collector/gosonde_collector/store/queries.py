@@ -33,6 +33,8 @@ DETAILS: Final = f"""{KEY}, p.exe, p.go_version, p.build_id, p.started_unix_nano
 
 #: In the order of Estimate.
 ESTIMATED: Final = ", ".join(f"e.{name}" for name in Estimate._fields)
+#: The amounts alone.
+ESTIMATED_BEFORE: Final = ", ".join(f"coalesce(o.{name}, 0)" for name in Estimate._fields[:6])
 
 
 def _chosen(all_runs: bool) -> str:
@@ -68,15 +70,53 @@ ORDER BY p.ended_unix_nano > 0, p.started_unix_nano DESC, p.pid
 """
 
 
+#: How long before the latest observation of a process its sites' totals are taken for rates.
+RATES_NS: Final = 60_000_000_000
+#: Observations of a process are no further apart, unless its agent's interval is longer than a third of it.
+APART_NS: Final = 15_000_000_000
+#: No interval is longer, whatever an agent says.
+LONGEST_NS: Final = 3_600_000_000_000
+
+#: From totals as they were then to the latest. What did not change has no row: the newest row up to then counts.
+BEFORE: Final = f"""
+moments AS (
+    SELECT process, greatest(last_taken_unix_nano, 0) AS until, greatest(counted_since_unix_nano, 0) AS since,
+        greatest(last_taken_unix_nano, 0) - {RATES_NS} AS moment,
+        greatest({APART_NS}, 3 * least(coalesce(interval_ns, 0), {LONGEST_NS})) AS apart
+    FROM chosen WHERE ended_unix_nano = 0
+),
+totals_before AS (
+    SELECT c.process, c.pc, max(c.taken_unix_nano) AS taken, max(c.created) AS created, max(c.exited) AS exited
+    FROM moments AS m JOIN site_counters AS c ON c.process = m.process AND c.taken_unix_nano <= m.moment
+    GROUP BY c.process, c.pc
+),
+estimates_before AS (
+    SELECT c.* FROM moments AS m JOIN site_estimates AS c ON c.process = m.process AND c.taken_unix_nano <= m.moment
+    QUALIFY row_number() OVER (PARTITION BY c.process, c.pc ORDER BY c.sequence DESC) = 1
+),
+periods AS (
+    SELECT m.process,
+        CASE WHEN count(b.taken) = 0 THEN m.until - m.since
+        ELSE m.until - greatest(max(b.taken), m.moment - m.apart) END AS over_ns
+    FROM moments AS m LEFT JOIN totals_before AS b ON b.process = m.process
+    GROUP BY m.process, m.until, m.since, m.moment, m.apart
+)"""
+
+
 def sites(all_runs: bool) -> str:
-    """Every site with its totals, what is estimated of it (NULL for nothing), and what others have of the nameless."""
+    """Every site with its totals, what is estimated of it (NULL for nothing), what others have of the nameless, and all
+    that as it was before (`over_ns` is NULL where nobody asks).
+    """
     return f"""
-WITH estimates AS ({ESTIMATES})
+WITH estimates AS ({ESTIMATES}), chosen AS ({_chosen(all_runs)}), {BEFORE}
 SELECT p.host, {KEY}, p.exe, p.build_id, t.pc, coalesce(n.function, ''), coalesce(n.file, ''), coalesce(n.line, 0),
     coalesce(n.start_function, ''), t.created, t.exited, t.baseline, coalesce(s.created, 0), coalesce(s.exited, 0),
-    {ESTIMATED}
+    {ESTIMATED}, d.over_ns, coalesce(b.created, 0), coalesce(b.exited, 0), {ESTIMATED_BEFORE}
 FROM ({TOTALS}) AS t
-JOIN ({_chosen(all_runs)}) AS p ON p.process = t.process
+JOIN chosen AS p ON p.process = t.process
+LEFT JOIN periods AS d ON d.process = t.process
+LEFT JOIN totals_before AS b ON b.process = t.process AND b.pc = t.pc
+LEFT JOIN estimates_before AS o ON o.process = t.process AND o.pc = t.pc
 LEFT JOIN known_sites AS n ON n.build_id = p.build_id AND n.pc = t.pc
 LEFT JOIN estimates AS e ON e.process = t.process AND e.pc = t.pc
 LEFT JOIN (

@@ -17,6 +17,7 @@ from gosonde_collector.evidence.context import (
 )
 from gosonde_collector.evidence.model import Frame, GoroutineGroup, GoroutineProfile
 from gosonde_collector.model.values import (
+    Before,
     Columns,
     Estimate,
     GcCycle,
@@ -80,9 +81,12 @@ def known_process(row: Row) -> KnownProcess:
 def site_total(row: Row) -> SiteTotal:
     """From queries.SITES."""
     host, boot_id, pid, ticks, epoch, exe = row[:6]
-    key, site, (created, exited, baseline, *shared) = ProcessKey(boot_id, pid, ticks, epoch), row[6:12], row[12:17]
-    estimate = Estimate(*row[17:]) if row[17] is not None else None
-    return SiteTotal(host, key, exe, Site(*site), created, exited, baseline, estimate, *shared)
+    created, exited, baseline, others_created, others_exited = row[12:17]
+    estimate = Estimate(*row[17:25]) if row[17] is not None else None
+    over_ns, was_created, was_exited, *was_estimated = row[25:]
+    before = Before(over_ns, was_created, was_exited, tuple(was_estimated)) if over_ns is not None else None
+    key, site = ProcessKey(boot_id, pid, ticks, epoch), Site(*row[6:12])
+    return SiteTotal(host, key, exe, site, created, exited, baseline, estimate, others_created, others_exited, before)
 
 
 def park_total(row: Row) -> ParkTotal:

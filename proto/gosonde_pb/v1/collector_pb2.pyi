@@ -239,6 +239,7 @@ class SiteRow(_message.Message):
     ESTIMATE_FIELD_NUMBER: _builtins.int
     SHARED_CREATED_FIELD_NUMBER: _builtins.int
     SHARED_EXITED_FIELD_NUMBER: _builtins.int
+    TURNOVER_FIELD_NUMBER: _builtins.int
     host: _builtins.str
     exe: _builtins.str
     created: _builtins.int
@@ -256,6 +257,10 @@ class SiteRow(_message.Message):
     def estimate(self) -> Global___SiteEstimate:
         """What of the row without a statement (pc 0) was probably at this one; absent where nothing is estimated."""
 
+    @_builtins.property
+    def turnover(self) -> Global___Turnover:
+        """What was created and exited of late, about the last minute that was observed; absent when the process has ended."""
+
     def __init__(
         self,
         *,
@@ -269,14 +274,56 @@ class SiteRow(_message.Message):
         estimate: Global___SiteEstimate | None = ...,
         shared_created: _builtins.int = ...,
         shared_exited: _builtins.int = ...,
+        turnover: Global___Turnover | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["estimate", b"estimate", "process", b"process", "site", b"site"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["estimate", b"estimate", "process", b"process", "site", b"site", "turnover", b"turnover"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["baseline", b"baseline", "created", b"created", "estimate", b"estimate", "exe", b"exe", "exited", b"exited", "host", b"host", "process", b"process", "shared_created", b"shared_created", "shared_exited", b"shared_exited", "site", b"site"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["baseline", b"baseline", "created", b"created", "estimate", b"estimate", "exe", b"exe", "exited", b"exited", "host", b"host", "process", b"process", "shared_created", b"shared_created", "shared_exited", b"shared_exited", "site", b"site", "turnover", b"turnover"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SiteRow: _TypeAlias = SiteRow  # noqa: Y015
+
+@_typing.final
+class Turnover(_message.Message):
+    """How many goroutines of one statement were created and exited in a time: of the row without a statement, those that no
+    other row has. With 95 % they are between the bounds, which are the number itself where nothing is estimated.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OVER_NS_FIELD_NUMBER: _builtins.int
+    CREATED_FIELD_NUMBER: _builtins.int
+    CREATED_LOW_FIELD_NUMBER: _builtins.int
+    CREATED_HIGH_FIELD_NUMBER: _builtins.int
+    EXITED_FIELD_NUMBER: _builtins.int
+    EXITED_LOW_FIELD_NUMBER: _builtins.int
+    EXITED_HIGH_FIELD_NUMBER: _builtins.int
+    over_ns: _builtins.int
+    created: _builtins.int
+    created_low: _builtins.int
+    created_high: _builtins.int
+    exited: _builtins.int
+    exited_low: _builtins.int
+    exited_high: _builtins.int
+    def __init__(
+        self,
+        *,
+        over_ns: _builtins.int = ...,
+        created: _builtins.int = ...,
+        created_low: _builtins.int = ...,
+        created_high: _builtins.int = ...,
+        exited: _builtins.int = ...,
+        exited_low: _builtins.int = ...,
+        exited_high: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created", b"created", "created_high", b"created_high", "created_low", b"created_low", "exited", b"exited", "exited_high", b"exited_high", "exited_low", b"exited_low", "over_ns", b"over_ns"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Turnover: _TypeAlias = Turnover  # noqa: Y015
 
 @_typing.final
 class SiteEstimate(_message.Message):

@@ -122,6 +122,16 @@ def test_json_has_what_is_estimated_with_its_bounds_beside_what_is_certain(colle
     assert rows[0]["shared"] == {"created": 90_000 * SECONDS, "exited": 90_000 * SECONDS}
 
 
+def test_rates_are_of_all_that_was_created_with_bounds_where_it_is_estimated(collector: CollectorProcess) -> None:
+    rows = site_rows(collector)
+    for line, number in ((LEAKS, 30_005 * SECONDS), (0, 10_000 * SECONDS)):
+        rate = rows[line]["per_second"]
+        assert rate["created"] * rate["over_ns"] / 1e9 == pytest.approx(number)
+        assert 0 <= rate["created_low"] < rate["created"] < rate["created_high"]
+    rate = rows[LEAKS]["per_second"]
+    assert rate["created"] - rate["exited"] == pytest.approx(rows[LEAKS]["live"] / (rate["over_ns"] / 1e9))
+
+
 def test_the_table_marks_what_is_estimated_and_adds_up_to_the_exact_total(collector: CollectorProcess) -> None:
     lines = ask(collector, "sites", "--wide").splitlines()
     assert lines[-1].startswith("~ estimated:")

@@ -5,7 +5,7 @@ import sys
 from dataclasses import replace
 
 import pytest
-from gosonde.collector_client import Estimate, ProcessName, Shared, SiteRow
+from gosonde.collector_client import Estimate, PerSecond, ProcessName, Shared, SiteRow
 from gosonde_agent.trace import Trace
 from gosonde_cli import rendering
 from gosonde_cli.commands import sites, trace
@@ -149,3 +149,11 @@ def test_the_table_of_a_trace_marks_what_is_estimated(
     assert ("30", "30", "0") in cells
     assert ("0", "~100", "~100") in cells
     assert rendering.ESTIMATED_MEANS in " ".join(line.strip() for line in text)
+
+
+def test_the_table_of_sites_shows_rates_where_they_are_known() -> None:
+    bounds = PerSecond(60_000_000_000, 12.25, 10, 14.5, 3, 3, 3)
+    first, second = sites.table([replace(HOT, per_second=bounds), HOT], (), ())
+    place = [column.title for column in sites.COLUMNS].index("CREATED/S")
+    assert list(map(rendering.cell, first[place : place + 2])) == ["~12.2", "3"]
+    assert list(map(rendering.cell, second[place : place + 2])) == ["-", "-"]
