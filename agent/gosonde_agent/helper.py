@@ -19,7 +19,7 @@ from threading import Thread
 
 from gosonde_common.errors import UnavailableError
 
-from gosonde_agent.host import access, helper_answers, helper_log, privileges, seccomp
+from gosonde_agent.host import access, helper_answers, helper_log, privileges, seccomp, trials
 from gosonde_agent.host.helper_client import HelperClient
 from gosonde_agent.model.errors import NotPermittedError, ProbeError
 from gosonde_agent.sources.ebpf.helped import AT_TRACEPOINTS, AT_UPROBES, HelpedProbes, shared
@@ -27,8 +27,10 @@ from gosonde_agent.sources.ebpf.loading import COMPILING_SECONDS, Probes, load_p
 
 #: Of the first message, with its descriptors; the kernel lets 253 go with one.
 MOST_BYTES, MOST_DESCRIPTORS = 1 << 16, 253
-#: What may be raised while the probes are loaded.
-ERRORS = (NotPermittedError, ProbeError, UnavailableError)
+#: What may be raised before it answers requests.
+ERRORS = (NotPermittedError, UnavailableError)
+#: What the kernel must let it do for there to be probes.
+NEEDED = (("may not use BPF", trials.program), ("can open no uprobe", trials.uprobe))
 #: The helper's first message comes after compiling.
 STARTING_SECONDS = COMPILING_SECONDS + 10
 #: Requests that are answered at the same time: a dead file system can hold up who opens a file of it, without end.
@@ -42,7 +44,8 @@ class Helper:
 
     Attributes:
         client: Asks it.
-        probes: What it has loaded.
+        probes: What it has loaded; nothing where it may not.
+        no_probes_because: Why it may place no probes; empty when it may.
         pid: The process that it is.
         life: The descriptor of the socket that it ends with; readable when it has ended.
         process: It, where this process has started it.
@@ -50,6 +53,7 @@ class Helper:
 
     client: HelperClient
     probes: HelpedProbes
+    no_probes_because: str
     pid: int
     life: int
     process: "subprocess.Popen[bytes] | None"
@@ -69,9 +73,8 @@ def start(folder: Path | None = None) -> Helper:
         folder: Where it keeps them.
 
     Raises:
-        NotPermittedError: Privileges or python3-bpfcc are missing.
-        ProbeError: The kernel or the compiler refused the source.
-        UnavailableError: It ended and said nothing.
+        NotPermittedError: The kernel does not let it give up privileges.
+        UnavailableError: The host is too busy to compile; or it ended and said nothing.
     """
     here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with there:
@@ -94,7 +97,6 @@ def connect(path: str) -> Helper:
     Raises:
         UnavailableError: Nobody answers there.
         NotPermittedError: This user may not connect; or as `start`.
-        ProbeError: As `start`.
     """
     channel = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     try:
@@ -126,7 +128,7 @@ def _joined(channel: socket.socket, process: "subprocess.Popen[bytes] | None") -
     maps = dict(zip(names, descriptors, strict=False))
     probes = HelpedProbes(maps, answer["together"], answer["compiled_because"], helper=client)
     # Who made the channels: the one that waits at a socket of systemd's has systemd at the socket's other end.
-    return Helper(client, probes, _peer(channels[0]), channel.fileno(), process)
+    return Helper(client, probes, answer["no_probes_because"], _peer(channels[0]), channel.fileno(), process)
 
 
 def without_privileges(helper: Helper) -> None:
@@ -149,8 +151,8 @@ def main(fd: int, folder: str | None) -> None:
         signal.signal(number, signal.SIG_IGN)  # it ends when the agent has ended
     with socket.socket(fileno=fd) as main_channel:
         try:
-            probes = load_probes(Path(folder) if folder else None)
-            kept = privileges.drop(keep_admin=privileges.uprobes_need_admin())
+            probes, because = _loaded(Path(folder) if folder else None)
+            kept = privileges.drop(keep_admin=not because and privileges.uprobes_need_admin())
             privileges.hide()
             channels = _answering(probes, _peer(main_channel))
             seccomp.install(seccomp.HELPER)
@@ -158,14 +160,37 @@ def main(fd: int, folder: str | None) -> None:
             answer = {"error": type(error).__name__, "message": str(error)[: MOST_BYTES // 8]}
             main_channel.send(_line(answer))
             return
-        maps = shared(probes)
-        hello = {"maps": list(maps), "together": probes.together, "compiled_because": probes.compiled_because}
+        maps = {} if because else shared(probes)
+        hello = {
+            "maps": list(maps),
+            "together": probes.together,
+            "compiled_because": probes.compiled_because,
+            "no_probes_because": because[: MOST_BYTES // 8],
+        }
         descriptors = [*maps.values(), *channels]
         socket.send_fds(main_channel, [_line(hello)], descriptors)
         for descriptor in descriptors:
             os.close(descriptor)
         helper_log.write("helper ready", "info", capabilities=sorted(kept))
         main_channel.recvmsg(1)  # nothing ever comes here but the end
+
+
+def _loaded(folder: Path | None) -> tuple[Probes, str]:
+    """(the loaded probes, ""), or (none, why none can be placed): the agent works without them as well as it can.
+
+    Raises:
+        UnavailableError: The host is too busy to compile them.
+    """
+    for what, trial in NEEDED:  # before anything is compiled
+        try:
+            trial()
+        except (OSError, ValueError) as error:
+            said = getattr(error, "strerror", None) or error
+            return Probes({}), f"the agent {what}: {said}; `gosonde doctor` says what is missing"
+    try:
+        return load_probes(folder), ""
+    except (NotPermittedError, ProbeError) as error:
+        return Probes({}), str(error)
 
 
 def _peer(channel: socket.socket) -> int:

@@ -32,6 +32,8 @@ from gosonde_agent.snapshots.taking import Snapshots
 from gosonde_agent.sources import hit_costs
 from gosonde_agent.sources.ebpf.source import EbpfSource
 from gosonde_agent.sources.hit_costs import HitCosts
+from gosonde_agent.sources.kinds import MEMORY
+from gosonde_agent.sources.memory.whole_host import WholeHostSource
 from gosonde_agent.stream.journal import FILE_NAME, Journal, JournalLimits
 from gosonde_agent.stream.uplink import Uplink
 from gosonde_agent.watch.governing import count_parks, govern, sample_sites
@@ -67,7 +69,7 @@ def run(config: AgentConfig, reread: Callable[[], AgentConfig], helper: Helper) 
 
 
 async def _run(config: AgentConfig, reread: Callable[[], AgentConfig], helper: Helper) -> None:
-    peers = _Peers(config)
+    peers = _Peers(config, helper.no_probes_because)
     doors = await open_doors(
         config,
         peers.latest,
@@ -79,8 +81,7 @@ async def _run(config: AgentConfig, reread: Callable[[], AgentConfig], helper: H
         prove=peers.snapshots.prove,
     )
     try:
-        source = EbpfSource(helper.probes)
-        costs = hit_costs.cached(config.state, peers.me.boot_id, source.hit_costs)
+        source, costs = _source(config, helper, peers)
     except GosondeError:
         await doors.close(0)
         raise
@@ -88,9 +89,11 @@ async def _run(config: AgentConfig, reread: Callable[[], AgentConfig], helper: H
     notifier = Notifier()
     desk = work.running.desk
     watchdog = notifier.watchdog(lambda: desk.is_stuck() or peers.uplink.is_stuck())
-    keep = partial(hit_costs.keep, config.state, peers.me.boot_id)
-    recalibrating = Recalibrating(work.monitor, work.running, source.hit_costs, keep)
-    loops = [peers.uplink.run(), watchdog, _end_with(helper), recalibrating.run(costs), *work.loops()]
+    loops = [peers.uplink.run(), watchdog, _end_with(helper), *work.loops()]
+    if isinstance(source, EbpfSource):
+        keep = partial(hit_costs.keep, config.state, peers.me.boot_id)
+        recalibrating = Recalibrating(work.monitor, work.running, source.hit_costs, keep)
+        loops.append(recalibrating.run(costs))
     background = Background(loops, work.running.stopping)
     work.listen(source.event_fd, reread, background)
     try:
@@ -117,6 +120,15 @@ async def _run(config: AgentConfig, reread: Callable[[], AgentConfig], helper: H
     log.info("agent stopped")
 
 
+def _source(config: AgentConfig, helper: Helper, peers: "_Peers") -> tuple[EbpfSource | WholeHostSource, HitCosts]:
+    """What counts, and what a hit costs; without probes nothing is counted, and nothing hit."""
+    if helper.no_probes_because:
+        log.warning("no probes can be placed: what memory shows is all there is", reason=helper.no_probes_because)
+        return WholeHostSource(), MEMORY.hit_costs
+    source = EbpfSource(helper.probes)
+    return source, hit_costs.cached(config.state, peers.me.boot_id, source.hit_costs)
+
+
 async def _end_with(helper: Helper) -> None:
     """Raises UnavailableError as soon as the helper has ended: without it no process can be found or read."""
     ended = asyncio.Event()
@@ -132,7 +144,8 @@ async def _end_with(helper: Helper) -> None:
 class _Peers:
     """Who asks the agent, and whom it reports to."""
 
-    def __init__(self, config: AgentConfig) -> None:
+    def __init__(self, config: AgentConfig, no_probes_because: str) -> None:
+        self._no_probes_because = no_probes_because
         self.me = identity.load(config.state)
         self.latest = Latest()
         limits = JournalLimits(int(config.spool_mb * (1 << 20)), config.spool_hours * 3600)
@@ -153,8 +166,10 @@ class _Peers:
 
     def status(self) -> AgentStatus:
         """Who the agent is, and how its uplink goes."""
-        me = self.me
-        return AgentStatus(me.agent_id, __version__, me.host, self._started_unix_nano, self.uplink.status())
+        me, since = self.me, self._started_unix_nano
+        return AgentStatus(
+            me.agent_id, __version__, me.host, since, self.uplink.status(), no_probes_because=self._no_probes_because
+        )
 
     def spool(self) -> SpoolState:
         """What the spool holds, and where."""
@@ -195,7 +210,9 @@ class _Peers:
 class _Work:
     """What goes on while the agent runs: finding, reading and observing processes."""
 
-    def __init__(self, config: AgentConfig, helper: int, source: EbpfSource, costs: HitCosts, peers: _Peers) -> None:
+    def __init__(
+        self, config: AgentConfig, helper: int, source: EbpfSource | WholeHostSource, costs: HitCosts, peers: _Peers
+    ) -> None:
         self.running = Running(config, helper)
         self.monitor = Monitor(
             source,
@@ -203,7 +220,7 @@ class _Work:
             config.reconcile_seconds,
             costs,
             config.target_budget,
-            parks=config.park,
+            parks=config.park and source.kind.sees_stops,
             limits=Limits(int(config.max_probed_files)),
             sums_short_lived=True,
             starts_low=True,
@@ -223,7 +240,7 @@ class _Work:
         windows = sample_sites(self.monitor, self.running)
         loops = [self.loading.follow(), self.loading.run(), self._memory.run(), self._memory.look()]
         loops += [self.proving.run(), govern_probes, windows]
-        return [*loops, count_parks(self.monitor, self.running.desk)] if self.running.config.park else loops
+        return [*loops, count_parks(self.monitor, self.running.desk)] if self.monitor.costs.parks else loops
 
     def listen(self, event_fd: int, reread: Callable[[], AgentConfig], background: Background) -> None:
         """Takes signals and the kernel's events from now on."""

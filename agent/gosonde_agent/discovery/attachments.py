@@ -145,7 +145,7 @@ class Attachments:
                 may change also while it is mapped.
             GosondeError: Whatever `load` and the source raise.
         """
-        leased = pid is None or is_library
+        leased = self._source.kind.level is not Level.MEMORY and (pid is None or is_library)
         try:
             own = lease.take(fd) if leased else os.dup(fd)
         except RefusedError:

@@ -32,6 +32,10 @@ SOMETHING_ELSE_REFUSES = (
 )
 
 
+#: What the agent does without: it places no probes then, and sees fewer processes where others' may not be read.
+FOR_PROBES = frozenset({"capabilities", "lockdown", "bpf", "ring_buffer", "uprobes", "tracepoints", "bcc"})
+
+
 class Status(StrEnum):
     """How a thing that the agent uses is here."""
 
@@ -46,7 +50,7 @@ class Check:
 
     Attributes:
         name: A stable key.
-        status: MISSING when the agent cannot work without what is not there.
+        status: MISSING when the agent cannot work without what is not there, or not with probes: see FOR_PROBES.
         found: What was seen, in one sentence.
         remedy: What to do about it; empty when the status is OK.
     """
@@ -63,8 +67,16 @@ def checks() -> tuple[Check, ...]:
 
 
 def ready(found: Sequence[Check]) -> bool:
-    """Whether the agent can work."""
+    """Whether the agent can work with all that it has."""
     return all(check.status is not Status.MISSING for check in found)
+
+
+def level(found: Sequence[Check]) -> str:
+    """With what the agent can work: "full", "memory" where it can place no probes, or "" where it can do nothing."""
+    missing = {check.name for check in found if check.status is Status.MISSING}
+    if missing - FOR_PROBES:
+        return ""
+    return "memory" if missing else "full"
 
 
 def _architecture() -> Check:
@@ -156,7 +168,17 @@ def _process_memory() -> Check:
     scope = _sysctl("kernel/yama/ptrace_scope")
     if check.status is Status.MISSING and scope == "3":
         return Check(check.name, check.status, check.found, "kernel.yama.ptrace_scope is 3: set it to 2, and reboot")
+    if check.status is Status.MISSING and scope in ("absent", "0") and _reads_own():
+        return Check(check.name, Status.DEGRADED, f"{check.found}; of this user's own it can be opened", check.remedy)
     return check
+
+
+def _reads_own() -> bool:
+    try:
+        trials.process_memory(hides=False)
+    except OSError:
+        return False
+    return True
 
 
 def _bcc() -> Check:

@@ -64,11 +64,11 @@ def uprobe() -> None:
         os.close(_syscall(PERF_EVENT_OPEN, ctypes.byref(buffer), -1, cpu, -1, PERF_FLAG_FD_CLOEXEC))
 
 
-def process_memory() -> None:
-    """Opens the memory of a process that hides it from everyone without CAP_SYS_PTRACE, a child of this one."""
+def process_memory(*, hides: bool = True) -> None:
+    """Opens the memory of a child of this process, which `hides` it from everyone without CAP_SYS_PTRACE."""
     hide_and_wait = f"import ctypes; ctypes.CDLL(None).prctl({PR_SET_DUMPABLE}, 0); print(flush=True); input()"
     with subprocess.Popen(
-        [sys.executable, "-ISc", hide_and_wait],
+        [sys.executable, "-ISc", hide_and_wait if hides else "print(flush=True); input()"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

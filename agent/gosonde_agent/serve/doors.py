@@ -51,14 +51,14 @@ async def open_doors(
     server = await start_query_service(config.listen, latest, status, redact, gate=gate, switch=switch, prove=prove)
     if not config.http:
         return Doors(server, None)
-    uplink, refused = (lambda: status().uplink), gate.refused_total
-    return Doors(server, _metrics(config.http, latest, uplink, spool, refused=refused, spending=spending))
+    refused = gate.refused_total
+    return Doors(server, _metrics(config.http, latest, status, spool, refused=refused, spending=spending))
 
 
 def _metrics(
     address: str,
     latest: Latest,
-    uplink: Callable[[], UplinkStatus],
+    status: Callable[[], AgentStatus],
     spool: Callable[[], SpoolState],
     *,
     refused: Mapping[str, int],
@@ -69,5 +69,5 @@ def _metrics(
 
     from gosonde_agent.serve.telemetry import AgentMetrics  # noqa: PLC0415
 
-    metrics = AgentMetrics(latest, uplink, spool, refused, spending)
+    metrics = AgentMetrics(latest, status, spool, refused, spending)
     return MetricsServer(address, metrics.registry(), metrics.unready)

@@ -6,7 +6,7 @@ from gosonde_common.clock import steady_unix_nano
 from gosonde_common.metrics import grouped
 from gosonde_common.staleness import is_stale
 from gosonde_common.values.observation import Observation
-from gosonde_common.values.status import UplinkStatus
+from gosonde_common.values.status import AgentStatus, UplinkStatus
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -26,7 +26,7 @@ class AgentMetrics(Collector):
     def __init__(
         self,
         latest: Latest,
-        status: Callable[[], UplinkStatus],
+        status: Callable[[], AgentStatus],
         spool: Callable[[], SpoolState],
         refused: Mapping[str, int],
         spending: Callable[[], Spending | None],
@@ -56,7 +56,8 @@ class AgentMetrics(Collector):
             losses=lambda: _losses(newest),
             processes=lambda: _processes(newest),
             spool=lambda: _spool_metrics(self._spool()),
-            uplink=lambda: _uplink_metrics(self._status()),
+            uplink=lambda: _uplink_metrics(self._status().uplink),
+            probes=lambda: _without_probes(self._status()),
             age=lambda: _age(newest),
             refusals=lambda: _refusals(self._refused),
             spending=lambda: _spending_metrics(self._spending()),
@@ -93,6 +94,14 @@ def _uplink_metrics(uplink: UplinkStatus) -> Iterator[Metric]:
     yield CounterMetricFamily(f"{PREFIX}_batches_sent", "Batches sent in this run.", value=uplink.last_sequence)
     yield CounterMetricFamily(
         f"{PREFIX}_batches_acknowledged", "Batches acknowledged in this run.", value=uplink.acknowledged_sequence
+    )
+
+
+def _without_probes(status: AgentStatus) -> Iterator[Metric]:
+    yield GaugeMetricFamily(
+        f"{PREFIX}_without_probes",
+        "1 when no probes can be placed on this host, and memory is all there is; else 0.",
+        value=bool(status.no_probes_because),
     )
 
 

@@ -5,8 +5,9 @@ from functools import partial
 from typing import NamedTuple
 
 import structlog
+from gosonde_common.clock import steady_unix_nano
 from gosonde_common.errors import GosondeError
-from gosonde_common.values.levels import Step
+from gosonde_common.values.levels import Level, Reason, Step
 
 from gosonde_agent.discovery.attachments import Attachment, Attachments
 from gosonde_agent.discovery.limits import Limits
@@ -56,6 +57,7 @@ class ProbedFiles:
         paces: Paces | None = None,
     ) -> None:
         self.selection = selection
+        self._source = source
         self.attachments = Attachments(source, limits)
         self._known = KnownBinaries()
         self._stepper = stepper
@@ -129,6 +131,8 @@ class ProbedFiles:
             return golang.load(fd, path, self._known)
 
         def first_step(binary: golang.GoBinary) -> Step | None:
+            if self._source.kind.level is Level.MEMORY:
+                return Step(steady_unix_nano(), Level.MEMORY, Reason.NO_PROBES, 0)
             return self._paces.first_step(binary, runners.own) if self._paces else None
 
         if self._paces:

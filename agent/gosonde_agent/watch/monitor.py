@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import replace
 
+from gosonde_common.values.levels import Level
 from gosonde_common.values.observation import Observation, Process, ProcessKey
 
 from gosonde_agent.accounting.aggregation import Aggregation
@@ -54,7 +55,7 @@ class Monitor:
     file; else each has a row of its own.
 
     With `starts_low`, a file begins with the probes that its processes can afford, by what they do just before; else
-    with those of level full.
+    with those of level full. Where the source has no probes, it begins at level memory and stays there.
 
     Attributes:
         source: What counts.
@@ -89,7 +90,8 @@ class Monitor:
         reconciler = Reconciler(source, self.processes, meter, reconcile_seconds)
         stepper = Stepper(source, self.processes, reconciler, governor)
         sampler = ParkSampler(source, self.processes, governor, meter) if parks else None
-        paces = Paces(Onset(governor, meter), lambda: reconciler.binaries) if starts_low else None
+        looks_first = starts_low and source.kind.level is Level.FULL
+        paces = Paces(Onset(governor, meter), lambda: reconciler.binaries) if looks_first else None
         self.files = ProbedFiles(source, selection, stepper, limits or Limits(), paces=paces)
         self._roster = Roster(source, self.processes, stepper, self._quiet)
         self.finder = Finder(source, self.processes, self.files, self._roster)

@@ -100,7 +100,7 @@ class Roster:
             except GosondeError as error:
                 log.warning("not watched again", pid=pid, reason=str(error))
                 return
-        from_start = exec_at is not None and exec_at > since
+        from_start = self._source.kind.watches_files and exec_at is not None and exec_at > since
         to_unix = monotonic_to_unix_nano()
         started = start.unix_nano if exec_at is None else exec_at + to_unix
         description = Process(

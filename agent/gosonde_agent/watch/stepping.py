@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import structlog
 from gosonde_common.clock import steady_unix_nano
-from gosonde_common.errors import GosondeError, NotFoundError
+from gosonde_common.errors import GosondeError, NotFoundError, UnsupportedError
 from gosonde_common.values.levels import (
     MAX_STEPS,
     PROBES,
@@ -119,7 +119,10 @@ class Stepper:
 
         Raises:
             NotFoundError: No such process is watched.
+            UnsupportedError: There are no probes.
         """
+        if self._source.kind.level is Level.MEMORY:
+            raise UnsupportedError("this agent may place no probes on this host: `gosonde doctor` there says why")
         files = self._by_file()
         if pid is None:
             self._all_off = not on

@@ -132,6 +132,7 @@ def encode_status(status: AgentStatus) -> agent_pb2.GetStatusResponse:
         last_sequence=status.uplink.last_sequence,
         acknowledged_sequence=status.uplink.acknowledged_sequence,
         collector_error=text(status.uplink.error),
+        no_probes_because=text(status.no_probes_because),
     )
 
 

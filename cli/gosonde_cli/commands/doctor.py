@@ -17,6 +17,11 @@ from gosonde_cli.commands.path_check import steps
 if TYPE_CHECKING:
     from gosonde_agent.sources.select import Possibility
 
+VERDICTS = {
+    "full": "The agent can work here.",
+    "memory": "The agent can work here by readings of memory alone: it can place no probes.",
+    "": "The agent cannot work here.",
+}
 STYLES = {checks.Status.OK: "green", checks.Status.DEGRADED: "yellow", checks.Status.MISSING: "red"}
 
 
@@ -38,9 +43,9 @@ def doctor(
     found = checks.checks()
     if as_json:
         sources = [source_document(source) for source in _sources(found)]
-        rendering.print_json(
-            {"ready": checks.ready(found), "checks": [asdict(check) for check in found], "sources": sources}
-        )
+        each = [asdict(check) for check in found]
+        verdict = {"ready": checks.ready(found), "level": checks.level(found)}
+        rendering.print_json({**verdict, "checks": each, "sources": sources})
     else:
         _show(found)
         _show_sources(_sources(found))
@@ -109,4 +114,4 @@ def _show(found: Sequence[checks.Check]) -> None:
     for remedy in dict.fromkeys(check.remedy for check in found if check.remedy):
         names = ", ".join(check.name for check in found if check.remedy == remedy)
         console.print(f"\n[bold]{names}[/]: {escape(rendering.cell(remedy))}.", highlight=False)
-    console.print("\nThe agent can work here." if checks.ready(found) else "\nThe agent cannot work here.")
+    console.print(f"\n{VERDICTS[checks.level(found)]}")

@@ -28,6 +28,8 @@ COLUMNS = (
     Column("STARTED", rank=7),
     Column("CLOCK", rank=8),
 )
+#: Why the level is what it is.
+NO_PROBES = "no_probes"
 #: Behind the age of what is stale.
 STALE = "!"
 
@@ -62,13 +64,25 @@ def _legend(rows: Sequence[ProcessRow]) -> Iterator[str]:
         yield f"{STALE} stale: no observation has come since; the numbers are of then, and the process may have ended"
     if not all(map(_is_exact, rows)):
         yield rendering.ABOUT_MEANS
+    for host in sorted({row.host for row in rows if _has_no_probes(row)}):
+        yield f"no probes: the agent on {host} may place none, and reads memory alone; `gosonde doctor` there says why"
     if any(row.sums for row in rows):
         yield "xN sums N processes of one file that ended before they were seen to run; the pid is the first one's"
+
+
+def _has_no_probes(row: ProcessRow) -> bool:
+    return bool(row.steps) and row.steps[-1].reason == NO_PROBES
 
 
 def _is_exact(row: ProcessRow) -> bool:
     """Whether the sums over all its go statements are."""
     return row.precise or row.level == rendering.SAMPLED
+
+
+def _level(row: ProcessRow) -> str:
+    if _has_no_probes(row):
+        return f"{row.level} (no probes)"
+    return row.level if _is_exact(row) else f"{row.level} (not precise)"
 
 
 def _cells(row: ProcessRow) -> tuple[object, ...]:
@@ -78,7 +92,7 @@ def _cells(row: ProcessRow) -> tuple[object, ...]:
         live,
         rendering.Figure(row.pid, f"{row.pid} x{row.sums:,}" if row.sums else str(row.pid)),
         row.exe,
-        row.level if _is_exact(row) else f"{row.level} (not precise)",
+        _level(row),
         rendering.Figure(row.age_ns, f"{rendering.duration(row.age_ns)}{' ' + STALE if row.stale else ''}"),
         row.host,
         rendering.Figure(row.overhead_percent, f"{row.overhead_percent:.2f} %"),

@@ -13,7 +13,7 @@ from gosonde_collector.analysis.proofs import rise_per_second
 from gosonde_collector.analysis.remedies import remedy
 from gosonde_collector.analysis.shape import since, swings
 from gosonde_collector.analysis.steps import SECOND, Steps
-from gosonde_collector.analysis.witnesses import AGREES, DISAGREES, Witness
+from gosonde_collector.analysis.witnesses import AGREES, DISAGREES, SILENT, Witness
 from gosonde_collector.evidence.model import Frame
 from gosonde_collector.model.values import Holder, ProcessKey, Site, SiteProof
 from gosonde_collector.store.records import FindingRecord, Series
@@ -302,13 +302,20 @@ def ended(finding: Finding) -> Finding:
 def judge(growth: Growth | None, witnesses: tuple[Witness, ...]) -> float:
     """The confidence, from 0 to 1, rounded to two digits; without growth a proof alone makes it."""
     sure = _by_growth(growth) if growth else 0.0
+    shown_by = _shown_by(witnesses) if growth else ""
     for witness in witnesses:
-        if witness.name != "events" and witness.verdict == AGREES:
+        if witness.name not in {"events", shown_by} and witness.verdict == AGREES:
             sure += (1 - sure) * (PROVING if witness.strong else AGREEING)
         elif witness.name != "events" and witness.verdict == DISAGREES:
             sure *= DISAGREEING
     is_proved = any(witness.strong and witness.verdict == AGREES for witness in witnesses)
     return round(sure if is_proved or not growth or growth.stays else min(sure, RISING), 2)
+
+
+def _shown_by(witnesses: tuple[Witness, ...]) -> str:
+    """Which witness shows the growth, and so is no further one: memory, where the events can say nothing."""
+    silent = any(witness.name == "events" and witness.verdict == SILENT for witness in witnesses)
+    return "memory" if silent else "events"
 
 
 def _by_growth(growth: Growth) -> float:

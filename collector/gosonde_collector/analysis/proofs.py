@@ -8,7 +8,7 @@ from typing import Final
 
 from gosonde_collector.analysis.slope import theil_sen
 from gosonde_collector.analysis.steps import SECOND, Steps, moments
-from gosonde_collector.analysis.witnesses import AGREES, SILENT, Witness
+from gosonde_collector.analysis.witnesses import AGREES, DISAGREES, SILENT, Witness
 from gosonde_collector.model.values import Holder, Search, SiteProof
 from gosonde_collector.store.records import Series
 
@@ -54,7 +54,7 @@ def witness(series: Series, search: Search | None) -> Witness:
 def early(counted: Witness, series: Series) -> Witness:
     """What the events say of a site that is proved to leak and does not grow yet for long enough to be judged."""
     rise = rise_per_second(series)
-    if counted.name != "events" or counted.verdict == AGREES or not rise:
+    if counted.name != "events" or counted.verdict != DISAGREES or not rise:
         return counted
     said = f"the live count rises by {rise:.3g} per second, for too short a time to be judged"
     created, exited = Steps.of(series).totals

@@ -22,6 +22,8 @@ TIMING_NS: Final = 3 * SECOND
 TOLERANCE: Final = 0.10
 TOLERANCE_MIN: Final = 5
 
+#: Said where the witness cannot be had.
+NOT_COUNTED: Final = "no counts: the agent may place no probes on this host (`gosonde doctor` there says why)"
 #: Said of what rises like clients that arrive, too.
 NOT_KNOWN: Final = "rising, not yet known to stay"
 
@@ -95,20 +97,30 @@ def _leaked(profile: GoroutineProfile) -> GoroutineProfile:
 
 
 def events(series: Series, growth: Growth | None) -> Witness:
-    """The counters: they agree while they show growth."""
+    """The counters: they agree while they show growth, and are silent where nothing is counted."""
+    if series.process.has_no_probes:
+        return Witness("events", SILENT, _not_counted(growth))
     all_created, all_exited = Steps.of(series).totals
     totals = f"{all_created} created and {all_exited} exited since counting began"
     if not growth:
         return Witness("events", DISAGREES, f"{totals}; the live count does not grow now")
     created, exited = growth.turnover or (growth.created, growth.exited)
     recent = f"{created} created and {exited} exited in the last {growth.window_s} s"
+    return Witness("events", AGREES, f"{recent}: {_rise(growth)}; {totals}")
+
+
+def _rise(growth: Growth) -> str:
     slope = growth.slope
-    rise = (
-        f"live up by {growth.grown}, rising in {growth.rising_parts} of {growth.parts} parts, "
-        f"{slope.middle:.3g} per second ({slope.low:.3g} to {slope.high:.3g}), {growth.shape}"
-    )
     known = "" if growth.stays else f", {NOT_KNOWN}"
-    return Witness("events", AGREES, f"{recent}: {rise}{known}; {totals}")
+    return (
+        f"live up by {growth.grown}, rising in {growth.rising_parts} of {growth.parts} parts, "
+        f"{slope.middle:.3g} per second ({slope.low:.3g} to {slope.high:.3g}), {growth.shape}{known}"
+    )
+
+
+def _not_counted(growth: Growth | None) -> str:
+    seen = f"live up in {growth.window_s} s: {_rise(growth)}" if growth else "the live count does not grow now"
+    return f"{NOT_COUNTED}; by readings of memory {seen}"
 
 
 def counted(name: str, missing: str, series: Series, snapshot: Snapshot | None, others: Sequence[Site]) -> Witness:
@@ -125,7 +137,7 @@ def counted(name: str, missing: str, series: Series, snapshot: Snapshot | None, 
     verdict = _compare(shown, low, high, series)
     if snapshot.profile.format == CUT and shown.most < low:
         verdict = SILENT  # The goroutines that it lacks may be behind the cut.
-    return Witness(name, verdict, _detail(shown, low, high, snapshot, age))
+    return Witness(name, verdict, _detail(shown, low, high, series, snapshot))
 
 
 def usable(series: Series, snapshot: Snapshot) -> bool:
@@ -154,10 +166,12 @@ def _compare(shown: Count, low: int, high: int, series: Series) -> str:
     return AGREES if shown.least >= fewest else SILENT
 
 
-def _detail(shown: Count, low: int, high: int, snapshot: Snapshot, age_ns: int) -> str:
+def _detail(shown: Count, low: int, high: int, series: Series, snapshot: Snapshot) -> str:
+    age_ns = series.until_unix_nano - snapshot.taken_unix_nano
     number = str(shown.least) if shown.least == shown.most else f"{shown.least} to {shown.most}"
     live = str(low) if low == high else f"{low} to {high}"
+    had = "readings of memory" if series.process.has_no_probes else "the events"
     return (
         f"the {snapshot.profile.format} snapshot, {max(age_ns, 0) / SECOND:.0f} s old, shows {number} goroutines "
-        f"{shown.how}; the events had {live} live then"
+        f"{shown.how}; {had} had {live} live then"
     )

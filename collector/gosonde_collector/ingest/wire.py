@@ -23,6 +23,7 @@ from gosonde_collector.ingest.columns import (
 from gosonde_collector.ingest.sieve import Sieve, TableCheck
 from gosonde_collector.model.errors import BatchError
 from gosonde_collector.model.values import (
+    NO_PROBES,
     Batch,
     Columns,
     Estimate,
@@ -53,6 +54,7 @@ REASONS = {
     model_pb2.STEP_REASON_BUDGET: "budget",
     model_pb2.STEP_REASON_RECOVERED: "recovered",
     model_pb2.STEP_REASON_OPERATOR: "operator",
+    model_pb2.STEP_REASON_NO_PROBES: NO_PROBES,
 }
 PREVIOUS_ENDS = {
     ingest_pb2.PREVIOUS_END_NONE: "none",

@@ -6,7 +6,7 @@ Times are nanoseconds since the Unix epoch (`*_unix_nano`) by the agent's clock,
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from gosonde_common.values.reachability import SearchOutcome
@@ -24,6 +24,10 @@ class ProcessKey:
     pid: int
     start_ticks: int
     exec_epoch: int
+
+
+#: Of `Step.reason`: the agent may place no probes on its host.
+NO_PROBES: Final = "no_probes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,11 @@ class Process:
     precise: bool = True
     steps: tuple[Step, ...] = ()
     sums: int = 0
+
+    @property
+    def has_no_probes(self) -> bool:
+        """Whether nothing of it is counted, because its agent may place no probes: memory shows what there is."""
+        return bool(self.steps) and self.steps[-1].reason == NO_PROBES
 
 
 @dataclass(frozen=True, slots=True)

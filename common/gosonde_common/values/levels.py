@@ -28,6 +28,8 @@ class Reason(StrEnum):
     #: They would cost less than half of it, for a while.
     RECOVERED = "recovered"
     OPERATOR = "operator"
+    #: The agent may place no probes on this host.
+    NO_PROBES = "no_probes"
 
 
 WORLD: Final = frozenset({"started", "stopped", "mark_termination"})

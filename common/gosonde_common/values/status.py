@@ -23,10 +23,15 @@ class UplinkStatus:
 
 @dataclass(frozen=True, slots=True)
 class AgentStatus:
-    """What GetStatus answers."""
+    """What GetStatus answers.
+
+    Attributes:
+        no_probes_because: Why the agent may place no probes, so that all have level memory; empty when it may.
+    """
 
     agent_id: str
     agent_version: str
     host: str
     started_unix_nano: int
     uplink: UplinkStatus
+    no_probes_because: str = ""

@@ -39,6 +39,7 @@ REASONS = {
     Reason.BUDGET: model_pb2.STEP_REASON_BUDGET,
     Reason.RECOVERED: model_pb2.STEP_REASON_RECOVERED,
     Reason.OPERATOR: model_pb2.STEP_REASON_OPERATOR,
+    Reason.NO_PROBES: model_pb2.STEP_REASON_NO_PROBES,
 }
 
 PARK_COUNTS = ("parked", "parks", "parks_low", "parks_high", "windows", "sampled_ns", "covered_ns")
@@ -98,7 +99,8 @@ def decode_status(message: agent_pb2.GetStatusResponse) -> AgentStatus:
         acknowledged_sequence=message.acknowledged_sequence,
         error=message.collector_error,
     )
-    return AgentStatus(message.agent_id, message.agent_version, message.host, message.started_unix_nano, uplink)
+    who = message.agent_id, message.agent_version, message.host, message.started_unix_nano
+    return AgentStatus(*who, uplink, message.no_probes_because)
 
 
 def _process(message: model_pb2.Process) -> Process:

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from gosonde_pb.v1 import model_pb2 as gosonde_dot_v1_dot_model__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16gosonde/v1/agent.proto\x12\ngosonde.v1\x1a\x16gosonde/v1/model.proto\"$\n\x15GetObservationRequest\x12\x0b\n\x03pid\x18\x01 \x01(\r\"F\n\x16GetObservationResponse\x12,\n\x0bobservation\x18\x01 \x01(\x0b\x32\x17.gosonde.v1.Observation\"\x12\n\x10GetStatusRequest\"\xe4\x01\n\x11GetStatusResponse\x12\x10\n\x08\x61gent_id\x18\x01 \x01(\t\x12\x15\n\ragent_version\x18\x02 \x01(\t\x12\x0c\n\x04host\x18\x03 \x01(\t\x12\x19\n\x11started_unix_nano\x18\x04 \x01(\x03\x12\x11\n\tcollector\x18\x05 \x01(\t\x12\x1b\n\x13\x63ollector_connected\x18\x06 \x01(\x08\x12\x15\n\rlast_sequence\x18\x07 \x01(\x04\x12\x1d\n\x15\x61\x63knowledged_sequence\x18\x08 \x01(\x04\x12\x17\n\x0f\x63ollector_error\x18\t \x01(\t\"$\n\x15ReadGoroutinesRequest\x12\x0b\n\x03pid\x18\x01 \x01(\r\"C\n\x16ReadGoroutinesResponse\x12)\n\ngoroutines\x18\x01 \x03(\x0b\x32\x15.gosonde.v1.Goroutine\".\n\x13SwitchProbesRequest\x12\x0b\n\x03pid\x18\x01 \x01(\r\x12\n\n\x02on\x18\x02 \x01(\x08\">\n\x14SwitchProbesResponse\x12&\n\tprocesses\x18\x01 \x03(\x0b\x32\x13.gosonde.v1.Process\"<\n\x0c\x43odeLocation\x12\x10\n\x08\x66unction\x18\x01 \x01(\t\x12\x0c\n\x04\x66ile\x18\x02 \x01(\t\x12\x0c\n\x04line\x18\x03 \x01(\r\"\xe1\x02\n\tGoroutine\x12\x0c\n\x04goid\x18\x01 \x01(\x04\x12\x0e\n\x06status\x18\x02 \x01(\t\x12\x13\n\x0bwait_reason\x18\x03 \x01(\t\x12\x14\n\x07wait_ns\x18\x04 \x01(\x04H\x00\x88\x01\x01\x12,\n\ncreated_by\x18\x05 \x01(\x0b\x32\x18.gosonde.v1.CodeLocation\x12\x16\n\x0estart_function\x18\x06 \x01(\t\x12\x13\n\x0bparent_goid\x18\x07 \x01(\x04\x12\x11\n\tthread_id\x18\x08 \x01(\x04\x12\x0e\n\x06locked\x18\t \x01(\x08\x12\x0e\n\x06system\x18\n \x01(\x08\x12\x0e\n\x06\x61\x63tive\x18\x0b \x01(\x08\x12\x10\n\x08\x63omplete\x18\x0c \x01(\x08\x12\'\n\x05stack\x18\r \x03(\x0b\x32\x18.gosonde.v1.CodeLocation\x12\x11\n\twaits_for\x18\x0e \x01(\t\x12\x13\n\x0bstack_bytes\x18\x0f \x01(\x04\x42\n\n\x08_wait_ns\"\x1c\n\rReadGcRequest\x12\x0b\n\x03pid\x18\x01 \x01(\r\"\xe2\x02\n\x0eReadGcResponse\x12\x0e\n\x06\x63ycles\x18\x01 \x01(\x04\x12\x15\n\rforced_cycles\x18\x02 \x01(\x04\x12\x16\n\x0epause_total_ns\x18\x03 \x01(\x04\x12%\n\x06pauses\x18\x04 \x03(\x0b\x32\x15.gosonde.v1.PastPause\x12\x17\n\x0fheap_live_bytes\x18\x05 \x01(\x04\x12\x1c\n\x0fheap_goal_bytes\x18\x06 \x01(\x04H\x00\x88\x01\x01\x12\x17\n\ngc_percent\x18\x07 \x01(\rH\x01\x88\x01\x01\x12\x1f\n\x12memory_limit_bytes\x18\x08 \x01(\x04H\x02\x88\x01\x01\x12\x14\n\x0c\x63pu_fraction\x18\t \x01(\x01\x12)\n\nlast_cycle\x18\n \x01(\x0b\x32\x15.gosonde.v1.LastCycleB\x12\n\x10_heap_goal_bytesB\r\n\x0b_gc_percentB\x15\n\x13_memory_limit_bytes\"F\n\tPastPause\x12\r\n\x05\x63ycle\x18\x01 \x01(\x04\x12\x15\n\rend_unix_nano\x18\x02 \x01(\x03\x12\x13\n\x0b\x64uration_ns\x18\x03 \x01(\x04\"\xa8\x03\n\tLastCycle\x12\r\n\x05\x63ycle\x18\x01 \x01(\x04\x12\x15\n\x08start_ns\x18\x02 \x01(\x04H\x00\x88\x01\x01\x12\x13\n\x0b\x63pu_percent\x18\x03 \x01(\r\x12\x10\n\x08sweep_ns\x18\x04 \x01(\x04\x12\x0f\n\x07mark_ns\x18\x05 \x01(\x04\x12\x16\n\x0etermination_ns\x18\x06 \x01(\x04\x12\x1a\n\x12stopped_processors\x18\x07 \x01(\r\x12\x15\n\rassist_cpu_ns\x18\x08 \x01(\x04\x12\x19\n\x11\x62\x61\x63kground_cpu_ns\x18\t \x01(\x04\x12\x13\n\x0bidle_cpu_ns\x18\n \x01(\x04\x12\x18\n\x10heap_start_bytes\x18\x0b \x01(\x04\x12\x16\n\x0eheap_end_bytes\x18\x0c \x01(\x04\x12\x19\n\x11heap_marked_bytes\x18\r \x01(\x04\x12\x17\n\x0fheap_goal_bytes\x18\x0e \x01(\x04\x12\x14\n\x0cstacks_bytes\x18\x0f \x01(\x04\x12\x15\n\rglobals_bytes\x18\x10 \x01(\x04\x12\x12\n\nprocessors\x18\x11 \x01(\r\x12\x0e\n\x06\x66orced\x18\x12 \x01(\x08\x42\x0b\n\t_start_ns\"\"\n\x13SearchMemoryRequest\x12\x0b\n\x03pid\x18\x01 \x01(\r\"B\n\x14SearchMemoryResponse\x12*\n\x07outcome\x18\x01 \x01(\x0b\x32\x19.gosonde.v1.SearchOutcome2\xf3\x03\n\x0c\x41gentService\x12W\n\x0eGetObservation\x12!.gosonde.v1.GetObservationRequest\x1a\".gosonde.v1.GetObservationResponse\x12H\n\tGetStatus\x12\x1c.gosonde.v1.GetStatusRequest\x1a\x1d.gosonde.v1.GetStatusResponse\x12Q\n\x0cSwitchProbes\x12\x1f.gosonde.v1.SwitchProbesRequest\x1a .gosonde.v1.SwitchProbesResponse\x12Y\n\x0eReadGoroutines\x12!.gosonde.v1.ReadGoroutinesRequest\x1a\".gosonde.v1.ReadGoroutinesResponse0\x01\x12?\n\x06ReadGc\x12\x19.gosonde.v1.ReadGcRequest\x1a\x1a.gosonde.v1.ReadGcResponse\x12Q\n\x0cSearchMemory\x12\x1f.gosonde.v1.SearchMemoryRequest\x1a .gosonde.v1.SearchMemoryResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16gosonde/v1/agent.proto\x12\ngosonde.v1\x1a\x16gosonde/v1/model.proto\"$\n\x15GetObservationRequest\x12\x0b\n\x03pid\x18\x01 \x01(\r\"F\n\x16GetObservationResponse\x12,\n\x0bobservation\x18\x01 \x01(\x0b\x32\x17.gosonde.v1.Observation\"\x12\n\x10GetStatusRequest\"\xff\x01\n\x11GetStatusResponse\x12\x10\n\x08\x61gent_id\x18\x01 \x01(\t\x12\x15\n\ragent_version\x18\x02 \x01(\t\x12\x0c\n\x04host\x18\x03 \x01(\t\x12\x19\n\x11started_unix_nano\x18\x04 \x01(\x03\x12\x11\n\tcollector\x18\x05 \x01(\t\x12\x1b\n\x13\x63ollector_connected\x18\x06 \x01(\x08\x12\x15\n\rlast_sequence\x18\x07 \x01(\x04\x12\x1d\n\x15\x61\x63knowledged_sequence\x18\x08 \x01(\x04\x12\x17\n\x0f\x63ollector_error\x18\t \x01(\t\x12\x19\n\x11no_probes_because\x18\n \x01(\t\"$\n\x15ReadGoroutinesRequest\x12\x0b\n\x03pid\x18\x01 \x01(\r\"C\n\x16ReadGoroutinesResponse\x12)\n\ngoroutines\x18\x01 \x03(\x0b\x32\x15.gosonde.v1.Goroutine\".\n\x13SwitchProbesRequest\x12\x0b\n\x03pid\x18\x01 \x01(\r\x12\n\n\x02on\x18\x02 \x01(\x08\">\n\x14SwitchProbesResponse\x12&\n\tprocesses\x18\x01 \x03(\x0b\x32\x13.gosonde.v1.Process\"<\n\x0c\x43odeLocation\x12\x10\n\x08\x66unction\x18\x01 \x01(\t\x12\x0c\n\x04\x66ile\x18\x02 \x01(\t\x12\x0c\n\x04line\x18\x03 \x01(\r\"\xe1\x02\n\tGoroutine\x12\x0c\n\x04goid\x18\x01 \x01(\x04\x12\x0e\n\x06status\x18\x02 \x01(\t\x12\x13\n\x0bwait_reason\x18\x03 \x01(\t\x12\x14\n\x07wait_ns\x18\x04 \x01(\x04H\x00\x88\x01\x01\x12,\n\ncreated_by\x18\x05 \x01(\x0b\x32\x18.gosonde.v1.CodeLocation\x12\x16\n\x0estart_function\x18\x06 \x01(\t\x12\x13\n\x0bparent_goid\x18\x07 \x01(\x04\x12\x11\n\tthread_id\x18\x08 \x01(\x04\x12\x0e\n\x06locked\x18\t \x01(\x08\x12\x0e\n\x06system\x18\n \x01(\x08\x12\x0e\n\x06\x61\x63tive\x18\x0b \x01(\x08\x12\x10\n\x08\x63omplete\x18\x0c \x01(\x08\x12\'\n\x05stack\x18\r \x03(\x0b\x32\x18.gosonde.v1.CodeLocation\x12\x11\n\twaits_for\x18\x0e \x01(\t\x12\x13\n\x0bstack_bytes\x18\x0f \x01(\x04\x42\n\n\x08_wait_ns\"\x1c\n\rReadGcRequest\x12\x0b\n\x03pid\x18\x01 \x01(\r\"\xe2\x02\n\x0eReadGcResponse\x12\x0e\n\x06\x63ycles\x18\x01 \x01(\x04\x12\x15\n\rforced_cycles\x18\x02 \x01(\x04\x12\x16\n\x0epause_total_ns\x18\x03 \x01(\x04\x12%\n\x06pauses\x18\x04 \x03(\x0b\x32\x15.gosonde.v1.PastPause\x12\x17\n\x0fheap_live_bytes\x18\x05 \x01(\x04\x12\x1c\n\x0fheap_goal_bytes\x18\x06 \x01(\x04H\x00\x88\x01\x01\x12\x17\n\ngc_percent\x18\x07 \x01(\rH\x01\x88\x01\x01\x12\x1f\n\x12memory_limit_bytes\x18\x08 \x01(\x04H\x02\x88\x01\x01\x12\x14\n\x0c\x63pu_fraction\x18\t \x01(\x01\x12)\n\nlast_cycle\x18\n \x01(\x0b\x32\x15.gosonde.v1.LastCycleB\x12\n\x10_heap_goal_bytesB\r\n\x0b_gc_percentB\x15\n\x13_memory_limit_bytes\"F\n\tPastPause\x12\r\n\x05\x63ycle\x18\x01 \x01(\x04\x12\x15\n\rend_unix_nano\x18\x02 \x01(\x03\x12\x13\n\x0b\x64uration_ns\x18\x03 \x01(\x04\"\xa8\x03\n\tLastCycle\x12\r\n\x05\x63ycle\x18\x01 \x01(\x04\x12\x15\n\x08start_ns\x18\x02 \x01(\x04H\x00\x88\x01\x01\x12\x13\n\x0b\x63pu_percent\x18\x03 \x01(\r\x12\x10\n\x08sweep_ns\x18\x04 \x01(\x04\x12\x0f\n\x07mark_ns\x18\x05 \x01(\x04\x12\x16\n\x0etermination_ns\x18\x06 \x01(\x04\x12\x1a\n\x12stopped_processors\x18\x07 \x01(\r\x12\x15\n\rassist_cpu_ns\x18\x08 \x01(\x04\x12\x19\n\x11\x62\x61\x63kground_cpu_ns\x18\t \x01(\x04\x12\x13\n\x0bidle_cpu_ns\x18\n \x01(\x04\x12\x18\n\x10heap_start_bytes\x18\x0b \x01(\x04\x12\x16\n\x0eheap_end_bytes\x18\x0c \x01(\x04\x12\x19\n\x11heap_marked_bytes\x18\r \x01(\x04\x12\x17\n\x0fheap_goal_bytes\x18\x0e \x01(\x04\x12\x14\n\x0cstacks_bytes\x18\x0f \x01(\x04\x12\x15\n\rglobals_bytes\x18\x10 \x01(\x04\x12\x12\n\nprocessors\x18\x11 \x01(\r\x12\x0e\n\x06\x66orced\x18\x12 \x01(\x08\x42\x0b\n\t_start_ns\"\"\n\x13SearchMemoryRequest\x12\x0b\n\x03pid\x18\x01 \x01(\r\"B\n\x14SearchMemoryResponse\x12*\n\x07outcome\x18\x01 \x01(\x0b\x32\x19.gosonde.v1.SearchOutcome2\xf3\x03\n\x0c\x41gentService\x12W\n\x0eGetObservation\x12!.gosonde.v1.GetObservationRequest\x1a\".gosonde.v1.GetObservationResponse\x12H\n\tGetStatus\x12\x1c.gosonde.v1.GetStatusRequest\x1a\x1d.gosonde.v1.GetStatusResponse\x12Q\n\x0cSwitchProbes\x12\x1f.gosonde.v1.SwitchProbesRequest\x1a .gosonde.v1.SwitchProbesResponse\x12Y\n\x0eReadGoroutines\x12!.gosonde.v1.ReadGoroutinesRequest\x1a\".gosonde.v1.ReadGoroutinesResponse0\x01\x12?\n\x06ReadGc\x12\x19.gosonde.v1.ReadGcRequest\x1a\x1a.gosonde.v1.ReadGcResponse\x12Q\n\x0cSearchMemory\x12\x1f.gosonde.v1.SearchMemoryRequest\x1a .gosonde.v1.SearchMemoryResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,31 +39,31 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETSTATUSREQUEST']._serialized_start=172
   _globals['_GETSTATUSREQUEST']._serialized_end=190
   _globals['_GETSTATUSRESPONSE']._serialized_start=193
-  _globals['_GETSTATUSRESPONSE']._serialized_end=421
-  _globals['_READGOROUTINESREQUEST']._serialized_start=423
-  _globals['_READGOROUTINESREQUEST']._serialized_end=459
-  _globals['_READGOROUTINESRESPONSE']._serialized_start=461
-  _globals['_READGOROUTINESRESPONSE']._serialized_end=528
-  _globals['_SWITCHPROBESREQUEST']._serialized_start=530
-  _globals['_SWITCHPROBESREQUEST']._serialized_end=576
-  _globals['_SWITCHPROBESRESPONSE']._serialized_start=578
-  _globals['_SWITCHPROBESRESPONSE']._serialized_end=640
-  _globals['_CODELOCATION']._serialized_start=642
-  _globals['_CODELOCATION']._serialized_end=702
-  _globals['_GOROUTINE']._serialized_start=705
-  _globals['_GOROUTINE']._serialized_end=1058
-  _globals['_READGCREQUEST']._serialized_start=1060
-  _globals['_READGCREQUEST']._serialized_end=1088
-  _globals['_READGCRESPONSE']._serialized_start=1091
-  _globals['_READGCRESPONSE']._serialized_end=1445
-  _globals['_PASTPAUSE']._serialized_start=1447
-  _globals['_PASTPAUSE']._serialized_end=1517
-  _globals['_LASTCYCLE']._serialized_start=1520
-  _globals['_LASTCYCLE']._serialized_end=1944
-  _globals['_SEARCHMEMORYREQUEST']._serialized_start=1946
-  _globals['_SEARCHMEMORYREQUEST']._serialized_end=1980
-  _globals['_SEARCHMEMORYRESPONSE']._serialized_start=1982
-  _globals['_SEARCHMEMORYRESPONSE']._serialized_end=2048
-  _globals['_AGENTSERVICE']._serialized_start=2051
-  _globals['_AGENTSERVICE']._serialized_end=2550
+  _globals['_GETSTATUSRESPONSE']._serialized_end=448
+  _globals['_READGOROUTINESREQUEST']._serialized_start=450
+  _globals['_READGOROUTINESREQUEST']._serialized_end=486
+  _globals['_READGOROUTINESRESPONSE']._serialized_start=488
+  _globals['_READGOROUTINESRESPONSE']._serialized_end=555
+  _globals['_SWITCHPROBESREQUEST']._serialized_start=557
+  _globals['_SWITCHPROBESREQUEST']._serialized_end=603
+  _globals['_SWITCHPROBESRESPONSE']._serialized_start=605
+  _globals['_SWITCHPROBESRESPONSE']._serialized_end=667
+  _globals['_CODELOCATION']._serialized_start=669
+  _globals['_CODELOCATION']._serialized_end=729
+  _globals['_GOROUTINE']._serialized_start=732
+  _globals['_GOROUTINE']._serialized_end=1085
+  _globals['_READGCREQUEST']._serialized_start=1087
+  _globals['_READGCREQUEST']._serialized_end=1115
+  _globals['_READGCRESPONSE']._serialized_start=1118
+  _globals['_READGCRESPONSE']._serialized_end=1472
+  _globals['_PASTPAUSE']._serialized_start=1474
+  _globals['_PASTPAUSE']._serialized_end=1544
+  _globals['_LASTCYCLE']._serialized_start=1547
+  _globals['_LASTCYCLE']._serialized_end=1971
+  _globals['_SEARCHMEMORYREQUEST']._serialized_start=1973
+  _globals['_SEARCHMEMORYREQUEST']._serialized_end=2007
+  _globals['_SEARCHMEMORYRESPONSE']._serialized_start=2009
+  _globals['_SEARCHMEMORYRESPONSE']._serialized_end=2075
+  _globals['_AGENTSERVICE']._serialized_start=2078
+  _globals['_AGENTSERVICE']._serialized_end=2577
 # @@protoc_insertion_point(module_scope)

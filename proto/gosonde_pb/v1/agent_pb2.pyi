@@ -87,6 +87,7 @@ class GetStatusResponse(_message.Message):
     LAST_SEQUENCE_FIELD_NUMBER: _builtins.int
     ACKNOWLEDGED_SEQUENCE_FIELD_NUMBER: _builtins.int
     COLLECTOR_ERROR_FIELD_NUMBER: _builtins.int
+    NO_PROBES_BECAUSE_FIELD_NUMBER: _builtins.int
     agent_id: _builtins.str
     agent_version: _builtins.str
     host: _builtins.str
@@ -98,6 +99,8 @@ class GetStatusResponse(_message.Message):
     acknowledged_sequence: _builtins.int
     collector_error: _builtins.str
     """Why there is no connection; empty when there is one."""
+    no_probes_because: _builtins.str
+    """Why the agent may place no probes, so that all processes have level memory; empty when it may."""
     def __init__(
         self,
         *,
@@ -110,10 +113,11 @@ class GetStatusResponse(_message.Message):
         last_sequence: _builtins.int = ...,
         acknowledged_sequence: _builtins.int = ...,
         collector_error: _builtins.str = ...,
+        no_probes_because: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledged_sequence", b"acknowledged_sequence", "agent_id", b"agent_id", "agent_version", b"agent_version", "collector", b"collector", "collector_connected", b"collector_connected", "collector_error", b"collector_error", "host", b"host", "last_sequence", b"last_sequence", "started_unix_nano", b"started_unix_nano"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledged_sequence", b"acknowledged_sequence", "agent_id", b"agent_id", "agent_version", b"agent_version", "collector", b"collector", "collector_connected", b"collector_connected", "collector_error", b"collector_error", "host", b"host", "last_sequence", b"last_sequence", "no_probes_because", b"no_probes_because", "started_unix_nano", b"started_unix_nano"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -69,6 +69,8 @@ class _StepReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_StepReason
     STEP_REASON_RECOVERED: _StepReason.ValueType  # 2
     """They would cost less than half of it, for a while."""
     STEP_REASON_OPERATOR: _StepReason.ValueType  # 3
+    STEP_REASON_NO_PROBES: _StepReason.ValueType  # 4
+    """The agent may place no probes on this host."""
 
 class StepReason(_StepReason, metaclass=_StepReasonEnumTypeWrapper):
     """Why the level of a process changed."""
@@ -79,6 +81,8 @@ STEP_REASON_BUDGET: StepReason.ValueType  # 1
 STEP_REASON_RECOVERED: StepReason.ValueType  # 2
 """They would cost less than half of it, for a while."""
 STEP_REASON_OPERATOR: StepReason.ValueType  # 3
+STEP_REASON_NO_PROBES: StepReason.ValueType  # 4
+"""The agent may place no probes on this host."""
 Global___StepReason: _TypeAlias = StepReason  # noqa: Y015
 
 class _SnapshotKind:

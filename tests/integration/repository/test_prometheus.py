@@ -28,7 +28,7 @@ from gosonde_common.values.observation import (
     Site,
     SiteCount,
 )
-from gosonde_common.values.status import UplinkStatus
+from gosonde_common.values.status import AgentStatus, UplinkStatus
 from prometheus_client import generate_latest
 
 from tests import real_binaries
@@ -71,9 +71,13 @@ def stopped(sequence: int) -> Batch:
     return batch(sequence, counters=counters, pauses=pauses, totals=totals, losses=losses)
 
 
+def status() -> AgentStatus:
+    return AgentStatus("agent", "0", "host", 1, UplinkStatus())
+
+
 def agent_metrics(sites: int = 2) -> str:
     latest = Latest()
-    metrics = AgentMetrics(latest, UplinkStatus, lambda: SpoolState(0), {}, lambda: None)
+    metrics = AgentMetrics(latest, status, lambda: SpoolState(0), {}, lambda: None)
     pauses = (
         Pause(KEY, 0, 1, 12_000_000, "GC mark termination"),
         Pause(KEY, 1, 2, 30_000, "GC sweep termination"),

@@ -8,7 +8,7 @@ from gosonde_agent.serve.latest import Latest
 from gosonde_agent.serve.telemetry import AgentMetrics
 from gosonde_common.metrics import ShownMetrics
 from gosonde_common.values.observation import ProbeCost
-from gosonde_common.values.status import UplinkStatus
+from gosonde_common.values.status import AgentStatus, UplinkStatus
 from prometheus_client import CollectorRegistry, generate_latest
 
 from tests.unit.agent.observations import count, observed, park, process, total
@@ -32,8 +32,12 @@ def test_groups_that_fail_cost_a_scrape_themselves_alone() -> None:
             probe_costs=(cost,),
         )
     )
+
+    def status() -> AgentStatus:
+        return AgentStatus("agent", "0", "host", 1, UplinkStatus())
+
     shown = CollectorRegistry(support_collectors_without_names=True)
-    shown.register(ShownMetrics(AgentMetrics(latest, UplinkStatus, fails, {}, lambda: None).registry()))
+    shown.register(ShownMetrics(AgentMetrics(latest, status, fails, {}, lambda: None).registry()))
     names = {line.partition("{")[0].partition(" ")[0] for line in generate_latest(shown).decode().splitlines()}
     assert not names & {"gosonde_agent_spool_bytes", "gosonde_probe_seconds_total"}
     assert names >= {
