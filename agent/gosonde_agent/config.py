@@ -64,6 +64,7 @@ class AgentConfig:
         target_overhead: Other limits for executables that match, "GLOB=PERCENT" or "GLOB=off"; the first match counts.
         pprof: Executables that may be asked for their own profiles, "GLOB=http://127.0.0.1:PORT/debug/pprof" or
             "GLOB=unix:PATH"; the first match counts.
+        ptrace_snapshots: Stop a process for a moment before a snapshot of its memory, so that what runs has a stack.
         park: Estimate parks by wait reason, from short windows. Parking is hot: the probe cannot stay.
         reconcile_seconds: Least time between two readings of a process's memory, 1 to 86400; a large process is read
             more rarely, so that reading takes one percent of a CPU at most, and so is one that rests. 0 reads it only
@@ -99,6 +100,7 @@ class AgentConfig:
     max_target_overhead: float | str = 3.0
     target_overhead: tuple[str, ...] = ()
     pprof: tuple[str, ...] = ()
+    ptrace_snapshots: bool = False
     park: bool = False
     reconcile_seconds: float = 30.0
     max_probed_files: float = 512
@@ -295,6 +297,7 @@ _CONVERT: Mapping[str, Callable[[str, object], object]] = {
     "max_target_overhead": _percent,
     "target_overhead": _strings,
     "pprof": _strings,
+    "ptrace_snapshots": _boolean,
     "park": _boolean,
     "spool_mb": _number,
     "reconcile_seconds": _number,

@@ -24,6 +24,7 @@ from gosonde_agent.host.helper_client import HelperClient
 from gosonde_agent.model.errors import NotPermittedError, ProbeError
 from gosonde_agent.sources.ebpf.helped import AT_TRACEPOINTS, AT_UPROBES, HelpedProbes, shared
 from gosonde_agent.sources.ebpf.loading import COMPILING_SECONDS, Probes, load_probes
+from gosonde_agent.sources.ptrace.held import Holding
 
 #: Of the first message, with its descriptors; the kernel lets 253 go with one.
 MOST_BYTES, MOST_DESCRIPTORS = 1 << 16, 253
@@ -200,7 +201,9 @@ def _peer(channel: socket.socket) -> int:
 
 def _answering(probes: Probes, asker: int) -> list[int]:
     """The agent's ends of channels, at each of which a thread answers."""
-    answers = helper_answers.Answers(access.Direct(asker), probes, AT_UPROBES, AT_TRACEPOINTS, asker)
+    answers = helper_answers.Answers(
+        access.Direct(asker), probes, AT_UPROBES, AT_TRACEPOINTS, asker, hold=Holding().hold
+    )
     pace, refusals = helper_answers.Pace(), helper_log.Refusals()
     ends = []
     for _ in range(CHANNELS):

@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 
@@ -34,6 +34,7 @@ from gosonde_agent.sources.ebpf.source import EbpfSource
 from gosonde_agent.sources.hit_costs import HitCosts
 from gosonde_agent.sources.kinds import MEMORY
 from gosonde_agent.sources.memory.whole_host import WholeHostSource
+from gosonde_agent.sources.ptrace.held import while_held
 from gosonde_agent.stream.journal import FILE_NAME, Journal, JournalLimits
 from gosonde_agent.stream.uplink import Uplink
 from gosonde_agent.watch.governing import count_parks, govern, sample_sites
@@ -69,7 +70,7 @@ def run(config: AgentConfig, reread: Callable[[], AgentConfig], helper: Helper) 
 
 
 async def _run(config: AgentConfig, reread: Callable[[], AgentConfig], helper: Helper) -> None:
-    peers = _Peers(config, helper.no_probes_because)
+    peers = _Peers(config, helper)
     doors = await open_doors(
         config,
         peers.latest,
@@ -144,8 +145,8 @@ async def _end_with(helper: Helper) -> None:
 class _Peers:
     """Who asks the agent, and whom it reports to."""
 
-    def __init__(self, config: AgentConfig, no_probes_because: str) -> None:
-        self._no_probes_because = no_probes_because
+    def __init__(self, config: AgentConfig, helper: Helper) -> None:
+        self._no_probes_because = helper.no_probes_because
         self.me = identity.load(config.state)
         self.latest = Latest()
         limits = JournalLimits(int(config.spool_mb * (1 << 20)), config.spool_hours * 3600)
@@ -153,7 +154,8 @@ class _Peers:
         self._redaction = Redaction() if config.redact_paths else None
         self.redact = self._redaction.goroutine if self._redaction else same
         pprof = tuple(map(pprof_allowed.place, config.pprof))
-        self.snapshots = Snapshots(self._watches, self.redact, pprof, self._prove)
+        stop = partial(while_held, helper.client) if config.ptrace_snapshots else None
+        self.snapshots = Snapshots(self._watches, self.redact, pprof, self._prove, stop)
         self.uplink = Uplink(
             config.collector, self.me, config.interval_seconds, self.journal, tls=config.tls, snapshots=self.snapshots
         )
@@ -170,6 +172,10 @@ class _Peers:
         return AgentStatus(
             me.agent_id, __version__, me.host, since, self.uplink.status(), no_probes_because=self._no_probes_because
         )
+
+    def losses(self) -> Mapping[str, int]:
+        """What was lost on the way to the collector, and of what it asked for."""
+        return {**self.uplink.losses(), **self.snapshots.losses()}
 
     def spool(self) -> SpoolState:
         """What the spool holds, and where."""
@@ -227,7 +233,7 @@ class _Work:
         )
         self.loading = Loading(self.monitor, self.running)
         self._memory = Memory(self.monitor, self.running)
-        outlet = Outlet(peers.report, peers.uplink.losses, lambda: peers.uplink.cpu_seconds)
+        outlet = Outlet(peers.report, peers.losses, lambda: peers.uplink.cpu_seconds)
         searches = Searches(lambda: self.running.own_budget, lambda: self.monitor.readings.binaries, time.monotonic)
         self.observing = Observing(self.monitor, self.running, self.loading, self._memory, outlet, searches=searches)
         self.proving = Proving(searches, self.running, self.observing.observe)

@@ -13,6 +13,7 @@ from typing import Protocol
 from gosonde_agent.host.go_files import GoFiles
 from gosonde_agent.host.mappings import open_library
 from gosonde_agent.host.thread_events import open_thread_event
+from gosonde_agent.host.why_refused import why_refused
 from gosonde_agent.model.errors import (
     NoSuchProcessError,
     NotPermittedError,
@@ -185,10 +186,7 @@ def _refusal(pid: int, what: str, error: OSError) -> NoSuchProcessError | NotPer
     if isinstance(error, FileNotFoundError | ProcessLookupError):
         return NoSuchProcessError(f"there is no process {pid}, it has just ended, or it is a kernel thread")
     if isinstance(error, PermissionError):
-        return NotPermittedError(
-            f"{what} of process {pid} may not be read: run as root, or with CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH, "
-            "and see kernel.yama.ptrace_scope"
-        )
+        return NotPermittedError(f"{what} of process {pid} may not be read: {why_refused(pid)}")
     return UnreadableFileError(f"{what} of process {pid} cannot be opened: {error.strerror}")
 
 

@@ -63,6 +63,7 @@ class Answers:
         access: Opens files.
         programs: Attaches; `at_uprobes` and `at_tracepoints` name them, in the order of their numbers.
         asker: The process that asks. It may have probes in itself, in whatever file.
+        hold: Has a process stand, rarely, while its registers go over a socket.
     """
 
     def __init__(
@@ -72,7 +73,10 @@ class Answers:
         at_uprobes: Sequence[str],
         at_tracepoints: Sequence[str],
         asker: int,
+        *,
+        hold: Callable[[int, int], None],
     ) -> None:
+        self._hold_for = hold
         self._access = access
         self._programs = programs
         self._at_uprobes = at_uprobes
@@ -88,6 +92,7 @@ class Answers:
             Kind.LABELS: lambda request, _: (self._access.labels(request.pid), []),
             Kind.HAS_SOCKET: lambda request, _: (bytes([self._access.has_socket(request.pid, request.number)]), []),
             Kind.THREAD_EVENT: self._thread_event,
+            Kind.HOLD: self._hold,
             Kind.LEASED: self._leased,
             Kind.UPROBE: self._uprobe,
             Kind.LINK: self._link,
@@ -148,6 +153,11 @@ class Answers:
             raise RefusedError(f"there is no thread {request.number}")
         event = self._access.thread_event(request.pid, request.number, at_switches=request.program == 1)
         return b"", [event]
+
+    def _hold(self, request: Request, descriptors: list[int]) -> Answer:
+        self._check_is_go(request.pid)
+        self._hold_for(request.pid, descriptors[0])
+        return b"", []
 
     def _leased(self, _request: Request, descriptors: list[int]) -> Answer:
         self._files.check(descriptors[0])

@@ -64,6 +64,14 @@ class HelperClient:
         """See Access."""
         return self._opened(Request(Kind.THREAD_EVENT, pid, thread, program=int(at_switches)))[1]
 
+    def hold(self, pid: int, fd: int) -> None:
+        """Has a process stand while its registers come over the socket `fd`: see sources.ptrace.held.
+
+        Raises:
+            GosondeError: Why it did not stand, or not for long enough.
+        """
+        self._ask(Request(Kind.HOLD, pid), fd)
+
     def leased(self, fd: int) -> int:
         """See Access."""
         return self._opened(Request(Kind.LEASED), fd)[1]

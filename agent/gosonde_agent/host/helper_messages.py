@@ -64,10 +64,11 @@ class Kind(enum.IntEnum):
     LINK_UPROBE = 11
     LIBRARY = 12
     THREAD_EVENT = 13
+    HOLD = 14
 
 
 #: Kinds that come with a descriptor, and kinds that name one process; the two for uprobes may also mean ALL.
-WITH_DESCRIPTOR = frozenset({Kind.LEASED, Kind.UPROBE, Kind.LINK, Kind.LINK_UPROBE})
+WITH_DESCRIPTOR = frozenset({Kind.LEASED, Kind.UPROBE, Kind.LINK, Kind.LINK_UPROBE, Kind.HOLD})
 WITH_PID = frozenset(
     {
         Kind.EXECUTABLE,
@@ -78,6 +79,7 @@ WITH_PID = frozenset(
         Kind.LABELS,
         Kind.HAS_SOCKET,
         Kind.THREAD_EVENT,
+        Kind.HOLD,
     }
 )
 

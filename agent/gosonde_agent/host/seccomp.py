@@ -32,8 +32,10 @@ AF_UNIX, AF_INET, AF_INET6 = 1, 2, 10
 ON_MAPS, ATTACHING = (1, 2, 3, 4, 15, 24, 27), (17, 28)
 #: ioctl(2): FIONCLEX, FIOCLEX.
 ON_DESCRIPTORS = (0x5450, 0x5451)
-#: The CLONE_NEW* of clone(2).
-NAMESPACES = 0x7E020000
+#: The CLONE_NEW* of clone(2), and its CLONE_THREAD.
+NAMESPACES, CLONE_THREAD = 0x7E020000, 0x00010000
+#: Requests of ptrace(2): GETREGS, DETACH, SEIZE, INTERRUPT. None of them writes.
+LOOKING = (12, 17, 0x4206, 0x4207)
 #: O_WRONLY, O_RDWR, O_CREAT, O_TRUNC, and of O_TMPFILE what is not O_DIRECTORY.
 WRITING = 0x1 | 0x2 | 0x40 | 0x200 | 0x400000
 #: Of asm/unistd_64.h.
@@ -48,7 +50,7 @@ mknod=133 personality=135 vhangup=153 modify_ldt=154 pivot_root=155 adjtimex=159
 settimeofday=164 mount=165 umount2=166 swapon=167 swapoff=168 reboot=169 sethostname=170 setdomainname=171
 iopl=172 ioperm=173 init_module=175 delete_module=176 quotactl=179 gettid=186 futex=202 sched_getaffinity=204
 lookup_dcookie=212 getdents64=217 restart_syscall=219 clock_settime=227 clock_gettime=228 clock_nanosleep=230
-exit_group=231 mbind=237 set_mempolicy=238 kexec_load=246 add_key=248 request_key=249 keyctl=250
+exit_group=231 mbind=237 set_mempolicy=238 kexec_load=246 waitid=247 add_key=248 request_key=249 keyctl=250
 migrate_pages=256 openat=257 mknodat=259 newfstatat=262 readlinkat=267 faccessat=269 pselect6=270 ppoll=271
 unshare=272 set_robust_list=273 move_pages=279 perf_event_open=298 fanotify_init=300 prlimit64=302
 name_to_handle_at=303 open_by_handle_at=304 clock_adjtime=305 setns=308 process_vm_readv=310
@@ -72,7 +74,7 @@ ALWAYS_BY_HELPER = """
 read write close fstat stat lstat newfstatat statx lseek mmap mprotect munmap mremap brk madvise rt_sigaction
 rt_sigprocmask rt_sigreturn sigaltstack pread64 readv writev dup access faccessat faccessat2 readlink
 readlinkat getdents64 fcntl getpid gettid getppid getuid geteuid getgid getegid sched_getaffinity sched_yield
-exit exit_group futex clock_gettime clock_nanosleep nanosleep restart_syscall gettimeofday poll ppoll select
+exit exit_group waitid futex clock_gettime clock_nanosleep nanosleep restart_syscall gettimeofday poll ppoll select
 pselect6 recvmsg sendmsg getsockopt perf_event_open getrandom prlimit64 sysinfo uname rseq set_robust_list
 """
 
@@ -86,6 +88,7 @@ class Filter:
         one_of: Calls that are allowed while an argument, by its place, has one of these values.
         no_bit: Calls that are allowed while an argument has none of these bits.
         absent: Calls that the kernel is to seem not to know, so that libraries take an older one.
+        threads: Whether clone(2) is allowed for a thread of this process, and only for that.
         denies: Whether what is not mentioned is allowed.
     """
 
@@ -93,6 +96,7 @@ class Filter:
     one_of: Mapping[str, tuple[int, tuple[int, ...]]] = field(default_factory=dict)
     no_bit: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     absent: tuple[str, ...] = ()
+    threads: bool = False
     denies: bool = False
 
     def program(self) -> bytes:
@@ -110,6 +114,9 @@ class Filter:
         for name, (place, bits) in self.no_bit.items():
             tests = [(IF_ANY_BIT, 0, 1, bits), (RETURN, 0, 0, ERRNO | EPERM), (RETURN, 0, 0, ALLOW)]
             code += _when(name, place, tests)
+        if self.threads:
+            tests = [(IF_ANY_BIT, 1, 0, NAMESPACES), (IF_ANY_BIT, 1, 0, CLONE_THREAD)]
+            code += _when("clone", 0, [*tests, (RETURN, 0, 0, ERRNO | EPERM), (RETURN, 0, 0, ALLOW)])
         return b"".join(INSTRUCTION.pack(*instruction) for instruction in (*code, (RETURN, 0, 0, rest)))
 
 
@@ -129,8 +136,10 @@ AGENT = Filter(
 #: What the helper runs under: it opens nothing for writing, makes no socket, no process, and loads no program.
 HELPER = Filter(
     listed=tuple(ALWAYS_BY_HELPER.split()),
-    one_of={"bpf": (0, ATTACHING), "ioctl": (1, ON_DESCRIPTORS)},
+    one_of={"bpf": (0, ATTACHING), "ioctl": (1, ON_DESCRIPTORS), "ptrace": (0, LOOKING)},
     no_bit={"open": (1, WRITING), "openat": (2, WRITING)},
+    absent=("clone3",),
+    threads=True,
 )
 
 

@@ -43,6 +43,7 @@ AGENT_LOSSES: Mapping[str, str] = {
     "park_windows_put_off": "Windows for counting parks that were not opened: the budget had nothing left for them.",
     "site_windows_failed": "Windows for counting creations and exits whose probes could not be attached.",
     "breakpoints_replaced": "Breakpoints that another program has written over: what came after is not counted.",
+    "stops_failed": "Snapshots before which the process could not be stopped: what ran has no stack in them.",
     "rows_unreportable": "Rows and processes left out of what is sent because a value of theirs fits no message.",
     "uplink_events_dropped": "Pauses and GC cycles dropped because the spool was full or they were too old.",
     "uplink_processes_dropped": "Processes whose last totals were dropped: the spool was full, or they were too old.",

@@ -21,6 +21,7 @@ from gosonde_agent.host.threads import in_thread
 from gosonde_agent.model.snapshots import SnapshotKind, SnapshotRequest
 from gosonde_agent.snapshots.pprof_allowed import PprofPlace
 from gosonde_agent.snapshots.redaction import Redact, same
+from gosonde_agent.snapshots.stopping import Stop, Stopping
 from gosonde_agent.sources.memory.target import KnownBinaries, opened
 from gosonde_agent.wire.profile import encode_profile
 
@@ -83,7 +84,10 @@ def _asking(pprof: Sequence[PprofPlace]) -> Mapping[SnapshotKind, Taker]:
 
 
 class Snapshots:
-    """Every kind of snapshot that this agent can take; `takers` is the one place that lists those that are files."""
+    """Every kind of snapshot that this agent can take; `takers` is the one place that lists those that are files.
+
+    With `stop`, a process is stopped for a moment before its memory is read, as Stopping says.
+    """
 
     def __init__(
         self,
@@ -91,7 +95,9 @@ class Snapshots:
         redact: Redact = same,
         pprof: Sequence[PprofPlace] = (),
         prove: Prove | None = None,
+        stop: Stop | None = None,
     ) -> None:
+        self._stopping = Stopping(stop) if stop else None
         self._watches = watches
         self._redact = redact
         self._prove = prove
@@ -101,6 +107,10 @@ class Snapshots:
         self._under_way: set[ProcessKey] = set()
         asked = _asking(pprof) if pprof else {}
         self.takers: Mapping[SnapshotKind, Taker] = {SnapshotKind.MEMORY: self._read_memory, **asked}
+
+    def losses(self) -> Mapping[str, int]:
+        """What could not be done, by name."""
+        return {"stops_failed": self._stopping.failed if self._stopping else 0}
 
     @property
     def kinds(self) -> tuple[SnapshotKind, ...]:
@@ -176,4 +186,5 @@ class Snapshots:
     def _read_memory(self, pid: int, deadline: Deadline) -> bytes:
         taken_unix_nano = steady_unix_nano()
         with opened(pid, self._known) as target:
-            return encode_profile(deadline.limit(map(self._redact, target.goroutines())), taken_unix_nano)
+            found = self._stopping.goroutines(target) if self._stopping else target.goroutines()
+            return encode_profile(deadline.limit(map(self._redact, found)), taken_unix_nano)

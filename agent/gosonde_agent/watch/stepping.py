@@ -54,6 +54,7 @@ class Stepper:
         """
         if first is not None:
             self._newest[number] = first
+        if first is not None and first.reason is Reason.BUDGET:
             log.info("level begun with", level=first.level, reason=first.reason, target_ppm=first.target_ppm)
         if self._all_off:
             self._source.set_probes(number, PROBES[Level.OFF])

@@ -4,11 +4,13 @@ import gzip
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from gosonde_common.values.goroutines import Goroutine, Location
+from gosonde_common.values.goroutines import REGISTERS, Goroutine, Location
 from gosonde_pb.pprof.v1 import profile_pb2
 
 #: Labels of a sample.
 STATE, WAIT_REASON, CREATED_BY, AGE, WAITS_FOR = "state", "wait_reason", "created_by", "age", "waits_for"
+#: Of a stack that is from registers; others are from memory.
+STACK_FROM = "stack_from"
 AGE_UNIT = "seconds"
 GOIDS, STACK_BYTES, STACK_UNIT = "goids", "stack_bytes", "bytes"
 #: Goroutines of one sample, so that its list of goids stays short.
@@ -24,7 +26,7 @@ SAMPLE_FRAMES = 10
 #: Stands for the stack of a goroutine that ran or moved while it was read.
 ACTIVE = Location("[active: no stack]", "", 0)
 
-_Key = tuple[tuple[Location, ...], str, str, Location, int | None, str]
+_Key = tuple[tuple[Location, ...], str, str, Location, int | None, str, str]
 
 
 def encode_profile(goroutines: Iterable[Goroutine], taken_unix_nano: int) -> bytes:
@@ -58,7 +60,8 @@ class _Group:
 def _key(goroutine: Goroutine) -> _Key:
     age = None if goroutine.wait_ns is None else goroutine.wait_ns // 1_000_000_000
     stack = goroutine.stack or (ACTIVE,)
-    return stack, goroutine.status, goroutine.wait_reason, goroutine.created_by, age, goroutine.waits_for
+    stack_from = REGISTERS if goroutine.stack_from == REGISTERS else ""
+    return stack, goroutine.status, goroutine.wait_reason, goroutine.created_by, age, goroutine.waits_for, stack_from
 
 
 class _Writer:
@@ -75,7 +78,7 @@ class _Writer:
         self.profile.comment.append(self._string(READ_BY_GOSONDE))
 
     def add(self, key: _Key, goids: Sequence[int], stack_bytes: int) -> None:
-        stack, status, wait_reason, created_by, age, waits_for = key
+        stack, status, wait_reason, created_by, age, waits_for, stack_from = key
         sample = self.profile.sample.add(value=[len(goids)], location_id=[self._location(frame) for frame in stack])
         site = f"{created_by.function} {created_by.file}:{created_by.line}" if created_by.file else ""
         texts = (
@@ -83,6 +86,7 @@ class _Writer:
             (WAIT_REASON, wait_reason),
             (CREATED_BY, site),
             (WAITS_FOR, waits_for),
+            (STACK_FROM, stack_from),
             (GOIDS, " ".join(map(str, goids))),
         )
         for name, value in texts:

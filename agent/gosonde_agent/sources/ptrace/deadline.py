@@ -29,6 +29,11 @@ class Deadline:
         return time.monotonic() - self._held_since if self._held_since else 0.0
 
     @property
+    def left_seconds(self) -> float:
+        """How long until it passes; 0 when it has."""
+        return max(self._end - time.monotonic(), 0.0)
+
+    @property
     def is_over(self) -> bool:
         """Whether it has passed."""
         return time.monotonic() > self._end

@@ -4,6 +4,7 @@ import os
 import re
 from pathlib import Path
 
+from gosonde_agent.host.why_refused import why_refused
 from gosonde_agent.model.errors import NoSuchProcessError, NotPermittedError
 from gosonde_agent.sources.ptrace.errors import AlreadyTracedError
 
@@ -85,10 +86,7 @@ def refusal(pid: int, thread: int) -> AlreadyTracedError | NotPermittedError:
     tracer = _field(pid, thread, "TracerPid")
     if tracer not in ("", "0"):
         return AlreadyTracedError(f"process {pid} is traced already, by process {tracer} ({_name(tracer)})")
-    return NotPermittedError(
-        f"process {pid} may not be stopped: it is another user's, or it hides from its own (PR_SET_DUMPABLE). Run as "
-        "root, or with CAP_SYS_PTRACE, and see kernel.yama.ptrace_scope"
-    )
+    return NotPermittedError(f"process {pid} may not be stopped: {why_refused(pid)}")
 
 
 def _field(pid: int, thread: int, name: str) -> str:

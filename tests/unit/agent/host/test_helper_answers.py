@@ -43,6 +43,11 @@ class Programs:
         return text_file(program)
 
 
+def held(pid: int, fd: int) -> None:
+    """Stops nothing, and says over the socket what it was asked for."""
+    os.write(fd, str(pid).encode())
+
+
 def text_file(text: str) -> int:
     fd = os.memfd_create("test")
     os.pwrite(fd, text.encode(), 0)
@@ -59,7 +64,7 @@ def text_in(fd: int) -> str:
 def channel() -> Iterator[socket.socket]:
     """The agent's end of a helper's socket."""
     here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    answers = Answers(Direct(), Programs(), ("first", "second"), ("exec",), os.getpid())
+    answers = Answers(Direct(), Programs(), ("first", "second"), ("exec",), os.getpid(), hold=held)
     thread = threading.Thread(target=helper_answers.serve, args=(there, answers, Pace(), Refusals()))
     thread.start()
     with there:

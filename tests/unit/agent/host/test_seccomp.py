@@ -10,7 +10,7 @@ pytestmark = pytest.mark.skipif(platform.machine() != "x86_64", reason="the filt
 
 #: Prints what each call says under a filter: its errno, 0 when it was done.
 TRY = """
-import ctypes, os, socket, sys
+import ctypes, os, socket, sys, threading
 from gosonde_agent.host import seccomp
 libc = ctypes.CDLL(None, use_errno=True)
 byte = ctypes.create_string_buffer(256)
@@ -30,6 +30,14 @@ def outcome(work):
         return error.errno
     return 0
 
+def thread():
+    one = threading.Thread(target=int)
+    try:
+        one.start()
+    except RuntimeError:
+        raise PermissionError(1, "no thread")
+    one.join()
+
 def main(name, wanted):
     seccomp.install(getattr(seccomp, name))
     tried = {
@@ -46,6 +54,9 @@ def main(name, wanted):
         "map_lookup": lambda: call(321, 1, byte, 72),
         "link_create": lambda: call(321, 28, byte, 72),
         "x32": lambda: call(0x40000000 | 39),
+        "thread": lambda: outcome(thread),
+        "ptrace_look": lambda: call(101, 0x4206, 0, 0, 0),
+        "ptrace_write": lambda: call(101, 5, 0, 0, 0),
     }
     for what in wanted:
         print(what, tried[what]() if what in tried else call(NUMBERS[what], 0, 0, 0, 0, 0, 0), flush=True)
@@ -101,7 +112,6 @@ def test_the_helper_makes_no_process_and_no_socket_and_writes_no_file() -> None:
         "make_file",
         "fork",
         "vfork",
-        "clone3",
         "kill",
         "connect",
         "sendto",
@@ -110,3 +120,15 @@ def test_the_helper_makes_no_process_and_no_socket_and_writes_no_file() -> None:
     assert outcomes("HELPER", *refused) == dict.fromkeys(refused, EPERM)
     assert outcomes("HELPER", "read_file", "map_lookup") == {"read_file": 0, "map_lookup": EPERM}
     assert outcomes("HELPER", "perf_event_open")["perf_event_open"] != EPERM
+
+
+def test_the_helper_may_look_at_threads_and_write_to_none_and_makes_threads_of_its_own_alone() -> None:
+    found = outcomes("HELPER", "thread", "ptrace_look", "ptrace_write", "namespace", "clone3")
+    assert found["ptrace_look"] not in (0, EPERM)
+    assert {**found, "ptrace_look": 0} == {
+        "thread": 0,
+        "ptrace_look": 0,
+        "ptrace_write": EPERM,
+        "namespace": EPERM,
+        "clone3": ENOSYS,
+    }
