@@ -24,8 +24,8 @@ HOW_TO_GET_CAPABILITIES = (
     "run as root (sudo), or as a systemd service with AmbientCapabilities=CAP_BPF CAP_PERFMON CAP_SYS_PTRACE "
     "CAP_DAC_READ_SEARCH CAP_LEASE CAP_SYS_ADMIN, as the shipped gosonde-helper@.service is"
 )
-#: Linux 6.16 took CAP_PERFMON's word for uprobes back, and stable kernels followed.
-UPROBES_WANT_SYS_ADMIN = "add CAP_SYS_ADMIN: newer kernels want it, not CAP_PERFMON alone, of whoever opens a uprobe"
+#: Linux 6.16 took CAP_PERFMON's word for uprobes by perf events back, and stable kernels followed.
+UPROBES_WANT_SYS_ADMIN = "add CAP_SYS_ADMIN: this kernel wants it, not CAP_PERFMON alone, of whoever opens a uprobe"
 SOMETHING_ELSE_REFUSES = (
     "the capabilities are there, so something else refuses: in a container, allow bpf, perf_event_open and seccomp "
     "in its seccomp profile"
@@ -152,7 +152,7 @@ def _ring_buffer() -> Check:
 
 def _uprobes() -> Check:
     remedy = "use a kernel with CONFIG_UPROBE_EVENTS, and mount sysfs on /sys"
-    return _tried("uprobes", trials.uprobe, "a perf uprobe was opened", remedy)
+    return _tried("uprobes", trials.uprobe, "a uprobe was put on a file", remedy)
 
 
 def _tracepoints() -> Check:

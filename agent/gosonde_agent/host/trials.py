@@ -12,9 +12,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from gosonde_agent.host.kernel import closes_probes_together
 from gosonde_agent.host.syscall_numbers import BPF, PERF_EVENT_OPEN
 
-BPF_MAP_CREATE, BPF_PROG_LOAD, BPF_RAW_TRACEPOINT_OPEN = 0, 5, 17
+BPF_MAP_CREATE, BPF_PROG_LOAD, BPF_RAW_TRACEPOINT_OPEN, BPF_LINK_CREATE = 0, 5, 17, 28
+UPROBE_MULTI = 48
 MAP_PERCPU_HASH, MAP_RINGBUF = 5, 27
 PROG_KPROBE, PROG_RAW_TRACEPOINT = 2, 17
 BPF_ATTR_SIZE = 72
@@ -50,18 +52,28 @@ def raw_tracepoint(name: str) -> None:
 
 
 def uprobe() -> None:
-    """Puts a uprobe on a file of this function's own that nobody runs."""
-    kind = int(UPROBE_PMU.read_text())
+    """Puts a uprobe on a file of this function's own that nobody runs, as the probes are put on programs."""
     with tempfile.NamedTemporaryFile() as file:
         file.write(b"\x90" * 64)
         file.flush()
         path = ctypes.create_string_buffer(file.name.encode())
-        attributes = struct.pack("=II48xQQ", kind, PERF_ATTR_SIZE, ctypes.addressof(path), 0).ljust(
-            PERF_ATTR_SIZE, b"\0"
-        )
-        buffer = ctypes.create_string_buffer(attributes, len(attributes))
-        cpu = min(os.sched_getaffinity(0))
-        os.close(_syscall(PERF_EVENT_OPEN, ctypes.byref(buffer), -1, cpu, -1, PERF_FLAG_FD_CLOEXEC))
+        os.close(_link(path) if closes_probes_together() else _perf_event(path))
+
+
+def _link(path: "ctypes.Array[ctypes.c_char]") -> int:
+    """A program at the first byte of a file, by a link of its own."""
+    offset = ctypes.c_uint64(0)
+    with _program(PROG_KPROBE, UPROBE_MULTI) as fd:
+        places = ctypes.addressof(path), ctypes.addressof(offset)
+        return _bpf(BPF_LINK_CREATE, struct.pack("=IIIIQQQQIII", fd, 0, UPROBE_MULTI, 0, *places, 0, 0, 1, 0, 0))
+
+
+def _perf_event(path: "ctypes.Array[ctypes.c_char]") -> int:
+    kind = int(UPROBE_PMU.read_text())
+    fields = struct.pack("=II48xQQ", kind, PERF_ATTR_SIZE, ctypes.addressof(path), 0)
+    buffer = ctypes.create_string_buffer(fields, PERF_ATTR_SIZE)
+    cpu = min(os.sched_getaffinity(0))
+    return _syscall(PERF_EVENT_OPEN, ctypes.byref(buffer), -1, cpu, -1, PERF_FLAG_FD_CLOEXEC)
 
 
 def process_memory(*, hides: bool = True) -> None:
@@ -82,10 +94,10 @@ def process_memory(*, hides: bool = True) -> None:
 
 
 @contextmanager
-def _program(kind: int) -> Iterator[int]:
+def _program(kind: int, attached_as: int = 0) -> Iterator[int]:
     code, licence = ctypes.create_string_buffer(NOTHING, len(NOTHING)), ctypes.create_string_buffer(b"GPL")
     fields = (kind, len(NOTHING) // 8, ctypes.addressof(code), ctypes.addressof(licence))
-    fd = _bpf(BPF_PROG_LOAD, struct.pack("=IIQQ", *fields))
+    fd = _bpf(BPF_PROG_LOAD, struct.pack("=IIQQ44xI", *fields, attached_as))
     try:
         yield fd
     finally:

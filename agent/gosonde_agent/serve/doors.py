@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gosonde_common.values.status import AgentStatus, UplinkStatus
+from gosonde_common.values.status import AgentStatus
 
 from gosonde_agent.config import AgentConfig
 from gosonde_agent.host.spending import Spending

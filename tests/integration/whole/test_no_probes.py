@@ -23,6 +23,9 @@ from tests.go_programs import GoProgram, build, site_line
 
 LEAK, EXECER = "leak", "execer"
 LONG_S = 180.0
+
+pytestmark = pytest.mark.timeout(900)
+
 #: The kernel refuses bpf(2) as it does in lockdown, or in a container without leave for it.
 WITHOUT_BPF = """
 import os, sys

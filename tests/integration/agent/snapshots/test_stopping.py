@@ -1,5 +1,7 @@
 """A snapshot for the collector has the stacks of what runs, where the agent may stop processes for moments."""
 
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -24,6 +26,14 @@ from tests.integration.agent.sources.ptrace.targets import running, tracer, wait
 from tests.integration.collector.snapshots.test_snapshot_requests import agent, host_of
 
 RESTS = "import time; print('ready', flush=True); time.sleep(600)"
+HOLDS = """
+import sys, time
+from gosonde_agent.sources.ptrace.stopping import while_stopped
+def hold(*_):
+    print('held', flush=True)
+    time.sleep(600)
+while_stopped(int(sys.argv[1]), hold, 600.0)
+"""
 #: Often enough for a host that is too busy to have a process stand in time.
 TRIES = 20
 
@@ -41,6 +51,7 @@ def started() -> Iterator[helper.Helper]:
         found.close()
 
 
+@pytest.mark.timeout(900)
 def test_a_running_loop_has_its_stack_when_the_helper_has_stopped_its_process(started: helper.Helper) -> None:
     found: list[Goroutine] = []
     with GoProgram(build("running/endless"), "1") as program, opened(program.pid) as target:
@@ -108,6 +119,20 @@ def test_a_process_that_could_not_be_stopped_is_read_as_ever_and_counted() -> No
         assert stopping.failed == 1  # it is not tried again so soon
 
 
+def test_a_program_that_another_one_traces_is_read_without_a_stop_and_stays_its(started: helper.Helper) -> None:
+    with GoProgram(build("parked"), "5") as program, opened(program.pid) as target:
+        holder = [sys.executable, "-c", HOLDS, str(program.pid)]
+        with subprocess.Popen(holder, stdout=subprocess.PIPE, text=True) as other:
+            assert other.stdout is not None
+            assert other.stdout.readline() == "held\n"
+            assert "is traced already, by process" in refusal(started, program.pid)
+            stopping = Stopping(partial(while_held, started.client))
+            assert len(list(stopping.goroutines(target))) > 5
+            assert (stopping.failed, tracer(program.pid) != 0) == (1, True)
+            other.kill()
+
+
+@pytest.mark.timeout(900)
 @pytest.mark.usefixtures("ebpf")
 def test_what_the_collector_stores_has_the_stack_of_the_loop(tmp_path: Path) -> None:
     config = tmp_path / "agent.toml"

@@ -20,6 +20,10 @@ def fails() -> SpoolState:
     raise OSError("the disk fails")
 
 
+def status() -> AgentStatus:
+    return AgentStatus("agent", "0", "host", 1, UplinkStatus())
+
+
 def test_groups_that_fail_cost_a_scrape_themselves_alone() -> None:
     latest = Latest()
     cost = replace(ProbeCost(ONE.key, 1, 1, 1, 1), probe_ns=None)  # type: ignore[arg-type]
@@ -32,10 +36,6 @@ def test_groups_that_fail_cost_a_scrape_themselves_alone() -> None:
             probe_costs=(cost,),
         )
     )
-
-    def status() -> AgentStatus:
-        return AgentStatus("agent", "0", "host", 1, UplinkStatus())
-
     shown = CollectorRegistry(support_collectors_without_names=True)
     shown.register(ShownMetrics(AgentMetrics(latest, status, fails, {}, lambda: None).registry()))
     names = {line.partition("{")[0].partition(" ")[0] for line in generate_latest(shown).decode().splitlines()}
@@ -53,7 +53,7 @@ def test_groups_that_fail_cost_a_scrape_themselves_alone() -> None:
 def test_what_waits_because_the_agent_takes_what_it_may_is_told_with_how_long() -> None:
     spending = Spending(taken=lambda: 0.0)
     spending.put_off["readings"] += 2.5
-    registry = AgentMetrics(Latest(), UplinkStatus, lambda: SpoolState(0), {}, lambda: spending).registry()
+    registry = AgentMetrics(Latest(), status, lambda: SpoolState(0), {}, lambda: spending).registry()
     told = generate_latest(registry).decode()
     assert 'gosonde_agent_put_off_seconds_total{work="readings"} 2.5' in told
     assert "gosonde_agent_cpu_ratio 0.0" in told
