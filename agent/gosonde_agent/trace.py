@@ -5,6 +5,7 @@ import glob
 import os
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -320,8 +321,14 @@ class _Interrupt:
 
 @contextlib.contextmanager
 def _interruptible() -> Iterator[_Interrupt]:
-    """Notes Ctrl-C, so that no step is left in its middle; a second Ctrl-C does what it did before."""
+    """Notes Ctrl-C, so that no step is left in its middle; a second Ctrl-C does what it did before.
+
+    Signals are the main thread's: in another one nothing is noted.
+    """
     interrupt, before = _Interrupt(), signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread():
+        yield interrupt
+        return
 
     def note(_number: int, _frame: FrameType | None) -> None:
         signal.signal(signal.SIGINT, before)

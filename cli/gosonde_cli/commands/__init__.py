@@ -8,6 +8,7 @@ import typer
 MODULES: tuple[str, ...] = (
     "ps",
     "trace",
+    "top",
     "agent",
     "helper",
     "collector",

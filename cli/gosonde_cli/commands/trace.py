@@ -221,7 +221,7 @@ def _sites(result: "Trace", over_ns: int) -> list[dict[str, Any]]:
         for (function, file, line), (c, e, b) in totals.items()
     ]
     _add_estimates(sites, result, over_ns)
-    sites.sort(key=lambda site: (-site["live"], -_most_likely(site, "created"), site["function"]))
+    sites.sort(key=lambda site: (-site["live"], -most_likely(site, "created"), site["function"]))
     return sites
 
 
@@ -243,7 +243,7 @@ def _add_estimates(sites: list[dict[str, Any]], result: "Trace", over_ns: int) -
         site["per_second"] = rates.per_second(site, together, over_ns)
 
 
-def _most_likely(site: dict[str, Any], what: str) -> int:
+def most_likely(site: dict[str, Any], what: str) -> int:
     """Creations or exits of a row, with what is estimated of it, and without what others have of it."""
     found, shared = site.get("estimated"), site.get("shared")
     number: int = site[what] + (found[what] if found else 0) - (shared[what] if shared else 0)
@@ -254,7 +254,7 @@ def _number(site: dict[str, Any], key: str) -> int:
     """A cell of the table."""
     if key not in {"created", "exited"}:
         return int(site[key])
-    number = _most_likely(site, key)
+    number = most_likely(site, key)
     return rendering.About(number) if _is_about(site) else number
 
 

@@ -34,9 +34,9 @@ def test_help_is_short_too(command: tuple[str, ...]) -> None:
     assert f" {' '.join(command)} [OPTIONS] [PROCESS]" in subprocess.check_output((*RUN, *command, "-h"), text=True)
 
 
-def test_every_command_but_that_of_systemd_has_json() -> None:
+def test_every_command_but_that_of_systemd_and_the_live_view_has_json() -> None:
     without = [name for name, command in EVERY.items() if not any("--json" in p.opts for p in command.params)]
-    assert without == [("helper",)]
+    assert without == [("top",), ("helper",)]
 
 
 def test_every_command_about_a_process_takes_it_as_argument_and_as_pid() -> None:
