@@ -11,7 +11,7 @@ from gosonde_cli.chart import BLOCKS
 from gosonde_cli.rendering import cell, duration, pid_figure
 from gosonde_cli.tables.columns import GAP, Column, Kind, widths
 from gosonde_cli.top.picture import Entry, Picture
-from gosonde_cli.top.view import DETAILS, HELP, ORDERS, View
+from gosonde_cli.top.view import DETAILS, HELP, LIST, ORDERS, View
 
 COLUMNS: Final = (
     Column("LIVE"),
@@ -80,7 +80,9 @@ def _head(picture: Picture, width: int) -> Iterator[Line]:
         yield Line(_fitted(note, max(width - len(more), 1)) + more, RED)
 
 
-def _pauses(pauses_ns: Sequence[int], width: int) -> str:
+def _pauses(pauses_ns: Sequence[int] | None, width: int) -> str:
+    if pauses_ns is None:
+        return "GC pauses: not known"
     if not pauses_ns:
         return "GC pauses: none seen yet"
     newest = pauses_ns[-min(MOST_PAUSES, max(width - 60, 8)) :]
@@ -166,6 +168,8 @@ def _foot(picture: Picture, view: View, now: float) -> Line:
     if view.is_typing:
         return Line(f"only rows with: {view.filter}_", BOLD)
     parts = ["PAUSED" if view.paused else "", f"by {ORDERS[view.order][0]}"]
+    if view.mode != LIST:
+        parts.append("Esc back  down more")
     if view.filter:
         parts.append(f"with {view.filter!r}")
     if picture.seen and (age := int(now - picture.seen)) >= OLD_SECONDS:

@@ -48,7 +48,7 @@ class Picture:
         title: What is watched.
         doing: What is done before the first rows are there; empty afterwards.
         summary: Totals and what the probes cost.
-        pauses_ns: How long GC pauses took, oldest first.
+        pauses_ns: How long GC pauses took, oldest first; None where nothing sees them.
         notes: What is lost, stale or not known.
         about: Where the numbers come from, and what is not seen there; the help has it.
         seen: When it was taken, CLOCK_MONOTONIC seconds; 0 where nothing was.
@@ -59,7 +59,7 @@ class Picture:
     doing: str = ""
     summary: str = ""
     entries: Sequence[Entry] = ()
-    pauses_ns: Sequence[int] = ()
+    pauses_ns: Sequence[int] | None = None
     notes: Sequence[str] = ()
     about: Sequence[str] = ()
     seen: float = 0.0

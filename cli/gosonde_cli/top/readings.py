@@ -38,7 +38,7 @@ class Reading:
     """Of a process. `refusal` says why there is none; empty where there is one."""
 
     seen: Mapping[Place, Seen] = field(default_factory=dict)
-    pauses_ns: tuple[int, ...] = ()
+    pauses_ns: tuple[int, ...] | None = None
     refusal: str = ""
 
 

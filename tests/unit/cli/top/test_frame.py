@@ -91,6 +91,11 @@ def test_gc_pauses_are_bars_of_the_newest() -> None:
     assert "▄▄▄█ the last 2 ms, the longest of these 2 ms" in line
 
 
+def test_pauses_that_nothing_sees_are_not_called_none() -> None:
+    assert texts(frame(picture([]), View(), 80, 24))[2] == "GC pauses: not known"
+    assert texts(frame(picture([], pauses_ns=[]), View(), 80, 24))[2] == "GC pauses: none seen yet"
+
+
 def test_the_selected_row_stays_in_sight() -> None:
     entries = full()
     lines = frame(picture(entries), View(selected=entries[250].key), 120, 24)
