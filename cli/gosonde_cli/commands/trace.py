@@ -18,7 +18,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from typer.core import TyperCommand
 
-from gosonde_cli import here, rates, rendering
+from gosonde_cli import durations, here, rates, rendering
 from gosonde_cli.importing import soon
 from gosonde_cli.options import Json, Pid, Process, Wide
 from gosonde_cli.tables.columns import Column, Kind
@@ -87,7 +87,7 @@ def trace(
     if sum((bool(which), exe is not None, bool(command))) != 1:
         raise UsageError("say what to trace with exactly one of PROCESS (or --pid N), --exe PATH, or -- CMD ARGS")
     target = here.pid_of(which) if which else None
-    given = None if duration is None else _seconds(duration)
+    given = None if duration is None else durations.seconds("--duration", duration, MAX_SECONDS)
     seconds = given if given is not None else MAX_SECONDS if command else DEFAULT_SECONDS
     with ExitStack() as probes:
         what = _What(target, exe, command, seconds, source)
@@ -97,18 +97,6 @@ def trace(
         else:
             render(document, wide=wide)
         sys.stdout.flush()  # the kernel takes its time to close the probes
-
-
-def _seconds(text: str) -> float:
-    """ "10", "10s", "1.5m" and "1h" in seconds."""
-    factor = {"s": 1.0, "m": 60.0, "h": 3600.0}.get(text[-1:])
-    try:
-        seconds = float(text[:-1]) * factor if factor is not None else float(text)
-    except ValueError as error:
-        raise UsageError(f"--duration {text!r} is no duration: write for example 10, 10s or 2m") from error
-    if not 0 < seconds <= MAX_SECONDS:
-        raise UsageError(f"--duration {text!r} is not allowed: more than 0 and at most 24h")
-    return seconds
 
 
 class _What(NamedTuple):

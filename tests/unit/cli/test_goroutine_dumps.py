@@ -1,46 +1,25 @@
 """Dumps say of each goroutine what was read of it, however many share their stack."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
-from gosonde_cli import goroutine_json, goroutine_text, kept_texts
+from gosonde_cli import goroutine_groups, goroutine_json, goroutine_text, kept_texts
 from gosonde_common import foreign
-from gosonde_common.values.goroutines import MAIN_GOROUTINE, MEMORY, REGISTERS, GoroutineColumns, Kind, Location
+from gosonde_common.values.goroutines import MAIN_GOROUTINE, REGISTERS, GoroutineColumns, Location
+
+from tests.unit.cli.goroutine_columns import HERE, THERE, columns, kind
 
 MINUTE_NS = 60_000_000_000
-HERE, THERE = Location("main.wait", "/src/main.go", 7), Location("main.main", "/src/main.go", 9)
 #: Quotes, an escape of a terminal, letters that are not ASCII, and one that turns the line around.
 NASTY = Location('main."\x1b[2J', "/src/käse\u202e.go", 3)
 
 
-def kind(*stack: Location, **changed: Any) -> Kind:
-    values: dict[str, Any] = {
-        "status": "waiting",
-        "wait_reason": "chan receive",
-        "created_by": THERE,
-        "start_function": "main.wait",
-        "system": False,
-        "active": not stack,
-        "complete": bool(stack),
-        "stack": stack,
-        "stack_from": MEMORY if stack else "",
-    }
-    return Kind(**(values | changed))
-
-
-def columns(*kinds: Kind, waits: Sequence[int | None] = (), first: int = 10) -> GoroutineColumns:
-    """One goroutine of each kind; every second one is locked, and all but the first have a parent."""
-    count = len(kinds)
-    return GoroutineColumns(
-        kinds=kinds,
-        goids=range(first, first + count),
-        waits_ns=waits or [None] * count,
-        parent_goids=[0, *[1] * count][:count],
-        thread_ids=[0] * count,
-        locked=[index % 2 == 1 for index in range(count)],
-    )
+def grouped(found: Iterable[GoroutineColumns]) -> Iterator[str]:
+    """All groups, with whole names."""
+    groups = goroutine_groups.groups_of(found)
+    return goroutine_text.grouped(groups, groups.rows())
 
 
 def member(place: Location) -> dict[str, Any]:
@@ -115,7 +94,7 @@ def test_groups_are_made_of_what_goroutines_say_whether_they_share_it_or_not() -
         columns(kind(HERE), kind(THERE), waits=(3 * MINUTE_NS, None)),
         columns(kind(THERE), kind(HERE, system=True), kind(THERE), waits=(0, 9 * MINUTE_NS, None)),
     ]
-    assert list(goroutine_text.grouped(blocks)) == [
+    assert list(grouped(blocks)) == [
         "goroutine profile: total 4, and 1 of the runtime's own",
         *("", "3 @ chan receive, up to 0 ns", "#\tmain.main\t/src/main.go:9"),
         "# created by main.main\t/src/main.go:9",
@@ -128,19 +107,19 @@ def test_groups_are_made_of_what_goroutines_say_whether_they_share_it_or_not() -
 def test_groups_of_one_size_come_in_the_order_in_which_they_were_read(
     monkeypatch: pytest.MonkeyPatch, most_kinds: int
 ) -> None:
-    monkeypatch.setattr(goroutine_text, "MOST_KINDS", most_kinds)
+    monkeypatch.setattr(goroutine_groups, "MOST_KINDS", most_kinds)
     kinds = [kind(Location(f"main.f{number}", "/f.go", number)) for number in range(9)]
-    lines = list(goroutine_text.grouped([columns(*kinds[:4]), columns(*kinds[4:])]))
+    lines = list(grouped([columns(*kinds[:4]), columns(*kinds[4:])]))
     assert [line for line in lines if "main.f" in line] == [f"#\tmain.f{number}\t/f.go:{number}" for number in range(9)]
 
 
 def test_the_largest_groups_stay_when_there_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(goroutine_text, "MOST_CALLS", 10 * (goroutine_text.GROUP_CALLS + 1))
-    monkeypatch.setattr(goroutine_text, "MOST_KINDS", 1)
+    monkeypatch.setattr(goroutine_groups, "MOST_CALLS", 10 * (goroutine_groups.GROUP_CALLS + 1))
+    monkeypatch.setattr(goroutine_groups, "MOST_KINDS", 1)
     small = [kind(Location(f"main.f{number}", "/f.go", number)) for number in range(95)]
     large = kind(HERE)
     blocks = [columns(*small[start : start + 5], large) for start in range(0, 95, 5)]
-    lines = list(goroutine_text.grouped(blocks))
+    lines = list(grouped(blocks))
     shown = [int(line.split(" @ ")[0]) for line in lines if " @ " in line]
     assert lines[0] == "goroutine profile: total 114, and 0 of the runtime's own"
     assert shown[0] == 19
@@ -159,7 +138,7 @@ def test_texts_that_there_is_no_room_for_are_made_again(monkeypatch: pytest.Monk
 
 def test_a_group_says_what_a_stop_has_shown_of_it() -> None:
     busy = kind(HERE, stack_from=REGISTERS, cause="busy-loop", because="it ran in \x1b[2J")
-    lines = list(goroutine_text.grouped([columns(busy, busy, kind(HERE))]))
+    lines = list(grouped([columns(busy, busy, kind(HERE))]))
     at = lines.index("2 @ chan receive")
     assert lines[at + 1] == "# stack from registers, at the last stop"
     assert lines[at + 2].startswith("# busy-loop: it ran in ")

@@ -1,0 +1,82 @@
+"""Which goroutines are looked at, and which of their calls: pprof's focus, ignore and hide, states, and waits."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from gosonde_cli.expressions import Expression
+
+if TYPE_CHECKING:
+    from gosonde_common.values.goroutines import GoroutineColumns, Kind, Location
+
+#: Kinds whose view is kept.
+MOST_KEPT: Final = 10_000
+#: Packages that are the runtime's own.
+RUNTIME: Final = ("runtime.", "runtime/internal/", "internal/runtime/")
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What is looked at.
+
+    Attributes:
+        focus: Goroutines with a call that it matches.
+        ignore: Not those with such a call.
+        hide: Not such calls.
+        max_depth: So many calls, the innermost; 0 for all.
+        state: States that contain it.
+        min_wait_ns: Goroutines that are known to have waited so long.
+        runtime: The runtime's own calls, too. A stack of nothing else is shown all the same.
+    """
+
+    focus: Expression | None = None
+    ignore: Expression | None = None
+    hide: Expression | None = None
+    max_depth: int = 0
+    state: str = ""
+    min_wait_ns: int = 0
+    runtime: bool = False
+
+    def of(self, found: "Iterable[GoroutineColumns]") -> "Iterator[GoroutineColumns]":
+        """The same goroutines without those that are not looked at, with stacks as they are looked at."""
+        known: dict[Kind, Kind | None] = {}
+        for columns in found:
+            if len(known) > MOST_KEPT:
+                known.clear()
+            known.update((kind, self._kind(kind)) for kind in set(columns.kinds) - known.keys())
+            yield self._columns(columns, [known[kind] for kind in columns.kinds])
+
+    def _columns(self, columns: "GoroutineColumns", kinds: "list[Kind | None]") -> "GoroutineColumns":
+        if not self.min_wait_ns and None not in kinds:
+            return replace(columns, kinds=[kind for kind in kinds if kind is not None])
+        kept = [
+            at
+            for at, (kind, wait_ns) in enumerate(zip(kinds, columns.waits_ns, strict=True))
+            if kind is not None and (wait_ns or 0) >= self.min_wait_ns
+        ]
+        return type(columns)(
+            kinds=[kind for at in kept if (kind := kinds[at]) is not None],
+            goids=[columns.goids[at] for at in kept],
+            waits_ns=[columns.waits_ns[at] for at in kept],
+            parent_goids=[columns.parent_goids[at] for at in kept],
+            thread_ids=[columns.thread_ids[at] for at in kept],
+            locked=[columns.locked[at] for at in kept],
+        )
+
+    def _kind(self, kind: "Kind") -> "Kind | None":
+        """None for goroutines that are not looked at."""
+        if self.state not in (kind.wait_reason or kind.status):
+            return None
+        if self.focus and not any(map(self.focus.matches, kind.stack)):
+            return None
+        if self.ignore and any(map(self.ignore.matches, kind.stack)):
+            return None
+        stack = self._stack(kind.stack)
+        return kind if len(stack) == len(kind.stack) else replace(kind, stack=stack)
+
+    def _stack(self, stack: "tuple[Location, ...]") -> "tuple[Location, ...]":
+        if not self.runtime:
+            stack = tuple(call for call in stack if not call.function.startswith(RUNTIME)) or stack
+        if self.hide:
+            stack = tuple(call for call in stack if not self.hide.matches(call))
+        return stack[: self.max_depth] if self.max_depth else stack

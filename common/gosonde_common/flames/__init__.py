@@ -1,0 +1,1 @@
+"""Stacks as pictures: a tree of calls, a flame graph in one file, and what speedscope opens."""

@@ -1,0 +1,106 @@
+// Zoom, search and keys of a flame graph. Names go in and out as text alone, never as markup.
+"use strict";
+const MARGIN = 10, WIDTH = 1200 - 2 * MARGIN, CHARACTER = 7;
+const all = document.getElementById("calls");
+const says = document.getElementById("says");
+const search = document.getElementById("search");
+const help = says.textContent;
+const total = Number(all.dataset.total);
+const calls = Array.from(all.children, (g) => ({
+  g, rect: g.querySelector("rect"), text: g.querySelector("text"), name: g.dataset.name,
+  left: Number(g.dataset.left), count: Number(g.dataset.goroutines), depth: Number(g.dataset.depth),
+}));
+const of = new Map(calls.map((call) => [call.g, call]));
+// They come each before what it calls.
+const above = [];
+for (const call of calls) {
+  above.length = call.depth;
+  call.parent = above[call.depth - 1];
+  call.below = [];
+  if (call.parent) call.parent.below.push(call);
+  above.push(call);
+}
+let zoomed = calls[0], current = calls[0];
+
+function place(call, left, count) {
+  call.g.style.display = count > 0 ? "" : "none";
+  const width = Math.max(count / zoomed.count * WIDTH, 0), x = MARGIN + left / zoomed.count * WIDTH;
+  call.rect.setAttribute("x", x);
+  call.rect.setAttribute("width", width);
+  call.text.setAttribute("x", x + 3);
+  const room = Math.floor((width - 6) / CHARACTER);
+  call.text.textContent = call.name.length <= room ? call.name : room > 2 ? call.name.slice(0, room - 1) + "…" : "";
+}
+
+function zoom(to) {
+  zoomed = to;
+  const end = to.left + to.count;
+  for (const call of calls) {
+    const isAbove = call.depth < to.depth && call.left <= to.left && call.left + call.count >= end;
+    const isInside = call.depth >= to.depth && call.left >= to.left && call.left + call.count <= end;
+    call.g.classList.toggle("above", isAbove);
+    if (isAbove) place(call, 0, to.count);
+    else place(call, call.left - to.left, isInside ? call.count : 0);
+  }
+}
+
+function go(to) {
+  if (!to || to.g.style.display === "none") return;
+  current.g.setAttribute("tabindex", "-1");
+  current = to;
+  current.g.setAttribute("tabindex", "0");
+  current.g.focus();
+}
+
+function beside(call, step) {
+  if (!call.parent) return null;
+  const row = call.parent.below;
+  return row[row.indexOf(call) + step];
+}
+
+function find() {
+  const wanted = search.value.toLowerCase();
+  let count = 0, end = -1;
+  for (const call of calls) {
+    const isFound = wanted !== "" && call.depth > 0 && call.name.toLowerCase().includes(wanted);
+    call.g.classList.toggle("found", isFound);
+    // A call inside of one that was counted adds nothing.
+    if (isFound && call.left >= end) {
+      count += call.count;
+      end = call.left + call.count;
+    }
+  }
+  says.textContent = wanted === "" ? help : `${count} of ${total} goroutines (${(count / total * 100).toFixed(1)} %) are in what was found`;
+}
+
+const keys = {
+  ArrowUp: () => go(current.parent),
+  ArrowDown: () => go(current.below[0]),
+  ArrowLeft: () => go(beside(current, -1)),
+  ArrowRight: () => go(beside(current, 1)),
+  Enter: () => zoom(current),
+  " ": () => zoom(current),
+  "/": () => search.focus(),
+  Escape: () => zoom(calls[0]),
+};
+
+all.addEventListener("click", (event) => {
+  const call = of.get(event.target.closest(".call"));
+  if (call) { go(call); zoom(call); }
+});
+all.addEventListener("focusin", (event) => {
+  const call = of.get(event.target.closest(".call"));
+  if (call) says.textContent = call.g.querySelector("title").textContent;
+});
+search.addEventListener("input", find);
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.altKey || event.metaKey) return;
+  if (event.target === search) {
+    if (event.key === "Escape") { search.value = ""; find(); go(current); }
+    if (event.key === "Enter") go(calls.find((call) => call.g.classList.contains("found")));
+    return;
+  }
+  if (!(event.key in keys)) return;
+  event.preventDefault();
+  keys[event.key]();
+});

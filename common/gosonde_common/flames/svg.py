@@ -1,0 +1,98 @@
+"""A flame graph as one SVG file that needs nothing else: search, zoom and titles are in it."""
+
+import html
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from gosonde_common import foreign
+from gosonde_common.flames.colours import PAINTS, ColourBy
+from gosonde_common.flames.tree import Call, Tree
+
+#: In pixels: the picture, its margin, a row of calls, what stands above the rows, and a character at most.
+WIDTH: Final = 1200
+MARGIN: Final = 10
+ROW: Final = 18
+TOP: Final = 80
+CHARACTER: Final = 7
+#: Characters of a name, and states of a call that its title has.
+MOST_NAME: Final = 300
+STATES: Final = 5
+LEGENDS: Final = 8
+SCRIPT: Final = Path(__file__).with_name("flames.js")
+STYLE: Final = """
+text { font: 12px monospace; fill: #000; pointer-events: none }
+.call { cursor: pointer; outline: none }
+.call rect { stroke: #fff; stroke-width: 0.5 }
+.call:hover rect, .call:focus rect { stroke: #000; stroke-width: 2 }
+.found rect { fill: #d68cff }
+.above { opacity: 0.5 }
+"""
+
+
+def flame_graph(tree: Tree, title: str, colour_by: ColourBy) -> Iterator[str]:
+    """Pieces of the document. The outermost calls are at the top; a call is as wide as its goroutines are many.
+
+    Names are foreign: what a terminal or XML would not show is made visible, and no name is markup.
+    """
+    placed = list(tree.root.placed())
+    height = TOP + (max(depth for _, _, depth in placed) + 1) * ROW + MARGIN
+    paint, total = PAINTS[colour_by], max(tree.root.goroutines, 1)
+    legend = dict(paint(call, total)[::-1] for call, _, _ in placed)
+    yield _head(height, title, tree)
+    yield from _legend(legend)
+    yield f'<g id="calls" data-total="{total}">\n'
+    for call, left, depth in placed:
+        yield _call(call, left, depth, total, paint(call, total)[0])
+    yield f"</g>\n<script><![CDATA[\n{SCRIPT.read_text()}]]></script>\n</svg>\n"
+
+
+def _head(height: int, title: str, tree: Tree) -> str:
+    cut = f"; of {tree.cut:,} the innermost calls are left out" if tree.cut else ""
+    return (
+        '<?xml version="1.0" encoding="UTF-8"?>\n'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="100%">\n'
+        f"<title>{_escaped(title)}</title>\n<style>{STYLE}</style>\n"
+        f'<rect width="{WIDTH}" height="{height}" fill="#fff"/>\n'
+        f'<text x="{MARGIN}" y="20">{_escaped(title)}{cut}</text>\n'
+        f'<text x="{MARGIN}" y="62" id="says">arrows move, Enter zooms, Escape shows all, / searches</text>\n'
+        f'<foreignObject x="{WIDTH - MARGIN - 280}" y="28" width="280" height="26">'
+        '<input xmlns="http://www.w3.org/1999/xhtml" id="search" type="search" aria-label="Search functions" '
+        'placeholder="search functions ( / )" style="width:100%;box-sizing:border-box"/></foreignObject>\n'
+    )
+
+
+def _legend(legend: dict[str, str]) -> Iterator[str]:
+    at = MARGIN
+    for means, colour in list(legend.items())[:LEGENDS]:
+        text = foreign.shown(means, 24)
+        if at + 16 + len(text) * CHARACTER > WIDTH - 300:
+            return
+        yield f'<rect x="{at}" y="32" width="12" height="12" fill="{colour}"/>'
+        yield f'<text x="{at + 16}" y="43">{_escaped(text)}</text>\n'
+        at += 32 + len(text) * CHARACTER
+
+
+def _call(call: Call, left: int, depth: int, total: int, colour: str) -> str:
+    scale = (WIDTH - 2 * MARGIN) / total
+    name = foreign.shown(call.name, MOST_NAME)
+    width, x, y = call.goroutines * scale, MARGIN + left * scale, TOP + depth * ROW
+    room = int((width - 6) / CHARACTER)
+    label = name if len(name) <= room else f"{name[: room - 1]}…" if room > 2 else ""
+    return (
+        f'<g class="call" tabindex="{0 if depth == 0 else -1}" role="button" data-name="{_escaped(name)}" '
+        f'data-left="{left}" data-goroutines="{call.goroutines}" data-depth="{depth}">'
+        f"<title>{_escaped(_title(call, name, total))}</title>"
+        f'<rect x="{x:.4f}" y="{y}" width="{width:.4f}" height="{ROW - 1}" fill="{colour}"/>'
+        f'<text x="{x + 3:.4f}" y="{y + 13}">{_escaped(label)}</text></g>\n'
+    )
+
+
+def _title(call: Call, name: str, total: int) -> str:
+    states = ", ".join(f"{count:,} {foreign.shown(state, 60)}" for state, count in call.states.most_common(STATES))
+    waited = "" if call.longest_ns is None else f"; longest wait {call.longest_ns // 1_000_000_000:,} s"
+    return f"{name}: {call.goroutines:,} goroutines ({call.goroutines / total:.1%}): {states}{waited}"
+
+
+def _escaped(text: str) -> str:
+    return html.escape(foreign.shown(text))
