@@ -12,7 +12,7 @@ from gosonde_common.values.goroutines import Location
 
 from gosonde_cli.goroutine_groups import By, Groups, Row, state_of
 from gosonde_cli.goroutine_text import grouped
-from gosonde_cli.rendering import cell, console, counted, duration_figure
+from gosonde_cli.rendering import cell, columns, console, counted, duration_figure
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -57,7 +57,7 @@ class Shown:
 
     def lines(self, groups: Groups) -> Iterable[str]:
         """Of groups by stack."""
-        return grouped(groups, self.rows(groups), 0 if self.wide else console().width)
+        return grouped(groups, self.rows(groups), columns(wide=self.wide))
 
 
 def print_rows(groups: Groups, shown: Shown) -> None:

@@ -1,14 +1,13 @@
-"""A verdict on leaks in lines of 80 columns."""
+"""A verdict on leaks in lines that fit."""
 
-import textwrap
 from collections.abc import Iterator
 from typing import Final
 
 from gosonde_cli.age_text import age_lines
 from gosonde_cli.leak_report import LeakReport, LeakSite
-from gosonde_cli.rendering import cell, counted, duration
+from gosonde_cli.rendering import counted, duration
+from gosonde_cli.wrapping import Line, fitted
 
-WIDTH: Final = 80
 INDENT: Final = " " * 11
 #: Statements, and ways by which goroutines are held, that are shown to people, the largest first.
 SITES: Final = 20
@@ -17,20 +16,24 @@ HOLDERS: Final = 3
 MANY: Final = 10
 
 
-def verdict(report: LeakReport) -> Iterator[str]:
-    """The process, what was found, then each statement."""
+def verdict(report: LeakReport, width: int = 80) -> Iterator[str]:
+    """The process, what was found, then each statement, in so many columns; 0 for whole lines."""
+    return fitted(_verdict(report), width)
+
+
+def _verdict(report: LeakReport) -> Iterator[Line | str]:
     process = report.process
-    yield from _wrapped(f"{process.exe} (pid {process.pid}), {process.go_version}", "  ")
-    yield from _wrapped(headline(report), "  ")
+    yield Line(f"{process.exe} (pid {process.pid}), {process.go_version}", "  ")
+    yield Line(headline(report), "  ")
     if not report.decided:
-        yield from _wrapped(f"not decided: {report.why}", "  ")
+        yield Line(f"not decided: {report.why}", "  ")
     accused = [site for site in report.sites if site.proved or site.probable or site.evidence]
     held = [site for site in report.sites if site not in accused and site.held_by and site.live >= MANY]
     for site in accused[:SITES]:
         yield ""
         yield from _site(site)
     if len(accused) > SITES:
-        yield from _wrapped(f"and {len(accused) - SITES:,} more; --json shows all of them")
+        yield Line(f"and {len(accused) - SITES:,} more; --json shows all of them", INDENT)
     if held:
         yield from ("", "Held by what is alive")
     for site in held[:SITES]:
@@ -51,38 +54,38 @@ def headline(report: LeakReport) -> str:
     return f"nothing is proved {by}, nothing looks like it"
 
 
-def _site(site: LeakSite) -> Iterator[str]:
+def _site(site: LeakSite) -> Iterator[Line | str]:
     yield from _head(site, site.proved or site.probable or site.live)
     found = [f"{site.live:,} live", f"{site.proved:,} proved"]
     found += [f"{site.probable:,} probable"] if site.probable else []
     found += [f"oldest wait {duration(site.oldest_wait_ns)}"] if site.oldest_wait_ns else []
-    yield from _wrapped(f"{INDENT}{', '.join(found)}")
+    yield Line(f"{INDENT}{', '.join(found)}", INDENT)
     for sentence in site.evidence:
-        yield from _wrapped(f"{INDENT}{sentence}")
+        yield Line(f"{INDENT}{sentence}", INDENT)
     if site.proved:
-        yield from _wrapped(f"{INDENT}retained: {_retained(site)}")
+        yield Line(f"{INDENT}retained: {_retained(site)}", INDENT)
     if lines := age_lines(site.ages):
         yield f"{INDENT}ages, from"
         yield from (f"{INDENT}{line}" for line in lines)
     yield from _holders(site)
-    yield from _wrapped(f"{INDENT}cause {site.cause}")
+    yield Line(f"{INDENT}cause {site.cause}", INDENT)
     if site.remedy:
-        yield from _wrapped(f"{INDENT}→ {site.remedy}", f"{INDENT}  ")
+        yield Line(f"{INDENT}→ {site.remedy}", f"{INDENT}  ")
 
 
-def _head(site: LeakSite, number: int) -> Iterator[str]:
-    yield from _wrapped(f"{number:>9,}  {site.function or 'a statement that is not named'}")
+def _head(site: LeakSite, number: int) -> Iterator[Line | str]:
+    yield Line(f"{number:>9,}  {site.function or 'a statement that is not named'}", INDENT)
     if site.file:
-        yield from _wrapped(f"{INDENT}{site.file}:{site.line}")
+        yield Line(f"{INDENT}{site.file}:{site.line}", INDENT)
     if site.start_function:
-        yield from _wrapped(f"{INDENT}starts {site.start_function}")
+        yield Line(f"{INDENT}starts {site.start_function}", INDENT)
 
 
-def _holders(site: LeakSite) -> Iterator[str]:
+def _holders(site: LeakSite) -> Iterator[Line | str]:
     for holder in site.held_by[:HOLDERS]:
-        yield from _wrapped(f"{INDENT}{holder.goroutines:,} held by {' → '.join(holder.path)}", f"{INDENT}  ")
+        yield Line(f"{INDENT}{holder.goroutines:,} held by {' → '.join(holder.path)}", f"{INDENT}  ")
     if len(site.held_by) > HOLDERS:
-        yield from _wrapped(f"{INDENT}and by {len(site.held_by) - HOLDERS:,} more; --json shows all of them")
+        yield Line(f"{INDENT}and by {len(site.held_by) - HOLDERS:,} more; --json shows all of them", INDENT)
 
 
 def _retained(site: LeakSite) -> str:
@@ -96,7 +99,3 @@ def _size(number: int) -> str:
         if number >= size:
             return f"{number / size:,.1f} {unit}"
     return f"{number:,} bytes"
-
-
-def _wrapped(text: str, indent: str = INDENT) -> list[str]:
-    return textwrap.wrap(cell(text), WIDTH, subsequent_indent=indent, break_on_hyphens=False)

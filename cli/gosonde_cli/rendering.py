@@ -1,5 +1,6 @@
 """How commands print: numbers and lines for people, one JSON document for programs."""
 
+import shutil
 import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -18,6 +19,11 @@ def console(*, wide: bool = False) -> "Console":
     from rich.console import Console  # noqa: PLC0415 - text alone needs none of rich, which takes a while to import
 
     return Console(width=WIDE if wide else None, highlight=False)
+
+
+def columns(*, wide: bool = False) -> int:
+    """Of the terminal, or 80 where there is none; 0 for text that is to be whole. Needs none of rich."""
+    return 0 if wide else shutil.get_terminal_size().columns
 
 
 def print_json(document: Any) -> None:  # noqa: ANN401 - whatever json knows, and dataclasses

@@ -9,12 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import gosonde_common
 import typer
-from gosonde_common import foreign
 from gosonde_common.errors import UnsupportedError, UsageError
-from gosonde_common.flames import speedscope
 from gosonde_common.flames.colours import ColourBy
-from gosonde_common.flames.svg import flame_graph
-from gosonde_common.flames.tree import Tree
 
 from gosonde_cli import here
 from gosonde_cli.durations import seconds
@@ -115,8 +111,7 @@ def goroutines(
         elif svg is not None:
             _write(svg, "--svg", _picture(groups_of(found), by, colour, _title(which)))
         elif scope is not None:
-            profiled = speedscope.document(stacks(groups_of(found), by), _title(which), _exporter())
-            _write(scope, "--speedscope", [foreign.dumps(profiled), "\n"])
+            _write(scope, "--speedscope", _profile(groups_of(found), by, _title(which)))
         else:
             _print_groups(found, shown)
 
@@ -142,6 +137,9 @@ def _print_groups(found: "Iterable[GoroutineColumns]", shown: Shown) -> None:
 
 
 def _picture(groups: Groups, by: By, colour: ColourBy, title: str) -> Iterator[str]:
+    from gosonde_common.flames.svg import flame_graph  # noqa: PLC0415 - text needs none of it
+    from gosonde_common.flames.tree import Tree  # noqa: PLC0415
+
     tree = Tree("all goroutines")
     for stack in stacks(groups, by):
         tree.add(stack)
@@ -152,8 +150,12 @@ def _title(pid: int) -> str:
     return f"goroutines of pid {pid}, {time.strftime('%Y-%m-%d %H:%M:%S UTC', time.gmtime())}"
 
 
-def _exporter() -> str:
-    return f"gosonde {gosonde_common.__version__}"
+def _profile(groups: Groups, by: By, title: str) -> Iterator[str]:
+    from gosonde_common import foreign  # noqa: PLC0415
+    from gosonde_common.flames import speedscope  # noqa: PLC0415
+
+    yield foreign.dumps(speedscope.document(stacks(groups, by), title, f"gosonde {gosonde_common.__version__}"))
+    yield "\n"
 
 
 @contextmanager

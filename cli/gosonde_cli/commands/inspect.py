@@ -1,22 +1,23 @@
 """`gosonde inspect`: what is known of a Go binary, and where its probes go and why."""
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
-from gosonde_common import foreign
 from gosonde_common.errors import UnsupportedError
-from rich.console import Console
-from rich.markup import escape
 
 from gosonde_cli import here, rendering
-from gosonde_cli.options import Json, Pid
+from gosonde_cli.options import Json, Pid, Wide
+from gosonde_cli.wrapping import Line, fitted
 
 if TYPE_CHECKING:
     from gosonde_agent.golang.binary import GoBinary
 
 
 CREATOR = "runtime.newproc1"
+#: Before what a line goes on with.
+HANGING: Final = " " * 4
 
 
 def register(app: typer.Typer) -> None:
@@ -31,6 +32,7 @@ def inspect(
     *,
     pid: Pid = None,
     as_json: Json = False,
+    wide: Wide = False,
 ) -> None:
     """Show what is known of a Go binary: version, layout, probe points and why they are safe."""
     try:
@@ -46,7 +48,8 @@ def inspect(
     if as_json:
         rendering.print_json(document)
     else:
-        _render(foreign.shown_within(document))
+        for line in fitted(lines(document), rendering.columns(wide=wide)):
+            typer.echo(line)
 
 
 def as_document(binary: "GoBinary") -> dict[str, Any]:
@@ -94,29 +97,32 @@ def _gopc_store(binary: "GoBinary") -> dict[str, Any] | None:
     }
 
 
-def _render(document: dict[str, Any]) -> None:
-    console = Console(highlight=False)
-    console.print(f"[bold]{escape(document['exe'])}[/]", soft_wrap=True)
-    console.print(f"  {escape(document['go_version'])} {document['architecture']}, {document['functions']:,} functions")
-    console.print(f"  build id {escape(document['build_id'])}", soft_wrap=True)
-    console.print(f"  pclntab at {document['pclntab']['address']:#x}, found by {document['pclntab']['found_by']}")
-    layout = document["layout"]
-    console.print(f"  g.gopc at offset {layout['g_gopc']}, by {layout['source']} and the code of runtime.newproc1")
+def lines(document: dict[str, Any]) -> Iterator[Line | str]:
+    """The document for people."""
+    yield Line(document["exe"])
+    yield Line(f"  {document['go_version']} {document['architecture']}, {document['functions']:,} functions", HANGING)
+    yield Line(f"  build id {document['build_id']}", HANGING)
+    pclntab, layout = document["pclntab"], document["layout"]
+    yield Line(f"  pclntab at {pclntab['address']:#x}, found by {pclntab['found_by']}", HANGING)
+    yield Line(
+        f"  g.gopc at offset {layout['g_gopc']}, by {layout['source']} and the code of runtime.newproc1", HANGING
+    )
     for probe in document["probes"]:
-        console.print(f"\n[bold]{probe['probe']}[/]: {escape(probe['function'])}+{probe['offset']:#x}", soft_wrap=True)
-        console.print(f"  {escape(probe['instruction'])} at {probe['address']:#x}, {probe['cost'].replace('_', ' ')}")
-        for reason in probe["proof"]:
-            console.print(f"  - {reason}", soft_wrap=True, markup=False)
-    _render_gopc_store(console, document["gopc_store"])
-    for probe, reason in document["unproved"].items():
-        console.print(f"\n[bold red]{probe}[/]: no probe. {escape(reason)}", soft_wrap=True)
+        yield ""
+        yield Line(f"{probe['probe']}: {probe['function']}+{probe['offset']:#x}")
+        yield Line(f"  {probe['instruction']} at {probe['address']:#x}, {probe['cost'].replace('_', ' ')}", HANGING)
+        yield from (Line(f"  - {reason}", HANGING) for reason in probe["proof"])
+    yield ""
+    yield from _gopc_store_lines(document["gopc_store"])
+    for name, reason in document["unproved"].items():
+        yield ""
+        yield Line(f"{name}: no probe. {reason}")
 
 
-def _render_gopc_store(console: Console, store: dict[str, Any] | None) -> None:
+def _gopc_store_lines(store: dict[str, Any] | None) -> Iterator[Line]:
     if store is None:
-        console.print("\n[bold red]gopc_store[/]: not proved; perf events cannot count this program")
+        yield Line("gopc_store: not proved; perf events cannot count this program")
         return
-    console.print(f"\n[bold]gopc_store[/]: {store['function']}+{store['offset']:#x}, for perf events", soft_wrap=True)
-    console.print(f"  {escape(store['instruction'])} at {store['address']:#x}")
-    for reason in store["proof"]:
-        console.print(f"  - {reason}", soft_wrap=True, markup=False)
+    yield Line(f"gopc_store: {store['function']}+{store['offset']:#x}, for perf events")
+    yield Line(f"  {store['instruction']} at {store['address']:#x}", HANGING)
+    yield from (Line(f"  - {reason}", HANGING) for reason in store["proof"])

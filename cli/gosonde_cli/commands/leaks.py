@@ -12,7 +12,7 @@ from gosonde_common.values.goroutines import Location
 from gosonde_cli import here, leak_text, rendering
 from gosonde_cli.leak_census import Census
 from gosonde_cli.leak_report import LeakProcess, LeakReport, Watched, report
-from gosonde_cli.options import Json, Pid, Process
+from gosonde_cli.options import Json, Pid, Process, Wide
 
 if TYPE_CHECKING:
     from gosonde_agent.sources.memory.target import Target
@@ -34,6 +34,7 @@ def leaks(
     *,
     pid: Pid = None,
     as_json: Json = False,
+    wide: Wide = False,
     exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 1 when something is proved.")] = False,
 ) -> None:
     """Say which goroutines can never run again, and who holds the others, without stopping the process.
@@ -47,7 +48,7 @@ def leaks(
     if as_json:
         rendering.print_json(found)
     else:
-        for line in leak_text.verdict(found):
+        for line in leak_text.verdict(found, rendering.columns(wide=wide)):
             typer.echo(line)
     if exit_code and found.proved:
         sys.exit(LEAKED)

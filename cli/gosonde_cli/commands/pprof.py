@@ -11,7 +11,7 @@ from gosonde_common.addresses import COLLECTOR_ADDRESS
 from gosonde_common.errors import InvalidInputError, UnsupportedError
 
 from gosonde_cli import dump_text, rendering
-from gosonde_cli.options import Collector, Json
+from gosonde_cli.options import Collector, Json, Wide
 from gosonde_cli.snapshot_text import snapshot_line
 
 pprof = typer.Typer(no_args_is_help=True, help="Hand the collector profiles of pprof, or look at one.")
@@ -56,6 +56,7 @@ def show(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The dump or profile; - reads standard input.")],
     *,
     json: Json = False,
+    wide: Wide = False,
 ) -> None:
     """Say what a goroutine dump shows: states, go statements, the oldest waits, causes and remedies.
 
@@ -67,7 +68,7 @@ def show(
         rendering.print_json(dump)
         return
     name = "standard input" if str(file) == "-" else file.name
-    for line in dump_text.summary(name, dump):
+    for line in dump_text.summary(name, dump, rendering.columns(wide=wide)):
         typer.echo(line)
 
 

@@ -21,14 +21,25 @@ from gosonde.collector_client import (
 from gosonde.findings_client import Explanation, Listing, Stack, StackFrame
 from gosonde_agent.discovery.listing import Listed
 from gosonde_agent.discovery.listing import Listing as Host
-from gosonde_cli.commands import findings, gc, gc_local, parks, probes, processes, ps, sites, trace
+from gosonde_cli import leak_text
+from gosonde_cli.commands import findings, gc, gc_local, inspect, parks, probes, processes, ps, sites, trace
+from gosonde_cli.dump_text import summary
+from gosonde_cli.goroutine_groups import By, groups_of
+from gosonde_cli.goroutine_text import grouped
+from gosonde_cli.leak_report import LeakProcess, LeakReport, LeakSite
 from gosonde_cli.tables.asked import Asked, AskedOfCollector
 from gosonde_cli.tables.table import print_table
+from gosonde_cli.wrapping import fitted
+from gosonde_collector.analysis.dumps import Creation, DumpSummary, Wait
+from gosonde_collector.evidence.model import Frame
+from gosonde_common.values.ages import Ages
 from gosonde_common.values.gc import GcFigures, PastPause
+from gosonde_common.values.goroutines import Location
 
 from tests.paths import ROOT
 from tests.unit.agent import observations
 from tests.unit.cli.commands.rows import process_row
+from tests.unit.cli.goroutine_columns import columns, kind
 
 SOURCES = ROOT / "tests" / "fixtures" / "go"
 FILES = sorted(SOURCES.rglob("*.go"), key=lambda path: len(str(path.relative_to(SOURCES))))
@@ -270,3 +281,57 @@ def test_lists_take_the_same_options() -> None:
     kinds = (sites.AskedOfSites, processes.AskedOfProcesses, parks.AskedOfParks, gc.AskedOfGc, findings.AskedOfFindings)
     assert all(common <= set(kind.__dataclass_fields__) for kind in kinds)
     assert {"process", "pid", "host", "exe", "sort", "limit", "wide", "watch", "json", "collector"} == common
+
+
+PLACE = Location(FUNCTION, FILE, 1_234)
+
+
+def goroutine_lines(width: int) -> list[str]:
+    groups = groups_of([columns(*[kind(PLACE, PLACE, created_by=PLACE, wait_reason=REASON)] * 3, waits=[10**15] * 3)])
+    return list(grouped(groups, groups.rows(By.STACK), width))
+
+
+def leak_lines(width: int) -> list[str]:
+    site = LeakSite(
+        *(FUNCTION, FILE, 1_234, FUNCTION, COUNT, COUNT, COUNT, ("it grows " * 12,), (), "channel-send"),
+        *("look at it " * 12, COUNT, COUNT, 10**15, Ages((), COUNT, None)),
+    )
+    process_ = LeakProcess(NAME.pid, EXE, "go1.27.3", "b" * 83)
+    return list(leak_text.verdict(LeakReport(process_, True, "", 5, COUNT, COUNT, (site,)), width))
+
+
+def dump_lines(width: int) -> list[str]:
+    calls = (Frame(FUNCTION, FILE, 1_234),) * 3
+    site = Creation(
+        FUNCTION, FILE, 1_234, FUNCTION, COUNT, 10**15, {REASON: COUNT}, "select", "look " * 30, calls, COUNT
+    )
+    wait = Wait(10**15, REASON, COUNT, (COUNT,), FUNCTION, FILE, 1_234)
+    found = DumpSummary("debug2", "goroutine", COUNT, COUNT, (), 0, "", {REASON: COUNT}, (site,), (wait,))
+    return list(summary("dump.txt", found, width))
+
+
+def inspected_lines(width: int) -> list[str]:
+    store = {"function": FUNCTION, "offset": 1, "instruction": "mov", "address": 1 << 47, "proof": [f"in {FILE}:1234"]}
+    document = {
+        "exe": FILE + ":1234",
+        "go_version": "go1.27.3",
+        "architecture": "amd64",
+        "functions": COUNT,
+        "build_id": "/".join(["b" * 20] * 4),
+        "pclntab": {"address": 1 << 47, "found_by": "section"},
+        "layout": {"g_gopc": 1, "source": "DWARF"},
+        "probes": [store | {"probe": "creation", "cost": "emulated"}],
+        "gopc_store": store,
+        "unproved": {"exit": "it is not proved where " * 9},
+    }
+    return list(fitted(inspect.lines(document), width))
+
+
+@pytest.mark.parametrize("lines_of", [goroutine_lines, leak_lines, dump_lines, inspected_lines])
+def test_lines_fit_and_break_no_place_inside_a_word(lines_of: Callable[[int], list[str]]) -> None:
+    for width in (80, 120):
+        lines = lines_of(width)
+        assert max(map(len, lines)) <= width
+        assert sum(END in line for line in lines) >= 1
+        assert all(END in line for line in lines if END[:-4] in line)
+    assert any(f"{FILE}:1234" in line for line in lines_of(0))

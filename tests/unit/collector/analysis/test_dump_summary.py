@@ -1,6 +1,6 @@
 """What one dump says by itself: statements with their causes, the main goroutine under its name, the oldest waits."""
 
-from gosonde_cli.dump_text import WIDTH, summary
+from gosonde_cli.dump_text import summary
 from gosonde_collector.analysis.dumps import DumpSummary, summarize
 from gosonde_collector.evidence.model import GoroutineProfile
 from gosonde_collector.evidence.parse import parse_profile
@@ -46,4 +46,4 @@ def test_no_line_is_wider_than_80_columns() -> None:
     for path in sorted((FIXTURES / "dumps").iterdir()):
         lines = list(summary(path.name, summarized(f"dumps/{path.name}")))
         assert lines
-        assert max(map(len, lines)) <= WIDTH
+        assert max(map(len, lines)) <= 80
