@@ -127,8 +127,9 @@ def test_gc_of_a_process_whose_path_has_controls_has_none(program: subprocess.Po
 
 @pytest.mark.usefixtures("ebpf")
 def test_probes_show_the_paths_of_an_agents_processes_without_controls(
-    program: subprocess.Popen[bytes], tmp_path: Path
+    program: subprocess.Popen[bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("COLUMNS", "4000")
     (tmp_path / "agent.toml").touch()
     agent = AgentProcess(tmp_path, "", glob.escape(str(Path(f"/proc/{program.pid}/exe").readlink())))
     try:
