@@ -10,8 +10,8 @@ from pathlib import Path
 from gosonde_agent.host.syscall_numbers import PERF_EVENT_OPEN
 from gosonde_agent.model.errors import NoSuchProcessError, NotPermittedError
 
-#: Bits of the general registers in PERF_SAMPLE_REGS_USER, by machine.
-GENERAL_REGISTERS = {"x86_64": 0xFF00FF, "aarch64": (1 << 31) - 1}
+#: Bits of the general registers in PERF_SAMPLE_REGS_USER, by machine; amd64 with the instruction pointer, the ninth.
+GENERAL_REGISTERS = {"x86_64": 0xFF01FF, "aarch64": (1 << 31) - 1}
 #: linux/perf_event.h: struct perf_event_attr as of its fifth version, of type PERF_TYPE_SOFTWARE.
 ATTRIBUTES, SOFTWARE = struct.Struct("<IIQQQQQIIQQQQIiQIHH"), 1
 CPU_CLOCK, CONTEXT_SWITCHES = 0, 3

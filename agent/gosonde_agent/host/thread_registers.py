@@ -21,7 +21,7 @@ from gosonde_agent.host import access
 PROC = Path("/proc")
 #: Threads of one process that are sampled, and the memory that each has for it: the newest samples are kept.
 MAX_THREADS, RING = 256, 8 * mmap.PAGESIZE
-#: Places of two registers of amd64: the instruction for a system call copies the second into the first.
+#: Places of two registers of amd64 in a sample: the instruction for a system call copies the second into the first.
 CX, IP = 2, 8
 #: linux/perf_event.h: requests of ioctl, where the ring says how far it is written, and what a record begins with.
 ENABLE, DISABLE, SET_OUTPUT = 0x2400, 0x2401, 0x2405
