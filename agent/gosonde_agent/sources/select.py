@@ -20,6 +20,7 @@ from gosonde_agent.sources.perf.breakpoints import open_breakpoints, try_breakpo
 from gosonde_agent.sources.perf.source import Creations, PerfSource
 from gosonde_agent.sources.perf.uprobes import open_uprobes, try_uprobe
 from gosonde_agent.sources.protocol import Source
+from gosonde_agent.sources.ptrace.breakpoints.trial import try_breakpoints
 from gosonde_agent.sources.ptrace.source import PtraceSource, Readings
 
 ASKED_FOR = "it was asked for"
@@ -120,6 +121,7 @@ def possibilities(no_ebpf: str) -> list[Possibility]:
         Possibility(PERF_BREAKPOINTS, _refusal_of(lambda: try_breakpoint(os.getpid()))),
         Possibility(PERF_UPROBES, _refusal_of(try_uprobe)),
         Possibility(MEMORY),
+        Possibility(PTRACE_WINDOWS, _refusal_of(try_breakpoints)),
     ]
 
 

@@ -71,17 +71,20 @@ def source_document(source: "Possibility") -> dict[str, Any]:
         "because": source.refused,
         "costs": source.kind.price,
         "cannot": list(source.kind.cannot),
+        "danger": source.kind.danger,
     }
 
 
 def _show_sources(sources: Sequence["Possibility"]) -> None:
     console = Console(soft_wrap=False, highlight=False)
-    console.print("\n`gosonde trace` counts by the first source that is possible:")
+    console.print("\n`gosonde trace` counts by the first source that is possible, and by ptrace when it is asked for:")
     for source in sources:
         said = f"not possible: {source.refused}" if source.refused else "possible"
         console.print(f"  [bold]{source.kind.name}[/]: {escape(rendering.cell(said))}")
         for what in source.kind.cannot:
             console.print(f"    it cannot see {what}")
+        if source.kind.danger:
+            console.print(f"    only with --source {source.kind.name}: {source.kind.danger}")
 
 
 def _check_path(address: str, *, as_json: bool) -> None:

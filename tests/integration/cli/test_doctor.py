@@ -113,3 +113,36 @@ def test_the_table_says_the_same_to_a_reader() -> None:
     assert done.returncode == 3
     assert "sudo" in done.stdout
     assert "The agent can work here by readings of memory alone" in " ".join(done.stdout.split())
+
+
+#: A filter of system calls as containers have them: ptrace(2) answers EPERM.
+NO_PTRACE = """
+import ctypes, os, struct, sys
+filters = struct.pack("HBBIHBBIHBBIHBBI", 0x20, 0, 0, 0, 0x15, 0, 1, 101, 0x06, 0, 0, 0x50001, 0x06, 0, 0, 0x7FFF0000)
+kept = ctypes.create_string_buffer(filters)
+program = ctypes.create_string_buffer(struct.pack("HxxxxxxQ", 4, ctypes.addressof(kept)))
+libc = ctypes.CDLL(None)
+assert libc.prctl(38, 1, 0, 0, 0) == 0 and libc.prctl(22, 2, program) == 0
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
+def source(document: dict[str, Any], name: str) -> dict[str, Any]:
+    """What a document says of one source."""
+    found: dict[str, Any] = next(one for one in document["sources"] if one["source"] == name)
+    return found
+
+
+def test_the_sources_are_all_that_a_trace_can_be_asked_for_and_one_says_its_danger() -> None:
+    _, document = doctor(*limited_to())
+    names = ["ebpf", "perf-breakpoints", "perf-uprobes", "memory", "ptrace"]
+    assert [one["source"] for one in document["sources"]] == names
+    assert source(document, "ptrace")["possible"] is True
+    assert [one["source"] for one in document["sources"] if one["danger"]] == ["ptrace"]
+
+
+def test_where_a_filter_of_system_calls_refuses_ptrace_it_says_so() -> None:
+    _, document = doctor(sys.executable, "-c", NO_PTRACE)
+    found = source(document, "ptrace")
+    assert found["possible"] is False
+    assert "may not be traced" in found["because"]

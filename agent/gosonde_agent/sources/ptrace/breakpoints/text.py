@@ -62,10 +62,19 @@ class Text:
                     f"the text of process {self._pid} at {point.address:#x} is {found:#04x} and not "
                     f"{point.original:#04x} as in its file: another program has a breakpoint or a uprobe there"
                 )
-            if not self.write(point.address, bytes([found])):
-                raise NotPermittedError(
-                    f"the text of process {self._pid} may not be written (kernel option proc_mem.force_override)"
-                )
+            self.write_again(point.address)
+
+    def write_again(self, address: int) -> None:
+        """Writes a byte that is there over itself.
+
+        Raises:
+            NotPermittedError: The kernel does not let it be written.
+        """
+        found = self.read(address, 1)
+        if not found or not self.write(address, found):
+            raise NotPermittedError(
+                f"the text of process {self._pid} may not be written (kernel option proc_mem.force_override)"
+            )
 
     def arm(self, point: Breakpoint) -> bool:
         """Puts a breakpoint in, and reads it back."""
