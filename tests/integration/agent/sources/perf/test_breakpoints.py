@@ -19,14 +19,12 @@ from gosonde_agent.trace import Trace, trace_pid
 
 from tests import go_programs
 from tests.go_programs import GoProgram
-from tests.integration.agent.sources.perf.traced import trace_while
+from tests.integration.agent.sources.perf.traced import RUNS, has_opened, trace_while
 from tests.toolchains import VERSIONS
 
 Start = Callable[..., GoProgram]
 GOSONDE = str(Path(sys.executable).with_name("gosonde"))
 SOURCE = "perf-breakpoints"
-#: `make test-sources` runs what is disturbed at length.
-RUNS = 20 if os.environ.get("GOSONDE_SOURCES") == "full" else 1
 NOBODY = 65_534
 
 
@@ -86,12 +84,6 @@ def test_a_trace_that_is_killed_leaves_the_program_alive_and_right(go_program: S
     answer = program.answer()
     assert answer["sum"] == answer["expected"]
     assert program.alive()
-
-
-def has_opened(pid: int, events: int) -> bool:
-    """Whether a process has so many perf events open."""
-    links = [str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir() if link.is_symlink()]
-    return links.count("anon_inode:[perf_event]") >= events
 
 
 def wait_until(holds: Callable[[], bool]) -> None:

@@ -1,8 +1,11 @@
 """Runs commands in a program while a source counts it alone, and says what it counted of a statement."""
 
+import contextlib
+import os
 import signal
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from gosonde_agent.trace import Trace, trace_pid
@@ -10,6 +13,8 @@ from gosonde_agent.trace import Trace, trace_pid
 from tests.go_programs import GoProgram
 
 SECONDS = 120.0
+#: `make test-sources` runs what is disturbed at length.
+RUNS = 20 if os.environ.get("GOSONDE_SOURCES") == "full" else 1
 
 
 class Traced:
@@ -59,3 +64,12 @@ def trace_while(
     with trace_pid(pid or program.pid, SECONDS, on_step, source) as seen:
         asking.join()
     return Traced(seen, answers[0])
+
+
+def has_opened(pid: int, events: int) -> bool:
+    """Whether a process has so many perf events open."""
+    found = 0
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # it was closed meanwhile
+            found += str(link.readlink()) == "anon_inode:[perf_event]"
+    return found >= events
