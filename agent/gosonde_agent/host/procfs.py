@@ -36,6 +36,19 @@ def boot_id() -> str:
     return BOOT_ID.read_text().strip()
 
 
+def check_numbers() -> None:
+    """Raises NotPermittedError where /proc numbers processes otherwise than the kernel does for this process."""
+    try:
+        number = Path("/proc/self").readlink().name
+    except OSError:
+        number = "none"
+    if number != str(os.getpid()):
+        raise NotPermittedError(
+            f"/proc is of another pid namespace: this process is {os.getpid()}, and {number} there; run gosonde in "
+            "that namespace, or mount its own /proc"
+        )
+
+
 def pids() -> list[int]:
     """All process ids that are visible here."""
     return [int(name) for name in os.listdir("/proc") if name.isdigit()]  # noqa: PTH208 - names alone

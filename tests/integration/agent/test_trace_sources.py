@@ -65,3 +65,27 @@ def test_a_file_that_nobody_runs_is_waited_for_and_then_said_to_have_no_process(
         trace_exe(str(go_programs.build("forks")), 0.05, nothing, "memory"),
     ):
         pass
+
+
+def traced_in(namespace: tuple[str, ...], source: str, pid: int) -> "subprocess.CompletedProcess[str]":
+    """What a trace in a namespace of its own says."""
+    command = (*namespace, GOSONDE, "trace", "--source", source, "--pid", str(pid), "--duration", "0.1")
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_where_the_kernel_has_no_uprobes_for_perf_events_it_says_so(go_program: Start) -> None:
+    hide = 'mount -t tmpfs none /sys/bus/event_source/devices && exec "$@"'
+    done = traced_in(("unshare", "--mount", "sh", "-c", hide, "sh"), "perf-uprobes", go_program("parked", "3").pid)
+    assert done.returncode == 3
+    assert done.stderr.startswith("gosonde: the kernel offers no uprobes through perf: ")
+
+
+@pytest.mark.parametrize("source", ["perf-breakpoints", "perf-uprobes", "ptrace"])
+def test_where_proc_is_of_another_pid_namespace_no_other_process_is_taken_for_the_one_that_is_asked_for(
+    go_program: Start, source: str
+) -> None:
+    program = go_program("parked", "3")
+    done = traced_in(("unshare", "--pid", "--fork"), source, program.pid)
+    assert done.returncode == 3, done.stderr
+    assert "gosonde: /proc is of another pid namespace: this process is " in done.stderr
+    assert program.alive()

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from typing import NamedTuple
 
 from gosonde_agent.golang.binary import GoBinary
+from gosonde_agent.host import procfs
 from gosonde_agent.host.sampling_events import Instruction, online_cpus
 from gosonde_agent.model.losses import PERF_LOSSES
 from gosonde_agent.sources.counters import PROBE_CREATED, Counters, Hits, Image, Origin, SiteTotal
@@ -50,11 +51,13 @@ class PerfSource(PlainSource):
             UnprovedProbePointError: The binary has no proved place.
             BusyDebugRegistersError: Somebody else has the debug registers.
             TooManyThreadsError: The process has too many threads.
+            NotPermittedError: /proc has other numbers for processes than the kernel takes from this one.
             GosondeError: The process's memory cannot be read.
         """
         super().attach(number, binary, fd, pid, probes)
         if pid is None:
             return
+        procfs.check_numbers()
         bias = self._read(pid).bias
         points, cpus = points_in(binary, bias), online_cpus()
         with ExitStack() as undo:

@@ -76,6 +76,7 @@ class PtraceSource(PlainSource):
         super().attach(number, binary, fd, pid, probes)
         if pid is None:
             return
+        procfs.check_numbers()
         image = ElfImage(fd)
         points = breakpoints(binary, image, self._readings.load_bias(pid, fd, image.segments))
         gopc = binary.layout.gopc
