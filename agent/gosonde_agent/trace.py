@@ -107,6 +107,12 @@ class Trace:
 
 
 OnStep = Callable[[float, Trace], None]
+#: Called once when all is counted, before a program that the trace started is stopped, and with probes in their places.
+AtEnd = Callable[[Trace], None]
+
+
+def nothing_more(_trace: Trace) -> None:
+    """What is done in the end where nothing is asked for."""
 
 
 def danger(source: str) -> str:
@@ -115,7 +121,9 @@ def danger(source: str) -> str:
 
 
 @contextlib.contextmanager
-def trace_pid(pid: int, duration: float, on_step: OnStep, source: str = "") -> Iterator[Trace]:
+def trace_pid(
+    pid: int, duration: float, on_step: OnStep, source: str = "", *, at_end: AtEnd = nothing_more
+) -> Iterator[Trace]:
     """Watches a running process for `duration` seconds or until it ends; what was seen is there before the probes go.
 
     Args:
@@ -128,11 +136,13 @@ def trace_pid(pid: int, duration: float, on_step: OnStep, source: str = "") -> I
     procfs.start_of(pid)
     with contextlib.ExitStack() as stack:
         choice, monitor = _attached(stack, pid, source)
-        yield _watch(monitor, _new(choice), pid, duration=duration, on_step=on_step, is_running=_always)
+        yield _watch(monitor, _new(choice), pid, duration=duration, on_step=on_step, at_end=at_end, is_running=_always)
 
 
 @contextlib.contextmanager
-def trace_exe(path: str, duration: float, on_step: OnStep, source: str = "") -> Iterator[Trace]:
+def trace_exe(
+    path: str, duration: float, on_step: OnStep, source: str = "", *, at_end: AtEnd = nothing_more
+) -> Iterator[Trace]:
     """As `trace_pid`, of the process that runs a file, or the first one that starts it, for `duration` seconds in all.
 
     Raises:
@@ -149,7 +159,9 @@ def trace_exe(path: str, duration: float, on_step: OnStep, source: str = "") -> 
             with contextlib.ExitStack() as stack:
                 choice, monitor = _attached(stack, pid, source, choice.refused)
                 left = max(end - time.monotonic(), 0)
-                yield _watch(monitor, _new(choice), pid, duration=left, on_step=on_step, is_running=_always)
+                yield _watch(
+                    monitor, _new(choice), pid, duration=left, on_step=on_step, at_end=at_end, is_running=_always
+                )
             return
         with _monitor(choice, Selection(exe=(glob.escape(real_path),))) as monitor:
             monitor.files.attach(fd, real_path, None)
@@ -158,12 +170,18 @@ def trace_exe(path: str, duration: float, on_step: OnStep, source: str = "") -> 
             _refuse_several([process.key.pid for process in first.processes], real_path)
             trace = _new(choice)
             trace.add(first, None)
-            yield _watch(monitor, trace, None, duration=duration, on_step=on_step, is_running=_always)
+            yield _watch(monitor, trace, None, duration=duration, on_step=on_step, at_end=at_end, is_running=_always)
 
 
 @contextlib.contextmanager
 def trace_command(
-    command: Sequence[str], path: str, duration: float, on_step: OnStep, source: str = ""
+    command: Sequence[str],
+    path: str,
+    duration: float,
+    on_step: OnStep,
+    source: str = "",
+    *,
+    at_end: AtEnd = nothing_more,
 ) -> Iterator[Trace]:
     """As `trace_pid`, of a Go program that it runs, with its probes in place before its first instruction.
 
@@ -183,7 +201,9 @@ def trace_command(
             if not choice.kind.watches_files:
                 choice, monitor = _attached(stack, child.pid, source, choice.refused)
             trace = _new(choice)
-            seen = _watch(monitor, trace, child.pid, duration=duration, on_step=on_step, is_running=_runs(child))
+            seen = _watch(
+                monitor, trace, child.pid, duration=duration, on_step=on_step, at_end=at_end, is_running=_runs(child)
+            )
         yield seen
 
 
@@ -291,6 +311,7 @@ def _watch(
     *,
     duration: float,
     on_step: OnStep,
+    at_end: AtEnd,
     is_running: Callable[[], bool],
 ) -> Trace:
     """Observes in steps; Ctrl-C ends it early with what was seen."""
@@ -311,6 +332,7 @@ def _watch(
     if trace.process is None:
         raise NoSuchProcessError(NOBODY)
     _match_pauses(monitor, trace)
+    at_end(trace)
     return trace
 
 

@@ -1,22 +1,17 @@
 """`gosonde leaks`: which goroutines of a process nothing alive can ever wake, proved from its memory."""
 
-import gzip
 import sys
 import time
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from gosonde_common.errors import UnsupportedError
-from gosonde_common.values.goroutines import Location
 
 from gosonde_cli import here, leak_text, rendering
 from gosonde_cli.leak_census import Census
 from gosonde_cli.leak_report import LeakProcess, LeakReport, Watched, report
 from gosonde_cli.options import Json, Pid, Process, Wide
-
-if TYPE_CHECKING:
-    from gosonde_agent.sources.memory.target import Target
-    from gosonde_collector.analysis.dumps import Creation
+from gosonde_cli.suspects.creations import creations
 
 #: So long growth is watched, even where the proof takes less.
 WATCHED_SECONDS = 6.0
@@ -71,23 +66,6 @@ def _examined(pid: int) -> LeakReport:
         proof = examined(target)
         time.sleep(max(first.at_ns / 1e9 + WATCHED_SECONDS - time.monotonic(), 0))
         last = Census()
-        creations = _creations(target, last)
+        made = creations(target, last)
         age_ns = time.time_ns() - procfs.start_of(pid).unix_nano
-        return report(process, proof, Watched(first, last, age_ns), creations)
-
-
-def _creations(target: "Target", census: Census) -> "dict[Location, Creation]":
-    """What the stacks of now say of each `go` statement; counts them, too."""
-    try:
-        from gosonde_agent.wire.profile import encode_profile  # noqa: PLC0415
-        from gosonde_collector.analysis.dumps import summarize  # noqa: PLC0415
-        from gosonde_collector.evidence.model import GoroutineProfile  # noqa: PLC0415
-        from gosonde_collector.evidence.parse import parse_profile  # noqa: PLC0415
-    except ImportError as error:
-        raise UnsupportedError(
-            f"this needs the Python module {error.name}: pip install 'gosonde[agent,collector]'"
-        ) from error
-    encoded = encode_profile(census.counted(target.goroutines()), time.time_ns())
-    profile = parse_profile(gzip.decompress(encoded))
-    assert isinstance(profile, GoroutineProfile)  # noqa: S101  # it was encoded as one
-    return {Location(made.function, made.file, made.line): made for made in summarize(profile).sites}
+        return report(process, proof, Watched(first, last, age_ns), made)

@@ -1,5 +1,6 @@
 """`gosonde trace`: one process, no collector, the main job in one line."""
 
+import dataclasses
 import shutil
 import sys
 from collections import defaultdict
@@ -21,6 +22,8 @@ from typer.core import TyperCommand
 from gosonde_cli import durations, here, rates, rendering
 from gosonde_cli.importing import soon
 from gosonde_cli.options import Json, Pid, Process, Wide
+from gosonde_cli.suspects.judging import Watching
+from gosonde_cli.suspects.verdict_text import verdict_lines
 from gosonde_cli.tables.columns import Column, Kind
 from gosonde_cli.tables.shortening import OF_PATHS, shortened
 from gosonde_cli.tables.table import Row, Table, print_table
@@ -91,11 +94,17 @@ def trace(
     seconds = given if given is not None else MAX_SECONDS if command else DEFAULT_SECONDS
     with ExitStack() as probes:
         what = _What(target, exe, command, seconds, source)
-        document = as_document(_run(probes, what, shows_progress=not as_json))
+        watching = Watching()
+        document = as_document(_run(probes, what, watching, shows_progress=not as_json))
+        over_ns = document["process"]["counted_ns"]
+        verdict = watching.verdict(document["sites"], document["source"], over_ns)
         if as_json:
-            rendering.print_json(document)
+            rendering.print_json(document | dataclasses.asdict(verdict))
         else:
             render(document, wide=wide)
+            console = rendering.console(wide=wide)
+            for line in ("", *verdict_lines(verdict, over_ns, console.width)):
+                console.print(line, markup=False, soft_wrap=True)
         sys.stdout.flush()  # the kernel takes its time to close the probes
 
 
@@ -109,7 +118,7 @@ class _What(NamedTuple):
     source: str
 
 
-def _run(probes: ExitStack, what: _What, *, shows_progress: bool) -> "Trace":
+def _run(probes: ExitStack, what: _What, watching: Watching, *, shows_progress: bool) -> "Trace":
     """What was seen; `probes` takes them out."""
     try:
         with soon():
@@ -136,15 +145,21 @@ def _run(probes: ExitStack, what: _What, *, shows_progress: bool) -> "Trace":
             created = sum(site.created for site in so_far.sites)
             exited = sum(site.exited for site in so_far.sites)
             bar.update(task, completed=elapsed, description=f"{created:,} created, {exited:,} exited", refresh=True)
+            watching.step(elapsed, so_far)
 
+        at_end = watching.end
         if what.pid is not None:
-            return probes.enter_context(agent.trace_pid(what.pid, what.seconds, on_step, what.source))
+            return probes.enter_context(agent.trace_pid(what.pid, what.seconds, on_step, what.source, at_end=at_end))
         if what.exe is not None:
-            return probes.enter_context(agent.trace_exe(str(what.exe), what.seconds, on_step, what.source))
+            return probes.enter_context(
+                agent.trace_exe(str(what.exe), what.seconds, on_step, what.source, at_end=at_end)
+            )
         path = shutil.which(what.command[0])
         if path is None:
             raise NotFoundError(f"there is no command {what.command[0]!r} on PATH that may be run")
-        return probes.enter_context(agent.trace_command(what.command, path, what.seconds, on_step, what.source))
+        return probes.enter_context(
+            agent.trace_command(what.command, path, what.seconds, on_step, what.source, at_end=at_end)
+        )
 
 
 def as_document(result: "Trace") -> dict[str, Any]:
@@ -153,7 +168,7 @@ def as_document(result: "Trace") -> dict[str, Any]:
     if process is None:
         raise NotFoundError("the process was never seen")
     age_ns = max(steady_unix_nano() - result.observed_unix_nano, 0)
-    counted_ns = (process.ended_unix_nano or result.observed_unix_nano) - process.counted_since_unix_nano
+    counted_ns = max((process.ended_unix_nano or result.observed_unix_nano) - process.counted_since_unix_nano, 0)
     sites = _sites(result, counted_ns)
     sums = {key: sum(site[key] for site in sites) for key in ("baseline", "created", "exited", "live")}
     return {
@@ -171,6 +186,7 @@ def as_document(result: "Trace") -> dict[str, Any]:
             "counted_from_start": process.counted_from_start,
             "precise": process.precise,
             "ended_unix_nano": process.ended_unix_nano,
+            "counted_ns": counted_ns,
             "age_ns": age_ns,
             "stale": not process.ended_unix_nano and is_stale(age_ns, 0),
         },

@@ -21,6 +21,7 @@ from gosonde_agent.sources.select import Possibility
 from gosonde_agent.trace import Trace
 from gosonde_cli import cli, leak_report
 from gosonde_cli.commands import doctor, findings, gc_local, ps, trace
+from gosonde_cli.suspects import judging
 from gosonde_collector.analysis import dumps
 from gosonde_collector.config import CollectorConfig
 from gosonde_common.errors import GosondeError
@@ -166,7 +167,7 @@ def collected() -> GcFigures:
 def json_keys(command: str) -> set[str]:
     documents: dict[str, Any] = {
         "ps": lambda: set(ps.document(Listed(1, "/x", "go1.27", 1, 1.0, {}))),
-        "trace": lambda: keys_of(trace.as_document(traced())),
+        "trace": lambda: keys_of(trace.as_document(traced())) | fields_of(judging.Verdict),
         "processes": lambda: fields_of(collector_client.ProcessRow),
         "sites": lambda: fields_of(collector_client.SiteRow),
         "gc": lambda: fields_of(collector_client.GcRow),

@@ -18,8 +18,8 @@ def scanner_of(target: Target) -> Scanner:
     return Scanner(target, target.heap_addresses())
 
 
-def examined(target: Target) -> Proof:
-    """Scans for up to ten seconds, and says what was found of each `go` statement.
+def examined(target: Target, *, hurried: bool = False) -> Proof:
+    """Scans for up to ten seconds, or in a hurry three times, and says what was found of each `go` statement.
 
     Raises:
         NotLocatedError: Where the heap's structures are is not known.
@@ -27,4 +27,4 @@ def examined(target: Target) -> Proof:
         GosondeError: The process ended, runs another program, or may not be read.
     """
     scanner = scanner_of(target)
-    return SiteProofs(prove(scanner), scanner).proof()
+    return SiteProofs(prove(scanner, hurried=hurried), scanner).proof()

@@ -23,6 +23,8 @@ SCANS, SECONDS = 5, 5.0
 PROBABLE = 2
 #: So many are made, where the registers of running threads are not seen in each.
 MOST = 2 * SCANS
+#: A hurried search makes so many scans, and begins one every so many seconds.
+HURRIED, HURRIED_SECONDS = PROBABLE + 1, 0.25
 #: A scan that contradicts itself is made again; so many in all.
 RETRIES = 5
 #: Why nothing is proved though all scans agree.
@@ -124,15 +126,21 @@ class Trial:
         return Verdict(not why, why, self._scans, self._quiet, self._first, self._agreed, proved, probable)
 
 
-def prove(scanner: Scanner, suspected: Suspected = everyone) -> Verdict:
+def prove(scanner: Scanner, suspected: Suspected = everyone, *, hurried: bool = False) -> Verdict:
     """Scans until it is proved who can never run again, which takes five seconds or one quiet scan.
+
+    Args:
+        scanner: Of the process.
+        suspected: Whom the first scan is to look at.
+        hurried: Makes three scans within about a second at most; without a quiet one nothing is proved then.
 
     Raises:
         GosondeError: The process has ended, runs another program, or may not be read.
     """
     trial, failed = Trial(), 0
     began = time.monotonic()
-    while not trial.is_over:
+    most, apart = (HURRIED, HURRIED_SECONDS) if hurried else (MOST, SECONDS / (SCANS - 1))
+    while not trial.is_over and trial.order < most:
         try:
             started = time.monotonic()
             trial.add(scanner.scan(trial.suspected if trial.order else suspected, trial.order), started)
@@ -142,6 +150,6 @@ def prove(scanner: Scanner, suspected: Suspected = everyone) -> Verdict:
             failed += 1
             if failed > RETRIES:
                 return trial.verdict(str(error))
-        if not trial.is_over:
-            time.sleep(max(began + trial.order * SECONDS / (SCANS - 1) - time.monotonic(), 0.0))
+        if not trial.is_over and trial.order < most:
+            time.sleep(max(began + trial.order * apart - time.monotonic(), 0.0))
     return trial.verdict()

@@ -1,0 +1,36 @@
+"""What the stacks of a process's goroutines say of each `go` statement: where they wait, the cause, the remedy."""
+
+import gzip
+import time
+from typing import TYPE_CHECKING
+
+from gosonde_common.errors import UnsupportedError
+from gosonde_common.values.goroutines import Location
+
+from gosonde_cli.leak_census import Census
+
+if TYPE_CHECKING:
+    from gosonde_agent.sources.memory.target import Target
+    from gosonde_collector.analysis.dumps import Creation
+
+
+def creations(target: "Target", census: Census) -> "dict[Location, Creation]":
+    """What the stacks of now say of each `go` statement; counts them, too.
+
+    Raises:
+        UnsupportedError: A library is missing.
+        GosondeError: The process ended, or may not be read.
+    """
+    try:
+        from gosonde_agent.wire.profile import encode_profile  # noqa: PLC0415
+        from gosonde_collector.analysis.dumps import summarize  # noqa: PLC0415
+        from gosonde_collector.evidence.model import GoroutineProfile  # noqa: PLC0415
+        from gosonde_collector.evidence.parse import parse_profile  # noqa: PLC0415
+    except ImportError as error:
+        raise UnsupportedError(
+            f"this needs the Python module {error.name}: pip install 'gosonde[agent,collector]'"
+        ) from error
+    encoded = encode_profile(census.counted(target.goroutines()), time.time_ns())
+    profile = parse_profile(gzip.decompress(encoded))
+    assert isinstance(profile, GoroutineProfile)  # noqa: S101  # it was encoded as one
+    return {Location(made.function, made.file, made.line): made for made in summarize(profile).sites}

@@ -1,0 +1,54 @@
+"""A verdict on a process that was watched, for people: the last thing that a trace says."""
+
+import textwrap
+from collections.abc import Iterator
+from typing import Final
+
+from gosonde_cli.rendering import cell, counted, duration
+from gosonde_cli.suspects.judging import Suspect, Verdict
+
+INDENT: Final = "  "
+#: Statements that are shown to people, those with the most goroutines first.
+SHOWN: Final = 10
+
+
+def verdict_lines(verdict: Verdict, over_ns: int, width: int) -> Iterator[str]:
+    """The verdict, each statement, what was looked at, and what is not known."""
+    yield headline(verdict, over_ns)
+    for suspect in verdict.suspects[:SHOWN]:
+        yield ""
+        yield from _suspect(suspect, width)
+    if len(verdict.suspects) > SHOWN:
+        yield f"and {len(verdict.suspects) - SHOWN:,} more; --json shows all of them"
+    if verdict.suspects:
+        yield ""
+    yield from _wrapped(f"looked at: {'; '.join(verdict.looked_at)}", width)
+    yield from _wrapped(f"not known: {'; '.join(verdict.not_known)}", width)
+
+
+def headline(verdict: Verdict, over_ns: int) -> str:
+    """The verdict in a sentence."""
+    if not (number := len(verdict.suspects)):
+        return f"nothing looks like a leak in these {duration(over_ns)}"
+    live = sum(suspect.live for suspect in verdict.suspects)
+    look = "looks" if number == 1 else "look"
+    return f"{counted(number, 'go statement')} {look} like a leak, with {counted(live, 'live goroutine')}"
+
+
+def _suspect(suspect: Suspect, width: int) -> Iterator[str]:
+    place = f"  {suspect.file}:{suspect.line}" if suspect.file else ""
+    yield from _wrapped(f"{INDENT}{suspect.function}{place}", width)
+    rates = ""
+    if suspect.created_per_second is not None and suspect.exited_per_second is not None:
+        rates = f"; {suspect.created_per_second:,.3g} created and {suspect.exited_per_second:,.3g} exited a second"
+    yield from _wrapped(f"{2 * INDENT}{suspect.live:,} live{rates}", width)
+    for sentence in suspect.evidence:
+        yield from _wrapped(f"{2 * INDENT}{sentence}", width)
+    yield from _wrapped(f"{2 * INDENT}cause {suspect.cause}", width)
+    if suspect.remedy:
+        yield from _wrapped(f"{2 * INDENT}→ {suspect.remedy}", width)
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    after = " " * (len(text) - len(text.lstrip()) + 2)
+    return textwrap.wrap(cell(text), max(width, 20), subsequent_indent=after, break_on_hyphens=False)

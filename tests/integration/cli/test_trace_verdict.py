@@ -1,0 +1,70 @@
+"""What `gosonde trace` says in the end of programs that leak, that do not, and that end before it."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import go_programs
+from tests.go_programs import GoProgram, site_line
+
+GOSONDE = str(Path(sys.executable).parent / "gosonde")
+PATIENCE_S = 240
+
+
+def traced(*arguments: str) -> dict[str, Any]:
+    command = [GOSONDE, "trace", "--json", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=True)
+    # A program that is started prints its own lines before the document.
+    document: dict[str, Any] = json.loads(done.stdout[done.stdout.index('{\n  "source"') :])
+    return document
+
+
+def check_leak(program: GoProgram, source: str) -> None:
+    (suspect,) = traced("--source", source, str(program.pid))["suspects"]
+    assert (suspect["function"], suspect["line"]) == ("main.leak", site_line("leak", "leak"))
+    assert suspect["created_per_second"] > suspect["exited_per_second"] == 0
+    assert suspect["cause"] == "channel-receive"
+    assert any("main.block" in sentence for sentence in suspect["evidence"])
+
+
+@pytest.mark.usefixtures("ebpf")
+def test_a_leak_is_named_with_its_rate_its_cause_and_where_it_waits(go_program: Callable[..., GoProgram]) -> None:
+    check_leak(go_program("leak", "50"), "ebpf")
+
+
+def test_readings_of_memory_alone_show_the_same(go_program: Callable[..., GoProgram]) -> None:
+    check_leak(go_program("leak", "50"), "memory")
+
+
+def test_nothing_looks_like_a_leak_in_a_healthy_program_and_what_was_looked_at_is_said(
+    go_program: Callable[..., GoProgram],
+) -> None:
+    found = traced("--source", "memory", "--duration", "3", str(go_program("healthy/worker_pool").pid))
+    assert found["suspects"] == []
+    assert any("scan" in what for what in found["looked_at"])
+    assert found["not_known"]
+
+
+@pytest.mark.usefixtures("ebpf")
+def test_a_program_that_ends_by_itself_is_not_cleared_by_a_memory_that_nobody_read() -> None:
+    found = traced("--", str(go_programs.build("short")), "100")
+    assert found["suspects"] == []
+    assert any("memory was not read at the end" in what for what in found["not_known"])
+
+
+def test_ctrl_c_prints_the_verdict_on_what_was_seen_so_far(go_program: Callable[..., GoProgram]) -> None:
+    program = go_program("leaky/channel_send", "50ms")
+    command = [GOSONDE, "trace", "--source", "memory", "--duration", "10m", str(program.pid)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
+        time.sleep(8)
+        running.send_signal(signal.SIGINT)
+        out, _ = running.communicate(timeout=PATIENCE_S)
+    assert "looks like a leak" in out
+    assert "not known:" in out
