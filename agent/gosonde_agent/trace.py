@@ -58,6 +58,7 @@ class Trace:
         cost: What the probes have cost the process by what a hit costs on a usual machine, which is not measured here.
         kind: Of the source.
         why: Why that is the source, for people.
+        exit_code: Of the command that was run, negative for a signal; None where it was stopped or none was run.
         left: Why the source counted no more before the time was over; empty where it counted to the end.
     """
 
@@ -72,6 +73,7 @@ class Trace:
     kind: Kind = EBPF
     why: str = ""
     left: str = ""
+    exit_code: int | None = None
 
     @property
     def has_ended(self) -> bool:
@@ -204,6 +206,7 @@ def trace_command(
             seen = _watch(
                 monitor, trace, child.pid, duration=duration, on_step=on_step, at_end=at_end, is_running=_runs(child)
             )
+            seen.exit_code = _own_end(child, has_ended=seen.has_ended)
         yield seen
 
 
@@ -292,6 +295,13 @@ def _runs(child: "subprocess.Popen[bytes]") -> Callable[[], bool]:
 
 def _always() -> bool:
     return True
+
+
+def _own_end(child: "subprocess.Popen[bytes]", *, has_ended: bool) -> int | None:
+    """How a command ended by itself; None while it runs. Of one that has ended the kernel may say so a little later."""
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        return child.wait(5 if has_ended else 0)
+    return None
 
 
 def _stop(child: subprocess.Popen[bytes]) -> None:

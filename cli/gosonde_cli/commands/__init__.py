@@ -9,6 +9,7 @@ MODULES: tuple[str, ...] = (
     "ps",
     "trace",
     "top",
+    "check",
     "agent",
     "helper",
     "collector",

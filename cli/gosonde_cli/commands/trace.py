@@ -1,26 +1,22 @@
 """`gosonde trace`: one process, no collector, the main job in one line."""
 
 import dataclasses
-import shutil
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from gosonde_common import foreign
 from gosonde_common.clock import steady_unix_nano
-from gosonde_common.errors import NotFoundError, UnsupportedError, UsageError
+from gosonde_common.errors import NotFoundError, UsageError
 from gosonde_common.staleness import is_stale
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-from typer.core import TyperCommand
 
-from gosonde_cli import durations, here, rates, rendering
-from gosonde_cli.importing import soon
+from gosonde_cli import durations, here, rates, rendering, tracing
 from gosonde_cli.options import Json, Pid, Process, Wide
 from gosonde_cli.suspects.judging import Watching
 from gosonde_cli.suspects.verdict_text import verdict_lines
@@ -31,8 +27,6 @@ from gosonde_cli.tables.table import Row, Table, print_table
 if TYPE_CHECKING:
     from gosonde_agent.trace import Trace
 
-DEFAULT_SECONDS = 10.0
-MAX_SECONDS = 86_400.0
 COLUMNS = (
     Column("LIVE"),
     Column("FUNCTION", Kind.FUNCTION),
@@ -49,17 +43,7 @@ ESTIMATED = ("created", "created_low", "created_high", "exited", "exited_low", "
 
 def register(app: typer.Typer) -> None:
     """Adds the command."""
-    app.command(cls=WithProgram)(trace)
-
-
-class WithProgram(TyperCommand):
-    """A command whose line may end with another one, after `--`."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - which click it is of differs
-        """Keeps what follows `--` as it is, in `ctx.obj`."""
-        at = args.index("--") if "--" in args else len(args)
-        ctx.obj = args[at + 1 :]
-        return super().parse_args(ctx, args[:at])
+    app.command(cls=tracing.WithProgram)(trace)
 
 
 def trace(
@@ -90,12 +74,12 @@ def trace(
     if sum((bool(which), exe is not None, bool(command))) != 1:
         raise UsageError("say what to trace with exactly one of PROCESS (or --pid N), --exe PATH, or -- CMD ARGS")
     target = here.pid_of(which) if which else None
-    given = None if duration is None else durations.seconds("--duration", duration, MAX_SECONDS)
-    seconds = given if given is not None else MAX_SECONDS if command else DEFAULT_SECONDS
+    given = None if duration is None else durations.seconds("--duration", duration, tracing.MAX_SECONDS)
+    seconds = given if given is not None else tracing.MAX_SECONDS if command else tracing.DEFAULT_SECONDS
     with ExitStack() as probes:
-        what = _What(target, exe, command, seconds, source)
+        what = tracing.What(target, exe, command, seconds, source)
         watching = Watching()
-        document = as_document(_run(probes, what, watching, shows_progress=not as_json))
+        document = as_document(tracing.run(probes, what, watching, shows_progress=not as_json))
         over_ns = document["process"]["counted_ns"]
         verdict = watching.verdict(document["sites"], document["source"], over_ns)
         if as_json:
@@ -106,60 +90,6 @@ def trace(
             for line in ("", *verdict_lines(verdict, over_ns, console.width)):
                 console.print(line, markup=False, soft_wrap=True)
         sys.stdout.flush()  # the kernel takes its time to close the probes
-
-
-class _What(NamedTuple):
-    """What to trace, for how long, and by which source."""
-
-    pid: int | None
-    exe: Path | None
-    command: list[str]
-    seconds: float
-    source: str
-
-
-def _run(probes: ExitStack, what: _What, watching: Watching, *, shows_progress: bool) -> "Trace":
-    """What was seen; `probes` takes them out."""
-    try:
-        with soon():
-            from gosonde_agent import trace as agent  # noqa: PLC0415
-            from gosonde_common import logs  # noqa: PLC0415
-    except ImportError as error:
-        raise UnsupportedError(f"tracing needs the Python module {error.name}: pip install 'gosonde[agent]'") from error
-    logs.configure(json=False)
-    console = Console(stderr=True)
-    if danger := agent.danger(what.source):
-        console.print(f"[bold]{danger}[/]", soft_wrap=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-    with Progress(
-        *columns,
-        console=console,
-        transient=True,
-        auto_refresh=False,
-        disable=not (shows_progress and console.is_terminal),
-    ) as bar:
-        task = bar.add_task("attaching", total=what.seconds if what.seconds < MAX_SECONDS else None)
-        bar.refresh()
-
-        def on_step(elapsed: float, so_far: "Trace") -> None:
-            created = sum(site.created for site in so_far.sites)
-            exited = sum(site.exited for site in so_far.sites)
-            bar.update(task, completed=elapsed, description=f"{created:,} created, {exited:,} exited", refresh=True)
-            watching.step(elapsed, so_far)
-
-        at_end = watching.end
-        if what.pid is not None:
-            return probes.enter_context(agent.trace_pid(what.pid, what.seconds, on_step, what.source, at_end=at_end))
-        if what.exe is not None:
-            return probes.enter_context(
-                agent.trace_exe(str(what.exe), what.seconds, on_step, what.source, at_end=at_end)
-            )
-        path = shutil.which(what.command[0])
-        if path is None:
-            raise NotFoundError(f"there is no command {what.command[0]!r} on PATH that may be run")
-        return probes.enter_context(
-            agent.trace_command(what.command, path, what.seconds, on_step, what.source, at_end=at_end)
-        )
 
 
 def as_document(result: "Trace") -> dict[str, Any]:

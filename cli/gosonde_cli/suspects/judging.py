@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from gosonde_agent.trace import Trace
     from gosonde_collector.analysis.dumps import Creation
 
+#: What rises in a younger process may be what it is starting.
+YOUNG_NS: Final = 60_000_000_000
+#: Where a smaller part of the goroutines that were seen at first is still there, they come and go.
+STAY: Final = 0.5
 #: Statements that are named of which it is not known whether their goroutines stay.
 UNCLEAR: Final = 5
 
@@ -95,12 +99,13 @@ class Watching:
     def _judged(
         self, place: Location, row: Mapping[str, Any] | None, accused: LeakSite | None, counted_ns: int
     ) -> Suspect | None:
-        more, creation = self.growth.of(place), self.reading.creations.get(place)
+        creation, kept = self.reading.creations.get(place), self.reading.kept(place)
+        more = 0 if _come_and_go(*kept) else self.growth.of(place)
         if not more and not (accused and (accused.proved or accused.probable)):
             return None
         live = row["live"] if row else accused.live if accused else 0
         rates = row["per_second"] if row else None
-        evidence = (*_counts(row, more, counted_ns), *_memory(accused), *_waits(creation))
+        evidence = (*_counts(row, more, counted_ns), *_kept(*kept), *_memory(accused), *_waits(creation))
         return Suspect(
             place.function,
             place.file,
@@ -121,6 +126,8 @@ class Watching:
             yield f"who can wake them, by {counted(self.reading.report.scans, 'scan')} of the memory"
 
     def _not_known(self, counted_ns: int) -> Iterator[str]:
+        if 0 < self.reading.age_ns < YOUNG_NS:
+            yield f"whether it has all that it needs by now: the process is {duration(self.reading.age_ns)} old"
         slow = f"leaks of fewer than {MORE} goroutines in {duration(counted_ns)} that something alive still holds"
         if not (found := self.reading.report):
             why = self.reading.failed or "the process ended before"
@@ -146,6 +153,16 @@ def _counts(row: Mapping[str, Any] | None, more: int, counted_ns: int) -> Iterat
     yield f"{row['created']:,} were created and {row['exited']:,} exited since counting began"
     if row["baseline"]:
         yield f"{row['baseline']:,} lived before counting began"
+
+
+def _come_and_go(seen: int, kept: int) -> bool:
+    """Whether so many of a statement's goroutines have ended that more of them are more load, and no leak."""
+    return seen >= MORE and kept < seen * STAY
+
+
+def _kept(seen: int, kept: int) -> Iterator[str]:
+    if seen:
+        yield f"of {seen:,} that memory showed at first, {kept:,} are still there"
 
 
 def _memory(accused: LeakSite | None) -> Iterator[str]:

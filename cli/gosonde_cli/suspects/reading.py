@@ -26,6 +26,7 @@ class Reading:
         creations: By `go` statement, as of the newest look.
         report: Of the look at the end; None where there was none.
         looks: How many there were.
+        age_ns: How old the process was at the end; 0 where there was no look then.
         failed: Why the newest look did not succeed; empty when it did.
     """
 
@@ -33,8 +34,10 @@ class Reading:
         self.creations: dict[Location, Creation] = {}
         self.report: LeakReport | None = None
         self.looks = 0
+        self.age_ns = 0
         self.failed = ""
         self._first: Census | None = None
+        self._last: Census | None = None
         self._known: KnownBinaries | None = None
         self._next = 0.0
 
@@ -50,6 +53,13 @@ class Reading:
     def look_at_end(self, pid: int) -> None:
         """Reads stacks once more, and searches for goroutines that nothing can wake."""
         self._look(pid, at_end=True)
+
+    def kept(self, statement: Location) -> tuple[int, int]:
+        """(goroutines that the first look saw of a statement, how many of those the newest saw, too)."""
+        if self._first is None or self._last is None or self._first is self._last:
+            return 0, 0
+        before = frozenset(self._first.goids(statement))
+        return len(before), len(before.intersection(self._last.goids(statement)))
 
     def _look(self, pid: int, *, at_end: bool) -> None:
         try:
@@ -70,9 +80,9 @@ class Reading:
             census = Census()
             self.creations = creations(target, census)
             self.looks += 1
-            self._first = self._first or census
+            self._first, self._last = self._first or census, census
             if at_end:
                 proof = examined(target, hurried=True)
-                age_ns = time.time_ns() - procfs.start_of(pid).unix_nano
+                self.age_ns = time.time_ns() - procfs.start_of(pid).unix_nano
                 process = LeakProcess(pid, "", target.go_version, "")
-                self.report = report(process, proof, Watched(self._first, census, age_ns), self.creations)
+                self.report = report(process, proof, Watched(self._first, census, self.age_ns), self.creations)

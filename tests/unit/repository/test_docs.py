@@ -20,6 +20,7 @@ from gosonde_agent.sources.kinds import EBPF
 from gosonde_agent.sources.select import Possibility
 from gosonde_agent.trace import Trace
 from gosonde_cli import cli, leak_report
+from gosonde_cli.check import outcome
 from gosonde_cli.commands import doctor, findings, gc_local, ps, trace
 from gosonde_cli.suspects import judging
 from gosonde_collector.analysis import dumps
@@ -194,6 +195,10 @@ def test_every_key_of_a_verdict_on_leaks_is_documented() -> None:
     keys = fields_of(leak_report.LeakReport)
     assert {"retained_heap_bytes", "path", "bars"} <= keys
     assert keys - code_words(section((DOCS / "leaks.md").read_text(), "JSON")) == set()
+
+
+def test_every_key_of_a_check_is_documented() -> None:
+    assert fields_of(outcome.Outcome) - code_words((DOCS / "ci.md").read_text()) == set()
 
 
 def test_the_keys_of_findings_are_those_of_the_command() -> None:

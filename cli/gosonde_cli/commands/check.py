@@ -1,0 +1,124 @@
+"""`gosonde check`: fails when goroutines leak, for CI."""
+
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from gosonde_common import foreign
+from gosonde_common.errors import GosondeError, UsageError
+
+from gosonde_cli import durations, here, tracing
+from gosonde_cli.check import allowing, reports
+from gosonde_cli.check.outcome import Checked, NotCheckedError, Outcome, outcome
+from gosonde_cli.commands.trace import as_document
+from gosonde_cli.options import Json, Pid, Process
+from gosonde_cli.suspects.judging import Watching
+
+
+class Format(StrEnum):
+    """How the outcome is written."""
+
+    TEXT = "text"
+    JSON = "json"
+    JUNIT = "junit"
+    SARIF = "sarif"
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command(cls=tracing.WithProgram)(check)
+
+
+def check(
+    ctx: typer.Context,
+    process: Process = "",
+    *,
+    pid: Pid = None,
+    duration: Annotated[
+        str | None,
+        typer.Option(metavar="SECONDS", help="How long, such as 10 or 10s or 2m; default 10s, or the command's."),
+    ] = None,
+    source: Annotated[
+        str, typer.Option(metavar="NAME", help="Where the numbers come from; default: the best that this host allows.")
+    ] = "",
+    written: Annotated[Format, typer.Option("--format", help="How the outcome is written.")] = Format.TEXT,
+    output: Annotated[Path | None, typer.Option(metavar="FILE", help="Write it there, not to standard output.")] = None,
+    as_json: Json = False,
+    allow: Annotated[Path | None, typer.Option(metavar="FILE", help="Leaks that are known; docs/ci.md.")] = None,
+) -> None:
+    """Fail when goroutines leak: run a Go program, as it is, or watch one that runs.
+
+    gosonde check -- CMD ARGS, or gosonde check PROCESS
+
+    Exits with 1 when goroutines leak, with 4 when CMD failed and nothing leaks,
+    with 5 when it could not be checked.
+    """
+    command: list[str] = ctx.obj
+    which = here.chosen(process, pid)
+    if bool(which) == bool(command):
+        raise UsageError("say what to check with exactly one of PROCESS (or --pid N), or -- CMD ARGS")
+    if as_json and written not in {Format.TEXT, Format.JSON}:
+        raise UsageError(f"--json and --format {written} cannot both be")
+    given = None if duration is None else durations.seconds("--duration", duration, tracing.MAX_SECONDS)
+    seconds = given or (tracing.MAX_SECONDS if command else tracing.DEFAULT_SECONDS)
+    known = allowing.read(allow) if allow else []
+    with _failures_apart(), ExitStack() as probes:
+        what = tracing.What(here.pid_of(which) if which else None, None, command, seconds, source)
+        found = _checked(probes, what, known)
+        _write(_rendered(found, Format.JSON if as_json else written), output)
+        for pattern in found.unmatched:
+            print(f"gosonde: matches nothing: {foreign.shown(pattern)}", file=sys.stderr)  # noqa: T201
+    if found.exit_code:
+        sys.exit(found.exit_code)
+
+
+@contextmanager
+def _failures_apart() -> Iterator[None]:
+    """Whatever fails by itself must not look like a leak."""
+    try:
+        yield
+    except GosondeError as error:
+        if error.exit_code != 1:
+            raise
+        raise NotCheckedError(str(error)) from error
+    except Exception as error:
+        traceback.print_exc()
+        raise NotCheckedError(f"the check failed: {error!r}") from error
+
+
+def _checked(probes: ExitStack, what: tracing.What, allow: list[allowing.Allowed]) -> Outcome:
+    watching = Watching()
+    result = tracing.run(probes, what, watching, shows_progress=not what.command)
+    document = as_document(result)
+    process, source = document["process"], document["source"]
+    if not watching.reading.looks and not (process["counted_from_start"] and process["precise"]):
+        why = watching.reading.failed or "it ended before"
+        raise NotCheckedError(f"nothing is known of leaks: the memory of the process was not read ({why})")
+    verdict = watching.verdict(document["sites"], source, process["counted_ns"])
+    checked = Checked(process["pid"], process["exe"], source, process["counted_ns"], result.exit_code)
+    return outcome(checked, verdict, allow)
+
+
+def _rendered(found: Outcome, written: Format) -> str:
+    if written is Format.JUNIT:
+        return reports.as_junit(found)
+    if written is Format.TEXT:
+        return "".join(f"{line}\n" for line in reports.as_text(found))
+    document = found if written is Format.JSON else reports.as_sarif(found, Path.cwd())
+    return f"{foreign.dumps(document, indent=2)}\n"
+
+
+def _write(text: str, output: Path | None) -> None:
+    if output is None:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+        return
+    try:
+        output.write_text(text)
+    except OSError as error:
+        raise UsageError(f"--output {output}: {error.strerror}") from error

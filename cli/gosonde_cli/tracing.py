@@ -1,0 +1,84 @@
+"""Runs the agent's trace for a command, and shows how far it is."""
+
+import shutil
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from gosonde_common.errors import NotFoundError, UnsupportedError
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from typer.core import TyperCommand
+
+from gosonde_cli.importing import soon
+from gosonde_cli.suspects.judging import Watching
+
+if TYPE_CHECKING:
+    from gosonde_agent.trace import Trace
+
+DEFAULT_SECONDS: Final = 10.0
+MAX_SECONDS: Final = 86_400.0
+
+
+class WithProgram(TyperCommand):
+    """A command whose line may end with another one, after `--`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - which click it is of differs
+        """Keeps what follows `--` as it is, in `ctx.obj`."""
+        at = args.index("--") if "--" in args else len(args)
+        ctx.obj = args[at + 1 :]
+        return super().parse_args(ctx, args[:at])
+
+
+class What(NamedTuple):
+    """What to trace, for how long, and by which source."""
+
+    pid: int | None
+    exe: Path | None
+    command: list[str]
+    seconds: float
+    source: str
+
+
+def run(probes: ExitStack, what: What, watching: Watching, *, shows_progress: bool) -> "Trace":
+    """What was seen; `probes` takes them out."""
+    try:
+        with soon():
+            from gosonde_agent import trace as agent  # noqa: PLC0415
+            from gosonde_common import logs  # noqa: PLC0415
+    except ImportError as error:
+        raise UnsupportedError(f"tracing needs the Python module {error.name}: pip install 'gosonde[agent]'") from error
+    logs.configure(json=False)
+    console = Console(stderr=True)
+    if danger := agent.danger(what.source):
+        console.print(f"[bold]{danger}[/]", soft_wrap=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    with Progress(
+        *columns,
+        console=console,
+        transient=True,
+        auto_refresh=False,
+        disable=not (shows_progress and console.is_terminal),
+    ) as bar:
+        task = bar.add_task("attaching", total=what.seconds if what.seconds < MAX_SECONDS else None)
+        bar.refresh()
+
+        def on_step(elapsed: float, so_far: "Trace") -> None:
+            created = sum(site.created for site in so_far.sites)
+            exited = sum(site.exited for site in so_far.sites)
+            bar.update(task, completed=elapsed, description=f"{created:,} created, {exited:,} exited", refresh=True)
+            watching.step(elapsed, so_far)
+
+        at_end = watching.end
+        if what.pid is not None:
+            return probes.enter_context(agent.trace_pid(what.pid, what.seconds, on_step, what.source, at_end=at_end))
+        if what.exe is not None:
+            return probes.enter_context(
+                agent.trace_exe(str(what.exe), what.seconds, on_step, what.source, at_end=at_end)
+            )
+        path = shutil.which(what.command[0])
+        if path is None:
+            raise NotFoundError(f"there is no command {what.command[0]!r} on PATH that may be run")
+        return probes.enter_context(
+            agent.trace_command(what.command, path, what.seconds, on_step, what.source, at_end=at_end)
+        )
