@@ -18,6 +18,8 @@ PCLNTAB_ALIGNMENT = 8
 CHUNK = 1 << 20
 #: The mark is searched for in so many bytes of a file.
 MAX_SEARCHED = 1 << 30
+#: Why a file is refused.
+NOT_GO = "this is no Go program's file"
 #: Files that are remembered.
 MAX_FILES = 1 << 16
 
@@ -50,7 +52,7 @@ class GoFiles:
             raise RefusedError("no process was seen to run this file")
         content = (status.device, status.inode, status.size, status.modified_ns, status.changed_ns)
         if not self._searched(content, fd):
-            raise RefusedError("this is no Go program's file")
+            raise RefusedError(NOT_GO)
 
     def is_go(self, fd: int) -> bool:
         """Whether an open file is Go's."""

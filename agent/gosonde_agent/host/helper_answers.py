@@ -15,7 +15,7 @@ from gosonde_common.errors import GosondeError
 
 from gosonde_agent.host import files
 from gosonde_agent.host.access import Access
-from gosonde_agent.host.go_files import GoFiles
+from gosonde_agent.host.go_files import NOT_GO, GoFiles
 from gosonde_agent.host.helper_log import Refusals
 from gosonde_agent.host.helper_messages import (
     ALL,
@@ -144,7 +144,7 @@ class Answers:
         try:
             fd, _ = self._access.library(pid)
         except NotGoError as error:
-            raise RefusedError("this is no Go program's file") from error
+            raise RefusedError(NOT_GO) from error
         os.close(fd)
 
     def _thread_event(self, request: Request, _descriptors: list[int]) -> Answer:
@@ -215,7 +215,8 @@ def _answered(answers: Answers, message: bytes, descriptors: list[int], refusals
         request = Request.decoded(message, len(descriptors))
         text, opened = answers.answer(request, descriptors)
     except RefusedError as error:
-        refusals.note(str(error))
+        if str(error) != NOT_GO:  # of each program that starts the agent asks whether it is Go's
+            refusals.note(str(error))
         return failure(error), []
     except GosondeError as error:
         return failure(error), []

@@ -8,6 +8,7 @@ import structlog
 
 from gosonde_agent.accounting.processes import GoProcess, Processes
 from gosonde_agent.accounting.totals_check import TotalsCheck
+from gosonde_agent.host import procfs
 from gosonde_agent.model.losses import MEMORY_LOSSES
 from gosonde_agent.overhead.metering import Meter
 from gosonde_agent.sources.counters import Image
@@ -233,7 +234,8 @@ class Reconciler:
         if not plan.failed:
             plan.failed = True
             self.losses["baselines_unread"] += 1
-            log.info("memory not read", pid=scan.image.tgid, reason=str(scan.error))
+            if not procfs.has_ended(scan.image.tgid, scan.process.key.start_ticks):
+                log.info("memory not read", pid=scan.image.tgid, reason=str(scan.error))
         process = scan.process
         if not needs_memory(process) and process.is_frozen and plan.visits >= MAX_FAILED_VISITS:
             process.go_on()

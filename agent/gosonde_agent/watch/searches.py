@@ -14,6 +14,7 @@ from gosonde_common.values.observation import Observation, ProcessKey, ProofCoun
 from gosonde_common.values.observation import Search as Searched
 from gosonde_common.values.reachability import SearchOutcome
 
+from gosonde_agent.host import procfs
 from gosonde_agent.host.own_budget import SEARCHING_SECONDS, OwnBudget
 from gosonde_agent.sources.memory.reachability.limits import Limits
 from gosonde_agent.sources.memory.target import KnownBinaries
@@ -260,7 +261,8 @@ class Searches:
         self._suspicion.searched(key, now)
         if search.undecided:
             self._undecided += 1
-            log.info("a search of memory decided nothing", pid=key.pid, reason=search.undecided)
+            if not procfs.has_ended(key.pid, key.start_ticks):
+                log.info("a search of memory decided nothing", pid=key.pid, reason=search.undecided)
         return is_new
 
     def _forget(self, key: ProcessKey) -> None:
