@@ -1,5 +1,5 @@
 # `make demo` shows the whole of gosonde on a leaking program; `make test` runs every test.
-# Both begin with `make setup`, which needs nothing but make, python3 and a Debian-like system.
+# Each sets up what it needs, and asks for nothing but make, python3 and a Debian-like system.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -19,19 +19,25 @@ unexport PYTHONDONTWRITEBYTECODE
 
 BIN := .venv/bin
 READY := .venv/.ready
+# Stands where gosonde can run; tests need more.
+RUNS := .venv/.runs
 
 .PHONY: bench help setup demo accuracy accuracy-proof test test-attacks test-faults test-sources lint format proto proto-check run install uninstall clean
 
 help: ## Say what each target does
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1\t\2/p' Makefile | expand -t 14
 
-setup: $(READY) ## Install what is missing, and make .venv
+setup: $(READY) ## Install what is missing, also for tests, and make .venv
 
 $(READY): pyproject.toml scripts/setup
 	scripts/setup
+	@touch $@ $(RUNS)
+
+$(RUNS): pyproject.toml scripts/setup
+	scripts/setup run
 	@touch $@
 
-demo: setup ## Start a collector, an agent and a leaking program, and find the leak
+demo: $(RUNS) ## Start a collector, an agent and a leaking program, and find the leak
 	$(BIN)/python scripts/demo.py
 
 # Unit tests share nothing of the machine: alone they run side by side.
@@ -93,10 +99,10 @@ proto: setup ## Generate proto/gosonde_pb
 proto-check: setup ## Fail when proto/gosonde_pb is not what `make proto` generates
 	scripts/check-proto
 
-run: setup ## Run a collector and an agent in the foreground until Ctrl-C
+run: $(RUNS) ## Run a collector and an agent in the foreground until Ctrl-C
 	scripts/run
 
-install: setup ## Install the command, the units and example configurations (DESTDIR, PREFIX, SYSCONFDIR)
+install: $(RUNS) ## Install the command, the units and example configurations (DESTDIR, PREFIX, SYSCONFDIR)
 	DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' SYSCONFDIR='$(SYSCONFDIR)' scripts/install
 
 uninstall: ## Remove what `make install` put there; changed configurations and collected data stay

@@ -78,8 +78,13 @@ def _find_leak(program: GoProgram, address: str, folder: Path) -> int:
     _show("findings", "--collector", address)
     console.print(f"The program itself says: {program.ask('counts')}")
     right = (agreed["site"]["function"], agreed["site"]["line"]) == ("main.leak", site_line("leak", "leak"))
-    console.print("[bold green]The leak is found.[/]" if right else "[bold red]The finding names another site.[/]")
-    return 0 if right else 1
+    if not right:
+        console.print("[bold red]The finding names another site.[/]")
+        return 1
+    console.print("[bold green]The leak is found.[/] Now a service of your own, by its pid or its name:\n")
+    for arguments in ("ps", "leaks NAME", "trace NAME --duration 30s"):
+        console.print(" ".join((*AS_ROOT, str(GOSONDE), arguments)), soft_wrap=True)
+    return 0
 
 
 def _of(program: GoProgram, rows: list[dict[str, Any]] | None) -> dict[str, Any] | None:

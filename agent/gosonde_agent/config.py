@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from gosonde_common import addresses
+from gosonde_common import addresses, misspelt, places
 from gosonde_common.errors import UnsupportedError, UsageError
 
 from gosonde_agent.discovery.selection import Selection, parse_rules
@@ -193,6 +193,17 @@ class AgentConfig:
         return replace(self, **_typed({key: value for key, value in flags.items() if value not in (None, (), [])}))
 
 
+def by_hand() -> AgentConfig:
+    """What an agent does that has no file: it feeds the collector of this host, and keeps to folders of its user."""
+    defaults = AgentConfig()
+    return replace(
+        defaults,
+        collector=(addresses.COLLECTOR_ADDRESS,),
+        listen=places.agent_address(),
+        state=places.state(defaults.state),
+    )
+
+
 def load(path: Path) -> AgentConfig:
     """Reads a TOML file whose keys are AgentConfig's fields.
 
@@ -232,7 +243,7 @@ def _read(path: Path) -> dict[str, object]:
 def _typed(values: Mapping[str, object]) -> dict[str, Any]:
     """The values with their keys known and their types right; lists become tuples."""
     if unknown := sorted(values.keys() - _CONVERT.keys()):
-        raise UsageError(f"{unknown[0]}: no such key; the keys are {', '.join(_CONVERT)}")
+        raise UsageError(f"{unknown[0]}: no such key; {misspelt.advice(unknown[0], _CONVERT)}")
     return {key: _CONVERT[key](key, value) for key, value in values.items()}
 
 

@@ -36,13 +36,13 @@ def main(arguments: str) -> None:
 
 def _run(config: str | None, flags: dict[str, object], *, as_json: bool) -> None:
     with _without_openssl():
-        from gosonde_agent.config import AgentConfig, load  # noqa: PLC0415  # some hosts have no agent
+        from gosonde_agent.config import AgentConfig, by_hand, load  # noqa: PLC0415  # some hosts have no agent
         from gosonde_agent.helper import connect, start, without_privileges  # noqa: PLC0415
         from gosonde_agent.host.descriptors import check_enough  # noqa: PLC0415
         from gosonde_agent.host.own_budget import allocate_sparingly  # noqa: PLC0415
 
     def reread() -> AgentConfig:
-        return (load(Path(config)) if config else AgentConfig()).merged(flags)
+        return (load(Path(config)) if config else by_hand()).merged(flags)
 
     settings = reread()
     check_enough()

@@ -34,6 +34,8 @@ from gosonde_pb.v1.agent_pb2 import (
 )
 from gosonde_pb.v1.agent_pb2_grpc import AgentServiceStub
 
+from gosonde.agent_access import why_unavailable
+
 #: Taking out a probe takes the kernel 100 ms.
 SWITCH_SECONDS = 120.0
 #: A search takes five seconds at least, and waits for others.
@@ -53,7 +55,8 @@ ERRORS: dict[grpc.StatusCode, type[GosondeError]] = {
 class AgentClient:
     """Asks the agent that listens on `address`; use it as a context manager.
 
-    Every method raises UnavailableError when no agent answers within `timeout_seconds`.
+    Every method raises UnavailableError when no agent answers within `timeout_seconds`, and UnsupportedError when this
+    user may not ask it.
     """
 
     def __init__(self, address: str = AGENT_ADDRESS, timeout_seconds: float = 10.0) -> None:
@@ -145,5 +148,7 @@ class AgentClient:
     def _translated(self, error: grpc.RpcError) -> GosondeError:
         code, details = error.code(), error.details()
         if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
-            return UnavailableError(f"no agent answers on {self._address} ({details}); is gosonde agent running?")
+            return why_unavailable(self._address) or UnavailableError(
+                f"no agent answers on {self._address} ({details}); is gosonde agent running?"
+            )
         return ERRORS.get(code, GosondeError)(f"the agent on {self._address} answered {code.name}: {details}")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Final
 
-from gosonde_common import addresses
+from gosonde_common import addresses, misspelt, places
 from gosonde_common.errors import UnsupportedError, UsageError
 
 #: A configuration file larger than this is a mistake.
@@ -118,6 +118,12 @@ class CollectorConfig:
         return replace(self, **_typed({key: value for key, value in flags.items() if value is not None}))
 
 
+def by_hand() -> CollectorConfig:
+    """What a collector does that has no file: it keeps its store in a folder of its user."""
+    defaults = CollectorConfig()
+    return replace(defaults, data=places.state(defaults.data))
+
+
 def load(path: Path, flags: Mapping[str, object]) -> CollectorConfig:
     """Reads a TOML file whose keys are CollectorConfig's fields; flags that are not None win over it.
 
@@ -170,7 +176,7 @@ def _typed(values: Mapping[str, object]) -> dict[str, Any]:
     typed = {}
     for key, value in values.items():
         if key not in known:
-            raise UsageError(f"{key}: there is no such key; there are {', '.join(sorted(known))}")
+            raise UsageError(f"{key}: no such key; {misspelt.advice(key, known)}")
         typed[key] = _converted(key, value, known[key])
     return typed
 

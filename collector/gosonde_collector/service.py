@@ -12,6 +12,7 @@ import structlog
 from gosonde_common import logs
 from gosonde_common.connections import Connections
 from gosonde_common.errors import GosondeError, UnavailableError
+from gosonde_common.listening import check_free
 from gosonde_common.metrics import MetricsServer
 from gosonde_common.notify import Notifier
 from gosonde_common.server_tls import ServerTls, server_credentials
@@ -159,14 +160,14 @@ def _tls(config: CollectorConfig, client_ca: str) -> ServerTls | None:
 
 def _bind(server: grpc.aio.Server, address: str, tls: ServerTls | None, telemetry: Telemetry) -> int:
     """The port, or what gRPC gives for a unix socket."""
+    check_free(address)
     try:
         if tls is None:
             return server.add_insecure_port(address)
         return server.add_secure_port(address, server_credentials(tls, telemetry.handshakes.inc))
     except RuntimeError as error:
         raise UnavailableError(
-            f"cannot listen on {address}: another program uses the address, or it is not this machine's; stop the "
-            f"other program or choose another address with --listen"
+            f"cannot listen on {address}: gRPC could not take it, and says no reason; choose another address"
         ) from error
 
 

@@ -18,6 +18,7 @@ from prometheus_client.samples import Sample
 from gosonde_common import foreign
 from gosonde_common.addresses import HOST_PORT
 from gosonde_common.errors import UnavailableError, UsageError
+from gosonde_common.listening import REASONS
 from gosonde_common.ratelimit import MessageLimiter
 
 log = structlog.get_logger(__name__)
@@ -116,7 +117,9 @@ class MetricsServer:
         try:
             self._server = make_server(host, port, app, _Server, _Handler)
         except (OSError, OverflowError) as error:
-            raise UnavailableError(f"http: cannot listen on {address}: {error}; choose another address") from error
+            number = error.errno if isinstance(error, OSError) else 0
+            reason = REASONS.get(number or 0, f"{error}; choose another address")
+            raise UnavailableError(f"http: cannot listen on {address}: {reason}") from error
         self.port = self._server.server_port
         self._address = host, self.port
         # It waits for connections alone, and does not look now and then whether it is to stop.

@@ -7,26 +7,36 @@ from pathlib import Path
 #: Bits of the capability sets in /proc/PID/status.
 CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_SYS_PTRACE = 1, 2, 19
 OTHERS, NO_DAC = "it is a process of user {}", "CAP_DAC_READ_SEARCH is missing"
-SOMETHING_ELSE = (
-    "the capabilities for it are there, so a security module (SELinux, AppArmor, a BPF program) forbids it, or the "
-    "process lives in a user namespace of others"
+SECURITY_MODULE = (
+    "the capabilities for it are there, so a security module (SELinux, AppArmor, a BPF program) forbids it: allow it "
+    "there"
+)
+OTHER_NAMESPACE = (
+    "it lives in another user namespace than this process, whose capabilities count there for nothing: run gosonde in "
+    "the host's own"
 )
 YAMA = Path("/proc/sys/kernel/yama/ptrace_scope")
 
 
 def why_refused(pid: int) -> str:
     """What forbids it, and what to do; a clause that a colon may precede. `pid` is refused to this process."""
-    return reason(_status("self"), _status(pid), _text(YAMA).strip())
+    is_elsewhere = _text(Path("/proc/self/uid_map")) != _text(Path(f"/proc/{pid}/uid_map"))
+    return reason(_status("self"), _status(pid), _text(YAMA).strip(), is_elsewhere=is_elsewhere)
 
 
-def reason(own: str, other: str, scope: str) -> str:
-    """As `why_refused`, from the texts of both processes' /proc/PID/status and of the sysctl, empty where it is not."""
+def reason(own: str, other: str, scope: str, *, is_elsewhere: bool = False) -> str:
+    """As `why_refused`, from the texts of both processes' /proc/PID/status and of the sysctl, empty where it is not.
+
+    Args:
+        is_elsewhere: Whether users are numbered otherwise where the other process lives.
+    """
     held, user, others = int(_field(own, "CapEff") or "0", 16), _user(own), _user(other)
     if scope == "3":
         return "kernel.yama.ptrace_scope is 3, which forbids it to everyone: set it to 2, and reboot"
     if held >> CAP_SYS_PTRACE & 1:
-        reads_files = held & (1 << CAP_DAC_READ_SEARCH | 1 << CAP_DAC_OVERRIDE)
-        return SOMETHING_ELSE if user == others or reads_files else f"{OTHERS.format(others)}, and {NO_DAC}"
+        reads_files = user == others or held & (1 << CAP_DAC_READ_SEARCH | 1 << CAP_DAC_OVERRIDE)
+        allowed = OTHER_NAMESPACE if is_elsewhere else SECURITY_MODULE
+        return allowed if reads_files else f"{OTHERS.format(others)}, and {NO_DAC}"
     if scope == "2":
         return "kernel.yama.ptrace_scope is 2: run as root, or with CAP_SYS_PTRACE"
     if user != others:

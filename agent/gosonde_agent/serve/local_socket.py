@@ -134,11 +134,10 @@ def clear(path: Path) -> None:
 
     Raises:
         UnavailableError: Another agent listens there.
-        UsageError: The path is taken by something else, or its folder is missing.
+        UsageError: The path is taken by something else, or its folder cannot be made.
         UnsupportedError: This user may not make the socket.
     """
-    if not path.parent.is_dir():
-        raise UsageError(f"listen: the folder {path.parent} does not exist; make it or give another path with --listen")
+    _make(path.parent)
     if not os.access(path.parent, os.W_OK | os.X_OK):
         raise UnsupportedError(f"listen: may not write to {path.parent}; run as root or give --listen unix:PATH")
     try:
@@ -150,6 +149,16 @@ def clear(path: Path) -> None:
     if _answers(path):
         raise UnavailableError(f"listen: another agent runs and listens on {path}; stop it or give another --listen")
     path.unlink(missing_ok=True)
+
+
+def _make(folder: Path) -> None:
+    """Makes the folder where it is missing: its owner and its group may look into it, as the socket's may connect."""
+    try:
+        folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+    except PermissionError as error:
+        raise UnsupportedError(f"listen: may not make {folder}; run as root or give --listen unix:PATH") from error
+    except OSError as error:
+        raise UsageError(f"listen: cannot make {folder}: {error.strerror}; give another path with --listen") from error
 
 
 def _answers(path: Path) -> bool:

@@ -157,7 +157,7 @@ def choose(among: Sequence[Candidate], forced: str = "", known: Mapping[str, str
             return Choice(candidate.make(), _why(refused), refused)
         except GosondeError as error:
             refused[candidate.kind.name] = str(error)
-    raise NotPermittedError(f"this host allows no source: {_said(refused)}")
+    raise NotPermittedError(f"this host allows no source: not {_said(refused)}")
 
 
 def _named(among: Sequence[Candidate], name: str) -> Candidate:
@@ -173,4 +173,8 @@ def _why(refused: Mapping[str, str]) -> str:
 
 
 def _said(refused: Mapping[str, str]) -> str:
-    return "; not ".join(f"{name}: {reason}" for name, reason in refused.items())
+    """Each reason once, after all that it keeps from being chosen."""
+    names: dict[str, list[str]] = {}
+    for name, reason in refused.items():
+        names.setdefault(reason, []).append(name)
+    return "; not ".join(f"{', '.join(those)}: {reason}" for reason, those in names.items())

@@ -29,7 +29,7 @@ def collector(
     """Receive what agents stream and people push, store it, and find what leaks."""
     try:
         from gosonde_collector import service  # noqa: PLC0415
-        from gosonde_collector.config import CollectorConfig, load  # noqa: PLC0415
+        from gosonde_collector.config import CollectorConfig, by_hand, load  # noqa: PLC0415
     except ImportError as error:
         raise UnsupportedError(
             f"the collector needs the Python module {error.name}: pip install 'gosonde[collector]'"
@@ -37,7 +37,7 @@ def collector(
 
     def read() -> CollectorConfig:
         flags = {"listen": listen, "http": http, "data": data}
-        return load(config, flags) if config else CollectorConfig().merged(flags)
+        return load(config, flags) if config else by_hand().merged(flags)
 
     settings = read()
     logs.configure(json=as_json or not sys.stderr.isatty(), level=settings.log_level)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from gosonde_common.addresses import AGENT_ADDRESS
+from gosonde_common import places
 from gosonde_common.errors import UnsupportedError
 
 from gosonde_cli import here, rendering
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 COLUMNS = (Column("PID"), Column("EXE", Kind.PATH), Column("LEVEL"))
 EMPTY = "The agent watches no process now; those to come are treated alike."
 
-Agent = Annotated[str, typer.Option(metavar="unix:PATH", help="Where the agent answers.")]
+Agent = Annotated[
+    str | None, typer.Option(metavar="unix:PATH", help="Where the agent answers; default: the host's, or your own.")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -29,22 +31,22 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="probes")
 
 
-def off(process: Process = "", *, pid: Pid = None, agent: Agent = AGENT_ADDRESS, json: Json = False) -> None:
+def off(process: Process = "", *, pid: Pid = None, agent: Agent = None, json: Json = False) -> None:
     """Detach all probes, now: from the executable of PROCESS, or from everything, also from what starts later."""
     _switch(here.chosen(process, pid), agent, on=False, json=json)
 
 
-def on(process: Process = "", *, pid: Pid = None, agent: Agent = AGENT_ADDRESS, json: Json = False) -> None:
+def on(process: Process = "", *, pid: Pid = None, agent: Agent = None, json: Json = False) -> None:
     """Put the probes in again."""
     _switch(here.chosen(process, pid), agent, on=True, json=json)
 
 
-def _switch(which: str, agent: str, *, on: bool, json: bool) -> None:
+def _switch(which: str, agent: str | None, *, on: bool, json: bool) -> None:
     try:
         from gosonde.agent_client import AgentClient  # noqa: PLC0415
     except ImportError as error:
         raise UnsupportedError(f"this needs the Python module {error.name}: pip install 'gosonde[agent]'") from error
-    with AgentClient(agent) as client:
+    with AgentClient(agent or places.reachable_agent_address()) as client:
         switched = client.switch_probes(here.pid_of(which) if which else None, on=on)
     if json:
         rendering.print_json([document(process) for process in switched])

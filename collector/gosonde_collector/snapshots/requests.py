@@ -44,7 +44,7 @@ log = structlog.get_logger(__name__)
 #: Snapshots that are received at the same time, and that may wait for it.
 MAX_AT_ONCE: Final = 4
 MAX_WAITING: Final = 64
-MISSING_PPROF: Final = "name where the program answers in its configuration key pprof, as docs/agent.md shows"
+MISSING_PPROF: Final = "say in the key pprof of its configuration where the program answers, as docs/agent.md shows"
 #: How long it may take from an agent's word that it has searched until its batch is stored, and how often to look.
 STORED_SECONDS: Final = 30.0
 LOOK_SECONDS: Final = 0.2

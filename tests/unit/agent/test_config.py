@@ -36,6 +36,7 @@ deny = ["user:root", "exe:/usr/*"]
 max_target_overhead = 1.5
 target_overhead = ["*/hot=0.5", "*/batch=off"]
 pprof = []
+ptrace_snapshots = true
 park = true
 reconcile_seconds = 60
 max_probed_files = 64
@@ -72,6 +73,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         deny=("user:root", "exe:/usr/*"),
         max_target_overhead=1.5,
         target_overhead=("*/hot=0.5", "*/batch=off"),
+        ptrace_snapshots=True,
         park=True,
         reconcile_seconds=60,
         max_probed_files=64,
@@ -91,7 +93,7 @@ def test_an_empty_file_gives_the_defaults(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("colector = []", "colector: no such key; the keys are collector, insecure"),
+        ("colector = []", "colector: no such key; did you mean collector?"),
         ('collector = "a:1"', "collector: 'a:1' is not a list of strings"),
         ("collector = [1]", "collector: [1] is not a list of strings"),
         ('collector = ["host"]', "collector: 'host' is not HOST:PORT"),

@@ -37,3 +37,9 @@ def test_root_with_all_capabilities_is_never_advised_to_be_root(scope: str) -> N
 
 def test_a_process_that_ended_meanwhile_is_no_trouble() -> None:
     assert reason(status(1000), "", "").startswith("it is a process of user ?")
+
+
+def test_a_process_of_another_user_namespace_is_told_from_one_that_a_security_module_hides() -> None:
+    said = reason(status(0, BOTH), status(0), "", is_elsewhere=True)
+    assert said.startswith("it lives in another user namespace")
+    assert "user namespace" not in reason(status(0, BOTH), status(0), "")

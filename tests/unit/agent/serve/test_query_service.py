@@ -79,7 +79,7 @@ async def test_a_process_that_is_not_watched_is_not_found(path: Path) -> None:
 
 
 def test_a_client_of_an_agent_that_is_not_there_says_what_to_do(path: Path) -> None:
-    with AgentClient(f"unix:{path}") as client, pytest.raises(UnavailableError, match="is gosonde agent running"):
+    with AgentClient(f"unix:{path}") as client, pytest.raises(UnavailableError, match="start `gosonde agent`"):
         client.status()
 
 
@@ -148,9 +148,17 @@ async def test_a_file_that_is_no_socket_is_refused_and_kept(path: Path) -> None:
     assert path.read_text() == "precious"
 
 
-async def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="does not exist; make it or give another path with --listen"):
-        await start_query_service(f"unix:{tmp_path}/missing/agent.sock", FixedReader(), lambda: STATUS)
+async def test_a_missing_folder_is_made_for_its_owner_and_its_group(tmp_path: Path) -> None:
+    path = tmp_path / "missing" / "agent.sock"
+    async with service(path):
+        assert path.is_socket()
+        assert path.parent.stat().st_mode & 0o027 == 0
+
+
+async def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match=r"cannot make .*file: .*; give another path with --listen"):
+        await start_query_service(f"unix:{tmp_path}/file/agent.sock", FixedReader(), lambda: STATUS)
 
 
 async def test_a_question_that_is_too_large_is_refused(path: Path) -> None:
