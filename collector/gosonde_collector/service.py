@@ -140,9 +140,9 @@ async def _listening(
         ("grpc.max_allowed_incoming_connections", int(config.max_agents) + OTHER_CONNECTIONS),
     )
     server, servicer = new_server(register, SERVICES, options, access, connections)
-    connections.ports.add(_bind(server, config.listen, _tls(config, config.tls_client_ca), telemetry))
+    connections.ports.add(_bind(server, config, config.listen, telemetry))
     if config.query_listen:
-        connections.ports.add(_bind(server, config.query_listen, _tls(config, ""), telemetry))
+        connections.ports.add(_bind(server, config, config.query_listen, telemetry))
     await server.start()
     await set_serving(servicer, SERVICES, serving=True)
     try:
@@ -158,9 +158,11 @@ def _tls(config: CollectorConfig, client_ca: str) -> ServerTls | None:
     return ServerTls(Path(config.tls_cert), Path(config.tls_key), Path(client_ca) if client_ca else None)
 
 
-def _bind(server: grpc.aio.Server, address: str, tls: ServerTls | None, telemetry: Telemetry) -> int:
+def _bind(server: grpc.aio.Server, config: CollectorConfig, address: str, telemetry: Telemetry) -> int:
     """The port, or what gRPC gives for a unix socket."""
-    check_free(address)
+    is_main = address == config.listen
+    check_free(address, "listen" if is_main else "query_listen")
+    tls = _tls(config, config.tls_client_ca if is_main else "")
     try:
         if tls is None:
             return server.add_insecure_port(address)

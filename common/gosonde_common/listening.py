@@ -13,8 +13,11 @@ REASONS = {
 }
 
 
-def check_free(address: str) -> None:
+def check_free(address: str, key: str) -> None:
     """Tries to listen on "HOST:PORT" for a moment; of "unix:PATH" nothing is tried.
+
+    Args:
+        key: Of the configuration that the address is the value of.
 
     Raises:
         UnavailableError: It cannot be listened on; the message says why.
@@ -26,10 +29,10 @@ def check_free(address: str) -> None:
     try:
         _listen(match["six"] or match["name"], int(match["port"]))
     except PermissionError as error:
-        raise UnsupportedError(f"cannot listen on {address}: only root may take so low a port") from error
+        raise UnsupportedError(f"{key}: cannot listen on {address}: only root may take so low a port") from error
     except (OSError, OverflowError) as error:
         number = error.errno if isinstance(error, OSError) else 0
-        raise UnavailableError(f"cannot listen on {address}: {REASONS.get(number or 0, str(error))}") from error
+        raise UnavailableError(f"{key}: cannot listen on {address}: {REASONS.get(number or 0, str(error))}") from error
 
 
 def _listen(host: str, port: int) -> None:

@@ -317,7 +317,7 @@ def open_store(folder: Path, now: Callable[[], int] = steady_unix_nano) -> DuckD
     """
     path = folder / FILE_NAME
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # others learn paths and functions from it
         for left in folder.glob("backup-*.duckdb*"):
             left.unlink(missing_ok=True)
         is_new = not path.exists()
