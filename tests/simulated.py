@@ -69,7 +69,7 @@ class Target:
                 for pc in range(1, self.sites + 1)
             ),
             pauses=(Pause(key, number, at + 1, 5, "GC mark termination"),),
-            gc_cycles=(GcCycle(key, number, at, at + 10),),
+            gc_cycles=(GcCycle(key, number, at, at + 10, number=number + 1),),
             gc_totals=(GcTotal(key, self.cycles, self.cycles, 5 * self.cycles),),
         )
 

@@ -130,6 +130,9 @@ def test_processes_as_json(collector: CollectorProcess) -> None:
 
 def test_sites_as_json(collector: CollectorProcess) -> None:
     first, second = document(collector, "sites")
+    rates = first.pop("per_second")
+    assert (rates["created_low"], rates["exited"]) == (rates["created"], 0.0)
+    assert rates["created"] > 0
     assert first == {
         "host": "web-1",
         "process": {"pid": 4711, "exe": "/srv/app"},

@@ -121,7 +121,9 @@ def test_trace_prints_the_documented_document(go_program: Start, tmp_path: Path)
         document = json.loads((tmp_path / "document").read_text())
     assert tracing.returncode == 0
     assert document["process"]["pid"] == program.pid
-    assert set(document) == {"process", "sites", "totals", "gc", "lost", "cost"}
+    source = {"source", "source_because", "source_costs", "source_cannot", "source_left"}
+    verdict = {"suspects", "looked_at", "not_known"}
+    assert set(document) == {"process", "sites", "totals", "gc", "lost", "cost", *source, *verdict}
     site = next(site for site in document["sites"] if site["function"] == "main.spawn")
     assert site["baseline"] + site["created"] == site["exited"] + site["live"] > 0
     assert document["totals"]["created"] == sum(site["created"] for site in document["sites"])

@@ -106,7 +106,7 @@ def test_gc_cycles_come_back_with_their_stops(collector: CollectorProcess) -> No
     seen = observation([])
     start = seen.taken_unix_nano
     seen.gc_cycles.MergeFrom(
-        model_pb2.GcCycles(process=[0], ordinal=[0], start_unix_nano=[start], end_unix_nano=[start + 1_000])
+        model_pb2.GcCycles(process=[0], ordinal=[0], number=[7], start_unix_nano=[start], end_unix_nano=[start + 1_000])
     )
     seen.pauses.MergeFrom(
         model_pb2.Pauses(
@@ -122,7 +122,7 @@ def test_gc_cycles_come_back_with_their_stops(collector: CollectorProcess) -> No
         agent.observe(2, seen)
     with collector.client() as client:
         (cycle,) = client.gc()
-    assert (cycle.cycle, cycle.start_unix_nano) == (1, start)
+    assert (cycle.cycle, cycle.start_unix_nano) == (7, start)
     assert [(pause.duration_ns, pause.reason) for pause in cycle.pauses] == [
         (50, "GC sweep termination"),
         (60, "GC mark termination"),

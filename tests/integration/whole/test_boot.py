@@ -62,11 +62,13 @@ def answer(process: "subprocess.Popen[str]", command: str = "") -> str:
 
 
 def ask(system: BootedSystem, *command: str) -> Any:
-    return json.loads(system.run("gosonde", *command, "--json"))
+    asked = system.command("gosonde", *command, "--json")
+    return json.loads(subprocess.run(asked, check=True, text=True, stdout=subprocess.PIPE).stdout)
 
 
 def exited(system: BootedSystem, pid: int) -> list[int]:
-    return [row["exited"] for row in ask(system, "sites", "--pid", str(pid)) if row["function"] == "main.spawn"]
+    rows = ask(system, "sites", "--function", "main.spawn")
+    return [row["exited"] for row in rows if row["process"]["pid"] == pid]
 
 
 def helpers(system: BootedSystem) -> list[str]:

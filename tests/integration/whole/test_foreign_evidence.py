@@ -79,7 +79,7 @@ def test_a_snapshot_that_is_taken_is_shown_without_a_control(collector: Collecto
 def test_a_dump_is_shown_without_a_control(content: bytes, flags: list[str], tmp_path: Path) -> None:
     file = tmp_path / FILE
     file.write_bytes(content)
-    out, err = said("pprof", "show", file, *flags)
+    out, err = said("pprof", "show", file, *(flags or ["--wide"]))
     assert not err
     assert "\\u202e" in out
 

@@ -91,7 +91,7 @@ def test_without_bcc_the_error_names_the_distributions_package() -> None:
     # An isolated environment: .venv's libraries, but not the system's, where bcc is.
     own = Path(sys.prefix, "lib", f"python{sys.version_info.major}.{sys.version_info.minor}", "site-packages")
     code = f"import site; site.addsitedir({str(own)!r}); from gosonde_cli.cli import main; main()"
-    command = (Path(sys.base_prefix, "bin", "python3"), "-ISc", code, "trace", "--pid", str(os.getpid()))
+    command = (Path(sys.base_prefix, "bin", "python3"), "-ISc", code, "trace", "--source", "ebpf", str(os.getpid()))
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 3
     assert "python3-bpfcc" in done.stderr
