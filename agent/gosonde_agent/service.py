@@ -157,7 +157,13 @@ class _Peers:
         stop = partial(while_held, helper.client) if config.ptrace_snapshots else None
         self.snapshots = Snapshots(self._watches, self.redact, pprof, self._prove, stop)
         self.uplink = Uplink(
-            config.collector, self.me, config.interval_seconds, self.journal, tls=config.tls, snapshots=self.snapshots
+            config.collector,
+            self.me,
+            config.interval_seconds,
+            self.journal,
+            tls=config.tls,
+            snapshots=self.snapshots,
+            no_probes_because=helper.no_probes_because,
         )
         self._started_unix_nano = time.time_ns()
         self._work: _Work | None = None

@@ -81,6 +81,8 @@ class ProcessRow:
     age_ns: int
     stale: bool
     sums: int
+    no_probes_because: str
+    source: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -410,7 +412,17 @@ def _process(row: collector_pb2.ProcessRow) -> ProcessRow:
         row.age_ns,
         row.is_stale,
         process.sums,
+        row.no_probes_because,
+        _source(process),
     )
+
+
+def _source(process: model_pb2.Process) -> str:
+    """What watches a process: "ebpf", "memory" where the agent may place no probes, or "" when it is refused."""
+    if process.level == model_pb2.LEVEL_REFUSED:
+        return ""
+    has_none = bool(process.steps) and process.steps[-1].reason == model_pb2.STEP_REASON_NO_PROBES
+    return "memory" if has_none else "ebpf"
 
 
 def level_name(level: model_pb2.Level.ValueType) -> str:

@@ -102,7 +102,9 @@ async def _serve(config: CollectorConfig, reload: Reload, store: Store) -> None:
         ):
             await stack.enter_async_context(_running(work, stopping))
         access = Access(config, telemetry)
-        ingest = IngestService(store, committer, access, telemetry, snapshots=snapshots, checking=checking)
+        ingest = IngestService(
+            store, committer, access, telemetry, snapshots=snapshots, no_probes=analyst.no_probes, checking=checking
+        )
         query = QueryService(store, asking, analyst, telemetry, snapshots=snapshots)
         _on_signals(stopping, lambda: _reload(routine, store, reload))
         connections = Connections(int(config.max_connections_per_peer), telemetry.connection_closed)

@@ -79,6 +79,7 @@ class Uplink:
         *,
         tls: ClientTls | None = None,
         snapshots: Snapshots | None = None,
+        no_probes_because: str = "",
         stream_limits: StreamLimits = STREAM_LIMITS,
         timeouts: Timeouts = TIMEOUTS,
     ) -> None:
@@ -90,7 +91,7 @@ class Uplink:
         self._run, self.previous_end, left = self._journal.begin(identity.agent_epoch, identity.host)
         self._snapshots = snapshots
         self._hello = snapshot_messages.offering(
-            _hello(identity, self._run, self.previous_end), snapshots.kinds if snapshots else ()
+            _hello(identity, self._run, self.previous_end, no_probes_because), snapshots.kinds if snapshots else ()
         )
         self._left = [
             _Left(run.number, Leftover(self._journal, run), _hello(identity, run), _resumed(run)) for run in left
@@ -328,7 +329,9 @@ def _resumed(run: Run) -> Progress:
     return Progress(sent=run.resumed * RESUME_STEP)
 
 
-def _hello(identity: Identity, run: Run, previous_end: str = "unspecified") -> encoding.Request:
+def _hello(
+    identity: Identity, run: Run, previous_end: str = "unspecified", no_probes_because: str = ""
+) -> encoding.Request:
     return encoding.hello(
         identity.agent_id,
         run.agent_epoch,
@@ -336,4 +339,5 @@ def _hello(identity: Identity, run: Run, previous_end: str = "unspecified") -> e
         __version__,
         agent_run=run.number,
         previous_end=previous_end,
+        no_probes_because=no_probes_because,
     )

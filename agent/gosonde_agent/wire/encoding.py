@@ -87,6 +87,7 @@ def hello(
     *,
     agent_run: int = 0,
     previous_end: str = "unspecified",
+    no_probes_because: str = "",
 ) -> Request:
     """The first request of a stream; `previous_end` is a value of `journal.PreviousEnd`."""
     return Request(
@@ -97,6 +98,7 @@ def hello(
             agent_version=agent_version,
             agent_run=agent_run,
             previous_end=ingest_pb2.PreviousEnd.Value(f"PREVIOUS_END_{previous_end.upper()}"),
+            no_probes_because=text(no_probes_because),
         )
     )
 

@@ -23,6 +23,7 @@ COLUMNS = (
     Column("HOST", Kind.TEXT, 2, "host"),
     Column("OVERHEAD", rank=3),
     Column("GO", rank=4),
+    Column("SOURCE", rank=4),
     Column("CREATED", rank=5),
     Column("EXITED", rank=6),
     Column("STARTED", rank=7),
@@ -64,8 +65,12 @@ def _legend(rows: Sequence[ProcessRow]) -> Iterator[str]:
         yield f"{STALE} stale: no observation has come since; the numbers are of then, and the process may have ended"
     if not all(map(_is_exact, rows)):
         yield rendering.ABOUT_MEANS
-    for host in sorted({row.host for row in rows if _has_no_probes(row)}):
-        yield f"no probes: the agent on {host} may place none, and reads memory alone; `gosonde doctor` there says why"
+    reasons = {row.host: row.no_probes_because for row in rows if _has_no_probes(row)}
+    for host, because in sorted(reasons.items()):
+        why = rendering.cell(because) if because else "its agent may place none; `gosonde doctor` there says why"
+        yield f"host {rendering.cell(host)}: no probes: {why}"
+    if reasons:
+        yield "without probes goroutines are not counted: memory is read"
     if any(row.sums for row in rows):
         yield "xN sums N processes of one file that ended before they were seen to run; the pid is the first one's"
 
@@ -97,6 +102,7 @@ def _cells(row: ProcessRow) -> tuple[object, ...]:
         row.host,
         rendering.Figure(row.overhead_percent, f"{row.overhead_percent:.2f} %"),
         row.go_version,
+        row.source or "-",
         created,
         exited,
         rendering.moment_figure(row.started_unix_nano),

@@ -30,6 +30,7 @@ from gosonde_collector.analysis.witnesses import (
     usable,
 )
 from gosonde_collector.evidence.model import LEAK
+from gosonde_collector.model.no_probes import NoProbes
 from gosonde_collector.model.values import ProcessFilter, ProcessKey
 from gosonde_collector.store.protocol import Store
 from gosonde_collector.store.records import Series, Snapshot
@@ -45,6 +46,7 @@ class Analyst:
 
     Attributes:
         traces: The gctrace logs that were given.
+        no_probes: Why hosts have no probes.
         freshness: How old the findings are.
         parts: For each finding that is part of another's story, by id, the id of that one.
     """
@@ -55,6 +57,7 @@ class Analyst:
         self._alone = self._survey.alone
         self._cache = SnapshotCache(store)
         self.traces = GcTraces()
+        self.no_probes = NoProbes()
         self.freshness = Freshness()
         self._findings: dict[str, Finding] = {}
         for record in store.findings():
@@ -192,7 +195,9 @@ class Analyst:
         others = self._survey.sites_beside(series) if newest.any else ()
         traced = gctraces.witness(series, growth, self.traces.of(*place))
         kept = self._persistence(series, newest)
-        counted = (weighed(witness, series, kept) for witness in counting_witnesses(series, growth, newest, others))
+        because = self.no_probes.because(series.host)
+        counting = counting_witnesses(series, growth, newest, others, no_probes_because=because)
+        counted = (weighed(witness, series, kept) for witness in counting)
         cause = _cause(series, growth, (newest.memory, newest.pprof), served(series, kept))
         search = self._survey.search_of(series)
         if proofs.is_leak(series, proofs.of_site(series, search)):

@@ -23,7 +23,9 @@ TOLERANCE: Final = 0.10
 TOLERANCE_MIN: Final = 5
 
 #: Said where the witness cannot be had.
-NOT_COUNTED: Final = "no counts: the agent may place no probes on this host (`gosonde doctor` there says why)"
+NOT_COUNTED: Final = "no counts: the agent may place no probes on this host"
+#: Said where the agent has not given the reason.
+ASK_DOCTOR: Final = "`gosonde doctor` there says why"
 #: Said of what rises like clients that arrive, too.
 NOT_KNOWN: Final = "rising, not yet known to stay"
 
@@ -58,11 +60,11 @@ class Snapshots:
 
 
 def counting_witnesses(
-    series: Series, growth: Growth | None, newest: Snapshots, others: Sequence[Site]
+    series: Series, growth: Growth | None, newest: Snapshots, others: Sequence[Site], *, no_probes_because: str
 ) -> tuple[Witness, ...]:
-    """The witnesses that count goroutines, in their fixed order."""
+    """The witnesses that count goroutines, in their fixed order; the reason is what the host's agent gave, if any."""
     return (
-        events(series, growth),
+        events(series, growth, no_probes_because),
         counted("memory", "no goroutines of this process were read from memory", series, newest.memory, others),
         proved(series, newest.leaked, others)
         or proved(series, newest.pprof, others)
@@ -96,10 +98,10 @@ def _leaked(profile: GoroutineProfile) -> GoroutineProfile:
     return replace(profile, groups=tuple(group for group in profile.groups if group.state.endswith(LEAKED)))
 
 
-def events(series: Series, growth: Growth | None) -> Witness:
+def events(series: Series, growth: Growth | None, no_probes_because: str = "") -> Witness:
     """The counters: they agree while they show growth, and are silent where nothing is counted."""
     if series.process.has_no_probes:
-        return Witness("events", SILENT, _not_counted(growth))
+        return Witness("events", SILENT, _not_counted(growth, no_probes_because))
     all_created, all_exited = Steps.of(series).totals
     totals = f"{all_created} created and {all_exited} exited since counting began"
     if not growth:
@@ -118,9 +120,9 @@ def _rise(growth: Growth) -> str:
     )
 
 
-def _not_counted(growth: Growth | None) -> str:
+def _not_counted(growth: Growth | None, because: str) -> str:
     seen = f"live up in {growth.window_s} s: {_rise(growth)}" if growth else "the live count does not grow now"
-    return f"{NOT_COUNTED}; by readings of memory {seen}"
+    return f"{NOT_COUNTED} ({because or ASK_DOCTOR}); by readings of memory {seen}"
 
 
 def counted(name: str, missing: str, series: Series, snapshot: Snapshot | None, others: Sequence[Site]) -> Witness:

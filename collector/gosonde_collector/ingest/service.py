@@ -22,6 +22,7 @@ from gosonde_collector.ingest.wire import (
     decode_piece,
 )
 from gosonde_collector.model.errors import BatchError
+from gosonde_collector.model.no_probes import NoProbes
 from gosonde_collector.model.values import Stream
 from gosonde_collector.model.worker import Worker
 from gosonde_collector.snapshots.link import AgentLink
@@ -50,6 +51,7 @@ class IngestService(ingest_pb2_grpc.IngestServiceServicer):
         telemetry: Telemetry,
         *,
         snapshots: SnapshotRequests,
+        no_probes: NoProbes,
         checking: Worker,
     ) -> None:
         self._checking = checking
@@ -59,6 +61,7 @@ class IngestService(ingest_pb2_grpc.IngestServiceServicer):
         self._access = access
         self._telemetry = telemetry
         self._snapshots = snapshots
+        self._no_probes = no_probes
         self._message_limiter = MessageLimiter()
 
     async def StreamObservations(  # noqa: N802 - gRPC's name
@@ -86,6 +89,7 @@ class IngestService(ingest_pb2_grpc.IngestServiceServicer):
                 agent_run=stream.agent_run,
                 previous_end=stream.previous_end,
             )
+            self._no_probes.learn(stream.host, hello.hello.no_probes_because)
             try:
                 with self._snapshots.connected(stream, decode_kinds(hello)) as link:
                     async for response in self._answers(link, requests, context):

@@ -65,7 +65,8 @@ class QueryService(FindingService):
     def _processes(self, which: ProcessFilter) -> list[collector_pb2.ProcessRow]:
         known, ahead = self._store.processes(which), self._store.clock_offsets()
         now = steady_unix_nano()
-        return [query_wire.process_row(row, now, ahead.get(row.host, 0)) for row in known]
+        because = self._analyst.no_probes.because
+        return [query_wire.process_row(row, now, ahead.get(row.host, 0), because(row.host)) for row in known]
 
     async def ListSites(  # noqa: N802
         self,

@@ -74,8 +74,10 @@ def _site(site: Site) -> collector_pb2.Site:
     )
 
 
-def process_row(known: KnownProcess, now_unix_nano: int, clock_offset_ns: int) -> collector_pb2.ProcessRow:
-    """A row of ListProcesses."""
+def process_row(
+    known: KnownProcess, now_unix_nano: int, clock_offset_ns: int, no_probes_because: str
+) -> collector_pb2.ProcessRow:
+    """A row of ListProcesses; `no_probes_because` is what is known of its host."""
     process = known.process
     age = ages.age_ns(known, now_unix_nano, clock_offset_ns)
     return collector_pb2.ProcessRow(
@@ -107,6 +109,7 @@ def process_row(known: KnownProcess, now_unix_nano: int, clock_offset_ns: int) -
         exited=known.exited,
         baseline=known.baseline,
         clock_offset_ns=clock_offset_ns,
+        no_probes_because=no_probes_because if process.has_no_probes else "",
         target_ppm=known.target_ppm,
         core_ppm=known.core_ppm,
         age_ns=age,

@@ -111,6 +111,7 @@ class ProcessRow(_message.Message):
     AGE_NS_FIELD_NUMBER: _builtins.int
     IS_STALE_FIELD_NUMBER: _builtins.int
     CLOCK_OFFSET_NS_FIELD_NUMBER: _builtins.int
+    NO_PROBES_BECAUSE_FIELD_NUMBER: _builtins.int
     host: _builtins.str
     created: _builtins.int
     exited: _builtins.int
@@ -127,6 +128,10 @@ class ProcessRow(_message.Message):
     """By how much the host's clock is ahead of the collector's; negative when it is behind. Too low by the time that a batch
     takes.
     """
+    no_probes_because: _builtins.str
+    """Why the agent may place no probes on the host, at most 500 characters. Empty unless that is the reason of the process's
+    newest step, and where the agent has not said it since the collector started.
+    """
     @_builtins.property
     def process(self) -> _model_pb2.Process: ...
     def __init__(
@@ -142,10 +147,11 @@ class ProcessRow(_message.Message):
         age_ns: _builtins.int = ...,
         is_stale: _builtins.bool = ...,
         clock_offset_ns: _builtins.int = ...,
+        no_probes_because: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["process", b"process"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["age_ns", b"age_ns", "baseline", b"baseline", "clock_offset_ns", b"clock_offset_ns", "core_ppm", b"core_ppm", "created", b"created", "exited", b"exited", "host", b"host", "is_stale", b"is_stale", "process", b"process", "target_ppm", b"target_ppm"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["age_ns", b"age_ns", "baseline", b"baseline", "clock_offset_ns", b"clock_offset_ns", "core_ppm", b"core_ppm", "created", b"created", "exited", b"exited", "host", b"host", "is_stale", b"is_stale", "no_probes_because", b"no_probes_because", "process", b"process", "target_ppm", b"target_ppm"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -25,27 +25,27 @@ _sym_db = _symbol_database.Default()
 from gosonde_pb.v1 import model_pb2 as gosonde_dot_v1_dot_model__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17gosonde/v1/ingest.proto\x12\ngosonde.v1\x1a\x16gosonde/v1/model.proto\"\xc7\x01\n\x05Hello\x12\x10\n\x08\x61gent_id\x18\x01 \x01(\t\x12\x13\n\x0b\x61gent_epoch\x18\x02 \x01(\t\x12\x0c\n\x04host\x18\x03 \x01(\t\x12\x15\n\ragent_version\x18\x04 \x01(\t\x12\x11\n\tagent_run\x18\x05 \x01(\x04\x12-\n\x0cprevious_end\x18\x06 \x01(\x0e\x32\x17.gosonde.v1.PreviousEnd\x12\x30\n\x0esnapshot_kinds\x18\x07 \x03(\x0e\x32\x18.gosonde.v1.SnapshotKind\"G\n\x05\x42\x61tch\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12,\n\x0bobservation\x18\x02 \x01(\x0b\x32\x17.gosonde.v1.Observation\"n\n\x0fSnapshotRequest\x12\n\n\x02id\x18\x01 \x01(\x04\x12\'\n\x07process\x18\x02 \x01(\x0b\x32\x16.gosonde.v1.ProcessKey\x12&\n\x04kind\x18\x03 \x01(\x0e\x32\x18.gosonde.v1.SnapshotKind\"u\n\rSnapshotPiece\x12\n\n\x02id\x18\x01 \x01(\x04\x12\r\n\x05\x63hunk\x18\x02 \x01(\x0c\x12\x0c\n\x04last\x18\x03 \x01(\x08\x12\x0f\n\x07\x66\x61ilure\x18\x04 \x01(\t\x12*\n\x07outcome\x18\x05 \x01(\x0b\x32\x19.gosonde.v1.SearchOutcome\"\xa3\x01\n\x19StreamObservationsRequest\x12\"\n\x05hello\x18\x01 \x01(\x0b\x32\x11.gosonde.v1.HelloH\x00\x12\"\n\x05\x62\x61tch\x18\x02 \x01(\x0b\x32\x11.gosonde.v1.BatchH\x00\x12\x33\n\x0esnapshot_piece\x18\x03 \x01(\x0b\x32\x19.gosonde.v1.SnapshotPieceH\x00\x42\t\n\x07message\"r\n\x1aStreamObservationsResponse\x12\x1d\n\x15\x61\x63knowledged_sequence\x18\x01 \x01(\x04\x12\x35\n\x10snapshot_request\x18\x02 \x01(\x0b\x32\x1b.gosonde.v1.SnapshotRequest*\x90\x01\n\x0bPreviousEnd\x12\x1c\n\x18PREVIOUS_END_UNSPECIFIED\x10\x00\x12\x15\n\x11PREVIOUS_END_NONE\x10\x01\x12\x18\n\x14PREVIOUS_END_STOPPED\x10\x02\x12\x17\n\x13PREVIOUS_END_KILLED\x10\x03\x12\x19\n\x15PREVIOUS_END_REBOOTED\x10\x04\x32x\n\rIngestService\x12g\n\x12StreamObservations\x12%.gosonde.v1.StreamObservationsRequest\x1a&.gosonde.v1.StreamObservationsResponse(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17gosonde/v1/ingest.proto\x12\ngosonde.v1\x1a\x16gosonde/v1/model.proto\"\xe2\x01\n\x05Hello\x12\x10\n\x08\x61gent_id\x18\x01 \x01(\t\x12\x13\n\x0b\x61gent_epoch\x18\x02 \x01(\t\x12\x0c\n\x04host\x18\x03 \x01(\t\x12\x15\n\ragent_version\x18\x04 \x01(\t\x12\x11\n\tagent_run\x18\x05 \x01(\x04\x12-\n\x0cprevious_end\x18\x06 \x01(\x0e\x32\x17.gosonde.v1.PreviousEnd\x12\x30\n\x0esnapshot_kinds\x18\x07 \x03(\x0e\x32\x18.gosonde.v1.SnapshotKind\x12\x19\n\x11no_probes_because\x18\x08 \x01(\t\"G\n\x05\x42\x61tch\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12,\n\x0bobservation\x18\x02 \x01(\x0b\x32\x17.gosonde.v1.Observation\"n\n\x0fSnapshotRequest\x12\n\n\x02id\x18\x01 \x01(\x04\x12\'\n\x07process\x18\x02 \x01(\x0b\x32\x16.gosonde.v1.ProcessKey\x12&\n\x04kind\x18\x03 \x01(\x0e\x32\x18.gosonde.v1.SnapshotKind\"u\n\rSnapshotPiece\x12\n\n\x02id\x18\x01 \x01(\x04\x12\r\n\x05\x63hunk\x18\x02 \x01(\x0c\x12\x0c\n\x04last\x18\x03 \x01(\x08\x12\x0f\n\x07\x66\x61ilure\x18\x04 \x01(\t\x12*\n\x07outcome\x18\x05 \x01(\x0b\x32\x19.gosonde.v1.SearchOutcome\"\xa3\x01\n\x19StreamObservationsRequest\x12\"\n\x05hello\x18\x01 \x01(\x0b\x32\x11.gosonde.v1.HelloH\x00\x12\"\n\x05\x62\x61tch\x18\x02 \x01(\x0b\x32\x11.gosonde.v1.BatchH\x00\x12\x33\n\x0esnapshot_piece\x18\x03 \x01(\x0b\x32\x19.gosonde.v1.SnapshotPieceH\x00\x42\t\n\x07message\"r\n\x1aStreamObservationsResponse\x12\x1d\n\x15\x61\x63knowledged_sequence\x18\x01 \x01(\x04\x12\x35\n\x10snapshot_request\x18\x02 \x01(\x0b\x32\x1b.gosonde.v1.SnapshotRequest*\x90\x01\n\x0bPreviousEnd\x12\x1c\n\x18PREVIOUS_END_UNSPECIFIED\x10\x00\x12\x15\n\x11PREVIOUS_END_NONE\x10\x01\x12\x18\n\x14PREVIOUS_END_STOPPED\x10\x02\x12\x17\n\x13PREVIOUS_END_KILLED\x10\x03\x12\x19\n\x15PREVIOUS_END_REBOOTED\x10\x04\x32x\n\rIngestService\x12g\n\x12StreamObservations\x12%.gosonde.v1.StreamObservationsRequest\x1a&.gosonde.v1.StreamObservationsResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'gosonde_pb.v1.ingest_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_PREVIOUSEND']._serialized_start=852
-  _globals['_PREVIOUSEND']._serialized_end=996
+  _globals['_PREVIOUSEND']._serialized_start=879
+  _globals['_PREVIOUSEND']._serialized_end=1023
   _globals['_HELLO']._serialized_start=64
-  _globals['_HELLO']._serialized_end=263
-  _globals['_BATCH']._serialized_start=265
-  _globals['_BATCH']._serialized_end=336
-  _globals['_SNAPSHOTREQUEST']._serialized_start=338
-  _globals['_SNAPSHOTREQUEST']._serialized_end=448
-  _globals['_SNAPSHOTPIECE']._serialized_start=450
-  _globals['_SNAPSHOTPIECE']._serialized_end=567
-  _globals['_STREAMOBSERVATIONSREQUEST']._serialized_start=570
-  _globals['_STREAMOBSERVATIONSREQUEST']._serialized_end=733
-  _globals['_STREAMOBSERVATIONSRESPONSE']._serialized_start=735
-  _globals['_STREAMOBSERVATIONSRESPONSE']._serialized_end=849
-  _globals['_INGESTSERVICE']._serialized_start=998
-  _globals['_INGESTSERVICE']._serialized_end=1118
+  _globals['_HELLO']._serialized_end=290
+  _globals['_BATCH']._serialized_start=292
+  _globals['_BATCH']._serialized_end=363
+  _globals['_SNAPSHOTREQUEST']._serialized_start=365
+  _globals['_SNAPSHOTREQUEST']._serialized_end=475
+  _globals['_SNAPSHOTPIECE']._serialized_start=477
+  _globals['_SNAPSHOTPIECE']._serialized_end=594
+  _globals['_STREAMOBSERVATIONSREQUEST']._serialized_start=597
+  _globals['_STREAMOBSERVATIONSREQUEST']._serialized_end=760
+  _globals['_STREAMOBSERVATIONSRESPONSE']._serialized_start=762
+  _globals['_STREAMOBSERVATIONSRESPONSE']._serialized_end=876
+  _globals['_INGESTSERVICE']._serialized_start=1025
+  _globals['_INGESTSERVICE']._serialized_end=1145
 # @@protoc_insertion_point(module_scope)

@@ -59,6 +59,7 @@ class Hello(_message.Message):
     AGENT_RUN_FIELD_NUMBER: _builtins.int
     PREVIOUS_END_FIELD_NUMBER: _builtins.int
     SNAPSHOT_KINDS_FIELD_NUMBER: _builtins.int
+    NO_PROBES_BECAUSE_FIELD_NUMBER: _builtins.int
     agent_id: _builtins.str
     """Stays the same for the life of an installation."""
     agent_epoch: _builtins.str
@@ -69,6 +70,10 @@ class Hello(_message.Message):
     """Grows from one start of the agent to the next; tells which of two epochs is the newer one. 0 when it is not known."""
     previous_end: Global___PreviousEnd.ValueType
     """Unspecified in a stream that delivers what a former run left behind."""
+    no_probes_because: _builtins.str
+    """Why the agent may place no probes on this host; empty when it may, of an older agent, and in a stream that delivers
+    what a former run left behind.
+    """
     @_builtins.property
     def snapshot_kinds(self) -> _containers.RepeatedScalarFieldContainer[_model_pb2.SnapshotKind.ValueType]:
         """What the collector may ask for in this stream."""
@@ -83,10 +88,11 @@ class Hello(_message.Message):
         agent_run: _builtins.int = ...,
         previous_end: Global___PreviousEnd.ValueType = ...,
         snapshot_kinds: _abc.Iterable[_model_pb2.SnapshotKind.ValueType] | None = ...,
+        no_probes_because: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_epoch", b"agent_epoch", "agent_id", b"agent_id", "agent_run", b"agent_run", "agent_version", b"agent_version", "host", b"host", "previous_end", b"previous_end", "snapshot_kinds", b"snapshot_kinds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_epoch", b"agent_epoch", "agent_id", b"agent_id", "agent_run", b"agent_run", "agent_version", b"agent_version", "host", b"host", "no_probes_because", b"no_probes_because", "previous_end", b"previous_end", "snapshot_kinds", b"snapshot_kinds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,6 +1,8 @@
 """An agent that may place no probes starts all the same, finds leaks by memory alone, and says what is missing."""
 
+import json
 import shutil
+import socket
 import subprocess
 import sys
 import urllib.request
@@ -70,6 +72,11 @@ class Watched:
             return None
         return next((process for process in found if not process.ended_unix_nano), None)
 
+    def because(self) -> str:
+        """Why it may place no probes, as the agent says."""
+        with AgentClient(self.agent.listen, timeout_seconds=10) as client:
+            return client.status().no_probes_because
+
     def findings(self) -> list[Finding]:
         return [found for found in self.client.findings() if found.state in {"opened", "growing"}]
 
@@ -108,16 +115,19 @@ def test_a_leak_is_found_by_memory_alone_and_the_finding_says_that_nothing_is_co
         said = finding.details
         assert said["events"].startswith("no counts: the agent may place no probes on this host")
         assert "by readings of memory live up in " in said["events"]
+        assert f"({watched.because()}); by readings" in said["events"]
         assert abs(finding.growth_per_second - 50) < 25
 
 
 def test_status_metrics_and_tables_say_that_there_are_no_probes_and_why(tmp_path: Path) -> None:
     with watching(tmp_path, WAYS["bpf-is-forbidden"]) as watched, GoProgram(own(tmp_path, LEAK), "1") as program:
         eventually(lambda: watched.shown(program.pid) is not None, LONG_S)
-        with AgentClient(watched.agent.listen) as client:
-            because = client.status().no_probes_because
-            with pytest.raises(UnsupportedError, match="may place no probes"):
-                client.switch_probes(None, on=False)
+        with (
+            AgentClient(watched.agent.listen) as client,
+            pytest.raises(UnsupportedError, match="may place no probes"),
+        ):
+            client.switch_probes(None, on=False)
+        because = watched.because()
         assert because.startswith("the agent may not use BPF: Operation not permitted")
         with urllib.request.urlopen(f"http://{watched.http}/metrics", timeout=10) as answer:
             assert "gosonde_agent_without_probes 1.0" in answer.read().decode()
@@ -126,7 +136,9 @@ def test_status_metrics_and_tables_say_that_there_are_no_probes_and_why(tmp_path
         asked: list[str | Path] = [GOSONDE, "processes", "--collector", watched.collector.address]
         table = subprocess.run(asked, check=True, capture_output=True, text=True).stdout
         assert "memory (no probes)" in " ".join(table.split())
-        assert "reads memory alone" in " ".join(table.split())
+        assert " ".join(table.split()).count(f"host {socket.gethostname()}: no probes: {because}") == 1
+        rows = json.loads(subprocess.run([*asked, "--json"], check=True, capture_output=True).stdout)
+        assert {(row["source"], row["no_probes_because"]) for row in rows} == {("memory", because)}
         assert because in watched.agent.log.read_text()
 
 

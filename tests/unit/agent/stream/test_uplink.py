@@ -82,6 +82,23 @@ async def test_the_first_request_is_a_hello_and_batches_count_from_one() -> None
     assert collector.unnamed == 0
 
 
+async def test_the_hello_says_why_no_probes_can_be_placed_and_that_of_a_former_run_does_not(tmp_path: Path) -> None:
+    former = Journal("boot", tmp_path / FILE_NAME)
+    await Uplink(["127.0.0.1:1"], replace(IDENTITY, agent_epoch="d" * 32), 0.01, former).offer(observed(ONE))
+    former.close()
+    collector = RecordingCollector()
+    journal = Journal("boot", tmp_path / FILE_NAME)
+    async with serving(collector) as address:
+        uplink = Uplink([address], IDENTITY, 0.01, journal, no_probes_because="no \udc80" + "!" * 100_000)
+        async with running(uplink):
+            await eventually(lambda: len(collector.hellos) == 2)
+    left, own = collector.hellos
+    assert not left.no_probes_because
+    assert own.no_probes_because.startswith("no \ufffd")
+    assert own.no_probes_because.endswith("!…")
+    assert len(own.no_probes_because) < 20_000
+
+
 async def test_a_batch_holds_only_what_changed() -> None:
     collector = RecordingCollector()
     async with serving(collector) as address, running(uplink := uplink_to(address)):

@@ -26,5 +26,7 @@ def process_row(**changed: Any) -> ProcessRow:
         "age_ns": 1_000_000_000,
         "stale": False,
         "sums": 0,
+        "no_probes_because": "",
+        "source": "ebpf",
     }
     return ProcessRow(**(values | changed))

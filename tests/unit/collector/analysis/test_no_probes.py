@@ -6,7 +6,7 @@ import pytest
 from gosonde_collector.analysis.analyst import Analyst
 from gosonde_collector.analysis.finding import Finding, judge
 from gosonde_collector.analysis.growth import find_growth
-from gosonde_collector.analysis.witnesses import AGREES, DISAGREES, NOT_COUNTED, SILENT, Witness
+from gosonde_collector.analysis.witnesses import AGREES, ASK_DOCTOR, DISAGREES, NOT_COUNTED, SILENT, Witness
 from gosonde_collector.model.values import Process, ProcessFilter, Step
 from gosonde_collector.store.duckdb import DuckDBStore
 
@@ -17,11 +17,12 @@ UNPROBED = process(level="memory", precise=False, steps=(Step(START, "memory", "
 BY_BUDGET = process(level="memory", precise=False, steps=(Step(START, "memory", "budget", 90_000),))
 
 
-def finding_of(store: DuckDBStore, described: Process) -> Finding:
+def finding_of(store: DuckDBStore, described: Process, because: str = "") -> Finding:
     """Of a site that leaks 20 goroutines a second."""
     counts = [(n + 1, 20 * (n + 1)) for n in range(50)]
     store.append([batch(n, counters=[(0, SITE.pc, live, 0)], processes=[described]) for n, live in counts])
     analyst = Analyst(store)
+    analyst.no_probes.learn("web-1", because)
     analyst.run()
     (found,) = analyst.findings(ProcessFilter())
     return found
@@ -30,8 +31,14 @@ def finding_of(store: DuckDBStore, described: Process) -> Finding:
 def test_its_events_are_silent_and_say_that_nothing_is_counted_and_what_memory_shows(store: DuckDBStore) -> None:
     (events,) = [one for one in finding_of(store, UNPROBED).witnesses if one.name == "events"]
     assert events.verdict == SILENT
-    assert events.detail.startswith(f"{NOT_COUNTED}; by readings of memory live up in ")
+    assert events.detail.startswith(f"{NOT_COUNTED} ({ASK_DOCTOR}); by readings of memory live up in ")
     assert "rising, not yet known to stay" in events.detail
+
+
+def test_its_events_say_why_there_are_no_probes_once_the_agent_has_said_it(store: DuckDBStore) -> None:
+    found = finding_of(store, UNPROBED, "the agent may not use BPF")
+    (events,) = [one for one in found.witnesses if one.name == "events"]
+    assert events.detail.startswith(f"{NOT_COUNTED} (the agent may not use BPF); by readings of memory ")
 
 
 def test_where_the_budget_forbids_probes_the_events_speak_as_ever(store: DuckDBStore) -> None:
