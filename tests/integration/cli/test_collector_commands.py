@@ -125,6 +125,8 @@ def test_processes_as_json(collector: CollectorProcess) -> None:
         "precise": True,
         "steps": [],
         "sums": 0,
+        "no_probes_because": "",
+        "source": "ebpf",
     }
 
 
