@@ -21,7 +21,6 @@ from gosonde_agent.sources.perf.breakpoints import open_breakpoints, try_breakpo
 from gosonde_agent.sources.perf.source import Creations, PerfSource
 from gosonde_agent.sources.perf.uprobes import open_uprobes, try_uprobe
 from gosonde_agent.sources.protocol import Source
-from gosonde_agent.sources.ptrace.breakpoints.trial import try_breakpoints
 from gosonde_agent.sources.ptrace.source import PtraceSource, Readings
 
 ASKED_FOR = "it was asked for"
@@ -98,42 +97,6 @@ def _by_uprobes() -> Source:
 def _creations(pid: int) -> Creations:
     with opened(pid) as target:
         return Creations(target.runtime.bias, target.creation_addresses())
-
-
-@dataclass(frozen=True, slots=True)
-class Possibility:
-    """Whether a source is possible on this host, for processes of this process's user at least.
-
-    Attributes:
-        refused: Why it is not; empty where it is.
-    """
-
-    kind: Kind
-    refused: str = ""
-
-
-def possibilities(no_ebpf: str) -> list[Possibility]:
-    """Of every source, in the order of preference.
-
-    Args:
-        no_ebpf: Why the host does not allow eBPF; empty where it does.
-    """
-    return [
-        Possibility(EBPF, no_ebpf),
-        Possibility(PERF_BREAKPOINTS, _refusal_of(lambda: try_breakpoint(os.getpid()))),
-        Possibility(PERF_UPROBES, _refusal_of(try_uprobe)),
-        Possibility(MEMORY),
-        Possibility(PTRACE_WINDOWS, _refusal_of(try_breakpoints)),
-    ]
-
-
-def _refusal_of(trial: Callable[[], None]) -> str:
-    try:
-        procfs.check_numbers()
-        trial()
-    except GosondeError as error:
-        return str(error)
-    return ""
 
 
 def choose(among: Sequence[Candidate], forced: str = "", known: Mapping[str, str] = NOTHING) -> Choice:

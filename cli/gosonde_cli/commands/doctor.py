@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from gosonde_agent.host import checks
@@ -13,9 +13,7 @@ from rich.text import Text
 
 from gosonde_cli import rendering
 from gosonde_cli.commands.path_check import steps
-
-if TYPE_CHECKING:
-    from gosonde_agent.sources.select import Possibility
+from gosonde_cli.source_text import on_host, said_of, source_document
 
 VERDICTS = {
     "full": "The agent can work here.",
@@ -42,10 +40,9 @@ def doctor(
         return
     found = checks.checks()
     if as_json:
-        sources = [source_document(source) for source in _sources(found)]
         each = [asdict(check) for check in found]
         verdict = {"ready": checks.ready(found), "level": checks.level(found)}
-        rendering.print_json({**verdict, "checks": each, "sources": sources})
+        rendering.print_json({**verdict, "checks": each, "sources": _sources(found)})
     else:
         _show(found)
         _show_sources(_sources(found))
@@ -53,38 +50,22 @@ def doctor(
         raise typer.Exit(3)
 
 
-def _sources(found: Sequence[checks.Check]) -> list["Possibility"]:
+def _sources(found: Sequence[checks.Check]) -> list[dict[str, Any]]:
     """What `gosonde trace` can count by here; nothing where the agent's modules are not there."""
     try:
-        from gosonde_agent.sources.select import possibilities  # noqa: PLC0415
+        return [source_document(source) for source in on_host(found)]
     except ImportError:
         return []
-    missing = [f"{check.name}: {check.found}" for check in found if check.status is checks.Status.MISSING]
-    return possibilities("; ".join(missing))
 
 
-def source_document(source: "Possibility") -> dict[str, Any]:
-    """Whether a source is possible, as docs/doctor.md describes it."""
-    return {
-        "source": source.kind.name,
-        "possible": not source.refused,
-        "because": source.refused,
-        "costs": source.kind.price,
-        "cannot": list(source.kind.cannot),
-        "danger": source.kind.danger,
-    }
-
-
-def _show_sources(sources: Sequence["Possibility"]) -> None:
+def _show_sources(sources: Sequence[dict[str, Any]]) -> None:
     console = Console(soft_wrap=False, highlight=False)
     console.print("\n`gosonde trace` counts by the first source that is possible, and by ptrace when it is asked for:")
     for source in sources:
-        said = f"not possible: {source.refused}" if source.refused else "possible"
-        console.print(f"  [bold]{source.kind.name}[/]: {escape(rendering.cell(said))}")
-        for what in source.kind.cannot:
-            console.print(f"    it cannot see {what}")
-        if source.kind.danger:
-            console.print(f"    only with --source {source.kind.name}: {source.kind.danger}")
+        said, limits = said_of(source)
+        console.print(f"  [bold]{source['source']}[/]: {escape(rendering.cell(said))}")
+        for limit in limits:
+            console.print(f"    {limit}")
 
 
 def _check_path(address: str, *, as_json: bool) -> None:

@@ -1,6 +1,6 @@
-"""`gosonde inspect`: what is known of a Go binary, and where its probes go and why."""
+"""`gosonde inspect`: what is known of a Go binary, where its probes go and why, and by which sources it is watched."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -9,10 +9,12 @@ from gosonde_common.errors import UnsupportedError
 
 from gosonde_cli import here, rendering
 from gosonde_cli.options import Json, Pid, Wide
+from gosonde_cli.source_text import on_host, said_of, source_document
 from gosonde_cli.wrapping import Line, fitted
 
 if TYPE_CHECKING:
     from gosonde_agent.golang.binary import GoBinary
+    from gosonde_agent.sources.possible import Possibility
 
 
 CREATOR = "runtime.newproc1"
@@ -34,17 +36,19 @@ def inspect(
     as_json: Json = False,
     wide: Wide = False,
 ) -> None:
-    """Show what is known of a Go binary: version, layout, probe points and why they are safe."""
+    """Show what is known of a Go binary: version, layout, probe points and why they are safe, and its sources."""
     try:
         from gosonde_agent.golang import binary  # noqa: PLC0415
-        from gosonde_agent.host import procfs  # noqa: PLC0415
+        from gosonde_agent.host import checks, procfs  # noqa: PLC0415
+        from gosonde_agent.sources.possible import of_binary  # noqa: PLC0415
     except ImportError as error:
         raise UnsupportedError(f"this needs the Python module {error.name}: pip install 'gosonde[agent]'") from error
     which = here.chosen(target, pid)
     is_file = "/" in which or (not which.isdecimal() and Path(which).is_file())
-    opened = procfs.file(which) if is_file else procfs.executable(here.pid_of(which))
-    with opened as (fd, path):
-        document = as_document(binary.load(fd, path))
+    process = None if is_file else here.pid_of(which)
+    with procfs.file(which) if process is None else procfs.executable(process) as (fd, path):
+        known = binary.load(fd, path)
+        document = as_document(known, of_binary(on_host(checks.checks()), known, fd, process))
     if as_json:
         rendering.print_json(document)
     else:
@@ -52,7 +56,7 @@ def inspect(
             typer.echo(line)
 
 
-def as_document(binary: "GoBinary") -> dict[str, Any]:
+def as_document(binary: "GoBinary", sources: "Sequence[Possibility]") -> dict[str, Any]:
     """The JSON document; docs/json.md describes it."""
     return {
         "exe": binary.path,
@@ -78,6 +82,7 @@ def as_document(binary: "GoBinary") -> dict[str, Any]:
         ],
         "unproved": dict(binary.unproved),
         "gopc_store": _gopc_store(binary),
+        "sources": [source_document(source) for source in sources],
     }
 
 
@@ -117,6 +122,8 @@ def lines(document: dict[str, Any]) -> Iterator[Line | str]:
     for name, reason in document["unproved"].items():
         yield ""
         yield Line(f"{name}: no probe. {reason}")
+    yield ""
+    yield from _source_lines(document["sources"])
 
 
 def _gopc_store_lines(store: dict[str, Any] | None) -> Iterator[Line]:
@@ -126,3 +133,11 @@ def _gopc_store_lines(store: dict[str, Any] | None) -> Iterator[Line]:
     yield Line(f"gopc_store: {store['function']}+{store['offset']:#x}, for perf events")
     yield Line(f"  {store['instruction']} at {store['address']:#x}", HANGING)
     yield from (Line(f"  - {reason}", HANGING) for reason in store["proof"])
+
+
+def _source_lines(sources: Sequence[dict[str, Any]]) -> Iterator[Line]:
+    yield Line("sources that can watch it on this host, the best first:")
+    for source in sources:
+        said, limits = said_of(source)
+        yield Line(f"  {source['source']}: {said}", HANGING)
+        yield from (Line(f"    {limit}", HANGING + "  ") for limit in limits)

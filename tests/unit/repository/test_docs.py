@@ -17,11 +17,12 @@ from gosonde_agent.discovery.listing import Listed
 from gosonde_agent.host import checks
 from gosonde_agent.model.losses import LOSSES
 from gosonde_agent.sources.kinds import EBPF
-from gosonde_agent.sources.select import Possibility
+from gosonde_agent.sources.possible import Possibility
 from gosonde_agent.trace import Trace
 from gosonde_cli import cli, leak_report
 from gosonde_cli.check import outcome
-from gosonde_cli.commands import doctor, findings, gc_local, ps, trace
+from gosonde_cli.commands import findings, gc_local, ps, trace
+from gosonde_cli.source_text import source_document
 from gosonde_cli.suspects import judging
 from gosonde_collector.analysis import dumps
 from gosonde_collector.config import CollectorConfig
@@ -212,7 +213,7 @@ def test_everything_that_doctor_says_is_documented() -> None:
     text = (DOCS / "doctor.md").read_text()
     names = {function.__name__.removeprefix("_") for function in checks.CHECKS}
     keys = {field.name for field in dataclasses.fields(checks.Check)}
-    assert first_cells(text) == names | keys | doctor.source_document(Possibility(EBPF)).keys()
+    assert first_cells(text) == names | keys | source_document(Possibility(EBPF)).keys()
     assert {"ready", "checks", "sources"} | {status.value for status in checks.Status} <= code_words(text)
 
 

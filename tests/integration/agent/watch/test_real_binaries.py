@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import re
 import socket
 import subprocess
@@ -12,6 +13,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
+from gosonde_agent.host.sampling_events import Instruction, online_cpus, open_breakpoint
 
 from tests import real_binaries
 from tests.integration.watching import Watch, watching
@@ -153,6 +155,28 @@ def test_inspect_shows_a_proof_for_every_probe(find: Callable[[], Path]) -> None
     assert not document["unproved"]
     assert len(document["probes"]) == 6
     assert all(probe["proof"] and probe["instruction"] for probe in document["probes"])
+
+
+def test_inspect_says_that_every_source_that_the_host_allows_can_watch_a_real_binary() -> None:
+    inspected, host = (
+        json.loads(subprocess.run([GOSONDE, *command], capture_output=True, check=False).stdout)["sources"]
+        for command in (("inspect", "--json", str(real_binaries.nats())), ("doctor", "--json"))
+    )
+    assert inspected == host
+    assert len(inspected) == 5
+
+
+def test_inspect_of_a_process_says_that_its_debug_registers_are_in_use(tmp_path: Path) -> None:
+    port = free_port()
+    command = [str(real_binaries.nats()), "-a", "127.0.0.1", "-p", str(port)]
+    with running(command, port, tmp_path) as pid, ExitStack() as events:
+        for _ in range(3):
+            event = open_breakpoint(pid, online_cpus()[0], Instruction(8, 0, ("rax",)))
+            events.callback(os.close, event)
+        done = subprocess.run([GOSONDE, "inspect", "--json", str(pid)], capture_output=True, text=True, check=True)
+    because = {source["source"]: source["because"] for source in json.loads(done.stdout)["sources"]}
+    assert "has 1 debug registers left, and 2 are needed" in because["perf-breakpoints"]
+    assert not because["memory"]
 
 
 def test_trace_runs_buf_to_its_own_end_and_names_its_go_statements(tmp_path: Path) -> None:

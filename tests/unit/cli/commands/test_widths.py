@@ -21,12 +21,15 @@ from gosonde.collector_client import (
 from gosonde.findings_client import Explanation, Listing, Stack, StackFrame
 from gosonde_agent.discovery.listing import Listed
 from gosonde_agent.discovery.listing import Listing as Host
+from gosonde_agent.sources.kinds import MEMORY, PTRACE
+from gosonde_agent.sources.possible import Possibility
 from gosonde_cli import leak_text
 from gosonde_cli.commands import findings, gc, gc_local, inspect, parks, probes, processes, ps, sites, trace
 from gosonde_cli.dump_text import summary
 from gosonde_cli.goroutine_groups import By, groups_of
 from gosonde_cli.goroutine_text import grouped
 from gosonde_cli.leak_report import LeakProcess, LeakReport, LeakSite
+from gosonde_cli.source_text import source_document
 from gosonde_cli.tables.asked import Asked, AskedOfCollector
 from gosonde_cli.tables.table import print_table
 from gosonde_cli.wrapping import fitted
@@ -323,6 +326,7 @@ def inspected_lines(width: int) -> list[str]:
         "probes": [store | {"probe": "creation", "cost": "emulated"}],
         "gopc_store": store,
         "unproved": {"exit": "it is not proved where " * 9},
+        "sources": [source_document(Possibility(each, "it is not allowed here " * 9)) for each in (PTRACE, MEMORY)],
     }
     return list(fitted(inspect.lines(document), width))
 
