@@ -21,6 +21,8 @@ from gosonde_agent.sources.perf.rings import Ring
 PAUSE = 0.02
 #: What part of the time reading the events' own counters may take: there are some for each thread and CPU.
 COMPARING_PART = 0.05
+#: Seconds after which they are read again whatever part that is: gosonde may have been stopped while it read them.
+MOST_BETWEEN = 1.0
 #: Places of the instructions among the events: what is opened first.
 EXITED, CREATED = 0, 1
 
@@ -99,7 +101,8 @@ class Counting:
             self._lost[which] = max(self._lost[which], self._counted[which] - self._sampled[which])
         if (began := time.monotonic()) >= self._compare_at:
             self._counted = [self._read(EXITED), self._read(CREATED)]
-            self._compare_at = began + (time.monotonic() - began) / COMPARING_PART
+            ended = time.monotonic()
+            self._compare_at = ended + min((ended - began) / COMPARING_PART, MOST_BETWEEN)
 
     def _drain(self) -> None:
         # What comes while one ring is taken after the other waits for the next time, so that none comes without what
