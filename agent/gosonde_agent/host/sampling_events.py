@@ -21,6 +21,7 @@ from gosonde_agent.model.errors import (
     NotPermittedError,
     ProbeError,
     TooManyThreadsError,
+    UnreadableFileError,
 )
 
 #: linux/perf_event.h: struct perf_event_attr as of its fifth version.
@@ -45,6 +46,7 @@ REGISTER_BITS = {
 UPROBE_PMU = Path("/sys/bus/event_source/devices/uprobe/type")
 PARANOID = Path("/proc/sys/kernel/perf_event_paranoid")
 MACHINE = "x86_64"
+ONLINE = Path("/sys/devices/system/cpu/online")
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -76,9 +78,17 @@ def check_machine(machine: str = platform.machine()) -> None:
 
 
 def online_cpus() -> list[int]:
-    """The CPUs that run now."""
+    """The CPUs that run now.
+
+    Raises:
+        UnreadableFileError: The kernel does not say which, for /sys is not there.
+    """
+    try:
+        listed = ONLINE.read_text()
+    except OSError as error:
+        raise UnreadableFileError(f"which CPUs are online cannot be read from {ONLINE}: {error.strerror}") from error
     found: list[int] = []
-    for part in Path("/sys/devices/system/cpu/online").read_text().strip().split(","):
+    for part in listed.strip().split(","):
         first, _, last = part.partition("-")
         found += range(int(first), int(last or first) + 1)
     return found
