@@ -10,7 +10,7 @@ from tests import go_programs, toolchains
 from tests.go_programs import GoProgram
 
 OLDEST = toolchains.VERSIONS[0]
-NEED_CGO = {"callbacks", "library", "plugged"}
+NEED_CGO = {"callbacks", "library", "plugged", "vforks"}
 PROGRAMS = sorted(path.parent.name for path in go_programs.SOURCES.glob("*/main.go"))
 Start = Callable[..., GoProgram]
 
