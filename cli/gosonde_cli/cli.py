@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from gosonde_common import __version__
 
-from gosonde_cli import commands
+from gosonde_cli import commands, completion
 from gosonde_cli.exiting import exit_code_of_errors
 
 
@@ -21,6 +21,16 @@ def root(
     _version: Annotated[
         bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Print the version, and end.")
     ] = False,
+    _completion: Annotated[
+        str | None,
+        typer.Option(
+            "--completion",
+            callback=completion.print_script,
+            is_eager=True,
+            metavar="SHELL",
+            help="Print what bash, zsh or fish is to read to complete this command's words, and end.",
+        ),
+    ] = None,
 ) -> None:
     """Watches Go processes from outside: which go statements leak, and how long the GC stops the world."""
 
@@ -42,4 +52,5 @@ def app(wanted: str = "") -> typer.Typer:
 def main() -> None:
     """Runs the command; exits 0 done, 1 failed, 2 wrong usage, 3 not permitted or not supported here."""
     with exit_code_of_errors():
-        app(next(iter(sys.argv[1:]), ""))()
+        wanted = completion.prepare() if completion.is_asked() else next(iter(sys.argv[1:]), "")
+        app(wanted)()

@@ -115,6 +115,24 @@ def test_installed_units_start_the_installed_command_with_the_installed_configur
         assert (installed / arguments[2].lstrip("/")).exists()
 
 
+def test_manual_pages_are_installed_that_man_shows_without_a_warning(installed: Path) -> None:
+    pages = sorted((installed / "usr/local/share/man/man1").iterdir())
+    assert {"gosonde.1", "gosonde-trace.1", "gosonde-store-salvage.1"} <= {page.name for page in pages}
+    for page in pages:
+        done = subprocess.run(("groff", "-man", "-Tutf8", "-ww", str(page)), capture_output=True, text=True, check=True)
+        assert done.stderr == ""
+
+
+def test_bash_completes_words_with_what_is_installed(installed: Path) -> None:
+    script = installed / "usr/local/share/bash-completion/completions/gosonde"
+    line = f"""
+PATH={installed}/usr/local/bin:$PATH; source {script}
+COMP_WORDS=(gosonde trace --so); COMP_CWORD=2; _gosonde_completion gosonde; echo "${{COMPREPLY[@]}}"
+"""
+    done = subprocess.run(("bash", "-c", line), capture_output=True, text=True, check=True, env=CLEAN)
+    assert done.stdout == "--source\n"
+
+
 def test_no_installed_file_names_the_folder_that_it_was_installed_through(installed: Path) -> None:
     naming = [path for path in installed.rglob("*") if path.is_file() and str(installed).encode() in path.read_bytes()]
     assert naming == []
