@@ -18,7 +18,7 @@ LABELS: Final = ("host", "pid", "exe", "function", "location")
 
 
 class Estimated(NamedTuple):
-    """How many creations and exits of which no statement is known were probably at one, and between what they lie."""
+    """How many creations and exits of which no statement is known were probably at one, with bounds."""
 
     created: int
     created_low: int

@@ -1,4 +1,4 @@
-"""How often goroutines parked, from short windows in which it was counted: an estimate, and between what it lies.
+"""How often goroutines parked, from short windows in which it was counted: an estimate and its bounds.
 
 Two things make it wrong. Windows are a sample: how much one differs from the next says how far the sum may be off. And
 the probe slows down what it counts, so that the rate in a window is the least that there is without the probe.

@@ -1,4 +1,4 @@
-"""`gosonde doctor`: what this host allows, and what to do about what it does not."""
+"""`gosonde doctor`: what gosonde can do on this host, and how to get what it cannot."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -34,7 +34,7 @@ def doctor(
     ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """Say what this host allows, and what to do about what it does not; exit code 3 when that is too little."""
+    """Check what gosonde can do on this host, and say how to get the rest; exit code 3 when that is too little."""
     if collector:
         _check_path(collector, as_json=as_json)
         return

@@ -212,8 +212,8 @@ def render(document: dict[str, Any], *, wide: bool = False) -> None:
     path = shortened(foreign.shown(process["exe"]), max(console.width - len(rest), 1), OF_PATHS)
     console.print(f"[bold]{escape(path)}[/]{escape(rest)}")
     console.print(
-        f"{totals['created']:,} goroutines created, {totals['exited']:,} exited since {since}: "
-        f"{totals['live']:,} live, {totals['baseline']:,} of them or their like born before",
+        f"{totals['created']:,} goroutines created and {totals['exited']:,} exited since {since}; "
+        f"{totals['baseline']:,} lived before that, {totals['live']:,} live now",
     )
     print_table(Table(COLUMNS, list(map(_row, document["sites"])), "No goroutine was seen."), wide=wide)
     if any("estimated" in site for site in document["sites"]):

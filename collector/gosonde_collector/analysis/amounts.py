@@ -1,4 +1,4 @@
-"""How many goroutines, where some of them are estimated: a number, and between what it lies."""
+"""How many goroutines, where some of them are estimated: a number and its bounds."""
 
 from collections.abc import Sequence
 from math import sqrt

@@ -12,68 +12,68 @@ from gosonde_collector.model.values import Site
 #: hold back what makes them.
 REMEDIES: Final = {
     causes.HTTP_BODY: (
-        "A response's body is neither read to its end nor closed, so that its connection is never returned: "
-        "`defer response.Body.Close()` after every request that brings no error, on every path.{callers}"
+        "`defer response.Body.Close()` after every request that brings no error, on every path: a body that is neither "
+        "read to its end nor closed keeps its connection and its goroutines.{callers}"
     ),
     causes.HTTP_IDLE: (
-        "Connections stay idle and are not used again: make one http.Client (one Transport) for the program instead of "
-        "one a request, or set IdleConnTimeout, or call CloseIdleConnections when a client is done with.{callers}"
+        "Make one http.Client (one Transport) for the program instead of one a request, or set IdleConnTimeout, or "
+        "call CloseIdleConnections when a client is done with: connections stay idle and are not used again.{callers}"
     ),
     causes.NIL_CHANNEL: (
-        "The channel is nil, because nothing ever made it: such a send or receive can never go on. Make it before "
-        "{start} starts, or do not start it."
+        "Make the channel before {start} starts, or do not start it: the channel is nil, and a send or receive on it "
+        "never goes on."
     ),
     causes.CHANNEL_SEND: (
-        "Nobody receives any more what {start} sends, as when the caller has given up: give the channel room for the "
-        "one value (make(chan T, 1)), or send in a select with the end of the caller's context."
+        "Give the channel room for the one value (make(chan T, 1)), or send in a select with the end of the caller's "
+        "context: {start} sends what nobody receives, as when the caller has given up."
     ),
     causes.CHANNEL_RECEIVE: (
-        "Nobody sends any more what {start} waits for: close the channel on every path of the sender, failures too, or "
-        "receive in a select with the end of a context."
+        "Close the channel on every path of the sender, failures too, or receive in a select with the end of a "
+        "context: {start} waits for what nobody sends."
     ),
     causes.SELECT: (
-        "No case of the select becomes ready any more: add one for the end, such as <-ctx.Done(), and see that the "
-        "caller cancels it."
+        "Add a case for the end to the select, such as <-ctx.Done(), and see that the caller cancels it: none of its "
+        "cases becomes ready any more."
     ),
     causes.CONTEXT: (
-        "The context that {start} waits for is never cancelled: `defer cancel()` where it is made, on every path, or "
-        "give it a deadline."
+        "`defer cancel()` where the context is made, on every path, or give it a deadline: the context that {start} "
+        "waits for is never cancelled."
     ),
     causes.TIMER: (
-        "A timer or ticker outlives what it was made for: stop it (`defer ticker.Stop()`, timer.Stop()) and give "
-        "{start} a second case that ends it, such as <-ctx.Done()."
+        "Stop the timer or ticker (`defer ticker.Stop()`, timer.Stop()) and give {start} a second case that ends it, "
+        "such as <-ctx.Done(): it outlives what it was made for."
     ),
     causes.SLEEP_LOOP: (
         "Put a select over a timer and <-ctx.Done() in place of time.Sleep, and cancel the context when its request is "
         "over: more goroutines come to sleep in {start} than end. Those that only sleep long end by themselves."
     ),
     causes.LOCK: (
-        "A lock that {start} waits for is not released: `defer mutex.Unlock()` right behind each Lock, look for early "
-        "returns and panics between the two, and for two locks that are taken in different orders."
+        "`defer mutex.Unlock()` right behind each Lock, look for early returns and panics between the two, and for two "
+        "locks that are taken in different orders: a lock that {start} waits for is not released."
     ),
     causes.WAITGROUP: (
-        "The WaitGroup that {start} waits for never comes to zero: `defer wg.Done()` first in each worker, and Add "
-        "before the go statement, as often as there are workers."
+        "`defer wg.Done()` first in each worker, and Add before the go statement, as often as there are workers: the "
+        "WaitGroup that {start} waits for never comes to zero."
     ),
     causes.COND: (
-        "Nobody signals the condition any more: Broadcast when the state changes for the last time, and let the loop "
-        "around Wait look for the end too."
+        "Broadcast when the state changes for the last time, and let the loop around Wait look for the end too: "
+        "{start} waits for a signal that nobody gives."
     ),
     causes.IO: (
-        "{start} reads or writes with no deadline, and the other side says nothing: set one (SetDeadline, a server's "
-        "ReadTimeout and IdleTimeout, a client's Timeout), or close the connection when its user is gone."
+        "Set a deadline (SetDeadline, a server's ReadTimeout and IdleTimeout, a client's Timeout), or close the "
+        "connection when its user is gone: {start} reads or writes without one, and the other side says nothing."
     ),
     causes.SYSCALL: (
-        "{start} is stuck in a system call, each time with a thread of its own: use a call that ends (a deadline, a "
-        "non-blocking descriptor), or bound how many run at once."
+        "Use a call that ends (a deadline, a non-blocking descriptor), or bound how many run at once: {start} is stuck "
+        "in a system call, each time with a thread of its own."
     ),
     causes.UNBOUNDED: (
-        "Goroutines do end, but more are started than can finish: bound them (a pool of workers, a semaphore that is "
-        "taken {place}) and refuse or delay what is too much."
+        "Bound the goroutines (a pool of workers, a semaphore that is taken {place}) and refuse or delay what is too "
+        "much: they do end, but more are started than can finish."
     ),
     causes.QUEUE: (
-        "Workers wait for a queue that nobody closes: close it when the producer is done, on every path "
-        "(`defer close(queue)`), so that {start} comes to its end."
+        "Close the queue when the producer is done, on every path (`defer close(queue)`): {start} waits for more work "
+        "from a queue that nobody closes."
     ),
     causes.PIPE_WRITE: (
         "Close the reader of the io.Pipe on every path (`defer reader.CloseWithError(err)`), also when it stops early: "

@@ -11,7 +11,7 @@ from gosonde_collector.analysis.window import QUIET
 KNEE: Final = 0.05
 #: A rise lasts from the moment when it has come so far, in shares of all it comes to, until it lacks as little.
 ENDS: Final = 0.05
-STEADY, STEPS, BESIDE_EXITS, EXITS_STOPPED = "steady", "steps", "beside exits", "exits stopped"
+STEADY, STEPS, BESIDE_EXITS, EXITS_STOPPED = "steady", "steps", "some exit", "exits stopped"
 #: Exits have stopped where this share of at least so many had exited before.
 EXITED, EXITED_OF = 0.5, 20
 #: A rise of that many at once, and nothing in that share of the time, is a step.

@@ -115,7 +115,7 @@ def _rise(growth: Growth) -> str:
     slope = growth.slope
     known = "" if growth.stays else f", {NOT_KNOWN}"
     return (
-        f"live up by {growth.grown}, rising in {growth.rising_parts} of {growth.parts} parts, "
+        f"live up by {growth.grown}, higher after {growth.rising_parts} of {growth.parts} parts of that time, "
         f"{slope.middle:.3g} per second ({slope.low:.3g} to {slope.high:.3g}), {growth.shape}{known}"
     )
 

@@ -15,7 +15,7 @@ class Estimates:
 
     Attributes:
         unix_nano: Ascending, shape (n,), n >= 1, int64.
-        created: The estimate and between what it lies with 95 %, shape (3, n), int64. It may fall.
+        created: The estimate and its bounds of 95 %, shape (3, n), int64. It may fall.
         exited: The same of exits.
     """
 

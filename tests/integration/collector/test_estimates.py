@@ -175,7 +175,7 @@ def test_a_finding_rests_on_the_live_count_and_says_how_sure_the_turnover_is(col
         (finding,) = client.findings()
     assert (finding.site.line, finding.live) == (LEAKS, 250)
     assert finding.growth_per_second == pytest.approx(5, rel=0.1)
-    assert finding.pattern == "beside exits"
+    assert finding.pattern == "some exit"
     amount = r"~\d+ \(\d+ to \d+\)"
     assert re.match(rf"{amount} created and {amount} exited in the last \d+ s: live up by", finding.details["events"])
     assert re.search(

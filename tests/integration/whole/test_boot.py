@@ -110,9 +110,9 @@ def test_a_go_program_is_seen_and_counted_exactly(system: BootedSystem) -> None:
         eventually(lambda: exited(system, pid) == [1000], "all goroutines are counted")
 
 
-def test_the_watchdog_is_petted_and_an_agent_that_hangs_is_replaced(system: BootedSystem) -> None:
+def test_the_watchdog_is_answered_and_an_agent_that_hangs_is_replaced(system: BootedSystem) -> None:
     first = system.property(AGENT, "WatchdogTimestampMonotonic")
-    eventually(lambda: system.property(AGENT, "WatchdogTimestampMonotonic") != first, "the watchdog is petted")
+    eventually(lambda: system.property(AGENT, "WatchdogTimestampMonotonic") != first, "the watchdog is answered")
     before = system.property(AGENT, "NRestarts"), system.property(AGENT, "MainPID")
     system.run("kill", f"-{signal.SIGSTOP.value}", before[1])
     replaced(system, *before)

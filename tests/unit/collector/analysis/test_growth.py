@@ -46,7 +46,7 @@ def test_a_go_statement_of_which_one_goroutine_in_many_stays_is_found(one_in: in
     created = [1_000 * second for second in range(1, 61)]
     found = find_growth(steps(created, [n - n // one_in for n in created]))
     assert found
-    assert found.shape == ("steady" if one_in == 1 else "beside exits")
+    assert found.shape == ("steady" if one_in == 1 else "some exit")
     assert found.slope.middle == pytest.approx(1_000 / one_in, rel=0.1)
 
 
