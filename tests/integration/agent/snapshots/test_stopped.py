@@ -173,7 +173,7 @@ def test_the_command_names_an_endless_loop_and_only_that(go_program: Start) -> N
 def test_the_text_says_what_a_stack_is_from_and_what_burns_a_cpu(go_program: Start) -> None:
     program = go_program("running/endless", "1")
     while True:  # as above, and then it is shown as it was read from memory
-        lines = command(program.pid).splitlines()
+        lines = command(program.pid, "--wide").splitlines()
         named = [
             number for number, line in enumerate(lines) if line.startswith("# busy-loop: it ran in main.endless at ")
         ]

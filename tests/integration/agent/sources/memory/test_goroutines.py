@@ -171,13 +171,13 @@ def test_what_is_printed_of_goroutines_in_many_stacks_is_what_each_one_has(go_pr
     assert len(waiting) == 9_000
     assert [printed[goid] for goid in waiting] == [seen[goid] for goid in waiting]
     assert len({json.dumps(seen[goid]) for goid in waiting}) == 300
-    grouped = gosonde("goroutines", str(program.pid)).stdout
+    grouped = gosonde("goroutines", str(program.pid), "--limit", "0").stdout
     assert grouped.count("\n30 @ chan receive\n") == 300
 
 
 def test_text_is_grouped_or_one_by_one(go_program: Start) -> None:
     program = go_program("parked", "7")
-    grouped = gosonde("goroutines", str(program.pid)).stdout
+    grouped = gosonde("goroutines", str(program.pid), "--wide").stdout
     assert "7 @ chan receive\n" in grouped
     assert f"# created by main.main\t{FIXTURES}/go/parked/main.go" in grouped
     each = gosonde("goroutines", str(program.pid), "--each").stdout
