@@ -61,7 +61,8 @@ test-attacks: setup ## Attach, kill, stop, starve and lie to everything, at leng
 		shortage.py impostors.py many.py)
 
 test-sources: setup ## Count by perf events and by ptrace 20 times each while everything happens to a program, and stop one 1,000 times (as root)
-	GOSONDE_SOURCES=full $(BIN)/pytest -m "" --timeout=1800 $(PYTEST_ARGS) $(addprefix tests/integration/agent/sources/,perf ptrace)
+	GOSONDE_SOURCES=full $(BIN)/pytest -m "" --timeout=1800 $(PYTEST_ARGS) $(addprefix tests/integration/agent/sources/,perf ptrace) \
+		$(addprefix tests/integration/whole/test_,no_probes.py privileges_table.py)
 
 test-matrix: setup ## Run the tests of Go binaries over every Go version and kind of build
 	$(BIN)/python scripts/generate_layouts.py --check

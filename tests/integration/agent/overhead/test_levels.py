@@ -204,7 +204,7 @@ def test_a_dear_reading_of_one_process_does_not_keep_those_below_full_waiting(go
         monitor.observe()
         monitor.readings.read_due()
         eventually(lambda: is_read(monitor, share=1e-9))
-        assert monitor.readings.due_in() > 100
+        eventually(lambda: monitor.readings.due_in() > 100)  # when both would be due by themselves
         monitor.switch(pids[1], on=False)
         wait_until_closed(monitor)
         assert monitor.readings.due_in() <= 0
