@@ -10,9 +10,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
 
-from gosonde_common.errors import UnsupportedError
-
 from gosonde_cli.exiting import exit_code_of_errors
+from gosonde_cli.importing import needing
 
 
 def become(config: Path | None, flags: Mapping[str, object], *, as_json: bool) -> NoReturn:
@@ -65,12 +64,8 @@ def import_service() -> ModuleType:
     """
     absent: Any = None
     sys.modules.setdefault("rich", absent)  # structlog would import it, to colour tracebacks
-    try:
-        with _without_openssl():
-            return importlib.import_module("gosonde_agent.service")
-    except ImportError as error:
-        module = error.name or str(error)
-        raise UnsupportedError(f"the agent needs the Python module {module}: pip install 'gosonde[agent]'") from error
+    with needing("agent", "the agent"), _without_openssl():
+        return importlib.import_module("gosonde_agent.service")
 
 
 @contextmanager

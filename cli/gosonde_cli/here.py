@@ -1,7 +1,8 @@
 """Which process of this host a command is about."""
 
-from gosonde_common.errors import UnsupportedError, UsageError
+from gosonde_common.errors import UsageError
 
+from gosonde_cli.importing import needing
 from gosonde_cli.options import MAX_PID
 
 
@@ -19,10 +20,8 @@ def pid_of(which: str) -> int:
         if not 0 < int(which) <= MAX_PID:
             raise UsageError(f"{which} is not a process id")
         return int(which)
-    try:
+    with needing("agent"):
         from gosonde_agent.discovery import names  # noqa: PLC0415  # some hosts have no agent
-    except ImportError as error:
-        raise UnsupportedError(f"this needs the Python module {error.name}: pip install 'gosonde[agent]'") from error
     return names.pid_of(which)
 
 

@@ -1,4 +1,4 @@
-"""How commands import what takes long to import."""
+"""How commands import what takes long to import, or is not installed everywhere."""
 
 import gc
 import os
@@ -6,6 +6,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
+
+from gosonde_common.errors import UnsupportedError
 
 #: Without it numpy's library for matrices, which nothing here multiplies, starts a thread for each CPU, and they spin.
 THREADS: Final = "OPENBLAS_NUM_THREADS"
@@ -31,3 +33,17 @@ def soon() -> Iterator[None]:
             del sys.modules[name]
         if is_ours:
             del os.environ[THREADS]
+
+
+@contextmanager
+def needing(extra: str, what: str = "this") -> Iterator[None]:
+    """What is imported meanwhile comes with an extra of gosonde, such as "agent"; `what` is what it is for.
+
+    Raises:
+        UnsupportedError: It is not installed.
+    """
+    try:
+        yield
+    except ImportError as error:
+        module = error.name or str(error)
+        raise UnsupportedError(f"{what} needs the Python module {module}: pip install 'gosonde[{extra}]'") from error

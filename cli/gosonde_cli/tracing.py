@@ -1,16 +1,19 @@
 """Runs the agent's trace for a command, and shows how far it is."""
 
 import shutil
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 
-from gosonde_common.errors import NotFoundError, UnsupportedError
+import typer
+from gosonde_common.errors import NotFoundError
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from typer.core import TyperCommand
 
-from gosonde_cli.importing import soon
+from gosonde_cli import durations
+from gosonde_cli.importing import needing, soon
 from gosonde_cli.suspects.judging import Watching
 
 if TYPE_CHECKING:
@@ -18,6 +21,14 @@ if TYPE_CHECKING:
 
 DEFAULT_SECONDS: Final = 10.0
 MAX_SECONDS: Final = 86_400.0
+
+Duration = Annotated[
+    str | None,
+    typer.Option(metavar="SECONDS", help="How long, such as 10 or 10s or 2m; default 10s, or the command's."),
+]
+SourceName = Annotated[
+    str, typer.Option(metavar="NAME", help="Where the numbers come from; default: the best that this host allows.")
+]
 
 
 class WithProgram(TyperCommand):
@@ -28,6 +39,17 @@ class WithProgram(TyperCommand):
         at = args.index("--") if "--" in args else len(args)
         ctx.obj = args[at + 1 :]
         return super().parse_args(ctx, args[:at])
+
+
+def seconds_of(duration: str | None, command: Sequence[str]) -> float:
+    """How long: as it was given, else until the command ends, else the default.
+
+    Raises:
+        UsageError: It was given, and is no duration.
+    """
+    if duration is not None:
+        return durations.seconds("--duration", duration, MAX_SECONDS)
+    return MAX_SECONDS if command else DEFAULT_SECONDS
 
 
 class What(NamedTuple):
@@ -42,12 +64,9 @@ class What(NamedTuple):
 
 def run(probes: ExitStack, what: What, watching: Watching, *, shows_progress: bool) -> "Trace":
     """What was seen; `probes` takes them out."""
-    try:
-        with soon():
-            from gosonde_agent import trace as agent  # noqa: PLC0415
-            from gosonde_common import logs  # noqa: PLC0415
-    except ImportError as error:
-        raise UnsupportedError(f"tracing needs the Python module {error.name}: pip install 'gosonde[agent]'") from error
+    with needing("agent", "tracing"), soon():
+        from gosonde_agent import trace as agent  # noqa: PLC0415
+        from gosonde_common import logs  # noqa: PLC0415
     logs.configure(json=False)
     console = Console(stderr=True)
     if danger := agent.danger(what.source):

@@ -12,12 +12,13 @@ import typer
 from gosonde_common import foreign
 from gosonde_common.errors import GosondeError, UsageError
 
-from gosonde_cli import durations, here, tracing
+from gosonde_cli import here, tracing
 from gosonde_cli.check import allowing, reports
 from gosonde_cli.check.outcome import Checked, NotCheckedError, Outcome, outcome
 from gosonde_cli.commands.trace import as_document
 from gosonde_cli.options import Json, Pid, Process
 from gosonde_cli.suspects.judging import Watching
+from gosonde_cli.writing import write
 
 
 class Format(StrEnum):
@@ -39,13 +40,8 @@ def check(
     process: Process = "",
     *,
     pid: Pid = None,
-    duration: Annotated[
-        str | None,
-        typer.Option(metavar="SECONDS", help="How long, such as 10 or 10s or 2m; default 10s, or the command's."),
-    ] = None,
-    source: Annotated[
-        str, typer.Option(metavar="NAME", help="Where the numbers come from; default: the best that this host allows.")
-    ] = "",
+    duration: tracing.Duration = None,
+    source: tracing.SourceName = "",
     written: Annotated[Format, typer.Option("--format", help="How the outcome is written.")] = Format.TEXT,
     output: Annotated[Path | None, typer.Option(metavar="FILE", help="Write it there, not to standard output.")] = None,
     as_json: Json = False,
@@ -64,8 +60,7 @@ def check(
         raise UsageError("say what to check with exactly one of PROCESS (or --pid N), or -- CMD ARGS")
     if as_json and written not in {Format.TEXT, Format.JSON}:
         raise UsageError(f"--json and --format {written} cannot both be")
-    given = None if duration is None else durations.seconds("--duration", duration, tracing.MAX_SECONDS)
-    seconds = given or (tracing.MAX_SECONDS if command else tracing.DEFAULT_SECONDS)
+    seconds = tracing.seconds_of(duration, command)
     known = allowing.read(allow) if allow else []
     with _failures_apart(), ExitStack() as probes:
         what = tracing.What(here.pid_of(which) if which else None, None, command, seconds, source)
@@ -118,7 +113,4 @@ def _write(text: str, output: Path | None) -> None:
         sys.stdout.write(text)
         sys.stdout.flush()
         return
-    try:
-        output.write_text(text)
-    except OSError as error:
-        raise UsageError(f"--output {output}: {error.strerror}") from error
+    write("--output", output, [text])

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 from gosonde_common import logs
-from gosonde_common.errors import UnsupportedError
+
+from gosonde_cli.importing import needing
 
 
 def register(app: typer.Typer) -> None:
@@ -27,13 +28,9 @@ def collector(
     as_json: Annotated[bool, typer.Option("--json", help="Log JSON also to a terminal.")] = False,
 ) -> None:
     """Receive what agents stream and people push, store it, and find what leaks."""
-    try:
+    with needing("collector", "the collector"):
         from gosonde_collector import service  # noqa: PLC0415
         from gosonde_collector.config import CollectorConfig, by_hand, load  # noqa: PLC0415
-    except ImportError as error:
-        raise UnsupportedError(
-            f"the collector needs the Python module {error.name}: pip install 'gosonde[collector]'"
-        ) from error
 
     def read() -> CollectorConfig:
         flags = {"listen": listen, "http": http, "data": data}

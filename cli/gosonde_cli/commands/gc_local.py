@@ -6,9 +6,10 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from gosonde_common import foreign
-from gosonde_common.errors import NotFoundError, UnsupportedError
+from gosonde_common.errors import NotFoundError
 
 from gosonde_cli import rendering
+from gosonde_cli.importing import needing
 from gosonde_cli.tables import showing
 from gosonde_cli.tables.asked import Asked
 from gosonde_cli.tables.columns import Column
@@ -92,9 +93,7 @@ def _summary(figures: "GcFigures") -> Iterator[str]:
 
 @contextmanager
 def _opened(pid: int) -> "Iterator[Target]":
-    try:
+    with needing("agent"):
         from gosonde_agent.sources.memory.target import opened  # noqa: PLC0415
-    except ImportError as error:
-        raise UnsupportedError(f"this needs the Python module {error.name}: pip install 'gosonde[agent]'") from error
     with opened(pid) as target:
         yield target

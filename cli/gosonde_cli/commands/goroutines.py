@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import gosonde_common
 import typer
-from gosonde_common.errors import UnsupportedError, UsageError
+from gosonde_common.errors import UsageError
 from gosonde_common.flames.colours import ColourBy
 
 from gosonde_cli import here
@@ -19,9 +19,10 @@ from gosonde_cli.goroutine_groups import By, Groups, groups_of
 from gosonde_cli.goroutine_json import document
 from gosonde_cli.goroutine_rows import Shown, print_rows, stacks, watch
 from gosonde_cli.goroutine_text import one_by_one
-from gosonde_cli.importing import soon
+from gosonde_cli.importing import needing, soon
 from gosonde_cli.options import Json, Limit, Pid, Process, State, Watch, Wide
 from gosonde_cli.stack_view import View
+from gosonde_cli.writing import write, write_bytes
 
 if TYPE_CHECKING:
     from gosonde_agent.snapshots.stopped import StoppedTarget
@@ -109,9 +110,9 @@ def goroutines(
         elif each:
             _print(one_by_one(found))
         elif svg is not None:
-            _write(svg, "--svg", _picture(groups_of(found), by, colour, _title(which)))
+            write("--svg", svg, _picture(groups_of(found), by, colour, _title(which)))
         elif scope is not None:
-            _write(scope, "--speedscope", _profile(groups_of(found), by, _title(which)))
+            write("--speedscope", scope, _profile(groups_of(found), by, _title(which)))
         else:
             _print_groups(found, shown)
 
@@ -160,11 +161,8 @@ def _profile(groups: Groups, by: By, title: str) -> Iterator[str]:
 
 @contextmanager
 def _opened(pid: int, *, is_stopped: bool) -> "Iterator[Target | StoppedTarget]":
-    try:
-        with soon():
-            from gosonde_agent.sources.memory.target import opened  # noqa: PLC0415
-    except ImportError as error:
-        raise UnsupportedError(f"this needs the Python module {error.name}: pip install 'gosonde[agent]'") from error
+    with needing("agent"), soon():
+        from gosonde_agent.sources.memory.target import opened  # noqa: PLC0415
     with opened(pid) as target:
         yield _stopped(target) if is_stopped else target
 
@@ -192,21 +190,4 @@ def _print(pieces: Iterable[str]) -> None:
 def _write_profile(found: "Iterable[Goroutine]", path: Path) -> None:
     from gosonde_agent.wire.profile import encode_profile  # noqa: PLC0415
 
-    data = encode_profile(found, time.time_ns())
-    try:
-        path.write_bytes(data)
-    except OSError as error:
-        raise UsageError(f"--pprof {path}: {error.strerror}") from error
-
-
-def _write(path: Path, option: str, pieces: Iterable[str]) -> None:
-    """Writes text.
-
-    Raises:
-        UsageError: The file cannot be written.
-    """
-    try:
-        with path.open("w", encoding="utf-8", errors="backslashreplace") as out:
-            out.writelines(pieces)
-    except OSError as error:
-        raise UsageError(f"{option} {path}: {error.strerror}") from error
+    write_bytes("--pprof", path, encode_profile(found, time.time_ns()))

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
-from gosonde_common.errors import UnsupportedError
 
 from gosonde_cli import here, rendering
+from gosonde_cli.importing import needing
 from gosonde_cli.options import Json, Pid, Wide
 from gosonde_cli.source_text import on_host, said_of, source_document
 from gosonde_cli.wrapping import Line, fitted
@@ -37,12 +37,10 @@ def inspect(
     wide: Wide = False,
 ) -> None:
     """Show what is known of a Go binary: version, layout, probe points and why they are safe, and its sources."""
-    try:
+    with needing("agent"):
         from gosonde_agent.golang import binary  # noqa: PLC0415
         from gosonde_agent.host import checks, procfs  # noqa: PLC0415
         from gosonde_agent.sources.possible import of_binary  # noqa: PLC0415
-    except ImportError as error:
-        raise UnsupportedError(f"this needs the Python module {error.name}: pip install 'gosonde[agent]'") from error
     which = here.chosen(target, pid)
     is_file = "/" in which or (not which.isdecimal() and Path(which).is_file())
     process = None if is_file else here.pid_of(which)

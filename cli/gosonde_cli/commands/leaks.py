@@ -5,9 +5,9 @@ import time
 from typing import Annotated
 
 import typer
-from gosonde_common.errors import UnsupportedError
 
 from gosonde_cli import here, leak_text, rendering
+from gosonde_cli.importing import needing
 from gosonde_cli.leak_census import Census
 from gosonde_cli.leak_report import LeakProcess, LeakReport, Watched, report
 from gosonde_cli.options import Json, Pid, Process, Wide
@@ -50,14 +50,12 @@ def leaks(
 
 
 def _examined(pid: int) -> LeakReport:
-    try:
+    with needing("agent"):
         from gosonde_agent.golang import buildinfo  # noqa: PLC0415
         from gosonde_agent.golang.elf import ElfImage  # noqa: PLC0415
         from gosonde_agent.host import procfs  # noqa: PLC0415
         from gosonde_agent.sources.memory.reachability.examining import examined  # noqa: PLC0415
         from gosonde_agent.sources.memory.target import opened  # noqa: PLC0415
-    except ImportError as error:
-        raise UnsupportedError(f"this needs the Python module {error.name}: pip install 'gosonde[agent]'") from error
     first, last = Census(), Census()
     with procfs.executable(pid) as (fd, path), opened(pid) as target:
         process = LeakProcess(pid, path, target.go_version, buildinfo.read_build_id(ElfImage(fd)))

@@ -8,9 +8,10 @@ from typing import IO, TYPE_CHECKING, Annotated, Final
 import typer
 from gosonde.collector_client import CollectorClient
 from gosonde_common.addresses import COLLECTOR_ADDRESS
-from gosonde_common.errors import InvalidInputError, UnsupportedError
+from gosonde_common.errors import InvalidInputError
 
 from gosonde_cli import dump_text, rendering
+from gosonde_cli.importing import needing
 from gosonde_cli.options import Collector, Json, Wide
 from gosonde_cli.snapshot_text import snapshot_line
 
@@ -73,15 +74,11 @@ def show(
 
 
 def _summarized(file: Path) -> "DumpSummary":
-    try:
+    with needing("collector"):
         from gosonde_collector.analysis.dumps import summarize  # noqa: PLC0415
         from gosonde_collector.evidence.model import GoroutineProfile  # noqa: PLC0415
         from gosonde_collector.evidence.parse import parse_profile  # noqa: PLC0415
         from gosonde_collector.evidence.upload import ProfileUpload  # noqa: PLC0415
-    except ImportError as error:
-        raise UnsupportedError(
-            f"this needs the Python module {error.name}: pip install 'gosonde[collector]'"
-        ) from error
     upload = ProfileUpload()
     try:
         with _opened(file) as source:

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from gosonde_common import places
-from gosonde_common.errors import UnsupportedError
 
 from gosonde_cli import here, rendering
+from gosonde_cli.importing import needing
 from gosonde_cli.options import Json, Pid, Process
 from gosonde_cli.tables.columns import Column, Kind
 from gosonde_cli.tables.table import Row, Table, print_table
@@ -42,10 +42,8 @@ def on(process: Process = "", *, pid: Pid = None, agent: Agent = None, json: Jso
 
 
 def _switch(which: str, agent: str | None, *, on: bool, json: bool) -> None:
-    try:
+    with needing("agent"):
         from gosonde.agent_client import AgentClient  # noqa: PLC0415
-    except ImportError as error:
-        raise UnsupportedError(f"this needs the Python module {error.name}: pip install 'gosonde[agent]'") from error
     with AgentClient(agent or places.reachable_agent_address()) as client:
         switched = client.switch_probes(here.pid_of(which) if which else None, on=on)
     if json:

@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import typer
-from gosonde_common.errors import NotFoundError, UnsupportedError
+from gosonde_common.errors import NotFoundError
 
 from gosonde_cli import here, rendering
+from gosonde_cli.importing import needing
 from gosonde_cli.rendering import counted
 from gosonde_cli.tables.arranging import is_executable
 from gosonde_cli.tables.asked import Asked, add
@@ -42,10 +43,8 @@ def ps(asked: Asked) -> None:
 
     Needs neither an agent nor a collector. It takes some seconds, for it reads each process twice.
     """
-    try:
+    with needing("agent"):
         from gosonde_agent.discovery.listing import listing  # noqa: PLC0415  # some hosts have no agent
-    except ImportError as error:
-        raise UnsupportedError(f"this needs the Python module {error.name}: pip install 'gosonde[agent]'") from error
 
     def read() -> Table:
         if asked.which.isdecimal() and (one := listing(here.pid_of(asked.which))).processes:

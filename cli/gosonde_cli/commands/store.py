@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from gosonde_common import foreign
-from gosonde_common.errors import UnsupportedError
 
 from gosonde_cli import rendering
+from gosonde_cli.importing import needing
 from gosonde_cli.options import Json
 
 if TYPE_CHECKING:
@@ -38,13 +38,9 @@ def salvage(
 
     Stop the collector first. A store that is not damaged is left as it is.
     """
-    try:
+    with needing("collector"):
         from gosonde_collector.config import CollectorConfig, load  # noqa: PLC0415
         from gosonde_collector.store.salvage import salvage as salvage_store  # noqa: PLC0415
-    except ImportError as error:
-        raise UnsupportedError(
-            f"this needs the Python module {error.name}: pip install 'gosonde[collector]'"
-        ) from error
     flags = {"data": data}
     settings = load(config, flags) if config else CollectorConfig().merged(flags)
     found = salvage_store(settings.data)

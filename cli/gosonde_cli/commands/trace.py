@@ -16,7 +16,7 @@ from gosonde_common.staleness import is_stale
 from rich.console import Console
 from rich.markup import escape
 
-from gosonde_cli import durations, here, rates, rendering, tracing
+from gosonde_cli import here, rates, rendering, tracing
 from gosonde_cli.options import Json, Pid, Process, Wide
 from gosonde_cli.suspects.judging import Watching
 from gosonde_cli.suspects.verdict_text import verdict_lines
@@ -54,13 +54,8 @@ def trace(
     exe: Annotated[
         Path | None, typer.Option(metavar="PATH", help="Watch the process that runs this file, or the next to start.")
     ] = None,
-    duration: Annotated[
-        str | None,
-        typer.Option(metavar="SECONDS", help="How long, such as 10 or 10s or 2m; default 10s, or the command's."),
-    ] = None,
-    source: Annotated[
-        str, typer.Option(metavar="NAME", help="Where the numbers come from; default: the best that this host allows.")
-    ] = "",
+    duration: tracing.Duration = None,
+    source: tracing.SourceName = "",
     wide: Wide = False,
     as_json: Json = False,
 ) -> None:
@@ -74,8 +69,7 @@ def trace(
     if sum((bool(which), exe is not None, bool(command))) != 1:
         raise UsageError("say what to trace with exactly one of PROCESS (or --pid N), --exe PATH, or -- CMD ARGS")
     target = here.pid_of(which) if which else None
-    given = None if duration is None else durations.seconds("--duration", duration, tracing.MAX_SECONDS)
-    seconds = given if given is not None else tracing.MAX_SECONDS if command else tracing.DEFAULT_SECONDS
+    seconds = tracing.seconds_of(duration, command)
     with ExitStack() as probes:
         what = tracing.What(target, exe, command, seconds, source)
         watching = Watching()

@@ -4,9 +4,9 @@ import gzip
 import time
 from typing import TYPE_CHECKING
 
-from gosonde_common.errors import UnsupportedError
 from gosonde_common.values.goroutines import Location
 
+from gosonde_cli.importing import needing
 from gosonde_cli.leak_census import Census
 
 if TYPE_CHECKING:
@@ -21,15 +21,11 @@ def creations(target: "Target", census: Census) -> "dict[Location, Creation]":
         UnsupportedError: A library is missing.
         GosondeError: The process ended, or may not be read.
     """
-    try:
+    with needing("agent,collector"):
         from gosonde_agent.wire.profile import encode_profile  # noqa: PLC0415
         from gosonde_collector.analysis.dumps import summarize  # noqa: PLC0415
         from gosonde_collector.evidence.model import GoroutineProfile  # noqa: PLC0415
         from gosonde_collector.evidence.parse import parse_profile  # noqa: PLC0415
-    except ImportError as error:
-        raise UnsupportedError(
-            f"this needs the Python module {error.name}: pip install 'gosonde[agent,collector]'"
-        ) from error
     encoded = encode_profile(census.counted(target.goroutines()), time.time_ns())
     profile = parse_profile(gzip.decompress(encoded))
     assert isinstance(profile, GoroutineProfile)  # noqa: S101  # it was encoded as one

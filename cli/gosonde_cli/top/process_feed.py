@@ -4,11 +4,9 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from gosonde_common.errors import UnsupportedError
-
 from gosonde_cli import here, rendering
 from gosonde_cli.commands import trace
-from gosonde_cli.importing import soon
+from gosonde_cli.importing import needing, soon
 from gosonde_cli.rendering import ABOUT
 from gosonde_cli.top.feed import Feed, StoppedError
 from gosonde_cli.top.picture import Entry, Key, Picture, Place
@@ -41,14 +39,9 @@ class ProcessFeed(Feed):
 
     def watch(self) -> None:
         """Reads its memory, and counts as soon as that is possible; returns when the process has ended."""
-        try:
-            with soon():
-                from gosonde_agent import trace as agent  # noqa: PLC0415 - some hosts have no agent
-                from gosonde_common import logs  # noqa: PLC0415 - and it takes long to import
-        except ImportError as error:
-            raise UnsupportedError(
-                f"this needs the Python module {error.name}: pip install 'gosonde[agent]'"
-            ) from error
+        with needing("agent"), soon():
+            from gosonde_agent import trace as agent  # noqa: PLC0415 - some hosts have no agent
+            from gosonde_common import logs  # noqa: PLC0415 - and it takes long to import
         logs.configure(json=False)
         self._pid = here.pid_of(self._which)
         self._doing = "Placing probes, or what this host allows; so far its memory says:"
