@@ -127,9 +127,14 @@ class PlainSource:
             return None
         if program == self._programs[pid]:
             return None
+        self._programs[pid] = program
+        return Event(EVENT_EXEC, pid, self._next_epoch(pid), 0, 0, 0, time.monotonic_ns(), 0, 0, 0)
+
+    def _next_epoch(self, pid: int) -> int:
+        """The number of an exec that a process has just run."""
         self._last_epoch += 1
-        self._programs[pid], self._epochs[pid] = program, self._last_epoch
-        return Event(EVENT_EXEC, pid, self._last_epoch, 0, 0, 0, time.monotonic_ns(), 0, 0, 0)
+        self._epochs[pid] = self._last_epoch
+        return self._last_epoch
 
     # --- numbers of execs --------------------------------------------------------------------------------------------
 

@@ -9,7 +9,6 @@ from gosonde_common.errors import GosondeError
 
 from gosonde_agent.golang.binary import GoBinary
 from gosonde_agent.golang.elf import ElfImage
-from gosonde_agent.host import procfs
 from gosonde_agent.sources.kinds import EBPF, MEMORY, NO_PARKS, PERF_BREAKPOINTS, PERF_UPROBES, PTRACE_WINDOWS, Kind
 from gosonde_agent.sources.memory.bias import load_bias
 from gosonde_agent.sources.memory.target import KnownBinaries, opened
@@ -50,10 +49,10 @@ def possibilities(no_ebpf: str) -> list[Possibility]:
     """
     return [
         Possibility(EBPF, no_ebpf),
-        Possibility(PERF_BREAKPOINTS, _refusal_of(procfs.check_numbers, lambda: try_breakpoint(os.getpid()))),
-        Possibility(PERF_UPROBES, _refusal_of(procfs.check_numbers, try_uprobe)),
+        Possibility(PERF_BREAKPOINTS, _refusal_of(lambda: try_breakpoint(os.getpid()))),
+        Possibility(PERF_UPROBES, _refusal_of(try_uprobe)),
         Possibility(MEMORY),
-        Possibility(PTRACE_WINDOWS, _refusal_of(procfs.check_numbers, try_breakpoints)),
+        Possibility(PTRACE_WINDOWS, _refusal_of(try_breakpoints)),
     ]
 
 
@@ -106,11 +105,10 @@ def _try_finding(binary: GoBinary, fd: int, pid: int | None) -> None:
     breakpoints(binary, image, load_bias(pid, fd, image.segments) if pid is not None else 0)
 
 
-def _refusal_of(*trials: Callable[[], object]) -> str:
-    """Why the first trial fails that does; empty where none does."""
+def _refusal_of(trial: Callable[[], object]) -> str:
+    """Why a trial fails; empty where it does not."""
     try:
-        for trial in trials:
-            trial()
+        trial()
     except GosondeError as error:
         return str(error)
     return ""

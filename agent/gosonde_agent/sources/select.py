@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 from gosonde_common.errors import GosondeError, UsageError
 
-from gosonde_agent.host import procfs
 from gosonde_agent.model.errors import NotPermittedError
 from gosonde_agent.sources.ebpf.loading import load_probes
 from gosonde_agent.sources.ebpf.source import EbpfSource
@@ -79,7 +78,6 @@ def _by_breakpoints(pid: int | None) -> Source:
     Raises:
         GosondeError: They cannot; why.
     """
-    procfs.check_numbers()
     try_breakpoint(pid or os.getpid())
     return PerfSource(PERF_BREAKPOINTS, open_breakpoints, _creations)
 

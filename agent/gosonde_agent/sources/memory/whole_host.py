@@ -26,9 +26,7 @@ class WholeHostSource(PlainSource):
     def __init__(self) -> None:
         super().__init__(MEMORY)
         self.event_fd = os.eventfd(0, os.EFD_CLOEXEC)
-        self._last = self.first_epoch
         self._last_restarted = self.first_epoch + FIRST_RESTARTED
-        self._numbers: dict[int, int] = {}
         self._watched: set[int] = set()
         self._changes = ProcessChanges()
         self._changes.look(())  # those that are there have number 0: they are older than the source
@@ -54,29 +52,19 @@ class WholeHostSource(PlainSource):
         return [self._event(pid, change) for pid, change in self._changes.look(self._watched)]
 
     def _event(self, pid: int, change: Change) -> Event:
-        epoch, kind = self._numbers.pop(pid, 0), EVENT_EXIT
+        epoch, kind = self._epochs.pop(pid, 0), EVENT_EXIT
         if change is Change.BEGAN:
-            self._last += 1
-            self._numbers[pid] = epoch = self._last
-            kind = EVENT_EXEC
+            epoch, kind = self._next_epoch(pid), EVENT_EXEC
         return Event(kind, pid, epoch, 0, 0, 0, time.monotonic_ns(), 0, 0, 0)
-
-    def epoch(self, tgid: int) -> int:
-        """See Source."""
-        return self._numbers.get(tgid, 0)
 
     def restart_counting(self, tgid: int) -> int:
         """See Source."""
         self._last_restarted -= 1
-        self._numbers[tgid] = self._last_restarted
+        self._epochs[tgid] = self._last_restarted
         return self._last_restarted
 
     def forget_exec(self, tgid: int, epoch: int) -> None:
         """See Source: the number of what has ended is forgotten already."""
-
-    def execs(self) -> list[tuple[int, int]]:
-        """See Source."""
-        return list(self._numbers.items())
 
     def close(self) -> None:
         """See Source."""

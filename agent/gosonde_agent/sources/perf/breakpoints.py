@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from gosonde_agent.host import procfs
 from gosonde_agent.host.sampling_events import Instruction, check_machine, online_cpus, open_breakpoint
 from gosonde_agent.model.errors import BusyDebugRegistersError, NoSuchProcessError, TooManyThreadsError
 
@@ -84,6 +85,7 @@ def try_breakpoint(pid: int) -> None:
         BusyDebugRegistersError: It has too few debug registers left.
         GosondeError: As `open_breakpoint`.
     """
+    procfs.check_numbers()
     check_machine()
     _refuse_too_few(pid, _left(pid, online_cpus()[0]))
 

@@ -4,6 +4,7 @@ import os
 import tempfile
 from collections.abc import Iterator, Sequence
 
+from gosonde_agent.host import procfs
 from gosonde_agent.host.sampling_events import Instruction, check_machine, online_cpus, open_file_uprobe
 
 #: Of no program: the instruction is in a file that nobody runs.
@@ -29,6 +30,7 @@ def try_uprobe() -> None:
     Raises:
         GosondeError: As `open_file_uprobe`.
     """
+    procfs.check_numbers()
     check_machine()
     with tempfile.NamedTemporaryFile() as file:
         file.write(b"\x90" * 64)

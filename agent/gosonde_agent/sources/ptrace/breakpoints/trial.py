@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 
+from gosonde_agent.host import procfs
 from gosonde_agent.host.mappings import mapped_code
 from gosonde_agent.model.errors import NoSuchProcessError, NotPermittedError, UnreadableFileError
 from gosonde_agent.sources.ptrace import calls
@@ -16,6 +17,7 @@ def try_breakpoints() -> None:
     Raises:
         GosondeError: The host does not allow it; why.
     """
+    procfs.check_numbers()
     calls.check_machine()
     with subprocess.Popen(
         [sys.executable, "-ISc", "print(flush=True); input()"],
