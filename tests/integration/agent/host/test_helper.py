@@ -12,7 +12,6 @@ from pathlib import Path
 import psutil
 import pytest
 from gosonde_agent import helper
-from gosonde_agent.host import access
 from gosonde_agent.host.thread_registers import sampled
 from gosonde_agent.model.errors import RefusedError
 from gosonde_agent.sources.memory.target import opened
@@ -25,19 +24,6 @@ from tests.go_programs import GoProgram
 pytestmark = pytest.mark.usefixtures("ebpf")
 
 Start = Callable[..., GoProgram]
-
-
-@pytest.fixture
-def started() -> Iterator[helper.Helper]:
-    """A helper of this process, with which it opens files of others."""
-    found = helper.start()
-    access.use(found.client)
-    try:
-        yield found
-    finally:
-        access.use(access.Direct())
-        found.probes.close()
-        found.close()
 
 
 def helpers_of(pid: int) -> list[psutil.Process]:

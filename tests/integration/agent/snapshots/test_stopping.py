@@ -3,7 +3,6 @@
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -11,7 +10,6 @@ from pathlib import Path
 import duckdb
 import pytest
 from gosonde_agent import helper
-from gosonde_agent.host import access
 from gosonde_agent.model.errors import RefusedError
 from gosonde_agent.snapshots.stopping import Stopping
 from gosonde_agent.sources.memory.target import opened
@@ -36,19 +34,6 @@ while_stopped(int(sys.argv[1]), hold, 600.0)
 """
 #: Often enough for a host that is too busy to have a process stand in time.
 TRIES = 20
-
-
-@pytest.fixture
-def started() -> Iterator[helper.Helper]:
-    """A helper under its filter, with which this process opens files of others, and stops processes."""
-    found = helper.start()
-    access.use(found.client)
-    try:
-        yield found
-    finally:
-        access.use(access.Direct())
-        found.probes.close()
-        found.close()
 
 
 @pytest.mark.timeout(900)

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -19,7 +18,7 @@ from gosonde_agent.trace import Trace, trace_pid
 
 from tests import go_programs
 from tests.go_programs import GoProgram
-from tests.integration.agent.sources.perf.traced import RUNS, has_opened, trace_while
+from tests.integration.agent.sources.perf.traced import RUNS, check_counts_in_a_storm, has_opened, trace_while
 from tests.toolchains import VERSIONS
 
 Start = Callable[..., GoProgram]
@@ -50,20 +49,7 @@ def test_stripped_and_position_independent_programs_are_counted_alike(
 def test_a_profile_and_threads_and_children_and_stops_disturb_no_count_and_no_exits_statement(
     go_program: Start, processors: int, run: int
 ) -> None:
-    program = go_program("stormy", env={"GOMAXPROCS": str(processors)})
-
-    def stop_for_a_moment() -> None:
-        os.kill(program.pid, signal.SIGSTOP)
-        time.sleep(0.01)
-        os.kill(program.pid, signal.SIGCONT)
-
-    traced = trace_while(program, f"run {3_000 + run}", SOURCE, stop_for_a_moment)
-    answer = traced.answer
-    assert min(answer["loops"], answer["threads"], answer["executed"]) > 0
-    assert traced.counts("main.odd") == (answer["odd"], answer["odd"])
-    assert traced.counts("main.even") == (answer["even"], answer["even"])
-    assert traced.counts("main.churn") == (answer["threads"], answer["threads"])
-    assert not traced.lost
+    check_counts_in_a_storm(go_program("stormy", env={"GOMAXPROCS": str(processors)}), SOURCE, 3_000 + run)
 
 
 def test_goroutines_that_lived_before_have_their_statement_when_they_exit(go_program: Start) -> None:

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from gosonde_agent.host.sampling_events import online_cpus
 
 from tests.agent_process import eventually
 from tests.go_programs import GoProgram
-from tests.integration.agent.sources.perf.traced import RUNS, has_opened, trace_while
+from tests.integration.agent.sources.perf.traced import RUNS, check_counts_in_a_storm, has_opened, trace_while
 
 Start = Callable[..., GoProgram]
 GOSONDE = str(Path(sys.executable).with_name("gosonde"))
@@ -48,20 +47,7 @@ def test_another_process_of_the_file_is_not_counted_and_is_no_loss(go_program: S
 def test_a_profile_and_threads_and_children_and_stops_disturb_no_count_and_no_exits_statement(
     go_program: Start, run: int
 ) -> None:
-    program = go_program("stormy")
-
-    def stop_for_a_moment() -> None:
-        os.kill(program.pid, signal.SIGSTOP)
-        time.sleep(0.01)
-        os.kill(program.pid, signal.SIGCONT)
-
-    traced = trace_while(program, f"run {3_000 + run}", SOURCE, stop_for_a_moment)
-    answer = traced.answer
-    assert min(answer["loops"], answer["threads"], answer["executed"]) > 0
-    assert traced.counts("main.odd") == (answer["odd"], answer["odd"])
-    assert traced.counts("main.even") == (answer["even"], answer["even"])
-    assert traced.counts("main.churn") == (answer["threads"], answer["threads"])
-    assert not traced.lost
+    check_counts_in_a_storm(go_program("stormy"), SOURCE, 3_000 + run)
 
 
 def test_samples_that_a_full_ring_has_lost_are_said_and_totals_are_exact_all_the_same(go_program: Start) -> None:

@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,23 @@ def trace_while(
     with trace_pid(pid or program.pid, SECONDS, on_step, source) as seen:
         asking.join()
     return Traced(seen, answers[0])
+
+
+def check_counts_in_a_storm(program: GoProgram, source: str, rounds: int) -> None:
+    """Asserts that a source counts `stormy` as it does itself, with its process stopped for moments meanwhile."""
+
+    def stop_for_a_moment() -> None:
+        os.kill(program.pid, signal.SIGSTOP)
+        time.sleep(0.01)
+        os.kill(program.pid, signal.SIGCONT)
+
+    traced = trace_while(program, f"run {rounds}", source, stop_for_a_moment)
+    answer = traced.answer
+    assert min(answer["loops"], answer["threads"], answer["executed"]) > 0
+    assert traced.counts("main.odd") == (answer["odd"], answer["odd"])
+    assert traced.counts("main.even") == (answer["even"], answer["even"])
+    assert traced.counts("main.churn") == (answer["threads"], answer["threads"])
+    assert not traced.lost
 
 
 def has_opened(pid: int, events: int) -> bool:
