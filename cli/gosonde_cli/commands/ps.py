@@ -1,5 +1,6 @@
 """`gosonde ps`: the Go processes of this host, and what may be done with each."""
 
+import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -118,7 +119,7 @@ def _gaps(found: "Listing") -> Iterator[str]:
     """What was not looked at."""
     if found.hidden:
         whose = counted(found.hidden, "process", "processes")
-        yield f"of {whose} this user may not know what they run: root may"
+        yield f"of {whose} this user may not know what they run{': root may' if os.geteuid() else ''}"
     if found.left_out:
         yield f"not looked at, for want of time or room: {counted(found.left_out, 'process', 'processes')}"
     if found.unsearched:
