@@ -74,7 +74,7 @@ def test_the_text_keeps_to_80_columns_and_names_the_remedy() -> None:
     done = subprocess.run([GOSONDE, "pprof", "show", "-"], input=dump, capture_output=True, check=True)
     lines = done.stdout.decode().splitlines()
     assert max(map(len, lines)) <= 80
-    assert any("close the" in line for line in lines)
+    assert any("Close the channel" in line for line in lines)
 
 
 @pytest.mark.parametrize(
