@@ -7,7 +7,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import FrameType
 
@@ -33,6 +33,7 @@ from gosonde_agent.model.errors import (
     UnprovedProbePointError,
 )
 from gosonde_agent.sources.kinds import EBPF, Kind
+from gosonde_agent.sources.ptrace.held_start import HeldStart
 from gosonde_agent.sources.ptrace.source import PtraceSource
 from gosonde_agent.sources.select import NOTHING, Choice, candidates, choose
 from gosonde_agent.watch.monitor import Monitor
@@ -187,7 +188,8 @@ def trace_command(
 ) -> Iterator[Trace]:
     """As `trace_pid`, of a Go program that it runs, with its probes in place before its first instruction.
 
-    A source that watches no files comes just after that. The program is stopped when `duration` seconds have passed.
+    Perf events come while it stands there, and the other sources that watch no files just after that. The program is
+    stopped when `duration` seconds have passed.
 
     Raises:
         GosondeError: It cannot be watched; it was not started then, or was stopped.
@@ -199,9 +201,10 @@ def trace_command(
         else:
             monitor = stack.enter_context(_monitor(choice, Selection(exe=(glob.escape(real_path),))))
             monitor.files.attach(fd, real_path, None)
-        with _running(command, path) as child:
-            if not choice.kind.watches_files:
-                choice, monitor = _attached(stack, child.pid, source, choice.refused)
+        with _running(command, path, holds=not choice.kind.watches_files) as (child, held):
+            if held is not None:
+                choice, monitor = _attached(stack, child.pid, source, choice.refused, held)
+                held.let_go()
             trace = _new(choice)
             seen = _watch(
                 monitor, trace, child.pid, duration=duration, on_step=on_step, at_end=at_end, is_running=_runs(child)
@@ -211,20 +214,29 @@ def trace_command(
 
 
 def _attached(
-    stack: contextlib.ExitStack, pid: int, source: str, known: Mapping[str, str] = NOTHING
+    stack: contextlib.ExitStack,
+    pid: int,
+    source: str,
+    known: Mapping[str, str] = NOTHING,
+    held: HeldStart | None = None,
 ) -> tuple[Choice, Monitor]:
     """The best source that this process can be watched by, and what watches it; the stack closes it.
 
     Args:
         known: As `choose`.
+        held: The process, where it stands before its first instruction: it is let go for a source that needs that.
 
     Raises:
         GosondeError: It cannot be watched.
     """
-    among, refused = candidates(cache_folder(), pid), dict(known)
+    among = candidates(cache_folder(), pid, stands=held is not None and held.stands)
+    refused = dict(known)
     while True:
         choice = choose(among, source, refused)
-        monitor = stack.enter_context(_monitor(choice, Selection(pids=frozenset({pid}))))
+        if held is not None and not choice.kind.counts_held:
+            held.let_go()
+        standing = (pid,) if held is not None and held.stands else ()
+        monitor = stack.enter_context(_monitor(choice, Selection(pids=frozenset({pid})), standing))
         try:
             monitor.finder.watch(pid)
         except OF_THE_SOURCE as error:
@@ -240,9 +252,9 @@ def _new(choice: Choice) -> Trace:
 
 
 @contextlib.contextmanager
-def _monitor(choice: Choice, selection: Selection) -> Iterator[Monitor]:
-    """What watches by a source; the source is closed in the end."""
-    monitor = Monitor(choice.source, selection, costs=choice.kind.hit_costs)
+def _monitor(choice: Choice, selection: Selection, standing: Collection[int] = ()) -> Iterator[Monitor]:
+    """What watches by a source, also processes that stand before their first instruction; the source is closed."""
+    monitor = Monitor(choice.source, selection, costs=choice.kind.hit_costs, standing=standing)
     try:
         yield monitor
     finally:
@@ -280,12 +292,17 @@ def _refuse_several(pids: Sequence[int], path: str) -> None:
 
 
 @contextlib.contextmanager
-def _running(command: Sequence[str], path: str) -> Iterator["subprocess.Popen[bytes]"]:
-    """A command that runs, and is stopped in the end."""
-    child = subprocess.Popen(command, executable=path)
+def _running(
+    command: Sequence[str], path: str, *, holds: bool
+) -> Iterator[tuple["subprocess.Popen[bytes]", HeldStart | None]]:
+    """A command that runs, or stands before its first instruction, and is stopped in the end."""
+    held = HeldStart(command, path) if holds else None
+    child = held.child if held is not None else subprocess.Popen(command, executable=path)
     try:
-        yield child
+        yield child, held
     finally:
+        if held is not None:
+            held.let_go()
         _stop(child)
 
 

@@ -24,6 +24,7 @@ class Kind:
         level: The highest at which it watches.
         sees_stops: Whether it counts GC cycles and stop-the-world pauses.
         watches_files: Whether it counts all processes of a file, from their first instruction on.
+        counts_held: Whether it counts a process from its first instruction on that stands before it.
         hit_costs: What a hit of it takes on another machine; docs/performance.md says how it was measured.
         danger: What can happen to the process, for people, who must ask for it by name; empty where nothing can.
     """
@@ -37,6 +38,7 @@ class Kind:
     watches_files: bool
     hit_costs: HitCosts
     danger: str = ""
+    counts_held: bool = False
 
 
 EBPF: Final = Kind(
@@ -58,6 +60,7 @@ PERF_BREAKPOINTS: Final = Kind(
     sees_stops=False,
     watches_files=False,
     hit_costs=HitCosts(15_000.0, 15_000.0, 0.0),
+    counts_held=True,
 )
 PERF_UPROBES: Final = Kind(
     "perf-uprobes",
@@ -70,6 +73,7 @@ PERF_UPROBES: Final = Kind(
     watches_files=False,
     # The mean of the two: a creation is single-stepped, and most exits are not.
     hit_costs=HitCosts(15_000.0, 15_000.0, 0.0),
+    counts_held=True,
 )
 MEMORY: Final = Kind(
     "memory",

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from gosonde_common.errors import GosondeError, UsageError
 
+from gosonde_agent.golang.elf import ElfImage
 from gosonde_agent.model.errors import NotPermittedError
 from gosonde_agent.sources.ebpf.loading import load_probes
 from gosonde_agent.sources.ebpf.source import EbpfSource
@@ -17,7 +18,7 @@ from gosonde_agent.sources.memory.rate import creations_per_second
 from gosonde_agent.sources.memory.source import MemorySource
 from gosonde_agent.sources.memory.target import opened
 from gosonde_agent.sources.perf.breakpoints import open_breakpoints, try_breakpoint
-from gosonde_agent.sources.perf.source import Creations, PerfSource
+from gosonde_agent.sources.perf.source import Creations, PerfSource, ReadCreations
 from gosonde_agent.sources.perf.uprobes import open_uprobes, try_uprobe
 from gosonde_agent.sources.protocol import Source
 from gosonde_agent.sources.ptrace.source import PtraceSource, Readings
@@ -57,44 +58,51 @@ class Choice:
         return self.source.kind
 
 
-def candidates(cache: Path, pid: int | None = None) -> tuple[Candidate, ...]:
+def candidates(cache: Path, pid: int | None = None, *, stands: bool = False) -> tuple[Candidate, ...]:
     """Every source, in the order of preference; compiled probes are kept in the folder `cache`.
 
     Args:
         pid: The process that is to be watched, where it is known.
+        stands: Whether that has not yet run its first instruction.
     """
+    read = _nothing_created if stands else _creations
     return (
         Candidate(EBPF, lambda: EbpfSource(load_probes(cache))),
-        Candidate(PERF_BREAKPOINTS, lambda: _by_breakpoints(pid)),
-        Candidate(PERF_UPROBES, _by_uprobes),
+        Candidate(PERF_BREAKPOINTS, lambda: _by_breakpoints(pid, read)),
+        Candidate(PERF_UPROBES, lambda: _by_uprobes(read)),
         Candidate(MEMORY, MemorySource),
         Candidate(PTRACE_WINDOWS, lambda: PtraceSource(Readings(creations_per_second, load_bias))),
     )
 
 
-def _by_breakpoints(pid: int | None) -> Source:
+def _by_breakpoints(pid: int | None, read: ReadCreations) -> Source:
     """The source, where its events can be opened in a process, or in this one.
 
     Raises:
         GosondeError: They cannot; why.
     """
     try_breakpoint(pid or os.getpid())
-    return PerfSource(PERF_BREAKPOINTS, open_breakpoints, _creations)
+    return PerfSource(PERF_BREAKPOINTS, open_breakpoints, read)
 
 
-def _by_uprobes() -> Source:
+def _by_uprobes(read: ReadCreations) -> Source:
     """The source, where uprobes can be opened.
 
     Raises:
         GosondeError: They cannot; why.
     """
     try_uprobe()
-    return PerfSource(PERF_UPROBES, open_uprobes, _creations)
+    return PerfSource(PERF_UPROBES, open_uprobes, read)
 
 
-def _creations(pid: int) -> Creations:
+def _creations(pid: int, _fd: int) -> Creations:
     with opened(pid) as target:
         return Creations(target.runtime.bias, target.creation_addresses())
+
+
+def _nothing_created(pid: int, fd: int) -> Creations:
+    """Of a process that has not yet run its first instruction."""
+    return Creations(load_bias(pid, fd, ElfImage(fd).segments), {})
 
 
 def choose(among: Sequence[Candidate], forced: str = "", known: Mapping[str, str] = NOTHING) -> Choice:

@@ -5,7 +5,7 @@ one thread (the service's is a `Desk`).
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 from gosonde_common.values.levels import Level
@@ -57,6 +57,8 @@ class Monitor:
     With `starts_low`, a file begins with the probes that its processes can afford, by what they do just before; else
     with those of level full. Where the source has no probes, it begins at level memory and stays there.
 
+    Processes that are `standing` before their first instruction are counted from their start once they are found.
+
     Attributes:
         source: What counts.
         processes: All process images that are known.
@@ -78,6 +80,7 @@ class Monitor:
         limits: Limits | None = None,
         sums_short_lived: bool = False,
         starts_low: bool = False,
+        standing: Collection[int] = (),
     ) -> None:
         self.processes = Processes()
         self.source = source
@@ -93,7 +96,7 @@ class Monitor:
         looks_first = starts_low and source.kind.level is Level.FULL
         paces = Paces(Onset(governor, meter), lambda: reconciler.binaries) if looks_first else None
         self.files = ProbedFiles(source, selection, stepper, limits or Limits(), paces=paces)
-        self._roster = Roster(source, self.processes, stepper, self._quiet)
+        self._roster = Roster(source, self.processes, stepper, self._quiet, standing)
         self.finder = Finder(source, self.processes, self.files, self._roster)
         self.readings = Readings(self.processes, reconciler, self._aggregation, self._quiet)
         self.costs = Costs(

@@ -2,7 +2,7 @@
 
 import time
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 
 import structlog
@@ -43,13 +43,16 @@ class Roster:
         exits_to_settle: How many processes of the host have ended since `forget_exits`.
     """
 
-    def __init__(self, source: Source, processes: Processes, stepper: Stepper, quiet: Quiet) -> None:
+    def __init__(
+        self, source: Source, processes: Processes, stepper: Stepper, quiet: Quiet, standing: Collection[int] = ()
+    ) -> None:
         self.deselected = Deselected(source)
         self.losses: dict[str, int] = dict.fromkeys(AGENT_LOSSES, 0)
         self._source = source
         self._processes = processes
         self._stepper = stepper
         self._quiet = quiet
+        self._standing = frozenset(standing)
         self._boot_id = procfs.boot_id()
         self._execs: OrderedDict[tuple[int, int], int] = OrderedDict()
         self._exits: dict[tuple[int, int], int] = {}
@@ -100,7 +103,8 @@ class Roster:
             except GosondeError as error:
                 log.warning("not watched again", pid=pid, reason=str(error))
                 return
-        from_start = self._source.kind.watches_files and exec_at is not None and exec_at > since
+        watched = self._source.kind.watches_files and exec_at is not None and exec_at > since
+        from_start = watched or (pid in self._standing and exec_at is None)
         to_unix = monotonic_to_unix_nano()
         started = start.unix_nano if exec_at is None else exec_at + to_unix
         description = Process(

@@ -25,8 +25,8 @@ class Creations(NamedTuple):
     statements: Mapping[int, int]
 
 
-#: Reads that of a process; raises GosondeError.
-ReadCreations = Callable[[int], Creations]
+#: Reads that of a process and its open file; raises GosondeError.
+ReadCreations = Callable[[int, int], Creations]
 #: Opens the events of a process that runs an open file, at some instructions, on some CPUs: gives the place of the
 #: instruction, the CPU and the descriptor of each, which is the caller's from then on. Raises GosondeError.
 Place = Callable[[int, int, Sequence[Instruction], Sequence[int]], Iterator[tuple[int, int, int]]]
@@ -58,7 +58,7 @@ class PerfSource(PlainSource):
         if pid is None:
             return
         procfs.check_numbers()
-        bias = self._read(pid).bias
+        bias = self._read(pid, fd).bias
         points, cpus = points_in(binary, bias), online_cpus()
         with ExitStack() as undo:
             rings = rings_of(cpus)
@@ -68,7 +68,7 @@ class PerfSource(PlainSource):
             for which, cpu, event in self._place(pid, fd, instructions(points), cpus):
                 events.append((which, event))
                 rings[cpu].share(event)
-            statements = self._read(pid).statements
+            statements = self._read(pid, fd).statements
             counting.begin(statements, time.monotonic_ns())
             undo.pop_all()
         image = Image(pid, self.epoch(pid), number)

@@ -12,6 +12,7 @@ from gosonde_agent.model.errors import NotPermittedError
 from gosonde_agent.sources.registers import ThreadRegisters
 
 #: linux/ptrace.h
+TRACE_ME = 0
 GET_REGISTERS, DETACH, SEIZE, INTERRUPT = 12, 17, 0x4206, 0x4207
 PEEK, POKE, CONTINUE, SET_REGISTERS, LISTEN, PEEK_SIGNALS = 1, 4, 7, 13, 0x4208, 0x4209
 EVENT_EXEC, EVENT_STOP = 4, 128
@@ -53,6 +54,16 @@ class PendingArguments(ctypes.Structure):
     """struct ptrace_peeksiginfo_args"""
 
     _fields_ = (("begin", ctypes.c_uint64), ("flags", ctypes.c_uint32), ("count", ctypes.c_int32))
+
+
+def trace_me() -> None:
+    """Has the parent trace this process, which stops at its next exec.
+
+    Raises:
+        OSError: The kernel refuses.
+    """
+    if LIBC.ptrace(TRACE_ME, 0, None, None) == -1:
+        raise OSError(ctypes.get_errno(), "may not be traced")
 
 
 def seize(thread: int, options: int = 0) -> bool:
