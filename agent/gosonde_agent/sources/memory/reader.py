@@ -24,6 +24,8 @@ ADDRESS_LIMIT = 1 << 56
 #: Pieces that begin within so many bytes of the first are read with it, unless a page without any lies between.
 RUN_BYTES = 1 << 20
 PAGE = 4_096
+#: So few pieces are read one by one: arranging them takes longer than the system calls that it saves.
+FEW_PIECES = 64
 #: Pieces of one size that are read before they are copied to where they belong: what lies between them takes room, too.
 PIECES_AT_ONCE = 4_096
 
@@ -145,6 +147,9 @@ class ProcessMemory:
         whole = np.full(count, size == 0)
         if not size or not count:
             return rows, whole
+        if count <= FEW_PIECES:
+            self._read_few(addresses, rows, whole)
+            return rows, whole
         wanted = _in_order(addresses, size)
         into = rows.view(f"V{size}")[:, 0]
         for first in range(0, len(wanted), PIECES_AT_ONCE):
@@ -155,6 +160,19 @@ class ProcessMemory:
             into[there] = windows(found.data, f"V{size}")[found.places[found.whole]]
             whole[there] = True
         return rows, whole
+
+    def _read_few(
+        self, addresses: npt.NDArray[np.uint64], rows: npt.NDArray[np.uint8], whole: npt.NDArray[np.bool_]
+    ) -> None:
+        """Fills the rows one by one, and says of each whether it is whole; one that is not is zeros."""
+        size = rows.shape[1]
+        into = memoryview(rows.reshape(-1).data)
+        for index, address in enumerate(addresses.tolist()):
+            piece = into[index * size : (index + 1) * size]
+            if self.read_into(address, piece):
+                whole[index] = True
+            else:
+                rows[index] = 0
 
     def read_pieces(
         self, addresses: npt.NDArray[np.uint64], sizes: I64
