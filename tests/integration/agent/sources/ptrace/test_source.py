@@ -18,6 +18,8 @@ from tests.go_programs import GoProgram, site_line
 from tests.integration.agent.sources.ptrace.targets import tracer, wait_for
 
 StartProgram = Callable[..., GoProgram]
+#: Of `shares`, as it names them in its answers.
+STATEMENTS = ("half", "third", "seventh", "twentieth")
 COMMAND = [str(Path(sys.executable).with_name("gosonde")), "trace", "--source", "ptrace"]
 
 
@@ -50,17 +52,24 @@ def test_a_program_that_does_little_is_counted_exactly(go_program: StartProgram)
     assert program.ask("run 1000")["exited"] == 1000
 
 
-def test_a_busy_program_is_counted_in_windows_and_the_rest_is_estimated(go_program: StartProgram) -> None:
-    program = go_program("churn")
-    program.send("run 100000000")
+def test_a_busy_program_is_counted_in_windows_whose_bounds_hold_the_share_of_each_statement(
+    go_program: StartProgram,
+) -> None:
+    program = go_program("shares")
+    program.ask("start alternating 20000")
     with trace_pid(program.pid, 12.0, nothing, "ptrace") as found:
+        started = program.ask("stop")["started"]
         assert found.process is not None
         assert not found.process.precise
         assert "but by estimate" in found.kind.cannot[0]
-        (estimate,) = [row for row in found.estimates if row.site.line == site_line("churn", "spawn")]
-        assert estimate.windows >= 3
-        assert 0 <= estimate.created_low <= estimate.created <= estimate.created_high
-        assert estimate.created > 0
+    every = sum(row.created for row in found.sites if row.site.function in ("main.spawn", ""))
+    certain = {row.site.line: row.created for row in found.sites}
+    estimated = {row.site.line: row for row in found.estimates}
+    for name, number in zip(STATEMENTS, started, strict=True):
+        line = site_line("shares", name)
+        assert estimated[line].windows >= 3
+        low, high = (certain[line] + bound for bound in (estimated[line].created_low, estimated[line].created_high))
+        assert low <= every * number / sum(started) <= high
     assert tracer(program.pid) == 0
     assert program.alive()
 
