@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
+from gosonde_agent.host import procfs
 from gosonde_agent.model.errors import NoSuchProcessError, NotPermittedError
 from gosonde_agent.sources.ptrace import calls, threads
 from gosonde_agent.sources.ptrace.calls import State
@@ -41,6 +42,7 @@ def while_stopped(pid: int, take: Take[Result], seconds: float = SECONDS) -> Res
         Exception: Whatever `take` raises.
     """
     calls.check_machine()
+    procfs.check_numbers()
     outcome: list[Result] = []
     failures: list[BaseException] = []
 
