@@ -61,6 +61,7 @@ class View:
             parent_goids=[columns.parent_goids[at] for at in kept],
             thread_ids=[columns.thread_ids[at] for at in kept],
             locked=[columns.locked[at] for at in kept],
+            labels=[columns.labels[at] for at in kept],
         )
 
     def _kind(self, kind: "Kind") -> "Kind | None":

@@ -4,6 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 
+#: pprof's labels of a goroutine: (key, value), by key.
+Labels = tuple[tuple[str, str], ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Location:
     """A source position. The function is named as the runtime prints it: type arguments are "[...]"."""
@@ -47,6 +51,7 @@ class Goroutine:
         stack_from: MEMORY or REGISTERS (its thread's, while the process was stopped); empty where there is no stack.
         cause: "busy-loop" where it was seen to burn a CPU; else empty.
         because: What that rests on, a sentence; empty without a cause.
+        labels: Those that runtime/pprof.Do or SetGoroutineLabels gave it, or the goroutine that created it.
     """
 
     goid: int
@@ -67,6 +72,7 @@ class Goroutine:
     stack_from: str = ""
     cause: str = ""
     because: str = ""
+    labels: Labels = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,6 +105,7 @@ class GoroutineColumns:
     parent_goids: Sequence[int]
     thread_ids: Sequence[int]
     locked: Sequence[bool]
+    labels: Sequence[Labels]
 
     def __len__(self) -> int:
         return len(self.goids)
@@ -114,4 +121,5 @@ def columns_of(goroutines: Sequence[Goroutine]) -> GoroutineColumns:
         parent_goids=[one.parent_goid for one in goroutines],
         thread_ids=[one.thread_id for one in goroutines],
         locked=[one.locked for one in goroutines],
+        labels=[one.labels for one in goroutines],
     )

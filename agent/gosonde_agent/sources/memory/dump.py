@@ -75,7 +75,7 @@ class Describer:
         """Each goroutine of a block."""
         keys, places = kinds_of(block)
         columns = self._columns(block, keys, places)
-        for place, kind, goid, wait_ns, parent, thread, locked, size in zip(
+        for place, kind, goid, wait_ns, parent, thread, locked, size, labels in zip(
             places,
             columns.kinds,
             columns.goids,
@@ -84,6 +84,7 @@ class Describer:
             columns.thread_ids,
             columns.locked,
             block.stack_bytes.tolist(),
+            block.labels,
             strict=True,
         ):
             key = keys[place]
@@ -104,6 +105,7 @@ class Describer:
                 waits_for=self._waits_for(kind.wait_reason, key.pcs, key.gopc, kind.start_function),
                 stack_bytes=size,
                 stack_from=kind.stack_from,
+                labels=labels,
             )
 
     def _columns(self, block: Block, keys: Sequence[KindKey], places: Sequence[int]) -> GoroutineColumns:
@@ -118,6 +120,7 @@ class Describer:
             parent_goids=block.parent.tolist(),
             thread_ids=block.thread.tolist(),
             locked=block.locked.tolist(),
+            labels=block.labels,
         )
 
     def _kind(self, key: KindKey) -> Kind:

@@ -1,16 +1,18 @@
 """Reads every goroutine of a process in blocks: headers, stacks, and the headers again to see what moved meanwhile."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
+from gosonde_common.values.goroutines import Labels
 
 from gosonde_agent.golang.pclntab import Pclntab
 from gosonde_agent.golang.unwind import Unwinder
 from gosonde_agent.sources.memory.errors import ImplausibleMemoryError
+from gosonde_agent.sources.memory.labels import LabelReader
 from gosonde_agent.sources.memory.layout import KNOWN_STATES, SCAN, GoroutineLayout, goroutine_layout
 from gosonde_agent.sources.memory.proof import MAX_GOROUTINES
 from gosonde_agent.sources.memory.running import Running
@@ -53,6 +55,7 @@ class Block:
         complete: The stack reaches the goroutine's first frame.
         stack_bytes: What the stack takes (runtime.stack: hi less lo), 0 where that cannot be.
         foreign: uint64[m]: goid of each g of a thread that C made, in use or not; those in use are rows, too.
+        labels: Of each goroutine.
     """
 
     goid: U64
@@ -70,21 +73,23 @@ class Block:
     complete: Bools
     stack_bytes: npt.NDArray[np.int64]
     foreign: U64
+    labels: Sequence[Labels]
 
     def __len__(self) -> int:
         return len(self.goid)
 
 
 class GoroutineReader:
-    """Reads the goroutines of one process; their stacks only with what unwinds them."""
+    """Reads the goroutines of one process; stacks only with what unwinds them, and labels with what reads those."""
 
-    def __init__(self, runtime: Runtime, unwinder: Unwinder | None) -> None:
+    def __init__(self, runtime: Runtime, unwinder: Unwinder | None, labels: LabelReader | None = None) -> None:
         self._runtime = runtime
         self._memory = runtime.memory
         self._bias = runtime.bias
         self._layout = goroutine_layout(runtime.layout)
         self._procid = runtime.layout.offset("m", "procid")
         self._unwinder = unwinder
+        self._labels = labels
 
     def count(self) -> int:
         """How many goroutines, live or dead, the runtime knows.
@@ -191,6 +196,7 @@ class GoroutineReader:
             complete=walk[1],
             stack_bytes=_stack_bytes(rows, at),
             foreign=foreign,
+            labels=self._labels.of(_words(rows, at.itself)) if self._labels else [()] * len(rows),
         )
 
     def _linked(self, addresses: U64) -> U64:

@@ -30,6 +30,7 @@ from gosonde_agent.sources.memory.goroutines import Block, GoroutineReader
 from gosonde_agent.sources.memory.heap_candidates import HeapCandidates
 from gosonde_agent.sources.memory.heap_candidates import find as find_heap
 from gosonde_agent.sources.memory.heap_proof import HeapAddresses, prove_heap
+from gosonde_agent.sources.memory.labels import LabelReader
 from gosonde_agent.sources.memory.live import LiveCounter
 from gosonde_agent.sources.memory.proof import Addresses, Prover
 from gosonde_agent.sources.memory.reader import ProcessMemory
@@ -152,14 +153,24 @@ class Target:
         return Pclntab(self.image, self._binary.layout, self._binary.place)
 
     def blocks(self, *, stacks: bool) -> Iterator[Block]:
-        """Every live goroutine, in blocks; see `GoroutineReader.blocks`. Ends with a proof that it was one process.
+        """Every live goroutine, in blocks, labels with the stacks; see `GoroutineReader.blocks`.
+
+        Ends with a proof that it was one process.
 
         Raises:
             TargetChangedError: It ended or ran another program meanwhile.
             GosondeError: As `GoroutineReader.blocks`.
         """
-        yield from GoroutineReader(self.runtime, Unwinder(self.pclntab) if stacks else None).blocks()
+        unwinder, labels = (Unwinder(self.pclntab), self._labels()) if stacks else (None, None)
+        yield from GoroutineReader(self.runtime, unwinder, labels).blocks()
         self.runtime.memory.check_same(self.runtime.addresses.allglen + self.runtime.bias)
+
+    def _labels(self) -> LabelReader | None:
+        """None where it is not known where they are."""
+        layout, minor = self.runtime.layout, buildinfo.parse_version(self.go_version).minor
+        return (
+            LabelReader(self.runtime.memory, layout.offset("g", "labels"), minor) if layout.has("g", "labels") else None
+        )
 
     def creation_addresses(self) -> dict[int, int]:
         """By the address of each g, live or dead, the address behind the `go` statement that it was made by last.
@@ -200,7 +211,7 @@ class Target:
 
     def ran(self, taken: Running) -> Iterator[Goroutine]:
         """What was copied, as people know it. Each has its stack from its thread's registers, or is `active`."""
-        block = GoroutineReader(self.runtime, None).ran(taken, Unwinder(self.pclntab), self.pclntab)
+        block = GoroutineReader(self.runtime, None, self._labels()).ran(taken, Unwinder(self.pclntab), self.pclntab)
         for goroutine in Describer(self.pclntab, self.wait_reasons()).goroutines(block):
             yield replace(goroutine, stack_from=REGISTERS if goroutine.stack else "")
 
