@@ -61,7 +61,7 @@ def _creation(creation: "Creation") -> Iterator[Line | str]:
     for frame in creation.stack[:CALLS]:
         yield Line(f"{indent}  {frame.function} at {frame.file}:{frame.line}", f"{indent}    ")
     if len(creation.stack) > CALLS:
-        yield f"{indent}  and {len(creation.stack) - CALLS:,} more calls"
+        yield f"{indent}  and {counted(len(creation.stack) - CALLS, 'more call')}"
     yield Line(f"{indent}cause {creation.cause}", indent)
     yield Line(f"{indent}→ {creation.remedy}", f"{indent}  ")
 

@@ -41,4 +41,4 @@ def backup(
     if json:
         rendering.print_json({"file": str(file), "size_bytes": size})
     else:
-        typer.echo(f"{foreign.shown(file)}: {size:,} bytes")
+        typer.echo(f"{foreign.shown(file)}: {rendering.counted(size, 'byte')}")

@@ -103,7 +103,8 @@ def _gopc_store(binary: "GoBinary") -> dict[str, Any] | None:
 def lines(document: dict[str, Any]) -> Iterator[Line | str]:
     """The document for people."""
     yield Line(document["exe"])
-    yield Line(f"  {document['go_version']} {document['architecture']}, {document['functions']:,} functions", HANGING)
+    functions = rendering.counted(document["functions"], "function")
+    yield Line(f"  {document['go_version']} {document['architecture']}, {functions}", HANGING)
     yield Line(f"  build id {document['build_id']}", HANGING)
     pclntab, layout = document["pclntab"], document["layout"]
     yield Line(f"  pclntab at {pclntab['address']:#x}, found by {pclntab['found_by']}", HANGING)

@@ -11,6 +11,8 @@ from gosonde_common.addresses import HOST_PORT
 from gosonde_common.errors import GosondeError
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from gosonde_cli.rendering import counted
+
 SECONDS = 5.0
 INGEST = "gosonde.v1.IngestService"
 
@@ -89,7 +91,7 @@ def _ask(address: str) -> Step:
         return Step("queries", ok=False, found=str(error), remedy="set GOSONDE_TOKEN to a token that it knows")
     own = socket.gethostname()
     heard = f"this host, {own}, is one of them" if own in hosts else f"it has heard nothing of this host, {own}"
-    return Step("queries", ok=True, found=f"it knows processes of {len(hosts)} hosts; {heard}")
+    return Step("queries", ok=True, found=f"it knows processes of {counted(len(hosts), 'host')}; {heard}")
 
 
 STEPS: tuple[Callable[[str], Step], ...] = (_reach, _speak, _serve, _ask)

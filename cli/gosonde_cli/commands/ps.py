@@ -109,7 +109,7 @@ def _reasons(wanted: "list[Listed]") -> Iterator[str]:
         for what, reason in one.cannot.items():
             pids.setdefault((what, reason.replace(f"process {one.pid}", "the process")), []).append(one.pid)
     for (what, reason), whose in list(pids.items())[:MOST_REASONS]:
-        of = f"pid {whose[0]}" if len(whose) == 1 else f"{len(whose):,} processes"
+        of = f"pid {whose[0]}" if len(whose) == 1 else counted(len(whose), "process", "processes")
         yield f"no {what} of {of}: {rendering.cell(reason)}"
     if len(pids) > MOST_REASONS:
         yield f"and {counted(len(pids) - MOST_REASONS, 'more reason')} (--json)"
@@ -118,8 +118,8 @@ def _reasons(wanted: "list[Listed]") -> Iterator[str]:
 def _gaps(found: "Listing") -> Iterator[str]:
     """What was not looked at."""
     if found.hidden:
-        whose = counted(found.hidden, "process", "processes")
-        yield f"of {whose} this user may not know what they run{': root may' if os.geteuid() else ''}"
+        whose = counted(found.hidden, "process runs", "processes run")
+        yield f"this user may not know what {whose}{': root may' if os.geteuid() else ''}"
     if found.left_out:
         yield f"not looked at, for want of time or room: {counted(found.left_out, 'process', 'processes')}"
     if found.unsearched:

@@ -10,6 +10,7 @@ from gosonde_common import foreign
 from gosonde_cli import rendering
 from gosonde_cli.importing import needing
 from gosonde_cli.options import Json
+from gosonde_cli.rendering import counted
 
 if TYPE_CHECKING:
     from gosonde_collector.store.salvage import Salvaged
@@ -55,9 +56,9 @@ def salvage(
 def _lines(found: "Salvaged") -> list[str]:
     if found.quarantine is None:
         return ["the store is not damaged; it is as it was before"]
-    lines = [f"{table.name}: {table.kept} rows kept, {table.lost} lost" for table in found.tables]
+    lines = [f"{table.name}: {counted(table.kept, 'row')} kept, {table.lost:,} lost" for table in found.tables]
     if found.log_bytes_lost:
-        lines.append(f"write-ahead log: {found.log_bytes_lost} bytes lost")
+        lines.append(f"write-ahead log: {counted(found.log_bytes_lost, 'byte')} lost")
     if found.damage:
         lines.append(f"nothing could be read, the new store is empty: {foreign.shown(found.damage)}")
     return [*lines, f"the damaged files are in {foreign.shown(found.quarantine)}; delete them when nobody needs them"]

@@ -150,7 +150,7 @@ def _counts(row: Mapping[str, Any] | None, more: int, counted_ns: int) -> Iterat
         return
     if more:
         yield f"{more:,} more within {duration(counted_ns)}, and at no time fewer again"
-    yield f"{row['created']:,} were created and {row['exited']:,} exited since counting began"
+    yield f"{counted(row['created'], 'goroutine')} created and {row['exited']:,} exited since counting began"
     if row["baseline"]:
         yield f"{row['baseline']:,} lived before counting began"
 

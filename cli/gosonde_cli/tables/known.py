@@ -124,7 +124,7 @@ def gaps(rows: Collection[ProcessRow]) -> Iterator[str]:
         age, count = duration(min(row.age_ns for row in stale)), counted(len(stale), "process", "processes")
         yield f"no data from host {cell(host)} for {age}, about {count}: its agent has stopped or is cut off"
     if len(hosts) > MOST_NAMED:
-        yield f"nor from {len(hosts) - MOST_NAMED:,} more hosts"
+        yield f"nor from {counted(len(hosts) - MOST_NAMED, 'more host')}"
     for level, meaning in NOT_COUNTED.items():
         if of_level := [row for row in rows if row.level == level]:
             names = sorted(set(map(_name, of_level)))

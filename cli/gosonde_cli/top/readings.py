@@ -115,5 +115,5 @@ def _seen(kinds: "Counter[Kind]") -> Seen:
     ]
     lines += [f"  {cell(frame.function)}  {cell(frame.file)}:{frame.line}" for frame in most.stack[:MOST_FRAMES]]
     if (left := len(most.stack) - MOST_FRAMES) > 0:
-        lines.append(f"  and {left:,} more calls")
+        lines.append(f"  and {counted(left, 'more call')}")
     return Seen(states.total(), states.most_common(1)[0][0], tuple(lines))
