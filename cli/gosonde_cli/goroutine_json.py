@@ -35,6 +35,13 @@ def document(found: Iterable["GoroutineColumns"]) -> Iterator[str]:
     yield "[]\n" if separator == "[" else "\n]\n"
 
 
+def line(found: Iterable["GoroutineColumns"]) -> Iterator[str]:
+    """Pieces of the same array in one line: text in JSON has no line break."""
+    for piece in document(found):
+        yield piece.replace("\n", "")
+    yield "\n"
+
+
 def _parts(kind: "Kind", texts: KeptTexts) -> tuple[str, ...]:
     """The members between those that each goroutine has of its own."""
     state = _members(status=kind.status, wait_reason=kind.wait_reason)

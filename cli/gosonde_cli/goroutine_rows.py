@@ -1,6 +1,7 @@
 """Groups of goroutines in the order that is asked for, as lines, as a table, as a flame graph or for speedscope."""
 
 import math
+import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -72,11 +73,17 @@ def watch(read: Callable[[], Groups], shown: Shown) -> None:
     from rich.live import Live  # noqa: PLC0415
 
     out = console(wide=shown.wide)
+    with Live(console=out, auto_refresh=False) as live:
+        repeated(lambda: live.update(_renderable(read(), shown, out), refresh=True))
+
+
+def repeated(show: Callable[[], None]) -> None:
+    """Shows something again and again, until Ctrl-C."""
     try:
-        with Live(console=out, auto_refresh=False) as live:
-            while True:
-                live.update(_renderable(read(), shown, out), refresh=True)
-                time.sleep(WATCH_SECONDS)
+        while True:
+            show()
+            sys.stdout.flush()
+            time.sleep(WATCH_SECONDS)
     except KeyboardInterrupt:
         return
 

@@ -16,12 +16,12 @@ HOLDERS: Final = 3
 MANY: Final = 10
 
 
-def verdict(report: LeakReport, width: int = 80) -> Iterator[str]:
-    """The process, what was found, then each statement, in so many columns; 0 for whole lines."""
-    return fitted(_verdict(report), width)
+def verdict(report: LeakReport, width: int = 80, most: int = SITES) -> Iterator[str]:
+    """The process, what was found, then at most so many statements, in so many columns; 0 for whole lines."""
+    return fitted(_verdict(report, most), width)
 
 
-def _verdict(report: LeakReport) -> Iterator[Line | str]:
+def _verdict(report: LeakReport, most: int) -> Iterator[Line | str]:
     process = report.process
     yield Line(f"{process.exe} (pid {process.pid}), {process.go_version}", "  ")
     yield Line(headline(report), "  ")
@@ -29,16 +29,18 @@ def _verdict(report: LeakReport) -> Iterator[Line | str]:
         yield Line(f"not decided: {report.why}", "  ")
     accused = [site for site in report.sites if site.proved or site.probable or site.evidence]
     held = [site for site in report.sites if site not in accused and site.held_by and site.live >= MANY]
-    for site in accused[:SITES]:
+    for site in accused[:most]:
         yield ""
         yield from _site(site)
-    if len(accused) > SITES:
-        yield Line(f"and {len(accused) - SITES:,} more; --json shows all of them", INDENT)
+    if len(accused) > most:
+        yield Line(f"and {counted(len(accused) - most, 'more statement')}: --limit N shows more", INDENT)
     if held:
         yield from ("", "Held by what is alive")
-    for site in held[:SITES]:
+    for site in held[:most]:
         yield from _head(site, site.live)
         yield from _holders(site)
+    if len(held) > most:
+        yield Line(f"and {counted(len(held) - most, 'more statement')}: --limit N shows more", INDENT)
 
 
 def headline(report: LeakReport) -> str:

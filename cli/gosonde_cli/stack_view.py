@@ -24,6 +24,7 @@ class View:
         ignore: Not those with such a call.
         hide: Not such calls.
         max_depth: So many calls, the innermost; 0 for all.
+        function: Goroutines of `go` statements in a function whose name contains it.
         state: States that contain it.
         min_wait_ns: Goroutines that are known to have waited so long.
         runtime: The runtime's own calls, too. A stack of nothing else is shown all the same.
@@ -33,6 +34,7 @@ class View:
     ignore: Expression | None = None
     hide: Expression | None = None
     max_depth: int = 0
+    function: str = ""
     state: str = ""
     min_wait_ns: int = 0
     runtime: bool = False
@@ -66,7 +68,7 @@ class View:
 
     def _kind(self, kind: "Kind") -> "Kind | None":
         """None for goroutines that are not looked at."""
-        if self.state not in (kind.wait_reason or kind.status):
+        if self.state not in (kind.wait_reason or kind.status) or self.function not in kind.created_by.function:
             return None
         if self.focus and not any(map(self.focus.matches, kind.stack)):
             return None

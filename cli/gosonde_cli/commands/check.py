@@ -15,9 +15,9 @@ from gosonde_common.errors import GosondeError, UsageError
 from gosonde_cli import here, tracing
 from gosonde_cli.check import allowing, reports
 from gosonde_cli.check.outcome import Checked, NotCheckedError, Outcome, outcome
-from gosonde_cli.commands.trace import as_document
 from gosonde_cli.options import Json, Pid, Process
 from gosonde_cli.suspects.judging import Watching
+from gosonde_cli.trace_document import as_document
 from gosonde_cli.writing import write
 
 

@@ -1,19 +1,19 @@
 """`gosonde doctor`: what gosonde can do on this host, and how to get what it cannot."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
 from gosonde_agent.host import checks
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
 from gosonde_cli import rendering
-from gosonde_cli.commands.path_check import steps
+from gosonde_cli.commands.path_check import Step, steps
+from gosonde_cli.options import Json, Wide
 from gosonde_cli.source_text import on_host, said_of, source_document
+from gosonde_cli.wrapping import Line, fitted
 
 VERDICTS = {
     "full": "The agent can work here.",
@@ -32,11 +32,13 @@ def doctor(
     collector: Annotated[
         str, typer.Option(metavar="HOST:PORT", help="Check the way to this collector instead of the host.")
     ] = "",
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    *,
+    wide: Wide = False,
+    as_json: Json = False,
 ) -> None:
     """Check what gosonde can do on this host, and say how to get the rest; exit code 3 when that is too little."""
     if collector:
-        _check_path(collector, as_json=as_json)
+        _check_path(collector, wide=wide, as_json=as_json)
         return
     found = checks.checks()
     if as_json:
@@ -44,8 +46,7 @@ def doctor(
         verdict = {"ready": checks.ready(found), "level": checks.level(found)}
         rendering.print_json({**verdict, "checks": each, "sources": _sources(found)})
     else:
-        _show(found)
-        _show_sources(_sources(found))
+        show(found, _sources(found), wide=wide)
     if not checks.ready(found):
         raise typer.Exit(3)
 
@@ -58,17 +59,15 @@ def _sources(found: Sequence[checks.Check]) -> list[dict[str, Any]]:
         return []
 
 
-def _show_sources(sources: Sequence[dict[str, Any]]) -> None:
-    console = Console(soft_wrap=False, highlight=False)
-    console.print("\n`gosonde trace` counts by the first source that is possible, and by ptrace when it is asked for:")
+def _source_lines(sources: Sequence[dict[str, Any]]) -> Iterator[Line]:
+    yield Line("`gosonde trace` counts by the first source that is possible, and by ptrace when it is asked for:", "  ")
     for source in sources:
         said, limits = said_of(source)
-        console.print(f"  [bold]{source['source']}[/]: {escape(rendering.cell(said))}")
-        for limit in limits:
-            console.print(f"    {limit}")
+        yield Line(f"  {source['source']}: {said}", " " * 4)
+        yield from (Line(f"    {limit}", " " * 6) for limit in limits)
 
 
-def _check_path(address: str, *, as_json: bool) -> None:
+def _check_path(address: str, *, wide: bool, as_json: bool) -> None:
     """Exit code 1 when a step fails."""
     found = steps(address)
     ready = all(step.ok for step in found)
@@ -79,23 +78,37 @@ def _check_path(address: str, *, as_json: bool) -> None:
         ]
         rendering.print_json({"ready": ready, "checks": checks})
     else:
-        for step in found:
-            typer.echo(f"{step.name}: {'ok' if step.ok else 'failed'}: {rendering.cell(step.found)}")
-            if step.remedy:
-                typer.echo(f"  {rendering.cell(step.remedy)}")
+        for line in fitted(_step_lines(found), rendering.columns(wide=wide)):
+            typer.echo(line)
     if not ready:
         raise typer.Exit(1)
 
 
-def _show(found: Sequence[checks.Check]) -> None:
-    table = Table(box=None, pad_edge=False)
+def _step_lines(found: Sequence[Step]) -> Iterator[Line]:
+    for step in found:
+        yield Line(f"{step.name}: {'ok' if step.ok else 'failed'}: {step.found}", "  ")
+        if step.remedy:
+            yield Line(f"  {step.remedy}", "  ")
+
+
+def show(found: Sequence[checks.Check], sources: Sequence[dict[str, Any]], *, wide: bool = False) -> None:
+    """Prints what was found for people: a table of checks, then what to do, what that comes to, and the sources."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("check", "status", "found"):
         table.add_column(column, overflow="fold")
     for check in found:
         table.add_row(check.name, f"[{STYLES[check.status]}]{check.status}[/]", Text(rendering.cell(check.found)))
-    console = Console(soft_wrap=False)
-    console.print(table)
+    out = rendering.console(wide=wide)
+    out.print(table)
+    for line in fitted(_lines(found, sources), rendering.columns(wide=wide)):
+        typer.echo(line)
+
+
+def _lines(found: Sequence[checks.Check], sources: Sequence[dict[str, Any]]) -> Iterator[Line | str]:
     for remedy in dict.fromkeys(check.remedy for check in found if check.remedy):
         names = ", ".join(check.name for check in found if check.remedy == remedy)
-        console.print(f"\n[bold]{names}[/]: {escape(rendering.cell(remedy))}.", highlight=False)
-    console.print(f"\n{VERDICTS[checks.level(found)]}")
+        yield from ("", Line(f"{names}: {remedy}.", "  "))
+    yield from ("", Line(VERDICTS[checks.level(found)]))
+    if sources:
+        yield ""
+        yield from _source_lines(sources)

@@ -64,6 +64,8 @@ def gc(asked: AskedOfGc) -> None:
 def _here(asked: AskedOfGc) -> None:
     if asked.host or asked.exe or asked.collector != COLLECTOR_ADDRESS:
         raise UsageError("--here and --follow read a process of this host: without --host, --exe and --collector")
+    if asked.follow and (asked.sort or asked.watch or asked.limit != CYCLES):
+        raise UsageError("--follow prints each cycle as it ends: without --sort, --limit and --watch")
     pid = here.pid_of(asked.which)
     if asked.follow:
         gc_local.follow(pid, json=asked.json)

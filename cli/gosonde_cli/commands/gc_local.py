@@ -11,7 +11,7 @@ from gosonde_common.errors import NotFoundError
 from gosonde_cli import rendering
 from gosonde_cli.importing import needing
 from gosonde_cli.tables import showing
-from gosonde_cli.tables.asked import Asked
+from gosonde_cli.tables.asked import AskedOfList
 from gosonde_cli.tables.columns import Column
 from gosonde_cli.tables.table import Row, Table
 
@@ -23,7 +23,7 @@ COLUMNS = (Column("STOPPED"), Column("CYCLE"), Column("ENDED"))
 MIB = 1 << 20
 
 
-def show(pid: int, asked: Asked) -> None:
+def show(pid: int, asked: AskedOfList) -> None:
     """Prints the figures, and the stops of the newest cycles."""
     with _opened(pid) as target:
         showing.show(lambda: table(target.gc(), asked.limit), asked)
@@ -32,11 +32,12 @@ def show(pid: int, asked: Asked) -> None:
 def table(figures: "GcFigures", limit: int) -> Table:
     """The stops of the newest cycles, below the figures."""
     rows = [
-        Row((rendering.duration_figure(p.duration_ns), p.cycle, rendering.moment_figure(p.end_unix_nano)))
+        Row((rendering.duration_figure(p.duration_ns), p.cycle, rendering.moment_figure(p.end_unix_nano)), asdict(p))
         for p in newest(figures, limit)
     ]
     before = [rendering.cell(line) for line in _summary(figures)]
-    return Table(COLUMNS, rows, "No cycle has ended yet.", before=before, document=as_document(figures, limit))
+    document = as_document(figures, limit)
+    return Table(COLUMNS, rows, "No cycle has ended yet.", before=before, document=document, rows_in="pauses")
 
 
 def follow(pid: int, *, json: bool) -> None:
@@ -80,8 +81,8 @@ def newest(figures: "GcFigures", limit: int) -> list[Any]:
 def _summary(figures: "GcFigures") -> Iterator[str]:
     stopped = rendering.duration(figures.pause_total_ns)
     yield (
-        f"{figures.cycles:,} cycles, {figures.forced_cycles:,} of them forced; they stopped the world for {stopped} "
-        f"in all and took {figures.cpu_fraction:.2%} of the CPU time"
+        f"{rendering.counted(figures.cycles, 'cycle')}, {figures.forced_cycles:,} forced; the world stopped for "
+        f"{stopped} in all and collecting took {figures.cpu_fraction:.2%} of the CPU time"
     )
     goal = f"{figures.heap_goal_bytes / MIB:,.1f} MiB" if figures.heap_goal_bytes >= 0 else "none"
     percent = str(figures.gc_percent) if figures.gc_percent >= 0 else "off"

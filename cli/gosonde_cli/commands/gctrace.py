@@ -13,7 +13,8 @@ from gosonde_common.errors import InvalidInputError
 
 from gosonde_cli import rendering
 from gosonde_cli.following import arriving, followed, pieces
-from gosonde_cli.options import Collector, Json
+from gosonde_cli.options import Collector, Json, Pid, Process
+from gosonde_cli.pushing import HostOfProcess, owner, which_of
 
 gctrace = typer.Typer(no_args_is_help=True, help="Hand the collector logs of programs that run with GODEBUG=gctrace=1.")
 
@@ -35,9 +36,10 @@ def group() -> None:
 @gctrace.command()
 def push(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="What it wrote to stderr; - reads standard input.")],
+    process: Process = "",
     *,
-    host: Annotated[str, typer.Option(metavar="H", help="The host of the process, as gosonde processes names it.")],
-    pid: Annotated[int, typer.Option(metavar="N", min=1, max=(1 << 32) - 1, help="The process.")],
+    pid: Pid = None,
+    host: HostOfProcess = "",
     follow: Annotated[
         bool, typer.Option("--follow", help="Go on with what is added to FILE, also when it is replaced.")
     ] = False,
@@ -46,13 +48,15 @@ def push(
 ) -> None:
     """Push gctrace lines; whatever else stands in the log is passed over.
 
-    From journald: journalctl -f -o cat _PID=4711 | gosonde gctrace push - --host H --pid 4711
+    From journald: journalctl -f -o cat _PID=4711 | gosonde gctrace push - 4711
     """
+    which = which_of(process, pid)
     with FindingsClient(collector) as client:
+        whose = owner(client, host, which)
         cycles = others = 0
         for piece in pieces(_lines(file, follow=follow), PIECE_BYTES, PIECE_SECONDS, time.monotonic):
             try:
-                pushed = client.push_gctrace(piece, host, pid)
+                pushed = client.push_gctrace(piece, *whose)
             except InvalidInputError as error:
                 if not follow:
                     raise
@@ -62,8 +66,8 @@ def push(
             cycles, others = cycles + pushed.cycles, others + pushed.others
     if not cycles:
         raise InvalidInputError(
-            f"{file} reports no garbage collection: none of its {others:,} lines is one of gctrace's; run the program "
-            f"with GODEBUG=gctrace=1 and give what it writes to standard error"
+            f"{file} reports no garbage collection: of {rendering.counted(others, 'line')} none is one of gctrace's; "
+            f"run the program with GODEBUG=gctrace=1 and give what it writes to standard error"
         )
 
 
@@ -90,5 +94,6 @@ def _say(pushed: PushedTrace, *, json: bool) -> None:
         compared = (
             f"{pushed.agreeing} as long as the probes measured, {pushed.differing} not; largest difference {largest}"
         )
+    cycles, others = rendering.counted(pushed.cycles, "cycle"), rendering.counted(pushed.others, "other line")
     torn = f", {pushed.torn} of them torn" if pushed.torn else ""
-    rendering.console().print(f"{pushed.cycles} cycles, {pushed.others} other lines{torn}; {compared}", markup=False)
+    rendering.console().print(f"{cycles}, {others}{torn}; {compared}", markup=False)

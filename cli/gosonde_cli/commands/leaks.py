@@ -10,7 +10,8 @@ from gosonde_cli import here, leak_text, rendering
 from gosonde_cli.importing import needing
 from gosonde_cli.leak_census import Census
 from gosonde_cli.leak_report import LeakProcess, LeakReport, Watched, report
-from gosonde_cli.options import Json, Pid, Process, Wide
+from gosonde_cli.leak_rows import Shown
+from gosonde_cli.options import Function, Json, Pid, Process, Sort, Wide
 from gosonde_cli.suspects.creations import creations
 
 #: So long growth is watched, even where the proof takes less.
@@ -28,8 +29,13 @@ def leaks(
     process: Process = "",
     *,
     pid: Pid = None,
-    as_json: Json = False,
+    function: Function = "",
+    sort: Sort = "",
+    limit: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="At most so many go statements; by default 20 as text.")
+    ] = None,
     wide: Wide = False,
+    as_json: Json = False,
     exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 1 when something is proved.")] = False,
 ) -> None:
     """Say which goroutines can never run again, and who holds the others, without stopping the process.
@@ -39,29 +45,31 @@ def leaks(
 
     Needs root, and neither an agent nor a collector.
     """
-    found = _examined(here.pid_of(here.chosen(process, pid)))
+    shown = Shown(function, sort, limit)
+    found = examined(here.pid_of(here.chosen(process, pid)))
     if as_json:
-        rendering.print_json(found)
+        rendering.print_json(shown.of(found))
     else:
-        for line in leak_text.verdict(found, rendering.columns(wide=wide)):
+        for line in leak_text.verdict(shown.of(found), rendering.columns(wide=wide), limit or leak_text.SITES):
             typer.echo(line)
     if exit_code and found.proved:
         sys.exit(LEAKED)
 
 
-def _examined(pid: int) -> LeakReport:
+def examined(pid: int) -> LeakReport:
+    """The verdict on a process of this host."""
     with needing("agent"):
         from gosonde_agent.golang import buildinfo  # noqa: PLC0415
         from gosonde_agent.golang.elf import ElfImage  # noqa: PLC0415
         from gosonde_agent.host import procfs  # noqa: PLC0415
-        from gosonde_agent.sources.memory.reachability.examining import examined  # noqa: PLC0415
+        from gosonde_agent.sources.memory.reachability import examining  # noqa: PLC0415
         from gosonde_agent.sources.memory.target import opened  # noqa: PLC0415
     first, last = Census(), Census()
     with procfs.executable(pid) as (fd, path), opened(pid) as target:
         process = LeakProcess(pid, path, target.go_version, buildinfo.read_build_id(ElfImage(fd)))
         for _ in first.counted(target.goroutines(stacks=False)):
             pass
-        proof = examined(target)
+        proof = examining.examined(target)
         time.sleep(max(first.at_ns / 1e9 + WATCHED_SECONDS - time.monotonic(), 0))
         last = Census()
         made = creations(target, last)

@@ -12,7 +12,8 @@ from gosonde_common.errors import InvalidInputError
 
 from gosonde_cli import dump_text, rendering
 from gosonde_cli.importing import needing
-from gosonde_cli.options import Collector, Json, Wide
+from gosonde_cli.options import Collector, Json, Pid, Process, Wide
+from gosonde_cli.pushing import HostOfProcess, owner, which_of
 from gosonde_cli.snapshot_text import snapshot_line
 
 pprof = typer.Typer(no_args_is_help=True, help="Hand the collector profiles of pprof, or look at one.")
@@ -31,21 +32,25 @@ def register(app: typer.Typer) -> None:
 @pprof.command()
 def push(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The profile, of any format; - reads standard input.")],
+    process: Process = "",
     *,
-    host: Annotated[str, typer.Option(metavar="H", help="The host of the process, as gosonde processes names it.")],
-    pid: Annotated[int, typer.Option(metavar="N", min=1, max=(1 << 32) - 1, help="The process.")],
+    pid: Pid = None,
+    host: HostOfProcess = "",
     json: Json = False,
     collector: Collector = COLLECTOR_ADDRESS,
 ) -> None:
     """Push a profile of /debug/pprof, gzip or not: goroutine, goroutineleak, heap, allocs, block or mutex.
 
+    PROCESS is the one that it is of: gosonde pprof push heap.pb.gz orders
+
     Goroutine and goroutineleak profiles may have debug=0, 1 or 2, the others debug=0.
 
     The time of a profile is the one it holds (debug=0 does), else when FILE was last written.
     """
+    which = which_of(process, pid)
     with _opened(file) as profile, CollectorClient(collector) as client:
         taken = file.stat().st_mtime_ns if file.is_file() else 0
-        pushed = client.push_snapshot(profile, host, pid, taken)
+        pushed = client.push_snapshot(profile, *owner(client, host, which), taken)
     if json:
         rendering.print_json(pushed)
     else:

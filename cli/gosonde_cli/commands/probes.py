@@ -8,7 +8,7 @@ from gosonde_common import places
 
 from gosonde_cli import here, rendering
 from gosonde_cli.importing import needing
-from gosonde_cli.options import Json, Pid, Process
+from gosonde_cli.options import Json, Pid, Process, Wide
 from gosonde_cli.tables.columns import Column, Kind
 from gosonde_cli.tables.table import Row, Table, print_table
 
@@ -31,17 +31,17 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="probes")
 
 
-def off(process: Process = "", *, pid: Pid = None, agent: Agent = None, json: Json = False) -> None:
+def off(process: Process = "", *, pid: Pid = None, agent: Agent = None, wide: Wide = False, json: Json = False) -> None:
     """Detach all probes, now: from the executable of PROCESS, or from everything, also from what starts later."""
-    _switch(here.chosen(process, pid), agent, on=False, json=json)
+    _switch(here.chosen(process, pid), agent, on=False, wide=wide, json=json)
 
 
-def on(process: Process = "", *, pid: Pid = None, agent: Agent = None, json: Json = False) -> None:
+def on(process: Process = "", *, pid: Pid = None, agent: Agent = None, wide: Wide = False, json: Json = False) -> None:
     """Put the probes in again."""
-    _switch(here.chosen(process, pid), agent, on=True, json=json)
+    _switch(here.chosen(process, pid), agent, on=True, wide=wide, json=json)
 
 
-def _switch(which: str, agent: str | None, *, on: bool, json: bool) -> None:
+def _switch(which: str, agent: str | None, *, on: bool, wide: bool, json: bool) -> None:
     with needing("agent"):
         from gosonde.agent_client import AgentClient  # noqa: PLC0415
     with AgentClient(agent or places.reachable_agent_address()) as client:
@@ -49,7 +49,7 @@ def _switch(which: str, agent: str | None, *, on: bool, json: bool) -> None:
     if json:
         rendering.print_json([document(process) for process in switched])
     else:
-        print_table(table(switched))
+        print_table(table(switched), wide=wide)
 
 
 def table(switched: "Sequence[observation.Process]") -> Table:

@@ -17,12 +17,12 @@ from gosonde_cli.tables.table import Row, Table
 
 COLUMNS = (
     Column("LIVE"),
+    Column("CREATED/S", rank=4),
+    Column("EXITED/S", rank=5),
     Column("FUNCTION", Kind.FUNCTION),
     Column("AT", Kind.PATH),
-    Column("CREATED", rank=4),
-    Column("EXITED", rank=5),
-    Column("CREATED/S", rank=6),
-    Column("EXITED/S", rank=7),
+    Column("CREATED", rank=6),
+    Column("EXITED", rank=7),
     Column("HOST", Kind.TEXT, 2, "host"),
     Column("PID", rank=1, shared="pid"),
     Column("EXE", Kind.PATH, 3, "executable"),
@@ -82,7 +82,7 @@ def table(rows: Sequence[SiteRow], imprecise: Pids, sampled: Pids) -> Iterator[t
         per_second = asdict(row.per_second) if row.per_second else None
         each_second = (rates.figure(per_second, what, is_about=is_about) for what in rates.WHAT)
         pid = rendering.pid_figure(row.process.pid)
-        yield (live, row.function or "?", place, *turnover, *each_second, row.host, pid, row.process.exe)
+        yield (live, *each_second, row.function or "?", place, *turnover, row.host, pid, row.process.exe)
 
 
 def _turnover(row: SiteRow) -> tuple[int, int]:

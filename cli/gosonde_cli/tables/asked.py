@@ -13,12 +13,11 @@ from gosonde_cli.options import Collector, Exe, Host, Json, Limit, Pid, Process,
 
 
 @dataclass(frozen=True)
-class Asked:
+class AskedOfList:
     """Of any list. `process` is a pid or a name; empty where it is about all."""
 
     process: Process = ""
     pid: Pid = None
-    exe: Exe = ""
     sort: Sort = ""
     limit: Limit = 0
     wide: Wide = False
@@ -36,6 +35,13 @@ class Asked:
 
 
 @dataclass(frozen=True)
+class Asked(AskedOfList):
+    """Of a list with rows of several processes."""
+
+    exe: Exe = ""
+
+
+@dataclass(frozen=True)
 class AskedOfCollector(Asked):
     """Of a list that a collector has."""
 
@@ -43,7 +49,7 @@ class AskedOfCollector(Asked):
     collector: Collector = COLLECTOR_ADDRESS
 
 
-Options = TypeVar("Options", bound=Asked)
+Options = TypeVar("Options", bound=AskedOfList)
 
 
 def add(app: typer.Typer, command: Callable[[Options], None], options: type[Options]) -> None:

@@ -12,7 +12,7 @@ from rich.live import Live
 
 from gosonde_cli import rendering
 from gosonde_cli.tables.arranging import arranged
-from gosonde_cli.tables.asked import Asked
+from gosonde_cli.tables.asked import AskedOfList
 from gosonde_cli.tables.table import Table, rendered
 
 #: Between two readings.
@@ -31,7 +31,9 @@ class Filters:
 Render = Callable[[Table, Console], RenderableType]
 
 
-def show(read: Callable[[], Table], asked: Asked, filters: Filters = Filters(), render: Render | None = None) -> None:
+def show(
+    read: Callable[[], Table], asked: AskedOfList, filters: Filters = Filters(), render: Render | None = None
+) -> None:
     """Prints what `read` returns, as it was asked for; `--watch` reads until Ctrl-C.
 
     Raises:
@@ -61,7 +63,7 @@ def show(read: Callable[[], Table], asked: Asked, filters: Filters = Filters(), 
         return
 
 
-def _watch(once: Callable[[], Table], asked: Asked, out: Console, shown: Render) -> None:
+def _watch(once: Callable[[], Table], asked: AskedOfList, out: Console, shown: Render) -> None:
     if asked.json:
         while True:
             rendering.print_json_line(_with_gaps(once()))

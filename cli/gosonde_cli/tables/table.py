@@ -32,6 +32,7 @@ class Table:
         before: Lines above the table.
         left_out: How many more rows there are.
         document: What `--json` prints, where that is not a list of what it prints of each row.
+        rows_in: The key of such a document that has this list.
     """
 
     columns: Sequence[Column]
@@ -42,10 +43,14 @@ class Table:
     before: Sequence[str] = field(default=())
     left_out: int = 0
     document: Any = None
+    rows_in: str = ""
 
     def as_document(self) -> Any:  # noqa: ANN401 - whatever json knows, and dataclasses
         """What `--json` prints."""
-        return [row.document for row in self.rows] if self.document is None else self.document
+        rows = [row.document for row in self.rows]
+        if self.document is None:
+            return rows
+        return {**self.document, self.rows_in: rows} if self.rows_in else self.document
 
 
 def print_table(table: Table, *, wide: bool = False) -> None:

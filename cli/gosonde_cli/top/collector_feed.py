@@ -110,7 +110,7 @@ def _place_of(finding: Finding) -> Place:
 
 
 def _entry(cells: tuple[object, ...], finding: Finding | None) -> Entry:
-    live, function, place, _created, _exited, created_s, exited_s, host, pid, exe = cells
+    live, created_s, exited_s, function, place, _created, _exited, host, pid, exe = cells
     if not (
         isinstance(live, int)
         and isinstance(created_s, Figure)

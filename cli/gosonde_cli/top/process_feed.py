@@ -5,13 +5,13 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from gosonde_cli import here, rendering
-from gosonde_cli.commands import trace
 from gosonde_cli.importing import needing, soon
 from gosonde_cli.rendering import ABOUT
 from gosonde_cli.top.feed import Feed, StoppedError
 from gosonde_cli.top.picture import Entry, Key, Picture, Place
 from gosonde_cli.top.readings import Reading, Readings, Seen
 from gosonde_cli.top.recent import Recent, figure
+from gosonde_cli.trace_document import as_document, most_likely
 
 if TYPE_CHECKING:
     from gosonde_agent.trace import Trace
@@ -68,9 +68,9 @@ class ProcessFeed(Feed):
 
     def _take(self, result: "Trace") -> None:
         """Keeps what was counted, for pictures."""
-        document = trace.as_document(result)
+        document = as_document(result)
         likely = {
-            place_of(site): (float(trace.most_likely(site, "created")), float(trace.most_likely(site, "exited")))
+            place_of(site): (float(most_likely(site, "created")), float(most_likely(site, "exited")))
             for site in document["sites"]
         }
         with self._lock:

@@ -7,9 +7,10 @@ from dataclasses import replace
 import pytest
 from gosonde.collector_client import Estimate, PerSecond, ProcessName, Shared, SiteRow
 from gosonde_agent.trace import Trace
-from gosonde_cli import rendering
-from gosonde_cli.commands import sites, trace
+from gosonde_cli import rendering, trace_text
+from gosonde_cli.commands import sites
 from gosonde_cli.tables.table import Row, Table, print_table
+from gosonde_cli.trace_document import ESTIMATED, as_document
 from gosonde_common.values.observation import NAMELESS_PC, Site
 
 from tests.unit.agent import observations as of
@@ -118,21 +119,21 @@ def traced() -> Trace:
 
 
 def test_a_trace_has_estimates_beside_what_is_certain_and_says_what_is_shared() -> None:
-    rows = {row["line"]: row for row in trace.as_document(traced())["sites"]}
+    rows = {row["line"]: row for row in as_document(traced())["sites"]}
     bounds = (600, 300, 1_200)
     assert list(rows[1]["estimated"].values()) == [*bounds, *bounds, 3, 30_000_000]
-    assert list(rows[1]["estimated"]) == [*trace.ESTIMATED, "windows", "sampled_ns"]
+    assert list(rows[1]["estimated"]) == [*ESTIMATED, "windows", "sampled_ns"]
     assert (rows[1]["created"], rows[2]["created"], rows[2]["estimated"]["created"]) == (10, 20, 300)
     assert "estimated" not in rows[3]
     assert "shared" not in rows[3]
     assert (rows[0]["created"], rows[0]["shared"]) == (1_000, {"created": 900, "exited": 900})
-    assert trace.as_document(traced())["totals"]["created"] == 1_060
+    assert as_document(traced())["totals"]["created"] == 1_060
 
 
 def test_a_trace_without_estimates_has_no_key_for_them() -> None:
     result = traced()
     result.estimates = ()
-    assert not any({"estimated", "shared"} & row.keys() for row in trace.as_document(result)["sites"])
+    assert not any({"estimated", "shared"} & row.keys() for row in as_document(result)["sites"])
 
 
 @WIDTHS
@@ -140,10 +141,10 @@ def test_the_table_of_a_trace_marks_what_is_estimated(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], width: int
 ) -> None:
     terminal(monkeypatch, width)
-    trace.render(trace.as_document(traced()))
+    trace_text.render(as_document(traced()))
     text = shown(capsys, width)
     assert any("1,060 goroutines created" in line for line in text)
-    cells = [(line.split()[0], *line.split()[3:5]) for line in text if re.match(r" *\d+ ", line)]
+    cells = [(line.split()[0], *line.split()[5:7]) for line in text if re.match(r" *\d+ ", line)]
     assert ("10", "~610", "~600") in cells
     assert ("20", "~320", "~300") in cells
     assert ("30", "30", "0") in cells

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 from gosonde_agent.trace import Trace
-from gosonde_cli import rates
-from gosonde_cli.commands import trace
+from gosonde_cli import rates, trace_text
+from gosonde_cli.trace_document import ESTIMATED, as_document
 from gosonde_common.values.observation import NAMELESS_PC, GcTotal, Pause, Site
 
 from tests.unit.agent import observations as of
@@ -47,7 +47,7 @@ def test_no_rate_is_given_where_no_time_has_passed() -> None:
 
 
 def test_a_trace_has_the_rates_of_each_statement_and_of_all_together() -> None:
-    document = trace.as_document(traced(10))
+    document = as_document(traced(10))
     found = by_line(document)
     likely, low, high = ((10 + number) / 10 for number in (600, 300, 1_200))
     assert found[1] == {
@@ -64,7 +64,7 @@ def test_a_trace_has_the_rates_of_each_statement_and_of_all_together() -> None:
 
 
 def test_what_others_have_of_a_row_is_in_their_rates_alone() -> None:
-    left = by_line(trace.as_document(traced(10)))[0]
+    left = by_line(as_document(traced(10)))[0]
     assert left == {
         "over_ns": 10 * SECOND_NS,
         "created": 40.0,
@@ -87,21 +87,21 @@ def test_a_rate_is_shown_with_three_digits_or_all_of_them(number: int, text: str
 
 def test_a_rate_with_bounds_is_marked() -> None:
     found = rates.per_second(
-        {"created": 0, "exited": 0, "estimated": dict.fromkeys(trace.ESTIMATED, 0) | {"created_high": 9}}, {}, SECOND_NS
+        {"created": 0, "exited": 0, "estimated": dict.fromkeys(ESTIMATED, 0) | {"created_high": 9}}, {}, SECOND_NS
     )
     assert rates.figure(found, "created", is_about=False).text == "~0"
     assert rates.figure(found, "exited", is_about=False).text == "0"
 
 
 def printed(capsys: pytest.CaptureFixture[str], result: Trace, *, wide: bool = False) -> str:
-    trace.render(trace.as_document(result), wide=wide)
+    trace_text.render(as_document(result), wide=wide)
     return capsys.readouterr().out
 
 
 def test_the_table_of_a_trace_shows_rates(capsys: pytest.CaptureFixture[str]) -> None:
     rows = [line.split() for line in printed(capsys, traced(10), wide=True).splitlines()]
-    assert ["10", "main.f1", "/src/main.go:1", "~610", "~600", "~61", "~60", "0"] in rows
-    assert ["20", "main.f2", "/src/main.go:2", "20", "0", "2", "0", "0"] in rows
+    assert ["10", "~61", "~60", "main.f1", "/src/main.go:1", "~610", "~600", "0"] in rows
+    assert ["20", "2", "0", "main.f2", "/src/main.go:2", "20", "0", "0"] in rows
 
 
 def test_nothing_is_said_of_stops_where_nothing_stopped(capsys: pytest.CaptureFixture[str]) -> None:

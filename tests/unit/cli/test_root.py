@@ -45,7 +45,7 @@ def test_every_command_about_a_process_takes_it_as_argument_and_as_pid() -> None
     }
     with_pid = {name for name, command in EVERY.items() if any("--pid" in p.opts for p in command.params)}
     assert len(with_argument) >= 10
-    assert with_pid - with_argument == {("agent",), ("pprof", "push"), ("gctrace", "push")}
+    assert with_pid - with_argument == {("agent",)}
     assert with_argument <= with_pid
 
 

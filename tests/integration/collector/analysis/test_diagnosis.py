@@ -121,7 +121,7 @@ def test_a_gctrace_log_becomes_a_witness(collector: CollectorProcess, client: Fi
         collector.address,
     ]
     done = subprocess.run(command, input=b"hello\n" + LOG, capture_output=True, check=True)
-    assert b"9 cycles, 1 other lines" in done.stdout
+    assert b"9 cycles, 1 other line;" in done.stdout
     end = time.monotonic() + PATIENCE_S
     while (finding := client.findings()[0]).witnesses["gctrace"] != "agrees":
         assert time.monotonic() < end, finding

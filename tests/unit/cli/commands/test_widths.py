@@ -21,17 +21,19 @@ from gosonde.collector_client import (
 from gosonde.findings_client import Explanation, Listing, Stack, StackFrame
 from gosonde_agent.discovery.listing import Listed
 from gosonde_agent.discovery.listing import Listing as Host
+from gosonde_agent.host import checks
 from gosonde_agent.sources.kinds import MEMORY, PTRACE
 from gosonde_agent.sources.possible import Possibility
-from gosonde_cli import leak_text
-from gosonde_cli.commands import findings, gc, gc_local, inspect, parks, probes, processes, ps, sites, trace
+from gosonde_cli import leak_text, trace_text
+from gosonde_cli.commands import doctor, findings, gc, gc_local, inspect, parks, probes, processes, ps, sites
 from gosonde_cli.dump_text import summary
 from gosonde_cli.goroutine_groups import By, groups_of
 from gosonde_cli.goroutine_text import grouped
 from gosonde_cli.leak_report import LeakProcess, LeakReport, LeakSite
 from gosonde_cli.source_text import source_document
-from gosonde_cli.tables.asked import Asked, AskedOfCollector
+from gosonde_cli.tables.asked import Asked
 from gosonde_cli.tables.table import print_table
+from gosonde_cli.trace_document import as_document
 from gosonde_cli.wrapping import fitted
 from gosonde_collector.analysis.dumps import Creation, DumpSummary, Wait
 from gosonde_collector.evidence.model import Frame
@@ -145,11 +147,11 @@ def asking(monkeypatch: pytest.MonkeyPatch, hosts: tuple[str, ...] = HOSTS) -> I
 
 def traced() -> None:
     rows = {"pid": 4_711, "exe": EXE, "go_version": "go1.27.3"}
-    document = trace.as_document(traced_values())
+    document = as_document(traced_values())
     document["process"] |= rows
     for site in document["sites"]:
         site |= {"function": FUNCTION, "file": FILE, "line": 1_234, "live": COUNT, "created": COUNT, "baseline": COUNT}
-    trace.render(document)
+    trace_text.render(document)
 
 
 def traced_values() -> Any:
@@ -221,6 +223,23 @@ def test_no_line_is_wider_than_the_terminal_and_no_place_is_broken(
         assert any(f"{COUNT:,}" in line for line in lines)
 
 
+@pytest.mark.parametrize("hosts", [HOSTS[:1]])
+@pytest.mark.parametrize(("command", "width"), [("trace", 80), ("sites", 80)])
+def test_rates_are_the_last_numbers_to_go(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    command: str,
+    hosts: tuple[str, ...],
+    width: int,
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    with asking(monkeypatch, hosts):
+        lines = printed(capsys, command)
+    titles = next(line for line in lines if line.split()[:1] == ["LIVE"])
+    assert titles.split()[:4] == ["LIVE", "CREATED/S", "EXITED/S", "FUNCTION"]
+    assert any(line.startswith("no room for CREATED, EXITED") for line in lines)
+
+
 @pytest.mark.parametrize("command", [name for name in TABLES if name not in {"findings", "findings --explain"}])
 def test_each_row_of_a_table_is_one_line_below_its_title(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str
@@ -279,13 +298,6 @@ def test_nothing_found_is_no_all_clear_while_nothing_is_known(
     assert "no data" not in fresh
 
 
-def test_lists_take_the_same_options() -> None:
-    common = set(AskedOfCollector.__dataclass_fields__)
-    kinds = (sites.AskedOfSites, processes.AskedOfProcesses, parks.AskedOfParks, gc.AskedOfGc, findings.AskedOfFindings)
-    assert all(common <= set(kind.__dataclass_fields__) for kind in kinds)
-    assert {"process", "pid", "host", "exe", "sort", "limit", "wide", "watch", "json", "collector"} == common
-
-
 PLACE = Location(FUNCTION, FILE, 1_234)
 
 
@@ -329,6 +341,29 @@ def inspected_lines(width: int) -> list[str]:
         "sources": [source_document(Possibility(each, "it is not allowed here " * 9)) for each in (PTRACE, MEMORY)],
     }
     return list(fitted(inspect.lines(document), width))
+
+
+def doctor_lines(capsys: pytest.CaptureFixture[str], *, wide: bool = False) -> list[str]:
+    found = [
+        checks.Check("capabilities", checks.Status.MISSING, "none of " + "CAP_SYS_PTRACE, " * 9, "run it as root " * 9),
+        checks.Check("unprivileged", checks.Status.DEGRADED, f"{FILE}:1234 can be read", f"chmod {FILE}:1234"),
+    ]
+    sources = [source_document(Possibility(each, "it is not allowed here " * 9)) for each in (PTRACE, MEMORY)]
+    doctor.show(found, sources, wide=wide)
+    return [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_what_the_doctor_says_fits_and_is_whole_where_that_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], width: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    lines = doctor_lines(capsys)
+    assert max(map(len, lines)) <= width
+    assert all(line.startswith("  ") for line in lines if "not allowed" in line)
+    whole = doctor_lines(capsys, wide=True)
+    assert any(line.endswith(f"unprivileged: chmod {FILE}:1234.") for line in whole)
+    assert any(line.startswith("capabilities") and line.count("CAP_SYS_PTRACE") == 9 for line in whole)
 
 
 @pytest.mark.parametrize("lines_of", [goroutine_lines, leak_lines, dump_lines, inspected_lines])

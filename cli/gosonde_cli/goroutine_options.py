@@ -1,0 +1,110 @@
+"""What `gosonde goroutines` is asked for: which goroutines, in which form, and how they are grouped."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+from gosonde_common.errors import UsageError
+from gosonde_common.flames.colours import ColourBy
+
+from gosonde_cli.durations import seconds
+from gosonde_cli.expressions import Expression
+from gosonde_cli.goroutine_groups import By
+from gosonde_cli.goroutine_rows import Shown
+from gosonde_cli.options import Function, Limit, State
+from gosonde_cli.stack_view import View
+from gosonde_cli.tables.asked import AskedOfList
+
+#: Groups that are printed where no other number is asked for, and their order.
+LIMIT: Final = 100
+SORT: Final = "goroutines"
+MOST_WAIT_SECONDS: Final = 1e6 * 3600
+
+
+def _regex(option: str, text: str) -> typer.models.OptionInfo:
+    found: typer.models.OptionInfo = typer.Option(option, metavar="RE", help=text)
+    return found
+
+
+@dataclass(frozen=True)
+class AskedOfGoroutines(AskedOfList):
+    """Of the goroutines of a process."""
+
+    sort: Annotated[str, typer.Option(metavar="COLUMN", help="By goroutines, longest-wait, state or site.")] = SORT
+    limit: Limit = LIMIT
+    function: Function = ""
+    state: State = ""
+    min_wait: Annotated[str, typer.Option(metavar="DURATION", help="Only those known to have waited so long.")] = ""
+    focus: Annotated[str, _regex("--focus", "Only goroutines with a call whose function or file matches.")] = ""
+    ignore: Annotated[str, _regex("--ignore", "No goroutines with such a call.")] = ""
+    hide: Annotated[str, _regex("--hide", "Without such calls.")] = ""
+    max_depth: Annotated[int, typer.Option(metavar="N", min=0, help="So many calls, the innermost; 0 for all.")] = 0
+    runtime: Annotated[bool, typer.Option("--runtime", help="The runtime's own calls, too.")] = False
+    by: Annotated[By, typer.Option(help="In groups by stack, site or state.")] = By.STACK
+    stop: Annotated[
+        bool,
+        typer.Option("--stop", help="Stop the process five times for moments: running goroutines have stacks, too."),
+    ] = False
+    each: Annotated[bool, typer.Option("--each", help="Print one by one, like pprof's debug=2.")] = False
+    profile: Annotated[
+        Path | None, typer.Option("--pprof", metavar="FILE", help="Write a profile that go tool pprof opens.")
+    ] = None
+    svg: Annotated[Path | None, typer.Option("--svg", metavar="FILE", help="Write a flame graph.")] = None
+    colour: Annotated[
+        ColourBy, typer.Option("--color", help="What the flame graph's colours say: state, age or count.")
+    ] = ColourBy.STATE
+    speedscope: Annotated[
+        Path | None, typer.Option("--speedscope", metavar="FILE", help="Write what speedscope.app opens.")
+    ] = None
+
+    @property
+    def form(self) -> str:
+        """The flag that asks for something else than groups as text; empty where none does.
+
+        Raises:
+            UsageError: Several do, or what is asked for cannot be had in that form.
+        """
+        files = {"--pprof": self.profile, "--svg": self.svg, "--speedscope": self.speedscope}
+        given = [flag for flag, value in {"--json": self.json, "--each": self.each, **files}.items() if value]
+        if len(given) > 1:
+            raise UsageError(f"{' and '.join(given)} exclude each other")
+        form = given[0] if given else ""
+        if self.watch and form not in {"", "--json"}:
+            raise UsageError(f"{form} and --watch exclude each other")
+        if form and (self.sort, self.limit) != (SORT, LIMIT):
+            raise UsageError(f"--sort and --limit are about groups, and {form} has every goroutine")
+        if form == "--pprof" and self.view != View(runtime=self.runtime):
+            raise UsageError("--pprof writes all goroutines: go tool pprof has --focus, --ignore and --hide itself")
+        return form
+
+    @property
+    def view(self) -> View:
+        """Which goroutines, and which of their calls.
+
+        Raises:
+            UsageError: An expression or a duration is none.
+        """
+        return View(
+            focus=_expression("--focus", self.focus),
+            ignore=_expression("--ignore", self.ignore),
+            hide=_expression("--hide", self.hide),
+            max_depth=self.max_depth,
+            function=self.function,
+            state=self.state,
+            min_wait_ns=round(seconds("--min-wait", self.min_wait, MOST_WAIT_SECONDS) * 1e9) if self.min_wait else 0,
+            runtime=self.runtime or self.json or self.each,
+        )
+
+    @property
+    def shown(self) -> Shown:
+        """Which groups, in which order.
+
+        Raises:
+            UsageError: Such groups have no such order.
+        """
+        return Shown(self.by, self.sort, self.limit, self.wide)
+
+
+def _expression(option: str, text: str) -> Expression | None:
+    return Expression(option, text) if text else None
