@@ -6,13 +6,10 @@ from dataclasses import dataclass, replace
 from gosonde_common.values.ages import AgeBar, Ages
 from gosonde_pb.v1 import collector_pb2
 
-from gosonde.collector_client import (
-    CollectorClient,
-    Finding,
-    finding_of,
-    verdict_name,
-)
+from gosonde.collector_client import CollectorClient
 from gosonde.proofs import Proof, proof_of
+from gosonde.row_wire import finding_of, verdict_name
+from gosonde.rows import Finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +114,7 @@ class FindingsClient(CollectorClient):
     def listing(self, host: str = "", pid: int = 0) -> Listing:
         """What `findings` gives, and how old it is."""
         request = collector_pb2.ListFindingsRequest(filter=collector_pb2.ProcessFilter(host=host, pid=pid))
-        answer = self._call(self._stub.ListFindings, request)
+        answer = self.call(self.stub.ListFindings, request)
         age_ns = _age(answer)
         found = (replace(finding_of(finding), analysis_age_ns=age_ns) for finding in answer.findings)
         return Listing(tuple(found), age_ns, answer.analysis_is_stale)
@@ -125,17 +122,17 @@ class FindingsClient(CollectorClient):
     def explain(self, finding_id: str) -> Explanation:
         """Raises NotFoundError when there is no such finding."""
         request = collector_pb2.ExplainFindingRequest(id=finding_id)
-        return _explanation(self._call(self._stub.ExplainFinding, request))
+        return _explanation(self.call(self.stub.ExplainFinding, request))
 
     def watch(self, host: str = "", pid: int = 0) -> Iterator[Finding]:
         """Every finding as it is now, then each again when its state, its cause or a witness changes; without end."""
         request = collector_pb2.WatchFindingsRequest(filter=collector_pb2.ProcessFilter(host=host, pid=pid))
-        for answer in self._stream(self._stub.WatchFindings, request):
+        for answer in self.stream(self.stub.WatchFindings, request):
             yield finding_of(answer.finding)
 
     def push_gctrace(self, lines: bytes, host: str, pid: int) -> PushedTrace:
         """Sends whole lines of a process's log, at most 4 MiB."""
-        answer = self._call(self._stub.PushGcTrace, collector_pb2.PushGcTraceRequest(host=host, pid=pid, lines=lines))
+        answer = self.call(self.stub.PushGcTrace, collector_pb2.PushGcTraceRequest(host=host, pid=pid, lines=lines))
         return PushedTrace(
             answer.cycles,
             answer.others,

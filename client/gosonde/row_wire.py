@@ -1,0 +1,168 @@
+"""Messages of a collector as plain values."""
+
+from dataclasses import fields, replace
+
+from gosonde_pb.v1 import collector_pb2, model_pb2
+
+from gosonde.rows import (
+    Estimate,
+    Finding,
+    GcRow,
+    ParkRow,
+    Pause,
+    PerSecond,
+    ProcessName,
+    ProcessRow,
+    Pushed,
+    Shared,
+    SiteName,
+    SiteRow,
+    Step,
+    Work,
+)
+
+
+def process_of(row: collector_pb2.ProcessRow) -> ProcessRow:
+    """A process."""
+    process = row.process
+    return ProcessRow(
+        row.host,
+        process.key.pid,
+        process.exe,
+        process.go_version,
+        process.build_id,
+        process.started_unix_nano,
+        level_name(process.level),
+        row.created,
+        row.exited,
+        row.baseline + row.created - row.exited,
+        row.target_ppm / 1e4,
+        row.core_ppm / 1e4,
+        not process.imprecise,
+        [
+            Step(
+                step.at_unix_nano,
+                level_name(step.level),
+                model_pb2.StepReason.Name(step.reason).removeprefix("STEP_REASON_").lower(),
+                step.target_ppm / 1e4,
+            )
+            for step in process.steps
+        ],
+        row.clock_offset_ns,
+        row.age_ns,
+        row.is_stale,
+        process.sums,
+        row.no_probes_because,
+        _source(process),
+    )
+
+
+def _source(process: model_pb2.Process) -> str:
+    """What watches a process: "ebpf", "memory" where the agent may place no probes, or "" when it is refused."""
+    if process.level == model_pb2.LEVEL_REFUSED:
+        return ""
+    has_none = bool(process.steps) and process.steps[-1].reason == model_pb2.STEP_REASON_NO_PROBES
+    return "memory" if has_none else "ebpf"
+
+
+def level_name(level: model_pb2.Level.ValueType) -> str:
+    """ "full", "creation", "sampled", "memory", "off" or "refused"."""
+    return model_pb2.Level.Name(level).removeprefix("LEVEL_").lower()
+
+
+def site_of(row: collector_pb2.SiteRow) -> SiteRow:
+    """A `go` statement of a process."""
+    site, found = row.site, row.estimate
+    name = ProcessName(row.process.pid, row.exe)
+    live = row.baseline + row.created - row.exited
+    known = SiteRow(row.host, name, site.function, site.file, site.line, row.created, row.exited, live)
+    if row.HasField("turnover") and row.turnover.over_ns:
+        known = replace(known, per_second=_per_second(row.turnover))
+    if row.HasField("estimate"):
+        return replace(known, estimated=Estimate(*(getattr(found, field.name) for field in fields(Estimate))))
+    if row.shared_created or row.shared_exited:
+        return replace(known, shared=Shared(row.shared_created, row.shared_exited))
+    return known
+
+
+def _per_second(found: collector_pb2.Turnover) -> PerSecond:
+    seconds = found.over_ns / 1e9
+    rates = (getattr(found, field.name) / seconds for field in fields(PerSecond)[1:])
+    return PerSecond(found.over_ns, *rates)
+
+
+def park_of(row: collector_pb2.ParkRow) -> ParkRow:
+    """An estimate of parks."""
+    return ParkRow(
+        row.host,
+        ProcessName(row.process.pid, row.exe),
+        row.wait_reason,
+        row.parks,
+        row.parks_low,
+        row.parks_high if row.HasField("parks_high") else None,
+        row.windows,
+        row.sampled_ns,
+        row.covered_ns,
+    )
+
+
+def cycle_of(row: collector_pb2.GcCycleRow) -> GcRow:
+    """A GC cycle."""
+    pauses = [Pause(pause.start_unix_nano, pause.duration_ns, pause.reason) for pause in row.pauses]
+    process, heap = ProcessName(row.process.pid, row.exe), row.heap
+    known = GcRow(row.host, process, row.cycle or None, row.start_unix_nano, pauses)
+    if not row.HasField("heap"):
+        return known
+    return replace(
+        known,
+        heap_before_bytes=heap.before_bytes,
+        heap_after_bytes=heap.after_bytes,
+        heap_marked_bytes=heap.marked_bytes,
+        heap_goal_bytes=heap.goal_bytes or None,
+    )
+
+
+def verdict_name(verdict: collector_pb2.Verdict.ValueType) -> str:
+    """ "agrees", "disagrees" or "silent"."""
+    return collector_pb2.Verdict.Name(verdict).removeprefix("VERDICT_").lower()
+
+
+def finding_of(found: collector_pb2.Finding) -> Finding:
+    """The message as a plain value."""
+    return Finding(
+        found.id,
+        collector_pb2.FindingState.Name(found.state).removeprefix("FINDING_STATE_").lower(),
+        found.confidence,
+        found.cause,
+        found.remedy,
+        found.host,
+        ProcessName(found.process.pid, found.exe),
+        SiteName(found.site.function, found.site.file, found.site.line),
+        found.live,
+        found.growth_per_second,
+        found.first_seen_unix_nano,
+        {witness.name: verdict_name(witness.verdict) for witness in found.witnesses},
+        {witness.name: witness.detail for witness in found.witnesses},
+        found.pattern,
+        found.restarts,
+        waits_in=found.waits_in,
+        works=tuple(Work(work.function, work.goroutines, work.cause) for work in found.works),
+        part_of=found.part_of,
+        age_ns=found.age_ns,
+        stale=found.is_stale,
+    )
+
+
+def pushed_of(answer: collector_pb2.PushSnapshotResponse) -> Pushed:
+    """A snapshot that is stored."""
+    return Pushed(
+        answer.snapshot_id,
+        answer.kind,
+        answer.format,
+        answer.goroutines,
+        answer.distinct_stacks,
+        answer.age_ns,
+        tuple(answer.recognized),
+        answer.passed_over,
+        answer.partial,
+    )

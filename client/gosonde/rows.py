@@ -1,0 +1,206 @@
+"""What a collector answers, as plain values: rows of its lists, and findings."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A change of a process's level: why, and what probes at level full cost or would have cost then."""
+
+    at_unix_nano: int
+    level: str
+    reason: str
+    overhead_percent: float
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessRow:
+    """A process; `live` counts the goroutines that lived when counting began, too. docs/json.md says more."""
+
+    host: str
+    pid: int
+    exe: str
+    go_version: str
+    build_id: str
+    started_unix_nano: int
+    level: str
+    created: int
+    exited: int
+    live: int
+    overhead_percent: float
+    overhead_core_percent: float
+    precise: bool
+    steps: Sequence[Step]
+    clock_offset_ns: int
+    age_ns: int
+    stale: bool
+    sums: int
+    no_probes_because: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessName:
+    """Which process a row is about."""
+
+    pid: int
+    exe: str
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """Creations and exits of which it is not known at which statement they were, and that were probably at this one.
+
+    With 95 % they are between the bounds, by `windows` windows with a length of `sampled_ns` together.
+    """
+
+    created: int
+    created_low: int
+    created_high: int
+    exited: int
+    exited_low: int
+    exited_high: int
+    windows: int
+    sampled_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """How much of the row without a statement the estimates of the other rows have."""
+
+    created: int
+    exited: int
+
+
+@dataclass(frozen=True, slots=True)
+class PerSecond:
+    """Goroutines each second over `over_ns`, with 95 % between the bounds, which are equal where none is estimated."""
+
+    over_ns: int
+    created: float
+    created_low: float
+    created_high: float
+    exited: float
+    exited_low: float
+    exited_high: float
+
+
+@dataclass(frozen=True, slots=True)
+class SiteRow:
+    """A `go` statement of a process.
+
+    `estimated` is None where nothing is estimated, `shared` where nothing is shared. `per_second` is of about the last
+    minute that was observed, and None where the process has ended.
+    """
+
+    host: str
+    process: ProcessName
+    function: str
+    file: str
+    line: int
+    created: int
+    exited: int
+    live: int
+    estimated: Estimate | None = None
+    shared: Shared | None = None
+    per_second: PerSecond | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ParkRow:
+    """Parks of a process for one reason in `covered_ns`, with 95 % between the bounds; None: nothing bounds them."""
+
+    host: str
+    process: ProcessName
+    wait_reason: str
+    parks: int
+    parks_low: int
+    parks_high: int | None
+    windows: int
+    sampled_ns: int
+    covered_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """A stop-the-world pause."""
+
+    start_unix_nano: int
+    duration_ns: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class GcRow:
+    """A GC cycle; its number and the heap's figures are None when its agent did not read them."""
+
+    host: str
+    process: ProcessName
+    cycle: int | None
+    start_unix_nano: int
+    pauses: Sequence[Pause]
+    heap_before_bytes: int | None = None
+    heap_after_bytes: int | None = None
+    heap_marked_bytes: int | None = None
+    heap_goal_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SiteName:
+    """Where a `go` statement stands."""
+
+    function: str
+    file: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """The goroutines of a finding that run one function."""
+
+    function: str
+    goroutines: int
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A site whose live count grew, or grows. `details` has each witness's numbers in a sentence."""
+
+    id: str
+    state: str
+    confidence: float
+    cause: str
+    remedy: str
+    host: str
+    process: ProcessName
+    site: SiteName
+    live: int
+    growth_per_second: float
+    first_seen_unix_nano: int
+    witnesses: dict[str, str]
+    details: dict[str, str]
+    pattern: str = ""
+    restarts: int = 0
+    analysis_age_ns: int | None = None
+    waits_in: str = ""
+    works: tuple[Work, ...] = ()
+    part_of: str = ""
+    age_ns: int = 0
+    stale: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """What the collector made of a profile that it was given or had taken."""
+
+    snapshot_id: str
+    kind: str
+    format: str
+    goroutines: int
+    distinct_stacks: int
+    age_ns: int
+    recognized: tuple[str, ...] = ()
+    passed_over: int = 0
+    partial: str = ""
