@@ -1,6 +1,7 @@
 """The whole of gosonde on one machine: a program that leaks, an agent that counts, a collector that finds the leak.
 
-Exit code 0 when the collector named the leaking `go` statement and the program's own goroutine profile agreed.
+The leak is proved from the program's memory: growth alone is judged after 45 seconds at the earliest. Exit code 0 when
+the collector named the leaking `go` statement and the program's own goroutine profile agreed.
 """
 
 import json
@@ -24,6 +25,7 @@ from rich.console import Console  # noqa: E402
 
 from tests.go_programs import GoProgram, build, site_line  # noqa: E402
 
+PROGRAM = "forgotten"
 GOSONDE = ROOT / ".venv" / "bin" / "gosonde"
 LEAKS_PER_SECOND = 50
 TIMEOUT_SECONDS = 90
@@ -40,11 +42,12 @@ def main() -> int:
     with ExitStack() as stack:
         folder = Path(tempfile.mkdtemp(prefix="gosonde-demo."))
         stack.callback(_remove, folder)
-        with console.status("building a Go program that leaks (the first time this downloads a Go toolchain)"):
-            executable = build("leak")
         address = f"127.0.0.1:{_free_port()}"
         stack.enter_context(_service(folder, "collector", f"--listen={address}", f"--data={folder / 'collector'}"))
-        _await("the collector answers", lambda: _ask("processes", address) is not None)
+        began = time.monotonic()
+        with console.status("building a Go program that leaks (the first time this downloads a Go toolchain)"):
+            executable = build(PROGRAM)
+        _say(f"a Go program that leaks is built (after {time.monotonic() - began:.1f} s)")
         stack.enter_context(
             _service(
                 folder,
@@ -62,22 +65,27 @@ def main() -> int:
 
 
 def _find_leak(program: GoProgram, address: str, folder: Path) -> int:
-    _await("the agent counts its goroutines", lambda: _of(program, _ask("sites", address)))
-    _await("the collector finds the leak", lambda: _of(program, _ask("findings", address)))
-    found = _await(
-        "memory agrees: the agent has read it, as the collector asked",
-        lambda: _agreed("memory", _of(program, _ask("findings", address))),
+    _await(
+        "the agent counts its goroutines, and the collector knows them", lambda: _of(program, _ask("sites", address))
+    )
+    _say("now a search of its memory for goroutines that can never run again")
+    _show("snapshot", str(program.pid), "--kind", "proof", "--collector", address)
+    _await(
+        "the collector has a finding that is proved",
+        lambda: _agreed("proof", _of(program, _ask("findings", address))),
     )
     _say("now the program's own goroutine profile, as a second opinion")
     profile = folder / "goroutines.pb.gz"
     with urllib.request.urlopen(f"http://127.0.0.1:{program.ready['port']}/debug/pprof/goroutine") as response:
         profile.write_bytes(response.read())
-    who = ("--host", found["host"], "--pid", str(program.pid))
-    _show("pprof", "push", str(profile), *who, "--collector", address)
-    agreed = _await("the profile agrees", lambda: _agreed("pprof", _of(program, _ask("findings", address))))
+    _show("pprof", "push", str(profile), str(program.pid), "--collector", address)
+    agreed = _await(
+        "the profile agrees, and a reading of memory that the collector asked for",
+        lambda: _agreed("memory", _agreed("pprof", _of(program, _ask("findings", address)))),
+    )
     _show("findings", "--collector", address)
     console.print(f"The program itself says: {program.ask('counts')}")
-    right = (agreed["site"]["function"], agreed["site"]["line"]) == ("main.leak", site_line("leak", "leak"))
+    right = (agreed["site"]["function"], agreed["site"]["line"]) == ("main.leak", site_line(PROGRAM, "leak"))
     if not right:
         console.print("[bold red]The finding names another site.[/]")
         return 1

@@ -12,8 +12,9 @@ MIB: Final = 1 << 20
 
 def proof_lines(proof: Proof) -> list[str]:
     """Of one `go` statement, and the ways to those that can still be woken."""
+    waits = "waits" if proof.examined == 1 else "wait"
     found = (
-        f"of {proof.examined:,} that wait, {proof.proved:,} can never be woken, {proof.probable:,} very probably not"
+        f"of {proof.examined:,} that {waits}, {proof.proved:,} can never be woken, {proof.probable:,} very probably not"
     )
     scans = rendering.counted(proof.scans, "scan")
     lines = [f"{found} ({scans} of memory, the last at {rendering.moment(proof.searched_unix_nano)})"]
@@ -30,9 +31,10 @@ def search_lines(searched: Searched) -> Iterator[str]:
     found = searched.outcome
     if found.scans:
         scans = rendering.counted(found.scans, "scan")
+        examined = rendering.counted(found.examined, "goroutine that waits", "goroutines that wait")
         yield (
-            f"of {rendering.counted(found.examined, 'goroutine')} that wait, {found.proved:,} can never be "
-            f"woken (proved), {found.probable:,} very probably not, {found.held:,} may be "
+            f"of {examined}, {found.proved:,} can never be woken (proved), "
+            f"{found.probable:,} very probably not, {found.held:,} may be "
             f"({scans} of memory, the last {rendering.duration(searched.age_ns)} ago)"
         )
     if found.undecided:

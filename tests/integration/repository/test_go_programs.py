@@ -32,8 +32,9 @@ def test_churn_computes_the_right_sum_and_collects_as_often_as_told(go_program: 
     assert len(after["PauseNs"]) == len(after["PauseEnd"]) == 256
 
 
-def test_leak_leaks_from_one_statement_and_serves_a_port(go_program: Start) -> None:
-    leak = go_program("leak", "200")
+@pytest.mark.parametrize("name", ["leak", "forgotten"])
+def test_a_program_leaks_from_one_statement_and_serves_a_port(go_program: Start, name: str) -> None:
+    leak = go_program(name, "200")
     assert 0 < leak.ready["port"] < 65536
     while (counts := leak.ask("counts"))["leak"]["created"] < 3:
         continue
