@@ -52,11 +52,15 @@ def witness(series: Series, search: Search | None) -> Witness:
 
 
 def early(counted: Witness, series: Series) -> Witness:
-    """What the events say of a site that is proved to leak and does not grow yet for long enough to be judged."""
-    rise = rise_per_second(series)
-    if counted.name != "events" or counted.verdict != DISAGREES or not rise:
+    """What the events say of a site that is proved to leak and is not counted for long enough to be judged."""
+    if counted.name != "events" or counted.verdict != DISAGREES:
         return counted
-    said = f"the live count rises by {rise:.3g} per second, for too short a time to be judged"
+    if rise := rise_per_second(series):
+        said = f"the live count rises by {rise:.3g} per second, for too short a time to be judged"
+    elif (seen_s := (series.until_unix_nano - int(series.unix_nano[0])) / SECOND) < RECENT_S:
+        said = f"it was counted for {seen_s:.0f} s, too short a time to judge whether the live count rises"
+    else:
+        return counted
     created, exited = Steps.of(series).totals
     return Witness("events", SILENT, f"{created} created and {exited} exited; {said}")
 

@@ -55,6 +55,17 @@ def test_a_proof_opens_a_finding_before_growth_can_be_judged(store: DuckDBStore)
     assert "too short a time" in verdict(finding, "events")[1]
 
 
+def test_counters_that_rose_unevenly_for_too_short_a_time_say_nothing(store: DuckDBStore) -> None:
+    leak(store, EARLY, per_second=0, first=1)
+    store.append([batch(EARLY + n, counters=[(0, SITE.pc, 320, 0)]) for n in (1, 2, 3)])
+    search(store, EARLY + 4, proved=28)
+    (finding,) = found(Analyst(store))
+    assert verdict(finding, "events") == (
+        "silent",
+        "320 created and 0 exited; it was counted for 12 s, too short a time to judge whether the live count rises",
+    )
+
+
 def test_one_or_two_goroutines_that_are_proved_open_nothing(store: DuckDBStore) -> None:
     analyst = Analyst(store)
     leak(store, EARLY)
