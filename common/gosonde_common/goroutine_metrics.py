@@ -53,7 +53,7 @@ def goroutine_metrics(rows: Iterable[SiteRow], elsewhere: Mapping[str, int] = Ma
         "gosonde_goroutines_created", "Goroutines created since counting began.", labels=LABELS
     )
     exited = CounterMetricFamily("gosonde_goroutines_exited", "Goroutines exited since counting began.", labels=LABELS)
-    live = GaugeMetricFamily("gosonde_goroutines_live", "Goroutines that live.", labels=LABELS)
+    live = GaugeMetricFamily("gosonde_goroutines_live", "Goroutines that are alive.", labels=LABELS)
     grouped = _grouped(rows)
     for labels, members in grouped.items():
         # Whose members change is no counter: it would fall when one of them gets metrics of its own.
@@ -73,7 +73,8 @@ def _estimates(grouped: Mapping[tuple[str, ...], Sequence[SiteRow]]) -> Iterator
     estimates = {labels: found for labels, rows in grouped.items() if (found := _summed(rows)) and OTHERS not in labels}
     for name in Estimated._fields:
         what, _, bound = name.partition("_")
-        said = f"Of those {what} at no known go statement: " + (f"the {bound} bound." if bound else "an estimate.")
+        said = f"Estimate of goroutines {what} at this go statement, beyond those counted"
+        said += f": {bound} 95 % bound." if bound else "."
         metric = GaugeMetricFamily(f"gosonde_goroutines_{what}_estimate_{bound}".rstrip("_"), said, labels=LABELS)
         for labels, estimate in estimates.items():
             metric.add_metric(labels, getattr(estimate, name))

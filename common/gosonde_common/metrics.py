@@ -86,7 +86,9 @@ class ShownMetrics(Collector):
         except Exception as error:
             self._failed("metrics", error)
         yield CounterMetricFamily(
-            "gosonde_scrape_failures", "Samples and groups of metrics that a scrape had to leave out.", self._failures
+            "gosonde_scrape_failures",
+            "Samples and groups of metrics that a scrape left out because they failed.",
+            self._failures,
         )
 
     def _shown(self, sample: Sample) -> Sample | None:

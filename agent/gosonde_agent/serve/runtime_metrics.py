@@ -45,8 +45,14 @@ def _cost_metrics(newest: Observation, owners: dict[ProcessKey, Owner]) -> Itera
     labels = Owner._fields
     spent = CounterMetricFamily("gosonde_probe_seconds", "CPU time that probes cost a process.", labels=labels)
     cpu = CounterMetricFamily("gosonde_process_cpu_seconds", "CPU time of a process, probes included.", labels=labels)
-    share = GaugeMetricFamily("gosonde_probe_overhead_ratio", "Of its CPU time, in the last seconds.", labels=labels)
-    core = GaugeMetricFamily("gosonde_probe_core_ratio", "Of one core, in the last seconds.", labels=labels)
+    share = GaugeMetricFamily(
+        "gosonde_probe_overhead_ratio",
+        "What probes cost a process in the last 5 s, as a part of its CPU time.",
+        labels=labels,
+    )
+    core = GaugeMetricFamily(
+        "gosonde_probe_core_ratio", "What probes cost a process in the last 5 s, as a part of one core.", labels=labels
+    )
     for row in newest.probe_costs:
         of = owners.get(row.process, Owner("", str(row.process.pid), ""))
         spent.add_metric(of, row.probe_ns / 1e9)
@@ -58,9 +64,11 @@ def _cost_metrics(newest: Observation, owners: dict[ProcessKey, Owner]) -> Itera
 
 def _park_metrics(newest: Observation, owners: dict[ProcessKey, Owner]) -> Iterator[Metric]:
     labels = (*Owner._fields, "wait_reason")
-    parks = CounterMetricFamily("gosonde_parks", "How often goroutines parked, as windows have it.", labels=labels)
-    low = GaugeMetricFamily("gosonde_parks_low", "Between it and the high one, with 95 %.", labels=labels)
-    high = GaugeMetricFamily("gosonde_parks_high", "The upper bound; absent where there is none.", labels=labels)
+    parks = CounterMetricFamily("gosonde_parks", "How often goroutines parked, an estimate.", labels=labels)
+    low = GaugeMetricFamily("gosonde_parks_low", "Lower 95 % bound of gosonde_parks_total.", labels=labels)
+    high = GaugeMetricFamily(
+        "gosonde_parks_high", "Upper 95 % bound of gosonde_parks_total; absent where there is none.", labels=labels
+    )
     for row in newest.park_counts:
         of = (*owners.get(row.process, Owner("", str(row.process.pid), "")), row.wait_reason)
         parks.add_metric(of, row.parks)

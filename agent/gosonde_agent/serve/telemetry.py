@@ -66,7 +66,9 @@ class AgentMetrics(Collector):
 
 
 def _losses(newest: Observation) -> Iterator[Metric]:
-    lost = CounterMetricFamily(f"{PREFIX}_lost", "What could not be seen or kept, by name.", labels=["counter"])
+    lost = CounterMetricFamily(
+        f"{PREFIX}_lost", "What the agent could not count, read or keep, by counter.", labels=["counter"]
+    )
     for name in LOSSES:
         lost.add_metric([name], newest.losses.get(name, 0))
     yield lost
@@ -75,7 +77,7 @@ def _losses(newest: Observation) -> Iterator[Metric]:
 def _processes(newest: Observation) -> Iterator[Metric]:
     ended = sum(process.ended_unix_nano > 0 for process in newest.processes)
     refused = sum(bool(process.refusal) and not process.ended_unix_nano for process in newest.processes)
-    processes = GaugeMetricFamily(f"{PREFIX}_processes", "Go processes by what is done with them.", labels=["state"])
+    processes = GaugeMetricFamily(f"{PREFIX}_processes", "Go processes by state: watched or refused.", labels=["state"])
     processes.add_metric(["watched"], len(newest.processes) - refused - ended)
     processes.add_metric(["refused"], refused)
     yield processes
@@ -83,14 +85,18 @@ def _processes(newest: Observation) -> Iterator[Metric]:
 
 
 def _spool_metrics(spool: SpoolState) -> Iterator[Metric]:
-    yield GaugeMetricFamily(f"{PREFIX}_spool_bytes", "What waits for a collector.", value=spool.bytes)
+    yield GaugeMetricFamily(f"{PREFIX}_spool_bytes", "Size of what waits for a collector.", value=spool.bytes)
     yield GaugeMetricFamily(
-        f"{PREFIX}_spool_in_memory", "1 when the disk took nothing at the start, else 0.", value=spool.is_in_memory
+        f"{PREFIX}_spool_in_memory",
+        "1 when the spool is in memory because the disk could not be written at the start, else 0.",
+        value=spool.is_in_memory,
     )
 
 
 def _uplink_metrics(uplink: UplinkStatus) -> Iterator[Metric]:
-    yield GaugeMetricFamily(f"{PREFIX}_collector_connected", "1 with a stream, else 0.", value=uplink.connected)
+    yield GaugeMetricFamily(
+        f"{PREFIX}_collector_connected", "1 while connected to a collector, else 0.", value=uplink.connected
+    )
     yield CounterMetricFamily(f"{PREFIX}_batches_sent", "Batches sent in this run.", value=uplink.last_sequence)
     yield CounterMetricFamily(
         f"{PREFIX}_batches_acknowledged", "Batches acknowledged in this run.", value=uplink.acknowledged_sequence
@@ -100,19 +106,17 @@ def _uplink_metrics(uplink: UplinkStatus) -> Iterator[Metric]:
 def _without_probes(status: AgentStatus) -> Iterator[Metric]:
     yield GaugeMetricFamily(
         f"{PREFIX}_without_probes",
-        "1 when no probes can be placed on this host, and memory is all there is; else 0.",
+        "1 when no probes can be placed on this host, so that the agent only reads memory; else 0.",
         value=bool(status.no_probes_because),
     )
 
 
 def _age(newest: Observation) -> Iterator[Metric]:
     age_ns = max(steady_unix_nano() - newest.taken_unix_nano, 0) if newest.taken_unix_nano else 0
-    yield GaugeMetricFamily(
-        "gosonde_observation_age_seconds", "How old what is said of the processes is.", value=age_ns / 1e9
-    )
+    yield GaugeMetricFamily("gosonde_observation_age_seconds", "Age of the newest observation.", value=age_ns / 1e9)
     yield GaugeMetricFamily(
         "gosonde_observation_stale",
-        "1 when another observation should have come long ago.",
+        "1 when the next observation is long overdue, else 0.",
         value=is_stale(age_ns, newest.interval_ns),
     )
 
@@ -130,7 +134,9 @@ def _spending_metrics(spending: Spending | None) -> Iterator[Metric]:
     if spending is None:
         return  # the agent is starting
     yield GaugeMetricFamily(
-        f"{PREFIX}_cpu_ratio", "CPU time of agent and helper in the last minute, of one core.", value=spending.share()
+        f"{PREFIX}_cpu_ratio",
+        "CPU time of agent and helper in the last minute, as a part of one core.",
+        value=spending.share(),
     )
     put_off = CounterMetricFamily(
         f"{PREFIX}_put_off_seconds", "For how long work had to wait because max_agent_cpu was reached.", labels=["work"]

@@ -57,7 +57,7 @@ def pauses(cycles: Sequence[GcCycle]) -> Witness:
     for pause in (pause for cycle in cycles for pause in cycle.pauses):
         stops.setdefault(pause.reason, []).append(pause.duration_ns)
     if not stops:
-        return Witness("pauses", SILENT, "no stop-the-world pause is known")
+        return Witness("pauses", SILENT, "no stop-the-world pause was seen")
     return Witness("pauses", SILENT, "; ".join(f"{phase} {_quantiles(ns)}" for phase, ns in sorted(stops.items())))
 
 
@@ -69,11 +69,11 @@ def _quantiles(durations_ns: Sequence[int]) -> str:
 def interval(cycles: Sequence[GcCycle]) -> Witness:
     """How far apart cycles are."""
     if len(cycles) < MIN_CYCLES:
-        return Witness("gc interval", SILENT, f"only {len(cycles)} cycles are known")
+        return Witness("gc interval", SILENT, f"only {len(cycles)} cycles were seen")
     apart = int(np.median(-np.diff([cycle.end_unix_nano for cycle in cycles])))
     verdict = AGREES if apart < FREQUENT_NS else DISAGREES
     return Witness(
-        "gc interval", verdict, f"{apart / 1e6:.0f} ms between cycles; below {FREQUENT_NS / 1e6:.0f} is a sign"
+        "gc interval", verdict, f"{apart / 1e6:.0f} ms between cycles; less than {FREQUENT_NS / 1e6:.0f} ms is a sign"
     )
 
 
@@ -81,11 +81,11 @@ def mark_termination(cycles: Sequence[GcCycle], snapshot: GoroutineProfile | Non
     """Long stops while nearly everybody is parked."""
     stops = [p.duration_ns for cycle in cycles for p in cycle.pauses if p.reason == "GC mark termination"]
     if not stops or snapshot is None:
-        return Witness("mark termination", SILENT, "no stop or no snapshot with states is known")
+        return Witness("mark termination", SILENT, "no mark termination was seen, or no snapshot shows states")
     parked = sum(g.count for g in snapshot.groups if g.state not in AT_WORK and g.wait_s >= PARKED_S)
     share = parked / snapshot.goroutines
     detail = (
-        f"longest {max(stops) / 1e6:.3f} ms of {len(stops)}, {share:.0%} of goroutines parked for {PARKED_S} s or more"
+        f"longest of {len(stops)} {max(stops) / 1e6:.3f} ms, {share:.0%} of goroutines parked for {PARKED_S} s or more"
     )
     return Witness("mark termination", AGREES if max(stops) > LONG_NS and share > PARKED else DISAGREES, detail)
 
@@ -94,10 +94,11 @@ def heap_full(lines: Sequence[GcTraceLine]) -> Witness:
     """Successive cycles that end with the heap at its goal."""
     newest = [line for line in lines[-SUCCESSIVE:] if line.goal_bytes]
     if len(newest) < SUCCESSIVE:
-        return Witness("heap at goal", SILENT, "no gctrace log with as many cycles was given")
+        return Witness("heap at goal", SILENT, f"no gctrace log with {SUCCESSIVE} cycles was pushed")
     ratios = [line.heap_end_bytes / line.goal_bytes for line in newest]
     verdict = AGREES if min(ratios) >= FULL else DISAGREES
-    return Witness("heap at goal", verdict, "after/goal " + ", ".join(f"{ratio:.2f}" for ratio in ratios))
+    shown = ", ".join(f"{ratio:.2f}" for ratio in ratios)
+    return Witness("heap at goal", verdict, f"heap after marking / heap goal: {shown}")
 
 
 def frequency(series: Series, cycles: Sequence[GcCycle]) -> Witness:
@@ -132,8 +133,8 @@ def _correlation(name: str, counts: NDArray[np.int64], live: NDArray[np.int64], 
     orders = [_spearman(random.permutation(counts), live) for _ in range(ORDERS)]
     chance = float(np.mean([other >= r for other in orders]))
     verdict = AGREES if r > 0 and chance <= BY_CHANCE else SILENT
-    detail = f"rank correlation {r:.2f} with live goroutines in {of}"
-    return Witness(name, verdict, f"{detail}; {chance:.0%} of orders by chance correlate as much")
+    detail = f"rank correlation {r:.2f} with live goroutines over {of}"
+    return Witness(name, verdict, f"{detail}; {chance:.0%} of random orders correlate as much")
 
 
 def _spearman(first: NDArray[np.int64], second: NDArray[np.int64]) -> float:

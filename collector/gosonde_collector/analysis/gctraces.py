@@ -72,8 +72,8 @@ class GcTraces:
         if new and process.started_unix_nano + new[-1].at_ns > ended + CLOCKS_NS:
             ran = (ended - process.started_unix_nano) / SECOND
             raise ProfileError(
-                f"the gctrace log has a cycle {new[-1].at_ns / SECOND:.3f} s after its process started, and this "
-                f"process ran for {ran:.3f} s: it is another one's",
+                f"the gctrace log has a cycle {new[-1].at_ns / SECOND:.3f} s after its process started, but this "
+                f"process ran for {ran:.3f} s only: the log is of another process",
                 Refusal.MISMATCHED,
             )
         self._lines[key] = [*known, *new][-MAX_CYCLES:]
@@ -122,9 +122,9 @@ def _shift(process: Process, lines: Sequence[GcTraceLine], measured: dict[int, G
 def witness(series: Series, growth: Growth | None, lines: Sequence[GcTraceLine]) -> Witness:
     """What a gctrace log says of a site that grows: whether memory grows with it."""
     if not lines:
-        return Witness("gctrace", SILENT, "no gctrace log of this process was given")
+        return Witness("gctrace", SILENT, "no gctrace log of this process was pushed")
     if growth is None:
-        return Witness("gctrace", SILENT, f"{len(lines)} cycles are known; the site does not grow now")
+        return Witness("gctrace", SILENT, f"the log has {len(lines)} cycles; the site does not grow now")
     since = series.until_unix_nano - growth.window_s * SECOND - series.process.started_unix_nano
     seen = [line for line in lines if line.at_ns >= since]
     if len(seen) < MIN_CYCLES:
@@ -144,8 +144,8 @@ def _trend(growth: Growth, seen: Sequence[GcTraceLine]) -> Witness:
     if heap.low > 0 or (stacks is not None and stacks >= expected / 2 and stacks > 0):
         return Witness("gctrace", AGREES, detail)
     if stacks is not None and expected >= MIN_STACKS and stacks < UNSEEN_STACKS * expected:
-        return Witness("gctrace", DISAGREES, f"{detail}; so many goroutines need {_mb(expected)} MB of stacks at least")
-    return Witness("gctrace", SILENT, f"{detail}: no trend, which so few goroutines need not make")
+        return Witness("gctrace", DISAGREES, f"{detail}; so many goroutines need at least {_mb(expected)} MB of stacks")
+    return Witness("gctrace", SILENT, f"{detail}: no trend, and so few goroutines need not cause one")
 
 
 def _columns(points: Sequence[tuple[float, int]]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:

@@ -44,8 +44,6 @@ class Growth:
         window_s: The longest window, in seconds, in which they do.
         slope: Per second, over that window.
         grown: By how many the floor rises over it.
-        parts: Of how many parts of it something is known.
-        rising_parts: In how many of these the count rose.
         created: Created within it, with what is estimated.
         exited: Exited within it.
         since_unix_nano: When it began, as far as the steps reach back.
@@ -58,8 +56,6 @@ class Growth:
     window_s: int
     slope: Slope
     grown: int
-    parts: int
-    rising_parts: int
     created: int
     exited: int
     since_unix_nano: int
@@ -124,8 +120,6 @@ def _growth(steps: Steps, window: Window) -> Growth:
         window.seconds,
         _slope(steps, steps.until_unix_nano - window.seconds * SECOND),
         window.rise,
-        len(window.levels) - 1,
-        window.rising,
         turnover[0].number,
         turnover[1].number,
         since(steps),

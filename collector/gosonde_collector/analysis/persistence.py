@@ -64,7 +64,7 @@ def weighed(witness: Witness, series: Series, kept: Persistence | None) -> Witne
     if kept is None or kept.witness != witness.name:
         return witness
     apart = (kept.later_unix_nano - kept.earlier_unix_nano) / SECOND
-    detail = f"{witness.detail}; of {kept.earlier} goroutines {apart:.0f} s before, {kept.persisted} are still there"
+    detail = f"{witness.detail}; of {kept.earlier} goroutines {apart:.0f} s earlier, {kept.persisted} are still there"
     if witness.verdict not in {AGREES, SILENT} or not turns_over(series, kept):
         return replace(witness, detail=detail)
     return replace(witness, verdict=DISAGREES, detail=f"{detail}: they come and go")

@@ -35,20 +35,23 @@ def witness(series: Series, search: Search | None) -> Witness:
         return Witness("proof", SILENT, "no search of this process's memory was made")
     proof = of_site(series, search)
     if proof is None or not proof.examined:
-        why = search.undecided or "the newest search saw no goroutine of the site wait for what can be examined"
-        return Witness("proof", SILENT, f"nothing is decided: {why}" if search.undecided else why)
+        why = "no goroutine of the site waited for anything that the newest search could examine"
+        return Witness("proof", SILENT, f"the search decided nothing: {search.undecided}" if search.undecided else why)
     age = max(series.until_unix_nano - proof.searched_unix_nano, 0) / SECOND
-    scans = "one scan" if proof.scans == 1 else f"{proof.scans} scans"
-    seen = f"of {proof.examined} goroutines that wait ({scans} of memory, the last {age:.0f} s ago)"
-    if _proved(series, proof):
-        strong = is_leak(series, proof)
-        said = f"nothing alive can ever wake {_proved(series, proof)} {seen}"
-        return Witness("proof", AGREES, said, strong=strong)
+    waiting = f"of {proof.examined} waiting goroutines"
+    scans = f"one scan of memory, {age:.0f} s ago" if proof.scans == 1 else _scans(proof.scans, age)
+    if proved := _proved(series, proof):
+        said = f"{proved} {waiting} are proved to leak: nothing alive can ever wake them ({scans})"
+        return Witness("proof", AGREES, said, strong=is_leak(series, proof))
     if proof.probable >= FEWEST:
-        return Witness("proof", AGREES, f"very probably nothing alive can wake {proof.probable} {seen}")
-    held = "; ".join(f"{holder.goroutines} are held by {path_text(holder)}" for holder in proof.held_by)
-    why = f"; {search.undecided}" if search.undecided else ""
-    return Witness("proof", SILENT, f"nothing is proved {seen}" + (f": {held}" if held else "") + why)
+        return Witness("proof", AGREES, f"{proof.probable} {waiting} very probably leak ({scans})")
+    held = [f"{holder.goroutines} are held by {path_text(holder)}" for holder in proof.held_by]
+    undecided = [search.undecided] if search.undecided else []
+    return Witness("proof", SILENT, "; ".join([f"none {waiting} is proved to leak ({scans})", *held, *undecided]))
+
+
+def _scans(number: int, last_s: float) -> str:
+    return f"{number} scans of memory, the last {last_s:.0f} s ago"
 
 
 def early(counted: Witness, series: Series) -> Witness:
@@ -56,7 +59,7 @@ def early(counted: Witness, series: Series) -> Witness:
     if counted.name != "events" or counted.verdict != DISAGREES:
         return counted
     if rise := rise_per_second(series):
-        said = f"the live count rises by {rise:.3g} per second, for too short a time to be judged"
+        said = f"the live count rises by {rise:.3g} per second, but not yet for long enough to be judged"
     elif (seen_s := (series.until_unix_nano - int(series.unix_nano[0])) / SECOND) < RECENT_S:
         said = f"it was counted for {seen_s:.0f} s, too short a time to judge whether the live count rises"
     else:

@@ -18,8 +18,8 @@ def contradiction(series: Series, grown: int) -> Witness | None:
     if abs(now) - before <= max(TOLERANCE_MIN, TOLERANCE * grown):
         return None
     detail = (
-        f"memory has {abs(now)} {'fewer' if now < 0 else 'more'} live goroutines than the events, and {before} an hour "
-        f"ago or at the beginning: events are lost, so that their growth by {grown} proves nothing"
+        f"memory shows {abs(now)} {'fewer' if now < 0 else 'more'} live goroutines than the counters; the difference "
+        f"was {before} an hour ago or when counting began. Counts are lost, so growth by {grown} proves nothing"
     )
     return Witness("memory", DISAGREES, detail)
 

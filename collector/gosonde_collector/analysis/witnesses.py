@@ -23,11 +23,11 @@ TOLERANCE: Final = 0.10
 TOLERANCE_MIN: Final = 5
 
 #: Said where the witness cannot be had.
-NOT_COUNTED: Final = "no counts: the agent may place no probes on this host"
+NOT_COUNTED: Final = "nothing is counted: the agent may place no probes on this host"
 #: Said where the agent has not given the reason.
 ASK_DOCTOR: Final = "`gosonde doctor` there says why"
-#: Said of what rises like clients that arrive, too.
-NOT_KNOWN: Final = "rising, not yet known to stay"
+#: Said of growth that may be clients that arrive.
+NOT_KNOWN: Final = "too early to know whether they stay"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,14 +115,14 @@ def _rise(growth: Growth) -> str:
     slope = growth.slope
     known = "" if growth.stays else f", {NOT_KNOWN}"
     return (
-        f"live up by {growth.grown}, higher after {growth.rising_parts} of {growth.parts} parts of that time, "
-        f"{slope.middle:.3g} per second ({slope.low:.3g} to {slope.high:.3g}), {growth.shape}{known}"
+        f"at least {growth.grown} more live, growing by {slope.middle:.3g} per second "
+        f"({slope.low:.3g} to {slope.high:.3g}), pattern {growth.shape}{known}"
     )
 
 
 def _not_counted(growth: Growth | None, because: str) -> str:
-    seen = f"live up in {growth.window_s} s: {_rise(growth)}" if growth else "the live count does not grow now"
-    return f"{NOT_COUNTED} ({because or ASK_DOCTOR}); by readings of memory {seen}"
+    seen = f"in the last {growth.window_s} s {_rise(growth)}" if growth else "the live count does not grow now"
+    return f"{NOT_COUNTED} ({because or ASK_DOCTOR}); readings of memory show: {seen}"
 
 
 def counted(name: str, missing: str, series: Series, snapshot: Snapshot | None, others: Sequence[Site]) -> Witness:
@@ -172,8 +172,8 @@ def _detail(shown: Count, low: int, high: int, series: Series, snapshot: Snapsho
     age_ns = series.until_unix_nano - snapshot.taken_unix_nano
     number = str(shown.least) if shown.least == shown.most else f"{shown.least} to {shown.most}"
     live = str(low) if low == high else f"{low} to {high}"
-    had = "readings of memory" if series.process.has_no_probes else "the events"
+    by = "readings of memory" if series.process.has_no_probes else "the counters"
     return (
         f"the {snapshot.profile.format} snapshot, {max(age_ns, 0) / SECOND:.0f} s old, shows {number} goroutines "
-        f"{shown.how}; {had} had {live} live then"
+        f"{shown.how}; {by} showed {live} live then"
     )

@@ -46,15 +46,15 @@ class Telemetry:
         self.rows = Counter(f"{prefix}_rows", "Rows of site totals that were stored.", registry=self.registry)
         self.acknowledge_seconds = Histogram(
             f"{prefix}_acknowledge_seconds",
-            "From a batch's arrival to its acknowledgement.",
+            "Time from a batch's arrival to its acknowledgement.",
             buckets=ACKNOWLEDGE_BUCKETS,
             registry=self.registry,
         )
         self.handshakes = Counter(
-            f"{prefix}_tls_handshakes", "TLS connections that were begun, the refused ones too.", registry=self.registry
+            f"{prefix}_tls_handshakes", "TLS handshakes begun, including failed ones.", registry=self.registry
         )
         self.expired = Counter(
-            f"{prefix}_clean_ups", "Deletions of what was too old or too much.", registry=self.registry
+            f"{prefix}_clean_ups", "Rounds in which old or excess data was deleted.", registry=self.registry
         )
         self.lost = Counter(
             f"{prefix}_store_failures",
@@ -66,7 +66,7 @@ class Telemetry:
         )
         self._beyond_quota = Counter(
             f"{prefix}_beyond_quota",
-            "What agents sent beyond the quotas.",
+            "Elements that agents sent beyond their quotas.",
             ("what",),
             registry=self.registry,
         )
@@ -74,7 +74,7 @@ class Telemetry:
             self._beyond_quota.labels(what)
         self._connections_closed = Counter(
             f"{prefix}_connections_closed",
-            "Connections that were closed because of what came over them, or of how many there were.",
+            "Connections that the collector closed because a limit was exceeded.",
             ("reason",),
             registry=self.registry,
         )
@@ -89,20 +89,20 @@ class Telemetry:
                 self._evidence_refused.labels(kind, reason)
         self._evidence_age = Histogram(
             f"{prefix}_evidence_age_seconds",
-            "How long before it came evidence was taken, by the clock of its host.",
+            "Age of evidence on arrival, by the clock of its host.",
             ("kind",),
             buckets=AGE_BUCKETS,
             registry=self.registry,
         )
         self._snapshots = Counter(
             f"{prefix}_snapshots",
-            "Snapshots that the collector asked agents for by itself.",
+            "Snapshots that the collector requested from agents on its own.",
             ("reason", "kind", "result"),
             registry=self.registry,
         )
         self._routine_failures = Counter(
             f"{prefix}_routine_failures",
-            "Rounds of work that the collector does by itself, and that failed.",
+            "Rounds of the collector's routine work that failed.",
             ("work",),
             registry=self.registry,
         )
@@ -110,7 +110,7 @@ class Telemetry:
         self.newest = Newest()
         self._left_out = Counter(
             f"{prefix}_left_out",
-            "Elements of batches that were wrong, and left out of what was stored.",
+            "Invalid elements of batches that were not stored.",
             ("table",),
             registry=self.registry,
         )

@@ -52,7 +52,7 @@ class FindingMetrics(Collector):
             losses=lambda: [_losses(telemetry.newest.losses())],
             store_bytes=lambda: [GaugeMetricFamily(f"{PREFIX}_store_bytes", "Size of the store.", value=store.size())],
             disk_free=lambda: [
-                GaugeMetricFamily(f"{PREFIX}_disk_free_bytes", "Room on the store's disk.", value=store.free())
+                GaugeMetricFamily(f"{PREFIX}_disk_free_bytes", "Free space on the store's disk.", value=store.free())
             ],
         )
 
@@ -66,17 +66,17 @@ class FindingMetrics(Collector):
     def _analysis(self) -> Iterator[Metric]:
         yield GaugeMetricFamily(
             "gosonde_analysis_passed_over",
-            "Totals of sites that were not analysed, because their process claims too many sites.",
+            "Sites that were not analysed because their process reports too many.",
             value=self._analyst.passed_over,
         )
         yield CounterMetricFamily(
             "gosonde_analysis_failures",
-            "Steps of the analysis that were left out for one site or process, because they failed.",
+            "Steps of the analysis that failed for one site or process and were left out.",
             value=self._analyst.failures,
         )
         yield GaugeMetricFamily(
             "gosonde_analysis_age_seconds",
-            "Since the last analysis ended, or since the start while none has.",
+            "Time since the last analysis ended, or since the start if none has.",
             value=self._analyst.freshness.age_ns() / 1e9,
         )
 
@@ -95,7 +95,7 @@ class FindingMetrics(Collector):
 def _clock_offsets(nanoseconds_by_host: Mapping[str, int]) -> Metric:
     offsets = GaugeMetricFamily(
         "gosonde_collector_clock_offset_seconds",
-        "By how much a host's clock is ahead of the collector's.",
+        "How far a host's clock is ahead of the collector's.",
         labels=("host",),
     )
     for host, offset_ns in nanoseconds_by_host.items():
@@ -105,10 +105,10 @@ def _clock_offsets(nanoseconds_by_host: Mapping[str, int]) -> Metric:
 
 def _ages(hosts: Mapping[str, tuple[int, bool]]) -> Iterable[Metric]:
     age = GaugeMetricFamily(
-        "gosonde_observation_age_seconds", "How old what is said of a host's processes is.", labels=("host",)
+        "gosonde_observation_age_seconds", "Age of the newest observation of a host.", labels=("host",)
     )
     stale = GaugeMetricFamily(
-        "gosonde_observation_stale", "1 when another observation should have come long ago.", labels=("host",)
+        "gosonde_observation_stale", "1 when the next observation is long overdue, else 0.", labels=("host",)
     )
     for host, (age_ns, is_stale) in hosts.items():
         age.add_metric((host,), age_ns / 1e9)
@@ -118,7 +118,7 @@ def _ages(hosts: Mapping[str, tuple[int, bool]]) -> Iterable[Metric]:
 
 def _losses(losses: Iterable[Loss]) -> Metric:
     lost = CounterMetricFamily(
-        "gosonde_agent_lost", "What agents could not see or keep, by name.", labels=("host", "counter")
+        "gosonde_agent_lost", "What agents could not count, read or keep, by counter.", labels=("host", "counter")
     )
     for loss in losses:
         lost.add_metric((loss.host, loss.name), loss.total)

@@ -27,5 +27,6 @@ def test_the_confidence_of_each_window_is_documented() -> None:
 def test_what_changes_the_confidence_is_documented() -> None:
     assert f"{NO_EXITS} is added" in TEXT
     assert AGREEING == 0.5
-    assert f"halves the\ndoubt; each that disagrees leaves {DISAGREEING} of" in TEXT
+    assert "witness that agrees halves the doubt" in TEXT
+    assert f"disagrees multiplies the confidence by {DISAGREEING}" in TEXT
     assert f"keeps {STOPPED} of" in TEXT

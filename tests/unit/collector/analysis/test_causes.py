@@ -15,7 +15,7 @@ BY = Frame("main.serve", "main.go", 42)
 
 
 def growth(created: int = 100, exited: int = 0) -> Growth:
-    return Growth(60, Slope(1, 1, 1), created - exited, 8, 8, created, exited, 0, "steady", 60.0)
+    return Growth(60, Slope(1, 1, 1), created - exited, created, exited, 0, "steady", 60.0)
 
 
 def group(state: str, *functions: str, count: int = 10, by: Frame = BY) -> GoroutineGroup:

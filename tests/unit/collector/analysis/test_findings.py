@@ -49,7 +49,7 @@ def test_a_leak_opens_a_finding_with_its_site_and_numbers(store: DuckDBStore) ->
     assert finding.growth_per_second == pytest.approx(6, rel=0.1)
     assert finding.first_seen_unix_nano == START
     assert finding.confidence == pytest.approx(0.35)
-    assert "rising, not yet known to stay" in verdict(finding, "events")[1]
+    assert "too early to know whether they stay" in verdict(finding, "events")[1]
     assert [witness.name for witness in finding.witnesses] == ["events", "memory", "pprof", "proof", "gctrace"]
     assert verdict(finding, "events")[0] == "agrees"
     assert "300 created and 0 exited" in verdict(finding, "events")[1]

@@ -110,7 +110,7 @@ def test_clients_that_arrive_for_five_minutes_are_not_known_to_stay(
     assert all(judge(found, COUNTED) <= RISING for found in ramps(10**magnitude, interval, seed))
 
 
-def test_what_rises_says_that_it_is_not_yet_known_to_stay() -> None:
+def test_what_rises_says_that_it_is_too_early_to_know_whether_it_stays() -> None:
     whole = steps([10 * second for second in range(1, 500)])
     for seconds, known in ((100, False), (299, False), (450, True)):
         found = find_growth(until(whole, seconds))

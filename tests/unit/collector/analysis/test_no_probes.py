@@ -31,14 +31,14 @@ def finding_of(store: DuckDBStore, described: Process, because: str = "") -> Fin
 def test_its_events_are_silent_and_say_that_nothing_is_counted_and_what_memory_shows(store: DuckDBStore) -> None:
     (events,) = [one for one in finding_of(store, UNPROBED).witnesses if one.name == "events"]
     assert events.verdict == SILENT
-    assert events.detail.startswith(f"{NOT_COUNTED} ({ASK_DOCTOR}); by readings of memory live up in ")
-    assert "rising, not yet known to stay" in events.detail
+    assert events.detail.startswith(f"{NOT_COUNTED} ({ASK_DOCTOR}); readings of memory show: in the last ")
+    assert "too early to know whether they stay" in events.detail
 
 
 def test_its_events_say_why_there_are_no_probes_once_the_agent_has_said_it(store: DuckDBStore) -> None:
     found = finding_of(store, UNPROBED, "the agent may not use BPF")
     (events,) = [one for one in found.witnesses if one.name == "events"]
-    assert events.detail.startswith(f"{NOT_COUNTED} (the agent may not use BPF); by readings of memory ")
+    assert events.detail.startswith(f"{NOT_COUNTED} (the agent may not use BPF); readings of memory show: ")
 
 
 def test_where_the_budget_forbids_probes_the_events_speak_as_ever(store: DuckDBStore) -> None:

@@ -58,7 +58,7 @@ def test_goroutines_that_stay_agree(store: DuckDBStore, kind: str, name: str) ->
     finding, _ = found(store)
     (witness,) = [w for w in finding.witnesses if w.name == name]
     assert witness.verdict == "agrees"
-    assert "of 240 goroutines 20 s before, 240 are still there" in witness.detail
+    assert "of 240 goroutines 20 s earlier, 240 are still there" in witness.detail
     assert finding.persistence
     assert (finding.persistence.witness, finding.persistence.later) == (name, 400)
 

@@ -50,9 +50,9 @@ def test_a_proof_opens_a_finding_before_growth_can_be_judged(store: DuckDBStore)
     assert (finding.state, finding.site, finding.live, finding.confidence) == ("opened", SITE, 80, 0.9)
     assert finding.growth_per_second == pytest.approx(10, rel=0.2)
     assert verdict(finding, "proof")[0] == "agrees"
-    assert "28 of 30 goroutines" in verdict(finding, "proof")[1]
+    assert "28 of 30 waiting goroutines are proved to leak" in verdict(finding, "proof")[1]
     assert verdict(finding, "events")[0] == "silent"
-    assert "too short a time" in verdict(finding, "events")[1]
+    assert "not yet for long enough to be judged" in verdict(finding, "events")[1]
 
 
 def test_counters_that_rose_unevenly_for_too_short_a_time_say_nothing(store: DuckDBStore) -> None:
@@ -112,7 +112,7 @@ def test_a_search_that_decides_nothing_says_why(store: DuckDBStore) -> None:
     leak(store, 50)
     search(store, 51, proved=0, examined=0, searches=[(0, "the heap is too large")])
     (finding,) = found(Analyst(store))
-    assert verdict(finding, "proof") == ("silent", "nothing is decided: the heap is too large")
+    assert verdict(finding, "proof") == ("silent", "the search decided nothing: the heap is too large")
 
 
 def test_without_a_search_the_witness_is_silent(store: DuckDBStore) -> None:

@@ -44,7 +44,7 @@ def test_an_open_finding_is_withdrawn_when_memory_begins_to_contradict_it(store:
     assert (withdrawn.confidence, withdrawn.growth_per_second) == (0.0, 0.0)
     (memory,) = [witness for witness in withdrawn.witnesses if witness.name == "memory"]
     assert memory.verdict == "disagrees"
-    assert "1200 fewer live goroutines than the events" in memory.detail
+    assert "1200 fewer live goroutines than the counters" in memory.detail
     feed(store, range(71, 80), mismatch=-1_400)
     assert [finding.state for finding in found(analyst)] == ["withdrawn"]
 
