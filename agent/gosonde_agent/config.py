@@ -1,4 +1,4 @@
-"""The agent's configuration: one frozen value, checked when it is made. docs/agent.md describes each key."""
+"""The agent's configuration: one frozen value, checked when it is created. docs/config.md describes each key."""
 
 import tomllib
 from collections.abc import Callable, Mapping

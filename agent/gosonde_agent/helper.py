@@ -1,4 +1,4 @@
-"""The agent's helper: the small process that keeps the privileges, and how the agent gets one.
+"""The agent's helper, a small process with the privileges, and how the agent gets one.
 
 It has the probes loaded, gives the agent their maps, and from then on opens what the agent asks for. It ends with the
 agent, and the agent with it: each sees the other's end of a socket or a pipe closed. What has privileges

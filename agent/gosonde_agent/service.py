@@ -1,4 +1,4 @@
-"""The whole story of the agent's run, top to bottom."""
+"""One run of the agent, from start to stop."""
 
 import asyncio
 import signal

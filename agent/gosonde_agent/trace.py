@@ -1,4 +1,4 @@
-"""Watches one process for a while, with no collector: what `gosonde trace` does."""
+"""Watches one process for a while, without a collector: `gosonde trace`."""
 
 import contextlib
 import glob

@@ -1,4 +1,4 @@
-"""The collector's configuration: one frozen value, checked when it is made. docs/collector.md describes each key."""
+"""The collector's configuration: one frozen value, checked when it is created. docs/config.md describes each key."""
 
 import math
 import tomllib

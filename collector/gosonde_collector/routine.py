@@ -1,4 +1,4 @@
-"""What the collector does by itself from time to time: analysis, retention, and moving the log into the store."""
+"""The collector's routine work: analysis, retention, and moving the log into the store."""
 
 import asyncio
 import itertools

@@ -1,4 +1,4 @@
-"""The run of a collector, top to bottom."""
+"""One run of the collector, from start to stop."""
 
 import asyncio
 import signal

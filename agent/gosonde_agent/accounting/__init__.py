@@ -1,1 +1,1 @@
-"""From counters and readings of memory to what is reported."""
+"""Turns counters and readings of memory into what is reported."""

@@ -1,1 +1,1 @@
-"""Which Go processes there are, and which files they run."""
+"""Finds Go processes and the files that they run."""

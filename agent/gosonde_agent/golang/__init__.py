@@ -1,1 +1,1 @@
-"""What is known of a Go binary: ELF image, build info, pclntab, runtime layout, and probe points that are proved."""
+"""What is known of a Go binary: ELF image, build info, pclntab, runtime layout, and proved probe points."""

@@ -1,1 +1,1 @@
-"""What probes cost a target, what they may cost, and parks, which are counted from what is left."""
+"""What probes cost a target, what they may cost, and parks, which are counted within the rest of that budget."""

@@ -1,1 +1,1 @@
-"""What others may ask of the agent: local queries and metrics."""
+"""Answers to others: local queries and metrics."""

@@ -1,1 +1,1 @@
-"""Taking snapshots, pulling profiles, redaction."""
+"""Takes snapshots, pulls profiles, and redacts paths."""

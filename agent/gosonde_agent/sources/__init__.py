@@ -1,1 +1,1 @@
-"""Where facts about running processes come from: siblings behind one Protocol."""
+"""Where facts about running processes come from: one folder per source, behind one Protocol."""

@@ -1,1 +1,1 @@
-"""From observations to acknowledged batches: spool, journal, uplink."""
+"""Sends observations until they are acknowledged: spool, journal, uplink."""

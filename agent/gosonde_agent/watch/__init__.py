@@ -1,1 +1,1 @@
-"""Finding, keeping, reading and observing processes: what a run knows."""
+"""Finds, keeps, reads and observes processes: everything that a run knows of them."""

@@ -1,1 +1,1 @@
-"""The agent's values as messages: the only room of the agent that knows protobuf."""
+"""The agent's values as messages: no other room of the agent uses protobuf."""

@@ -1,1 +1,1 @@
-"""From the store's series to findings: what grows, since when, how surely, and what each witness says."""
+"""Turns the store's series into findings: what grows, since when, how sure that is, and what each witness says."""

@@ -1,1 +1,1 @@
-"""Evidence that others bring: profiles of pprof, and gctrace logs."""
+"""Reads evidence from others: pprof profiles and gctrace logs."""

@@ -1,1 +1,1 @@
-"""From the agents' streams to the store: checked, committed, acknowledged."""
+"""Checks, stores and acknowledges what agents send."""

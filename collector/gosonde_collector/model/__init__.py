@@ -1,1 +1,1 @@
-"""The collector's plain values and errors, and the thread for what blocks."""
+"""The collector's plain values and errors, and the thread for blocking work."""

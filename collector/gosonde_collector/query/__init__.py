@@ -1,1 +1,1 @@
-"""What users may ask and push: the query services and their messages."""
+"""The query services, for what users ask and push, and their messages."""

@@ -1,1 +1,1 @@
-"""Snapshots: whose they are, when one is due, and asking an agent for one."""
+"""Snapshots: which process they show, when one is due, and how an agent is asked for one."""

@@ -1,1 +1,1 @@
-"""Where the collector keeps what was reported to it. `protocol.Store` is the seam; `duckdb` is the embedded default."""
+"""Where the collector keeps its data. `protocol.Store` is the interface; `duckdb` is the embedded default."""
