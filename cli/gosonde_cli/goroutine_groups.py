@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from gosonde_common.values.goroutines import GoroutineColumns, Kind, Location
 
-    Group = tuple[str, Location, tuple[Location, ...], str]
+    Group = tuple[str, Location, tuple[Location, ...], str, str]
 
 #: Kinds that are counted before they are put together into groups.
 MOST_KINDS: Final = 10_000
@@ -24,6 +24,7 @@ class By(StrEnum):
     STACK = "stack"
     SITE = "site"
     STATE = "state"
+    LABEL = "label"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,7 @@ class Groups:
             if kind.system:
                 self.system += count
                 continue
-            group = (state_of(kind), kind.created_by, kind.stack, kind.cause)
+            group = (state_of(kind), kind.created_by, kind.stack, kind.cause, kind.group)
             if group not in self.counts:
                 self._calls += GROUP_CALLS + len(kind.stack)
                 self.firsts[group] = kind
@@ -118,6 +119,16 @@ class Groups:
         """Goroutines that are not the runtime's own."""
         return sum(self.counts.values()) + self.left_out
 
+    @staticmethod
+    def _common(group: "Group", by: By) -> "Location | str":
+        state, made_by, _stack, _cause, label = group
+        match by:
+            case By.SITE:
+                return made_by
+            case By.STATE:
+                return state
+        return label
+
     def rows(self, by: By = By.STACK) -> list[Row]:
         """The groups, the largest first; those of one size in the order in which they were read."""
         if by is By.STACK:
@@ -126,7 +137,7 @@ class Groups:
         longest: dict[Location | str, int] = {}
         firsts: dict[Location | str, Kind] = {}
         for group, count in self.counts.items():
-            of = group[1] if by is By.SITE else group[0]
+            of = self._common(group, by)
             counts[of] += count
             firsts.setdefault(of, self.firsts[group])
             if group in self.longest:

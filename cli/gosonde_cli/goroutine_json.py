@@ -16,20 +16,22 @@ def document(found: Iterable["GoroutineColumns"]) -> Iterator[str]:
     texts = KeptTexts(_parts, _place)
     separator = "["
     for columns in found:
-        for kind, goid, wait_ns, parent, thread, locked in zip(
+        for kind, goid, wait_ns, parent, thread, locked, labels in zip(
             columns.kinds,
             columns.goids,
             columns.waits_ns,
             columns.parent_goids,
             columns.thread_ids,
             columns.locked,
+            columns.labels,
             strict=True,
         ):
             state, made, rest = texts.of(kind)
             waited = "null" if wait_ns is None else wait_ns
             yield (
                 f'{separator}\n  {{"goid": {goid}, {state}, "wait_ns": {waited}, {made}, '
-                f'"parent_goid": {parent}, "thread_id": {thread}, "locked": {"true" if locked else "false"}, {rest}}}'
+                f'"parent_goid": {parent}, "thread_id": {thread}, "locked": {"true" if locked else "false"}, '
+                f'"labels": {foreign.dumps(dict(labels)) if labels else "{}"}, {rest}}}'
             )
             separator = ","
     yield "[]\n" if separator == "[" else "\n]\n"

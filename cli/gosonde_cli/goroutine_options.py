@@ -12,6 +12,7 @@ from gosonde_cli.durations import seconds
 from gosonde_cli.expressions import Expression
 from gosonde_cli.goroutine_groups import By
 from gosonde_cli.goroutine_rows import Shown
+from gosonde_cli.label_view import Wanted
 from gosonde_cli.options import Function, Limit, State
 from gosonde_cli.stack_view import View
 from gosonde_cli.tables.asked import AskedOfList
@@ -41,7 +42,14 @@ class AskedOfGoroutines(AskedOfList):
     hide: Annotated[str, _regex("--hide", "Without such calls.")] = ""
     max_depth: Annotated[int, typer.Option(metavar="N", min=0, help="So many calls, the innermost; 0 for all.")] = 0
     runtime: Annotated[bool, typer.Option("--runtime", help="The runtime's own calls, too.")] = False
-    by: Annotated[By, typer.Option(help="In groups by stack, site or state.")] = By.STACK
+    label: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY=VALUE", help="Only goroutines with this pprof label; KEY alone for any value."),
+    ] = None
+    by: Annotated[
+        str,
+        typer.Option(metavar="WHAT", help="In groups by stack, site, state, label (all of them), or one label's key."),
+    ] = By.STACK.value
     stop: Annotated[
         bool,
         typer.Option("--stop", help="Stop the process five times for moments: running goroutines have stacks, too."),
@@ -79,6 +87,11 @@ class AskedOfGoroutines(AskedOfList):
         return form
 
     @property
+    def grouping(self) -> By:
+        """What goroutines of one group have in common: by what is none of these it is the label with that key."""
+        return By(self.by) if self.by in set(By) else By.LABEL
+
+    @property
     def view(self) -> View:
         """Which goroutines, and which of their calls.
 
@@ -92,6 +105,8 @@ class AskedOfGoroutines(AskedOfList):
             max_depth=self.max_depth,
             function=self.function,
             state=self.state,
+            labels=Wanted.of(self.label or ()),
+            by_label=("" if self.by == By.LABEL else self.by) if self.grouping is By.LABEL else None,
             min_wait_ns=round(seconds("--min-wait", self.min_wait, MOST_WAIT_SECONDS) * 1e9) if self.min_wait else 0,
             runtime=self.runtime or self.json or self.each,
         )
@@ -103,7 +118,7 @@ class AskedOfGoroutines(AskedOfList):
         Raises:
             UsageError: Such groups have no such order.
         """
-        return Shown(self.by, self.sort, self.limit, self.wide)
+        return Shown(self.grouping, self.sort, self.limit, self.wide)
 
 
 def _expression(option: str, text: str) -> Expression | None:

@@ -30,7 +30,7 @@ ORDERS: Final[dict[str, Callable[[Row], tuple[float, str]]]] = {
     "site": lambda row: (0, f"{row.kind.created_by.function} {row.kind.created_by.file}:{row.kind.created_by.line:9}"),
 }
 #: Of which groups not all goroutines have the same.
-VARIES: Final = {By.SITE: "state", By.STATE: "site"}
+VARIES: Final = {By.SITE: ("state",), By.STATE: ("site",), By.LABEL: ("state", "site")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Shown:
     wide: bool
 
     def __post_init__(self) -> None:
-        orders = [order for order in ORDERS if order != VARIES.get(self.by)]
+        orders = [order for order in ORDERS if order not in VARIES.get(self.by, ())]
         if self.sort not in orders:
             raise UsageError(f"--sort {self.sort}: rows by {self.by} have {', '.join(orders)}")
 
@@ -104,8 +104,8 @@ def _table(groups: Groups, shown: Shown) -> "Table":
     from gosonde_cli.tables.table import Table  # noqa: PLC0415
 
     own: Sequence[Column] = [Column("GO STATEMENT IN", Kind.FUNCTION), Column("AT", Kind.PATH)]
-    if shown.by is By.STATE:
-        own = [Column("STATE", Kind.TEXT)]
+    if shown.by in (By.STATE, By.LABEL):
+        own = [Column(shown.by.upper(), Kind.TEXT)]
     rows = shown.rows(groups)
     notes = [f"{counted(groups.total, 'goroutine')}, and {groups.system:,} of the runtime's own"]
     if groups.left_out:
@@ -124,8 +124,8 @@ def _waited(row: Row) -> object:
 
 
 def _own(row: Row, by: By) -> tuple[str, ...]:
-    if by is By.STATE:
-        return (state_of(row.kind),)
+    if by in (By.STATE, By.LABEL):
+        return (state_of(row.kind) if by is By.STATE else row.kind.group,)
     made = row.kind.created_by
     return made.function or "-", f"{made.file}:{made.line}" if made.file else "-"
 
@@ -146,4 +146,6 @@ def _above(row: Row, by: By) -> list[Location]:
             return [Location(f"go statement in {cell(name or 'not known')}", made.file, made.line)]
         case By.STATE:
             return [Location(state_of(row.kind), "", 0)]
+        case By.LABEL:
+            return [Location(row.kind.group, "", 0)]
     return []

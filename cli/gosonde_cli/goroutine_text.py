@@ -3,11 +3,13 @@
 Goroutines of one kind have most of their text in common: it is made once, and kept as long as there is room.
 """
 
+import re
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
+from gosonde_common import foreign
 from gosonde_common.values.goroutines import MAIN_GOROUTINE, REGISTERS
 from rich.cells import cell_len
 
@@ -19,6 +21,7 @@ from gosonde_cli.tables.shortening import OF_FUNCTIONS, OF_PATHS, shortened
 if TYPE_CHECKING:
     from gosonde_common.values.goroutines import GoroutineColumns, Kind, Location
 
+PLAIN: Final = re.compile(r"[A-Za-z0-9./_]+")
 MINUTE_NS: Final = 60_000_000_000
 NO_STACK: Final = "no stack: it ran, or moved while it was read"
 ALL_HIDDEN: Final = "all its calls are hidden"
@@ -88,8 +91,9 @@ def one_by_one(found: Iterable["GoroutineColumns"]) -> Iterator[str]:
     """Each goroutine in text that readers of pprof's debug=2 understand; the runtime's own are left out, as there."""
     texts = KeptTexts(_each_parts, _call)
     for columns in found:
-        for kind, goid, wait_ns, parent, locked in zip(
-            columns.kinds, columns.goids, columns.waits_ns, columns.parent_goids, columns.locked, strict=True
+        for kind, goid, wait_ns, parent, locked, labels in zip(
+            *(columns.kinds, columns.goids, columns.waits_ns, columns.parent_goids, columns.locked, columns.labels),
+            strict=True,
         ):
             if kind.system:
                 continue
@@ -99,7 +103,13 @@ def one_by_one(found: Iterable["GoroutineColumns"]) -> Iterator[str]:
             created = ""
             if creator and goid != 1:
                 created = f"{creator} in goroutine {parent}{statement}" if parent else f"{creator}{statement}"
-            yield f"goroutine {goid} [{state}{minutes}{locks}]:\n{calls}{created}\n"
+            tags = f" {{{', '.join(f'{_quoted(key)}: {_quoted(value)}' for key, value in labels)}}}" if labels else ""
+            yield f"goroutine {goid} [{state}{minutes}{locks}]{tags}:\n{calls}{created}\n"
+
+
+def _quoted(text: str) -> str:
+    """As runtime.traceback has labels: in quotes where something else than letters, digits and . / _ is in it."""
+    return text if PLAIN.fullmatch(text) else foreign.dumps(text)
 
 
 def _each_parts(kind: "Kind", texts: KeptTexts) -> tuple[str, ...]:

@@ -1,10 +1,11 @@
 """Which goroutines are looked at, and which of their calls: pprof's focus, ignore and hide, states, and waits."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from gosonde_cli.expressions import Expression
+from gosonde_cli.label_view import Wanted, said
 
 if TYPE_CHECKING:
     from gosonde_common.values.goroutines import GoroutineColumns, Kind, Location
@@ -27,6 +28,8 @@ class View:
         function: Goroutines of `go` statements in a function whose name contains it.
         state: States that contain it.
         min_wait_ns: Goroutines that are known to have waited so long.
+        labels: Goroutines with these.
+        by_label: The key of the label that goroutines are grouped by, "" for all of them; None where they are not.
         runtime: The runtime's own calls, too. A stack of nothing else is shown all the same.
     """
 
@@ -37,24 +40,46 @@ class View:
     function: str = ""
     state: str = ""
     min_wait_ns: int = 0
+    labels: Wanted = field(default_factory=Wanted)
+    by_label: str | None = None
     runtime: bool = False
 
     def of(self, found: "Iterable[GoroutineColumns]") -> "Iterator[GoroutineColumns]":
-        """The same goroutines without those that are not looked at, with stacks as they are looked at."""
+        """The same goroutines without those that are not looked at, with stacks as they are looked at.
+
+        Raises:
+            NotFoundError: No goroutine has a label of that key.
+        """
+        yield from self._seen(found)
+        self.labels.check(*([self.by_label] if self.by_label else []))
+
+    def _seen(self, found: "Iterable[GoroutineColumns]") -> "Iterator[GoroutineColumns]":
         known: dict[Kind, Kind | None] = {}
         for columns in found:
             if len(known) > MOST_KEPT:
                 known.clear()
             known.update((kind, self._kind(kind)) for kind in set(columns.kinds) - known.keys())
-            yield self._columns(columns, [known[kind] for kind in columns.kinds])
+            kinds = [known[kind] for kind in columns.kinds]
+            yield self._columns(columns, kinds if self.by_label is None else self._labelled(columns, kinds))
+
+    def _labelled(self, columns: "GoroutineColumns", kinds: "list[Kind | None]") -> "list[Kind | None]":
+        """One for each kind and value of the label."""
+        key = self.by_label or ""
+        made: dict[tuple[Kind | None, str], Kind | None] = {}
+        for kind, labels in zip(kinds, columns.labels, strict=True):
+            group = kind, said(labels, key)
+            if group not in made:
+                made[group] = kind and replace(kind, group=group[1])
+        return [made[kind, said(labels, key)] for kind, labels in zip(kinds, columns.labels, strict=True)]
 
     def _columns(self, columns: "GoroutineColumns", kinds: "list[Kind | None]") -> "GoroutineColumns":
-        if not self.min_wait_ns and None not in kinds:
+        fits = list(map(self.labels.fits, columns.labels))
+        if not self.min_wait_ns and None not in kinds and all(fits):
             return replace(columns, kinds=[kind for kind in kinds if kind is not None])
         kept = [
             at
             for at, (kind, wait_ns) in enumerate(zip(kinds, columns.waits_ns, strict=True))
-            if kind is not None and (wait_ns or 0) >= self.min_wait_ns
+            if kind is not None and fits[at] and (wait_ns or 0) >= self.min_wait_ns
         ]
         return type(columns)(
             kinds=[kind for at in kept if (kind := kinds[at]) is not None],

@@ -77,7 +77,7 @@ def _write_picture(found: "Found", asked: AskedOfGoroutines, title: str) -> None
     from gosonde_common.flames.tree import Tree  # noqa: PLC0415
 
     tree = Tree("all goroutines")
-    for stack in stacks(groups_of(found), asked.by):
+    for stack in stacks(groups_of(found), asked.grouping):
         tree.add(stack)
     if asked.svg is not None:
         write("--svg", asked.svg, flame_graph(tree, title, asked.colour))
@@ -85,7 +85,7 @@ def _write_picture(found: "Found", asked: AskedOfGoroutines, title: str) -> None
 
 def _write_speedscope(found: "Found", asked: AskedOfGoroutines, title: str) -> None:
     if asked.speedscope is not None:
-        write("--speedscope", asked.speedscope, _profile(groups_of(found), asked.by, title))
+        write("--speedscope", asked.speedscope, _profile(groups_of(found), asked.grouping, title))
 
 
 #: By the flag that asks for it.

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
-
-#: pprof's labels of a goroutine: (key, value), by key.
+#: pprof's labels of a goroutine: (key, value), by key. Where not all were read, the last key is MORE_LABELS: its value
+#: says how many are left out.
 Labels = tuple[tuple[str, str], ...]
+MORE_LABELS = "…"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,9 @@ class Kind:
     """What goroutines with one state, `go` statement and stack have in common; attributes as of Goroutine.
 
     Many goroutines share one, so that what is made of it is made once. Two may say the same and yet be two.
+
+    Attributes:
+        group: What else they have in common, where somebody groups them by that: the value of a label.
     """
 
     status: str
@@ -93,6 +97,7 @@ class Kind:
     stack_from: str = ""
     cause: str = ""
     because: str = ""
+    group: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +118,7 @@ class GoroutineColumns:
 
 def columns_of(goroutines: Sequence[Goroutine]) -> GoroutineColumns:
     """Some goroutines in columns, each of a kind of its own."""
-    shared = [field.name for field in fields(Kind)]
+    shared = [field.name for field in fields(Kind) if field.name != "group"]
     return GoroutineColumns(
         kinds=[Kind(**{name: getattr(one, name) for name in shared}) for one in goroutines],
         goids=[one.goid for one in goroutines],

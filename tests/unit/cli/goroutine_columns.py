@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from gosonde_common.values.goroutines import MEMORY, GoroutineColumns, Kind, Location
+from gosonde_common.values.goroutines import MEMORY, GoroutineColumns, Kind, Labels, Location
 
 HERE, THERE = Location("main.wait", "/src/main.go", 7), Location("main.main", "/src/main.go", 9)
 
@@ -23,7 +23,9 @@ def kind(*stack: Location, **changed: Any) -> Kind:
     return Kind(**(values | changed))
 
 
-def columns(*kinds: Kind, waits: Sequence[int | None] = (), first: int = 10) -> GoroutineColumns:
+def columns(
+    *kinds: Kind, waits: Sequence[int | None] = (), first: int = 10, labels: Sequence[Labels] = ()
+) -> GoroutineColumns:
     """One goroutine of each kind; every second one is locked, and all but the first have a parent."""
     count = len(kinds)
     return GoroutineColumns(
@@ -33,4 +35,5 @@ def columns(*kinds: Kind, waits: Sequence[int | None] = (), first: int = 10) -> 
         parent_goids=[0, *[1] * count][:count],
         thread_ids=[0] * count,
         locked=[index % 2 == 1 for index in range(count)],
+        labels=labels or [()] * count,
     )

@@ -39,6 +39,7 @@ def row(found: GoroutineColumns, index: int) -> dict[str, Any]:
         "parent_goid": found.parent_goids[index],
         "thread_id": found.thread_ids[index],
         "locked": found.locked[index],
+        "labels": {},
         "system": shared.system,
         "active": shared.active,
         "complete": shared.complete,

@@ -6,14 +6,14 @@ slice of pairs (runtime/pprof/label.go).
 
 import numpy as np
 import numpy.typing as npt
-from gosonde_common.values.goroutines import Labels
+from gosonde_common.values.goroutines import MORE_LABELS, Labels
 
 from gosonde_agent.sources.memory.label_maps import Places, string_map
 from gosonde_agent.sources.memory.reader import ProcessMemory
 
-#: Of one goroutine at most, and how many bytes of each key and value. What is left out is said by MORE.
+#: Of one goroutine at most, and how many bytes of each key and value; longer ones end with CUT.
 MOST_LABELS, MOST_BYTES = 16, 128
-MORE = "…"
+CUT = "…"
 #: The first Go 1 minor version whose labels are a slice.
 SLICES_SINCE = 24
 #: struct { key, value string }.
@@ -74,7 +74,7 @@ class LabelReader:
         for of in places:
             own, at = texts[at : at + 2 * len(of.pairs)], at + 2 * len(of.pairs)
             pairs = sorted(zip(own[::2], own[1::2], strict=True))
-            more = [(MORE, f"{of.left_out} more")] if of.left_out else []
+            more = [(MORE_LABELS, f"{of.left_out} more")] if of.left_out else []
             found.append((*pairs, *more))
         return found
 
@@ -104,5 +104,5 @@ class LabelReader:
         for size, length, there in zip(sizes.tolist(), claimed[:, 1].tolist(), whole.tolist(), strict=True):
             begin, end = end, end + size
             text = raw[begin:end] if there else b""
-            found.append(text.decode(errors="replace") + (MORE if length > MOST_BYTES else ""))
+            found.append(text.decode(errors="replace") + (CUT if length > MOST_BYTES else ""))
         return found

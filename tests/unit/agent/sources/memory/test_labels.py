@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from gosonde_agent.host.access import Direct
 from gosonde_agent.sources.memory.label_maps import BUCKET, HEADER
-from gosonde_agent.sources.memory.labels import MORE, MOST_BYTES, MOST_LABELS, LabelReader
+from gosonde_agent.sources.memory.labels import CUT, MOST_BYTES, MOST_LABELS, LabelReader
 from gosonde_agent.sources.memory.reader import ProcessMemory
-from gosonde_common.values.goroutines import Labels
+from gosonde_common.values.goroutines import MORE_LABELS, Labels
 
 #: Where a g has its labels here, and what nobody has mapped.
 OFFSET, NOWHERE = 8, 8
@@ -70,13 +70,13 @@ def test_a_slice_that_cannot_be_one_has_none(made: Made, content: tuple[int, int
 def test_strings_that_cannot_be_are_empty_and_long_ones_are_cut(made: Made) -> None:
     long = made.data(b"x" * MOST_BYTES)
     pairs = made.data(struct.pack("<8Q", *made.string("a"), NOWHERE, 3, *made.string("b"), long, 1 << 62))
-    assert made.labels(SLICE, pairs, 2, 2) == (("a", ""), ("b", "x" * MOST_BYTES + MORE))
+    assert made.labels(SLICE, pairs, 2, 2) == (("a", ""), ("b", "x" * MOST_BYTES + CUT))
 
 
 def test_more_labels_than_are_read_are_told(made: Made) -> None:
     pairs = made.data(struct.pack("<4Q", *made.string("a"), *made.string("1")) * (MOST_LABELS + 5))
     *_, last = made.labels(SLICE, pairs, MOST_LABELS + 5, MOST_LABELS + 5)
-    assert last == (MORE, "5 more")
+    assert last == (MORE_LABELS, "5 more")
 
 
 def test_a_map_has_what_its_used_slots_hold_also_in_buckets_that_are_not_yet_moved(made: Made) -> None:
@@ -88,7 +88,7 @@ def test_a_map_has_what_its_used_slots_hold_also_in_buckets_that_are_not_yet_mov
 def test_a_map_that_cannot_be_one_has_none_and_one_without_end_has_an_end(made: Made) -> None:
     assert made.labels(MAP, NOWHERE) == ()
     assert made.labels(MAP, made.map(0, NOWHERE)) == ()
-    assert made.labels(MAP, made.map(200, NOWHERE, count=7)) == ((MORE, "7 more"),)
+    assert made.labels(MAP, made.map(200, NOWHERE, count=7)) == ((MORE_LABELS, "7 more"),)
     endless = made.data(bytes(BUCKET.size))
     ctypes.memmove(endless, made.bucket(bytes([9] * 8), endless), BUCKET.size)
     assert dict(made.labels(MAP, made.map(0, endless, count=8))) == {f"k{slot}": f"v{slot}" for slot in range(8)}
