@@ -116,7 +116,7 @@ class AgentConfig:
             _check_collector(address)
             self._check_secret(address)
         if bool(self.tls_cert) != bool(self.tls_key):
-            raise UsageError("tls_cert: a certificate needs its key and a key its certificate; give both or none")
+            raise UsageError("tls_cert: needs tls_key, and tls_key needs tls_cert; give both or none")
         if self.tls_cert and not self.tls_ca:
             raise UsageError(
                 "tls_ca: missing; a certificate is of use only to a collector that is itself authenticated"
@@ -144,7 +144,7 @@ class AgentConfig:
         for pid in self.pid:
             _check_pid(pid)
         if self.log_level not in LOG_LEVELS:
-            raise UsageError(f"log_level: {self.log_level!r} is none of {', '.join(LOG_LEVELS)}")
+            raise UsageError(f"log_level: {self.log_level!r} is not one of {', '.join(LOG_LEVELS)}")
 
     def _check_secret(self, address: str) -> None:
         if not (self.tls_ca or self.insecure or addresses.is_local(address)):

@@ -31,7 +31,7 @@ MOST_BYTES, MOST_DESCRIPTORS = 1 << 16, 253
 #: What may be raised before it answers requests.
 ERRORS = (NotPermittedError, UnavailableError)
 #: What the kernel must let it do for there to be probes.
-NEEDED = (("may not use BPF", trials.program), ("can open no uprobe", trials.uprobe))
+NEEDED = (("may not use BPF", trials.program), ("cannot open a uprobe", trials.uprobe))
 #: The helper's first message comes after compiling.
 STARTING_SECONDS = COMPILING_SECONDS + 10
 #: Requests that are answered at the same time: a dead file system can hold up who opens a file of it, without end.
@@ -103,7 +103,9 @@ def connect(path: str) -> Helper:
     try:
         channel.connect(path)
     except PermissionError as error:
-        raise NotPermittedError(f"helper {path}: this user may not connect; run the agent as its unit does") from error
+        raise NotPermittedError(
+            f"helper {path}: this user may not connect; run the agent by its systemd unit"
+        ) from error
     except OSError as error:
         raise UnavailableError(f"helper {path}: {error.strerror}; is gosonde-helper.socket started?") from error
     return _joined(channel, None)

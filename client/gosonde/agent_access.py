@@ -19,7 +19,7 @@ def why_unavailable(address: str) -> GosondeError | None:
     path = Path(address.removeprefix("unix:"))
     number = _connected(path) if address.startswith("unix:") else 0
     if number in (errno.EACCES, errno.EPERM):
-        return UnsupportedError(f"this user may not ask the agent on {address}: {_who_may(path)}")
+        return UnsupportedError(f"this user may not connect to the agent on {address}: {_who_may(path)}")
     if number == errno.ENOENT:
         return UnavailableError(
             f"no agent listens on {address}: there is no such socket; start `gosonde agent`, or name its socket with "

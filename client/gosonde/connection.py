@@ -99,6 +99,6 @@ def _metadata(address: str) -> tuple[tuple[str, str], ...]:
         return ()
     if not (is_local(address) or os.environ.get("GOSONDE_CA")):
         raise UsageError(
-            f"the token is not sent to {address} in plain text; name the collector's authority: GOSONDE_CA"
+            f"the token is not sent to {address} in plain text; set GOSONDE_CA to the collector's CA certificate"
         )
     return (("authorization", f"Bearer {token}"),)

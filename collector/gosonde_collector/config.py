@@ -86,7 +86,7 @@ class CollectorConfig:
                 f"name a port of 127.0.0.1, or write insecure = true into the configuration file"
             )
         if bool(self.tls_cert) != bool(self.tls_key):
-            raise UsageError("tls_cert: a certificate needs its key and a key its certificate; give both or none")
+            raise UsageError("tls_cert: needs tls_key, and tls_key needs tls_cert; give both or none")
         if self.tls_client_ca and not self.tls_cert:
             raise UsageError("tls_client_ca: clients' certificates need TLS; give tls_cert and tls_key too")
         _check_range("max_agents", self.max_agents, 1, 100_000)
@@ -98,7 +98,7 @@ class CollectorConfig:
         if self.finding_snapshot_seconds:
             _check_range("finding_snapshot_seconds", self.finding_snapshot_seconds, 30, 86_400)
         if self.log_level not in LOG_LEVELS:
-            raise UsageError(f"log_level: {self.log_level!r} is none of {', '.join(LOG_LEVELS)}")
+            raise UsageError(f"log_level: {self.log_level!r} is not one of {', '.join(LOG_LEVELS)}")
 
     def _check_listen(self, address: str) -> None:
         key = "listen" if address == self.listen else "query_listen"
@@ -108,9 +108,9 @@ class CollectorConfig:
         missing = [name for name in ("tls_cert", "tls_client_ca", "tokens") if not getattr(self, name)]
         if missing:
             raise UsageError(
-                f"{key}: {address} can be reached from other machines, and what travels there would not be encrypted "
-                f"and authenticated without {', '.join(missing)}; give these, listen on 127.0.0.1 or unix:PATH, or "
-                f"write insecure = true into the configuration file"
+                f"{key}: other machines can reach {address}, so encryption and authentication are required: give "
+                f"{', '.join(missing)}, listen on 127.0.0.1 or unix:PATH, or write insecure = true into the "
+                f"configuration file"
             )
 
     def merged(self, flags: Mapping[str, object]) -> "CollectorConfig":
@@ -148,7 +148,7 @@ def reloaded(current: CollectorConfig, fresh: CollectorConfig) -> tuple[Collecto
 def is_local(address: str, key: str) -> bool:
     """Whether only this machine reaches the address of a key. Raises UsageError when it is no address."""
     if address.startswith("unix:") and not Path(address.removeprefix("unix:")).is_absolute():
-        raise UsageError(f"{key}: {address!r} needs an absolute path behind unix:")
+        raise UsageError(f"{key}: {address!r} needs an absolute path after unix:")
     try:
         return addresses.is_local(address)
     except UsageError as error:

@@ -171,7 +171,7 @@ def _bind(server: grpc.aio.Server, config: CollectorConfig, address: str, teleme
         return server.add_secure_port(address, server_credentials(tls, telemetry.handshakes.inc))
     except RuntimeError as error:
         raise UnavailableError(
-            f"cannot listen on {address}: gRPC could not take it, and says no reason; choose another address"
+            f"cannot listen on {address}: gRPC refused it without a reason; choose another address"
         ) from error
 
 

@@ -12,7 +12,7 @@ class GosondeError(Exception):
 
 
 class UsageError(GosondeError):
-    """The command or the configuration asks for something that makes no sense. Exit code 2."""
+    """The command or the configuration is invalid. Exit code 2."""
 
     exit_code = 2
 

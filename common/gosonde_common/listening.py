@@ -29,7 +29,7 @@ def check_free(address: str, key: str) -> None:
     try:
         _listen(match["six"] or match["name"], int(match["port"]))
     except PermissionError as error:
-        raise UnsupportedError(f"{key}: cannot listen on {address}: only root may take so low a port") from error
+        raise UnsupportedError(f"{key}: cannot listen on {address}: only root may use a port this low") from error
     except (OSError, OverflowError) as error:
         number = error.errno if isinstance(error, OSError) else 0
         raise UnavailableError(f"{key}: cannot listen on {address}: {REASONS.get(number or 0, str(error))}") from error

@@ -67,7 +67,7 @@ class Arriving:
                 yield
         except TimeoutError as error:
             raise UnavailableError(
-                f"the request did not arrive in {seconds:g} s, or others waited for its room; send it again"
+                f"the request did not arrive in {seconds:g} s, or its place was needed for others; send it again"
             ) from error
         finally:
             slow.cancel()

@@ -57,5 +57,5 @@ class Limits:
 
 def _first(idle: list[File], whose: str) -> list[File]:
     if not idle:
-        raise TooManyFilesError(f"{whose} are run and have probes already, which is the most: see max_probed_files")
+        raise TooManyFilesError(f"{whose} that run have probes already, and no more are allowed: see max_probed_files")
     return idle[:1]

@@ -69,8 +69,8 @@ class Listing:
 class _Passed(Enum):
     """Why a process is not listed."""
 
-    GONE = "it has ended, or is a thread of the kernel"
-    OTHER = "its file is not Go's"
+    GONE = "it has ended, or is a kernel thread"
+    OTHER = "it is not a Go program"
     HIDDEN = "privileges are missing"
 
 

@@ -48,8 +48,8 @@ def parse_version(text: str) -> GoVersion:
     match = VERSION.match(text)
     if match is None:
         raise UnsupportedBinaryError(
-            f"a Go binary whose version is not known: it calls it {text[:80]!r}, which is not of the form go1.N or "
-            "go1.N.P; those who obfuscate programs (garble) take the version out"
+            f"a Go binary whose version is not known: it says {text[:80]!r}, which is not of the form go1.N or "
+            "go1.N.P; obfuscators (garble) remove the version"
         )
     return GoVersion(int(match[1]), int(match[2] or 0))
 
@@ -76,7 +76,7 @@ def read_version_string(image: ElfImage) -> str:
         vaddr, blob = (places[0], image.read_to_segment_end(places[0], BLOB_LIMIT)) if places else (0, b"")
     if not blob.startswith(MAGIC):
         if packer := packed_by(image):
-            raise UnsupportedBinaryError(f"packed with {packer}, so that nothing of it can be read: unpack it (upx -d)")
+            raise UnsupportedBinaryError(f"packed with {packer}, so it cannot be read: unpack it (upx -d)")
         raise NotGoError("not a Go binary: it has no Go build info")
     if len(blob) < POINTERS_END:
         raise MalformedBinaryError("the Go build info is cut off")

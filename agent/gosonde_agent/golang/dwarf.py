@@ -201,7 +201,7 @@ def _number(entry: Any, attribute: str) -> int:  # noqa: ANN401
     value = entry.attributes[attribute].value
     if isinstance(value, int) and value >= 0:
         return value
-    raise MalformedBinaryError(f"{attribute} is no number")
+    raise MalformedBinaryError(f"{attribute} is not a number")
 
 
 def _collect(entry: Any, prefix: str, base: int, depth: int, fields: dict[str, int]) -> None:  # noqa: ANN401

@@ -105,7 +105,7 @@ class DwarfTypes:
         """The type at an offset in .debug_info.
 
         Raises:
-            MalformedBinaryError: There is none, or its description makes no sense.
+            MalformedBinaryError: There is none, or its description is inconsistent.
         """
         return self._types.get(reference, self._described)
 

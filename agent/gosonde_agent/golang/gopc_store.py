@@ -44,7 +44,7 @@ def find_gopc_store(instructions: Sequence[Instruction], machine: Machine, layou
         UnprovedProbePointError: It is not proved.
     """
     if machine.name != "amd64":
-        raise UnprovedProbePointError("it is known on amd64 alone")
+        raise UnprovedProbePointError("it is known for amd64 only")
     if gopc_offset(instructions, machine, layout.callerpc) != layout.gopc:
         raise UnprovedProbePointError("the code does not show that the argument callerpc becomes gopc")
     stored = gopc_stored(instructions, machine, layout)

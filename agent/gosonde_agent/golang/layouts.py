@@ -63,7 +63,7 @@ class Layout:
         try:
             return self.structures[structure][field]
         except KeyError:
-            raise UnsupportedBinaryError(f"where {structure}.{field} lies is not known ({self.source})") from None
+            raise UnsupportedBinaryError(f"the offset of {structure}.{field} is not known ({self.source})") from None
 
     def size(self, structure: str) -> int:
         """Size of a structure in bytes.
@@ -182,12 +182,12 @@ def proved(layout: Layout, version: GoVersion, shown: int | None) -> Layout:
         if shown != layout.gopc:
             raise UnsupportedBinaryError(
                 f"its code keeps g.gopc at offset {shown}, but {layout.source} has it at {layout.gopc}: "
-                "it was not built by the Go that it names"
+                "it was not built by the Go version that it names"
             )
         return layout
     if shown is None:
         raise UnsupportedBinaryError(
-            f"{_newer(version)}, and neither DWARF nor the code of the program prove its layout: update gosonde, or "
+            f"{_newer(version)}, and neither DWARF nor the code of the program proves its layout: update gosonde, or "
             "build the program without -ldflags=-s and -w"
         )
     fields = {"gopc": shown, "startpc": shown + STARTPC_BEHIND}
@@ -195,7 +195,7 @@ def proved(layout: Layout, version: GoVersion, shown: int | None) -> Layout:
 
 
 def _newer(version: GoVersion) -> str:
-    return f"{version} is newer than this gosonde knows ({_supported()})"
+    return f"{version} is newer than this gosonde supports ({_supported()})"
 
 
 def _supported() -> str:

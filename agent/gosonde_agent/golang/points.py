@@ -172,5 +172,5 @@ class Finder:
             if address != self._functions[name].entry:
                 raise UnsupportedBinaryError(
                     f"its symbol table has {name} at {address:#x}, its pclntab at {self._functions[name].entry:#x}: "
-                    "one of them is not true"
+                    "they contradict each other"
                 )

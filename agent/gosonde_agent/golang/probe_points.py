@@ -73,7 +73,7 @@ def entry_point(
     usable = [path[i] for i in _with_registers(path, registers, machine, again=behind_calls) if i >= earliest]
     candidates = [instruction for instruction in usable if not is_overwritten(instruction, machine.name)]
     if not candidates:
-        raise UnprovedProbePointError(f"{function}: no instruction behind the stack check has the registers untouched")
+        raise UnprovedProbePointError(f"{function}: after the stack check no instruction has the registers unchanged")
     best = min(candidates, key=lambda instruction: rank(instruction, machine.name))
     _refuse_jumps_to(function, instructions, best.address, name_of)
     entry = instructions[0].address

@@ -77,7 +77,7 @@ def find_refill(
         UnsupportedBinaryError: The layout does not know where a goroutine's id lies.
     """
     if machine.name != "amd64":
-        raise UnprovedProbePointError("it is known on amd64 alone")
+        raise UnprovedProbePointError("it is known for amd64 only")
     branch = _branch(instructions, machine, layout)
     first = instructions[branch.jump + 1]
     if is_overwritten(first, machine.name) or cost_of(first, machine.name) is not Cost.EMULATED:

@@ -36,7 +36,7 @@ def values_before(
         UnprovedProbePointError: The function jumps who knows where, or gives away an address on its stack.
     """
     if any(_STACK_ADDRESS.match(instruction.text) for instruction in instructions):
-        raise UnprovedProbePointError("an address on its stack is given away")
+        raise UnprovedProbePointError("an address on its stack escapes")
     by_address = {instruction.address: instruction for instruction in instructions}
     found: dict[int, State] = {instructions[0].address: {}}
     pending = [instructions[0].address]

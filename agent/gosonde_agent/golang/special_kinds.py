@@ -28,7 +28,7 @@ def special_kinds(layout: Layout) -> SpecialKinds:
     """
     kinds = layout.special_kinds
     if "Finalizer" not in kinds:
-        raise UnsupportedBinaryError(f"how its runtime numbers the kinds of specials is not known ({layout.source})")
+        raise UnsupportedBinaryError(f"the runtime's numbers of the kinds of specials are not known ({layout.source})")
     return SpecialKinds(
         kinds["Finalizer"], kinds.get("WeakHandle", 0), kinds.get("Cleanup", 0), frozenset(kinds.values())
     )

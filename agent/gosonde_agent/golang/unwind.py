@@ -69,7 +69,7 @@ class Unwinder:
 
         A pc is where a call returns to, or where `interrupted` says so the instruction that is next.
 
-        A walk ends at the goroutine's first frame, or where the stack makes no sense: outside Go code, outside the
+        A walk ends at the goroutine's first frame, or where the stack is inconsistent: outside Go code, outside the
         stack, or not going up. It takes MAX_FRAMES steps at most.
 
         Raises:

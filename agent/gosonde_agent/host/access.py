@@ -153,7 +153,7 @@ class Direct:
         except OSError as error:
             os.close(own)
             raise UnguardedFileError(
-                f"the file cannot be kept from changing while probes are in it: {os.strerror(error.errno or 0)}. It is "
+                f"the file cannot be protected from changes while probed: {os.strerror(error.errno or 0)}. It is "
                 "open for writing, CAP_LEASE is missing, or its file system has no leases; watch a process by its pid"
             ) from error
         return own

@@ -99,7 +99,7 @@ def _no_uprobe(number: int, file_offset: int, pid: int | None) -> GosondeError:
     if number == errno.ESRCH:
         return NoSuchProcessError(f"process {pid} has ended")
     if number in (errno.EINVAL, errno.ENOTSUP, ENOTSUPP, errno.EIO):
-        return UnsupportedBinaryError(f"the kernel takes no probe at offset {file_offset:#x}: {os.strerror(number)}")
+        return UnsupportedBinaryError(f"the kernel refuses a probe at offset {file_offset:#x}: {os.strerror(number)}")
     return bpf.refusal(f"opening a uprobe at offset {file_offset:#x}", number)
 
 

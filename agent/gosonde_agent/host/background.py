@@ -41,4 +41,6 @@ class Background:
         """Raises GosondeError when one of them failed."""
         if self._failure:
             kind = type(self._failure).__name__
-            raise GosondeError(f"a part of the agent failed, so it ended: {kind}: {self._failure}") from self._failure
+            raise GosondeError(
+                f"a part of the agent failed, so the agent ends: {kind}: {self._failure}"
+            ) from self._failure

@@ -42,7 +42,7 @@ def refusal(what: str, number: int) -> NotPermittedError | ProbeError:
     if number in (errno.EPERM, errno.EACCES):
         return NotPermittedError(
             f"{what}: not permitted. Run as root, or with CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE and "
-            "CAP_DAC_READ_SEARCH (some kernels want CAP_SYS_ADMIN); `gosonde doctor` says what is missing"
+            "CAP_DAC_READ_SEARCH (some kernels require CAP_SYS_ADMIN); `gosonde doctor` says what is missing"
         )
     return ProbeError(f"{what}: {os.strerror(number)} (errno {number})")
 
@@ -51,7 +51,7 @@ def map_shape(map_fd: int) -> tuple[int, int, int, int, int]:
     """Type, bytes of a key, bytes of a value, most elements and flags of a map."""
     info = ctypes.create_string_buffer(struct.calcsize(_MAP_INFO))
     if call(BPF_OBJ_GET_INFO_BY_FD, attributes("<IIQ", map_fd, len(info), ctypes.addressof(info))) < 0:
-        raise refusal("asking for the shape of a BPF map", ctypes.get_errno())
+        raise refusal("reading the layout of a BPF map", ctypes.get_errno())
     kind, _, key_size, value_size, entries, flags = struct.unpack(_MAP_INFO, info.raw)
     return kind, key_size, value_size, entries, flags
 
@@ -65,7 +65,7 @@ def create_map(name: str, shape: tuple[int, int, int, int, int]) -> int:
     """
     fd = call(BPF_MAP_CREATE, attributes("<5I8x16s", *shape, name.encode()[:NAME_BYTES]))
     if fd < 0:
-        raise refusal(f"making the BPF map {name}", ctypes.get_errno())
+        raise refusal(f"creating the BPF map {name}", ctypes.get_errno())
     return fd
 
 

@@ -25,7 +25,7 @@ HOW_TO_GET_CAPABILITIES = (
     "CAP_DAC_READ_SEARCH CAP_LEASE CAP_SYS_ADMIN, as the shipped gosonde-helper@.service is"
 )
 #: Linux 6.16 took CAP_PERFMON's word for uprobes by perf events back, and stable kernels followed.
-UPROBES_WANT_SYS_ADMIN = "add CAP_SYS_ADMIN: this kernel wants it, not CAP_PERFMON alone, of whoever opens a uprobe"
+UPROBES_WANT_SYS_ADMIN = "add CAP_SYS_ADMIN: CAP_PERFMON alone does not suffice for uprobes on this kernel"
 SOMETHING_ELSE_REFUSES = (
     "the capabilities are there, so something else refuses: in a container, allow bpf, perf_event_open and seccomp "
     "in its seccomp profile"
@@ -184,7 +184,7 @@ def _reads_own() -> bool:
 def _bcc() -> Check:
     remedy = (
         "apt-get install python3-bpfcc, and run gosonde with the distribution's Python (a venv needs "
-        "--system-site-packages); the package bcc of PyPI is another thing"
+        "--system-site-packages); the package bcc on PyPI is another project"
     )
     # In a process of its own, which ends with bcc's LLVM; it looks for modules where this one does.
     code = f"import sys; sys.path[:] = {sys.path!r}; from bcc import BPF, __version__; print(__version__)"
@@ -207,7 +207,7 @@ def _btf() -> Check:
 def _nop5() -> Check:
     if kernel_version() >= NOP5_KERNEL:
         return Check("nop5", Status.OK, "the kernel can enter probes on a 5-byte nop without a trap")
-    remedy = "nothing must be done; Linux 6.18 and newer make some probes cheaper"
+    remedy = "nothing to do; Linux 6.18 and newer make some probes cheaper"
     return Check("nop5", Status.DEGRADED, "every probe costs a trap", remedy)
 
 

@@ -19,7 +19,7 @@ def check_enough() -> None:
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if limit != resource.RLIM_INFINITY and limit < FEWEST:
         raise UnavailableError(
-            f"this process may have {limit} files open, and the agent needs {FEWEST}: raise the limit (ulimit -n)"
+            f"this process may open {limit} files, but the agent needs {FEWEST}: raise the limit (ulimit -n)"
         )
 
 

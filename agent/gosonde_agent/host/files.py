@@ -43,7 +43,7 @@ def status(fd: int) -> FileStatus:
     """
     answer = ctypes.create_string_buffer(STATX_BYTES)
     if _libc.statx(fd, b"", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_BASIC_STATS, answer):
-        raise UnreadableFileError(f"an executable cannot be looked at: {os.strerror(ctypes.get_errno())}")
+        raise UnreadableFileError(f"an executable cannot be examined: {os.strerror(ctypes.get_errno())}")
     links, owner = LINKS_OWNER.unpack_from(answer, 16)
     inode, size = INODE_SIZE.unpack_from(answer, 32)
     changed, modified = (_nanoseconds(answer, offset) for offset in (96, 112))

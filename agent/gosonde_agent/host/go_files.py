@@ -19,7 +19,7 @@ CHUNK = 1 << 20
 #: The mark is searched for in so many bytes of a file.
 MAX_SEARCHED = 1 << 30
 #: Why a file is refused.
-NOT_GO = "this is no Go program's file"
+NOT_GO = "this is not the file of a Go program"
 #: Files that are remembered.
 MAX_FILES = 1 << 16
 

@@ -222,7 +222,7 @@ def _answered(answers: Answers, message: bytes, descriptors: list[int], refusals
         return failure(error), []
     except (OSError, OverflowError, ValueError) as error:
         refusals.note(str(error))
-        return failure(UnreadableFileError(f"the helper could not do it: {error}")), []
+        return failure(UnreadableFileError(f"the helper failed: {error}")), []
     return success(text), opened
 
 

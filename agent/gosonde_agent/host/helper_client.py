@@ -106,7 +106,9 @@ class HelperClient:
     def _opened(self, request: Request, *descriptors: int) -> tuple[bytes, int]:
         text, fds = self._ask(request, *descriptors)
         if len(fds) != 1:
-            raise UnreadableFileError("the helper's answer came without a descriptor: the agent may have none left")
+            raise UnreadableFileError(
+                "the helper's answer came without a descriptor: the agent may have too many open files"
+            )
         return text, fds[0]
 
     def _ask(self, request: Request, *descriptors: int) -> tuple[bytes, list[int]]:

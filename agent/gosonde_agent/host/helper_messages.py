@@ -116,7 +116,7 @@ class Request:
             raise RefusedError(f"a request of {len(message)} bytes, not of {REQUEST.size}")
         kind, pid, number, cookie, program = REQUEST.unpack(message)
         if kind not in Kind.__members__.values():
-            raise RefusedError(f"a request of kind {kind}, which there is not")
+            raise RefusedError(f"a request of unknown kind {kind}")
         if descriptors != (kind in WITH_DESCRIPTOR):
             raise RefusedError(f"a request of kind {kind} with {descriptors} descriptors")
         if not ((kind not in WITH_PID and pid == ALL) or 0 < pid <= MAX_PID):

@@ -38,7 +38,7 @@ def open_library(pid: int, mappings: int, known: GoFiles) -> tuple[int, str]:
             if known.is_go(fd):
                 return fd, mapped.path
             os.close(fd)
-    raise NotGoError("not a Go binary: neither the executable nor a library that is mapped has Go in it")
+    raise NotGoError("not a Go binary: neither the executable nor a mapped library contains Go code")
 
 
 def mapped_code(pid: int, mappings: int) -> list[MappedFile]:
@@ -64,7 +64,7 @@ def _opened(pid: int, mapped: MappedFile) -> int:
 
     It is only named (O_PATH) until it is known to be that file: what a process has put there may be a device.
     """
-    reason = "another file is there"
+    reason = "another file has taken its place"
     for place in (f"/proc/{pid}/map_files/{mapped.area}", f"/proc/{pid}/root{mapped.path}"):
         try:
             named = os.open(place, os.O_PATH | os.O_CLOEXEC)

@@ -44,8 +44,8 @@ def check_numbers() -> None:
         number = "none"
     if number != str(os.getpid()):
         raise NotPermittedError(
-            f"/proc is of another pid namespace: this process is {os.getpid()}, and {number} there; run gosonde in "
-            "that namespace, or mount its own /proc"
+            f"/proc is of another pid namespace: the pid of this process is {os.getpid()}, and {number} there; run "
+            "gosonde in that namespace, or mount its own /proc"
         )
 
 
@@ -114,7 +114,7 @@ def loaded_program(pid: int) -> bytes:
     try:
         found = Path(f"/proc/{pid}/auxv").read_bytes()
     except PermissionError as error:
-        raise NotPermittedError(f"process {pid} may not be looked into: {error.strerror}") from error
+        raise NotPermittedError(f"process {pid} may not be examined: {error.strerror}") from error
     except (FileNotFoundError, ProcessLookupError) as error:
         raise NoSuchProcessError(f"there is no process {pid}, or it has just ended") from error
     except OSError as error:
@@ -188,7 +188,7 @@ def file(path: str) -> Iterator[tuple[int, str]]:
     """(descriptor, absolute path) of an executable file.
 
     Raises:
-        MalformedBinaryError: It is no regular file.
+        MalformedBinaryError: It is not a regular file.
         NotPermittedError: It may not be read.
         NoSuchProcessError: There is none.
     """
@@ -200,7 +200,7 @@ def file(path: str) -> Iterator[tuple[int, str]]:
         raise NotPermittedError(f"{path} may not be read: {error.strerror}") from error
     try:
         if not Path(f"/proc/self/fd/{fd}").is_file():
-            raise MalformedBinaryError(f"{path} is no regular file")
+            raise MalformedBinaryError(f"{path} is not a regular file")
         yield fd, os.path.realpath(path)
     finally:
         os.close(fd)

@@ -74,7 +74,7 @@ class Instruction:
 def check_machine(machine: str = platform.machine()) -> None:
     """Raises NotPermittedError where registers are not those of amd64."""
     if machine != MACHINE:
-        raise NotPermittedError(f"perf events are used on {MACHINE} alone, and this is {machine}")
+        raise NotPermittedError(f"perf events are supported on {MACHINE} only, and this is {machine}")
 
 
 def online_cpus() -> list[int]:
@@ -146,7 +146,7 @@ def open_file_uprobe(fd: int, cpu: int, instruction: Instruction) -> int:
     number = ctypes.get_errno()
     if number in (errno.EPERM, errno.EACCES):
         raise NotPermittedError(
-            "perf uprobes need CAP_PERFMON, or CAP_SYS_ADMIN where the kernel wants that; run as root"
+            "perf uprobes need CAP_PERFMON, or CAP_SYS_ADMIN where the kernel requires that; run as root"
         )
     raise _refusal(number, f"a uprobe at offset {instruction.file_offset:#x}", 0)
 
@@ -172,7 +172,7 @@ def _refusal(number: int, what: str, thread: int) -> GosondeError:
             "processes, and others' need CAP_PERFMON or CAP_SYS_PTRACE"
         )
     if number == errno.ENOSPC:
-        return BusyDebugRegistersError(f"{what}: no debug register is left; who uses them (a debugger, another trace)?")
+        return BusyDebugRegistersError(f"{what}: no debug register is left: a debugger or another trace may use them")
     if number in (errno.EMFILE, errno.ENFILE):
         return TooManyThreadsError(f"{what}: no more open files are allowed; raise the limit (ulimit -n)")
     return ProbeError(f"{what}: {os.strerror(number)} (errno {number})")

@@ -8,12 +8,12 @@ from pathlib import Path
 CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_SYS_PTRACE = 1, 2, 19
 OTHERS, NO_DAC = "it is a process of user {}", "CAP_DAC_READ_SEARCH is missing"
 SECURITY_MODULE = (
-    "the capabilities for it are there, so a security module (SELinux, AppArmor, a BPF program) forbids it: allow it "
+    "this process has the capabilities, so a security module (SELinux, AppArmor, a BPF program) forbids it: allow it "
     "there"
 )
 OTHER_NAMESPACE = (
-    "it lives in another user namespace than this process, whose capabilities count there for nothing: run gosonde in "
-    "the host's own"
+    "it is in another user namespace, where this process has no capabilities: run gosonde in the user namespace of the "
+    "host"
 )
 YAMA = Path("/proc/sys/kernel/yama/ptrace_scope")
 
@@ -42,10 +42,10 @@ def reason(own: str, other: str, scope: str, *, is_elsewhere: bool = False) -> s
     if user != others:
         return f"{OTHERS.format(others)}: run as that user, or as root"
     if scope == "1":
-        return "kernel.yama.ptrace_scope is 1: run as root, or set it to 0; else only a process's own parents may"
+        return "kernel.yama.ptrace_scope is 1: run as root, or set it to 0; otherwise only parents of the process may"
     return (
-        "it hides from its own user (PR_SET_DUMPABLE, an executable that may not be read, or privileges that this user "
-        "lacks): run as root"
+        "it is protected even from its own user (PR_SET_DUMPABLE, an executable that may not be read, or privileges "
+        "that this user lacks): run as root"
     )
 
 

@@ -46,6 +46,6 @@ def _only(observation: Observation, pid: int | None) -> Observation:
     processes = tuple(process for process in observation.processes if pid in (None, process.key.pid))
     if pid is not None and not processes:
         raise NotFoundError(
-            f"the agent does not watch a process {pid}: is it a Go program, and does the config mean it?"
+            f"the agent does not watch process {pid}: is it a Go program, and does the configuration select it?"
         )
     return observation.of(processes)

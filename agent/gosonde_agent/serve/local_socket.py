@@ -145,7 +145,7 @@ def clear(path: Path) -> None:
     except FileNotFoundError:
         return
     if not stat.S_ISSOCK(mode):
-        raise UsageError(f"listen: {path} exists and is no socket; remove it or give another path with --listen")
+        raise UsageError(f"listen: {path} exists and is not a socket; remove it or give another path with --listen")
     if _answers(path):
         raise UnavailableError(f"listen: another agent runs and listens on {path}; stop it or give another --listen")
     path.unlink(missing_ok=True)

@@ -76,7 +76,7 @@ class LocalGate:
     def reading(self) -> Iterator[None]:
         """Counts a reading of goroutines while it goes on. Raises OverloadedError when there are too many."""
         if self._readings >= MAX_READINGS:
-            raise OverloadedError(f"{MAX_READINGS} readings of goroutines go on already; ask again later")
+            raise OverloadedError(f"{MAX_READINGS} readings of goroutines are in progress already; try again later")
         self._readings += 1
         try:
             yield
@@ -107,7 +107,7 @@ async def no_search(_process: ProcessKey) -> SearchOutcome:
     Raises:
         UnavailableError: Always.
     """
-    raise UnavailableError("this agent searches no memory")
+    raise UnavailableError("this agent does not search memory")
 
 
 class Reader(Protocol):

@@ -49,13 +49,13 @@ def place(text: str) -> PprofPlace:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port or 0
     except ValueError as error:
-        raise UsageError(f"pprof: {url!r} is no URL: {error}") from error
+        raise UsageError(f"pprof: {url!r} is not a URL: {error}") from error
     if parts.scheme != "http" or not port or parts.query or parts.fragment or parts.username is not None:
         raise UsageError(f"pprof: {url!r} is neither http://ADDRESS:PORT/PATH nor unix:PATH")
     host = "127.0.0.1" if host == "localhost" else host
     if not _is_loopback(host):
         raise UsageError(
-            f"pprof: {url!r} is not on a loopback address: only there the kernel shows which process answers"
+            f"pprof: {url!r} is not on a loopback address: only there does the kernel show which process answers"
         )
     return PprofPlace(glob, host=host, port=port, path=parts.path.rstrip("/") or DEFAULT_PATH)
 

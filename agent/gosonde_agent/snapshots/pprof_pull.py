@@ -52,7 +52,7 @@ class PprofPuller:
         with procfs.executable(pid) as (_, path):
             place = place_of(self._places, path)
         if place is None:
-            raise UnsupportedError(f"the agent's configuration allows no pprof of {path}: see its key pprof")
+            raise UnsupportedError(f"the agent's configuration does not allow pprof of {path}: see its key pprof")
         try:
             return _fetched(place, pid, profile)
         except (OSError, http.client.HTTPException) as error:
@@ -68,7 +68,7 @@ def _fetched(place: PprofPlace, pid: int, profile: str) -> bytes:
             raise UnsupportedError(f"{place}/{profile} answers {response.status} {response.reason[:80]}{more}")
         data = b"".join(_pieces(response, place))
     if not data.startswith(GZIP):
-        raise UnsupportedError(f"{place}/{profile} answers something else than a gzipped profile")
+        raise UnsupportedError(f"{place}/{profile} does not answer with a gzipped profile")
     return data
 
 
@@ -79,7 +79,7 @@ def _connected(place: PprofPlace, pid: int) -> Iterator[http.client.HTTPConnecti
     if place.socket:
         connection.sock = _unix(place, pid)
     elif not _listens(pid, place):
-        raise UnsupportedError(f"process {pid} does not listen at {place}, as far as it can be seen here")
+        raise UnsupportedError(f"process {pid} does not listen at {place}, as far as the agent can see")
     else:
         connection.connect()
     timer = threading.Timer(ANSWER_SECONDS, _cut, (connection.sock,))
@@ -98,7 +98,7 @@ def _await_accepted(pid: int, place: PprofPlace, own: Address) -> None:
         if _accepted(pid, place, own):
             return
         time.sleep(ACCEPT_SECONDS / ACCEPT_ATTEMPTS)
-    raise UnsupportedError(f"process {pid} did not take our connection to {place} in {ACCEPT_SECONDS:g} s")
+    raise UnsupportedError(f"process {pid} did not accept the agent's connection to {place} in {ACCEPT_SECONDS:g} s")
 
 
 def _cut(sock: socket.socket) -> None:
@@ -126,7 +126,7 @@ def _pieces(response: http.client.HTTPResponse, place: PprofPlace) -> Iterator[b
             raise OverloadedError(f"{place} answers with more than {MAX_BYTES} bytes")
         yield piece
     if response.length:
-        raise UnavailableError(f"{place} did not answer to the end in {ANSWER_SECONDS:g} s, or broke off")
+        raise UnavailableError(f"{place} did not complete its answer in {ANSWER_SECONDS:g} s, or broke it off")
 
 
 def _listens(pid: int, place: PprofPlace) -> bool:

@@ -126,7 +126,7 @@ class Snapshots:
             OverloadedError: Searches have taken what they may, or this one does not end in time.
         """
         if self._prove is None:
-            raise UnsupportedError("this agent searches no memory")
+            raise UnsupportedError("this agent does not search memory")
         self._check(process)
         outcome = await self._prove(process)
         self._check(process)
@@ -143,7 +143,7 @@ class Snapshots:
         """
         taker = self.takers.get(request.kind) if request.kind else None
         if taker is None:
-            raise UnsupportedError("the agent knows no such kind of snapshot; it may be older than the collector")
+            raise UnsupportedError("the agent does not know this kind of snapshot; it may be older than the collector")
         async with self._turn:
             await asyncio.sleep(max(self._not_before - time.monotonic(), 0))
             self._check(request.process)
@@ -158,7 +158,7 @@ class Snapshots:
     async def _in_thread(self, taker: Taker, process: ProcessKey) -> bytes:
         """What a taker gives. One that a process holds up without end holds up no other process's."""
         if process in self._under_way:
-            raise OverloadedError(f"process {process.pid} still holds up an earlier snapshot")
+            raise OverloadedError(f"process {process.pid} still blocks an earlier snapshot")
         began, deadline = time.monotonic(), Deadline()
         try:
             taking = in_thread(lambda: self._taken(taker, process, deadline))
@@ -167,7 +167,7 @@ class Snapshots:
             raise
         except TimeoutError as error:
             began = time.monotonic()  # it did nothing but wait
-            raise OverloadedError(f"process {process.pid} holds up whoever reads it") from error
+            raise OverloadedError(f"process {process.pid} blocks reads of its memory") from error
         except Exception as error:  # a fault of ours in reading what others control must not end the agent
             log.exception("a snapshot could not be taken", pid=process.pid)
             raise GosondeError(f"{type(error).__name__}: {error}") from error

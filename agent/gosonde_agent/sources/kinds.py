@@ -80,7 +80,7 @@ MEMORY: Final = Kind(
     "readings of the process's memory",
     "nothing of the process's CPU time",
     (
-        "which go statement created a goroutine that came and went between two readings, 2 seconds or more apart",
+        "which go statement created a goroutine that started and ended between two readings, 2 seconds or more apart",
         NO_STOPS,
         NO_PARKS,
     ),
@@ -99,7 +99,7 @@ PTRACE_WINDOWS: Final = Kind(
     "ptrace",
     "breakpoints by ptrace, in windows of 5 to 50 ms",
     "some 25 µs for each creation and each exit in a window",
-    ("goroutines that came and went between windows, but by estimate", NO_STOPS, NO_PARKS),
+    ("goroutines that started and ended between windows, except as an estimate", NO_STOPS, NO_PARKS),
     Level.SAMPLED,
     sees_stops=False,
     watches_files=False,

@@ -46,7 +46,7 @@ class PlainSource:
         """
         del number, binary, fd, probes
         if pid is None:
-            raise ProbeError(f"by {self.kind.title} single processes are watched, not files: say which with --pid")
+            raise ProbeError(f"{self.kind.title} watch single processes, not files: name one with --pid")
         self._programs[pid] = procfs.loaded_program(pid)
 
     def detach(self, number: int) -> None:
@@ -148,7 +148,7 @@ class PlainSource:
         Raises:
             ProbeError: Always: who is watched no more is not watched again.
         """
-        raise ProbeError(f"process {tgid} cannot be counted anew by {self.kind.title}")
+        raise ProbeError(f"process {tgid} cannot be counted again by {self.kind.title}")
 
     def forget_exec(self, tgid: int, epoch: int) -> None:
         """See Source."""

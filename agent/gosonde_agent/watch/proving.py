@@ -68,7 +68,7 @@ class Proving:
         while (outcome := await desk.do(lambda: self._searches.answer(key, asked))) is None:
             if time.monotonic() >= give_up_at:
                 raise OverloadedError(
-                    f"the search of process {key.pid} has not ended in {ANSWER_SECONDS:g} s; what it finds is reported"
+                    f"the search of process {key.pid} has not ended in {ANSWER_SECONDS:g} s; its result will follow"
                 )
             await asyncio.sleep(LOOK_SECONDS)
         await self._report()

@@ -128,7 +128,7 @@ class Searches:
         if key not in self._under_way and self._account <= 0:
             wait = -self._account / self._budget().searching
             raise OverloadedError(
-                f"searches of memory have taken what max_agent_cpu leaves them; ask again in {wait:.0f} s"
+                f"searches of memory have used up their part of max_agent_cpu; try again in {wait:.0f} s"
             )
         plan.wanted = now if plan.wanted is None else plan.wanted
         return now
@@ -141,7 +141,7 @@ class Searches:
         """
         plan = self._plans.get(key)
         if plan is None:
-            raise NotFoundError(f"process {key.pid} has ended, or runs another program now: its search has not")
+            raise NotFoundError(f"process {key.pid} ended, or started another program, before its search was done")
         return plan.outcome if plan.ended >= asked else None
 
     @property

@@ -131,7 +131,7 @@ class Stepper:
         else:
             files = {number: own for number, own in files.items() if any(p.key.pid == pid for p in own)}
             if not files:
-                raise NotFoundError(f"the agent does not watch a process {pid}, or it is refused")
+                raise NotFoundError(f"the agent does not watch process {pid}, or refused it")
         # The most expensive first: the kernel takes its time for each.
         hits = self._source.hits()
         costliest_first = sorted(files, key=lambda number: -_sum(hits, files[number]))

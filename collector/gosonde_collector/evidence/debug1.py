@@ -47,10 +47,10 @@ def parse_debug1(data: bytes) -> GoroutineProfile:
     profile = GoroutineProfile("debug=1", tuple(groups), kind=header[1])
     if profile.goroutines != int(header[2]):
         raise ProfileError(
-            f"the goroutine profile announces {header[2]} goroutines and shows {profile.goroutines}: it is cut off",
+            f"the goroutine profile claims {header[2]} goroutines and shows {profile.goroutines}: it is cut off",
             Refusal.TRUNCATED,
         )
-    end = "" if lines.whole else f"line {lines.number}, the last, has no end: its number may lack digits"
+    end = "" if lines.whole else f"line {lines.number}, the last, has no line end: digits may be missing"
     return GoroutineProfile("debug=1", profile.groups, kind=header[1], reading=Reading(tuple(found), passed, end))
 
 
@@ -75,7 +75,7 @@ def _frames(lines: Lines, text: Iterator[str], addresses: list[str]) -> Iterator
         if frame:
             yield frame
     if not last or not _ends(last, addresses):
-        raise lines.error("is the last and not empty: the file is cut off behind it", Refusal.TRUNCATED)
+        raise lines.error("is the last and not empty: the file is cut off after it", Refusal.TRUNCATED)
 
 
 def _frame(line: str) -> tuple[Frame | None, str]:

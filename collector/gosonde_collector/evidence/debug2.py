@@ -33,7 +33,7 @@ FIRST: Final = ("main.main", "runtime.main", EXIT)
 #: The size at which Go's own handler stops (runtime/pprof.writeGoroutineStacks).
 GO_CUTS_AT: Final = 64 << 20
 CUT_BY_GO: Final = (
-    "cut by Go itself, whose debug=2 stops at 64 MiB: the goroutines behind are missing; debug=0 or debug=1 shows all"
+    "cut by Go itself, whose debug=2 stops at 64 MiB: later goroutines are missing; debug=0 or debug=1 shows all"
 )
 
 
@@ -158,7 +158,7 @@ class _Dump:
             return
         whole = goroutine.created_by or any(frame.function in FIRST for frame in goroutine.frames[-1:])
         if goroutine.wants or not goroutine.lines or not (ended or whole):
-            where = "is cut off: the file ends within it" if not ended else "is the last: the file is cut off behind it"
+            where = "is cut off: the file ends within it" if not ended else "is the last: the file is cut off after it"
             error = self._lines.error(where, Refusal.TRUNCATED)
             self.cut = f"the file ends within goroutine {goroutine.goid}, at line {self._lines.number}"
             self.problem = self.problem or error

@@ -105,8 +105,8 @@ def check_order(lines: Iterable[GcTraceLine]) -> None:
     for line in lines:
         if last and (line.cycle <= last.cycle or line.at_ns < last.at_ns):
             raise ProfileError(
-                f"the gctrace log goes from cycle {last.cycle} back to {line.cycle}: more than one process wrote it, "
-                f"or one that restarted; send what each of them wrote by itself",
+                f"the gctrace log goes from cycle {last.cycle} back to {line.cycle}: it is of several processes, or "
+                f"of one that restarted; push the lines of each process separately",
                 Refusal.MISMATCHED,
             )
         last = line

@@ -102,7 +102,7 @@ class ProfileUpload:
         """Begins the next member of the file with what stands behind the last; zeros there are padding."""
         chunk = chunk.lstrip(b"\0")
         if chunk and not GZIP_MAGIC.startswith(chunk[:2]):
-            raise ProfileError(f"there is data behind the end of the gzip stream, before byte {self._received}")
+            raise ProfileError(f"there is data after the end of the gzip stream, before byte {self._received}")
         if chunk:
             self._members += 1
             if self._members > MAX_MEMBERS:

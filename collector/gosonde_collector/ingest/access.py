@@ -130,7 +130,7 @@ class Access:
         if host not in names:
             raise ForbiddenError(
                 f"the certificate is for {', '.join(sorted(names)) or 'no name'}, and the agent says that its host is "
-                f"{host}; an agent speaks for its own host alone"
+                f"{host}; an agent may report for its own host only"
             )
 
     @contextmanager
@@ -141,7 +141,7 @@ class Access:
             OverloadedError: The agent has too many, or all agents together have.
         """
         if self._streams.total() >= self._max_agents:
-            raise OverloadedError(f"{self._max_agents} agents are connected (max_agents); name another collector")
+            raise OverloadedError(f"{self._max_agents} agents are connected (max_agents); use another collector")
         agent = host, agent_id
         if self._streams[agent] >= STREAMS_PER_AGENT:
             raise OverloadedError(f"the agent has {STREAMS_PER_AGENT} open streams already")
@@ -163,7 +163,7 @@ class Access:
         if role is None:
             raise UnauthenticatedError("the token is not known to this collector")
         if role < Role.ADMIN and not method.rpartition("/")[2].startswith(READING):
-            raise ForbiddenError("the token has the role read, and this needs admin")
+            raise ForbiddenError("the token has the role read, but this needs admin")
 
 
 def read_tokens(path: Path) -> Mapping[str, Role]:

@@ -150,7 +150,7 @@ async def _hello(requests: Requests) -> ingest_pb2.StreamObservationsRequest:
         async with asyncio.timeout(HELLO_SECONDS):
             first = await anext(requests, None)
     except TimeoutError as error:
-        raise BatchError(f"the stream said no hello in {HELLO_SECONDS:g} s") from error
+        raise BatchError(f"the stream sent no hello in {HELLO_SECONDS:g} s") from error
     if first is None:
         raise BatchError("the stream ended before its hello")
     return first

@@ -74,7 +74,7 @@ class FindingService(collector_pb2_grpc.CollectorServiceServicer):
             UnavailableError: There are as many watchers as are allowed.
         """
         if self._watchers >= MAX_WATCHERS:
-            raise UnavailableError(f"{MAX_WATCHERS} watch the findings already; try again later")
+            raise UnavailableError(f"{MAX_WATCHERS} clients watch the findings already; try again later")
         self._watchers += 1
         try:
             reported: dict[str, object] = {}

@@ -44,7 +44,7 @@ log = structlog.get_logger(__name__)
 #: Snapshots that are received at the same time, and that may wait for it.
 MAX_AT_ONCE: Final = 4
 MAX_WAITING: Final = 64
-MISSING_PPROF: Final = "say in the key pprof of its configuration where the program answers, as docs/agent.md shows"
+MISSING_PPROF: Final = "set the key pprof in the agent's configuration, as docs/agent.md shows"
 #: How long it may take from an agent's word that it has searched until its batch is stored, and how often to look.
 STORED_SECONDS: Final = 30.0
 LOOK_SECONDS: Final = 0.2
@@ -147,12 +147,12 @@ class SnapshotRequests:
         try:
             answer = await link.ask(process, SnapshotKind.PROOF)
         except ProfileError as error:
-            raise SnapshotError(f"the agent sent something else: {error}") from error
+            raise SnapshotError(f"the agent's answer is not what was asked for: {error}") from error
         except SnapshotError as error:
             log.info("no search", host=link.stream.host, pid=process.pid, reason=str(error))
             raise
         if isinstance(answer, bytes):
-            raise SnapshotError("the agent sent something else: a file")
+            raise SnapshotError("the agent's answer is not what was asked for: a file")
         return answer
 
     async def _stored(self, host: str, process: ProcessKey, outcome: SearchOutcome) -> Search:
@@ -165,8 +165,8 @@ class SnapshotRequests:
                         return search
                     await asyncio.sleep(LOOK_SECONDS)
         raise SnapshotError(
-            f"the agent has searched process {process.pid}, but what it found has not come in {STORED_SECONDS:g} s; "
-            "gosonde findings has it when it does"
+            f"the agent has searched process {process.pid}, but the result did not arrive within {STORED_SECONDS:g} s; "
+            "gosonde findings shows it when it arrives"
         )
 
     def _named(self, build_id: str, search: Search) -> tuple[tuple[Site, SiteProof], ...]:
@@ -180,7 +180,7 @@ class SnapshotRequests:
     def _waits(self) -> Iterator[None]:
         """Counts who waits. Raises OverloadedError when there are too many."""
         if self._waiting >= MAX_WAITING:
-            raise OverloadedError(f"{MAX_WAITING} snapshots are asked for already; try again later")
+            raise OverloadedError(f"{MAX_WAITING} snapshots are waiting already; try again later")
         self._waiting += 1
         try:
             yield
@@ -211,9 +211,9 @@ class SnapshotRequests:
         if here:
             remedy = "use a newer agent" if kind in (SnapshotKind.MEMORY, SnapshotKind.PROOF) else MISSING_PPROF
             raise UnsupportedError(
-                f"the agent of {host} ({here[-1].stream.agent_version}) takes no {kind} snapshots; {remedy}"
+                f"the agent of {host} ({here[-1].stream.agent_version}) cannot take {kind} snapshots; {remedy}"
             )
-        raise NotFoundError(f"no agent of {host} is connected: nobody there can take a snapshot")
+        raise NotFoundError(f"no agent of {host} is connected, so no snapshot can be taken there")
 
     async def _taken(self, link: AgentLink, process: ProcessKey, kind: SnapshotKind) -> Taken:
         host, pid = link.stream.host, process.pid
@@ -223,7 +223,7 @@ class SnapshotRequests:
                 now = await self._worker.run(ownership.host_now, self._store, host)
                 taken = ownership.taken_at(profile.taken_unix_nano, 0, now)
         except ProfileError as error:
-            raise SnapshotError(f"the agent sent something else: {error}") from error
+            raise SnapshotError(f"the agent's answer is not what was asked for: {error}") from error
         except SnapshotError as error:
             log.info("no snapshot", host=host, pid=pid, kind=kind, reason=str(error))
             raise

@@ -18,7 +18,7 @@ BOUNDS: Final = (0, 10, 60, 600, 3_600, 86_400)
 EVEN: Final = 0.25
 FEWEST: Final = 20
 #: What is said of them then.
-EVENLY: Final = "those that live were born evenly over the program's whole life, as when none ever ends"
+EVENLY: Final = "the live ones were created evenly over the program's whole life, as when none ever ends"
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,7 +87,7 @@ def test_where_proc_is_of_another_pid_namespace_no_other_process_is_taken_for_th
     program = go_program("parked", "3")
     done = traced_in(("unshare", "--pid", "--fork"), source, program.pid)
     assert done.returncode == 3, done.stderr
-    assert "gosonde: /proc is of another pid namespace: this process is " in done.stderr
+    assert "gosonde: /proc is of another pid namespace: the pid of this process is " in done.stderr
     assert program.alive()
 
 
@@ -96,4 +96,4 @@ def test_where_proc_is_of_another_pid_namespace_no_process_is_stopped(go_program
     command = ["unshare", "--pid", "--fork", GOSONDE, "goroutines", "--stop", str(program.pid)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 3, done.stderr
-    assert "gosonde: /proc is of another pid namespace: this process is " in done.stderr
+    assert "gosonde: /proc is of another pid namespace: the pid of this process is " in done.stderr

@@ -119,7 +119,7 @@ def works(command: tuple[str, ...], program: GoProgram, privileges: str, place: 
         done = subprocess.run(
             asked, capture_output=True, text=True, env=place.environment(privileges), cwd="/", check=False
         )
-        if "was let go after" not in done.stderr and "did not stop" not in done.stderr:
+        if "was resumed after" not in done.stderr and "did not stop" not in done.stderr:
             break
     if done.returncode:
         assert done.returncode == 3, done.stderr

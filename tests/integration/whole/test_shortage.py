@@ -48,7 +48,7 @@ def watched_by(
 def test_an_agent_with_too_few_descriptors_says_how_many_it_needs(tmp_path: Path, program: GoProgram) -> None:
     with watched_by(tmp_path, program, by=(*FEW, GOSONDE)) as agent:
         assert agent.process.wait(60) == 1
-        assert "this process may have 64 files open, and the agent needs 256" in agent.log.read_text()
+        assert "this process may open 64 files, but the agent needs 256" in agent.log.read_text()
         assert "Traceback" not in agent.log.read_text()
 
 

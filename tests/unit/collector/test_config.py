@@ -87,7 +87,7 @@ def test_this_machine_needs_no_insecure(listen: str) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("nonsense = 1\n", "nonsense: no such key; there are listen, data"),
+        ("nonsense = 1\n", "nonsense: no such key; known are listen, data"),
         ("listen = 9317\n", "listen: 9317 is not a string"),
         ('listen = "9317"\n', "neither HOST:PORT nor unix:PATH"),
         ('listen = "127.0.0.1:99999"\n', "neither HOST:PORT nor unix:PATH"),

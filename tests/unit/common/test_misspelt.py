@@ -6,4 +6,4 @@ def test_a_slip_of_the_finger_is_answered_with_what_was_meant() -> None:
 
 
 def test_a_name_like_no_other_is_answered_with_all() -> None:
-    assert advice("zzz", ["listen", "collector"]) == "there are listen, collector"
+    assert advice("zzz", ["listen", "collector"]) == "known are listen, collector"

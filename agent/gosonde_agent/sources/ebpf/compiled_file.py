@@ -43,7 +43,7 @@ def read(folder: Path, key: str) -> Compiled:
     if found != hashlib.sha256(rest).hexdigest().encode():
         raise NotKeptError("the file is damaged")
     if kept_key != key.encode():
-        raise NotKeptError("they were of another kernel, bcc or gosonde")
+        raise NotKeptError("they were compiled for another kernel, bcc or gosonde")
     try:
         return from_bytes(document)
     except ValueError as error:

@@ -35,7 +35,7 @@ class Counting:
         """
         slot = self._free.pop() if self._free else next(self._unused, None)
         if slot is None:
-            raise ProbeError(f"{COUNTING_SLOTS - 1} files have probes, which is the most that can be counted")
+            raise ProbeError(f"{COUNTING_SLOTS - 1} files have probes, and no more are supported")
         self.switch(slot, on=False)
         return slot
 

@@ -114,7 +114,7 @@ def load_probes(folder: Path | None = None, *, together: bool | None = None) -> 
     except compiled_file.NotKeptError as error:
         because = str(error)
     except ProbeError as error:
-        because = f"the kernel refuses those that were kept: {error}"
+        because = f"the kernel refuses the saved ones: {error}"
     compiled = _compile()
     probes = Probes(compiled.load(together=together), together, because)
     with contextlib.suppress(OSError):  # the next start compiles again, and that is all

@@ -51,4 +51,4 @@ def _libbpf() -> ctypes.CDLL:
         library.ring_buffer__free.argtypes = (ctypes.c_void_p,)
         library.ring_buffer__free.restype = None
         return library
-    raise ProbeError(f"none of {', '.join(LIBRARIES)} is there; the distribution's python3-bpfcc brings it with it")
+    raise ProbeError(f"none of {', '.join(LIBRARIES)} is installed; install the distribution's package python3-bpfcc")

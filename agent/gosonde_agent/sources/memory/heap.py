@@ -61,7 +61,7 @@ class HeapReader:
         )
 
     def read(self) -> CycleHeap | None:
-        """The cycle that ended last; None before one has, while one runs, and when what is there makes no sense.
+        """The cycle that ended last; None before one has, while one runs, and when what is there is inconsistent.
 
         Raises:
             GosondeError: The process has ended, or may not be read.

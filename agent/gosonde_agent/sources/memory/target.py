@@ -265,7 +265,7 @@ def opened(pid: int, known: KnownBinaries | None = None) -> Iterator[Target]:
         UnsupportedBinaryError: It runs one that is not supported.
         NotLocatedError: The runtime's variables were not found, or not proved.
         NotPermittedError: Privileges are missing.
-        GosondeError: Its memory or its file makes no sense.
+        GosondeError: Its memory or its file is inconsistent.
     """
     with ProcessMemory(pid) as memory, (known or KnownBinaries()).opened(pid) as (fd, binary):
         bias = load_bias(pid, fd, binary.segments)

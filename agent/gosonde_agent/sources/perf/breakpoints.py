@@ -50,14 +50,14 @@ def open_breakpoints(
         known |= new
         if len(known) > MAX_THREADS:
             break
-    raise TooManyThreadsError(f"process {pid} has or makes more threads than breakpoints can be put into")
+    raise TooManyThreadsError(f"process {pid} has or creates more threads than can have breakpoints")
 
 
 def _refuse_too_few(thread: int, unused: int) -> None:
     if unused < NEEDED:
         raise BusyDebugRegistersError(
-            f"thread {thread} has {unused} debug registers left, and {NEEDED} are needed: who uses the others "
-            "(a debugger, another trace)?"
+            f"thread {thread} has {unused} free debug registers, and {NEEDED} are needed: a debugger or another trace "
+            "may use the others"
         )
 
 

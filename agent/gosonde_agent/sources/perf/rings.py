@@ -79,5 +79,6 @@ def rings_of(cpus: Sequence[int]) -> Mapping[int, Ring]:
             continue
         return rings
     raise NotPermittedError(
-        f"no rings for samples: {reason}; they must fit into kernel.perf_event_mlock_kb, or the limit of locked memory"
+        f"no ring buffers for samples: {reason}; they must fit into kernel.perf_event_mlock_kb or the limit of locked "
+        "memory"
     )

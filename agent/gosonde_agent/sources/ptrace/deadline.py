@@ -41,9 +41,9 @@ class Deadline:
     def check(self) -> None:
         """Raises NotStoppedError when it has passed."""
         if self.is_over:
-            raise self.error("what runs was still being read")
+            raise self.error("running goroutines were still being read")
 
     def error(self, why: str) -> NotStoppedError:
         """That it has passed, and what took so long."""
-        held = f"was let go after {1e3 * self._seconds:g} ms" if self._held_since else "did not stop"
+        held = f"was resumed after {1e3 * self._seconds:g} ms" if self._held_since else "did not stop"
         return NotStoppedError(f"process {self._pid} {held}: {why}")

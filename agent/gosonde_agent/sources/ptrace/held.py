@@ -48,7 +48,9 @@ class Holding:
         with self._turn:
             now = self._clock()
             if now < self._not_before:
-                raise OverloadedError(f"a process was stopped a moment ago: one is every {APART_SECONDS:g} s at most")
+                raise OverloadedError(
+                    f"a process was stopped a moment ago: at most one is stopped every {APART_SECONDS:g} s"
+                )
             self._not_before = now + APART_SECONDS
             channel = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, fileno=fd)
             try:

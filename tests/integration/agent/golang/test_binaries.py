@@ -81,7 +81,7 @@ def test_a_version_newer_than_known_is_refused_by_name_when_nothing_proves_its_l
     code = code_of(source, "runtime.newproc1")
     assert gopc in code
     program = changed(source, as_version(NEWEST, "1.99.3") | {code: code.replace(gopc, struct.pack("<I", 8))})
-    with pytest.raises(UnsupportedBinaryError, match=r"go1\.99\.3 is newer than this gosonde knows .*1\.19.*1\.27"):
+    with pytest.raises(UnsupportedBinaryError, match=r"go1\.99\.3 is newer than this gosonde supports .*1\.19.*1\.27"):
         load(program)
 
 
@@ -140,7 +140,7 @@ def test_a_symbol_table_that_contradicts_the_pclntab_is_refused(changed: Callabl
     with program.open("r+b") as file:
         file.seek(offset)
         file.write(struct.pack("<Q", function.entry + 16))
-    with pytest.raises(UnsupportedBinaryError, match=r"its symbol table has runtime\.newproc1 at .*one of them"):
+    with pytest.raises(UnsupportedBinaryError, match=r"its symbol table has .*they contradict each other"):
         load(program)
 
 

@@ -261,7 +261,7 @@ def test_memory_of_go_that_is_not_known_whole_is_not_read_and_says_what_is_missi
             subprocess.run([GOSONDE, *command, str(server.process.pid)], capture_output=True, text=True, check=False)
             for command in commands
         )
-    missing = re.compile(r"where \S+ lies is not known \(go1\.18")
+    missing = re.compile(r"the offset of \S+ is not known \(go1\.18")
     assert asked.returncode == 3
     assert missing.search(asked.stderr)
     assert not asked.stdout

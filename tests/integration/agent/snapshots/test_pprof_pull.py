@@ -47,5 +47,5 @@ def test_an_agent_that_may_not_ask_for_profiles_offers_none(go_program: Start, t
     flags = ("--pid", str(program.pid))
     with CollectorProcess(tmp_path) as collector, collector.client() as client, agent(collector, tmp_path, *flags):
         host = host_of(client, program.pid)
-        with pytest.raises(UnsupportedError, match=r"takes no pprof snapshots; say in the key pprof"):
+        with pytest.raises(UnsupportedError, match=r"cannot take pprof snapshots; set the key pprof"):
             client.take_snapshot(host, program.pid, "pprof")

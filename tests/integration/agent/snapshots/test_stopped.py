@@ -150,7 +150,7 @@ def command(pid: int, *flags: str) -> str:
     """What `gosonde goroutines --stop` prints. A host that is too busy to stop the process in time is asked again."""
     arguments = [GOSONDE, "goroutines", str(pid), "--stop", *flags]
     while (done := subprocess.run(arguments, capture_output=True, text=True, check=False)).returncode:
-        assert "was let go after" in done.stderr or "did not stop" in done.stderr
+        assert "was resumed after" in done.stderr or "did not stop" in done.stderr
     return done.stdout
 
 

@@ -84,7 +84,7 @@ def test_the_helper_stops_no_program_that_is_not_gos(started: helper.Helper) -> 
 
 def test_an_agent_that_takes_too_long_has_nothing_and_the_process_runs_on(started: helper.Helper) -> None:
     with GoProgram(build("parked"), "5") as program:
-        with pytest.raises(GosondeError, match=r"was let go after|did not stop"):
+        with pytest.raises(GosondeError, match=r"was resumed after|did not stop"):
             while_held(started.client, program.pid, lambda *_: time.sleep(1))
         wait_for(lambda: tracer(program.pid) == 0)
 

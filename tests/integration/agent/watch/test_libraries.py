@@ -65,7 +65,7 @@ def test_go_in_a_library_that_a_python_program_loads_while_it_is_watched_is_coun
 
 def test_goroutines_in_a_library_are_read() -> None:
     with python_with(library(), 25) as program:
-        with pytest.raises(NotGoError, match="neither the executable nor a library"), opened(program.pid):
+        with pytest.raises(NotGoError, match="neither the executable nor a mapped library"), opened(program.pid):
             pytest.fail("was read")
         program.ask("load")
         with opened(program.pid) as target:

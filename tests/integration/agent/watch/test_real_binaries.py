@@ -175,7 +175,7 @@ def test_inspect_of_a_process_says_that_its_debug_registers_are_in_use(tmp_path:
             events.callback(os.close, event)
         done = subprocess.run([GOSONDE, "inspect", "--json", str(pid)], capture_output=True, text=True, check=True)
     because = {source["source"]: source["because"] for source in json.loads(done.stdout)["sources"]}
-    assert "has 1 debug registers left, and 2 are needed" in because["perf-breakpoints"]
+    assert "has 1 free debug registers, and 2 are needed" in because["perf-breakpoints"]
     assert not because["memory"]
 
 

@@ -188,8 +188,8 @@ def _cycles(output: Iterator[str]) -> int:
 @pytest.mark.parametrize(
     ("lines", "words"),
     [
-        (LINE.format(n=99, at=9_000, heap=1).encode(), "another one's"),
-        (LINE.format(n=99, at=1, heap=1).encode(), "more than one process"),
+        (LINE.format(n=99, at=9_000, heap=1).encode(), "the log is of another process"),
+        (LINE.format(n=99, at=1, heap=1).encode(), "it is of several processes"),
     ],
     ids=["of a process that runs longer", "from before the last line"],
 )

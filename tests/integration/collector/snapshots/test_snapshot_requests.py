@@ -303,7 +303,7 @@ def test_an_agent_that_does_not_know_proofs_is_not_asked(collector: CollectorPro
         collector.client() as client,
     ):
         stream.observe(1, observation([(1, 10, 3)]))
-        with pytest.raises(UnsupportedError, match="takes no proof snapshots; use a newer agent"):
+        with pytest.raises(UnsupportedError, match="cannot take proof snapshots; use a newer agent"):
             client.prove("older", PID)
 
 
@@ -315,7 +315,7 @@ def test_a_file_is_no_answer_to_who_asks_for_a_proof_and_an_outcome_is_no_file(c
     ):
         requests = {one.kind: one.id for one in (stream.asked(), stream.asked())}
         stream.answer(ingest_pb2.SnapshotPiece(id=requests[PROOF], chunk=some_profile(), last=True))
-        with pytest.raises(GosondeError, match="something else: a file"):
+        with pytest.raises(GosondeError, match="not what was asked for: a file"):
             proof.result()
         stream.answer(ingest_pb2.SnapshotPiece(id=requests[MEMORY], last=True, outcome=searched()))
         with pytest.raises(GosondeError, match="something else: what a search found"):

@@ -50,5 +50,5 @@ def test_a_store_of_something_else_than_the_argument_is_no_proof() -> None:
 
 
 def test_other_architectures_are_refused() -> None:
-    with pytest.raises(UnprovedProbePointError, match="amd64 alone"):
+    with pytest.raises(UnprovedProbePointError, match="amd64 only"):
         find(LOAD_START, STORE_GOPC, STORE_START, RETURN, architecture="arm64")

@@ -78,7 +78,7 @@ def test_a_release_that_the_table_has_is_never_asked_for_its_dwarf() -> None:
 
 def test_of_a_newer_version_without_dwarf_only_what_its_code_shows_is_known() -> None:
     version = GoVersion(28)
-    with pytest.raises(UnsupportedBinaryError, match=r"go1\.28 is newer than this gosonde knows .*1\.17.*1\.27"):
+    with pytest.raises(UnsupportedBinaryError, match=r"go1\.28 is newer than this gosonde supports .*1\.17.*1\.27"):
         proved(layout_of(version), version, None)
     layout = proved(layout_of(version), version, 304)
     assert (layout.source, layout.gopc, layout.offset("g", "startpc")) == ("code", 304, 320)

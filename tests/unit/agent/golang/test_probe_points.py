@@ -66,7 +66,7 @@ def test_the_push_behind_the_stack_check_is_better_than_the_entry() -> None:
 def test_no_probe_is_where_a_kernel_writes_a_call_instead_of_a_breakpoint() -> None:
     assert point_of(checked(NOP5 + SUB + BODY)).instruction.startswith("sub rsp")
     assert point_of(checked(NOP5 + PUSH + BODY)).instruction == "push rbp"
-    with pytest.raises(UnprovedProbePointError, match="no instruction behind the stack check"):
+    with pytest.raises(UnprovedProbePointError, match="after the stack check no instruction"):
         point_of(NOP5)
 
 

@@ -30,5 +30,5 @@ def test_each_version_has_its_own_numbers(version: GoVersion, expected: SpecialK
 
 def test_the_numbers_of_a_version_that_is_not_known_are_not_guessed() -> None:
     for minor in (18, 28):
-        with pytest.raises(UnsupportedBinaryError, match="kinds of specials is not known"):
+        with pytest.raises(UnsupportedBinaryError, match="kinds of specials are not known"):
             special_kinds(layout_of(GoVersion(minor)))

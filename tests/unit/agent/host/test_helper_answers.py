@@ -133,7 +133,7 @@ def test_a_process_whose_libraries_have_no_go_in_them_is_told_as_that(client: He
     library = tmp_path / "library"
     library.write_bytes(bytes(8_192))
     with mapping(library) as pid:
-        with pytest.raises(NotGoError, match="neither the executable nor a library"):
+        with pytest.raises(NotGoError, match="neither the executable nor a mapped library"):
             client.library(pid)
         with pytest.raises(RefusedError, match="no Go program"):
             client.memory(pid)

@@ -30,9 +30,9 @@ def test_a_request_arrives_as_it_was_sent(request_: Request, descriptors: int) -
     [
         (b"x", 0, "of 1 bytes"),
         (REQUEST.pack(Kind.MEMORY, 1, 0, 0, 0) + b"\0", 0, "of 33 bytes"),
-        (REQUEST.pack(0, 1, 0, 0, 0), 0, "which there is not"),
-        (REQUEST.pack(99, 1, 0, 0, 0), 0, "which there is not"),
-        (REQUEST.pack(255, 1, 0, 0, 0), 1, "which there is not"),
+        (REQUEST.pack(0, 1, 0, 0, 0), 0, "of unknown kind"),
+        (REQUEST.pack(99, 1, 0, 0, 0), 0, "of unknown kind"),
+        (REQUEST.pack(255, 1, 0, 0, 0), 1, "of unknown kind"),
         (REQUEST.pack(Kind.MEMORY, 1, 0, 0, 0), 1, "with 1 descriptors"),
         (REQUEST.pack(Kind.UPROBE, ALL, 0, 0, 0), 0, "with 0 descriptors"),
         (REQUEST.pack(Kind.MEMORY, 0, 0, 0, 0), 0, "for process 0"),

@@ -14,15 +14,15 @@ def status(user: int, capabilities: int = 0) -> str:
 @pytest.mark.parametrize(
     ("own", "other", "scope", "said"),
     [
-        (status(1000), status(1000), "0", "it hides from its own user"),
-        (status(1000), status(1000), "", "it hides from its own user"),
+        (status(1000), status(1000), "0", "it is protected even from its own user"),
+        (status(1000), status(1000), "", "it is protected even from its own user"),
         (status(1000), status(1000), "1", "kernel.yama.ptrace_scope is 1: run as root, or set it to 0"),
         (status(1000), status(1000), "2", "kernel.yama.ptrace_scope is 2: run as root, or with CAP_SYS_PTRACE"),
         (status(1000), status(33), "1", "it is a process of user 33: run as that user, or as root"),
         (status(0, BOTH), status(33), "3", "kernel.yama.ptrace_scope is 3, which forbids it to everyone"),
         (status(1000, PTRACE), status(33), "", "it is a process of user 33, and CAP_DAC_READ_SEARCH is missing"),
-        (status(0, BOTH), status(0), "1", "the capabilities for it are there, so a security module"),
-        (status(0, PTRACE), status(0), "", "the capabilities for it are there, so a security module"),
+        (status(0, BOTH), status(0), "1", "this process has the capabilities, so a security module"),
+        (status(0, PTRACE), status(0), "", "this process has the capabilities, so a security module"),
         (status(0), status(33), "", "it is a process of user 33"),
     ],
 )
@@ -41,5 +41,5 @@ def test_a_process_that_ended_meanwhile_is_no_trouble() -> None:
 
 def test_a_process_of_another_user_namespace_is_told_from_one_that_a_security_module_hides() -> None:
     said = reason(status(0, BOTH), status(0), "", is_elsewhere=True)
-    assert said.startswith("it lives in another user namespace")
+    assert said.startswith("it is in another user namespace")
     assert "user namespace" not in reason(status(0, BOTH), status(0), "")

@@ -143,7 +143,7 @@ async def test_a_busy_listener_counts_as_running(path: Path) -> None:
 
 async def test_a_file_that_is_no_socket_is_refused_and_kept(path: Path) -> None:
     path.write_text("precious")
-    with pytest.raises(UsageError, match="exists and is no socket"):
+    with pytest.raises(UsageError, match="exists and is not a socket"):
         await start_query_service(f"unix:{path}", FixedReader(), lambda: STATUS)
     assert path.read_text() == "precious"
 
@@ -229,7 +229,7 @@ def test_only_so_many_readings_of_goroutines_go_on_at_a_time() -> None:
     with ExitStack() as readings:
         for _ in range(MAX_READINGS):
             readings.enter_context(gate.reading())
-        with pytest.raises(OverloadedError, match="ask again later"), gate.reading():
+        with pytest.raises(OverloadedError, match="try again later"), gate.reading():
             pass
     with gate.reading():
         pass

@@ -37,7 +37,7 @@ PROFILE = gzip.compress(b"\x32\x00" * 100)
         ("/srv/app=http://user@127.0.0.1:6060/", "is neither"),
         ("/srv/app=http://10.0.0.1:6060/", "not on a loopback address"),
         ("/srv/app=http://metadata.example:80/", "not on a loopback address"),
-        ("/srv/app=http://127.0.0.1:99999/", "is no URL"),
+        ("/srv/app=http://127.0.0.1:99999/", "is not a URL"),
         ("/srv/app=unix:relative", "is neither"),
     ],
 )
@@ -112,7 +112,7 @@ def test_a_port_of_another_process_is_not_even_asked() -> None:
 
 
 def test_an_executable_that_is_not_allowed_is_not_asked() -> None:
-    with pytest.raises(UnsupportedError, match="allows no pprof of"):
+    with pytest.raises(UnsupportedError, match="does not allow pprof of"):
         PprofPuller([place("/nobody=http://127.0.0.1:1")]).take(ME, "goroutine")
 
 
@@ -146,8 +146,8 @@ def cut_off(handler: BaseHTTPRequestHandler) -> None:
         (redirect, UnsupportedError, "answers 302 Found; redirects are not followed"),
         (missing, UnsupportedError, "answers 404 Not Found"),
         (nonsense, UnavailableError, "does not answer as HTTP"),
-        (cut_off, UnavailableError, "broke off"),
-        (ok(b"goroutine profile: total 1\n"), UnsupportedError, "something else than a gzipped profile"),
+        (cut_off, UnavailableError, "broke it off"),
+        (ok(b"goroutine profile: total 1\n"), UnsupportedError, "does not answer with a gzipped profile"),
         (ok(PROFILE + bytes(pprof_pull.MAX_BYTES)), OverloadedError, "more than"),
     ],
 )

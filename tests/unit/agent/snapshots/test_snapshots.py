@@ -50,7 +50,7 @@ async def test_a_process_that_ended_meanwhile_gives_no_snapshot() -> None:
 
 
 async def test_a_kind_of_a_newer_collector_is_refused() -> None:
-    with pytest.raises(UnsupportedError, match="no such kind"):
+    with pytest.raises(UnsupportedError, match="does not know this kind"):
         await taking(lambda _pid, _: b"profile").take(request(None))
 
 
@@ -120,9 +120,9 @@ async def test_a_process_that_holds_up_its_snapshot_without_end_holds_up_no_othe
         return b"profile"
 
     snapshots = taking(held_up, watches=lambda _: True)
-    with pytest.raises(OverloadedError, match="holds up whoever reads it"):
+    with pytest.raises(OverloadedError, match="blocks reads of its memory"):
         await snapshots.take(request())
-    with pytest.raises(OverloadedError, match="still holds up an earlier snapshot"):
+    with pytest.raises(OverloadedError, match="still blocks an earlier snapshot"):
         await snapshots.take(request())
     monkeypatch.setattr("gosonde_agent.snapshots.taking.MAX_SECONDS", 20)
     assert await snapshots.take(SnapshotRequest(2, other, SnapshotKind.MEMORY)) == b"profile"
@@ -166,7 +166,7 @@ async def test_an_answer_comes_in_pieces_and_the_last_says_so() -> None:
     assert [piece.id for piece in pieces] == [7, 7, 7, 8]
     assert [piece.last for piece in pieces] == [False, False, True, False]
     assert sum(len(piece.chunk) for piece in pieces) == 600_000
-    assert "no such kind" in pieces[3].failure
+    assert "does not know this kind" in pieces[3].failure
 
 
 # --- proofs ----------------------------------------------------------------------------------------------------------

@@ -232,7 +232,7 @@ def test_what_somebody_asks_for_stays_within_what_searches_may_take() -> None:
     planner = Planner(process(1), process(2))
     planner.observe(20, 1)
     planner.scanned(planner.begun(), cost=20.0)
-    with pytest.raises(OverloadedError, match=r"max_agent_cpu leaves them; ask again in \d+ s"):
+    with pytest.raises(OverloadedError, match=r"used up their part of max_agent_cpu; try again in \d+ s"):
         planner.searches.ask(planner.processes[1].key)
     planner.searches.ask(planner.processes[0].key)
     planner.now += 20.0 / BUDGET.searching

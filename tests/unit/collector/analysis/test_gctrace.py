@@ -62,8 +62,8 @@ def test_a_log_daemon_may_stand_before_the_line() -> None:
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (text(NEW, OLD), "more than one process"),
-        (text(OLD, OLD), "more than one process"),
+        (text(NEW, OLD), "it is of several processes"),
+        (text(OLD, OLD), "it is of several processes"),
         (bytes(MAX_BYTES + 1), "larger than"),
     ],
     ids=["backwards", "twice", "too large"],

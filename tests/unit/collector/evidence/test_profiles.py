@@ -181,7 +181,7 @@ def test_a_debug_1_profile_may_lack_its_last_line_end_and_nothing_else() -> None
         with pytest.raises(ProfileError):
             read(data[:length])
     for length in range(last_line + 1, len(data.rstrip()) + 1):
-        assert "may lack digits" in read(data[:length]).reading.partial
+        assert "digits may be missing" in read(data[:length]).reading.partial
     for length in range(len(data.rstrip()) + 1, len(data) + 1):
         assert read(data[:length]).groups == read(data).groups
 

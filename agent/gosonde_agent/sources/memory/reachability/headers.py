@@ -171,5 +171,5 @@ class HeaderReader:
         )
         live = found.selected(~np.isin(status, NOT_LIVE))
         if not ((live.low <= live.high) & (live.high - live.low < np.uint64(MAX_STACK))).all():
-            raise ImplausibleMemoryError(f"the stack of a goroutine of process {memory.pid} makes no sense")
+            raise ImplausibleMemoryError(f"the stack of a goroutine of process {memory.pid} is inconsistent")
         return live

@@ -7,7 +7,7 @@ from gosonde_common.errors import GosondeError
 
 
 class NotDecidedError(GosondeError):
-    """A scan was given up: the process is larger than the limits allow, or what was read makes no sense."""
+    """A scan was given up: the process is larger than the limits allow, or what was read is inconsistent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,4 +84,4 @@ class Meter:
             NotDecidedError: There are.
         """
         if count > most:
-            raise NotDecidedError(f"the process has too many {what}: {count}, at most {most} are looked at")
+            raise NotDecidedError(f"the process has too many {what}: {count}; the limit is {most}")

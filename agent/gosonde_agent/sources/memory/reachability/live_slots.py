@@ -59,7 +59,7 @@ class LiveSlots:
     def __init__(self, pclntab: Pclntab, version: GoVersion) -> None:
         if version.minor < OLDEST_MINOR or pclntab.architecture != "amd64":
             raise UnsupportedBinaryError(
-                f"which words of a stack are alive is not read of {version} on {pclntab.architecture}: "
+                f"live words of stacks cannot be read for {version} on {pclntab.architecture}: "
                 f"it needs Go 1.{OLDEST_MINOR} or newer on amd64"
             )
         self._table = FrameTable(pclntab)

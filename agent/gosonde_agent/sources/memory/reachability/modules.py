@@ -58,7 +58,7 @@ def read_modules(runtime: Runtime, moduledata: int) -> Iterator[Module]:
     """Each module; `moduledata` is the link-time address of firstmoduledata.
 
     Raises:
-        ImplausibleMemoryError: The list of modules makes no sense.
+        ImplausibleMemoryError: The list of modules is inconsistent.
         GosondeError: The process has ended, or may not be read.
     """
     at = {name: runtime.layout.offset("moduledata", name) for name in FIELDS}

@@ -73,9 +73,7 @@ def _holding_parts(layout: Layout) -> tuple[tuple[int, int], ...]:
     collector, rest = layout.offset("p", "gcw"), layout.offset("p", "wbBuf.buf") + WRITE_BARRIERS * 8
     parts = ((0, pages), (pages + PAGE_CACHE, collector), (rest, size))
     if any(begin > end or begin % WORD for begin, end in parts):
-        raise UnsupportedBinaryError(
-            f"where a P keeps what only the collector of garbage uses is not known ({layout.source})"
-        )
+        raise UnsupportedBinaryError(f"where a P keeps the garbage collector's own data is not known ({layout.source})")
     return parts
 
 

@@ -29,7 +29,7 @@ HURRIED, HURRIED_SECONDS = PROBABLE + 1, 0.25
 RETRIES = 5
 #: Why nothing is proved though all scans agree.
 UNSEEN = (
-    "what threads have in their registers could not be seen: the process is stopped, waits for a CPU all the while or "
+    "the registers of threads could not be read: the process is stopped, waits for a CPU all the time or "
     "has too many threads, or perf_event_open is not permitted"
 )
 #: The goroutine of main.main: one that ends in `select {}` is how many healthy programs are written.
@@ -118,11 +118,11 @@ class Trial:
         proved = standing if self._is_enough() and not self._first.foreign else nobody
         probable = standing & ~proved if self._quiet or self._scans >= PROBABLE else nobody
         if not why and self._first.foreign:
-            why = f"the process has code that is not Go's ({self._first.foreign}), which may keep pointers unseen"
+            why = f"the process has code that is not Go ({self._first.foreign}), and it may hide pointers"
         if not why and probable.any() and self._scans >= MOST:
             why = UNSEEN
         if not why and self._first.given_up.any():
-            why = f"the holders of {int(self._first.given_up.sum())} blocked goroutines were not all looked at"
+            why = f"not all holders of {int(self._first.given_up.sum())} blocked goroutines were examined"
         return Verdict(not why, why, self._scans, self._quiet, self._first, self._agreed, proved, probable)
 
 

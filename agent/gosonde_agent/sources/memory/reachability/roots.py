@@ -67,7 +67,7 @@ class RootReader:
 
         Raises:
             NotDecidedError: It is more than may be read.
-            GosondeError: The process has ended, or what is there makes no sense.
+            GosondeError: The process has ended, or what is there is inconsistent.
         """
         rows = np.flatnonzero(live & ~np.isin(goroutines.start_pc, self._collectors))
         for found in self._stacks.pointers(heap, goroutines, rows, meter):

@@ -1,7 +1,7 @@
 """The types that a running program keeps descriptions of (abi.Type), which no strip removes: read from its memory.
 
 An interface names the type of what it holds, and so does a large object. The descriptions are the process's own, and so
-are not trusted: every length is bounded, and what makes no sense is refused.
+are not trusted: every length is bounded, and what is inconsistent is refused.
 """
 
 from typing import Final

@@ -137,7 +137,7 @@ class SpanReader:
         )
         used = whole & (rows[:, at["state"]] == IN_USE)
         if not _plausible(start, pages, element, count)[used].all():
-            raise ImplausibleMemoryError(f"a span of the heap of process {self._runtime.pid} makes no sense")
+            raise ImplausibleMemoryError(f"a span of the heap of process {self._runtime.pid} is inconsistent")
         return spans.selected(used)
 
 

@@ -36,8 +36,8 @@ def _breakpoint(binary: GoBinary, image: ElfImage, bias: int, probe: str, regist
     done = doing(code)
     if done is None:
         raise UnprovedProbePointError(
-            f"{point.function}: the instruction for the probe {probe!r} is none of those that are done in place of "
-            f"the processor (a push of rbp, a call, a jump), but {point.instruction}"
+            f"{point.function}: gosonde cannot emulate the instruction for the probe {probe!r}, {point.instruction}; "
+            "it can emulate a push of rbp, a call and a jump"
         )
     kind, condition, size, far = done
     after = point.vaddr + bias + size

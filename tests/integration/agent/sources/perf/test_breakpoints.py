@@ -124,7 +124,7 @@ def test_debug_registers_that_somebody_else_uses_are_named(go_program: Start) ->
     taken = [open_breakpoint(thread, cpu, Instruction(8, 0, ("rax",))) for cpu in (0, 0, 0)]
     try:
         with (
-            pytest.raises(BusyDebugRegistersError, match="1 debug registers left, and 2 are needed"),
+            pytest.raises(BusyDebugRegistersError, match="1 free debug registers, and 2 are needed"),
             trace_pid(program.pid, 0.1, lambda _elapsed, _so_far: None, SOURCE),
         ):
             pass
@@ -186,7 +186,7 @@ def test_where_a_thread_has_no_debug_registers_left_the_next_source_is_taken_and
 
             said = as_user(trace)
     assert said.startswith("memory; not ebpf: ")
-    assert f"not perf-breakpoints: thread {last} has 1 debug registers left" in said
+    assert f"not perf-breakpoints: thread {last} has 1 free debug registers" in said
 
 
 def test_what_another_user_may_not_trace_names_the_setting(go_program: Start) -> None:

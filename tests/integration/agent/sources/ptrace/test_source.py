@@ -61,7 +61,7 @@ def test_a_busy_program_is_counted_in_windows_whose_bounds_hold_the_share_of_eac
         started = program.ask("stop")["started"]
         assert found.process is not None
         assert not found.process.precise
-        assert "but by estimate" in found.kind.cannot[0]
+        assert "except as an estimate" in found.kind.cannot[0]
     every = sum(row.created for row in found.sites if row.site.function in ("main.spawn", ""))
     certain = {row.site.line: row.created for row in found.sites}
     estimated = {row.site.line: row for row in found.estimates}

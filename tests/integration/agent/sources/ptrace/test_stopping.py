@@ -120,7 +120,7 @@ def test_a_deadline_lets_the_process_go() -> None:
             deadline.check()
 
     with running(RESTS) as target:
-        with pytest.raises(NotStoppedError, match=f"process {target.pid} .*: what runs was still being read"):
+        with pytest.raises(NotStoppedError, match=f"process {target.pid} .*: running goroutines were still being read"):
             while_stopped(target.pid, dawdle, 0.2)
         wait_for(lambda: free(target.pid))
 
@@ -169,7 +169,7 @@ def test_a_process_that_hides_is_refused_to_its_own_user_and_not_to_root() -> No
     with forked(hide_as_nobody) as target:
         found = as_nobody(lambda: while_stopped(target, registers, LONG))
         assert found.startswith(f"NotPermittedError: process {target} may not be stopped: ")
-        assert "it hides from its own user" in found or "kernel.yama.ptrace_scope" in found
+        assert "it is protected even from its own user" in found or "kernel.yama.ptrace_scope" in found
         assert target in while_stopped(target, registers, LONG)
 
 

@@ -151,7 +151,7 @@ def test_what_the_version_does_not_tell_is_refused_by_name(heap: FakeHeap) -> No
         with pytest.raises(NotLocatedError, match="is not known"):
             prove_heap(runtime, candidates)
     runtime = replace(heap.runtime, layout=replace(heap.layout, special_kinds={}))
-    with pytest.raises(NotLocatedError, match="kinds of specials is not known"):
+    with pytest.raises(NotLocatedError, match="kinds of specials are not known"):
         prove_heap(runtime, candidates)
 
 
