@@ -23,6 +23,20 @@ SHARES: Final = (
     (0.0, "#fff4cc", "less"),
 )
 
+#: Hues of states that are seen together; a hash places all others.
+HUES: Final = {
+    "chan receive": 205,
+    "chan send": 20,
+    "select": 140,
+    "IO wait": 50,
+    "sync.Mutex.Lock": 350,
+    "semacquire": 320,
+    "sleep": 265,
+    "syscall": 180,
+    "running": 95,
+    "runnable": 70,
+}
+
 #: (colour, what it means) of a call among so many goroutines.
 Paint = Callable[[Call, int], tuple[str, str]]
 
@@ -38,7 +52,8 @@ class ColourBy(StrEnum):
 def by_state(call: Call, _total: int) -> tuple[str, str]:
     """By the state that most of its goroutines have."""
     state = call.states.most_common(1)[0][0] if call.states else ""
-    return f"hsl({zlib.crc32(state.encode(errors='replace')) % 360},70%,78%)", state
+    hue = HUES.get(state, zlib.crc32(state.encode(errors="replace")) % 360)
+    return f"hsl({hue},70%,78%)", state
 
 
 def by_age(call: Call, _total: int) -> tuple[str, str]:

@@ -1,9 +1,14 @@
 // Zoom, search and keys of a flame graph. Names go in and out as text alone, never as markup.
 "use strict";
-const MARGIN = 10, WIDTH = 1200 - 2 * MARGIN, CHARACTER = 7;
+const MARGIN = 10, LINE = 18, CHARACTER = 7.3, NARROW = 700;
+const svg = document.documentElement;
 const all = document.getElementById("calls");
 const says = document.getElementById("says");
 const search = document.getElementById("search");
+const box = document.getElementById("box");
+const paper = document.getElementById("paper");
+const meanings = Array.from(document.querySelectorAll(".means"));
+const high = svg.viewBox.baseVal.height;
 const help = says.textContent;
 const total = Number(all.dataset.total);
 const calls = Array.from(all.children, (g) => ({
@@ -20,16 +25,55 @@ for (const call of calls) {
   if (call.parent) call.parent.below.push(call);
   above.push(call);
 }
-let zoomed = calls[0], current = calls[0];
+let zoomed = calls[0], current = calls[0], room = 0, lines = 1;
+
+// Lays everything out for the window: letters stay as large as they are, and calls become as wide as there is room.
+function fit() {
+  const width = Math.max(Math.floor(svg.getBoundingClientRect().width), 320), isNarrow = width < NARROW;
+  room = width - 2 * MARGIN;
+  lines = isNarrow ? 3 : 1;
+  const searchWidth = isNarrow ? room : 280, end = isNarrow ? width : width - 300;
+  box.setAttribute("x", width - MARGIN - searchWidth);
+  box.setAttribute("width", searchWidth);
+  let x = MARGIN, y = isNarrow ? 64 : 32;
+  for (const one of meanings) {
+    const wide = Number(one.dataset.width);
+    if (x > MARGIN && x + wide > end) { x = MARGIN; y += LINE; }
+    one.setAttribute("transform", `translate(${x},${y})`);
+    x += wide;
+  }
+  says.setAttribute("y", y + 30);
+  const down = y - 32 + (lines - 1) * LINE, height = high + down;
+  all.setAttribute("transform", `translate(0,${down})`);
+  svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
+  svg.setAttribute("height", height);
+  paper.setAttribute("width", width);
+  paper.setAttribute("height", height);
+  say(said);
+  zoom(zoomed);
+}
+
+let said = help;
+function say(text) {
+  said = text;
+  const most = Math.floor(room / CHARACTER);
+  says.replaceChildren(...Array.from({ length: lines }, (_, at) => {
+    const line = document.createElementNS(svg.namespaceURI, "tspan");
+    line.setAttribute("x", MARGIN);
+    line.setAttribute("dy", at ? LINE : 0);
+    line.textContent = text.slice(at * most, (at + 1) * most);
+    return line;
+  }));
+}
 
 function place(call, left, count) {
   call.g.style.display = count > 0 ? "" : "none";
-  const width = Math.max(count / zoomed.count * WIDTH, 0), x = MARGIN + left / zoomed.count * WIDTH;
+  const width = Math.max(count / zoomed.count * room, 0), x = MARGIN + left / zoomed.count * room;
   call.rect.setAttribute("x", x);
   call.rect.setAttribute("width", width);
   call.text.setAttribute("x", x + 3);
-  const room = Math.floor((width - 6) / CHARACTER);
-  call.text.textContent = call.name.length <= room ? call.name : room > 2 ? call.name.slice(0, room - 1) + "…" : "";
+  const most = Math.floor((width - 6) / CHARACTER);
+  call.text.textContent = call.name.length <= most ? call.name : most > 2 ? call.name.slice(0, most - 1) + "…" : "";
 }
 
 function zoom(to) {
@@ -70,7 +114,8 @@ function find() {
       end = call.left + call.count;
     }
   }
-  says.textContent = wanted === "" ? help : `${count} of ${total} goroutines (${(count / total * 100).toFixed(1)} %) are in what was found`;
+  const share = (count / total * 100).toFixed(1);
+  say(wanted === "" ? help : `${count} of ${total} goroutines (${share} %) are in what was found`);
 }
 
 const keys = {
@@ -90,7 +135,7 @@ all.addEventListener("click", (event) => {
 });
 all.addEventListener("focusin", (event) => {
   const call = of.get(event.target.closest(".call"));
-  if (call) says.textContent = call.g.querySelector("title").textContent;
+  if (call) say(call.g.querySelector("title").textContent);
 });
 search.addEventListener("input", find);
 document.addEventListener("keydown", (event) => {
@@ -104,3 +149,5 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
   keys[event.key]();
 });
+addEventListener("resize", fit);
+fit();

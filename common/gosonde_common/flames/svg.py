@@ -14,7 +14,7 @@ WIDTH: Final = 1200
 MARGIN: Final = 10
 ROW: Final = 18
 TOP: Final = 80
-CHARACTER: Final = 7
+CHARACTER: Final = 7.3
 #: Characters of a name, and states of a call that its title has.
 MOST_NAME: Final = 300
 STATES: Final = 5
@@ -27,6 +27,7 @@ text { font: 12px monospace; fill: #000; pointer-events: none }
 .call:hover rect, .call:focus rect { stroke: #000; stroke-width: 2 }
 .found rect { fill: #d68cff }
 .above { opacity: 0.5 }
+#search { width: 100%; box-sizing: border-box }
 """
 
 
@@ -53,12 +54,12 @@ def _head(height: int, title: str, tree: Tree) -> str:
         '<?xml version="1.0" encoding="UTF-8"?>\n'
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="100%">\n'
         f"<title>{_escaped(title)}</title>\n<style>{STYLE}</style>\n"
-        f'<rect width="{WIDTH}" height="{height}" fill="#fff"/>\n'
+        f'<rect id="paper" width="{WIDTH}" height="{height}" fill="#fff"/>\n'
         f'<text x="{MARGIN}" y="20">{_escaped(title)}{cut}</text>\n'
-        f'<text x="{MARGIN}" y="62" id="says">arrows move, Enter zooms, Escape shows all, / searches</text>\n'
-        f'<foreignObject x="{WIDTH - MARGIN - 280}" y="28" width="280" height="26">'
+        f'<text x="{MARGIN}" y="62" id="says">click or Enter zooms, Escape shows all, / searches, arrows move</text>\n'
+        f'<foreignObject id="box" x="{WIDTH - MARGIN - 280}" y="28" width="280" height="26">'
         '<input xmlns="http://www.w3.org/1999/xhtml" id="search" type="search" aria-label="Search functions" '
-        'placeholder="search functions ( / )" style="width:100%;box-sizing:border-box"/></foreignObject>\n'
+        'placeholder="search functions ( / )"/></foreignObject>\n'
     )
 
 
@@ -66,11 +67,12 @@ def _legend(legend: dict[str, str]) -> Iterator[str]:
     at = MARGIN
     for means, colour in list(legend.items())[:LEGENDS]:
         text = foreign.shown(means, 24)
-        if at + 16 + len(text) * CHARACTER > WIDTH - 300:
-            return
-        yield f'<rect x="{at}" y="32" width="12" height="12" fill="{colour}"/>'
-        yield f'<text x="{at + 16}" y="43">{_escaped(text)}</text>\n'
-        at += 32 + len(text) * CHARACTER
+        width = 32 + int(len(text) * CHARACTER)
+        yield (
+            f'<g class="means" data-width="{width}" transform="translate({at},32)">'
+            f'<rect width="12" height="12" fill="{colour}"/><text x="16" y="11">{_escaped(text)}</text></g>\n'
+        )
+        at += width
 
 
 def _call(call: Call, left: int, depth: int, total: int, colour: str) -> str:

@@ -12,6 +12,7 @@ import pytest
 
 from tests.go_programs import GoProgram, build
 from tests.paths import ROOT
+from tests.speedscope import check_format
 
 GOSONDE = ROOT / ".venv" / "bin" / "gosonde"
 SVG = "{http://www.w3.org/2000/svg}"
@@ -60,6 +61,7 @@ def test_a_flame_graph_has_the_goroutines_of_each_outermost_call(pid: int, tmp_p
 def test_speedscope_gets_every_goroutine(pid: int, tmp_path: Path) -> None:
     run(pid, "--speedscope", tmp_path / "it.json", "--by", "state")
     written = json.loads((tmp_path / "it.json").read_text())
+    check_format(written)
     (profile,) = written["profiles"]
     frames = [frame["name"] for frame in written["shared"]["frames"]]
     states: Counter[str] = Counter()
