@@ -1,6 +1,7 @@
 """The collector's configuration: one frozen value, checked when it is created. docs/config.md describes each key."""
 
 import math
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
@@ -13,6 +14,8 @@ from gosonde_common.errors import UnsupportedError, UsageError
 #: A configuration file larger than this is a mistake.
 MAX_FILE_BYTES: Final = 1 << 20
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
+#: The name of a header.
+HEADER: Final = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,63}")
 #: Keys that take effect on SIGHUP; every other one needs a restart.
 RELOADABLE: Final = frozenset(
     {
@@ -36,6 +39,9 @@ class CollectorConfig:
         data: Folder that holds the store.
         query_listen: Another address, for queries with a token and without a client certificate; "" for none.
         http: HOST:PORT of metrics, health and readiness; "" for none.
+        web: HOST:PORT of the web page; "" for none.
+        web_user_header: The header in which an identity proxy on this machine names who asks; "" for none.
+        web_admins: Names that have the role admin then, with commas between them; all others may read.
         insecure: Allow plain text, and queries without a token, on an address that others can reach.
         tls_cert: PEM file with the collector's certificate; "" for plain text.
         tls_key: PEM file with its key.
@@ -60,6 +66,9 @@ class CollectorConfig:
     data: Path = Path("/var/lib/gosonde-collector")
     query_listen: str = ""
     http: str = ""
+    web: str = ""
+    web_user_header: str = ""
+    web_admins: str = ""
     insecure: bool = False
     tls_cert: str = ""
     tls_key: str = ""
@@ -85,6 +94,7 @@ class CollectorConfig:
                 f"http: {self.http} can be reached from other machines, and has neither encryption nor a password; "
                 f"name a port of 127.0.0.1, or write insecure = true into the configuration file"
             )
+        self._check_web()
         if bool(self.tls_cert) != bool(self.tls_key):
             raise UsageError("tls_cert: needs tls_key, and tls_key needs tls_cert; give both or none")
         if self.tls_client_ca and not self.tls_cert:
@@ -111,6 +121,27 @@ class CollectorConfig:
                 f"{key}: other machines can reach {address}, so encryption and authentication are required: give "
                 f"{', '.join(missing)}, listen on 127.0.0.1 or unix:PATH, or write insecure = true into the "
                 f"configuration file"
+            )
+
+    def _check_web(self) -> None:
+        local = not self.web or is_local(self.web, "web")
+        if self.web.startswith("unix:"):
+            raise UsageError(f"web: {self.web} is no address for a browser; name HOST:PORT")
+        if self.web_user_header and not HEADER.fullmatch(self.web_user_header):
+            raise UsageError(f"web_user_header: {self.web_user_header!r} is no name of a header")
+        if self.web_user_header and not local:
+            raise UsageError(
+                f"web_user_header: who reaches {self.web} from another machine could call itself anything; let the "
+                f"proxy run on this machine, and web listen on 127.0.0.1"
+            )
+        if self.web_admins and not self.web_user_header:
+            raise UsageError("web_admins: names come from a proxy; give web_user_header too")
+        missing = [name for name in ("tls_cert", "tokens") if not getattr(self, name)]
+        if missing and not local and not self.insecure:
+            raise UsageError(
+                f"web: {self.web} can be reached from other machines, and what travels there would not be encrypted "
+                f"and authenticated without {', '.join(missing)}; give these, name a port of 127.0.0.1, or write "
+                f"insecure = true into the configuration file"
             )
 
     def merged(self, flags: Mapping[str, object]) -> "CollectorConfig":

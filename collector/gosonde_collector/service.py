@@ -115,6 +115,12 @@ async def _serve(config: CollectorConfig, reload: Reload, store: Store) -> None:
         if config.http:
             http = MetricsServer(config.http, telemetry.registry, lambda: unready(store, analyst))
             stack.callback(http.close)
+        if config.web:
+            from gosonde_collector.web import page  # noqa: PLC0415 - who wants no page does not need what it needs
+
+            showing = Worker("showing")
+            stack.callback(showing.close)
+            stack.callback(page.serve(config, access, store, analyst, telemetry, worker=showing).close)
         notifier.ready(f"listening on {config.listen}")
         log.info("collector started", listen=config.listen, data=str(config.data))
         await stopping.wait()

@@ -91,8 +91,18 @@ class Access:
             return
         if not self._rates.allows(_peer(context)):
             raise OverloadedError(f"more than {CALLS_PER_SECOND:g} calls a second; ask less often")
-        if self._tokens is not None:
-            self._check_token(method, context, self._tokens.get()[0])
+        if self.wants_tokens:
+            self._check_token(method, context)
+
+    @property
+    def wants_tokens(self) -> bool:
+        """Whether questions need a token."""
+        return self._tokens is not None
+
+    def role_of(self, digest: str) -> Role | None:
+        """The role of the token with this digest, as the file says now; None when there is no such token."""
+        tokens = self._tokens.get()[0] if self._tokens else {}
+        return max((role for known, role in tokens.items() if hmac.compare_digest(known, digest)), default=None)
 
     def terms(self, method: str) -> Terms:
         """See Gate."""
@@ -153,17 +163,21 @@ class Access:
             if not self._streams[agent]:
                 del self._streams[agent]
 
-    def _check_token(self, method: str, context: Context, tokens: Mapping[str, Role]) -> None:
+    def _check_token(self, method: str, context: Context) -> None:
         metadata = dict(context.invocation_metadata() or ())
         kind, _, token = str(metadata.get("authorization", "")).partition(" ")
         if kind.lower() != "bearer" or not token:
             raise UnauthenticatedError("a token is needed: put it into the environment as GOSONDE_TOKEN")
-        given = hashlib.sha256(token.strip().encode()).hexdigest()
-        role = max((role for known, role in tokens.items() if hmac.compare_digest(known, given)), default=None)
+        role = self.role_of(digest_of(token))
         if role is None:
             raise UnauthenticatedError("the token is not known to this collector")
         if role < Role.ADMIN and not method.rpartition("/")[2].startswith(READING):
             raise ForbiddenError("the token has the role read, but this needs admin")
+
+
+def digest_of(token: str) -> str:
+    """What the file of tokens has in place of a token."""
+    return hashlib.sha256(token.strip().encode("utf-8", "replace")).hexdigest()
 
 
 def read_tokens(path: Path) -> Mapping[str, Role]:

@@ -45,7 +45,12 @@ def flame_graph(tree: Tree, title: str, colour_by: ColourBy) -> Iterator[str]:
     yield f'<g id="calls" data-total="{total}">\n'
     for call, left, depth in placed:
         yield _call(call, left, depth, total, paint(call, total)[0])
-    yield f"</g>\n<script><![CDATA[\n{SCRIPT.read_text()}]]></script>\n</svg>\n"
+    yield f"</g>\n<script><![CDATA[{inline_texts()[0]}]]></script>\n</svg>\n"
+
+
+def inline_texts() -> tuple[str, str]:
+    """The whole text of its script and of its style, for a policy that allows just these."""
+    return f"\n{SCRIPT.read_text()}", STYLE
 
 
 def _head(height: int, title: str, tree: Tree) -> str:

@@ -3,6 +3,7 @@
 import tomllib
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 from gosonde_collector.config import CollectorConfig, load, reloaded
@@ -23,7 +24,8 @@ def test_without_a_file_it_listens_on_loopback_only() -> None:
 
 def test_every_key_is_read(tmp_path: Path) -> None:
     text = (
-        'listen = "0.0.0.0:1"\ndata = "/d"\nquery_listen = "0.0.0.0:2"\nhttp = "127.0.0.1:3"\ninsecure = true\n'
+        'listen = "0.0.0.0:1"\ndata = "/d"\nquery_listen = "0.0.0.0:2"\nhttp = "127.0.0.1:3"\nweb = "127.0.0.1:4"\n'
+        'web_user_header = "X-User"\nweb_admins = "ann"\ninsecure = true\n'
         'tls_cert = "/c"\ntls_key = "/k"\ntls_client_ca = "/a"\ntls_revoked = "/r"\ntokens = "/t"\nmax_agents = 9\n'
         "max_connections_per_peer = 8\n"
         "retention_hours = 48\nretention_mb = 100\nmin_free_mb = 7\nanalysis_interval_seconds = 5\n"
@@ -36,6 +38,9 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         data=Path("/d"),
         query_listen="0.0.0.0:2",
         http="127.0.0.1:3",
+        web="127.0.0.1:4",
+        web_user_header="X-User",
+        web_admins="ann",
         insecure=True,
         tls_cert="/c",
         tls_key="/k",
@@ -125,3 +130,27 @@ def test_a_reload_takes_what_may_change_and_names_what_may_not() -> None:
     config, ignored = reloaded(CollectorConfig(), fresh)
     assert config == CollectorConfig(retention_hours=5, log_level="debug")
     assert ignored == ("listen",)
+
+
+@pytest.mark.parametrize(
+    ("values", "key"),
+    [
+        ({"web": "0.0.0.0:9319"}, "web"),
+        ({"web": "0.0.0.0:9319", "tokens": "/t"}, "web"),
+        ({"web": "0.0.0.0:9319", "tls_cert": "/c", "tls_key": "/k"}, "web"),
+        ({"web": "9319"}, "web"),
+        ({"web": "unix:/run/web.sock"}, "web"),
+        ({"web": "127.0.0.1:1", "web_user_header": "X User"}, "web_user_header"),
+        ({"web": "0.0.0.0:1", "insecure": True, "web_user_header": "X-User"}, "web_user_header"),
+        ({"web": "127.0.0.1:1", "web_admins": "ann"}, "web_admins"),
+    ],
+)
+def test_a_web_page_that_others_could_read_or_speak_for_is_refused(values: dict[str, Any], key: str) -> None:
+    with pytest.raises(UsageError, match=f"^{key}: "):
+        CollectorConfig(**values)
+
+
+def test_a_web_page_for_other_machines_needs_encryption_and_tokens() -> None:
+    secure = CollectorConfig(web="0.0.0.0:9319", tls_cert="/c", tls_key="/k", tokens="/t")
+    assert secure.web == "0.0.0.0:9319"
+    assert CollectorConfig(web="0.0.0.0:9319", insecure=True).insecure

@@ -1,0 +1,73 @@
+"""When pages have something new to show: one look for all who watch."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Final
+
+import structlog
+from gosonde_common.errors import UnavailableError
+
+log = structlog.get_logger(__name__)
+
+#: Time between two looks, and until a watcher is sent a sign of life, in seconds.
+LOOK_S: Final = 2.0
+QUIET_S: Final = 15.0
+#: Watchers at the same time.
+MOST_WATCHERS: Final = 64
+
+
+class Changes:
+    """Belongs to the page's event loop. `look` gives what is compared from one time to the next.
+
+    Attributes:
+        number: How often something has changed.
+        watchers: How many watch now.
+    """
+
+    def __init__(self, look: Callable[[], Awaitable[object]]) -> None:
+        self._look = look
+        self._seen: object = None
+        self._changed = asyncio.Event()
+        self.number = 0
+        self.watchers = 0
+
+    async def run(self) -> None:
+        """Looks again and again."""
+        while True:
+            try:
+                seen = await self._look()
+            except Exception:
+                log.exception("the web page cannot look for changes")
+            else:
+                if seen != self._seen:
+                    self._seen = seen
+                    self.number += 1
+                    self._changed.set()
+                    self._changed = asyncio.Event()
+            await asyncio.sleep(LOOK_S)
+
+    def events(self, may_watch: Callable[[], bool]) -> AsyncIterator[str]:
+        """Server-sent events until `may_watch` says no: `change` with the number, at once and at each change.
+
+        Raises:
+            UnavailableError: There are as many watchers as are allowed.
+        """
+        if self.watchers >= MOST_WATCHERS:
+            raise UnavailableError(f"{MOST_WATCHERS} pages watch already; this one is not renewed by itself")
+        return self._events(may_watch)
+
+    async def _events(self, may_watch: Callable[[], bool]) -> AsyncIterator[str]:
+        self.watchers += 1
+        try:
+            sent = -1
+            while may_watch():
+                if self.number != sent:
+                    sent = self.number
+                    yield f"event: change\ndata: {sent}\n\n"
+                try:
+                    async with asyncio.timeout(QUIET_S):
+                        await self._changed.wait()
+                except TimeoutError:
+                    yield ": still here\n\n"
+        finally:
+            self.watchers -= 1

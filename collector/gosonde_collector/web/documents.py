@@ -1,0 +1,64 @@
+"""What `?format=json` gives. docs/web.md describes each key."""
+
+from typing import Any
+
+from gosonde_collector.analysis.explanation import Explanation
+from gosonde_collector.analysis.witnesses import Witness
+from gosonde_collector.web.findings_list import Row
+
+
+def finding(row: Row) -> dict[str, Any]:
+    """A finding as in the list."""
+    found = row.finding
+    return {
+        "id": found.id,
+        "state": found.state,
+        "confidence": found.confidence,
+        "cause": found.cause,
+        "remedy": found.remedy,
+        "host": found.host,
+        "service": row.service,
+        "process": {"pid": found.process.pid, "exe": found.exe},
+        "site": {"function": found.site.function, "file": found.site.file, "line": found.site.line},
+        "live": found.live,
+        "growth_per_second": found.growth_per_second,
+        "first_seen_unix_nano": found.first_seen_unix_nano,
+        "pattern": found.pattern,
+        "restarts": found.restarts,
+        "waits_in": found.waits_in,
+        "witnesses": list(map(witness, found.witnesses)),
+        "part_of": row.part_of,
+        "age_ns": row.age_ns,
+        "stale": row.is_stale,
+    }
+
+
+def witness(one: Witness) -> dict[str, str]:
+    """A witness, or a sign of the garbage collector."""
+    return {"name": one.name, "verdict": one.verdict, "detail": one.detail}
+
+
+def explained(row: Row, known: Explanation) -> dict[str, Any]:
+    """A finding with its evidence."""
+    found = known.finding
+    return {
+        "finding": finding(row),
+        "cause_reason": found.cause_reason,
+        "window": {"from_unix_nano": window(known)[0], "until_unix_nano": window(known)[1]},
+        "points": [{"unix_nano": moment, "live": live} for moment, live in known.points],
+        "states": [{"state": state, "goroutines": count} for state, count in found.states],
+        "ages": known.ages,
+        "persistence": found.persistence,
+        "proof": found.proof,
+        "gc_signs": list(map(witness, known.gc_signs)),
+        "stack_bytes": known.stack_bytes,
+        "heap_bytes": known.heap_bytes,
+        "oldest_wait_seconds": found.oldest_wait_s,
+        "stacks": [{"goroutines": count, "frames": frames} for count, frames in found.stacks],
+    }
+
+
+def window(known: Explanation) -> tuple[int, int]:
+    """From when to when the growth was seen that was judged last; the same twice when none was."""
+    until = known.finding.grew_unix_nano
+    return until - known.finding.window_s * 1_000_000_000, until

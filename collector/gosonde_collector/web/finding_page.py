@@ -1,0 +1,87 @@
+"""Everything that is known of one finding."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from gosonde_common.clock import steady_unix_nano
+from gosonde_common.flames.colours import ColourBy
+from gosonde_common.flames.svg import flame_graph
+from gosonde_common.flames.tree import Stack, Tree
+from gosonde_common.values.ages import Ages
+from gosonde_common.values.goroutines import Location
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from gosonde_collector.analysis.analyst import Analyst
+from gosonde_collector.analysis.explanation import Explanation, explain
+from gosonde_collector.model.worker import Worker
+from gosonde_collector.store.protocol import Store
+from gosonde_collector.telemetry.newest import Newest
+from gosonde_collector.web import documents, findings_list
+from gosonde_collector.web.gate import Gate, Visitor
+from gosonde_collector.web.headers import FLAMES
+from gosonde_collector.web.rendering import Pages, as_json
+
+
+class FindingPage:
+    """The store is asked and pages are made in the worker's thread."""
+
+    def __init__(
+        self, worker: Worker, store: Store, analyst: Analyst, newest: Newest, pages: Pages, *, gate: Gate
+    ) -> None:
+        self._worker = worker
+        self._store = store
+        self._analyst = analyst
+        self._newest = newest
+        self._pages = pages
+        self._gate = gate
+
+    async def page(self, request: Request) -> Response:
+        """The finding.
+
+        Raises:
+            UnauthenticatedError: Nobody who is known asks.
+            NotFoundError: There is no such finding.
+        """
+        visitor = self._gate.visitor(request)
+        is_document = request.query_params.get("format") == "json"
+        made = self._document if is_document else self._html
+        return await self._worker.run(made, request.path_params["id"], visitor)
+
+    async def flames(self, request: Request) -> Response:
+        """Its stacks as a flame graph, in a file with a script of its own. Raises as `page`."""
+        self._gate.visitor(request)
+        return await self._worker.run(self._flames, request.path_params["id"])
+
+    def _document(self, number: str, _visitor: Visitor) -> Response:
+        known = explain(self._store, self._analyst, number)
+        return as_json(documents.explained(self._row(known), known))
+
+    def _html(self, number: str, visitor: Visitor) -> Response:
+        known = explain(self._store, self._analyst, number)
+        values: dict[str, Any] = {
+            "row": self._row(known),
+            "known": known,
+            "window": documents.window(known),
+            "bars": list(_bars(known.ages)) if known.ages else [],
+        }
+        return HTMLResponse(self._pages.html("finding.html", visitor, **values))
+
+    def _row(self, known: Explanation) -> findings_list.Row:
+        return findings_list.row(known.finding, self._analyst, self._newest, steady_unix_nano())
+
+    def _flames(self, number: str) -> Response:
+        finding = explain(self._store, self._analyst, number).finding
+        tree = Tree("all goroutines")
+        for count, frames in finding.stacks:
+            calls = [Location(frame.function, frame.file, frame.line) for frame in reversed(frames)]
+            tree.add(Stack(calls, count, finding.states[0][0] if finding.states else ""))
+        picture = flame_graph(tree, f"stacks of finding {finding.id}", ColourBy.COUNT)
+        return Response("".join(picture), headers=FLAMES, media_type="image/svg+xml")
+
+
+def _bars(ages: Ages) -> Iterator[tuple[int, int, float]]:
+    """(from how many seconds on, goroutines, their part of the longest bar) of each bar."""
+    longest = max((bar.goroutines for bar in ages.bars), default=0) or 1
+    for bar in ages.bars:
+        yield bar.at_least_ns // 1_000_000_000, bar.goroutines, bar.goroutines / longest

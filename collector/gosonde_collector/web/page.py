@@ -1,0 +1,30 @@
+"""The web page, put together."""
+
+from gosonde_collector.analysis.analyst import Analyst
+from gosonde_collector.config import CollectorConfig
+from gosonde_collector.ingest.access import Access
+from gosonde_collector.model.worker import Worker
+from gosonde_collector.store.protocol import Store
+from gosonde_collector.telemetry.counters import Telemetry
+from gosonde_collector.web.app import application
+from gosonde_collector.web.finding_page import FindingPage
+from gosonde_collector.web.findings_page import FindingsPage
+from gosonde_collector.web.gate import Gate
+from gosonde_collector.web.rendering import Pages
+from gosonde_collector.web.server import WebServer
+
+
+def serve(
+    config: CollectorConfig, access: Access, store: Store, analyst: Analyst, telemetry: Telemetry, *, worker: Worker
+) -> WebServer:
+    """Serves the page from now on, in a thread of its own; `worker` asks the store and makes the pages.
+
+    Raises:
+        UnavailableError: The address cannot be listened on.
+        UnsupportedError: This user may not listen on such a port.
+        UsageError: The certificate and the key cannot be used.
+    """
+    pages, gate = Pages(), Gate(config, access)
+    findings = FindingsPage(worker, analyst, telemetry.newest, pages, gate)
+    finding = FindingPage(worker, store, analyst, telemetry.newest, pages, gate=gate)
+    return WebServer(config, application(gate, pages, telemetry, findings=findings, finding=finding))

@@ -1,0 +1,74 @@
+"""Pages from templates. Whatever a template shows is foreign, and comes out as text alone."""
+
+import time
+from pathlib import Path
+from typing import Any, Final
+
+from gosonde_common import __version__, foreign
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+from starlette.responses import HTMLResponse, Response
+
+from gosonde_collector.web.gate import Visitor
+
+TEMPLATES: Final = Path(__file__).parent / "templates"
+SECOND_NS: Final = 1_000_000_000
+#: From how many seconds on an age is given in these, and what it is divided by.
+UNITS: Final = ((172_800, 86_400, "d"), (7_200, 3_600, "h"), (120, 60, "min"), (0, 1, "s"))
+
+
+class Pages:
+    """Any thread may use it."""
+
+    def __init__(self) -> None:
+        self._templates = Environment(
+            loader=FileSystemLoader(TEMPLATES),
+            autoescape=True,
+            undefined=StrictUndefined,
+            finalize=_text,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._templates.filters.update(age=age, moment=moment, number=number, rate=rate)
+        self._templates.globals.update(version=__version__)
+
+    def html(self, name: str, visitor: Visitor | None, **values: Any) -> str:  # noqa: ANN401 - whatever it shows
+        """The page of a template; `visitor` is None for whoever has not signed in."""
+        return self._templates.get_template(name).render(visitor=visitor, **values)
+
+    def message(self, status: int, title: str, text: str, visitor: Visitor | None = None) -> Response:
+        """A page that says one thing."""
+        return HTMLResponse(self.html("message.html", visitor, title=title, text=text), status)
+
+
+def as_json(document: object, status: int = 200) -> Response:
+    """The document, in which what a terminal would not show is escaped."""
+    return Response(foreign.dumps(document, indent=1) + "\n", status, media_type="application/json")
+
+
+def age(unix_nano: int) -> str:
+    """How long ago that was, such as "3 min"."""
+    seconds = max(time.time_ns() - unix_nano, 0) // SECOND_NS
+    return next(f"{seconds // divisor:,} {unit}" for least, divisor, unit in UNITS if seconds >= least)
+
+
+def moment(unix_nano: int) -> str:
+    """As in "2026-11-29 12:00:00 UTC"."""
+    try:
+        return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(unix_nano // SECOND_NS))
+    except (OverflowError, ValueError, OSError):
+        return "unknown"
+
+
+def number(value: float) -> str:
+    """With separators of thousands."""
+    return f"{value:,}"
+
+
+def rate(per_second: float) -> str:
+    """With its sign."""
+    return f"{per_second:+,.2f}"
+
+
+def _text(value: object) -> object:
+    return value if isinstance(value, Markup) else foreign.shown(value)
