@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import FrameType
 
-from gosonde_common.errors import UsageError
+from gosonde_common.errors import GosondeError, UsageError
 from gosonde_common.values.observation import (
     GcTotal,
     Observation,
@@ -43,6 +43,8 @@ OF_THE_SOURCE = (BusyDebugRegistersError, NotPermittedError, TooManyThreadsError
 STEP_SECONDS = 0.1
 #: Between two looks whether a process runs a file by now.
 LOOK_SECONDS = 0.01
+#: What a process became that has ended since.
+ANOTHER = "another program"
 NOBODY = "no process ran the program while it was traced"
 
 
@@ -60,6 +62,7 @@ class Trace:
         kind: Of the source.
         why: Why that is the source, for people.
         exit_code: Of the command that was run, negative for a signal; None where it was stopped or none was run.
+        became: The program that the process runs since by exec, as far as it is known; empty where it runs none.
         left: Why the source counted no more before the time was over; empty where it counted to the end.
     """
 
@@ -75,6 +78,7 @@ class Trace:
     why: str = ""
     left: str = ""
     exit_code: int | None = None
+    became: str = ""
 
     @property
     def has_ended(self) -> bool:
@@ -358,9 +362,21 @@ def _watch(
             _observe(monitor, trace, pid)
     if trace.process is None:
         raise NoSuchProcessError(NOBODY)
+    if trace.has_ended:
+        other = ANOTHER if monitor.has_run_exec(trace.process.key) else ""
+        trace.became = _other_program(trace.process) or other
     _match_pauses(monitor, trace)
     at_end(trace)
     return trace
+
+
+def _other_program(process: Process) -> str:
+    """The file that a pid runs after a process has ended, if it is another one: it was changed by exec."""
+    try:
+        with procfs.executable(process.key.pid) as (_fd, path):
+            return path if path != process.exe else ""
+    except GosondeError:
+        return ""
 
 
 @dataclass(slots=True)

@@ -153,6 +153,10 @@ class Monitor:
         """Whether a process image is known and runs now: its pid has not been given to another, nor has it run exec."""
         return self._roster.watches(key)
 
+    def has_run_exec(self, key: ProcessKey) -> bool:
+        """Whether a process image was seen to become another one; by some sources that is not seen."""
+        return self._roster.exec_seen_after(key.pid, key.exec_epoch)
+
     # --- probes ------------------------------------------------------------------------------------------------------
 
     @property

@@ -84,6 +84,10 @@ class Roster:
         """When the exec of an image was seen (CLOCK_MONOTONIC, ns); None when it was before the agent."""
         return self._execs.get((pid, epoch))
 
+    def exec_seen_after(self, pid: int, epoch: int) -> bool:
+        """Whether an image was seen to become another one."""
+        return any(one == pid and number > epoch for one, number in self._execs)
+
     def exit_seen_at(self, pid: int, epoch: int) -> int | None:
         """When the end of an image was seen (CLOCK_MONOTONIC, ns); None while it was not."""
         return self._exits.get((pid, epoch))

@@ -12,6 +12,7 @@ STATE, WAIT_REASON, CREATED_BY, AGE, WAITS_FOR = "state", "wait_reason", "create
 #: Of a stack that is from registers; others are from memory.
 STACK_FROM = "stack_from"
 AGE_UNIT = "seconds"
+SECOND = 1_000_000_000
 GOIDS, STACK_BYTES, STACK_UNIT = "goids", "stack_bytes", "bytes"
 #: Goroutines of one sample, so that its list of goids stays short.
 MOST_TOGETHER = 2_000
@@ -35,12 +36,8 @@ def encode_profile(goroutines: Iterable[Goroutine], taken_unix_nano: int) -> byt
     Goroutines that agree in stack, state, wait reason, creation site and age (in whole seconds) are one sample, or as
     many as it takes for MOST_TOGETHER in each. Its labels have their goids, and what their stacks take together.
     """
-    groups: dict[_Key, _Group] = {}
-    for goroutine in goroutines:
-        if not goroutine.system:
-            groups.setdefault(_key(goroutine), _Group()).add(goroutine)
     writer = _Writer(taken_unix_nano)
-    for key, group in sorted(groups.items(), key=lambda item: -len(item[1].goids)):
+    for key, group in sorted(_grouped(goroutines).items(), key=lambda item: -len(item[1].goids)):
         for start in range(0, len(group.goids), MOST_TOGETHER):
             together = slice(start, start + MOST_TOGETHER)
             writer.add(key, group.goids[together], sum(group.stack_bytes[together]))
@@ -56,9 +53,37 @@ class _Group:
         self.goids.append(goroutine.goid)
         self.stack_bytes.append(goroutine.stack_bytes)
 
+    def join(self, other: "_Group") -> None:
+        self.goids.extend(other.goids)
+        self.stack_bytes.extend(other.stack_bytes)
+
+
+def _grouped(goroutines: Iterable[Goroutine]) -> dict[_Key, _Group]:
+    """Many share their stack and `go` statement as objects, and are grouped by these: comparing them takes longer."""
+    alike: dict[tuple[int, int, str, str, int, str, str], tuple[Goroutine, _Group]] = {}
+    for one in goroutines:
+        if not one.system:
+            second = -1 if one.wait_ns is None else one.wait_ns // SECOND
+            shared = (
+                id(one.stack),
+                id(one.created_by),
+                one.status,
+                one.wait_reason,
+                second,
+                one.waits_for,
+                one.stack_from,
+            )
+            if shared not in alike:
+                alike[shared] = one, _Group()
+            alike[shared][1].add(one)
+    groups: dict[_Key, _Group] = {}
+    for first, group in alike.values():
+        groups.setdefault(_key(first), _Group()).join(group)
+    return groups
+
 
 def _key(goroutine: Goroutine) -> _Key:
-    age = None if goroutine.wait_ns is None else goroutine.wait_ns // 1_000_000_000
+    age = None if goroutine.wait_ns is None else goroutine.wait_ns // SECOND
     stack = goroutine.stack or (ACTIVE,)
     stack_from = REGISTERS if goroutine.stack_from == REGISTERS else ""
     return stack, goroutine.status, goroutine.wait_reason, goroutine.created_by, age, goroutine.waits_for, stack_from

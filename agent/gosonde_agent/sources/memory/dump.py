@@ -75,6 +75,11 @@ class Describer:
         """Each goroutine of a block."""
         keys, places = kinds_of(block)
         columns = self._columns(block, keys, places)
+        kind_at = dict(zip(places, columns.kinds, strict=True))
+        waits_for = {
+            place: self._waits_for(kind.wait_reason, keys[place].pcs, keys[place].gopc, kind.start_function)
+            for place, kind in kind_at.items()
+        }
         for place, kind, goid, wait_ns, parent, thread, locked, size, labels in zip(
             places,
             columns.kinds,
@@ -87,7 +92,6 @@ class Describer:
             block.labels,
             strict=True,
         ):
-            key = keys[place]
             yield Goroutine(
                 goid=goid,
                 status=kind.status,
@@ -102,7 +106,7 @@ class Describer:
                 active=kind.active,
                 complete=kind.complete,
                 stack=kind.stack,
-                waits_for=self._waits_for(kind.wait_reason, key.pcs, key.gopc, kind.start_function),
+                waits_for=waits_for[place],
                 stack_bytes=size,
                 stack_from=kind.stack_from,
                 labels=labels,

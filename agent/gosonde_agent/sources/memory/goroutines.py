@@ -54,6 +54,7 @@ class Block:
         stacks: uint64[n, depth]: call addresses, innermost first, 0 where there is none; depth 0 when not asked for.
         complete: The stack reaches the goroutine's first frame.
         stack_bytes: What the stack takes (runtime.stack: hi less lo), 0 where that cannot be.
+        changes: How often it has left a CPU so far, modulo 256 (runtime.g.trackingSeq).
         foreign: uint64[m]: goid of each g of a thread that C made, in use or not; those in use are rows, too.
         labels: Of each goroutine.
     """
@@ -72,6 +73,7 @@ class Block:
     stacks: U64
     complete: Bools
     stack_bytes: npt.NDArray[np.int64]
+    changes: npt.NDArray[np.uint8]
     foreign: U64
     labels: Sequence[Labels]
 
@@ -195,6 +197,7 @@ class GoroutineReader:
             stacks=walk[0],
             complete=walk[1],
             stack_bytes=_stack_bytes(rows, at),
+            changes=rows[:, at.sequence],
             foreign=foreign,
             labels=self._labels.of(_words(rows, at.itself)) if self._labels else [()] * len(rows),
         )

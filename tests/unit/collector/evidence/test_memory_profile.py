@@ -1,6 +1,7 @@
 """What gosonde reads from memory and writes as a profile comes back with everything that pprof's own lacks."""
 
 import gzip
+from dataclasses import replace
 
 from gosonde_agent.wire.profile import encode_profile
 from gosonde_collector.evidence.model import Frame, GoroutineGroup, GoroutineProfile
@@ -42,6 +43,13 @@ def test_statement_state_age_stack_and_what_is_waited_for_come_back() -> None:
         GoroutineGroup(2, stack, by, "chan receive, for a context", 130, (2, 3), 5 * 2_048),
         GoroutineGroup(1, (), by, "running", 0, (4,), 4 * 2_048),
     )
+
+
+def test_goroutines_whose_stacks_are_equal_and_other_objects_are_one_group() -> None:
+    goroutines = [replace(goroutine(n, "select"), stack=STACK[:1] + STACK[1:]) for n in (2, 3)]
+    profile = parse_profile(gzip.decompress(encode_profile(goroutines, 7)))
+    assert isinstance(profile, GoroutineProfile)
+    assert [group.goids for group in profile.groups] == [(2, 3)]
 
 
 def test_who_is_there_comes_back_of_many_goroutines_too() -> None:

@@ -19,7 +19,10 @@ def scanner_of(target: Target) -> Scanner:
 
 
 def examined(target: Target, *, hurried: bool = False) -> Proof:
-    """Scans for up to ten seconds, or in a hurry three times, and says what was found of each `go` statement.
+    """Scans for up to ten seconds and says what was found of each `go` statement.
+
+    Args:
+        hurried: Scans three times, and looks neither for who holds goroutines nor for what they retain.
 
     Raises:
         NotLocatedError: Where the heap's structures are is not known.
@@ -27,4 +30,4 @@ def examined(target: Target, *, hurried: bool = False) -> Proof:
         GosondeError: The process ended, runs another program, or may not be read.
     """
     scanner = scanner_of(target)
-    return SiteProofs(prove(scanner, hurried=hurried), scanner).proof()
+    return SiteProofs(prove(scanner, hurried=hurried), scanner).proof(briefly=hurried)

@@ -1,7 +1,7 @@
 """From a verdict on goroutines to what is said of each `go` statement."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from gosonde_common.values.goroutines import MAIN_GOROUTINE, Location, statement
@@ -10,7 +10,7 @@ from gosonde_common.values.reachability import Proof, SiteProof
 from gosonde_agent.model.errors import MalformedBinaryError
 from gosonde_agent.sources.memory.dump import NOWHERE, is_system
 from gosonde_agent.sources.memory.reachability.proving import Verdict
-from gosonde_agent.sources.memory.reachability.rows import I64
+from gosonde_agent.sources.memory.reachability.rows import I64, U64
 from gosonde_agent.sources.memory.reachability.scan import Scan
 from gosonde_agent.sources.memory.reachability.scanner import Scanner
 from gosonde_agent.sources.memory.reachability.verdict_sites import Holders, by_site, retained_heap
@@ -29,24 +29,31 @@ class SiteProofs:
         self._pclntab, self._bias = scanner.target.pclntab, scanner.target.runtime.bias
         self._now = time.monotonic_ns()
 
-    def proof(self) -> Proof:
-        """What is said of the process, and of each of its `go` statements."""
+    def proof(self, *, briefly: bool = False) -> Proof:
+        """What is said of the process, and of each `go` statement: briefly, without holders and retained heap."""
         said = self._verdict
-        sites = tuple(self._sites(said.first)) if said.first else ()
-        return Proof(said.decided, said.why, said.scans, said.quiet, sites)
+        sites: Iterable[SiteProof] = ()
+        if said.first:
+            sites = (one for _, _, one in self._counts(said.first)) if briefly else self._sites(said.first)
+        return Proof(said.decided, said.why, said.scans, said.quiet, tuple(sites))
 
     def _sites(self, scan: Scan) -> Iterator[SiteProof]:
-        places, site_of, rows_of = by_site((scan.goroutines.gopc, scan.goroutines.start_pc))
+        _, site_of, _ = by_site(_places(scan))
         heap = retained_heap(self._scanner, self._verdict, scan, site_of)
         holders = Holders(self._scanner.target, self._verdict, scan)
+        for number, rows, counted in self._counts(scan):
+            retained = None if heap is None and counted.proved else (heap or {}).get(number, 0)
+            held_by = holders.of(rows, MAX_FOLLOWED, MAX_NAMED)
+            yield replace(counted, held_by=held_by, retained_heap_bytes=retained)
+
+    def _counts(self, scan: Scan) -> Iterator[tuple[int, I64, SiteProof]]:
+        """(number of a site, its rows, how many of its goroutines are what) of each that is not the runtime's own."""
+        places, _, rows_of = by_site(_places(scan))
         for number, rows in enumerate(rows_of):
             gopc, start_pc = places[number].tolist()
             created_by, start_function = self._statement(gopc), self._function(start_pc)
             if created_by != MAIN_GOROUTINE and not is_system(start_function, FINALIZER_WAIT, running_cleanups=False):
-                counted = self._counted(scan, rows, created_by, start_function)
-                retained = None if heap is None and counted.proved else (heap or {}).get(number, 0)
-                held_by = holders.of(rows, MAX_FOLLOWED, MAX_NAMED)
-                yield replace(counted, held_by=held_by, retained_heap_bytes=retained)
+                yield number, rows, self._counted(scan, rows, created_by, start_function)
 
     def _counted(self, scan: Scan, rows: I64, created_by: Location, start_function: str) -> SiteProof:
         proved, blocked = self._verdict.proved[rows], scan.blocked[rows]
@@ -78,3 +85,7 @@ class SiteProofs:
         except MalformedBinaryError:
             return ""
         return function.name if function is not None else ""
+
+
+def _places(scan: Scan) -> tuple[U64, U64]:
+    return scan.goroutines.gopc, scan.goroutines.start_pc
