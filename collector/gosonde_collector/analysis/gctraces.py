@@ -33,8 +33,9 @@ TOLERANCE: Final = 0.25
 SAME_NS: Final = 200_000_000
 #: Cycles that a trend needs.
 MIN_CYCLES: Final = 4
-#: The least memory that a goroutine's stack takes.
-STACK_BYTES: Final = 2_048
+#: The least that a stack has in use while its goroutine waits. A log has what the GC scanned: of stacks what is in use,
+#: which is much less than the 2 KiB or more that each takes.
+STACK_BYTES: Final = 96
 #: Stacks must have grown by so much, were the growth true, before they can contradict it: sizes are whole MiB.
 MIN_STACKS: Final = 4 * MB
 UNSEEN_STACKS: Final = 0.25
@@ -140,11 +141,13 @@ def _trend(growth: Growth, seen: Sequence[GcTraceLine]) -> Witness:
     if first.stacks_bytes is not None and last.stacks_bytes is not None:
         stacks = last.stacks_bytes - first.stacks_bytes
         detail += f", stacks from {_mb(first.stacks_bytes)} to {_mb(last.stacks_bytes)} MB"
-    expected = growth.grown * STACK_BYTES
+    expected = int(growth.grown * (last.at_ns - first.at_ns) / (growth.window_s * SECOND)) * STACK_BYTES
     if heap.low > 0 or (stacks is not None and stacks >= expected / 2 and stacks > 0):
         return Witness("gctrace", AGREES, detail)
     if stacks is not None and expected >= MIN_STACKS and stacks < UNSEEN_STACKS * expected:
-        return Witness("gctrace", DISAGREES, f"{detail}; so many goroutines need at least {_mb(expected)} MB of stacks")
+        return Witness(
+            "gctrace", DISAGREES, f"{detail}; stacks of so many more goroutines have at least {_mb(expected)} MB in use"
+        )
     return Witness("gctrace", SILENT, f"{detail}: no trend, and so few goroutines need not cause one")
 
 

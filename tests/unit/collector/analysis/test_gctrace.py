@@ -186,16 +186,22 @@ def growth(grown: int) -> Growth:
     [
         (range(10, 20), [1] * 10, 100, "agrees"),
         ([5] * 10, range(1, 11), 6_000, "agrees"),
-        ([5] * 10, [1] * 10, 6_000, "disagrees"),
+        ([5] * 10, [1] * 10, 100_000, "disagrees"),
+        ([5] * 10, [1] * 10, 6_000, "silent"),
         ([5] * 10, [1] * 10, 100, "silent"),
     ],
-    ids=["heap rises", "stacks rise", "stacks must rise and do not", "too few to see"],
+    ids=["heap rises", "stacks rise", "stacks must rise and do not", "little in use of many", "too few to see"],
 )
 def test_memory_that_grows_along_or_does_not_is_a_witness(
     heap: list[int], stacks: list[int], grown: int, verdict: str
 ) -> None:
     lines = [line(n, 6 * n, marked_mb=heap[n], stacks_mb=stacks[n]) for n in range(1, 10)]
     assert witness(series(), growth(grown), lines).verdict == verdict
+
+
+def test_stacks_need_not_rise_for_what_grew_before_the_first_cycle_of_a_log() -> None:
+    lines = [line(n, 58 + n / 4) for n in range(1, 6)]
+    assert witness(series(), growth(100_000), lines).verdict == "silent"
 
 
 def test_few_cycles_or_none_say_nothing() -> None:
