@@ -1,1 +1,1 @@
-"""The web page: what the collector knows, for whoever would rather look than read."""
+"""The web page: findings and their evidence, for people who prefer to look."""
