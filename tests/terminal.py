@@ -58,6 +58,11 @@ class Terminal:
         """What the terminal does with keys, now."""
         return termios.tcgetattr(self._there)
 
+    def spoil(self) -> None:
+        """As a shell does that has the terminal in between: other settings, and nothing of the frame is left."""
+        termios.tcsetattr(self._there, termios.TCSANOW, self.before)
+        self.screen = [""] * self.lines
+
     def type(self, keys: str) -> None:
         """Presses keys."""
         os.write(self._here, keys.encode())

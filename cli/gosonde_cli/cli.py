@@ -7,7 +7,7 @@ import typer
 from gosonde_common import __version__
 
 from gosonde_cli import commands, completion
-from gosonde_cli.exiting import exit_code_of_errors
+from gosonde_cli.exiting import exit_code_of_errors, open_standard_streams
 
 
 def _say_version(value: bool) -> None:
@@ -51,6 +51,8 @@ def app(wanted: str = "") -> typer.Typer:
 
 def main() -> None:
     """Runs the command; exits 0 done, 1 failed, 2 wrong usage, 3 not permitted or not supported here."""
+    open_standard_streams()
     with exit_code_of_errors():
         wanted = completion.prepare() if completion.is_asked() else next(iter(sys.argv[1:]), "")
-        app(wanted)()
+        if code := app(wanted)(standalone_mode=False):
+            sys.exit(code)

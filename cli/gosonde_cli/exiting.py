@@ -1,21 +1,69 @@
 """How errors end a command: a line on stderr and an exit code, here and only here."""
 
+import errno
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any, Final
 
+import typer
 from gosonde_common import foreign
-from gosonde_common.errors import GosondeError
+from gosonde_common.errors import GosondeError, UsageError
 
+#: What typer raises for a command line that makes no sense; its own way to say so takes five lines.
+WRONG_USAGE: Final[type[Exception]] = typer.BadParameter.__mro__[1]
+#: Output that nobody reads any more, or that there is no room for.
+NOT_WRITTEN: Final = frozenset({errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EIO})
+#: The exit code after Ctrl-C, as a shell has it.
+INTERRUPTED: Final = 130
 #: Characters of an error message at most.
 MAX_MESSAGE = 16_384
 
 
 @contextmanager
 def exit_code_of_errors() -> Iterator[None]:
-    """Raises SystemExit instead of a GosondeError, and says why."""
+    """Raises SystemExit instead of a GosondeError or typer's own, and says why in a line.
+
+    Output that nobody reads any more, as of `gosonde ps | head -1`, ends a command without a word.
+    """
     try:
         yield
+        sys.stdout.flush()
     except GosondeError as error:
-        print(f"gosonde: {foreign.shown(error, MAX_MESSAGE)}", file=sys.stderr)  # noqa: T201
+        _say(str(error))
         sys.exit(error.exit_code)
+    except WRONG_USAGE as error:
+        _say_usage(error)
+        sys.exit(UsageError.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    except OSError as error:
+        if error.errno not in NOT_WRITTEN:
+            raise
+        if error.errno != errno.EPIPE:
+            _say(f"cannot write to standard output: {error.strerror}")
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left would fail again at the end
+        sys.exit(1)
+
+
+def open_standard_streams() -> None:
+    """Has the null device in place of standard streams that are closed: no file that is opened takes their place."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            file = os.open(os.devnull, os.O_RDWR)
+            if file != number:
+                os.dup2(file, number)
+                os.close(file)
+            setattr(sys, name, os.fdopen(number, "w" if number else "r"))
+
+
+def _say(text: str) -> None:
+    print(f"gosonde: {foreign.shown(text, MAX_MESSAGE)}", file=sys.stderr)  # noqa: T201
+
+
+def _say_usage(error: Any) -> None:  # noqa: ANN401 - of the click that typer has, which differs
+    """What is wrong, and where the command is described; nothing where typer has printed all of the help instead."""
+    if message := error.format_message():
+        command = error.ctx.command_path if error.ctx else "gosonde"
+        _say(f"{message.rstrip('.')}; {command} --help says what there is")

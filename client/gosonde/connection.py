@@ -81,10 +81,19 @@ class Connection:
             code, details = error.code(), error.details()
             if code in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}:
                 raise UnavailableError(
-                    f"the collector at {self._address} does not answer ({details}); start it with "
+                    f"the collector at {self._address} does not answer ({_reason(details)}); start it with "
                     f"`gosonde collector`, or name another with --collector HOST:PORT"
                 ) from error
             raise ERROR_OF.get(code, GosondeError)(details or code.name) from error
+
+
+def _reason(details: str | None) -> str:
+    """What gRPC says, without its own words around what the system said."""
+    text = details or "no reason is known"
+    for start in ("Failed to connect to remote host: ", "address lookup failed for "):
+        if (at := text.rfind(start)) >= 0:
+            return text[at + len(start) :].rstrip("])")
+    return text
 
 
 def tls_from_environment() -> ClientTls | None:

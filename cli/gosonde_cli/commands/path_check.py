@@ -50,7 +50,9 @@ def _reach(address: str) -> Step:
                 "connection", ok=False, found=f"{address!r} is no address", remedy="give HOST:PORT or unix:PATH"
             )
     except OSError as error:
-        return Step("connection", ok=False, found=str(error), remedy="start it; check name, port and firewall")
+        return Step(
+            "connection", ok=False, found=error.strerror or str(error), remedy="start it; check name, port and firewall"
+        )
     return Step("connection", ok=True, found=f"{address} takes connections")
 
 

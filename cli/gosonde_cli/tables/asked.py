@@ -14,7 +14,11 @@ from gosonde_cli.options import Collector, Exe, Host, Json, Limit, Pid, Process,
 
 @dataclass(frozen=True)
 class AskedOfList:
-    """Of any list. `process` is a pid or a name; empty where it is about all."""
+    """Of any list. `process` is a pid or a name; empty where it is about all.
+
+    Raises:
+        UsageError: The process is named in both ways.
+    """
 
     process: Process = ""
     pid: Pid = None
@@ -24,13 +28,12 @@ class AskedOfList:
     watch: Watch = False
     json: Json = False
 
+    def __post_init__(self) -> None:
+        chosen(self.process, self.pid)
+
     @property
     def which(self) -> str:
-        """A pid or a name, however it was given.
-
-        Raises:
-            UsageError: Both ways were used.
-        """
+        """A pid or a name, however it was given."""
         return chosen(self.process, self.pid)
 
 

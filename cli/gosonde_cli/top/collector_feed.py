@@ -1,5 +1,6 @@
 """Pictures of all that a collector knows."""
 
+import shlex
 import time
 from collections.abc import Iterable, Sequence
 from typing import Final
@@ -119,8 +120,17 @@ def _entry(cells: tuple[object, ...], finding: Finding | None) -> Entry:
     ):
         raise TypeError("the cells of gosonde sites are others")
     key = Key(str(host), int(pid.number), str(function), str(place))
-    waits, details = ("", ()) if finding is None else (finding.cause, tuple(_details(finding)))
+    waits, details = ("", _without_finding(key)) if finding is None else (finding.cause, tuple(_details(finding)))
     return Entry(key, str(exe), live, created_s, exited_s, waits, details)
+
+
+def _without_finding(key: Key) -> tuple[str, ...]:
+    """Where else stacks and states are: a collector keeps them with findings alone."""
+    chosen = f" --function {shlex.quote(key.function)}" if key.function not in {"", "?"} else ""
+    return (
+        "no finding names it, and a collector has states and stacks of findings alone",
+        f"they are on host {key.host}: gosonde goroutines {key.pid}{chosen}",
+    )
 
 
 def _details(finding: Finding) -> Iterable[str]:

@@ -47,6 +47,9 @@ def _loop(feed: Feed, messages: Messages, signals: Signals, screen: Screen) -> N
         while not (view.has_quit or signals.ending or feed.error):
             ready = [key.fileobj for key, _ in selector.select(FRAME_SECONDS)]
             signals.take()
+            if signals.was_stopped:
+                signals.was_stopped = False
+                screen.take()
             messages.take()
             picture = _with_messages(feed.picture, messages)
             if screen in ready and not _pressed(view, screen.read(), picture):

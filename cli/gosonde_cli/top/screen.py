@@ -47,9 +47,7 @@ class Screen:
     def __enter__(self) -> Self:
         self._before = termios.tcgetattr(self._in)
         try:
-            tty.setcbreak(self._in, termios.TCSANOW)
-            self._free_keys()
-            self._write(ENTER)
+            self.take()
         except BaseException:
             self._restore()
             raise
@@ -57,6 +55,13 @@ class Screen:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._restore()
+
+    def take(self) -> None:
+        """Has keys and the screen for itself: at first, and again when others may have had them."""
+        tty.setcbreak(self._in, termios.TCSANOW)
+        self._free_keys()
+        self._write(ENTER)
+        self._shown = []
 
     def fileno(self) -> int:
         """Readable when a key was pressed."""

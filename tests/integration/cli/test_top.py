@@ -145,6 +145,46 @@ def test_what_a_collector_knows_is_seen_with_its_findings(collector: CollectorPr
         assert_as_before(terminal)
 
 
+@pytest.mark.parametrize(("columns", "lines"), [(40, 10), (80, 24), (10, 3)])
+def test_nothing_is_written_beyond_a_small_terminal_nor_after_it_shrinks(
+    collector: CollectorProcess, columns: int, lines: int
+) -> None:
+    with top("--collector", collector.address, columns=columns, lines=lines) as terminal:
+        terminal.until(lambda: terminal.shows("2,500") or lines < 5)
+        for keys in ("\r", "\r", "?", "?", "/leak", "\x1b"):
+            terminal.type(keys)
+            terminal.read()
+        terminal.resize(max(columns // 2, 1), max(lines // 2, 1))
+        terminal.until(lambda: len(terminal.screen) == max(lines // 2, 1))
+        terminal.resize(columns, lines)
+        terminal.until(lambda: len(terminal.screen) == lines)
+        terminal.type("\x1a\x03")
+        assert terminal.end() == 0
+        assert_as_before(terminal)
+
+
+def test_who_was_stopped_takes_the_terminal_again(collector: CollectorProcess) -> None:
+    with top("--collector", collector.address) as terminal:
+        terminal.until(lambda: terminal.shows("2,500"))
+        own = terminal.settings()
+        terminal.process.send_signal(signal.SIGSTOP)
+        terminal.spoil()
+        terminal.process.send_signal(signal.SIGCONT)
+        terminal.until(lambda: terminal.settings() == own and terminal.shows("2,500"))
+        terminal.type("q")
+        assert terminal.end() == 0
+        assert_as_before(terminal)
+
+
+def test_a_statement_without_a_finding_says_where_its_stacks_are(collector: CollectorProcess) -> None:
+    with top("--collector", collector.address, columns=160) as terminal:
+        terminal.until(lambda: terminal.shows("2,500"))
+        terminal.type("e\r")
+        terminal.until(lambda: terminal.shows("no finding names it") and terminal.shows("gosonde goroutines"))
+        terminal.type("q")
+        assert terminal.end() == 0
+
+
 def test_a_process_that_a_collector_does_not_know_is_an_error(collector: CollectorProcess) -> None:
     with top("nobody", "--collector", collector.address) as terminal:
         assert terminal.end() == 1
