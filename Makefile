@@ -22,7 +22,7 @@ READY := .venv/.ready
 # Stands where gosonde can run; tests need more.
 RUNS := .venv/.runs
 
-.PHONY: bench help setup demo accuracy accuracy-proof test test-attacks test-faults test-sources lint format proto proto-check run install uninstall clean
+.PHONY: bench help setup demo accuracy accuracy-proof accuracy-verdict test test-attacks test-faults test-sources lint format proto proto-check run install uninstall clean
 
 help: ## Say what each target does
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1\t\2/p' Makefile | expand -t 14
@@ -51,6 +51,9 @@ accuracy: setup ## Run every program of which it is known whether it leaks, on a
 
 accuracy-proof: setup ## Prove leaks of those programs against the runtime's own profile, and scan programs that lose nobody (25 minutes, as root)
 	$(BIN)/python scripts/accuracy_proof.py $(ACCURACY_PROOF)
+
+accuracy-verdict: setup ## Have gosonde trace and gosonde check look at each of those programs, on a quiet host and a busy one (an hour, as root)
+	$(BIN)/python scripts/accuracy_verdict.py $(ACCURACY_VERDICT)
 
 test-faults: setup ## Kill, cut and fill up everything, at length
 	GOSONDE_FAULTS=full $(BIN)/pytest -m "" $(PYTEST_ARGS) $(addprefix tests/integration/,whole/test_faults.py collector/store/test_room.py \

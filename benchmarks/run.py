@@ -35,6 +35,7 @@ from benchmarks import (
     stops,
     survival,
     targets,
+    verdicts,
 )
 from benchmarks.effort import FULL, QUICK, Effort
 from benchmarks.results import Row
@@ -57,6 +58,7 @@ BENCHMARKS: dict[str, Callable[[Effort], Iterator[Row]]] = {
     "reading": lambda effort: agents.readings(effort.rounds),
     "scans": scans.scans,
     "dumps": lambda effort: dumps.dumps(effort.rounds),
+    "verdict": verdicts.verdicts,
     "start": lambda effort: starting.starting(effort.rounds),
     "stops": stops.stops,
     "breakpoints": breakpoints.breakpoints,

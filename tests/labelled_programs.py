@@ -1,4 +1,4 @@
-"""The programs of `fixtures/go/leaky` and `fixtures/go/healthy`, and what the first line of each says is to be found.
+"""Programs of `leaky`, `healthy` and `filling` in `fixtures/go`, and what the first line of each says is to be found.
 
 `// expect: site=NAME cause=CAUSE every=PAUSE` names the `go` statement by its marker (`// site: NAME`) or, where it
 stands in Go's own library, by the function that contains it; `also=FUNCTION`, where another statement's goroutines stay
@@ -63,6 +63,11 @@ def leaky() -> list[Labelled]:
 def healthy() -> list[Labelled]:
     """Every program that does not."""
     return [Labelled(name) for name in _names("healthy")]
+
+
+def filling() -> list[Labelled]:
+    """Healthy ones that are at work on what they need in their first seconds, for those who look at these alone."""
+    return [Labelled(name) for name in _names("filling")]
 
 
 def _names(kind: str) -> list[str]:

@@ -41,6 +41,7 @@ def as_document(result: "Trace") -> dict[str, Any]:
             "precise": process.precise,
             "ended_unix_nano": process.ended_unix_nano,
             "counted_ns": counted_ns,
+            "became": result.became,
             "age_ns": age_ns,
             "stale": not process.ended_unix_nano and is_stale(age_ns, 0),
         },

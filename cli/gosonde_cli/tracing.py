@@ -88,7 +88,14 @@ def run(probes: ExitStack, what: What, watching: Watching, *, shows_progress: bo
             bar.update(task, completed=elapsed, description=f"{created:,} created, {exited:,} exited", refresh=True)
             watching.step(elapsed, so_far)
 
-        at_end = watching.end
+        def say(text: str) -> None:
+            bar.update(task, description=text, refresh=True)
+            if bar.disable and console.is_terminal:
+                console.print(f"gosonde: {text}", markup=False)
+
+        def at_end(seen: "Trace") -> None:
+            watching.end(seen, say)
+
         if what.pid is not None:
             return probes.enter_context(agent.trace_pid(what.pid, what.seconds, on_step, what.source, at_end=at_end))
         if what.exe is not None:

@@ -7,7 +7,7 @@ from typing import Final
 
 from gosonde_common.errors import UsageError
 
-from gosonde_cli.suspects.judging import Suspect
+from gosonde_cli.suspects.verdict import Suspect, Unsettled
 
 MAX_BYTES: Final = 1 << 20
 MAX_LINE: Final = 1_000
@@ -28,7 +28,7 @@ class Allowed:
     file: str = ""
     line: int = 0
 
-    def matches(self, suspect: Suspect) -> bool:
+    def matches(self, suspect: Suspect | Unsettled) -> bool:
         """Whether it is about a statement."""
         return (
             _matches(self.function, suspect.function)

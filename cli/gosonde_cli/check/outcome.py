@@ -7,7 +7,7 @@ from typing import Final
 from gosonde_common.errors import GosondeError
 
 from gosonde_cli.check.allowing import Allowed
-from gosonde_cli.suspects.judging import Suspect, Verdict
+from gosonde_cli.suspects.verdict import Suspect, Unsettled, Verdict
 
 LEAKS: Final = 1
 COMMAND_FAILED: Final = 4
@@ -36,6 +36,8 @@ class Outcome:
     command_exit_code: int | None
     leaks: tuple[Suspect, ...]
     allowed: tuple[Suspect, ...]
+    too_early: tuple[Unsettled, ...]
+    not_checked: tuple[str, ...]
     unmatched: tuple[str, ...]
     looked_at: tuple[str, ...]
     not_known: tuple[str, ...]
@@ -43,33 +45,45 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """Which process, by what, for how long, and how its command ended."""
+    """Which process, by what, for how long, how its command ended, and why it is not known that nothing leaks."""
 
     pid: int
     exe: str
     source: str
     counted_ns: int
     command_exit_code: int | None
+    not_checked: tuple[str, ...] = ()
 
 
 def outcome(checked: Checked, verdict: Verdict, allow: Sequence[Allowed]) -> Outcome:
-    """Takes what is allowed from the verdict. A leak counts more than a command that failed."""
+    """Takes what is allowed from the verdict. Leaks count more than a failed command, and that more than a gap."""
     allowed = tuple(one for one in verdict.suspects if any(pattern.matches(one) for pattern in allow))
     leaks = tuple(one for one in verdict.suspects if one not in allowed)
-    unmatched = [one for one in allow if not any(one.matches(suspect) for suspect in verdict.suspects)]
+    statements: tuple[Suspect | Unsettled, ...] = (*verdict.suspects, *verdict.too_early)
+    unmatched = [one for one in allow if not any(one.matches(statement) for statement in statements)]
     return Outcome(
         checked.pid,
         checked.exe,
         checked.source,
         checked.counted_ns,
-        LEAKS if leaks else COMMAND_FAILED if checked.command_exit_code else 0,
+        _exit_code(leaks, checked),
         checked.command_exit_code,
         leaks,
         allowed,
+        tuple(one for one in verdict.too_early if not any(pattern.matches(one) for pattern in allow)),
+        checked.not_checked,
         tuple(f"{one.at}: {one.text}" for one in unmatched),
         verdict.looked_at,
         verdict.not_known,
     )
+
+
+def _exit_code(leaks: Sequence[Suspect], checked: Checked) -> int:
+    if leaks:
+        return LEAKS
+    if checked.command_exit_code:
+        return COMMAND_FAILED
+    return NOT_CHECKED if checked.not_checked else 0
 
 
 def ending(code: int) -> str:

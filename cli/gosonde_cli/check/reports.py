@@ -1,5 +1,6 @@
 """The outcome of a check as text, JUnit XML and SARIF."""
 
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -8,8 +9,8 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 from gosonde_common import __version__, foreign
 
 from gosonde_cli.check.outcome import Outcome, ending
-from gosonde_cli.suspects.judging import Suspect, Verdict
-from gosonde_cli.suspects.verdict_text import verdict_lines
+from gosonde_cli.suspects.verdict import Suspect, Unsettled, Verdict
+from gosonde_cli.suspects.verdict_text import unsettled_line, verdict_lines
 
 WIDTH: Final = 80
 SARIF_SCHEMA: Final = "https://json.schemastore.org/sarif-2.1.0.json"
@@ -17,7 +18,10 @@ SARIF_SCHEMA: Final = "https://json.schemastore.org/sarif-2.1.0.json"
 
 def as_text(found: Outcome) -> Iterator[str]:
     """Lines for people."""
-    yield from verdict_lines(Verdict(found.leaks, found.looked_at, found.not_known), found.counted_ns, WIDTH)
+    if found.not_checked:
+        yield from textwrap.wrap(f"not checked: {'; '.join(found.not_checked)}", WIDTH, subsequent_indent="  ")
+    said = Verdict(found.leaks, found.too_early, found.looked_at, found.not_known)
+    yield from verdict_lines(said, found.counted_ns, WIDTH)
     for one in found.allowed:
         yield foreign.shown(f"allowed: {one.function} {one.file}:{one.line}, {one.live:,} live")
     for pattern in found.unmatched:
@@ -34,7 +38,12 @@ def as_junit(found: Outcome) -> str:
         failure.text = foreign.lines(_explained(one))
     for one in found.allowed:
         SubElement(_case(suite, one), "skipped", message=foreign.shown(f"allowed: {_message(one)}"))
-    if not found.leaks:
+    for unsettled in found.too_early:
+        SubElement(_case(suite, unsettled), "skipped", message=foreign.shown(_unsettled(unsettled)))
+    if found.not_checked:
+        case = SubElement(suite, "testcase", classname="gosonde", name="all was counted")
+        SubElement(case, "error", type="not checked", message=foreign.shown("; ".join(found.not_checked)))
+    elif not found.leaks:
         SubElement(suite, "testcase", classname="gosonde", name="no go statement looks like a leak")
     if found.command_exit_code is not None:
         case = SubElement(suite, "testcase", classname="gosonde", name="the command succeeds")
@@ -43,9 +52,9 @@ def as_junit(found: Outcome) -> str:
     notes = [*found.looked_at, *(f"not known: {one}" for one in found.not_known)]
     notes += [f"matches nothing: {one}" for one in found.unmatched]
     counts = {"tests": "testcase", "failures": "testcase/failure", "skipped": "testcase/skipped"}
+    counts["errors"] = "testcase/error"
     for name, path in counts.items():
         suite.set(name, str(len(suite.findall(path))))
-    suite.set("errors", "0")
     SubElement(suite, "system-out").text = foreign.lines("\n".join(notes))
     suites = Element("testsuites")
     suites.append(suite)
@@ -53,9 +62,13 @@ def as_junit(found: Outcome) -> str:
     return tostring(suites, encoding="unicode", xml_declaration=True) + "\n"
 
 
-def _case(suite: Element, one: Suspect) -> Element:
+def _case(suite: Element, one: Suspect | Unsettled) -> Element:
     name = f"{one.file}:{one.line}" if one.file else "go statement"
     return SubElement(suite, "testcase", classname=foreign.shown(one.function), name=foreign.shown(name))
+
+
+def _unsettled(one: Unsettled) -> str:
+    return f"too early to say: {unsettled_line(one)}; run for {one.run_seconds} s"
 
 
 def _message(one: Suspect) -> str:
@@ -74,10 +87,16 @@ def as_sarif(found: Outcome, folder: Path) -> dict[str, Any]:
     driver = {"name": "gosonde", "version": __version__, "rules": rules}
     results = [_result(one, folder, is_allowed=one in found.allowed) for one in suspects]
     notes = [*(f"not known: {one}" for one in found.not_known), *(f"matches nothing: {one}" for one in found.unmatched)]
+    notes += map(_unsettled, found.too_early)
     said = [{"level": "note", "message": {"text": note}} for note in notes]
+    said += [{"level": "error", "message": {"text": f"not checked: {one}"}} for one in found.not_checked]
     if found.command_exit_code:
         said.append({"level": "error", "message": {"text": f"the command {ending(found.command_exit_code)}"}})
-    invocation = {"executionSuccessful": True, "exitCode": found.exit_code, "toolExecutionNotifications": said}
+    invocation = {
+        "executionSuccessful": not found.not_checked,
+        "exitCode": found.exit_code,
+        "toolExecutionNotifications": said,
+    }
     run = {"tool": {"driver": driver}, "invocations": [invocation], "results": results}
     return {"$schema": SARIF_SCHEMA, "version": "2.1.0", "runs": [run]}
 

@@ -14,6 +14,7 @@ from gosonde_common.errors import GosondeError, UsageError
 
 from gosonde_cli import here, tracing
 from gosonde_cli.check import allowing, reports
+from gosonde_cli.check.gaps import gaps
 from gosonde_cli.check.outcome import Checked, NotCheckedError, Outcome, outcome
 from gosonde_cli.options import Json, Pid, Process
 from gosonde_cli.suspects.judging import Watching
@@ -91,11 +92,9 @@ def _checked(probes: ExitStack, what: tracing.What, allow: list[allowing.Allowed
     result = tracing.run(probes, what, watching, shows_progress=not what.command)
     document = as_document(result)
     process, source = document["process"], document["source"]
-    if not watching.reading.looks and not (process["counted_from_start"] and process["precise"]):
-        why = watching.reading.failed or "it ended before"
-        raise NotCheckedError(f"nothing is known of leaks: the memory of the process was not read ({why})")
     verdict = watching.verdict(document["sites"], source, process["counted_ns"])
-    checked = Checked(process["pid"], process["exe"], source, process["counted_ns"], result.exit_code)
+    missing = tuple(gaps(document, watching.reading))
+    checked = Checked(process["pid"], process["exe"], source, process["counted_ns"], result.exit_code, missing)
     return outcome(checked, verdict, allow)
 
 

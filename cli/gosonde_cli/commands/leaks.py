@@ -72,6 +72,6 @@ def examined(pid: int) -> LeakReport:
         proof = examining.examined(target)
         time.sleep(max(first.at_ns / 1e9 + WATCHED_SECONDS - time.monotonic(), 0))
         last = Census()
-        made = creations(target, last)
+        made = creations(last.counted(target.goroutines()))
         age_ns = time.time_ns() - procfs.start_of(pid).unix_nano
         return report(process, proof, Watched(first, last, age_ns), made)

@@ -2,20 +2,20 @@
 
 import gzip
 import time
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from gosonde_common.values.goroutines import Location
 
 from gosonde_cli.importing import needing
-from gosonde_cli.leak_census import Census
 
 if TYPE_CHECKING:
-    from gosonde_agent.sources.memory.target import Target
     from gosonde_collector.analysis.dumps import Creation
+    from gosonde_common.values.goroutines import Goroutine
 
 
-def creations(target: "Target", census: Census) -> "dict[Location, Creation]":
-    """What the stacks of now say of each `go` statement; counts them, too.
+def creations(goroutines: "Iterable[Goroutine]") -> "dict[Location, Creation]":
+    """What the stacks of a process's goroutines say of each `go` statement.
 
     Raises:
         UnsupportedError: A library is missing.
@@ -26,7 +26,7 @@ def creations(target: "Target", census: Census) -> "dict[Location, Creation]":
         from gosonde_collector.analysis.dumps import summarize  # noqa: PLC0415
         from gosonde_collector.evidence.model import GoroutineProfile  # noqa: PLC0415
         from gosonde_collector.evidence.parse import parse_profile  # noqa: PLC0415
-    encoded = encode_profile(census.counted(target.goroutines()), time.time_ns())
+    encoded = encode_profile(goroutines, time.time_ns())
     profile = parse_profile(gzip.decompress(encoded))
     assert isinstance(profile, GoroutineProfile)  # noqa: S101  # it was encoded as one
     return {Location(made.function, made.file, made.line): made for made in summarize(profile).sites}

@@ -56,6 +56,12 @@ class Growth:
         rises = sum(after > before for before, after in pairwise(parts))
         return parts[-1] - parts[0] if rises >= RISES and parts[-1] > parts[-3] else 0
 
+    def is_steady(self, statement: Location) -> bool:
+        """Whether they rose in the second half of the time by no less than a quarter of what they did in the first."""
+        parts = self._parts(statement)
+        middle = parts[len(parts) // 2] if parts else 0
+        return bool(parts) and parts[-1] - middle >= max(MORE / 2, (middle - parts[0]) / 4)
+
     def rose(self, statement: Location) -> int:
         """By how much its goroutines rose from the first part of the time to the last, however they did; or 0."""
         parts = self._parts(statement)

@@ -1,88 +1,104 @@
-"""Looks at a process's memory while it is watched, and one more when that is over: stacks, ages, who can be woken."""
+"""Looks at a process's memory while it is watched, and once more at the end: who is there, stacks, who can be woken."""
 
-import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from gosonde_common.errors import GosondeError
 from gosonde_common.values.goroutines import Location
 
-from gosonde_cli.leak_census import Census
-from gosonde_cli.leak_report import LeakProcess, LeakReport, Watched, report
 from gosonde_cli.suspects.creations import creations
+from gosonde_cli.suspects.due import Due
 
 if TYPE_CHECKING:
-    from gosonde_agent.sources.memory.target import KnownBinaries
+    from gosonde_agent.sources.memory.population import Fate, Population
+    from gosonde_agent.sources.memory.target import KnownBinaries, Target
     from gosonde_collector.analysis.dumps import Creation
+    from gosonde_common.values.reachability import Proof
 
-#: Between two looks there are so many seconds, and so many times what the last one took.
-APART_SECONDS: Final = 0.5
-SHARE: Final = 20
+#: Populations that are kept; when there are more, every second one goes.
+KEPT: Final = 8
 
 
 class Reading:
     """What memory has shown of one process so far.
 
     Attributes:
-        creations: By `go` statement, as of the newest look.
-        report: Of the look at the end; None where there was none.
-        looks: How many there were.
-        age_ns: How old the process was at the end; 0 where there was no look then.
+        creations: By `go` statement, as of the newest stacks.
+        fates: What became of goroutines from about the middle of the time until the newest look, by `go` statement.
+        fates_seconds: How long that is.
+        proof: Of the look at the end; None where there was none.
+        looks: How many there were, and how many of them had stacks.
+        started_unix_nano: When the process began; 0 where it was never read.
+        children: Processes that were seen to be its children.
         failed: Why the newest look did not succeed; empty when it did.
     """
 
     def __init__(self) -> None:
         self.creations: dict[Location, Creation] = {}
-        self.report: LeakReport | None = None
+        self.fates: dict[Location, Fate] = {}
+        self.fates_seconds = 0.0
+        self.proof: Proof | None = None
         self.looks = 0
-        self.age_ns = 0
+        self.stacks = 0
+        self.started_unix_nano = 0
+        self.children: frozenset[int] = frozenset()
         self.failed = ""
-        self._first: Census | None = None
-        self._last: Census | None = None
+        self._past: list[Population] = []
         self._known: KnownBinaries | None = None
-        self._next = 0.0
+        self._look_due, self._stacks_due = Due(), Due()
 
     def look_if_due(self, pid: int) -> None:
-        """Reads stacks, so that something is known of a process that ends by itself."""
-        began = time.monotonic()
-        if began < self._next:
-            return
-        self._look(pid, at_end=False)
-        took = time.monotonic() - began
-        self._next = time.monotonic() + max(APART_SECONDS, SHARE * took)
+        """Reads what is due, so that something is known of a process that ends by itself."""
+        if self._look_due.is_now:
+            with self._look_due.taking():
+                self._try(pid, self._count)
+        if self._stacks_due.is_now:
+            with self._stacks_due.taking():
+                self._try(pid, self._read_stacks)
 
-    def look_at_end(self, pid: int) -> None:
-        """Reads stacks once more, and searches for goroutines that nothing can wake."""
-        self._look(pid, at_end=True)
+    def look_at_end(self, pid: int, say: Callable[[str], None]) -> None:
+        """Reads all once more, and searches for goroutines that nothing can wake; `say` gets what is done."""
+        say("reading the stacks of all goroutines")
+        for part in (self._count, self._read_stacks):
+            self._try(pid, part)
+        say("searching for who can wake them (Ctrl-C ends that)")
+        self._try(pid, self._search)
 
-    def kept(self, statement: Location) -> tuple[int, int]:
-        """(goroutines that the first look saw of a statement, how many of those the newest saw, too)."""
-        if self._first is None or self._last is None or self._first is self._last:
-            return 0, 0
-        before = frozenset(self._first.goids(statement))
-        return len(before), len(before.intersection(self._last.goids(statement)))
-
-    def _look(self, pid: int, *, at_end: bool) -> None:
+    def _try(self, pid: int, part: "Callable[[int, Target], None]") -> None:
         try:
-            self._read(pid, at_end=at_end)
+            self._read(pid, part)
             self.failed = ""
         except ImportError as error:
             self.failed = f"the Python module {error.name} is missing: pip install 'gosonde[agent,collector]'"
         except GosondeError as error:
             self.failed = str(error)
 
-    def _read(self, pid: int, *, at_end: bool) -> None:
-        from gosonde_agent.host import procfs  # noqa: PLC0415  # some hosts have no agent
-        from gosonde_agent.sources.memory.reachability.examining import examined  # noqa: PLC0415
-        from gosonde_agent.sources.memory.target import KnownBinaries, opened  # noqa: PLC0415
+    def _read(self, pid: int, part: "Callable[[int, Target], None]") -> None:
+        from gosonde_agent.sources.memory.target import KnownBinaries, opened  # noqa: PLC0415  # some hosts have none
 
         self._known = self._known or KnownBinaries()
         with opened(pid, self._known) as target:
-            census = Census()
-            self.creations = creations(target, census)
-            self.looks += 1
-            self._first, self._last = self._first or census, census
-            if at_end:
-                proof = examined(target, hurried=True)
-                self.age_ns = time.time_ns() - procfs.start_of(pid).unix_nano
-                process = LeakProcess(pid, "", target.go_version, "")
-                self.report = report(process, proof, Watched(self._first, census, self.age_ns), self.creations)
+            part(pid, target)
+
+    def _count(self, pid: int, target: "Target") -> None:
+        from gosonde_agent.host import procfs  # noqa: PLC0415
+        from gosonde_agent.sources.memory.population import by_statement, read_population  # noqa: PLC0415
+
+        now = read_population(target)
+        self.started_unix_nano = procfs.start_of(pid).unix_nano
+        self.children |= procfs.children(pid)
+        self.looks += 1
+        if self._past:
+            middle = (self._past[0].at_s + now.at_s) / 2
+            before = min(self._past, key=lambda one: abs(one.at_s - middle))
+            self.fates, self.fates_seconds = by_statement(target, before.fates(now)), now.at_s - before.at_s
+        self._past = [*(self._past[::2] if len(self._past) >= KEPT else self._past), now]
+
+    def _read_stacks(self, _pid: int, target: "Target") -> None:
+        self.creations = creations(target.goroutines())
+        self.stacks += 1
+
+    def _search(self, _pid: int, target: "Target") -> None:
+        from gosonde_agent.sources.memory.reachability.examining import examined  # noqa: PLC0415
+
+        self.proof = examined(target, hurried=True)

@@ -23,7 +23,7 @@ from gosonde_cli import cli, leak_report
 from gosonde_cli.check import outcome
 from gosonde_cli.commands import findings, gc_local, ps
 from gosonde_cli.source_text import source_document
-from gosonde_cli.suspects import judging
+from gosonde_cli.suspects import verdict
 from gosonde_cli.trace_document import as_document
 from gosonde_collector.analysis import dumps
 from gosonde_collector.config import CollectorConfig
@@ -170,7 +170,7 @@ def collected() -> GcFigures:
 def json_keys(command: str) -> set[str]:
     documents: dict[str, Any] = {
         "ps": lambda: set(ps.document(Listed(1, "/x", "go1.27", 1, 1.0, {}))),
-        "trace": lambda: keys_of(as_document(traced())) | fields_of(judging.Verdict),
+        "trace": lambda: keys_of(as_document(traced())) | fields_of(verdict.Verdict) | fields_of(verdict.Unsettled),
         "processes": lambda: fields_of(collector_client.ProcessRow),
         "sites": lambda: fields_of(collector_client.SiteRow),
         "gc": lambda: fields_of(collector_client.GcRow),

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 from gosonde_cli.check import allowing
-from gosonde_cli.suspects.judging import Suspect
+from gosonde_cli.suspects.verdict import Suspect
 from gosonde_common.errors import UsageError
 
 

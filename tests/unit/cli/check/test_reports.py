@@ -7,7 +7,7 @@ import pytest
 from gosonde_cli.check.allowing import Allowed
 from gosonde_cli.check.outcome import Checked, Outcome, outcome
 from gosonde_cli.check.reports import as_junit, as_sarif, as_text
-from gosonde_cli.suspects.judging import Suspect, Verdict
+from gosonde_cli.suspects.verdict import Suspect, Unsettled, Verdict
 
 SECOND = 1_000_000_000
 LEAK = Suspect("main.ask", "/src/main.go", 12, 50, 5.0, 0.0, "channel-send", "Make room.", ("50 more",))
@@ -15,9 +15,15 @@ KNOWN = Suspect("main.poll", "/other/poll.go", 7, 20, None, None, "unknown", "",
 ALLOW = [Allowed("allow:1", "main.poll", "main.poll"), Allowed("allow:2", "main.gone", "main.gone")]
 
 
-def found(*suspects: Suspect, command: int | None = 0) -> Outcome:
-    checked = Checked(7, "/srv/shop", "ebpf", 3 * SECOND, command)
-    return outcome(checked, Verdict(suspects, ("all",), ("the rest",)), ALLOW)
+EARLY = Unsettled("main.fill", "/src/main.go", 30, 40, 20, 60, "channel-receive")
+GAP = "counts are not whole"
+
+
+def found(
+    *suspects: Suspect, command: int | None = 0, early: tuple[Unsettled, ...] = (), gaps: tuple[str, ...] = ()
+) -> Outcome:
+    checked = Checked(7, "/srv/shop", "ebpf", 3 * SECOND, command, gaps)
+    return outcome(checked, Verdict(suspects, early, ("all",), ("the rest",)), ALLOW)
 
 
 @pytest.mark.parametrize(
@@ -37,6 +43,41 @@ def test_the_exit_code_says_whether_something_leaks_or_the_command_failed(
     suspects: tuple[Suspect, ...], command: int | None, code: int
 ) -> None:
     assert found(*suspects, command=command).exit_code == code
+
+
+@pytest.mark.parametrize(
+    ("suspects", "command", "code"), [((), 0, 5), ((KNOWN,), None, 5), ((LEAK,), 0, 1), ((), 3, 4)]
+)
+def test_what_was_not_seen_is_no_success_and_hides_neither_leaks_nor_a_command_that_failed(
+    suspects: tuple[Suspect, ...], command: int | None, code: int
+) -> None:
+    assert found(*suspects, command=command, gaps=(GAP,)).exit_code == code
+
+
+def test_what_it_is_too_early_to_say_of_is_no_failure_and_no_test_that_passed() -> None:
+    outcome_ = found(early=(EARLY,))
+    assert outcome_.exit_code == 0
+    (case,) = [one for one in junit(outcome_).findall("testcase") if one.get("classname") == "main.fill"]
+    assert "too early to say" in case.find("skipped").get("message")
+    text = "\n".join(as_text(outcome_))
+    assert "too early to say" in text
+    assert "--duration 60s" in text.replace("\n  ", " ")
+    assert "nothing looks like a leak" not in text
+
+
+def test_an_allowed_statement_is_not_said_to_be_too_early() -> None:
+    early = Unsettled("main.poll", "/other/poll.go", 7, 20, 12, 60, "unknown")
+    outcome_ = found(early=(early,))
+    assert (outcome_.too_early, outcome_.unmatched) == ((), ("allow:2: main.gone",))
+
+
+def test_reports_of_a_check_with_gaps_say_so() -> None:
+    outcome_ = found(gaps=(GAP,))
+    assert f"not checked: {GAP}" in "\n".join(as_text(outcome_))
+    suite = junit(outcome_)
+    assert (suite.get("errors"), suite.find("testcase/error").get("message")) == ("1", GAP)
+    (invocation,) = as_sarif(outcome_, Path("/src"))["runs"][0]["invocations"]
+    assert (invocation["executionSuccessful"], invocation["exitCode"]) == (False, 5)
 
 
 def test_a_pattern_that_matches_nothing_is_named() -> None:

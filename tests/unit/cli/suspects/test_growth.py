@@ -44,5 +44,11 @@ def test_a_day_is_kept_in_as_little_room_as_ten_seconds_and_shows_the_same() -> 
     assert watched(int, seconds=86_400, every=60.0).of(STATEMENT) > 70_000
 
 
+def test_a_rise_is_steady_where_it_goes_on_in_the_second_half() -> None:
+    assert watched(lambda at: int(20 * at)).is_steady(STATEMENT)
+    assert not watched(lambda at: min(int(20 * at), 100) + int(at)).is_steady(STATEMENT)
+    assert not Growth().is_steady(STATEMENT)
+
+
 def test_a_statement_that_was_never_seen_has_no_growth() -> None:
     assert Growth().of(STATEMENT) == Growth().rose(STATEMENT) == 0
