@@ -1,11 +1,15 @@
 """What `gosonde trace` says in the end of programs that leak, that do not, and that end before it."""
 
 import json
+import os
+import select
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -82,14 +86,52 @@ def test_a_program_that_ends_by_itself_is_not_cleared_by_a_memory_that_nobody_re
     assert any("memory was not searched at the end" in what for what in found["not_known"])
 
 
+@contextmanager
+def shown_progress(*arguments: str) -> Iterator[tuple["subprocess.Popen[str]", Callable[[str], None]]]:
+    """A trace whose standard error is a terminal, and what waits until that shows a text."""
+    here, there = os.openpty()
+    try:
+        command = [GOSONDE, "trace", *arguments]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=there, text=True) as running:
+            yield running, partial(wait_for, here)
+    finally:
+        os.close(here)
+        os.close(there)
+
+
+def wait_for(terminal: int, text: str) -> None:
+    shown, end = "", time.monotonic() + PATIENCE_S
+    while text not in shown:
+        assert time.monotonic() < end, shown
+        if select.select([terminal], [], [], 1)[0]:
+            shown += os.read(terminal, 1 << 16).decode(errors="replace")
+
+
 def test_ctrl_c_prints_the_verdict_on_what_was_seen_so_far(go_program: Callable[..., GoProgram]) -> None:
     program = go_program("leaky/channel_send", "50ms")
-    command = [GOSONDE, "trace", "--source", "memory", "--duration", "10m", str(program.pid)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
-        time.sleep(8)
+    arguments = ("--source", "memory", "--duration", "10m", str(program.pid))
+    with shown_progress(*arguments) as (running, until_shown):
+        until_shown("created, ")
+        time.sleep(1)
         running.send_signal(signal.SIGINT)
+        until_shown("searching for who can wake them")
         out, _ = running.communicate(timeout=PATIENCE_S)
     said = " ".join(out.split())
     assert "looks like a leak" in said
     assert "fewer scans than a proof needs" in said or "can never run again" in said
     assert "not known:" in said
+
+
+def test_ctrl_c_while_the_memory_is_searched_prints_the_verdict_without_it(
+    go_program: Callable[..., GoProgram],
+) -> None:
+    program = go_program("parked", "100000")
+    arguments = ("--source", "memory", "--duration", "1", str(program.pid))
+    with shown_progress(*arguments) as (running, until_shown):
+        until_shown("searching for who can wake them")
+        running.send_signal(signal.SIGINT)
+        out, _ = running.communicate(timeout=PATIENCE_S)
+    assert running.returncode == 0
+    said = " ".join(out.split())
+    assert "the memory was not searched at the end (that was ended by Ctrl-C)" in said
+    assert "the stacks of all goroutines" in said
