@@ -118,9 +118,7 @@ class AgentConfig:
         if bool(self.tls_cert) != bool(self.tls_key):
             raise UsageError("tls_cert: needs tls_key, and tls_key needs tls_cert; give both or none")
         if self.tls_cert and not self.tls_ca:
-            raise UsageError(
-                "tls_ca: missing; a certificate is of use only to a collector that is itself authenticated"
-            )
+            raise UsageError("tls_ca: missing; a certificate is sent only to a collector that is authenticated as well")
         _check_unix("listen", self.listen)
         _check_unix("helper", self.helper or self.listen)
         self._check_http()
@@ -136,7 +134,7 @@ class AgentConfig:
         _check_number("max_agent_cpu", self.max_agent_cpu, 0.1, 100)
         _check_number("max_agent_memory_mb", self.max_agent_memory_mb, 64, 65_536)
         if self.pprof and self.redact_paths:
-            raise UsageError("pprof: a program's own profiles name whole paths, which redact_paths forbids to send")
+            raise UsageError("pprof: profiles contain whole paths, which redact_paths does not allow to be sent")
         for text in self.pprof:
             pprof_allowed.place(text)
         for glob in self.exe:

@@ -65,8 +65,8 @@ def find_gopc_store(instructions: Sequence[Instruction], machine: Machine, layou
             f"all {len(instructions)} instructions of the function decode without a gap",
             "the only instruction that stores at gopc's offset in anything but the stack",
             f"what it stores is the argument callerpc, in {move.register}; the new g is in {move.base}",
-            f"no way from the entry to one of {len(returns)} return(s) goes around it",
-            "no way leads from it back to it: it runs once in each call",
+            f"every way from the entry to one of {len(returns)} return(s) passes it",
+            "it is in no loop: it runs once in each call",
         ),
     )
 

@@ -91,7 +91,7 @@ def entry_point(
             f"all {len(instructions)} instructions of the function decode without a gap",
             f"straight path from the entry: {'; '.join(i.text for i in before) or 'it is the entry'}",
             f"{len(checks)} stack check branch(es) on the path, to code that calls morestack and re-enters",
-            "no jump in the function leads to the point or to what is before it",
+            "no jump in the function leads to this point or to one before it",
             f"{_how_kept(before)}: {', '.join(sorted(registers)) or 'no register is needed'}",
         ),
     )
@@ -99,14 +99,14 @@ def entry_point(
 
 def _reason_for(cost: Cost, candidates: int) -> str:
     if cost == Cost.SINGLE_STEPPED:
-        return f"none of the {candidates} instructions where it may be is cheaper than a step out of line"
-    return f"the cheapest of {candidates} instructions where it may be"
+        return f"none of the {candidates} possible instructions is cheaper than a step out of line"
+    return f"the cheapest of {candidates} possible instructions"
 
 
 def _how_kept(before: Sequence[Instruction]) -> str:
     if any(instruction.flow == "call" for instruction in before):
-        return "stored on the stack while untouched, and loaded again behind the call"
-    return "untouched on the path"
+        return "stored on the stack while unchanged, and loaded again after the call"
+    return "unchanged on the path"
 
 
 def _straight_path(

@@ -85,7 +85,7 @@ def find_refill(
     inside = range(first.address, instructions[branch.behind].address)
     for each in instructions:
         if each.flow in ("branch", "jump") and (each.target is None or each.target in inside):
-            raise UnprovedProbePointError(f"{each.text} leads into the branch, or who knows where")
+            raise UnprovedProbePointError(f"{each.text} leads into the branch, or to an unknown place")
     holder = _goid_owner(instructions, branch, layout)
     stored = gopc_stored(instructions, machine, layout)
     if is_reached_without(instructions, stored.address, first.address):
@@ -101,8 +101,8 @@ def find_refill(
         Cost.EMULATED,
         (
             f"behind {instructions[branch.jump].text}, which no other jump goes around: a P has no ids left",
-            "the branch takes 16 ids and stores the first, and the one behind the last",
-            f"the id behind the branch goes to the g in {name}, which nothing changes from here on",
+            "the branch takes 16 ids and stores the first, and the one after the last",
+            f"the id after the branch goes to the g in {name}, which nothing changes from here on",
             f"{name} holds what gopc was stored in, on every way to here",
         ),
     )
@@ -156,7 +156,7 @@ def _goid_owner(instructions: Sequence[Instruction], branch: _Branch, layout: La
             break
         loaded = re.match(rf"mov (r\w+), qword ptr \[{branch.p} \+ {first:#x}\]$", instruction.text)
         held = loaded[1] if loaded else "" if held in instruction.writes else held
-    raise UnprovedProbePointError("the id is not stored behind the branch")
+    raise UnprovedProbePointError("the id is not stored after the branch")
 
 
 def _kept(inside: Sequence[Instruction], behind: Sequence[Instruction], register: str) -> Place:

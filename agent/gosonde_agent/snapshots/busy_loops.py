@@ -58,7 +58,7 @@ def _reason(sightings: Sequence[tuple[Stop, Goroutine, int]], stops: int) -> str
         return ""
     return (
         f"it ran in {function} at {len(sightings)} of {stops} stops within {seconds:.2f} s, and left its CPU "
-        f"{changes} times, no more often than the runtime takes it away; its threads were on a CPU for {cpu:.2f} s, "
+        f"{changes} times, no more often than by preemption; its threads were on a CPU for {cpu:.2f} s, "
         f"and waited for one for {waited:.2f} s"
     )
 

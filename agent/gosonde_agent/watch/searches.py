@@ -141,7 +141,7 @@ class Searches:
         """
         plan = self._plans.get(key)
         if plan is None:
-            raise NotFoundError(f"process {key.pid} ended, or started another program, before its search was done")
+            raise NotFoundError(f"process {key.pid} has ended, or started another program, before its search was done")
         return plan.outcome if plan.ended >= asked else None
 
     @property

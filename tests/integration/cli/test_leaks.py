@@ -79,7 +79,7 @@ def test_a_program_with_c_in_it_is_not_decided_and_says_why() -> None:
     with GoProgram(executable) as program:
         found = document(program.pid)
     assert not found["decided"]
-    assert "not Go's" in found["why"]
+    assert "code that is not Go" in found["why"]
     assert found["proved"] == 0
 
 

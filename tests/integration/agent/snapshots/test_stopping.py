@@ -77,7 +77,7 @@ def refusal(started: helper.Helper, pid: int) -> str:
 
 def test_the_helper_stops_no_program_that_is_not_gos(started: helper.Helper) -> None:
     with running(RESTS) as target:
-        with pytest.raises(RefusedError, match="no Go program"):
+        with pytest.raises(RefusedError, match="not the file of a Go program"):
             while_held(started.client, target.pid, lambda found, _: found)
         assert tracer(target.pid) == 0
 

@@ -38,5 +38,5 @@ def test_root_may_fill_the_host_and_then_the_least_used_of_anybody_goes() -> Non
 
 
 def test_a_host_whose_files_are_all_run_gets_no_more() -> None:
-    with pytest.raises(TooManyFilesError, match="8 executables are run"):
+    with pytest.raises(TooManyFilesError, match="8 executables that run"):
         Limits(8).surplus(ROOT, [File(ROOT)] * 8, [])

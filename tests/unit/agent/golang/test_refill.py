@@ -64,7 +64,7 @@ def test_it_is_the_branch_that_takes_ids_and_the_register_whose_goid_is_stored_b
         (LOAD_RDX + bytes.fromhex("4c895c2408") + FRONT[5:] + branch() + USE, "it is not known that rax"),
         (FRONT + call(len(FRONT), OTHER) + branch() + USE, "it is not known that rax"),
         (FRONT + bytes.fromhex("488d7c2408") + branch() + USE, "an address on its stack"),
-        (FRONT + branch() + USE + b"\xff\xe0", "who knows where"),
+        (FRONT + branch() + USE + b"\xff\xe0", "to an unknown place"),
     ],
     ids=lambda value: value if isinstance(value, str) else "code",
 )

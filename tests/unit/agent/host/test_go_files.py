@@ -40,7 +40,7 @@ def test_a_file_is_allowed_when_it_is_gos_and_was_seen_running(tmp_path: Path) -
         files.note(file.fileno())
         files.check(file.fileno())
         files.note(other_file.fileno())
-        with pytest.raises(RefusedError, match="no Go program"):
+        with pytest.raises(RefusedError, match="not the file of a Go program"):
             files.check(other_file.fileno())
 
 

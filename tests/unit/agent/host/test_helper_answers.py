@@ -91,7 +91,7 @@ def test_an_executable_comes_open_and_with_its_path(client: HelperClient) -> Non
 
 def test_the_memory_and_the_mappings_of_what_is_not_gos_are_refused(client: HelperClient) -> None:
     for ask in (client.memory, client.mappings):
-        with pytest.raises(RefusedError, match="no Go program"):
+        with pytest.raises(RefusedError, match="not the file of a Go program"):
             ask(os.getpid())
 
 
@@ -135,7 +135,7 @@ def test_a_process_whose_libraries_have_no_go_in_them_is_told_as_that(client: He
     with mapping(library) as pid:
         with pytest.raises(NotGoError, match="neither the executable nor a mapped library"):
             client.library(pid)
-        with pytest.raises(RefusedError, match="no Go program"):
+        with pytest.raises(RefusedError, match="not the file of a Go program"):
             client.memory(pid)
 
 
@@ -160,7 +160,7 @@ def test_no_probe_and_no_lease_goes_to_a_file_that_nobody_was_seen_to_run(client
 def test_no_probe_goes_to_what_runs_and_is_not_gos(client: HelperClient) -> None:
     fd, _ = client.executable(os.getpid())
     try:
-        with pytest.raises(RefusedError, match="no Go program"):
+        with pytest.raises(RefusedError, match="not the file of a Go program"):
             client.open_uprobe(fd, 0, None)
     finally:
         os.close(fd)
@@ -195,7 +195,7 @@ def test_only_programs_of_the_list_are_attached(client: HelperClient) -> None:
 
 
 def test_threads_of_what_is_not_gos_and_threads_of_others_are_not_sampled(client: HelperClient, tmp_path: Path) -> None:
-    with pytest.raises(RefusedError, match="no Go program"):
+    with pytest.raises(RefusedError, match="not the file of a Go program"):
         client.thread_event(os.getpid(), os.getpid(), at_switches=True)
     library = tmp_path / "library"
     library.write_bytes(MAGIC + bytes(8_192))

@@ -34,8 +34,8 @@ def stops(
 
 def test_one_that_ran_in_one_call_all_the_while_is_named_with_what_shows_it() -> None:
     assert busy_loops(stops([goroutine(LOOP, OUTER)] * 5)) == {
-        1: "it ran in main.loop at 5 of 5 stops within 0.40 s, and left its CPU 40 times, no more often than the "
-        "runtime takes it away; its threads were on a CPU for 0.36 s, and waited for one for 0.02 s"
+        1: "it ran in main.loop at 5 of 5 stops within 0.40 s, and left its CPU 40 times, no more often than by "
+        "preemption; its threads were on a CPU for 0.36 s, and waited for one for 0.02 s"
     }
 
 

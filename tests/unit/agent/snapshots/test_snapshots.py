@@ -184,7 +184,7 @@ def proving(watches: Callable[[ProcessKey], bool] = lambda key: key == KEY) -> S
 async def test_only_an_agent_that_searches_offers_proofs() -> None:
     assert SnapshotKind.PROOF in proving().kinds
     assert SnapshotKind.PROOF not in Snapshots(lambda _: True).kinds
-    with pytest.raises(UnsupportedError, match="searches no memory"):
+    with pytest.raises(UnsupportedError, match="does not search memory"):
         await Snapshots(lambda _: True).prove(KEY)
 
 

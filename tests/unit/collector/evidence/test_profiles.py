@@ -117,7 +117,7 @@ def test_stacks_that_are_shortened_or_running_elsewhere_are_understood() -> None
         (b"", "empty"),
         (b"<html>404</html>", "begins with b'<html>404<'"),
         (b"\x7fELF" + bytes(100), "not a profile"),
-        (b"goroutine profile: total 3\n1 @ 0x1\n#\t0x1\tmain.f+0x1\ta.go:1\n\n", "announces 3 goroutines and shows 1"),
+        (b"goroutine profile: total 3\n1 @ 0x1\n#\t0x1\tmain.f+0x1\ta.go:1\n\n", "claims 3 goroutines and shows 1"),
         (b"goroutine profile: total 1\n1 @ 0x1\nnonsense\n\n", "line 3"),
         (b"goroutine 1 [running]:\nmain.f()\n", "line 2"),
         (b"goroutine 1 [running]:\n", "cut off"),
@@ -157,7 +157,7 @@ def test_a_file_that_is_too_large_is_refused_while_it_comes_in() -> None:
 
 
 def test_data_behind_the_gzip_stream_is_refused() -> None:
-    with pytest.raises(ProfileError, match="behind the end"):
+    with pytest.raises(ProfileError, match="after the end"):
         read(recorded("1.24", "proto.gz") + b"x")
 
 
