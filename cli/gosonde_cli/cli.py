@@ -19,7 +19,7 @@ def _say_version(value: bool) -> None:
 def root(
     *,
     _version: Annotated[
-        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Print the version, and end.")
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Print the version and exit.")
     ] = False,
     _completion: Annotated[
         str | None,
@@ -28,11 +28,11 @@ def root(
             callback=completion.print_script,
             is_eager=True,
             metavar="SHELL",
-            help="Print what bash, zsh or fish is to read to complete this command's words, and end.",
+            help="Print the completion script for bash, zsh or fish, and exit.",
         ),
     ] = None,
 ) -> None:
-    """Watches Go processes from outside: which go statements leak, and how long the GC stops the world."""
+    """Watch Go processes from outside: find the go statements that leak, and measure GC pauses."""
 
 
 def app(wanted: str = "") -> typer.Typer:

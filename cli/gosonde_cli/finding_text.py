@@ -47,9 +47,9 @@ def block(finding: Finding, room: int) -> Iterator[RenderableType]:
         yield _line(f"{work.goroutines:>8,} run {work.function}, cause {work.cause}")
     if finding.stale:
         since = f"for {rendering.duration(finding.age_ns)}" if finding.age_ns else "since the collector started"
-        yield _line(f"! stale: nothing was heard of host {finding.host} {since}; this is what was known before")
+        yield _line(f"! stale: host {finding.host} has sent nothing {since}; this is what was known before")
     if finding.part_of:
-        yield _line(f"part of finding {finding.part_of}: their counts grow together, and their stacks meet")
+        yield _line(f"part of finding {finding.part_of}: their counts grow together and their stacks are related")
     elif finding.state not in {"resolved", "withdrawn"}:
         yield _line(f"→ {finding.remedy}")
     yield Text()
@@ -111,7 +111,7 @@ def _goroutines(explanation: Explanation) -> list[str]:
     if kept := explanation.persistence:
         apart = rendering.duration(kept.later_unix_nano - kept.earlier_unix_nano)
         witness = rendering.cell(kept.witness)
-        lines.append(f"of {kept.earlier:,} seen {apart} before, {kept.persisted:,} are still there ({witness})")
+        lines.append(f"of {kept.earlier:,} goroutines seen {apart} before, {kept.persisted:,} still exist ({witness})")
     if explanation.oldest_wait_ns:
         lines.append(f"the oldest has waited for {rendering.duration(explanation.oldest_wait_ns)}")
     held = (("their stacks take", explanation.stack_bytes), ("they allocated and hold", explanation.heap_bytes))

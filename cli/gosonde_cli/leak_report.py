@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 #: So many goroutines of one statement must have begun between two readings, and none have ended, to call it growing.
 BEGUN: Final = 10
+#: Why probable goroutines are not proved.
+PROOF_TAKES: Final = "a proof needs more scans, or a process without C code"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,7 @@ class Watched:
         begun = len(now - before)
         if begun < BEGUN or before - now:
             return ""
-        return f"{begun:,} began in {(self.last.at_ns - self.first.at_ns) / SECOND:.1f} s and none ended"
+        return f"{begun:,} created in {(self.last.at_ns - self.first.at_ns) / SECOND:.1f} s, and none exited"
 
 
 def report(

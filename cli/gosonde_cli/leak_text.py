@@ -50,10 +50,10 @@ def headline(report: LeakReport) -> str:
         more = f", and {report.probable:,} more very probably leaked" if report.probable else ""
         return f"{counted(report.proved, 'goroutine')} can never run again (proved {by}){more}"
     if report.probable:
-        return f"nothing is proved {by}; {counted(report.probable, 'goroutine')} very probably leaked"
+        return f"no leak is proved {by}; {counted(report.probable, 'goroutine')} very probably leaked"
     if any(site.evidence for site in report.sites):
-        return f"nothing is proved {by}; some grow, and it is not known whether they stay"
-    return f"nothing is proved {by}, nothing looks like it"
+        return f"no leak is proved {by}, but some goroutines become more; it is too early to know whether they stay"
+    return f"no leak is proved or suspected {by}"
 
 
 def _site(site: LeakSite) -> Iterator[Line | str]:

@@ -44,13 +44,13 @@ SAMPLED: Final = "sampled"
 #: Before a number that is not precise, and what that means.
 ABOUT: Final = "~"
 ABOUT_MEANS: Final = (
-    f"{ABOUT} not precise: probes were detached or lost counts for a time, and memory shows only part of it"
+    f"{ABOUT} not precise: for some time probes were detached or lost counts, and memory shows only part of the rest"
 )
 
 
 #: What it means before a number that contains an estimate.
 ESTIMATED_MEANS: Final = (
-    f"{ABOUT} estimated: short windows saw which go statements goroutines are of, the runtime counts them all "
+    f"{ABOUT} estimated: the process's total is exact, its shares by go statement come from short samples "
     "(--json has the bounds)"
 )
 

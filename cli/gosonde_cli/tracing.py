@@ -24,10 +24,15 @@ MAX_SECONDS: Final = 86_400.0
 
 Duration = Annotated[
     str | None,
-    typer.Option(metavar="SECONDS", help="How long, such as 10 or 10s or 2m; default 10s, or the command's."),
+    typer.Option(
+        metavar="SECONDS", help="How long to count, such as 10s or 2m. Default: 10s; with CMD: until it ends."
+    ),
 ]
 SourceName = Annotated[
-    str, typer.Option(metavar="NAME", help="Where the numbers come from; default: the best that this host allows.")
+    str,
+    typer.Option(
+        metavar="NAME", help="How to count (see docs/commands.md). Default: the best way that this host allows."
+    ),
 ]
 
 

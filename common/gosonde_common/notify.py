@@ -26,7 +26,7 @@ class Notifier:
         self._notifier.notify("STOPPING=1")
 
     async def watchdog(self, is_stuck: Callable[[], bool] = _never) -> None:
-        """Pets the watchdog at half its period for as long as the event loop runs and nothing else is stuck.
+        """Reports to the watchdog twice in its period while the event loop runs and nothing else is stuck.
 
         Returns when there is no watchdog.
         """

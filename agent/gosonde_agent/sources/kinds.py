@@ -54,7 +54,7 @@ EBPF: Final = Kind(
 PERF_BREAKPOINTS: Final = Kind(
     "perf-breakpoints",
     "hardware breakpoints of perf events",
-    "some 15 µs of the process's CPU time for each creation and each exit in a virtual machine",
+    "about 15 µs of the process's CPU time for each creation and each exit in a virtual machine",
     (NO_STOPS, NO_PARKS),
     Level.FULL,
     sees_stops=False,
@@ -65,8 +65,8 @@ PERF_BREAKPOINTS: Final = Kind(
 PERF_UPROBES: Final = Kind(
     "perf-uprobes",
     "uprobes of perf events",
-    "some 15 µs of the process's CPU time for a creation or an exit in a virtual machine, also of other processes that "
-    "run its file",
+    "about 15 µs of CPU time for each creation and each exit in a virtual machine, also in other processes that run "
+    "the same file",
     (NO_STOPS, NO_PARKS),
     Level.FULL,
     sees_stops=False,
@@ -78,7 +78,7 @@ PERF_UPROBES: Final = Kind(
 MEMORY: Final = Kind(
     "memory",
     "readings of the process's memory",
-    "nothing of the process's CPU time",
+    "no CPU time of the process",
     (
         "which go statement created a goroutine that started and ended between two readings, 2 seconds or more apart",
         NO_STOPS,
@@ -109,7 +109,7 @@ PTRACE_WINDOWS: Final = Kind(
 PTRACE: Final = Kind(
     "ptrace",
     "breakpoints by ptrace",
-    "some 25 µs for each creation and each exit",
+    "about 25 µs for each creation and each exit",
     (NO_STOPS, NO_PARKS),
     Level.FULL,
     sees_stops=False,

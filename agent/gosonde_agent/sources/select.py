@@ -23,8 +23,8 @@ from gosonde_agent.sources.perf.uprobes import open_uprobes, try_uprobe
 from gosonde_agent.sources.protocol import Source
 from gosonde_agent.sources.ptrace.source import PtraceSource, Readings
 
-ASKED_FOR = "it was asked for"
-BEST = "it sees the most, and this host allows it"
+ASKED_FOR = "asked for with --source"
+BEST = "the best that this host allows"
 #: Nothing is known to be impossible.
 NOTHING: Mapping[str, str] = {}
 

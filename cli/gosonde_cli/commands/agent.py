@@ -15,21 +15,28 @@ def register(app: typer.Typer) -> None:
 
 def agent(
     *,
-    config: Annotated[Path | None, typer.Option(metavar="FILE", help="Configuration; flags win over it.")] = None,
+    config: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Configuration file; options override it.")
+    ] = None,
     collector: Annotated[
-        list[str] | None, typer.Option(metavar="HOST:PORT", help="Where to send; a second one is the fallback.")
+        list[str] | None,
+        typer.Option(metavar="HOST:PORT", help="Collector to send to; repeat the option for fallbacks."),
     ] = None,
-    listen: Annotated[str | None, typer.Option(metavar="unix:PATH", help="Where local queries are answered.")] = None,
+    listen: Annotated[str | None, typer.Option(metavar="unix:PATH", help="Socket for local commands.")] = None,
     helper: Annotated[
-        str | None, typer.Option(metavar="unix:PATH", help="Where the helper waits; default: it is started.")
+        str | None,
+        typer.Option(metavar="unix:PATH", help="Socket of the privileged helper. Default: the agent starts one."),
     ] = None,
-    state: Annotated[Path | None, typer.Option(metavar="DIR", help="What outlives a run.")] = None,
+    state: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder for data that a restart needs.")] = None,
     exe: Annotated[
-        list[str] | None, typer.Option(metavar="GLOB", help="Watch executables that match; default: all of Go.")
+        list[str] | None,
+        typer.Option(
+            metavar="GLOB", help="Watch only executables that match; may be repeated. Default: all Go programs."
+        ),
     ] = None,
-    pid: Annotated[list[int] | None, typer.Option(metavar="N", help="Watch this process.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Log JSON also to a terminal.")] = False,
+    pid: Annotated[list[int] | None, typer.Option(metavar="N", help="Watch this process; may be repeated.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Log JSON to a terminal, too.")] = False,
 ) -> None:
-    """Watch the Go processes of this host, answer local queries, and feed the collector."""
+    """Watch the Go processes of this host, answer local commands, and send to a collector."""
     flags = {"collector": collector, "listen": listen, "helper": helper, "state": state, "exe": exe, "pid": pid}
     become(config, flags, as_json=as_json)

@@ -19,12 +19,12 @@ def register(app: typer.Typer) -> None:
 
 
 def backup(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The copy; it must not be there yet.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="File to write; it must not exist yet.")],
     *,
     json: Json = False,
     collector: Collector = COLLECTOR_ADDRESS,
 ) -> None:
-    """Copy the collector's store while it runs; the copy is a store that a collector can open."""
+    """Copy the collector's store while it runs; a collector can start from the copy."""
     draft = file.with_name(f".{file.name}.part")
     try:
         with CollectorClient(collector) as client, draft.open("xb") as output:

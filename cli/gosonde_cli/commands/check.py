@@ -23,7 +23,7 @@ from gosonde_cli.writing import write
 
 
 class Format(StrEnum):
-    """How the outcome is written."""
+    """Format of the report."""
 
     TEXT = "text"
     JSON = "json"
@@ -43,17 +43,23 @@ def check(
     pid: Pid = None,
     duration: tracing.Duration = None,
     source: tracing.SourceName = "",
-    written: Annotated[Format, typer.Option("--format", help="How the outcome is written.")] = Format.TEXT,
-    output: Annotated[Path | None, typer.Option(metavar="FILE", help="Write it there, not to standard output.")] = None,
+    written: Annotated[Format, typer.Option("--format", help="Format of the report.")] = Format.TEXT,
+    output: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the report to FILE, not to standard output.")
+    ] = None,
     as_json: Json = False,
-    allow: Annotated[Path | None, typer.Option(metavar="FILE", help="Leaks that are known; docs/ci.md.")] = None,
+    allow: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="File of known leaks, as described in docs/ci.md.")
+    ] = None,
 ) -> None:
-    """Fail when goroutines leak: run a Go program, as it is, or watch one that runs.
+    """Fail if a Go program leaks goroutines: run it unchanged, or watch a running one.
 
-    gosonde check -- CMD ARGS, or gosonde check PROCESS
+    A running process: gosonde check orders
 
-    Exits with 1 when goroutines leak, with 4 when CMD failed and nothing leaks,
-    with 5 when it could not be checked.
+    A new process: gosonde check -- CMD ARGS
+
+    Exits with 1 if goroutines leak, with 4 if CMD failed and nothing leaks,
+    and with 5 if the check was not possible.
     """
     command: list[str] = ctx.obj
     which = here.chosen(process, pid)

@@ -17,17 +17,19 @@ def register(app: typer.Typer) -> None:
 
 def collector(
     *,
-    config: Annotated[Path | None, typer.Option(metavar="FILE", help="Configuration; flags win over it.")] = None,
+    config: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Configuration file; options override it.")
+    ] = None,
     listen: Annotated[
-        str | None, typer.Option(metavar="HOST:PORT", help="Where agents and queries are served; unix:PATH works too.")
+        str | None, typer.Option(metavar="HOST:PORT", help="Address for agents and commands; unix:PATH works, too.")
     ] = None,
     http: Annotated[
-        str | None, typer.Option(metavar="HOST:PORT", help="Where metrics, health and readiness are served.")
+        str | None, typer.Option(metavar="HOST:PORT", help="Address for /metrics, /healthz and /readyz.")
     ] = None,
-    data: Annotated[Path | None, typer.Option(metavar="DIR", help="Where the store is kept.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Log JSON also to a terminal.")] = False,
+    data: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the store.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Log JSON to a terminal, too.")] = False,
 ) -> None:
-    """Receive what agents stream and people push, store it, and find what leaks."""
+    """Receive data from agents and profiles from users, store them, and find leaks."""
     with needing("collector", "the collector"):
         from gosonde_collector import service  # noqa: PLC0415
         from gosonde_collector.config import CollectorConfig, by_hand, load  # noqa: PLC0415

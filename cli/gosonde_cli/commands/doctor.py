@@ -30,13 +30,13 @@ def register(app: typer.Typer) -> None:
 
 def doctor(
     collector: Annotated[
-        str, typer.Option(metavar="HOST:PORT", help="Check the way to this collector instead of the host.")
+        str, typer.Option(metavar="HOST:PORT", help="Check the connection to this collector instead of the host.")
     ] = "",
     *,
     wide: Wide = False,
     as_json: Json = False,
 ) -> None:
-    """Check what gosonde can do on this host, and say how to get the rest; exit code 3 when that is too little."""
+    """Check what gosonde can do on this host, and how to fix the rest. Exits with 3 if anything is missing."""
     if collector:
         _check_path(collector, wide=wide, as_json=as_json)
         return

@@ -23,8 +23,8 @@ from gosonde_cli.tables.table import Row, Table
 COLUMNS = tuple(
     map(Column, ("LIVE", "RATE", "STATE", "CONFIDENCE", "SINCE", "FUNCTION", "CAUSE", "HOST", "PID", "EXE"))
 )
-NO_FINDING = "No finding: no go statement is seen to make more and more goroutines, and none is proved to leak."
-NO_DATA = "No finding, and no all-clear: of none of these processes it is known how it goes now."
+NO_FINDING = "No finding: no go statement has a growing number of goroutines, and none is proved to leak."
+NO_DATA = "No finding, but no all-clear either: there are no current data about these processes."
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class AskedOfFindings(AskedOfCollector):
 
     function: Function = ""
     state: State = ""
-    explain: Annotated[str, typer.Option(metavar="ID", help="One finding, with all its evidence.")] = ""
+    explain: Annotated[str, typer.Option(metavar="ID", help="Show one finding with all its evidence.")] = ""
 
 
 def register(app: typer.Typer) -> None:
@@ -42,7 +42,7 @@ def register(app: typer.Typer) -> None:
 
 
 def findings(asked: AskedOfFindings) -> None:
-    """Say which go statements make goroutines that do not end, with the evidence for and against."""
+    """Show which go statements leak goroutines, with the evidence for and against."""
     with FindingsClient(asked.collector) as client:
         if asked.explain:
             _explain(client.explain(asked.explain), asked)
@@ -101,7 +101,7 @@ def document(finding: Finding) -> dict[str, object]:
 
 def _stale(age_ns: int | None) -> str:
     age = rendering.duration(age_ns or 0)
-    return f"stale: the last analysis ended {age} ago; what happened since is not in the findings"
+    return f"stale: the last analysis ended {age} ago; findings do not show what happened since"
 
 
 def _age(age_ns: int | None) -> list[str]:

@@ -35,12 +35,13 @@ CYCLES = 100
 class AskedOfGc(AskedOfCollector):
     """Whom to ask, and for how much."""
 
-    limit: Annotated[int, typer.Option(metavar="N", min=1, max=10_000, help="At most so many cycles.")] = CYCLES
+    limit: Annotated[int, typer.Option(metavar="N", min=1, max=10_000, help="Show at most N cycles.")] = CYCLES
     here: Annotated[
-        bool, typer.Option("--here", help="Read the memory of PROCESS on this host, and ask no collector.")
+        bool, typer.Option("--here", help="Read the memory of PROCESS on this host; needs no collector.")
     ] = False
     follow: Annotated[
-        bool, typer.Option("--follow", help="As --here, a line for each cycle when it ends, as gctrace prints it.")
+        bool,
+        typer.Option("--follow", help="Like --here, but print one line for each cycle as it ends, as gctrace does."),
     ] = False
 
 
@@ -50,9 +51,10 @@ def register(app: typer.Typer) -> None:
 
 
 def gc(asked: AskedOfGc) -> None:
-    """List GC cycles, the newest first, with every stop-the-world pause in them.
+    """List GC cycles with their stop-the-world pauses, newest first.
 
-    With --here, the runtime's own figures of a process on this host, read from its memory without stopping it.
+    With --here, show the runtime's own GC figures, read from the memory of a
+    process on this host without stopping it.
     """
     if asked.here or asked.follow:
         _here(asked)

@@ -16,7 +16,7 @@ from gosonde_cli.following import arriving, followed, pieces
 from gosonde_cli.options import Collector, Json, Pid, Process
 from gosonde_cli.pushing import HostOfProcess, owner, which_of
 
-gctrace = typer.Typer(no_args_is_help=True, help="Hand the collector logs of programs that run with GODEBUG=gctrace=1.")
+gctrace = typer.Typer(no_args_is_help=True, help="Send gctrace logs to the collector.")
 
 #: A piece is sent when it is this large, or, while a log grows, this old.
 PIECE_BYTES: Final = 1 << 20
@@ -41,12 +41,12 @@ def push(
     pid: Pid = None,
     host: HostOfProcess = "",
     follow: Annotated[
-        bool, typer.Option("--follow", help="Go on with what is added to FILE, also when it is replaced.")
+        bool, typer.Option("--follow", help="Keep reading as FILE grows or is replaced, like tail -F.")
     ] = False,
     json: Json = False,
     collector: Collector = COLLECTOR_ADDRESS,
 ) -> None:
-    """Push gctrace lines; whatever else stands in the log is passed over.
+    """Send the gctrace lines of a log to the collector; other lines are skipped.
 
     From journald: journalctl -f -o cat _PID=4711 | gosonde gctrace push - 4711
     """

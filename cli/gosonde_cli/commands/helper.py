@@ -16,7 +16,7 @@ def register(app: typer.Typer) -> None:
 
 
 def helper() -> None:
-    """Open for one agent what needs privileges; systemd starts it with a connection."""
+    """Do what needs privileges for one agent; started by systemd, not by hand."""
     if os.environ.get("LISTEN_FDS") != "1" or os.environ.get("LISTEN_PID") != str(os.getpid()):
         raise UsageError("gosonde helper is started by gosonde-helper.socket, with a connection of an agent")
     os.set_inheritable(FIRST_FD, True)

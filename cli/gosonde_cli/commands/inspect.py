@@ -29,14 +29,14 @@ def register(app: typer.Typer) -> None:
 
 def inspect(
     target: Annotated[
-        str, typer.Argument(metavar="EXE|PROCESS", help="A file; or the pid of a process, or its name.")
+        str, typer.Argument(metavar="EXE|PROCESS", help="A file, a process id, or the name of an executable.")
     ] = "",
     *,
     pid: Pid = None,
     as_json: Json = False,
     wide: Wide = False,
 ) -> None:
-    """Show what is known of a Go binary: version, layout, probe points and why they are safe, and its sources."""
+    """Show what gosonde knows of a Go binary: version, probe points and their proofs, possible sources."""
     with needing("agent"):
         from gosonde_agent.golang import binary  # noqa: PLC0415
         from gosonde_agent.host import checks, procfs  # noqa: PLC0415

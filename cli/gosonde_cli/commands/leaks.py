@@ -38,12 +38,13 @@ def leaks(
     as_json: Json = False,
     exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 1 when something is proved.")] = False,
 ) -> None:
-    """Say which goroutines can never run again, and who holds the others, without stopping the process.
+    """Show which goroutines can never run again, and what keeps the others alive.
 
-    It takes about ten seconds. A proof needs five scans of the memory over five
-    seconds, or one during which the process does not run.
+    Takes about ten seconds, and does not stop the process. A proof takes five
+    scans of memory over at least five seconds, or one scan while the process
+    does not run.
 
-    Needs root, and neither an agent nor a collector.
+    Needs no agent and no collector. Needs root for processes of other users.
     """
     shown = Shown(function, sort, limit)
     found = examined(here.pid_of(here.chosen(process, pid)))

@@ -41,7 +41,7 @@ def register(app: typer.Typer) -> None:
 
 
 def parks(asked: AskedOfParks) -> None:
-    """List how often goroutines parked, by wait reason: estimates, each with its error."""
+    """List how often goroutines parked, by wait reason, as estimates with their errors."""
     with CollectorClient(asked.collector) as client:
         show(lambda: _read(client, asked), asked, Filters(state=asked.state))
 

@@ -16,7 +16,7 @@ from gosonde_cli.options import Collector, Json, Pid, Process, Wide
 from gosonde_cli.pushing import HostOfProcess, owner, which_of
 from gosonde_cli.snapshot_text import snapshot_line
 
-pprof = typer.Typer(no_args_is_help=True, help="Hand the collector profiles of pprof, or look at one.")
+pprof = typer.Typer(no_args_is_help=True, help="Send pprof profiles to the collector, or summarize one.")
 
 if TYPE_CHECKING:
     from gosonde_collector.analysis.dumps import DumpSummary
@@ -39,13 +39,14 @@ def push(
     json: Json = False,
     collector: Collector = COLLECTOR_ADDRESS,
 ) -> None:
-    """Push a profile of /debug/pprof, gzip or not: goroutine, goroutineleak, heap, allocs, block or mutex.
+    """Send a profile from /debug/pprof to the collector, compressed or not.
 
     PROCESS is the one that it is of: gosonde pprof push heap.pb.gz orders
 
     Goroutine and goroutineleak profiles may have debug=0, 1 or 2, the others debug=0.
 
-    The time of a profile is the one it holds (debug=0 does), else when FILE was last written.
+    The time of a profile is the one inside it. Only debug=0 has one; of the
+    others it is the time when FILE was last written.
     """
     which = which_of(process, pid)
     with _opened(file) as profile, CollectorClient(collector) as client:
@@ -64,10 +65,12 @@ def show(
     json: Json = False,
     wide: Wide = False,
 ) -> None:
-    """Say what a goroutine dump shows: states, go statements, the oldest waits, causes and remedies.
+    """Summarize a goroutine dump: states, go statements, longest waits, causes and remedies.
 
-    Takes what a Go program printed as it died of SIGQUIT, a panic or a deadlock, goroutine profiles of any format, and
-    either of them as pasted, logged or cut off. Asks no collector and no agent.
+    Reads what a Go program printed when it died (SIGQUIT, panic, deadlock), and
+    goroutine profiles of any format; also pasted, logged or cut off.
+
+    Needs no collector and no agent.
     """
     dump = _summarized(file)
     if json:

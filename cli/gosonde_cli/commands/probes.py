@@ -19,13 +19,13 @@ COLUMNS = (Column("PID"), Column("EXE", Kind.PATH), Column("LEVEL"))
 EMPTY = "The agent watches no process now; those to come are treated alike."
 
 Agent = Annotated[
-    str | None, typer.Option(metavar="unix:PATH", help="Where the agent answers; default: the host's, or your own.")
+    str | None, typer.Option(metavar="unix:PATH", help="Socket of the agent. Default: the host's, or your own.")
 ]
 
 
 def register(app: typer.Typer) -> None:
     """Adds the commands."""
-    group = typer.Typer(no_args_is_help=True, help="Detach probes from programs, and attach them again.")
+    group = typer.Typer(no_args_is_help=True, help="Detach probes from running programs, and attach them again.")
     group.command()(off)
     group.command()(on)
     app.add_typer(group, name="probes")

@@ -48,7 +48,7 @@ def register(app: typer.Typer) -> None:
 
 
 def processes(asked: AskedOfProcesses) -> None:
-    """List the Go processes that the collector knows, the running ones first."""
+    """List the Go processes that the collector knows, running ones first."""
     with CollectorClient(asked.collector) as client:
         show(lambda: _read(client, asked), asked, Filters(state=asked.state))
 
@@ -62,7 +62,7 @@ def _read(client: CollectorClient, asked: AskedOfProcesses) -> Table:
 def _legend(rows: Sequence[ProcessRow]) -> Iterator[str]:
     """What the marks in the table mean, as far as they are there."""
     if any(row.stale for row in rows):
-        yield f"{STALE} stale: no observation has come since; the numbers are of then, and the process may have ended"
+        yield f"{STALE} stale: nothing has come since then; the numbers are old, and the process may have ended"
     if not all(map(_is_exact, rows)):
         yield rendering.ABOUT_MEANS
     reasons = {row.host: row.no_probes_because for row in rows if _has_no_probes(row)}
@@ -70,9 +70,9 @@ def _legend(rows: Sequence[ProcessRow]) -> Iterator[str]:
         why = rendering.cell(because) if because else "its agent may place none; `gosonde doctor` there says why"
         yield f"host {rendering.cell(host)}: no probes: {why}"
     if reasons:
-        yield "without probes goroutines are not counted: memory is read"
+        yield "without probes goroutines are not counted, but read from memory"
     if any(row.sums for row in rows):
-        yield "xN sums N processes of one file that ended before they were seen to run; the pid is the first one's"
+        yield "xN: N short-lived processes of one file in one row, with the pid of the first"
 
 
 def _has_no_probes(row: ProcessRow) -> bool:

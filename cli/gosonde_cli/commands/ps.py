@@ -40,9 +40,9 @@ def register(app: typer.Typer) -> None:
 
 
 def ps(asked: Asked) -> None:
-    """List the Go processes of this host, how many goroutines each has and makes, and what can be done with it.
+    """List the Go processes of this host, their goroutines, and what gosonde can do with each.
 
-    Needs neither an agent nor a collector. It takes some seconds, for it reads each process twice.
+    Needs no agent and no collector. Takes a few seconds, because it reads each process twice.
     """
     with needing("agent"):
         from gosonde_agent.discovery.listing import listing  # noqa: PLC0415  # some hosts have no agent
@@ -121,7 +121,7 @@ def _gaps(found: "Listing") -> Iterator[str]:
         whose = counted(found.hidden, "process runs", "processes run")
         yield f"this user may not know what {whose}{': root may' if os.geteuid() else ''}"
     if found.left_out:
-        yield f"not looked at, for want of time or room: {counted(found.left_out, 'process', 'processes')}"
+        yield f"{counted(found.left_out, 'process', 'processes')} not looked at: no time or room left"
     if found.unsearched:
         whose = counted(found.unsearched, "process", "processes")
-        yield f"{whose} may have Go in a library: there was no time to look"
+        yield f"{whose} not searched for a Go library: no time left"

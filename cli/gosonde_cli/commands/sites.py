@@ -42,7 +42,7 @@ def register(app: typer.Typer) -> None:
 
 
 def sites(asked: AskedOfSites) -> None:
-    """List the go statements of every process, those with the most live goroutines first."""
+    """List the go statements of all processes, those with the most live goroutines first."""
     with CollectorClient(asked.collector) as client:
         show(lambda: _read(client, asked), asked, Filters(function=asked.function))
 

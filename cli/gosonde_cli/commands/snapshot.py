@@ -29,11 +29,11 @@ def snapshot(
     *,
     pid: Pid = None,
     host: Host = "",
-    kind: Annotated[str, typer.Option(metavar="KIND", help=f"What from: {', '.join(KINDS)}.")] = "memory",
+    kind: Annotated[str, typer.Option(metavar="KIND", help=f"What to take: {', '.join(KINDS)}.")] = "memory",
     json: Json = False,
     collector: Collector = COLLECTOR_ADDRESS,
 ) -> None:
-    """Have the agent of a host read every goroutine of a process, fetch a profile from it, or prove what leaks."""
+    """Ask an agent to read all goroutines of a process, fetch its profile, or prove its leaks."""
     which = here.chosen(process, pid)
     if not which:
         raise UsageError("say which process: give its pid or its name; gosonde processes lists those that are known")

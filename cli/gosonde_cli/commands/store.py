@@ -15,7 +15,7 @@ from gosonde_cli.rendering import counted
 if TYPE_CHECKING:
     from gosonde_collector.store.salvage import Salvaged
 
-store = typer.Typer(no_args_is_help=True, help="Repair the collector's store while no collector runs.")
+store = typer.Typer(no_args_is_help=True, help="Repair the store of a stopped collector.")
 
 
 def register(app: typer.Typer) -> None:
@@ -31,13 +31,13 @@ def _group() -> None:
 @store.command()
 def salvage(
     *,
-    config: Annotated[Path | None, typer.Option(metavar="FILE", help="The collector's configuration.")] = None,
-    data: Annotated[Path | None, typer.Option(metavar="DIR", help="Where the store is kept.")] = None,
+    config: Annotated[Path | None, typer.Option(metavar="FILE", help="Configuration file of the collector.")] = None,
+    data: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the store.")] = None,
     json: Json = False,
 ) -> None:
-    """Keep what can be read of a damaged store in a new one, and put the damaged files aside.
+    """Save what is readable of a damaged store in a new one, and keep the damaged files.
 
-    Stop the collector first. A store that is not damaged is left as it is.
+    Stop the collector first. A store that is not damaged stays as it is.
     """
     with needing("collector"):
         from gosonde_collector.config import CollectorConfig, load  # noqa: PLC0415

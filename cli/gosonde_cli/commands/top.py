@@ -21,12 +21,12 @@ def top(
     pid: Pid = None,
     collector: Annotated[
         str,
-        typer.Option(metavar="HOST:PORT", help="Show what this collector knows, instead of a process of this host."),
+        typer.Option(metavar="HOST:PORT", help="Show the processes of this collector instead of one of this host."),
     ] = "",
     host: Host = "",
     exe: Exe = "",
 ) -> None:
-    """Show live which go statements have, create and end goroutines, and what these wait for; ? says which keys it has.
+    """Show live how many goroutines each go statement has, creates and ends; press ? for the keys.
 
     A process of this host needs no collector: gosonde top orders
     """

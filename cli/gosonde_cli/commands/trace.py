@@ -27,7 +27,8 @@ def trace(
     *,
     pid: Pid = None,
     exe: Annotated[
-        Path | None, typer.Option(metavar="PATH", help="Watch the process that runs this file, or the next to start.")
+        Path | None,
+        typer.Option(metavar="PATH", help="Watch the process that runs this file; if there is none, wait for one."),
     ] = None,
     duration: tracing.Duration = None,
     source: tracing.SourceName = "",
@@ -37,10 +38,11 @@ def trace(
     wide: Wide = False,
     as_json: Json = False,
 ) -> None:
-    """Count the goroutines and GC pauses of one process for a while.
+    """Count the goroutines and GC pauses of one process for some time, and name likely leaks.
 
-    The process is a pid or a name, as in: gosonde trace orders; or it is started:
-    gosonde trace -- CMD ARGS
+    A running process: gosonde trace orders
+
+    A new process: gosonde trace -- CMD ARGS
     """
     command: list[str] = ctx.obj
     which = here.chosen(process, pid)

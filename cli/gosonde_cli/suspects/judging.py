@@ -119,26 +119,26 @@ class Watching:
         if self.reading.stacks:
             yield f"the stacks of all goroutines, {counted(self.reading.stacks, 'time')}"
         if self.reading.proof and self.reading.proof.scans:
-            yield f"who can wake them, by {counted(self.reading.proof.scans, 'scan')} of the memory"
+            yield f"what can still wake them, by {counted(self.reading.proof.scans, 'scan')} of memory"
 
     def _not_known(self, counted_ns: int) -> Iterator[str]:
         age_ns = self._ended_unix_nano - self.reading.started_unix_nano
         if self.reading.started_unix_nano and 0 < age_ns < YOUNG_SECONDS * SECOND:
-            yield f"whether it has all that it needs by now: the process is {duration(age_ns)} old"
+            yield f"whether the process is still starting up: it is {duration(age_ns)} old"
         if not (found := self.reading.proof):
             why = self.reading.failed or "the process ended before"
-            yield f"whether something can wake those that wait: the memory was not searched at the end ({why})"
+            yield f"whether waiting goroutines can still be woken: the memory was not searched at the end ({why})"
         elif not found.decided:
-            yield f"whether something can wake all that wait: {found.why}"
+            yield f"whether all waiting goroutines can still be woken: {found.why}"
         if number := len(self.reading.children):
-            are = "child process of it does, which was" if number == 1 else "child processes of it do, which were"
+            are = "child process does, which was" if number == 1 else "child processes do, which were"
             yield f"what {number:,} {are} not watched"
-        yield f"leaks of fewer than {MORE} goroutines in {duration(counted_ns)} that something alive still holds"
+        yield f"slow leaks: fewer than {MORE} goroutines in {duration(counted_ns)} that something alive still holds"
 
 
 def _unclear(rose: Mapping[Location, int]) -> Iterator[str]:
     """Who became more, and no more at the end."""
     for place, more in sorted(rose.items(), key=lambda item: -item[1])[:UNCLEAR]:
-        yield f"whether the goroutines of {place.function} stay, of which there are {more:,} more than at first"
+        yield f"whether the goroutines of {place.function} stay ({more:,} more than at first)"
     if len(rose) > UNCLEAR:
-        yield f"whether those of {counted(len(rose) - UNCLEAR, 'more statement')} stay"
+        yield f"whether the goroutines of {counted(len(rose) - UNCLEAR, 'more statement')} stay"

@@ -122,7 +122,7 @@ def gaps(rows: Collection[ProcessRow]) -> Iterator[str]:
     for host in hosts[:MOST_NAMED]:
         stale = [row for row in rows if row.host == host and row.stale]
         age, count = duration(min(row.age_ns for row in stale)), counted(len(stale), "process", "processes")
-        yield f"no data from host {cell(host)} for {age}, about {count}: its agent has stopped or is cut off"
+        yield f"host {cell(host)} has sent nothing for {age} ({count}): its agent has stopped or cannot connect"
     if len(hosts) > MOST_NAMED:
         yield f"nor from {counted(len(hosts) - MOST_NAMED, 'more host')}"
     for level, meaning in NOT_COUNTED.items():

@@ -94,9 +94,9 @@ def _justify(table: Table, at: int) -> JustifyMethod:
 
 
 def _below(table: Table, shared: Sequence[str], gone: Sequence[str]) -> list[str]:
-    lines = [f"all of {', '.join(shared)}"] if shared else []
+    lines = [f"in all rows: {', '.join(shared)}"] if shared else []
     if table.left_out:
         lines.append(f"and {rendering.counted(table.left_out, 'more row')} (--limit)")
     if gone:
-        lines.append(f"no room for {', '.join(gone)} (--wide shows all)")
+        lines.append(f"columns left out: {', '.join(gone)} (--wide shows all)")
     return lines

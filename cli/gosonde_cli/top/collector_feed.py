@@ -155,8 +155,8 @@ def _summary(processes: Sequence[ProcessRow], entries: Sequence[Entry]) -> str:
     text = (
         f"{live:,} live at {counted(len(entries), 'go statement')} of {counted(len(processes), 'process', 'processes')}"
     )
-    if dearest := max(now, key=lambda row: row.overhead_percent, default=None):
-        text += f"; counting costs {dearest.overhead_percent:.1f} % of CPU at most"
+    if costliest := max(now, key=lambda row: row.overhead_percent, default=None):
+        text += f"; counting costs {costliest.overhead_percent:.1f} % of CPU at most"
     if now:
         text += f"; {duration(min(row.age_ns for row in now))} ago"
     return text

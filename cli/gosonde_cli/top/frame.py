@@ -29,10 +29,10 @@ OLD_SECONDS: Final = 5.0
 MOST_PAUSES: Final = 40
 HELP_LINES: Final = (
     "up, down, j, k    the row; page up, page down, home, end",
-    "Enter             all that is known of the row, with the stack of most; again: back",
+    "Enter             details of the row, with its most frequent stack; again: back",
     *(f"{key}                 sort by {name}" for key, (name, _) in ORDERS.items()),
-    "/                 show only rows that contain a text; Esc: all again",
-    "space             pause, and go on",
+    "/                 show only rows that contain a text; Esc: show all",
+    "space             pause and continue",
     "? q               this help; quit (Ctrl-C, too)",
     "",
     "~ before a number: it contains an estimate, or counts were lost for a time.",

@@ -28,7 +28,7 @@ class ProcessFeed(Feed):
     """Of the process with a pid or a name."""
 
     def __init__(self, which: str) -> None:
-        super().__init__(Picture(f"gosonde top  {which}", doing="Loading what reads and counts ..."))
+        super().__init__(Picture(f"gosonde top  {which}", doing="Loading ..."))
         self._which = which
         self._lock = threading.Lock()
         self._recent = Recent()
@@ -44,7 +44,7 @@ class ProcessFeed(Feed):
             from gosonde_common import logs  # noqa: PLC0415 - and it takes long to import
         logs.configure(json=False)
         self._pid = here.pid_of(self._which)
-        self._doing = "Placing probes, or what this host allows; so far its memory says:"
+        self._doing = "Starting to count; until then, from the memory of the process:"
         self._readings = Readings(self._pid, self._show)
         self._readings.start()
         try:
@@ -168,7 +168,7 @@ def _notes(document: dict[str, Any], reading: Reading) -> list[str]:
     if process["stale"]:
         notes.insert(0, f"stale: last observed {rendering.duration(process['age_ns'])} ago")
     if not process["precise"]:
-        notes.append("not precise: some of this process was not counted, or not at its go statement")
+        notes.append("not precise: some goroutines were not counted, or not at their go statement")
     return [*notes, reading.refusal] if reading.refusal else notes
 
 

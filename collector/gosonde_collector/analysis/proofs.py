@@ -32,7 +32,7 @@ def is_leak(series: Series, proof: SiteProof | None) -> bool:
 def witness(series: Series, search: Search | None) -> Witness:
     """The witness "proof": it agrees or is silent."""
     if search is None:
-        return Witness("proof", SILENT, "no search of this process's memory was made")
+        return Witness("proof", SILENT, "the memory of this process was not searched")
     proof = of_site(series, search)
     if proof is None or not proof.examined:
         why = "no goroutine of the site waited for anything that the newest search could examine"

@@ -86,7 +86,7 @@ def proved(series: Series, snapshot: Snapshot | None, others: Sequence[Site]) ->
     return Witness(
         "pprof",
         AGREES,
-        f"the runtime itself found, {age:.0f} s ago, that {shown.least} goroutines {shown.how} wait for ever",
+        f"{age:.0f} s ago the runtime itself found that {shown.least} goroutines {shown.how} wait for ever",
         strong=True,
     )
 
@@ -103,11 +103,11 @@ def events(series: Series, growth: Growth | None, no_probes_because: str = "") -
     if series.process.has_no_probes:
         return Witness("events", SILENT, _not_counted(growth, no_probes_because))
     all_created, all_exited = Steps.of(series).totals
-    totals = f"{all_created} created and {all_exited} exited since counting began"
+    totals = f"since counting began {all_created} created and {all_exited} exited"
     if not growth:
         return Witness("events", DISAGREES, f"{totals}; the live count does not grow now")
     created, exited = growth.turnover or (growth.created, growth.exited)
-    recent = f"{created} created and {exited} exited in the last {growth.window_s} s"
+    recent = f"in the last {growth.window_s} s {created} created and {exited} exited"
     return Witness("events", AGREES, f"{recent}: {_rise(growth)}; {totals}")
 
 

@@ -31,7 +31,7 @@ def test_by_memory_alone_a_trace_has_the_live_goroutines_of_each_statement(go_pr
     with trace_pid(program.pid, 0.3, nothing, "memory") as seen:
         assert live_at(seen, "main.main", site_line("parked", "idle")) == 40
     assert seen.kind.name == "memory"
-    assert seen.why == "it was asked for"
+    assert seen.why == "asked for with --source"
     assert seen.process is not None
     assert not seen.process.precise
 
@@ -52,7 +52,7 @@ def test_by_memory_alone_a_command_is_watched_and_the_document_says_what_it_does
         assert json.loads(trace.stdout.readline())["ready"]
         document = json.loads(trace.stdout.read())
     assert document["source"] == "memory"
-    assert document["source_because"] == "it was asked for"
+    assert document["source_because"] == "asked for with --source"
     assert any("stop-the-world" in what for what in document["source_cannot"])
     assert document["gc"] is None
     line = site_line("parked", "idle")

@@ -234,7 +234,7 @@ def test_what_no_agent_says_anything_of_any_more_is_marked_as_stale(collector: C
     assert process["age_ns"] > 15_000_000_000
     text = ask(collector, "processes")
     assert re.search(r"AGE.* s !.*! stale: no observation has come since", text, re.DOTALL)
-    assert re.search(r"no data from host web-1 for .* s, about 1 process", ask(collector, "sites", "--wide"))
+    assert re.search(r"host web-1 has sent nothing for .* s \(1 process\)", ask(collector, "sites", "--wide"))
 
 
 @pytest.mark.parametrize("query", [*QUERIES, "push"])

@@ -180,7 +180,7 @@ def test_a_finding_rests_on_the_live_count_and_says_how_sure_the_turnover_is(col
     recent = rf"{amount} created and {amount} exited in the last \d+ s: at least \d+ more live"
     assert re.match(recent, finding.details["events"])
     assert re.search(
-        rf"~1500250 \(1350250 to 1650250\) created and {amount} exited since counting", finding.details["events"]
+        rf"since counting began ~1500250 \(1350250 to 1650250\) created and {amount} exited", finding.details["events"]
     )
 
 

@@ -112,6 +112,6 @@ def test_stops_without_a_collection_are_printed_without_one(capsys: pytest.Captu
     result = traced()
     assert result.process is not None
     result.pauses = [Pause(result.process.key, 0, 5, 2_000_000, "read mem stats")]
-    assert "\n1 stop, the longest 2.000 ms" in printed(capsys, result)
+    assert "\nlongest of 1 stop-the-world pause: 2.000 ms" in printed(capsys, result)
     result.gc = GcTotal(result.process.key, 1, 1, 1_500_000)
-    assert "\n1 GC cycle stopped the world for 1.500 ms in all; 1 stop, the longest 2.000 ms" in printed(capsys, result)
+    assert "\n1 GC cycle, 1.500 ms of pauses; longest of 1 stop-the-world pause: 2.000 ms" in printed(capsys, result)

@@ -97,7 +97,7 @@ def _compiled() -> Any:  # noqa: ANN401  # bcc has no types
     except ImportError as error:
         raise NotPermittedError(
             "the Python module bcc is missing: install the distribution's package python3-bpfcc "
-            "(not PyPI's bcc, which is another project) and let the virtual environment see it"
+            "(not PyPI's bcc, which is a different project) and let the virtual environment see it"
         ) from error
     if not _has_capabilities():
         raise NotPermittedError(

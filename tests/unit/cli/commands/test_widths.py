@@ -270,7 +270,7 @@ def test_with_one_host_no_column_is_spent_on_it(
     with asking(monkeypatch, HOSTS[1:]):
         lines = printed(capsys, "sites")
     assert "HOST" not in lines[0].split()
-    assert any(line.startswith("all of host web-1, pid 4194304") for line in lines)
+    assert any(line.startswith("in all rows: host web-1, pid 4194304") for line in lines)
 
 
 def test_json_of_a_list_that_lacks_data_says_so_on_standard_error(
@@ -278,7 +278,7 @@ def test_json_of_a_list_that_lacks_data_says_so_on_standard_error(
 ) -> None:
     with asking(monkeypatch, HOSTS[1:]):
         findings.findings(findings.AskedOfFindings(json=True))
-    assert "no data from host web-1" in capsys.readouterr().err
+    assert "host web-1 has sent nothing" in capsys.readouterr().err
 
 
 def test_nothing_found_is_no_all_clear_while_nothing_is_known(
@@ -292,10 +292,10 @@ def test_nothing_found_is_no_all_clear_while_nothing_is_known(
         findings.findings(findings.AskedOfFindings())
         fresh = capsys.readouterr().out
     assert findings.NO_DATA in stale
-    assert "no data from host web-1" in stale
+    assert "host web-1 has sent nothing" in stale
     assert findings.NO_DATA not in fresh
     assert "No finding: no go statement" in fresh
-    assert "no data" not in fresh
+    assert "has sent nothing" not in fresh
 
 
 PLACE = Location(FUNCTION, FILE, 1_234)

@@ -77,7 +77,7 @@ def test_no_agent_a_stale_agent_and_levels_without_probes_are_gaps() -> None:
     off, refused = process_row(pid=3, level="off"), process_row(pid=4, level="refused", exe="/srv/old")
     lines = list(known.gaps([stale, off, refused]))
     assert [line.split(":")[0] for line in lines] == [
-        "no data from host web-2 for 5 min 0 s, about 1 process",
+        "host web-2 has sent nothing for 5 min 0 s (1 process)",
         "level off, without probes",
         "level refused, not watched",
     ]

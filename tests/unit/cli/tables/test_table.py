@@ -33,7 +33,7 @@ def test_without_a_terminal_a_table_has_80_columns_and_paths_lose_their_beginnin
     assert header.split() == ["LIVE", "FUNCTION", "AT", "CREATED"]
     assert row.split() == ["~1,234,567", "…/server.(*Server).handle.func1", "…/server/payment.go:18", "9"]
     assert len(row) <= 80
-    assert shared == "all of host web-1"
+    assert shared == "in all rows: host web-1"
 
 
 def test_hosts_have_a_column_where_there_are_several(
@@ -51,7 +51,7 @@ def test_columns_that_find_no_room_are_named(
     monkeypatch.setenv("COLUMNS", "60")
     found = lines(capsys, table("web-1", "web-2"))
     assert found[0].split() == ["LIVE", "FUNCTION", "AT", "HOST"]
-    assert found[-1] == "no room for CREATED (--wide shows all)"
+    assert found[-1] == "columns left out: CREATED (--wide shows all)"
 
 
 def test_wide_shows_everything_whole(capsys: pytest.CaptureFixture[str]) -> None:

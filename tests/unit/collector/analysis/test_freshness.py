@@ -109,7 +109,7 @@ def test_whoever_asks_for_findings_hears_that_they_are_stale_also_when_there_is_
     monkeypatch.setattr(FindingsClient, "processes", lambda _: [])
     monkeypatch.setattr(FindingsClient, "listing", lambda *_: Listing((), STALL_S * SECOND, is_stale=True))
     said = CliRunner().invoke(cli.app("findings"), ["findings", "--wide", *flags])
-    stale = "stale: the last analysis ended 6 min 0 s ago; what happened since is not in the findings"
+    stale = "stale: the last analysis ended 6 min 0 s ago; findings do not show what happened since"
     if flags:
         assert stale in said.stderr.splitlines()
         assert json.loads(said.stdout) == []

@@ -118,7 +118,7 @@ def test_a_search_that_decides_nothing_says_why(store: DuckDBStore) -> None:
 def test_without_a_search_the_witness_is_silent(store: DuckDBStore) -> None:
     leak(store, 50)
     (finding,) = found(Analyst(store))
-    assert verdict(finding, "proof") == ("silent", "no search of this process's memory was made")
+    assert verdict(finding, "proof") == ("silent", "the memory of this process was not searched")
 
 
 def test_what_only_two_scans_say_agrees_and_opens_nothing_by_itself(store: DuckDBStore) -> None:
