@@ -81,7 +81,7 @@ def sections(explanation: Explanation, room: int) -> Iterator[tuple[str, Sequenc
     yield "states", [*states, *_shares(explanation)]
     yield "the goroutines", _goroutines(explanation)
     yield "ages, from", _ages(explanation.ages)
-    yield "who can wake them", proof_lines(explanation.proof) if explanation.proof else ()
+    yield "what can wake them", proof_lines(explanation.proof) if explanation.proof else ()
     for number, stack in enumerate(explanation.stacks):
         whose = f"the stack of {stack.goroutines:,}" + (f" ({explanation.cause_reason})" if not number else "")
         yield rendering.cell(whose), [_call(frame, room - 4) for frame in stack.frames]

@@ -21,5 +21,5 @@ def snapshot_line(snapshot: Pushed) -> str:
     stacks = rendering.counted(snapshot.distinct_stacks, "distinct stack")
     return (
         f"snapshot {snapshot.snapshot_id}: {snapshot.kind} profile, {what} with {stacks}, "
-        f"read from {snapshot.format}, taken {snapshot.age_ns / 1e9:.1f} s before it came{reading}"
+        f"read from {snapshot.format}, taken {snapshot.age_ns / 1e9:.1f} s before it arrived{reading}"
     )

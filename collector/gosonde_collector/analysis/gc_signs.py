@@ -106,7 +106,7 @@ def frequency(series: Series, cycles: Sequence[GcCycle]) -> Witness:
     ends = np.array([cycle.end_unix_nano for cycle in cycles], np.int64)
     inside = ends[(ends >= series.unix_nano[0]) & (ends <= series.until_unix_nano)]
     if len(inside) < 2 * PARTS:
-        return Witness("gc frequency", SILENT, f"only {len(inside)} cycles while the site was counted")
+        return Witness("gc frequency", SILENT, f"too few GC cycles while the site was counted ({len(inside)})")
     borders = np.linspace(inside.min(), inside.max() + 1, PARTS + 1).astype(np.int64)
     counts, _ = np.histogram(inside, borders)
     live = Steps.of(series).live_at(borders[1:])
@@ -118,7 +118,7 @@ def heap(series: Series, lines: Sequence[GcTraceLine]) -> Witness:
     ends = np.array([series.process.started_unix_nano + line.at_ns for line in lines], np.int64)
     inside = np.flatnonzero((ends >= series.unix_nano[0]) & (ends <= series.until_unix_nano))
     if len(inside) < PARTS:
-        return Witness("heap in use", SILENT, f"a gctrace log has {len(inside)} cycles while the site was counted")
+        return Witness("heap in use", SILENT, f"the gctrace log has too few cycles of that time ({len(inside)})")
     # No more than PARTS of them: what is in use hardly changes from one cycle to the next, which is no proof.
     chosen = inside[np.linspace(0, len(inside) - 1, PARTS).astype(np.int64)]
     in_use = np.array([lines[number].heap_marked_bytes for number in chosen], np.int64)

@@ -129,7 +129,7 @@ def witness(series: Series, growth: Growth | None, lines: Sequence[GcTraceLine])
     since = series.until_unix_nano - growth.window_s * SECOND - series.process.started_unix_nano
     seen = [line for line in lines if line.at_ns >= since]
     if len(seen) < MIN_CYCLES:
-        return Witness("gctrace", SILENT, f"only {len(seen)} cycles in the last {growth.window_s} s")
+        return Witness("gctrace", SILENT, f"too few cycles in the last {growth.window_s} s ({len(seen)})")
     return _trend(growth, seen)
 
 
