@@ -32,7 +32,7 @@ def _regex(option: str, text: str) -> typer.models.OptionInfo:
 class AskedOfGoroutines(AskedOfList):
     """Of the goroutines of a process."""
 
-    sort: Annotated[str, typer.Option(metavar="COLUMN", help="By goroutines, longest-wait, state or site.")] = SORT
+    sort: Annotated[str, typer.Option(metavar="COLUMN", help="Sort by goroutines, longest-wait, state or site.")] = SORT
     limit: Limit = LIMIT
     function: Function = ""
     state: State = ""
@@ -52,18 +52,18 @@ class AskedOfGoroutines(AskedOfList):
     ] = By.STACK.value
     stop: Annotated[
         bool,
-        typer.Option("--stop", help="Stop the process five times for moments: running goroutines have stacks, too."),
+        typer.Option("--stop", help="Stop the process briefly, five times, to get the stacks of running goroutines."),
     ] = False
-    each: Annotated[bool, typer.Option("--each", help="Print one by one, like pprof's debug=2.")] = False
+    each: Annotated[bool, typer.Option("--each", help="Print each goroutine by itself, like pprof's debug=2.")] = False
     profile: Annotated[
-        Path | None, typer.Option("--pprof", metavar="FILE", help="Write a profile that go tool pprof opens.")
+        Path | None, typer.Option("--pprof", metavar="FILE", help="Write a profile for go tool pprof.")
     ] = None
     svg: Annotated[Path | None, typer.Option("--svg", metavar="FILE", help="Write a flame graph.")] = None
-    colour: Annotated[
-        ColourBy, typer.Option("--color", help="What the flame graph's colours say: state, age or count.")
-    ] = ColourBy.STATE
+    colour: Annotated[ColourBy, typer.Option("--color", help="Colour the flame graph by state, age or count.")] = (
+        ColourBy.STATE
+    )
     speedscope: Annotated[
-        Path | None, typer.Option("--speedscope", metavar="FILE", help="Write what speedscope.app opens.")
+        Path | None, typer.Option("--speedscope", metavar="FILE", help="Write a profile for speedscope.app.")
     ] = None
 
     @property

@@ -104,8 +104,7 @@ def report(
 
 
 def _site(site: SiteProof, growth: str, ages: Ages, creation: "Creation | None") -> LeakSite:
-    were = "was" if site.probable == 1 else "were"
-    evidence = [f"{site.probable:,} {were} found in fewer scans than a proof needs"] if site.probable else []
+    evidence = [f"{site.probable:,} can probably never be woken; {PROOF_TAKES}"] if site.probable else []
     evidence += [growth] if growth else []
     never_ends = bool(growth and ages.even)
     evidence += [EVENLY] if never_ends else []

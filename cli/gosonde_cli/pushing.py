@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from gosonde.collector_client import CollectorClient
 
 HostOfProcess = Annotated[
-    str, typer.Option(metavar="NAME", help="The process's host, as gosonde processes names it; default: this one.")
+    str, typer.Option(metavar="NAME", help="Host of the process, named as in gosonde processes. Default: this one.")
 ]
 
 
@@ -25,7 +25,7 @@ def which_of(process: str, pid: int | None) -> str:
     """
     if which := here.chosen(process, pid):
         return which
-    raise UsageError("say which process it is of, by pid or name; gosonde processes lists those that are known")
+    raise UsageError("say which process it belongs to, by its id or name; gosonde processes lists those that are known")
 
 
 def owner(client: "CollectorClient", host: str, which: str) -> tuple[str, int]:

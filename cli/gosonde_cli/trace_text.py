@@ -81,7 +81,7 @@ def render(document: dict[str, Any], shown: Shown = Shown(), *, wide: bool = Fal
     console.print(f"[bold]{escape(path)}[/]{escape(rest)}")
     console.print(
         f"{rendering.counted(totals['created'], 'goroutine')} created and {totals['exited']:,} exited since {since}; "
-        f"{totals['baseline']:,} lived before that, {totals['live']:,} live now",
+        f"{totals['baseline']:,} existed before, {totals['live']:,} are live now",
     )
     print_table(shown.of(document), wide=wide)
     if any("estimated" in site for site in document["sites"]):
@@ -92,7 +92,7 @@ def render(document: dict[str, Any], shown: Shown = Shown(), *, wide: bool = Fal
         console.print(f"counting took about {share:.1f} % of the process's CPU time")
     _render_source(console, document)
     if not process["precise"]:
-        console.print("[bold red]not precise[/]: some of this process was not counted, or not at its go statement")
+        console.print("[bold red]not precise[/]: some goroutines were not counted, or not at their go statement")
     if process["stale"]:
         console.print(f"[bold red]stale[/]: last observed {rendering.duration(process['age_ns'])} ago")
     for name, count in document["lost"].items():
@@ -106,18 +106,18 @@ def _render_gc(console: Console, gc: dict[str, Any] | None) -> None:
 
 
 def _stops(gc: dict[str, Any]) -> Iterator[str]:
-    """What stopped the world, as far as anything did."""
+    """GC cycles, and stop-the-world pauses of any cause; nothing where there were none."""
     if gc["cycles"]:
         cycles, paused_ms = rendering.counted(gc["cycles"], "GC cycle"), gc["pause_total_ns"] / 1e6
-        yield f"{cycles} stopped the world for {paused_ms:.3f} ms in all"
+        yield f"{cycles}, {paused_ms:.3f} ms of pauses"
     if pauses := gc["pauses"]:
         longest = max(pause["duration_ns"] for pause in pauses)
-        yield f"{rendering.counted(len(pauses), 'stop')}, the longest {longest / 1e6:.3f} ms"
+        yield f"longest of {rendering.counted(len(pauses), 'stop-the-world pause')}: {longest / 1e6:.3f} ms"
 
 
 def _render_source(console: Console, document: dict[str, Any]) -> None:
     """Where the numbers come from, why from there, what that takes, and what it does not see."""
     because = escape(foreign.shown(document["source_because"]))
-    console.print(f"[bold]source[/] {document['source']}: {document['source_costs']}; {because}")
+    console.print(f"[bold]source[/] {document['source']}, {because}; costs {document['source_costs']}")
     for what in document["source_cannot"]:
         console.print(f"  it cannot see {what}")

@@ -60,7 +60,7 @@ def _sources(found: Sequence[checks.Check]) -> list[dict[str, Any]]:
 
 
 def _source_lines(sources: Sequence[dict[str, Any]]) -> Iterator[Line]:
-    yield Line("`gosonde trace` counts by the first source that is possible, and by ptrace when it is asked for:", "  ")
+    yield Line("`gosonde trace` uses the first source that is possible; ptrace only with --source ptrace:", "  ")
     for source in sources:
         said, limits = said_of(source)
         yield Line(f"  {source['source']}: {said}", " " * 4)

@@ -81,8 +81,8 @@ def newest(figures: "GcFigures", limit: int) -> list[Any]:
 def _summary(figures: "GcFigures") -> Iterator[str]:
     stopped = rendering.duration(figures.pause_total_ns)
     yield (
-        f"{rendering.counted(figures.cycles, 'cycle')}, {figures.forced_cycles:,} forced; the world stopped for "
-        f"{stopped} in all and collecting took {figures.cpu_fraction:.2%} of the CPU time"
+        f"{rendering.counted(figures.cycles, 'cycle')}, {figures.forced_cycles:,} forced; {stopped} of "
+        f"stop-the-world pauses, {figures.cpu_fraction:.2%} of the CPU time"
     )
     goal = f"{figures.heap_goal_bytes / MIB:,.1f} MiB" if figures.heap_goal_bytes >= 0 else "none"
     percent = str(figures.gc_percent) if figures.gc_percent >= 0 else "off"

@@ -32,7 +32,7 @@ def leaks(
     function: Function = "",
     sort: Sort = "",
     limit: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="At most so many go statements; by default 20 as text.")
+        int | None, typer.Option(metavar="N", min=1, help="Show at most N go statements; by default 20 as text.")
     ] = None,
     wide: Wide = False,
     as_json: Json = False,

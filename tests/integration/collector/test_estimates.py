@@ -177,7 +177,7 @@ def test_a_finding_rests_on_the_live_count_and_says_how_sure_the_turnover_is(col
     assert finding.growth_per_second == pytest.approx(5, rel=0.1)
     assert finding.pattern == "some exit"
     amount = r"~\d+ \(\d+ to \d+\)"
-    recent = rf"{amount} created and {amount} exited in the last \d+ s: at least \d+ more live"
+    recent = rf"in the last \d+ s {amount} created and {amount} exited: at least \d+ more live"
     assert re.match(recent, finding.details["events"])
     assert re.search(
         rf"since counting began ~1500250 \(1350250 to 1650250\) created and {amount} exited", finding.details["events"]

@@ -39,7 +39,7 @@ def test_a_name_is_that_of_a_process_which_the_collector_knows_there() -> None:
 
 def test_whose_it_is_must_be_said_once() -> None:
     assert pushing.which_of("", 7) == "7"
-    with pytest.raises(UsageError, match="say which process it is of, by pid or name"):
+    with pytest.raises(UsageError, match="say which process it belongs to, by its id or name"):
         pushing.which_of("", None)
     with pytest.raises(UsageError, match="named twice"):
         pushing.which_of("orders", 7)

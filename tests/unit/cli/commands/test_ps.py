@@ -47,15 +47,15 @@ def test_what_was_not_looked_at_is_said() -> None:
     table = ps.table(Listing((), 3, 2, 1), Asked())
     assert [line.split(":")[0] for line in table.gaps] == [
         "this user may not know what 3 processes run",
-        "not looked at, for want of time or room",
-        "1 process may have Go in a library",
+        "2 processes not looked at",
+        "1 process not searched for a Go library",
     ]
 
 
 def test_what_is_said_of_one_process_is_said_in_the_singular() -> None:
     gaps = ps.table(Listing((), 1, 1, 1), Asked()).gaps
     assert gaps[0].split(":")[0] == "this user may not know what 1 process runs"
-    assert gaps[1] == "not looked at, for want of time or room: 1 process"
+    assert gaps[1] == "1 process not looked at: no time or room left"
 
 
 def test_json_has_null_for_what_is_not_known() -> None:

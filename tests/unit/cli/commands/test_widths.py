@@ -237,7 +237,7 @@ def test_rates_are_the_last_numbers_to_go(
         lines = printed(capsys, command)
     titles = next(line for line in lines if line.split()[:1] == ["LIVE"])
     assert titles.split()[:4] == ["LIVE", "CREATED/S", "EXITED/S", "FUNCTION"]
-    assert any(line.startswith("no room for CREATED, EXITED") for line in lines)
+    assert any(line.startswith("columns left out: CREATED, EXITED") for line in lines)
 
 
 @pytest.mark.parametrize("command", [name for name in TABLES if name not in {"findings", "findings --explain"}])
