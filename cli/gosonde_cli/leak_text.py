@@ -35,7 +35,7 @@ def _verdict(report: LeakReport, most: int) -> Iterator[Line | str]:
     if len(accused) > most:
         yield Line(f"and {counted(len(accused) - most, 'more statement')}: --limit N shows more", INDENT)
     if held:
-        yield from ("", "Held by what is alive")
+        yield from ("", "Not leaked as far as memory shows: held by something alive")
     for site in held[:most]:
         yield from _head(site, site.live)
         yield from _holders(site)

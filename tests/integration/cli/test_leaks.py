@@ -65,7 +65,7 @@ def test_a_leak_that_a_variable_holds_is_not_proved_and_the_variable_is_named(go
         assert (found["proved"], site["proved"]) == (0, 0)
         ends = {(holder["path"][0], holder["path"][-1]) for holder in site["held_by"]}
     assert ("main.pending", "channel of main.reply") in ends
-    assert any("none ended" in sentence for sentence in site["evidence"])
+    assert any("none exited" in sentence for sentence in site["evidence"])
 
 
 def test_goroutines_of_the_runtime_itself_are_not_listed(go_program: Start) -> None:
