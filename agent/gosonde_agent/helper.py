@@ -19,8 +19,9 @@ from threading import Thread
 
 from gosonde_common.errors import UnavailableError
 
-from gosonde_agent.host import access, helper_answers, helper_log, privileges, seccomp, trials
+from gosonde_agent.host import access, helper_answers, privileges, seccomp, trials
 from gosonde_agent.host.helper_client import HelperClient
+from gosonde_agent.host.helper_log import HelperLog, Refusals
 from gosonde_agent.model.errors import NotPermittedError, ProbeError
 from gosonde_agent.sources.ebpf.helped import AT_TRACEPOINTS, AT_UPROBES, HelpedProbes, shared
 from gosonde_agent.sources.ebpf.loading import COMPILING_SECONDS, Probes, load_probes
@@ -67,11 +68,12 @@ class Helper:
                 self.process.wait(ENDING_SECONDS)
 
 
-def start(folder: Path | None = None) -> Helper:
+def start(folder: Path | None = None, *, as_json: bool = False) -> Helper:
     """Starts a helper with this process's privileges; takes about a second when it has to compile the probes.
 
     Args:
         folder: Where it keeps them.
+        as_json: Whether it logs JSON also to a terminal.
 
     Raises:
         NotPermittedError: The kernel does not let it give up privileges.
@@ -81,7 +83,8 @@ def start(folder: Path | None = None) -> Helper:
     with there:
         # It looks for modules where this process does, and not in the directory that it was started in.
         find = f"import sys; sys.path[:] = {sys.path!r}"
-        run = f"from gosonde_agent.helper import main; main({there.fileno()}, {folder and str(folder)!r})"
+        arguments = f"{there.fileno()}, {folder and str(folder)!r}, as_json={as_json}"
+        run = f"from gosonde_agent.helper import main; main({arguments})"
         process = subprocess.Popen(
             [sys.executable, "-P", "-c", f"{find}; {run}"],
             pass_fds=[there.fileno()],
@@ -148,8 +151,9 @@ def without_privileges(helper: Helper) -> None:
     access.use(helper.client)
 
 
-def main(fd: int, folder: str | None) -> None:
+def main(fd: int, folder: str | None, *, as_json: bool = False) -> None:
     """Runs a helper for whoever has the other end of the socket `fd`, until that ends; `folder` keeps the probes."""
+    log = HelperLog(as_json or not sys.stderr.isatty())
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # it ends when the agent has ended
     with socket.socket(fileno=fd) as main_channel:
@@ -157,7 +161,7 @@ def main(fd: int, folder: str | None) -> None:
             probes, because = _loaded(Path(folder) if folder else None)
             kept = privileges.drop(keep_admin=not because and privileges.uprobes_need_admin())
             privileges.hide()
-            channels = _answering(probes, _peer(main_channel))
+            channels = _answering(probes, _peer(main_channel), Refusals(log))
             seccomp.install(seccomp.HELPER)
         except ERRORS as error:
             answer = {"error": type(error).__name__, "message": str(error)[: MOST_BYTES // 8]}
@@ -174,7 +178,7 @@ def main(fd: int, folder: str | None) -> None:
         socket.send_fds(main_channel, [_line(hello)], descriptors)
         for descriptor in descriptors:
             os.close(descriptor)
-        helper_log.write("helper ready", "info", capabilities=sorted(kept))
+        log.write("helper ready", "info", capabilities=sorted(kept))
         main_channel.recvmsg(1)  # nothing ever comes here but the end
 
 
@@ -201,12 +205,12 @@ def _peer(channel: socket.socket) -> int:
     return int.from_bytes(channel.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)[:4], sys.byteorder)
 
 
-def _answering(probes: Probes, asker: int) -> list[int]:
+def _answering(probes: Probes, asker: int, refusals: Refusals) -> list[int]:
     """The agent's ends of channels, at each of which a thread answers."""
     answers = helper_answers.Answers(
         access.Direct(asker), probes, AT_UPROBES, AT_TRACEPOINTS, asker, hold=Holding().hold
     )
-    pace, refusals = helper_answers.Pace(), helper_log.Refusals()
+    pace = helper_answers.Pace()
     ends = []
     for _ in range(CHANNELS):
         here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)

@@ -105,7 +105,9 @@ async def _run(config: AgentConfig, reread: Callable[[], AgentConfig], helper: H
             version=__version__,
             collectors=list(config.collector),
             previous_end=peers.uplink.previous_end,
-            hit_costs=asdict(costs),
+            hit_costs={
+                name: round(cost, 3) if isinstance(cost, float) else cost for name, cost in asdict(costs).items()
+            },
             probes_compiled_because=helper.probes.compiled_because,
         )
         notifier.ready("watching")

@@ -46,7 +46,7 @@ def _run(config: str | None, flags: dict[str, object], *, as_json: bool) -> None
     settings = reread()
     check_enough()
     path = settings.helper.removeprefix("unix:")
-    there = connect(path) if path else start(settings.state)
+    there = connect(path) if path else start(settings.state, as_json=as_json)
     without_privileges(there)
     allocate_sparingly()
     service = import_service()

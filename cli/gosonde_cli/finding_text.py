@@ -9,6 +9,7 @@ from gosonde_common.values.ages import EVENLY, Ages
 from rich.cells import cell_len
 from rich.console import RenderableType
 from rich.padding import Padding
+from rich.table import Table
 from rich.text import Text
 
 from gosonde_cli import rendering
@@ -42,7 +43,7 @@ def block(finding: Finding, room: int) -> Iterator[RenderableType]:
     for name, verdict in finding.witnesses.items():
         mark, colour = MARKS.get(verdict, ("?", ""))
         detail = rendering.cell(finding.details.get(name, ""))
-        yield indented(Text.assemble((f"{mark} {rendering.cell(name):<8}", colour), detail), 2 * INDENT)
+        yield hanging(Text(f"{mark} {rendering.cell(name):<8}", colour), detail, 2 * INDENT)
     for work in finding.works:
         yield _line(f"{work.goroutines:>8,} run {work.function}, cause {work.cause}")
     if finding.stale:
@@ -51,13 +52,22 @@ def block(finding: Finding, room: int) -> Iterator[RenderableType]:
     if finding.part_of:
         yield _line(f"part of finding {finding.part_of}: their counts grow together and their stacks are related")
     elif finding.state not in {"resolved", "withdrawn"}:
-        yield _line(f"→ {finding.remedy}")
+        yield hanging(Text("→ "), rendering.cell(finding.remedy), INDENT)
     yield Text()
 
 
 def indented(text: Text, columns: int) -> RenderableType:
     """A text whose lines all begin so many columns from the left."""
     return Padding(text, (0, 0, 0, columns), expand=False)
+
+
+def hanging(mark: Text, text: str, columns: int) -> RenderableType:
+    """A text whose lines all begin behind a mark, which stands so many columns from the left."""
+    grid = Table.grid()
+    grid.add_column(no_wrap=True)
+    grid.add_column()
+    grid.add_row(mark, Text(text))
+    return Padding(grid, (0, 0, 0, columns), expand=False)
 
 
 def _place(path: str, room: int) -> RenderableType:
@@ -75,7 +85,7 @@ def _numbers(finding: Finding) -> str:
 
 
 def sections(explanation: Explanation, room: int) -> Iterator[tuple[str, Sequence[str]]]:
-    """(title, lines) of each kind of evidence; no lines when there is none. They are indented by four columns."""
+    """(title, lines) of each kind of evidence but GC's, indented by four columns; no lines when there is none."""
     yield "live goroutines", _live(explanation.points, room - 4)
     states = [f"{count:>8,} {rendering.cell(state)}" for state, count in explanation.states.items()]
     yield "states", [*states, *_shares(explanation)]
@@ -85,12 +95,14 @@ def sections(explanation: Explanation, room: int) -> Iterator[tuple[str, Sequenc
     for number, stack in enumerate(explanation.stacks):
         whose = f"the stack of {stack.goroutines:,}" + (f" ({explanation.cause_reason})" if not number else "")
         yield rendering.cell(whose), [_call(frame, room - 4) for frame in stack.frames]
-    signs = [
-        f"{MARKS.get(s.verdict, ('?', ''))[0]} {rendering.cell(s.name):<17} {rendering.cell(s.detail)}"
-        for s in explanation.gc_signs
-    ]
-    yield "garbage collection", signs
     yield "clocks", [f"host {rendering.cell(explanation.finding.host)}: {rendering.clock(explanation.clock_offset_ns)}"]
+
+
+def gc_signs(explanation: Explanation) -> Iterator[RenderableType]:
+    """What garbage collection says, a line for each sign and below it what finds no room."""
+    for sign in explanation.gc_signs:
+        mark = f"{MARKS.get(sign.verdict, ('?', ''))[0]} {rendering.cell(sign.name):<17} "
+        yield hanging(Text(mark), rendering.cell(sign.detail), 2 * INDENT)
 
 
 def _call(frame: StackFrame, room: int) -> str:
@@ -101,7 +113,8 @@ def _call(frame: StackFrame, room: int) -> str:
 
 
 def _shares(explanation: Explanation) -> list[str]:
-    parts = ", ".join(f"{share:.0%} {rendering.cell(state)}" for state, share in explanation.shares.items())
+    largest = sorted(explanation.shares.items(), key=lambda one: -one[1])
+    parts = ", ".join(f"{share:.0%} {rendering.cell(state)}" for state, share in largest if share)
     return [f"{'':>8} {parts}"] if parts else []
 
 

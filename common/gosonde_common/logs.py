@@ -48,6 +48,9 @@ def _serialized(event: EventDict, **_: Any) -> str:  # noqa: ANN401 - structlog'
 
 
 def _shown(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """For people: keys that say nothing are left out."""
     return {
-        key: foreign.lines(value) if key in OF_LINES else foreign.shown_within(value) for key, value in event.items()
+        key: foreign.lines(value) if key in OF_LINES else foreign.shown_within(value)
+        for key, value in event.items()
+        if value != ""
     }

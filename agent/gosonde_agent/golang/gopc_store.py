@@ -65,7 +65,7 @@ def find_gopc_store(instructions: Sequence[Instruction], machine: Machine, layou
             f"all {len(instructions)} instructions of the function decode without a gap",
             "the only instruction that stores at gopc's offset in anything but the stack",
             f"what it stores is the argument callerpc, in {move.register}; the new g is in {move.base}",
-            f"every way from the entry to one of {len(returns)} return(s) passes it",
+            f"every way from the entry to a return ({len(returns)} of them) passes it",
             "it is in no loop: it runs once in each call",
         ),
     )

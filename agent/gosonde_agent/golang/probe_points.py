@@ -90,11 +90,15 @@ def entry_point(
             _reason_for(cost, len(candidates)),
             f"all {len(instructions)} instructions of the function decode without a gap",
             f"straight path from the entry: {'; '.join(i.text for i in before) or 'it is the entry'}",
-            f"{len(checks)} stack check branch(es) on the path, to code that calls morestack and re-enters",
+            f"{_branches(len(checks))} of the stack check on the path, to code that calls morestack and re-enters",
             "no jump in the function leads to this point or to one before it",
             f"{_how_kept(before)}: {', '.join(sorted(registers)) or 'no register is needed'}",
         ),
     )
+
+
+def _branches(number: int) -> str:
+    return "1 branch" if number == 1 else f"{number} branches"
 
 
 def _reason_for(cost: Cost, candidates: int) -> str:
@@ -212,7 +216,7 @@ def last_call_point(
         Cost.EMULATED,
         (
             f"all {len(instructions)} instructions of the function decode without a gap",
-            f"the last of {len(calls)} call(s) of {callee_name}",
+            f"the last call of {callee_name}, of {len(calls)}",
             "every way from the entry to a return passes it",
         ),
     )

@@ -11,7 +11,7 @@ from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
 from gosonde_cli import rendering
-from gosonde_cli.finding_text import block, indented, sections
+from gosonde_cli.finding_text import block, gc_signs, indented, sections
 from gosonde_cli.options import Function, State
 from gosonde_cli.tables import known
 from gosonde_cli.tables.asked import AskedOfCollector, add
@@ -122,5 +122,7 @@ def _explain(explanation: Explanation, asked: AskedOfFindings) -> None:
             for line in lines:
                 out.print(indented(Text(line), 4))
             out.print()
+    if signs := list(gc_signs(explanation)):
+        out.print(Text("  garbage collection", style="bold"), *signs, "", sep="\n")
     for line in _age(explanation.analysis_age_ns):
         out.print(Text(line))

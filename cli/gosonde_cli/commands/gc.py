@@ -99,7 +99,7 @@ def _heap(row: GcRow) -> str:
     """As gctrace writes it."""
     sizes = (row.heap_before_bytes, row.heap_after_bytes, row.heap_marked_bytes)
     if None in sizes:
-        return ""
+        return "-"
     goal = f"{row.heap_goal_bytes / MIB:,.1f} MiB" if row.heap_goal_bytes else "none"
     return f"{' -> '.join(f'{(size or 0) / MIB:,.1f}' for size in sizes)} MiB, goal {goal}"
 

@@ -14,6 +14,7 @@ from gosonde_cli.options import Collector, Host, Json, Pid, Process
 from gosonde_cli.proof_text import search_lines
 from gosonde_cli.snapshot_text import snapshot_line
 from gosonde_cli.tables import known
+from gosonde_cli.wrapping import Line, fitted
 
 PROOF: Final = "proof"
 KINDS: Final = (*SNAPSHOT_KINDS, PROOF)
@@ -55,9 +56,9 @@ def _show(searched: Searched, *, json: bool) -> None:
     if json:
         rendering.print_json(_document(searched))
         return
-    out = rendering.console()
-    for line in search_lines(searched):
-        out.print(line, markup=False)
+    lines = (Line(line, " " * (len(line) - len(line.lstrip()) + 2)) for line in search_lines(searched))
+    for line in fitted(lines, rendering.columns()):
+        typer.echo(line)
 
 
 def _document(searched: Searched) -> dict[str, object]:

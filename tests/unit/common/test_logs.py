@@ -30,3 +30,10 @@ def test_a_logger_that_was_used_before_follows_a_new_level(capsys: pytest.Captur
     logs.set_level("info")
     log.info("heard")
     assert [json.loads(line)["event"] for line in capsys.readouterr().err.splitlines()] == ["heard"]
+
+
+def test_a_person_reads_no_key_that_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure(json=False)
+    structlog.get_logger().info("search stored", proved=0, undecided="")
+    assert "proved" in (text := capsys.readouterr().err)
+    assert "undecided" not in text

@@ -15,7 +15,7 @@ from gosonde_agent.host import helper_answers
 from gosonde_agent.host.access import Direct
 from gosonde_agent.host.helper_answers import MOST_A_SECOND, MOST_AT_ONCE, Answers, Pace
 from gosonde_agent.host.helper_client import HelperClient
-from gosonde_agent.host.helper_log import Refusals
+from gosonde_agent.host.helper_log import HelperLog, Refusals
 from gosonde_agent.host.helper_messages import REQUEST, Kind, received, text_of
 from gosonde_agent.model.errors import NoSuchProcessError, NotGoError, RefusedError
 from gosonde_common.errors import UnavailableError
@@ -65,7 +65,9 @@ def channel() -> Iterator[socket.socket]:
     """The agent's end of a helper's socket."""
     here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     answers = Answers(Direct(), Programs(), ("first", "second"), ("exec",), os.getpid(), hold=held)
-    thread = threading.Thread(target=helper_answers.serve, args=(there, answers, Pace(), Refusals()))
+    thread = threading.Thread(
+        target=helper_answers.serve, args=(there, answers, Pace(), Refusals(HelperLog(json=True)))
+    )
     thread.start()
     with there:
         yield here
