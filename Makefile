@@ -22,7 +22,7 @@ READY := .venv/.ready
 # Stands where gosonde can run; tests need more.
 RUNS := .venv/.runs
 
-.PHONY: bench help setup demo accuracy accuracy-proof accuracy-verdict test test-attacks test-faults test-sources lint format proto proto-check run install uninstall clean
+.PHONY: bench transcripts help setup demo accuracy accuracy-proof accuracy-verdict test test-attacks test-faults test-sources lint format proto proto-check run install uninstall clean
 
 help: ## Say what each target does
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1\t\2/p' Makefile | expand -t 14
@@ -84,6 +84,9 @@ fuzz: setup ## Damage binaries and processes, send hostile messages, at random f
 	$(BIN)/python -m tests.fuzz.run_memory $(FUZZ_SECONDS)
 	$(BIN)/python -m tests.fuzz.run_grpc $(FUZZ_SECONDS)
 	$(BIN)/python -m tests.fuzz.run_dumps $(FUZZ_SECONDS)
+
+transcripts: setup ## Write docs/transcripts.md from a real run of every command (a minute and a half, as root)
+	$(BIN)/python scripts/write_transcripts.py
 
 lint: setup ## Check style, types, imports between rooms and the protocol
 	$(BIN)/ruff check .

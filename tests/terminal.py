@@ -16,6 +16,17 @@ SEQUENCE = re.compile(r"\x1b\[(\??)([0-9;]*)([A-Za-z])")
 PATIENCE_S = 60.0
 
 
+def open_terminal(columns: int, lines: int) -> tuple[int, int]:
+    """(the end of who looks, the end of who writes) of a terminal of this size; both are to be closed."""
+    here, there = os.openpty()
+    _give_size(here, columns, lines)
+    return here, there
+
+
+def _give_size(terminal: int, columns: int, lines: int) -> None:
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("4H", lines, columns, 0, 0))
+
+
 class Terminal:
     """Runs a command. `screen` has the lines that are seen now, `modes` what private modes are on.
 
@@ -23,8 +34,8 @@ class Terminal:
     """
 
     def __init__(self, command: Sequence[str], columns: int = 80, lines: int = 24, **environment: str) -> None:
-        self._here, there = os.openpty()
-        self.resize(columns, lines)
+        self._here, there = open_terminal(columns, lines)
+        self.columns, self.lines = columns, lines
         self.before = termios.tcgetattr(there)
         self._there = there
         self.modes: set[str] = set()
@@ -52,7 +63,7 @@ class Terminal:
     def resize(self, columns: int, lines: int) -> None:
         """Gives the window another size; the kernel says so to who runs in it."""
         self.columns, self.lines = columns, lines
-        fcntl.ioctl(self._here, termios.TIOCSWINSZ, struct.pack("4H", lines, columns, 0, 0))
+        _give_size(self._here, columns, lines)
 
     def settings(self) -> list[Any]:
         """What the terminal does with keys, now."""
