@@ -100,6 +100,8 @@ def _unwrapped(lines: list[str]) -> Iterator[str]:
 
 def _goes_on(line: str, below: str) -> bool:
     """Whether the first word below had no room at the end of the line, so that it may belong there."""
+    if re.search(r"\S {2,}\S", below):  # a row of a table
+        return False
     word = next(iter(below.split()), "")
     return bool(word) and word not in MARKS and cell_len(line) + 1 + cell_len(word) > COLUMNS
 

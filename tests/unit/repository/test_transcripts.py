@@ -62,6 +62,10 @@ SAME = {
         "the goroutines of this statement wait in the function that is called main.b 1\n  and no other",
         "the goroutines of this statement wait in the function that is called main.b\n  100,000 and no other",
     ),
+    "how many rows a wide table has": (
+        "LIVE  AT\n" + "\n".join(f"{n:>4}  {'a' * 60}/main.go:{n}" for n in range(9)),
+        f"LIVE  AT\n   1  {'a' * 60}/main.go:7",
+    ),
     "room before numbers": ("      134  main.leak\n", "    1,555  main.leak\n"),
 }
 
