@@ -55,7 +55,7 @@ class _Scene:
         (FILES / "agent.toml").write_text(CONFIG)
         kept_probes.give(STATE)
         log = stack.enter_context((FILES / "tickets.log").open("wb"))
-        self._tickets = _started(stack, "tickets", "50", "6060", log=log)
+        _started(stack, "tickets", "50", "6060", log=log)
         _started(stack, "gateway")
         self._services = {line: stack.enter_context(InTerminal(line.typed)) for line in (COLLECTOR, AGENT)}
         self._collector = stack.enter_context(CollectorClient())
@@ -107,7 +107,7 @@ class _Scene:
     def transcript(self, line: Line, expected: Expected) -> str:
         """The line as it was typed, and what it printed."""
         finding = self._collector.findings()[0].id if "{finding}" in line.typed else ""
-        typed = line.typed.format(pid=self._tickets.pid, finding=finding)
+        typed = line.typed.format(finding=finding)
         for tries in range(1 if line.once else TRIES):
             time.sleep(APART_S if tries else 0)
             text = f"$ {typed}\n{self._printed(line, typed)}"

@@ -25,7 +25,7 @@ class Line:
     """A command line with what it prints.
 
     Attributes:
-        typed: With `{pid}` for tickets' process, and `{finding}` for the finding's id.
+        typed: With `{finding}` for the finding's id.
         once: Whether it would print something else a second time.
         window: Whether it draws in a window of 24 lines until it is left; else it ends by itself.
         has: What has to stand in its output; it is run again until that is so.
@@ -163,7 +163,7 @@ SECTIONS: Final = (
     Section(
         "gosonde pprof push",
         "A profile of the program itself, as a second opinion.",
-        (Line("gosonde pprof push goroutine.pb.gz --host web-1 --pid {pid}", When.LEAKING, once=True),),
+        (Line("gosonde pprof push goroutine.pb.gz tickets", When.LEAKING, once=True),),
     ),
     Section(
         "gosonde pprof show",
@@ -179,6 +179,6 @@ SECTIONS: Final = (
     Section(
         "gosonde gctrace push",
         "What the program wrote as it ran with `GODEBUG=gctrace=1`.",
-        (Line("gosonde gctrace push tickets.log --host web-1 --pid {pid}", When.LEAKING, once=True),),
+        (Line("gosonde gctrace push tickets.log tickets", When.LEAKING, once=True),),
     ),
 )
