@@ -86,6 +86,6 @@ def test_calls_of_the_runtime_are_shown_when_they_are_asked_for(pid: int) -> Non
 
 
 def test_options_that_say_nothing_together_are_refused(pid: int, tmp_path: Path) -> None:
-    assert "exclude each other" in run(pid, "--json", "--watch", code=2)
+    assert "exclude each other" in run(pid, "--each", "--watch", code=2)
     assert "--pprof writes all goroutines" in run(pid, "--pprof", tmp_path / "it", "--focus", "main", code=2)
     assert "no such file" in run(pid, "--svg", tmp_path / "none" / "it", code=2).lower()
