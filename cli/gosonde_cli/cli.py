@@ -8,6 +8,7 @@ from gosonde_common import __version__
 
 from gosonde_cli import commands, completion
 from gosonde_cli.exiting import exit_code_of_errors, open_standard_streams
+from gosonde_cli.wrong_usage import as_usage_errors
 
 
 def _say_version(value: bool) -> None:
@@ -52,7 +53,7 @@ def app(wanted: str = "") -> typer.Typer:
 def main() -> None:
     """Runs the command; exits 0 done, 1 failed, 2 wrong usage, 3 not permitted or not supported here."""
     open_standard_streams()
-    with exit_code_of_errors():
+    with exit_code_of_errors(), as_usage_errors():
         wanted = completion.prepare() if completion.is_asked() else next(iter(sys.argv[1:]), "")
         if code := app(wanted)(standalone_mode=False):
             sys.exit(code)

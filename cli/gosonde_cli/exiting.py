@@ -5,14 +5,11 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Final
 
-import typer
 from gosonde_common import foreign
-from gosonde_common.errors import GosondeError, UsageError
+from gosonde_common.errors import GosondeError
 
-#: What typer raises for a command line that makes no sense; its own way to say so takes five lines.
-WRONG_USAGE: Final[type[Exception]] = typer.BadParameter.__mro__[1]
 #: Output that nobody reads any more, or that there is no room for.
 NOT_WRITTEN: Final = frozenset({errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EIO})
 #: The exit code after Ctrl-C, as a shell has it.
@@ -23,7 +20,7 @@ MAX_MESSAGE = 16_384
 
 @contextmanager
 def exit_code_of_errors() -> Iterator[None]:
-    """Raises SystemExit instead of a GosondeError or typer's own, and says why in a line.
+    """Raises SystemExit instead of a GosondeError, and says why in a line.
 
     Output that nobody reads any more, as of `gosonde ps | head -1`, ends a command without a word.
     """
@@ -33,9 +30,6 @@ def exit_code_of_errors() -> Iterator[None]:
     except GosondeError as error:
         _say(str(error))
         sys.exit(error.exit_code)
-    except WRONG_USAGE as error:
-        _say_usage(error)
-        sys.exit(UsageError.exit_code)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     except OSError as error:
@@ -60,10 +54,3 @@ def open_standard_streams() -> None:
 
 def _say(text: str) -> None:
     print(f"gosonde: {foreign.shown(text, MAX_MESSAGE)}", file=sys.stderr)  # noqa: T201
-
-
-def _say_usage(error: Any) -> None:  # noqa: ANN401 - of the click that typer has, which differs
-    """What is wrong, and where the command is described; nothing where typer has printed all of the help instead."""
-    if message := error.format_message():
-        command = error.ctx.command_path if error.ctx else "gosonde"
-        _say(f"{message.rstrip('.')}; {command} --help says what there is")

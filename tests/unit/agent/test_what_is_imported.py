@@ -12,6 +12,7 @@ OF_THE_AGENT = {
     *("capstone", "elftools", "numpy"),
     *("google", "grpc", "grpc_health", "grpc_reflection", "sdnotify", "structlog"),
     "grpc_tools",  # gRPC imports it where it is there: for those who work on gosonde
+    "greenlet",  # structlog imports it where it is there: with what tests drive a browser with
     *("cython_runtime", "typing_extensions"),
 }
 OF_THE_HELPER = {"gosonde_agent", "gosonde_common"}
