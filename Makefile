@@ -22,7 +22,7 @@ READY := .venv/.ready
 # Stands where gosonde can run; tests need more.
 RUNS := .venv/.runs
 
-.PHONY: bench transcripts help setup demo accuracy accuracy-proof accuracy-verdict test test-attacks test-faults test-sources lint format proto proto-check run install uninstall clean
+.PHONY: bench transcripts help setup demo pictures accuracy accuracy-proof accuracy-verdict test test-attacks test-faults test-sources lint format proto proto-check run install uninstall clean
 
 help: ## Say what each target does
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1\t\2/p' Makefile | expand -t 14
@@ -45,6 +45,9 @@ BESIDE := $(if $(filter tests/unit%,$(PYTEST_ARGS)),$(if $(filter tests/integrat
 
 test: setup ## Run all tests
 	$(BIN)/pytest $(BESIDE) $(PYTEST_ARGS)
+
+pictures: setup ## Make the documentation's pictures of the web page anew, from a real leak (as root)
+	GOSONDE_PICTURES=1 $(BIN)/pytest tests/integration/collector/web/test_pages.py
 
 accuracy: setup ## Run every program of which it is known whether it leaks, on a quiet host and a busy one (half an hour, as root)
 	$(BIN)/python scripts/accuracy.py $(ACCURACY)

@@ -1,6 +1,5 @@
 """Everything that is known of one finding."""
 
-from collections.abc import Iterator
 from typing import Any
 
 from gosonde_common.clock import steady_unix_nano
@@ -63,7 +62,7 @@ class FindingPage:
             "row": self._row(known),
             "known": known,
             "window": documents.window(known),
-            "bars": list(_bars(known.ages)) if known.ages else [],
+            "bars": bars(known.ages) if known.ages else [],
         }
         return HTMLResponse(self._pages.html("finding.html", visitor, **values))
 
@@ -80,8 +79,7 @@ class FindingPage:
         return Response("".join(picture), headers=FLAMES, media_type="image/svg+xml")
 
 
-def _bars(ages: Ages) -> Iterator[tuple[int, int, float]]:
+def bars(ages: Ages) -> list[tuple[int, int, float]]:
     """(from how many seconds on, goroutines, their part of the longest bar) of each bar."""
     longest = max((bar.goroutines for bar in ages.bars), default=0) or 1
-    for bar in ages.bars:
-        yield bar.at_least_ns // 1_000_000_000, bar.goroutines, bar.goroutines / longest
+    return [(bar.at_least_ns // 1_000_000_000, bar.goroutines, bar.goroutines / longest) for bar in ages.bars]

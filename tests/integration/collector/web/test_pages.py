@@ -1,0 +1,146 @@
+"""The web page in a real browser, with a real agent beside a real leak."""
+
+import json
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests import browser, web_page
+from tests.agent_process import AgentProcess, delivers_its_own, eventually
+from tests.collector_process import CollectorProcess
+from tests.go_programs import GoProgram, build, site_line
+
+#: For what takes scans of five seconds, on a machine under load.
+LONG_S = 180.0
+LEAK = "leaky/channel_send"
+SECTIONS = (
+    "What to do",
+    "Live goroutines",
+    "Witnesses",
+    "Who can wake them",
+    "What they wait for",
+    "Stacks",
+    "Commands",
+)
+NO_FINDING = "No finding that these filters let through."
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    with browser.browser() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory, ebpf: None) -> Iterator[str]:  # noqa: ARG001
+    """Of the page of a collector and an agent that watch the leaking program, once that starts."""
+    folder = tmp_path_factory.mktemp("web")
+    (folder / "agent.toml").write_text("redact_paths = true\n")  # pictures name no folder of whoever makes them
+    found, flags = web_page.configured(folder)
+    with CollectorProcess(folder, *map(str, flags)) as collector:
+        agent = AgentProcess(folder, collector.address, str(build(LEAK)))
+        try:
+            web_page.wait_for(found)
+            eventually(lambda: delivers_its_own(agent.listen), LONG_S)
+            yield found
+        finally:
+            agent.kill()
+
+
+@pytest.fixture(scope="module")
+def leaking(address: str) -> Iterator[str]:
+    """The address of the page of the leak's finding, once its cause and its ages are known."""
+
+    def known() -> bool:
+        found = asked(f"{address}/findings")["findings"]
+        return bool(found) and bool(asked(f"{address}/findings/{found[0]['id']}")["ages"])
+
+    with GoProgram(build(LEAK), "100ms"):
+        eventually(known, LONG_S)
+        yield f"{address}/findings/{asked(f'{address}/findings')['findings'][0]['id']}"
+
+
+def asked(address: str) -> Any:
+    with urllib.request.urlopen(f"{address}?format=json", timeout=60) as answer:  # noqa: S310 - http
+        return json.load(answer)
+
+
+def test_a_list_that_is_open_shows_a_new_finding_and_its_growth_by_itself(chromium: Browser, address: str) -> None:
+    with browser.page(chromium) as page:
+        page.goto(f"{address}/findings")
+        expect(page.get_by_text(NO_FINDING)).to_be_visible()
+        web_page.check(page)
+        with GoProgram(build(LEAK), "100ms"):
+            link = page.locator("#live tbody a").first
+            expect(link).to_be_visible(timeout=LONG_S * 1000)
+            assert f":{site_line(LEAK, 'ask')}" in str(page.locator("#live tbody th").first.text_content())
+            link.focus()
+            figure = page.locator("#live tbody td[data-is=Live]").first
+            before = str(figure.text_content())
+            expect(figure).not_to_have_text(before, timeout=LONG_S * 1000)
+            # Whoever uses the keyboard is where he was.
+            assert page.evaluate("document.activeElement.getAttribute('href')") == link.get_attribute("href")
+        eventually(lambda: not asked(f"{address}/findings")["findings"], LONG_S)
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("size", [browser.WIDE, browser.NARROW], ids=["wide", "narrow"])
+def test_pages_hinder_nobody(chromium: Browser, leaking: str, size: tuple[int, int], dark: bool) -> None:
+    with browser.page(chromium, size, dark=dark) as page:
+        page.goto(leaking.rpartition("/")[0])
+        expect(page.locator("#live tbody tr")).to_have_count(1)
+        web_page.check(page)
+        page.goto(leaking)
+        expect(page.locator("#chart canvas")).to_be_visible()
+        web_page.check(page)
+
+
+def test_pictures_of_pages_can_be_made(chromium: Browser, leaking: str, tmp_path: Path) -> None:
+    with browser.page(chromium) as page:
+        page.goto(leaking.rpartition("/")[0])
+        expect(page.locator("#live tbody tr")).to_have_count(1)
+        web_page.keep_picture(page, tmp_path, "findings")
+        page.goto(leaking)
+        expect(page.locator("#chart canvas")).to_be_visible()
+        expect(page.frame_locator("iframe.flames").locator(".call").first).to_be_visible()
+        kept = web_page.keep_picture(page, tmp_path, "finding")
+    assert kept.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_finding_shows_what_its_document_says(chromium: Browser, leaking: str) -> None:
+    with browser.page(chromium) as page:
+        page.goto(leaking)
+        known = asked(leaking)
+        assert known["proof"]["proved"] >= 3
+        expect(page.locator("#witnesses + table tbody tr")).to_have_count(
+            len(known["finding"]["witnesses"]) + len(known["gc_signs"])
+        )
+        expect(page.get_by_text(known["finding"]["remedy"])).to_be_visible()
+        for section in SECTIONS:
+            expect(page.get_by_role("heading", name=section)).to_be_visible()
+
+
+def test_the_flame_graph_in_the_page_can_be_searched(chromium: Browser, leaking: str) -> None:
+    with browser.page(chromium) as page:
+        page.goto(leaking)
+        flames = page.frame_locator("iframe.flames")
+        expect(flames.locator(".call").first).to_be_visible()
+        flames.locator("#search").fill("main.")
+        expect(flames.locator(".call.found").first).to_be_visible()
+
+
+def test_the_keyboard_alone_leads_from_the_list_to_a_finding(chromium: Browser, leaking: str) -> None:
+    with browser.page(chromium) as page:
+        page.goto(leaking.rpartition("/")[0])
+        page.keyboard.press("Tab")
+        expect(page.locator(".skip")).to_be_focused()
+        for _ in range(20):
+            page.keyboard.press("Tab")
+            if page.evaluate("document.activeElement.closest('#live') !== null"):
+                break
+        page.keyboard.press("Enter")
+        page.wait_for_url(leaking)
