@@ -8,7 +8,8 @@ from rich.cells import cell_len
 COLUMNS = 80
 #: In this order: what is found, and what stands for it.
 VARYING = (
-    (r"whether it grows only while it starts: .*? old(; |$)", ""),
+    (r"^ +at that rate since the process began, .* ago$", ""),
+    (r"whether the process is still starting up: it is .*? old(; |$)", ""),
     (r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d[.\d]*( UTC|Z)?", "TIME"),
     (r"…/\S{20,}", "BUILD"),
     (r"\b(?=[0-9a-f]*\d)[0-9a-f]{16,}\b", "ID"),
@@ -27,7 +28,7 @@ VARYING = (
     (r"; all goroutines stack trace N time, median N, Nth percentile N, longest N ms", ""),
 )
 #: What `gosonde ps` says of processes beside those that it lists.
-OF_PROCESSES = re.compile(r"[\d,]+ process|not looked at")
+OF_PROCESSES = re.compile(r"[\d,]+ process|this user may not know")
 #: Words that begin lines of their own.
 MARKS = {"#", "-", "·", "✓", "✗", "→"}
 #: What the agent logs only where it takes a while.
@@ -49,7 +50,9 @@ def plain(text: str) -> list[str]:
             lines = lines[len(rows) :]
             result += [" | ".join(rows[0]), *sorted({" | ".join(row) for row in rows[1:]})]
         else:
-            result.append(_spaced(_plain(lines.pop(0))))
+            line = lines.pop(0)
+            if (said := _spaced(_plain(line))) or not line:
+                result.append(said)
     return [line for line, before in zip(result, [None, *result], strict=False) if line != before]
 
 

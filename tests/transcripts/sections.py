@@ -70,7 +70,7 @@ SECTIONS: Final = (
     Section(
         "gosonde trace",
         "Counts one process for ten seconds, and says what looks like a leak.",
-        (Line("gosonde trace tickets", has=("looks like a leak", "cause channel-receive")),),
+        (Line("gosonde trace tickets", has=("main.leak  /srv", "cause channel-receive")),),
     ),
     Section(
         "gosonde top",
@@ -116,7 +116,7 @@ SECTIONS: Final = (
     Section(
         "gosonde leaks",
         "What is proved to have leaked, and who holds the rest.",
-        (Line("gosonde leaks gateway", When.STARTED, has=("can never run again", "none ended")),),
+        (Line("gosonde leaks gateway", When.STARTED, has=("can never run again", "none exited")),),
     ),
     Section(
         "gosonde probes off",
