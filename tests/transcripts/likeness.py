@@ -135,6 +135,16 @@ def until(mark: str) -> Callable[[str], str]:
     return before
 
 
+def row_of(name: str) -> Callable[[str], str]:
+    """A table's header, and the row that has this name: which others there are is chance."""
+
+    def kept(text: str) -> str:
+        typed, header, *rows = text.splitlines()
+        return "\n".join([typed, header, *(row for row in rows if name in row)])
+
+    return kept
+
+
 def known_heaps(text: str) -> str:
     """GC cycles, without those of which the heap was read too late."""
     return "\n".join(line for line in text.splitlines() if not line.endswith(" -"))

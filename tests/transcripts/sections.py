@@ -145,7 +145,7 @@ SECTIONS: Final = (
     Section(
         "gosonde parks",
         "How often goroutines parked, and what for.",
-        (Line("gosonde parks", When.COUNTED, compared=likeness.until("all of|.* (select|sleep|IO wait) ")),),
+        (Line("gosonde parks", When.COUNTED, compared=likeness.row_of("chan receive")),),
     ),
     Section(
         "gosonde snapshot",
