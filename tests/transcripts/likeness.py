@@ -152,4 +152,6 @@ def known_heaps(text: str) -> str:
 
 def large_groups(text: str) -> str:
     """What a dump shows of the goroutines that are many; single ones do now this, now that."""
-    return "\n".join(line for line in until(" +1  (net|main)")(text).splitlines() if not re.match(" +1  ", line))
+    return "\n".join(
+        line for line in until(r" +\d{1,2}  (net|main)")(text).splitlines() if not re.match(r" +\d{1,2}  ", line)
+    )

@@ -40,6 +40,7 @@ def test_the_page_has_the_lines_and_the_words_that_the_scene_writes() -> None:
 def test_the_readme_shows_the_same_transcripts() -> None:
     readme = page.README.read_text()
     assert page.renewed(readme, page.shown(TEXT)) == readme
+    assert "$ gosonde leaks gateway" in readme
     assert "$ gosonde trace tickets" in readme
 
 
