@@ -21,6 +21,7 @@ VARYING = (
     (r"\bN(/[\d.]+)+", "N"),
     (r"\bN ([a-z]+)s\b", r"N \1"),
     (r"[;,] oldest wait LENGTH ?", ""),
+    (r", N (runnable|running)\b", ""),
     (r"\bN to N\b", "N"),
     (r"\b(OPENED|GROWING)\b", "STATE"),
     (r"\b(steady|steps)\b", "PATTERN"),
