@@ -362,8 +362,8 @@ def _watch(
             _observe(monitor, trace, pid)
     if trace.process is None:
         raise NoSuchProcessError(NOBODY)
-    if trace.has_ended:
-        other = ANOTHER if monitor.has_run_exec(trace.process.key) else ""
+    other = ANOTHER if monitor.has_run_exec(trace.process.key) else ""
+    if other or trace.has_ended:
         trace.became = _other_program(trace.process) or other
     _match_pauses(monitor, trace)
     at_end(trace)

@@ -4,6 +4,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
+from typing import TypeVar
 
 import structlog
 from gosonde_common.errors import GosondeError
@@ -26,12 +27,17 @@ from gosonde_agent.watch.stepping import Stepper
 log = structlog.get_logger(__name__)
 
 MAX_REMEMBERED_EXECS = 16_384
+#: Where a thread that is not the first runs exec, the first one ends just before. No pid is given to
+#: another process so soon after an end.
+AT_ONCE_NS = 100_000_000
 #: Of processes whose end was not reported, in one observation.
 MAX_FORGOTTEN_EXECS = 4_096
 #: Whether a process has ended is asked when the kernel has said so, and otherwise at each of so many observations.
 TURNS = 5
 #: Probe points without which stop-the-world pauses cannot be measured.
 PAUSE_POINTS = frozenset({"started", "stopped"})
+
+Key = TypeVar("Key")
 
 
 class Roster:
@@ -55,6 +61,9 @@ class Roster:
         self._standing = frozenset(standing)
         self._boot_id = procfs.boot_id()
         self._execs: OrderedDict[tuple[int, int], int] = OrderedDict()
+        #: By pid the number of its newest exec, and when each image became another one.
+        self._newest: OrderedDict[int, int] = OrderedDict()
+        self._became: OrderedDict[tuple[int, int], int] = OrderedDict()
         self._exits: dict[tuple[int, int], int] = {}
         # The pids whose end the kernel is asked to report at once.
         self._awaited: set[int] = set()
@@ -66,6 +75,10 @@ class Roster:
 
     def on_exec(self, event: Event) -> None:
         """An exec was seen: what the pid ran before has ended with it."""
+        former = self._newest.get(event.tgid, 0)
+        if event.at - self._exits.get((event.tgid, former), event.at) < AT_ONCE_NS:
+            _remember(self._became, (event.tgid, former or self._source.first_epoch), event.at)
+        _remember(self._newest, event.tgid, event.epoch)
         self._execs[event.tgid, event.epoch] = event.at
         if len(self._execs) > MAX_REMEMBERED_EXECS:
             self._execs.popitem(last=False)
@@ -85,8 +98,8 @@ class Roster:
         return self._execs.get((pid, epoch))
 
     def exec_seen_after(self, pid: int, epoch: int) -> bool:
-        """Whether an image was seen to become another one."""
-        return any(one == pid and number > epoch for one, number in self._execs)
+        """Whether an image was seen to become another one, also where that has ended, too."""
+        return (pid, epoch) in self._became
 
     def exit_seen_at(self, pid: int, epoch: int) -> int | None:
         """When the end of an image was seen (CLOCK_MONOTONIC, ns); None while it was not."""
@@ -129,6 +142,8 @@ class Roster:
             since_ns=exec_at if exec_at is not None and from_start else since,
         )
         self._keep(pid, epoch, process)
+        if (ended_at := self._became.get((pid, epoch))) is not None:
+            self._end(process, ended_at)
         self._stepper.join(process)
         if self._source.kind.sees_stops and not attachment.binary.points.keys() >= PAUSE_POINTS:
             self.losses["pauses_unmeasured"] += 1
@@ -242,3 +257,11 @@ class Roster:
             self._source.forget_exec(pid, epoch)
         if len(gone) <= MAX_FORGOTTEN_EXECS:
             self._unreported = unreported
+
+
+def _remember(kept: "OrderedDict[Key, int]", key: Key, value: int) -> None:
+    """Adds what is newest; the oldest goes where there is too much."""
+    kept[key] = value
+    kept.move_to_end(key)
+    if len(kept) > MAX_REMEMBERED_EXECS:
+        kept.popitem(last=False)
