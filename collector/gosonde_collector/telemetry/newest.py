@@ -1,4 +1,4 @@
-"""What each agent lost, how its host's clock goes, and how old what it says is, as the newest batches say."""
+"""What each agent is and lost, how its host's clock goes, and how old what it says is, as the newest batches say."""
 
 import threading
 from collections import OrderedDict
@@ -30,6 +30,7 @@ class Newest:
         self._losses: OrderedDict[tuple[str, str], tuple[int, Mapping[str, int]]] = OrderedDict()
         self._offsets: OrderedDict[str, tuple[int, int, int]] = OrderedDict()
         self._heard: OrderedDict[str, tuple[int, int, int]] = OrderedDict()
+        self._versions: OrderedDict[str, str] = OrderedDict()
 
     def seed(self, known: Iterable[KnownProcess]) -> None:
         """What the store says of processes that run, before the first batch comes."""
@@ -52,6 +53,12 @@ class Newest:
                 before, now = now, offset
             _put(self._offsets, stream.host, (number, before, max(now, offset)))
             _put(self._heard, stream.host, (stored_unix_nano, batch.taken_unix_nano, batch.interval_ns))
+            _put(self._versions, stream.host, stream.agent_version)
+
+    def versions(self) -> dict[str, str]:
+        """The version of each host's agent, of those from which a batch has come since the start."""
+        with self._lock:
+            return dict(self._versions)
 
     def losses(self) -> list[Loss]:
         """The newest total of every loss counter of each host, agents of one host summed."""

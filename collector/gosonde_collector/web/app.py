@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import Final, cast
 
@@ -31,6 +31,7 @@ from gosonde_collector.web.changes import Changes
 from gosonde_collector.web.files import Files
 from gosonde_collector.web.finding_page import FindingPage
 from gosonde_collector.web.findings_page import FindingsPage
+from gosonde_collector.web.fleet_page import FleetPage
 from gosonde_collector.web.gate import Gate
 from gosonde_collector.web.headers import HEADERS
 from gosonde_collector.web.rendering import Pages, as_json
@@ -88,7 +89,7 @@ class Guard:
 
 
 def application(
-    gate: Gate, pages: Pages, telemetry: Telemetry, *, findings: FindingsPage, finding: FindingPage
+    gate: Gate, pages: Pages, telemetry: Telemetry, *, findings: FindingsPage, finding: FindingPage, fleet: FleetPage
 ) -> Starlette:
     """Everything that is served."""
     signing = SigningIn(gate, pages)
@@ -104,10 +105,12 @@ def application(
             Route("/findings", findings.page),
             Route("/findings/{id}", finding.page),
             Route("/findings/{id}/flames.svg", finding.flames),
+            Route("/fleet", fleet.page),
+            Route("/fleet/changes", fleet.changes),
         ],
         middleware=[Middleware(Guard, gate=gate, failures=failures)],
         exception_handlers={HTTPException: failures.http},
-        lifespan=lambda _app: _watching(findings.watched),
+        lifespan=lambda _app: _watching(findings.watched, fleet.watched),
         max_body_size=BODY_BYTES,
     )
     app.router.redirect_slashes = False
@@ -154,11 +157,11 @@ async def _first(_request: Request) -> Response:
 
 
 @asynccontextmanager
-async def _watching(changes: Changes) -> AsyncIterator[None]:
-    task = asyncio.create_task(changes.run())
+async def _watching(*watched: Changes) -> AsyncIterator[None]:
+    tasks = [asyncio.create_task(changes.run()) for changes in watched]
     try:
         yield
     finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,4 +1,4 @@
-"""When pages have something new to show: one look for all who watch."""
+"""When pages of one kind have something new to show: one look for all who watch."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -9,7 +9,7 @@ from gosonde_common.errors import UnavailableError
 
 log = structlog.get_logger(__name__)
 
-#: Time between two looks, and until a watcher is sent a sign of life, in seconds.
+#: Time between two looks unless a page wants another, and until a watcher is sent a sign of life, in seconds.
 LOOK_S: Final = 2.0
 QUIET_S: Final = 15.0
 #: Watchers at the same time.
@@ -24,8 +24,9 @@ class Changes:
         watchers: How many watch now.
     """
 
-    def __init__(self, look: Callable[[], Awaitable[object]]) -> None:
+    def __init__(self, look: Callable[[], Awaitable[object]], every_s: float = LOOK_S) -> None:
         self._look = look
+        self._every_s = every_s
         self._seen: object = None
         self._changed = asyncio.Event()
         self.number = 0
@@ -44,7 +45,7 @@ class Changes:
                     self.number += 1
                     self._changed.set()
                     self._changed = asyncio.Event()
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(self._every_s)
 
     def events(self, may_watch: Callable[[], bool]) -> AsyncIterator[str]:
         """Server-sent events until `may_watch` says no: `change` with the number, at once and at each change.

@@ -9,6 +9,7 @@ from gosonde_collector.telemetry.counters import Telemetry
 from gosonde_collector.web.app import application
 from gosonde_collector.web.finding_page import FindingPage
 from gosonde_collector.web.findings_page import FindingsPage
+from gosonde_collector.web.fleet_page import FleetPage
 from gosonde_collector.web.gate import Gate
 from gosonde_collector.web.rendering import Pages
 from gosonde_collector.web.server import WebServer
@@ -27,4 +28,6 @@ def serve(
     pages, gate = Pages(), Gate(config, access)
     findings = FindingsPage(worker, analyst, telemetry.newest, pages, gate)
     finding = FindingPage(worker, store, analyst, telemetry.newest, pages, gate=gate)
-    return WebServer(config, application(gate, pages, telemetry, findings=findings, finding=finding))
+    fleet = FleetPage(worker, store, analyst, telemetry.newest, pages, gate=gate)
+    app = application(gate, pages, telemetry, findings=findings, finding=finding, fleet=fleet)
+    return WebServer(config, app)

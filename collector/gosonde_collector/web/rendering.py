@@ -29,7 +29,7 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._templates.filters.update(age=age, moment=moment, number=number, rate=rate)
+        self._templates.filters.update(age=age, duration=duration, moment=moment, number=number, rate=rate)
         self._templates.globals.update(version=__version__)
 
     def html(self, name: str, visitor: Visitor | None, **values: Any) -> str:  # noqa: ANN401 - whatever it shows
@@ -48,7 +48,12 @@ def as_json(document: object, status: int = 200) -> Response:
 
 def age(unix_nano: int) -> str:
     """How long ago that was, such as "3 min"."""
-    seconds = max(time.time_ns() - unix_nano, 0) // SECOND_NS
+    return duration(max(time.time_ns() - unix_nano, 0))
+
+
+def duration(nanoseconds: int) -> str:
+    """Such as "3 min"."""
+    seconds = nanoseconds // SECOND_NS
     return next(f"{seconds // divisor:,} {unit}" for least, divisor, unit in UNITS if seconds >= least)
 
 

@@ -32,7 +32,7 @@ function put(fresh) {
 }
 
 let isFirst = true;
-const changes = new EventSource("/changes");
+const changes = new EventSource(document.getElementById("live").dataset.changes);
 changes.addEventListener("change", () => {
   says.textContent = "";
   if (!isFirst) renew();

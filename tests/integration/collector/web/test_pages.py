@@ -97,6 +97,10 @@ def test_pages_hinder_nobody(chromium: Browser, leaking: str, size: tuple[int, i
         page.goto(leaking)
         expect(page.locator("#chart canvas")).to_be_visible()
         web_page.check(page)
+        page.goto(f"{leaking.partition('/findings')[0]}/fleet")
+        expect(page.get_by_role("heading", name="Processes")).to_be_visible()
+        expect(page.locator("#live tbody th").last).to_contain_text(build(LEAK).name)
+        web_page.check(page)
 
 
 def test_pictures_of_pages_can_be_made(chromium: Browser, leaking: str, tmp_path: Path) -> None:

@@ -25,3 +25,11 @@ def test_a_host_of_which_the_store_alone_knows_has_an_age() -> None:
     (age, _) = newest.ages(START + 91 * SECOND)["web-1"]
     assert age == 89 * SECOND
     assert "web-3" not in newest.ages(START + 91 * SECOND)
+
+
+def test_the_version_of_an_agent_is_known_once_a_batch_has_come() -> None:
+    newest = Newest()
+    newest.seed([KNOWN])
+    assert newest.versions() == {}
+    newest.take(batch(1), START)
+    assert newest.versions() == {"web-1": "0.1.0"}

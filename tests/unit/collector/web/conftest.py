@@ -3,7 +3,7 @@
 import dataclasses
 import http.client
 import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ from gosonde_collector.analysis.witnesses import Witness
 from gosonde_collector.config import CollectorConfig
 from gosonde_collector.evidence.model import Frame
 from gosonde_collector.ingest.access import Access, digest_of
-from gosonde_collector.model.values import ProcessKey, Site
+from gosonde_collector.model.values import Batch, ProcessKey, Site
 from gosonde_collector.model.worker import Worker
 from gosonde_collector.store.duckdb import DuckDBStore
 from gosonde_collector.telemetry.counters import Telemetry
@@ -85,15 +85,18 @@ def finding(number: int = 1, **changes: Any) -> Finding:
 
 @pytest.fixture
 def serving(store: DuckDBStore, tmp_path: Path) -> Iterator[Callable[..., Served]]:
-    """`serving(*findings, tokens=False, **config)`: a page of a collector that has the findings."""
+    """`serving(*findings, tokens=False, batches=(), **config)`: a page of what the collector has."""
     with ExitStack() as stack:
 
-        def serve(*findings: Finding, tokens: bool = False, **config: Any) -> Served:
+        def serve(*findings: Finding, tokens: bool = False, batches: Sequence[Batch] = (), **config: Any) -> Served:
             file = tmp_path / "tokens"
             file.write_text(f"read {digest_of(READ)}\nadmin {digest_of(ADMIN)}\n")
             store.save_findings([found.record(1) for found in findings])
             settings = CollectorConfig(web=f"127.0.0.1:{free_port()}", tokens=str(file) if tokens else "", **config)
             telemetry, worker = Telemetry(), Worker("showing")
+            store.append(batches)
+            for batch in batches:
+                telemetry.newest.take(batch, batch.taken_unix_nano)
             stack.callback(worker.close)
             access = Access(settings, telemetry)
             server = page.serve(settings, access, store, Analyst(store), telemetry, worker=worker)

@@ -1,0 +1,98 @@
+"""Processes as pages show them."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any, Final
+
+from gosonde_collector.analysis.analyst import Analyst
+from gosonde_collector.model import ages
+from gosonde_collector.model.values import KnownProcess, Step
+
+#: Of parts per million in a percent.
+PPM: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessRow:
+    """A process with what is known beside it.
+
+    Attributes:
+        age_ns: How old the newest observation of its agent is.
+        is_stale: It has not ended, and that is too old to say how it is now.
+        no_probes_because: Why its agent may place no probes; "" where it may, or has not said it.
+    """
+
+    known: KnownProcess
+    age_ns: int
+    is_stale: bool
+    no_probes_because: str
+
+    @property
+    def service(self) -> str:
+        """The name of the executable without its folders."""
+        return PurePosixPath(self.known.process.exe).name
+
+    @property
+    def live(self) -> int:
+        """Goroutines that live, as far as is known."""
+        return self.known.baseline + self.known.created - self.known.exited
+
+    @property
+    def source(self) -> str:
+        """What watches it: "ebpf", "memory" where its agent may place no probes, or "" when it is refused."""
+        if self.known.process.level == "refused":
+            return ""
+        return "memory" if self.known.process.has_no_probes else "ebpf"
+
+
+def rows(
+    known: Iterable[KnownProcess], analyst: Analyst, clock_offsets: Mapping[str, int], now_unix_nano: int
+) -> list[ProcessRow]:
+    """The processes with what is known beside them, in their order."""
+    because = analyst.no_probes.because
+    made = []
+    for one in known:
+        age = ages.age_ns(one, now_unix_nano, clock_offsets.get(one.host, 0))
+        reason = because(one.host) if one.process.has_no_probes else ""
+        made.append(ProcessRow(one, age, ages.is_overdue(one, age), reason))
+    return made
+
+
+def document(row: ProcessRow) -> dict[str, Any]:
+    """A process as JSON."""
+    known, process = row.known, row.known.process
+    is_watched = bool(row.source)
+    return {
+        "host": known.host,
+        "pid": process.key.pid,
+        "exe": process.exe,
+        "service": row.service,
+        "go_version": process.go_version,
+        "build_id": process.build_id,
+        "started_unix_nano": process.started_unix_nano,
+        "ended_unix_nano": process.ended_unix_nano,
+        "level": process.level,
+        "refusal": process.refusal,
+        "precise": process.precise,
+        "source": row.source,
+        "no_probes_because": row.no_probes_because,
+        "live": row.live if is_watched else None,
+        "created": known.created if is_watched else None,
+        "exited": known.exited if is_watched else None,
+        "overhead_percent": known.target_ppm / PPM,
+        "overhead_core_percent": known.core_ppm / PPM,
+        "steps": list(map(_step, process.steps)),
+        "sums": process.sums,
+        "age_ns": row.age_ns,
+        "stale": row.is_stale,
+    }
+
+
+def _step(step: Step) -> dict[str, Any]:
+    return {
+        "at_unix_nano": step.at_unix_nano,
+        "level": step.level,
+        "reason": step.reason,
+        "overhead_percent": step.target_ppm / PPM,
+    }
