@@ -18,6 +18,7 @@ from gosonde_common.errors import (
 )
 from gosonde_common.serving import status_of
 from starlette.applications import Starlette
+from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -34,6 +35,7 @@ from gosonde_collector.web.findings_page import FindingsPage
 from gosonde_collector.web.fleet_page import FleetPage
 from gosonde_collector.web.gate import Gate
 from gosonde_collector.web.headers import HEADERS
+from gosonde_collector.web.process_page import ProcessPage
 from gosonde_collector.web.rendering import Pages, as_json
 from gosonde_collector.web.signing_in import SigningIn, sign_in_address
 
@@ -88,10 +90,24 @@ class Guard:
                 await self._failures.unknown(request)(scope, receive, guarded)
 
 
+class AnyName(StringConvertor):
+    """What a stranger has named, as part of an address: with slashes and line breaks, too."""
+
+    regex = r"[\s\S]+"
+
+
 def application(
-    gate: Gate, pages: Pages, telemetry: Telemetry, *, findings: FindingsPage, finding: FindingPage, fleet: FleetPage
+    gate: Gate,
+    pages: Pages,
+    telemetry: Telemetry,
+    *,
+    findings: FindingsPage,
+    finding: FindingPage,
+    fleet: FleetPage,
+    process: ProcessPage,
 ) -> Starlette:
     """Everything that is served."""
+    register_url_convertor("any", AnyName())
     signing = SigningIn(gate, pages)
     failures = Failures(pages, telemetry)
     app = Starlette(
@@ -107,6 +123,7 @@ def application(
             Route("/findings/{id}/flames.svg", finding.flames),
             Route("/fleet", fleet.page),
             Route("/fleet/changes", fleet.changes),
+            Route("/processes/{host:any}/{pid:int}", process.page),
         ],
         middleware=[Middleware(Guard, gate=gate, failures=failures)],
         exception_handlers={HTTPException: failures.http},

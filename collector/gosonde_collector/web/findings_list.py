@@ -9,6 +9,7 @@ from gosonde_collector.analysis.analyst import Analyst
 from gosonde_collector.analysis.finding import GROWING, OPENED, OVER, RESOLVED, STABLE, WITHDRAWN, Finding
 from gosonde_collector.model.values import ProcessFilter
 from gosonde_collector.telemetry.newest import Newest
+from gosonde_collector.web import process_rows
 
 #: Rows of a page.
 MOST_ROWS: Final = 500
@@ -77,6 +78,11 @@ class Row:
     def service(self) -> str:
         """See `service`."""
         return service(self.finding)
+
+    @property
+    def process_address(self) -> str:
+        """Of the page of its process."""
+        return process_rows.address(self.finding.host, self.finding.process)
 
     @property
     def is_over(self) -> bool:

@@ -11,6 +11,7 @@ from gosonde_collector.web.finding_page import FindingPage
 from gosonde_collector.web.findings_page import FindingsPage
 from gosonde_collector.web.fleet_page import FleetPage
 from gosonde_collector.web.gate import Gate
+from gosonde_collector.web.process_page import ProcessPage
 from gosonde_collector.web.rendering import Pages
 from gosonde_collector.web.server import WebServer
 
@@ -29,5 +30,6 @@ def serve(
     findings = FindingsPage(worker, analyst, telemetry.newest, pages, gate)
     finding = FindingPage(worker, store, analyst, telemetry.newest, pages, gate=gate)
     fleet = FleetPage(worker, store, analyst, telemetry.newest, pages, gate=gate)
-    app = application(gate, pages, telemetry, findings=findings, finding=finding, fleet=fleet)
+    process = ProcessPage(worker, store, analyst, pages, gate=gate)
+    app = application(gate, pages, telemetry, findings=findings, finding=finding, fleet=fleet, process=process)
     return WebServer(config, app)

@@ -4,10 +4,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, Final
+from urllib.parse import quote, urlencode
 
 from gosonde_collector.analysis.analyst import Analyst
 from gosonde_collector.model import ages
-from gosonde_collector.model.values import KnownProcess, Step
+from gosonde_collector.model.values import KnownProcess, ProcessKey, Step
 
 #: Of parts per million in a percent.
 PPM: Final = 10_000
@@ -34,9 +35,19 @@ class ProcessRow:
         return PurePosixPath(self.known.process.exe).name
 
     @property
+    def address(self) -> str:
+        """Of its page."""
+        return address(self.known.host, self.known.process.key)
+
+    @property
     def live(self) -> int:
         """Goroutines that live, as far as is known."""
         return self.known.baseline + self.known.created - self.known.exited
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether its totals and live counts are."""
+        return self.known.process.precise or self.known.process.level == "sampled"
 
     @property
     def source(self) -> str:
@@ -44,6 +55,16 @@ class ProcessRow:
         if self.known.process.level == "refused":
             return ""
         return "memory" if self.known.process.has_no_probes else "ebpf"
+
+
+def address(host: str, key: ProcessKey) -> str:
+    """Of the page of a process."""
+    return f"/processes/{quote(host, safe='')}/{key.pid}?{urlencode({'key': key_text(key)})}"
+
+
+def key_text(key: ProcessKey) -> str:
+    """Which of the processes of one host and pid it is, as an address says it."""
+    return f"{key.boot_id}.{key.start_ticks}.{key.exec_epoch}"
 
 
 def rows(

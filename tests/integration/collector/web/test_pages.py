@@ -99,7 +99,11 @@ def test_pages_hinder_nobody(chromium: Browser, leaking: str, size: tuple[int, i
         web_page.check(page)
         page.goto(f"{leaking.partition('/findings')[0]}/fleet")
         expect(page.get_by_role("heading", name="Processes")).to_be_visible()
-        expect(page.locator("#live tbody th").last).to_contain_text(build(LEAK).name)
+        service = page.get_by_role("link", name=build(LEAK).name)
+        expect(service).to_be_visible()
+        web_page.check(page)
+        service.click()
+        expect(page.locator("#sites + table tbody th").first).to_contain_text(f":{site_line(LEAK, 'ask')}")
         web_page.check(page)
 
 

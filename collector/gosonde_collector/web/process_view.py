@@ -1,0 +1,126 @@
+"""Everything that is known of one process, its sites and its garbage collector."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+from gosonde_common.errors import NotFoundError
+from gosonde_common.values.observation import NAMELESS_PC
+
+from gosonde_collector.analysis.analyst import Analyst
+from gosonde_collector.analysis.finding import Finding
+from gosonde_collector.analysis.turnover import Turnover, turnovers
+from gosonde_collector.model.values import GcCycle, ProcessFilter, Site, SiteTotal
+from gosonde_collector.store.protocol import Store
+from gosonde_collector.web import process_rows
+from gosonde_collector.web.findings_list import harm
+from gosonde_collector.web.process_rows import ProcessRow
+
+#: The newest cycles that are shown.
+MOST_CYCLES: Final = 100
+SECOND_NS: Final = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class SiteRow:
+    """A site with what is estimated of it, and, of the one without a statement, without what others have of it.
+
+    Attributes:
+        is_estimated: All numbers but `live` contain an estimate.
+        created_per_second: Of the last minute or so; None when nothing is known of before. `exited_per_second` too.
+    """
+
+    site: Site
+    live: int
+    created: int
+    exited: int
+    is_estimated: bool
+    created_per_second: float | None
+    exited_per_second: float | None
+
+    @property
+    def is_nameless(self) -> bool:
+        """Whether it stands for all goroutines of which no statement is known."""
+        return self.site.pc == NAMELESS_PC
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessView:
+    """A process: the sites with the most live goroutines come first, the most harmful findings, the newest cycles."""
+
+    row: ProcessRow
+    sites: Sequence[SiteRow]
+    findings: Sequence[Finding]
+    cycles: Sequence[GcCycle]
+
+
+def view(store: Store, analyst: Analyst, which: ProcessFilter, key: str, now_unix_nano: int) -> ProcessView:
+    """What is known of the process of a host and a pid; `key` as process_rows.key_text, or "" for the newest one.
+
+    Raises:
+        NotFoundError: There is none.
+        StoreError: The store fails.
+    """
+    known = store.processes(which)
+    one = next((one for one in known if key in ("", process_rows.key_text(one.process.key))), None)
+    if one is None:
+        raise NotFoundError(f"no such process {which.pid} of host {which.host} is known")
+    (row,) = process_rows.rows([one], analyst, store.clock_offsets(), now_unix_nano)
+    its = one.process.key
+    totals = [total for total in store.sites(which) if total.process == its]
+    findings = [found for found in analyst.findings(which) if found.process == its]
+    cycles = [cycle for cycle in store.gc_cycles(which, MOST_CYCLES) if cycle.process == its]
+    sites = map(_site, totals, turnovers(totals))
+    return ProcessView(
+        row, sorted(sites, key=lambda site: -site.live), sorted(findings, key=harm, reverse=True), cycles
+    )
+
+
+def _site(total: SiteTotal, turnover: Turnover | None) -> SiteRow:
+    own = total.estimate
+    return SiteRow(
+        total.site,
+        total.baseline + total.created - total.exited,
+        max(total.created + (own.created if own else 0) - total.shared_created, 0),
+        max(total.exited + (own.exited if own else 0) - total.shared_exited, 0),
+        own is not None or bool(total.shared_created or total.shared_exited),
+        turnover.created.number * SECOND_NS / turnover.over_ns if turnover else None,
+        turnover.exited.number * SECOND_NS / turnover.over_ns if turnover else None,
+    )
+
+
+def document(known: ProcessView) -> dict[str, Any]:
+    """What `?format=json` gives."""
+    return {
+        "process": process_rows.document(known.row),
+        "sites": list(map(_site_document, known.sites)),
+        "findings": [
+            {"id": found.id, "state": found.state, "live": found.live, "cause": found.cause} for found in known.findings
+        ],
+        "gc_cycles": list(map(_cycle, known.cycles)),
+    }
+
+
+def _site_document(row: SiteRow) -> dict[str, Any]:
+    return {
+        "function": row.site.function,
+        "file": row.site.file,
+        "line": row.site.line,
+        "live": row.live,
+        "created": row.created,
+        "exited": row.exited,
+        "is_estimated": row.is_estimated,
+        "created_per_second": row.created_per_second,
+        "exited_per_second": row.exited_per_second,
+    }
+
+
+def _cycle(cycle: GcCycle) -> dict[str, Any]:
+    return {
+        "cycle": cycle.cycle,
+        "number": cycle.number,
+        "start_unix_nano": cycle.start_unix_nano,
+        "end_unix_nano": cycle.end_unix_nano,
+        "pauses": list(map(asdict, cycle.pauses)),
+        "heap": asdict(cycle.heap) if cycle.heap else None,
+    }
