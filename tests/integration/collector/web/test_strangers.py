@@ -61,6 +61,13 @@ def test_names_of_strangers_are_text_and_break_no_page(chromium: Browser, addres
         assert "owned" not in page.title().partition("<")[0]
         assert page.locator("img").count() == 0
         web_page.check(page)
+        page.locator(".facts a").click()
+        for title in ("Fleet", "Findings"):
+            expect(page.get_by_text("<script>").first).to_be_visible()
+            assert unshown(page.locator("main").inner_text().replace("\n", "").replace("\t", "")) == []
+            assert "owned" not in page.title().partition("<")[0]
+            web_page.check(page)
+            page.get_by_label("Pages").get_by_role("link", name=title).click()
 
 
 def test_one_signs_in_looks_and_signs_out(chromium: Browser, tmp_path: Path) -> None:
