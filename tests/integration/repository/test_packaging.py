@@ -130,7 +130,7 @@ PATH={installed}/usr/local/bin:$PATH; source {script}
 COMP_WORDS=(gosonde trace --so); COMP_CWORD=2; _gosonde_completion gosonde; echo "${{COMPREPLY[@]}}"
 """
     done = subprocess.run(("bash", "-c", line), capture_output=True, text=True, check=True, env=CLEAN)
-    assert done.stdout == "--source\n"
+    assert done.stdout == "--source --sort\n"
 
 
 def test_no_installed_file_names_the_folder_that_it_was_installed_through(installed: Path) -> None:

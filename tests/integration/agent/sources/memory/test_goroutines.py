@@ -158,7 +158,9 @@ def test_json_names_every_goroutine(go_program: Start) -> None:
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
     assert sum(row["start_function"] == "main.idle" for row in document) == 4
-    assert {frozenset(row) for row in document} == {frozenset([*KEYS.split(), "complete", "stack", *ONLY_OF_STOPS])}
+    assert {frozenset(row) for row in document} == {
+        frozenset([*KEYS.split(), "labels", "complete", "stack", *ONLY_OF_STOPS])
+    }
     assert [frame["function"] for row in document if row["goid"] == 1 for frame in row["stack"]][-1] == "runtime.main"
 
 
