@@ -318,7 +318,7 @@ def test_a_file_is_no_answer_to_who_asks_for_a_proof_and_an_outcome_is_no_file(c
         with pytest.raises(GosondeError, match="not what was asked for: a file"):
             proof.result()
         stream.answer(ingest_pb2.SnapshotPiece(id=requests[MEMORY], last=True, outcome=searched()))
-        with pytest.raises(GosondeError, match="something else: what a search found"):
+        with pytest.raises(GosondeError, match="not what was asked for: what a search found"):
             file.result()
 
 
