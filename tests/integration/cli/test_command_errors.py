@@ -122,7 +122,7 @@ def test_trace_prints_the_documented_document(go_program: Start, tmp_path: Path)
     assert tracing.returncode == 0
     assert document["process"]["pid"] == program.pid
     source = {"source", "source_because", "source_costs", "source_cannot", "source_left"}
-    verdict = {"suspects", "looked_at", "not_known"}
+    verdict = {"suspects", "looked_at", "not_known", "too_early"}
     assert set(document) == {"process", "sites", "totals", "gc", "lost", "cost", *source, *verdict}
     site = next(site for site in document["sites"] if site["function"] == "main.spawn")
     assert site["baseline"] + site["created"] == site["exited"] + site["live"] > 0
