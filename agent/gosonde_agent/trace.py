@@ -3,13 +3,10 @@
 import contextlib
 import glob
 import os
-import signal
 import subprocess
-import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import FrameType
 
 from gosonde_common.errors import GosondeError, UsageError
 from gosonde_common.values.observation import (
@@ -25,6 +22,8 @@ from gosonde_common.values.observation import (
 from gosonde_agent.discovery.selection import Selection
 from gosonde_agent.host import procfs
 from gosonde_agent.host.cache_folder import cache_folder
+from gosonde_agent.host.ending import own_end, stop
+from gosonde_agent.host.interrupting import interruptible
 from gosonde_agent.model.errors import (
     BusyDebugRegistersError,
     NoSuchProcessError,
@@ -213,7 +212,7 @@ def trace_command(
             seen = _watch(
                 monitor, trace, child.pid, duration=duration, on_step=on_step, at_end=at_end, is_running=_runs(child)
             )
-            seen.exit_code = _own_end(child, has_ended=seen.has_ended)
+            seen.exit_code = own_end(child, has_ended=seen.has_ended)
         yield seen
 
 
@@ -307,7 +306,7 @@ def _running(
     finally:
         if held is not None:
             held.let_go()
-        _stop(child)
+        stop(child)
 
 
 def _runs(child: "subprocess.Popen[bytes]") -> Callable[[], bool]:
@@ -316,23 +315,6 @@ def _runs(child: "subprocess.Popen[bytes]") -> Callable[[], bool]:
 
 def _always() -> bool:
     return True
-
-
-def _own_end(child: "subprocess.Popen[bytes]", *, has_ended: bool) -> int | None:
-    """How a command ended by itself; None while it runs. Of one that has ended the kernel may say so a little later."""
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        return child.wait(5 if has_ended else 0)
-    return None
-
-
-def _stop(child: subprocess.Popen[bytes]) -> None:
-    if child.poll() is None:
-        child.terminate()
-        try:
-            child.wait(5)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
 
 
 def _watch(
@@ -347,7 +329,7 @@ def _watch(
 ) -> Trace:
     """Observes in steps; Ctrl-C ends it early with what was seen."""
     end = time.monotonic() + duration
-    with _interruptible() as interrupt:
+    with interruptible() as interrupt:
         _observe(monitor, trace, pid)
         on_step(0.0, trace)
         while is_running() and not (trace.has_ended or trace.left) and (left := end - time.monotonic()) > 0:
@@ -377,34 +359,6 @@ def _other_program(process: Process) -> str:
             return path if path != process.exe else ""
     except GosondeError:
         return ""
-
-
-@dataclass(slots=True)
-class _Interrupt:
-    came: bool = False
-
-
-@contextlib.contextmanager
-def _interruptible() -> Iterator[_Interrupt]:
-    """Notes Ctrl-C, so that no step is left in its middle; a second Ctrl-C does what it did before.
-
-    Signals are the main thread's: in another one nothing is noted.
-    """
-    interrupt, before = _Interrupt(), signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread():
-        yield interrupt
-        return
-
-    def note(_number: int, _frame: FrameType | None) -> None:
-        signal.signal(signal.SIGINT, before)
-        interrupt.came = True
-
-    if before is not signal.SIG_IGN:
-        signal.signal(signal.SIGINT, note)
-    try:
-        yield interrupt
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _match_pauses(monitor: Monitor, trace: Trace) -> None:

@@ -59,7 +59,7 @@ class Wanted:
             if key not in self._seen and len(self._seen) < MOST_SEEN:
                 known = ", ".join(sorted(map(foreign.shown, self._seen))[:MOST_NAMED])
                 raise NotFoundError(
-                    f"no goroutine has a label {foreign.shown(key)!r}; "
+                    f"no goroutine has a label '{foreign.shown(key)}'; "
                     + (f"there are labels {known}" if known else "no goroutine has any label")
                 )
 

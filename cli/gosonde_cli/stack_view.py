@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import compress
 from typing import TYPE_CHECKING, Final
 
 from gosonde_cli.expressions import Expression
@@ -65,31 +66,20 @@ class View:
     def _labelled(self, columns: "GoroutineColumns", kinds: "list[Kind | None]") -> "list[Kind | None]":
         """One for each kind and value of the label."""
         key = self.by_label or ""
-        made: dict[tuple[Kind | None, str], Kind | None] = {}
-        for kind, labels in zip(kinds, columns.labels, strict=True):
-            group = kind, said(labels, key)
-            if group not in made:
-                made[group] = kind and replace(kind, group=group[1])
-        return [made[kind, said(labels, key)] for kind, labels in zip(kinds, columns.labels, strict=True)]
+        groups = [(kind, said(labels, key)) for kind, labels in zip(kinds, columns.labels, strict=True)]
+        made = {(kind, value): kind and replace(kind, group=value) for kind, value in set(groups)}
+        return [made[group] for group in groups]
 
     def _columns(self, columns: "GoroutineColumns", kinds: "list[Kind | None]") -> "GoroutineColumns":
-        fits = list(map(self.labels.fits, columns.labels))
-        if not self.min_wait_ns and None not in kinds and all(fits):
+        asks_for_labels = bool(self.labels.pairs) or self.by_label is not None
+        if not self.min_wait_ns and not asks_for_labels and None not in kinds:
             return replace(columns, kinds=[kind for kind in kinds if kind is not None])
-        kept = [
-            at
-            for at, (kind, wait_ns) in enumerate(zip(kinds, columns.waits_ns, strict=True))
-            if kind is not None and fits[at] and (wait_ns or 0) >= self.min_wait_ns
+        fits = map(self.labels.fits, columns.labels)  # of all: it notes the keys that there are
+        which = [
+            is_wanted and kind is not None and (wait_ns or 0) >= self.min_wait_ns
+            for kind, is_wanted, wait_ns in zip(kinds, fits, columns.waits_ns, strict=True)
         ]
-        return type(columns)(
-            kinds=[kind for at in kept if (kind := kinds[at]) is not None],
-            goids=[columns.goids[at] for at in kept],
-            waits_ns=[columns.waits_ns[at] for at in kept],
-            parent_goids=[columns.parent_goids[at] for at in kept],
-            thread_ids=[columns.thread_ids[at] for at in kept],
-            locked=[columns.locked[at] for at in kept],
-            labels=[columns.labels[at] for at in kept],
-        )
+        return replace(columns.kept(which), kinds=[kind for kind in compress(kinds, which) if kind is not None])
 
     def _kind(self, kind: "Kind") -> "Kind | None":
         """None for goroutines that are not looked at."""

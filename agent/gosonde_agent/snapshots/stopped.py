@@ -2,8 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from dataclasses import fields, replace
-from itertools import compress
+from dataclasses import replace
 from typing import TypeVar
 
 from gosonde_common.values.goroutines import Goroutine, GoroutineColumns, Kind, columns_of
@@ -57,10 +56,8 @@ class StoppedTarget:
             yield self._others(columns)
 
     def _others(self, columns: GoroutineColumns) -> GoroutineColumns:
-        kept = [goid not in self._ran for goid in columns.goids]
-        named = (getattr(columns, field.name) for field in fields(columns))
-        kinds, goids, *others = (list(compress(column, kept)) for column in named)
-        return GoroutineColumns([self._judged(*pair) for pair in zip(goids, kinds, strict=True)], goids, *others)
+        kept = columns.kept([goid not in self._ran for goid in columns.goids])
+        return replace(kept, kinds=list(map(self._judged, kept.goids, kept.kinds)))
 
     def _judged(self, goid: int, what: Judged) -> Judged:
         because = self._why.get(goid, "")

@@ -36,7 +36,7 @@ from gosonde_collector.web.fleet_page import FleetPage
 from gosonde_collector.web.gate import Gate
 from gosonde_collector.web.headers import HEADERS
 from gosonde_collector.web.process_page import ProcessPage
-from gosonde_collector.web.rendering import Pages, as_json
+from gosonde_collector.web.rendering import Pages, as_json, wants_json
 from gosonde_collector.web.signing_in import SigningIn, sign_in_address
 
 log = structlog.get_logger(__name__)
@@ -162,11 +162,6 @@ class Failures:
         if wants_json(request):
             return as_json({"error": text}, status)
         return self._pages.message(status, title, text)
-
-
-def wants_json(request: Request) -> bool:
-    """Whether a program asks."""
-    return request.query_params.get("format") == "json"
 
 
 async def _first(_request: Request) -> Response:

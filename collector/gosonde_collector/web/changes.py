@@ -6,6 +6,10 @@ from typing import Final
 
 import structlog
 from gosonde_common.errors import UnavailableError
+from starlette.requests import Request
+from starlette.responses import StreamingResponse
+
+from gosonde_collector.web.gate import Gate
 
 log = structlog.get_logger(__name__)
 
@@ -46,6 +50,16 @@ class Changes:
                     self._changed.set()
                     self._changed = asyncio.Event()
             await asyncio.sleep(self._every_s)
+
+    def answer(self, gate: Gate, request: Request) -> StreamingResponse:
+        """Server-sent events, one at each change.
+
+        Raises:
+            UnauthenticatedError: Nobody who is known asks.
+            UnavailableError: Too many watch.
+        """
+        gate.visitor(request)
+        return StreamingResponse(self.events(lambda: gate.may_go_on(request)), media_type="text/event-stream")
 
     def events(self, may_watch: Callable[[], bool]) -> AsyncIterator[str]:
         """Server-sent events until `may_watch` says no: `change` with the number, at once and at each change.

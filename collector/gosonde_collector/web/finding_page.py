@@ -19,7 +19,7 @@ from gosonde_collector.telemetry.newest import Newest
 from gosonde_collector.web import documents, findings_list
 from gosonde_collector.web.gate import Gate, Visitor
 from gosonde_collector.web.headers import FLAMES
-from gosonde_collector.web.rendering import Pages, as_json
+from gosonde_collector.web.rendering import Pages, as_json, wants_json
 
 
 class FindingPage:
@@ -43,8 +43,7 @@ class FindingPage:
             NotFoundError: There is no such finding.
         """
         visitor = self._gate.visitor(request)
-        is_document = request.query_params.get("format") == "json"
-        made = self._document if is_document else self._html
+        made = self._document if wants_json(request) else self._html
         return await self._worker.run(made, request.path_params["id"], visitor)
 
     async def flames(self, request: Request) -> Response:

@@ -1,11 +1,10 @@
 """The list of findings, which renews itself."""
 
 from typing import Final
-from urllib.parse import urlencode
 
 from gosonde_common.clock import steady_unix_nano
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response, StreamingResponse
+from starlette.responses import HTMLResponse, Response
 
 from gosonde_collector.analysis.analyst import Analyst
 from gosonde_collector.model.values import ProcessFilter
@@ -15,7 +14,7 @@ from gosonde_collector.web import documents, findings_list
 from gosonde_collector.web.changes import Changes
 from gosonde_collector.web.findings_list import MOST_ROWS, STATES, Filters
 from gosonde_collector.web.gate import Gate, Visitor
-from gosonde_collector.web.rendering import Pages, as_json
+from gosonde_collector.web.rendering import Pages, as_json, json_address, wants_json
 
 #: Pages that are kept until something changes.
 MOST_KEPT: Final = 64
@@ -42,20 +41,13 @@ class FindingsPage:
         """
         visitor = self._gate.visitor(request)
         filters = Filters.of(request.query_params)
-        if request.query_params.get("format") == "json":
+        if wants_json(request):
             return await self._worker.run(self._document, filters)
         return HTMLResponse(await self._worker.run(self._html, filters, visitor))
 
     async def changes(self, request: Request) -> Response:
-        """Server-sent events, one at each change.
-
-        Raises:
-            UnauthenticatedError: Nobody who is known asks.
-            UnavailableError: Too many watch.
-        """
-        self._gate.visitor(request)
-        events = self.watched.events(lambda: self._gate.may_go_on(request))
-        return StreamingResponse(events, media_type="text/event-stream")
+        """See `Changes.answer`."""
+        return self.watched.answer(self._gate, request)
 
     def _html(self, filters: Filters, visitor: Visitor) -> str:
         if self._kept_of != self.watched.number or len(self._kept) > MOST_KEPT:
@@ -77,7 +69,7 @@ class FindingsPage:
             states=STATES,
             hosts=hosts,
             services=services,
-            json_address="/findings?" + urlencode({**_query(filters), "format": "json"}),
+            json_address=json_address("/findings", filters),
             stale=self._analyst.freshness.reason(),
         )
 
@@ -100,8 +92,3 @@ class FindingsPage:
             for found in self._analyst.findings(ProcessFilter())
             for age in [self._newest.age_of(found.host, now)]
         ]
-
-
-def _query(filters: Filters) -> dict[str, str]:
-    named = {"state": filters.state, "host": filters.host, "service": filters.service, "text": filters.text}
-    return {name: value for name, value in named.items() if value}

@@ -2,11 +2,10 @@
 
 import time
 from typing import Final
-from urllib.parse import urlencode
 
 from gosonde_common.clock import steady_unix_nano
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response, StreamingResponse
+from starlette.responses import HTMLResponse, Response
 
 from gosonde_collector.analysis.analyst import Analyst
 from gosonde_collector.model.values import ProcessFilter
@@ -18,7 +17,7 @@ from gosonde_collector.web.changes import Changes
 from gosonde_collector.web.findings_list import MOST_ROWS
 from gosonde_collector.web.fleet import Fleet, FleetFilters, document, fleet
 from gosonde_collector.web.gate import Gate, Visitor
-from gosonde_collector.web.rendering import Pages, as_json
+from gosonde_collector.web.rendering import Pages, as_json, json_address, wants_json
 
 #: How long what was read is shown, however many ask, and how often it is looked whether it has changed, in seconds.
 KEPT_S: Final = 2.0
@@ -49,25 +48,17 @@ class FleetPage:
         """
         visitor = self._gate.visitor(request)
         filters = FleetFilters.of(request.query_params)
-        if request.query_params.get("format") == "json":
+        if wants_json(request):
             return await self._worker.run(lambda: as_json(document(filters.chosen(self._known()))))
         return HTMLResponse(await self._worker.run(self._html, filters, visitor))
 
     async def changes(self, request: Request) -> Response:
-        """Server-sent events, one at each change.
-
-        Raises:
-            UnauthenticatedError: Nobody who is known asks.
-            UnavailableError: Too many watch.
-        """
-        self._gate.visitor(request)
-        events = self.watched.events(lambda: self._gate.may_go_on(request))
-        return StreamingResponse(events, media_type="text/event-stream")
+        """See `Changes.answer`."""
+        return self.watched.answer(self._gate, request)
 
     def _html(self, filters: FleetFilters, visitor: Visitor) -> str:
         known = self._known()
         chosen = filters.chosen(known)
-        named = {"host": filters.host, "service": filters.service, "text": filters.text, "format": "json"}
         return self._pages.html(
             "fleet.html",
             visitor,
@@ -79,7 +70,7 @@ class FleetPage:
             filters=filters,
             host_names=sorted(host.name for host in known.hosts),
             services=sorted({row.service for row in known.processes}),
-            json_address="/fleet?" + urlencode({name: value for name, value in named.items() if value}),
+            json_address=json_address("/fleet", filters),
         )
 
     def _known(self) -> Fleet:

@@ -13,7 +13,7 @@ from gosonde_collector.web import process_view
 from gosonde_collector.web.findings_list import MOST_ROWS
 from gosonde_collector.web.gate import Gate, Visitor
 from gosonde_collector.web.process_view import ProcessView
-from gosonde_collector.web.rendering import Pages, as_json
+from gosonde_collector.web.rendering import Pages, as_json, wants_json
 
 
 class ProcessPage:
@@ -38,7 +38,7 @@ class ProcessPage:
         if not 0 < which.pid < 1 << 32:
             raise NotFoundError("there is no such process")
         key = request.query_params.get("key", "")
-        if request.query_params.get("format") == "json":
+        if wants_json(request):
             return await self._worker.run(lambda: as_json(process_view.document(self._view(which, key))))
         return await self._worker.run(lambda: self._html(self._view(which, key), visitor))
 

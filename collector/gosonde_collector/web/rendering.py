@@ -1,12 +1,15 @@
 """Pages from templates. Whatever a template shows is foreign, and comes out as text alone."""
 
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlencode
 
 from gosonde_common import __version__, foreign
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
+from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from gosonde_collector.web.gate import Visitor
@@ -44,6 +47,17 @@ class Pages:
 def as_json(document: object, status: int = 200) -> Response:
     """The document, in which what a terminal would not show is escaped."""
     return Response(foreign.dumps(document, indent=1) + "\n", status, media_type="application/json")
+
+
+def wants_json(request: Request) -> bool:
+    """Whether a program asks."""
+    return request.query_params.get("format") == "json"
+
+
+def json_address(path: str, filters: Any) -> str:  # noqa: ANN401 - a dataclass of text, which has no type of its own
+    """Where the same is given as JSON."""
+    chosen = {name: value for name, value in asdict(filters).items() if value}
+    return f"{path}?{urlencode({**chosen, 'format': 'json'})}"
 
 
 def age(unix_nano: int) -> str:

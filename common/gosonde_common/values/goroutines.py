@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from itertools import compress
 
 #: pprof's labels of a goroutine: (key, value), by key. Where not all were read, the last key is MORE_LABELS: its value
 #: says how many are left out.
@@ -114,6 +115,10 @@ class GoroutineColumns:
 
     def __len__(self) -> int:
         return len(self.goids)
+
+    def kept(self, which: Sequence[bool]) -> "GoroutineColumns":
+        """Those for which it says so."""
+        return GoroutineColumns(*(list(compress(getattr(self, one.name), which)) for one in fields(self)))
 
 
 def columns_of(goroutines: Sequence[Goroutine]) -> GoroutineColumns:

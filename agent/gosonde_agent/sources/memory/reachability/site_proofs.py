@@ -1,7 +1,7 @@
 """From a verdict on goroutines to what is said of each `go` statement."""
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from gosonde_common.values.goroutines import MAIN_GOROUTINE, Location, statement
@@ -34,21 +34,24 @@ class SiteProofs:
         said = self._verdict
         sites: Iterable[SiteProof] = ()
         if said.first:
-            sites = (one for _, _, one in self._counts(said.first)) if briefly else self._sites(said.first)
+            sites = self._briefly(said.first) if briefly else self._sites(said.first)
         return Proof(said.decided, said.why, said.scans, said.quiet, tuple(sites))
 
+    def _briefly(self, scan: Scan) -> Iterator[SiteProof]:
+        places, _, rows_of = _by_site(scan)
+        return (counted for _, _, counted in self._counts(scan, places, rows_of))
+
     def _sites(self, scan: Scan) -> Iterator[SiteProof]:
-        _, site_of, _ = by_site(_places(scan))
+        places, site_of, rows_of = _by_site(scan)
         heap = retained_heap(self._scanner, self._verdict, scan, site_of)
         holders = Holders(self._scanner.target, self._verdict, scan)
-        for number, rows, counted in self._counts(scan):
+        for number, rows, counted in self._counts(scan, places, rows_of):
             retained = None if heap is None and counted.proved else (heap or {}).get(number, 0)
             held_by = holders.of(rows, MAX_FOLLOWED, MAX_NAMED)
             yield replace(counted, held_by=held_by, retained_heap_bytes=retained)
 
-    def _counts(self, scan: Scan) -> Iterator[tuple[int, I64, SiteProof]]:
+    def _counts(self, scan: Scan, places: U64, rows_of: Sequence[I64]) -> Iterator[tuple[int, I64, SiteProof]]:
         """(number of a site, its rows, how many of its goroutines are what) of each that is not the runtime's own."""
-        places, _, rows_of = by_site(_places(scan))
         for number, rows in enumerate(rows_of):
             gopc, start_pc = places[number].tolist()
             created_by, start_function = self._statement(gopc), self._function(start_pc)
@@ -87,5 +90,6 @@ class SiteProofs:
         return function.name if function is not None else ""
 
 
-def _places(scan: Scan) -> tuple[U64, U64]:
-    return scan.goroutines.gopc, scan.goroutines.start_pc
+def _by_site(scan: Scan) -> tuple[U64, I64, list[I64]]:
+    """As `by_site`, by the addresses of the `go` statement and of the first function."""
+    return by_site((scan.goroutines.gopc, scan.goroutines.start_pc))
