@@ -26,7 +26,7 @@ VARYING = (
     (r"\b(OPENED|GROWING)\b", "STATE"),
     (r"\b(steady|steps)\b", "PATTERN"),
     (r"[·✓✗] gctrace .*", "gctrace"),
-    (r"; all goroutines stack trace N time, median N, Nth percentile N, longest N ms", ""),
+    (r" ?; (?!GC )[a-z ]+ N time, median N, Nth percentile N, longest LENGTH ?", ""),
 )
 #: What `gosonde ps` says of processes beside those that it lists.
 OF_PROCESSES = re.compile(r"[\d,]+ process|this user may not know")

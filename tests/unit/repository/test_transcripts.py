@@ -66,6 +66,13 @@ SAME = {
         "LIVE  AT\n" + "\n".join(f"{n:>4}  {'a' * 60}/main.go:{n}" for n in range(9)),
         f"LIVE  AT\n   1  {'a' * 60}/main.go:7",
     ),
+    "a stop of the world that a collection does not need": (
+        "GC mark termination 5 times, median 0.1, 99th percentile 0.2, longest 0.2 ms",
+        (
+            "GC mark termination 6 times, median 0.2, 99th percentile 0.3, longest 0.4 ms"
+            "; all goroutines stack trace 2 times, median 0.3, 99th percentile 0.4, longest 1.4 ms"
+        ),
+    ),
     "room before numbers": ("      134  main.leak\n", "    1,555  main.leak\n"),
 }
 

@@ -53,11 +53,15 @@ class GoroutineTotals:
         return replace(self, created=created, live=live, exited=max(created - live, 0))
 
 
-def _ids_not_used(memory: ProcessMemory, layout: Layout, processors: npt.NDArray[np.uint64], newest_id: int) -> int:
+def ids_not_used(memory: ProcessMemory, layout: Layout, processors: npt.NDArray[np.uint64], newest_id: int) -> int:
     """How many of the ids up to `newest_id` the Ps keep for later.
 
     A P takes ids in batches (newproc1 in proc.go). Where it has taken a batch since `newest_id` was read, it had used
-    all before. Beginning and end are read at once: from two readings they could be of two batches.
+    all before. Beginning and end are read at once: from two readings they could be of two batches. A thread may be held
+    up between taking a batch and noting it, which then is no P's: where C made no g, which takes one id, that shows.
+
+    Raises:
+        ImplausibleMemoryError: So, or a P cannot be read.
     """
     begin, end = layout.offset("p", "goidcache"), layout.offset("p", "goidcacheend")
     rows, whole = memory.read_each(processors + np.uint64(begin), end + 8 - begin)
@@ -65,6 +69,8 @@ def _ids_not_used(memory: ProcessMemory, layout: Layout, processors: npt.NDArray
         raise ImplausibleMemoryError(f"a P of process {memory.pid} is not mapped")
     first = np.ascontiguousarray(rows[:, :8]).view("<u8").reshape(-1)
     behind = np.ascontiguousarray(rows[:, -8:]).view("<u8").reshape(-1)
+    if newest_id % ID_BATCH == 0 and behind.max(initial=0) <= newest_id:
+        raise ImplausibleMemoryError(f"a P of process {memory.pid} is taking goroutine ids")
     known = np.minimum(behind, np.uint64(min(newest_id + 1, MAX_CREATED)))
     unused = np.where(known > first, known - first, np.uint64(0))
     return int(np.minimum(unused, np.uint64(ID_BATCH)).sum())
@@ -122,7 +128,7 @@ def _read_once(runtime: Runtime) -> GoroutineTotals:
     if not by_ids:
         created = scheduler("goroutinesCreated", 8) + each(layout.offset("p", "goroutinesCreated"), 8)
     else:
-        created = newest_id - _ids_not_used(memory, layout, processors, newest_id)
+        created = newest_id - ids_not_used(memory, layout, processors, newest_id)
     free, free_of_p = free_lists(layout)
     unused = sum(word(offset, 4) for offset in free) + each(free_of_p, 4)
     live = known - unused
