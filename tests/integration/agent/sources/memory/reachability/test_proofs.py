@@ -16,12 +16,13 @@ Start = Callable[..., GoProgram]
 
 LOST = {"receive": 10, "send": 10, "select": 10, "nil": 10, "for-ever": 10, "each-other": 20}
 LOST_LOCKS = dict.fromkeys(("mutex", "read-lock", "write-lock", "group", "cond"), 8)
-#: The newest goroutines of a site may still be held by an old word on a stack.
-MISSED = 1
+#: The newest goroutines of a site may still be held by an old word on a stack, and any by the end of a thread's
+#: signal stack, behind which its channel lies by chance.
+MISSED = 2
 
 
 def assert_proved(found: Counter[str], expected: dict[str, int]) -> None:
-    """All of some sites are proved but the newest, and none of any other."""
+    """All of some sites are proved but one or two, and none of any other."""
     assert found.keys() == expected.keys()
     assert all(expected[site] - MISSED <= count <= expected[site] for site, count in found.items()), found
 
