@@ -182,7 +182,7 @@ cycles AS (
 stops AS (
     SELECT process, ordinal, max(start_unix_nano) AS start_unix_nano, max(duration_ns) AS duration_ns,
         max(reason) AS reason
-    FROM pauses GROUP BY process, ordinal
+    FROM pauses WHERE process IN (SELECT process FROM chosen) GROUP BY process, ordinal
 )
 SELECT p.host, {KEY}, p.exe, c.ordinal, c.start_unix_nano, c.end_unix_nano,
     c.heap_before_bytes, c.heap_after_bytes, c.heap_marked_bytes, c.heap_goal_bytes,
