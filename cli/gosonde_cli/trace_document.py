@@ -10,7 +10,7 @@ from gosonde_common.staleness import is_stale
 from gosonde_cli import rates
 
 if TYPE_CHECKING:
-    from gosonde_agent.trace import Trace
+    from gosonde_agent.watch.trace.seen import Trace
 
 #: Of an estimate: what is summed where several are of one statement.
 ESTIMATED = ("created", "created_low", "created_high", "exited", "exited_low", "exited_high")
@@ -64,6 +64,7 @@ def _gc(result: "Trace") -> dict[str, Any]:
             {"start_unix_nano": p.start_unix_nano, "duration_ns": p.duration_ns, "reason": p.reason}
             for p in sorted(result.pauses, key=lambda pause: pause.ordinal)
         ],
+        "pauses_left_out": result.pauses_left_out,
     }
 
 

@@ -112,7 +112,8 @@ def _stops(gc: dict[str, Any]) -> Iterator[str]:
         yield f"{cycles}, {paused_ms:.3f} ms of pauses"
     if pauses := gc["pauses"]:
         longest = max(pause["duration_ns"] for pause in pauses)
-        yield f"longest of {rendering.counted(len(pauses), 'stop-the-world pause')}: {longest / 1e6:.3f} ms"
+        among = f", {left_out:,} more not among them" if (left_out := gc["pauses_left_out"]) else ""
+        yield f"longest of {rendering.counted(len(pauses), 'stop-the-world pause')}{among}: {longest / 1e6:.3f} ms"
 
 
 def _render_source(console: Console, document: dict[str, Any]) -> None:

@@ -17,7 +17,7 @@ from gosonde_cli.importing import needing, soon
 from gosonde_cli.suspects.judging import Watching
 
 if TYPE_CHECKING:
-    from gosonde_agent.trace import Trace
+    from gosonde_agent.watch.trace.seen import Trace
 
 DEFAULT_SECONDS: Final = 10.0
 MAX_SECONDS: Final = 86_400.0
@@ -70,11 +70,11 @@ class What(NamedTuple):
 def run(probes: ExitStack, what: What, watching: Watching, *, shows_progress: bool) -> "Trace":
     """What was seen; `probes` takes them out."""
     with needing("agent", "tracing"), soon():
-        from gosonde_agent import trace as agent  # noqa: PLC0415
+        from gosonde_agent.watch.trace import attaching, tracing  # noqa: PLC0415
         from gosonde_common import logs  # noqa: PLC0415
     logs.configure(json=False)
     console = Console(stderr=True)
-    if danger := agent.danger(what.source):
+    if danger := attaching.danger(what.source):
         console.print(f"[bold]{danger}[/]", soft_wrap=True)
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
     with Progress(
@@ -102,14 +102,14 @@ def run(probes: ExitStack, what: What, watching: Watching, *, shows_progress: bo
             watching.end(seen, say)
 
         if what.pid is not None:
-            return probes.enter_context(agent.trace_pid(what.pid, what.seconds, on_step, what.source, at_end=at_end))
+            return probes.enter_context(tracing.trace_pid(what.pid, what.seconds, on_step, what.source, at_end=at_end))
         if what.exe is not None:
             return probes.enter_context(
-                agent.trace_exe(str(what.exe), what.seconds, on_step, what.source, at_end=at_end)
+                tracing.trace_exe(str(what.exe), what.seconds, on_step, what.source, at_end=at_end)
             )
         path = shutil.which(what.command[0])
         if path is None:
             raise NotFoundError(f"there is no command {what.command[0]!r} on PATH that may be run")
         return probes.enter_context(
-            agent.trace_command(what.command, path, what.seconds, on_step, what.source, at_end=at_end)
+            tracing.trace_command(what.command, path, what.seconds, on_step, what.source, at_end=at_end)
         )

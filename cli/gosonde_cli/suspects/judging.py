@@ -15,7 +15,7 @@ from gosonde_cli.suspects.reading import Reading
 from gosonde_cli.suspects.verdict import Suspect, Unsettled, Verdict
 
 if TYPE_CHECKING:
-    from gosonde_agent.trace import Trace
+    from gosonde_agent.watch.trace.seen import Trace
 
 #: What rises in a younger process may be what it is starting.
 YOUNG_SECONDS: Final = 60

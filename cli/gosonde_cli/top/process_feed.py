@@ -14,7 +14,7 @@ from gosonde_cli.top.recent import Recent, figure
 from gosonde_cli.trace_document import as_document, most_likely
 
 if TYPE_CHECKING:
-    from gosonde_agent.trace import Trace
+    from gosonde_agent.watch.trace.seen import Trace
 
 #: Between two pictures.
 PICTURE_SECONDS: Final = 1.0
@@ -40,7 +40,7 @@ class ProcessFeed(Feed):
     def watch(self) -> None:
         """Reads its memory, and counts as soon as that is possible; returns when the process has ended."""
         with needing("agent"), soon():
-            from gosonde_agent import trace as agent  # noqa: PLC0415 - some hosts have no agent
+            from gosonde_agent.watch.trace import tracing  # noqa: PLC0415 - some hosts have no agent
             from gosonde_common import logs  # noqa: PLC0415 - and it takes long to import
         logs.configure(json=False)
         self._pid = here.pid_of(self._which)
@@ -48,7 +48,7 @@ class ProcessFeed(Feed):
         self._readings = Readings(self._pid, self._show)
         self._readings.start()
         try:
-            with agent.trace_pid(self._pid, FOR_EVER, self._on_step) as result:
+            with tracing.trace_pid(self._pid, FOR_EVER, self._on_step) as result:
                 self._take(result)
                 self._doing = f"Counting has ended: {result.left or 'the process is gone'}."
                 self._show()

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 from gosonde_agent.sources.ebpf.compiled_file import FILE_NAME
-from gosonde_agent.trace import Trace, trace_pid
+from gosonde_agent.watch.trace.seen import Trace
+from gosonde_agent.watch.trace.tracing import trace_pid
 
 from tests import kept_probes
 from tests.go_programs import GoProgram
@@ -22,7 +23,7 @@ def test_a_trace_needs_no_compiler_when_the_probes_were_kept(
 ) -> None:
     program = go_program("parked", "3")
     kept_probes.give(tmp_path / "gosonde")
-    monkeypatch.setattr("gosonde_agent.trace.cache_folder", lambda: tmp_path / "gosonde")
+    monkeypatch.setattr("gosonde_agent.watch.trace.attaching.cache_folder", lambda: tmp_path / "gosonde")
     monkeypatch.setattr(sys, "executable", "/bin/false")
     created: list[int] = []
 
@@ -41,7 +42,7 @@ def test_the_first_trace_keeps_what_it_compiled(
     go_program: Callable[..., GoProgram], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     program = go_program("parked", "3")
-    monkeypatch.setattr("gosonde_agent.trace.cache_folder", lambda: tmp_path / "gosonde")
+    monkeypatch.setattr("gosonde_agent.watch.trace.attaching.cache_folder", lambda: tmp_path / "gosonde")
     with trace_pid(program.pid, 0.01, lambda _elapsed, _so_far: None) as seen:
         assert seen.process is not None
     kept = tmp_path / "gosonde" / FILE_NAME

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from gosonde_agent.trace import Trace, trace_exe, trace_pid
+from gosonde_agent.watch.trace.seen import Trace
+from gosonde_agent.watch.trace.tracing import trace_exe, trace_pid
 from gosonde_common.errors import GosondeError
 
 from tests import go_programs

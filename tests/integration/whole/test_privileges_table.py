@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from gosonde.agent_client import AgentClient
 from gosonde_agent.host.privileges import uprobes_need_admin
-from gosonde_agent.trace import danger
+from gosonde_agent.watch.trace.attaching import danger
 from gosonde_common.errors import GosondeError
 
 from tests import kept_probes

@@ -1,6 +1,8 @@
 """What `gosonde trace` keeps of the observations of one process."""
 
-from gosonde_agent.trace import Trace
+import pytest
+from gosonde_agent.watch.trace import seen
+from gosonde_agent.watch.trace.seen import Trace
 from gosonde_common.values.observation import ProbeCost
 
 from tests.unit.agent import observations as of
@@ -24,3 +26,15 @@ def test_what_the_probes_cost_is_kept_when_the_process_has_ended() -> None:
     trace.add(of.observed(traced, other, probe_costs=tuple(costs)), 1)
     trace.add(of.observed(traced, other), 1)
     assert trace.cost == costs[1]
+
+
+def test_of_very_many_stops_the_newest_are_kept_and_the_others_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(seen, "MOST_PAUSES", 3)
+    traced = of.process(1)
+    trace = seen.Trace()
+    for end in (4, 8):
+        pauses = tuple(of.pause(traced, ordinal) for ordinal in range(end - 4, end))
+        trace.add(of.observed(traced, gc_totals=(of.total(traced, end // 2),), pauses=pauses), 1)
+    trace.keep_counted_pauses()
+    assert [pause.ordinal for pause in trace.pauses] == [5, 6, 7]
+    assert trace.pauses_left_out == 5

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 from gosonde.collector_client import Estimate, PerSecond, ProcessName, Shared, SiteRow
-from gosonde_agent.trace import Trace
+from gosonde_agent.watch.trace.seen import Trace
 from gosonde_cli import rendering, trace_text
 from gosonde_cli.commands import sites
 from gosonde_cli.tables.table import Row, Table, print_table

@@ -20,7 +20,7 @@ from gosonde.collector_client import (
 from gosonde.findings_client import Listing
 from gosonde_agent.discovery import listing
 from gosonde_agent.sources.memory import target
-from gosonde_agent.trace import Trace
+from gosonde_agent.watch.trace.seen import Trace
 from gosonde_cli import cli, here, tracing
 from gosonde_cli.commands import findings, gc, leaks, parks, processes, sites
 from gosonde_cli.leak_report import LeakProcess, LeakReport, LeakSite

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from gosonde_agent.trace import Trace
+from gosonde_agent.watch.trace.seen import Trace
 from gosonde_cli import rates, trace_text
 from gosonde_cli.trace_document import ESTIMATED, as_document
 from gosonde_common.values.observation import NAMELESS_PC, GcTotal, Pause, Site

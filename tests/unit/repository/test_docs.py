@@ -18,7 +18,7 @@ from gosonde_agent.host import checks
 from gosonde_agent.model.losses import LOSSES
 from gosonde_agent.sources.kinds import EBPF
 from gosonde_agent.sources.possible import Possibility
-from gosonde_agent.trace import Trace
+from gosonde_agent.watch.trace.seen import Trace
 from gosonde_cli import cli, leak_report
 from gosonde_cli.check import outcome
 from gosonde_cli.commands import findings, gc_local, ps

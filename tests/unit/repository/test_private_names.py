@@ -14,7 +14,7 @@ def test_no_test_benchmark_or_script_names_a_private_name_as_text() -> None:
 
 def test_such_a_name_would_be_seen() -> None:
     assert BY_NAME.search("set" + 'attr(facts, "_read", None)')
-    assert BY_NAME.search("set" + "attr('gosonde_agent.trace._key', None)")
+    assert BY_NAME.search("set" + "attr('gosonde_agent.watch._key', None)")
 
 
 def test_no_module_of_ours_has_a_private_name() -> None:

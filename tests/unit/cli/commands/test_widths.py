@@ -162,7 +162,7 @@ def traced_values() -> Any:
 
 
 def trace_type() -> Any:
-    from gosonde_agent.trace import Trace  # noqa: PLC0415
+    from gosonde_agent.watch.trace.seen import Trace  # noqa: PLC0415
 
     return Trace()
 

@@ -1,7 +1,7 @@
 from typing import Any
 
 from gosonde_agent.sources.memory.population import Fate
-from gosonde_agent.trace import Trace
+from gosonde_agent.watch.trace.seen import Trace
 from gosonde_cli.suspects.judging import Watching
 from gosonde_cli.suspects.verdict import Suspect, Unsettled, Verdict
 from gosonde_cli.suspects.verdict_text import headline, verdict_lines

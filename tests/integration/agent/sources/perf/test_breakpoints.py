@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 from gosonde_agent.host.sampling_events import Instruction, open_breakpoint
 from gosonde_agent.model.errors import BusyDebugRegistersError
-from gosonde_agent.trace import Trace, trace_pid
+from gosonde_agent.watch.trace.seen import Trace
+from gosonde_agent.watch.trace.tracing import trace_pid
 
 from tests import go_programs
 from tests.go_programs import GoProgram

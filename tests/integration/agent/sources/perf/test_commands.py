@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from gosonde_agent.trace import trace_command
+from gosonde_agent.watch.trace.tracing import trace_command
 from gosonde_common.errors import GosondeError
 
 from tests.go_programs import build

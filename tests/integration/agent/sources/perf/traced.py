@@ -9,7 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from gosonde_agent.trace import Trace, trace_pid
+from gosonde_agent.watch.trace.seen import Trace
+from gosonde_agent.watch.trace.tracing import trace_pid
 
 from tests.go_programs import GoProgram
 

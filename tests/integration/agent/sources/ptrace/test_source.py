@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 from gosonde_agent.sources.kinds import PTRACE
-from gosonde_agent.trace import Trace, danger, trace_pid
+from gosonde_agent.watch.trace.attaching import danger
+from gosonde_agent.watch.trace.seen import Trace
+from gosonde_agent.watch.trace.tracing import trace_pid
 
 from tests.go_programs import GoProgram, site_line
 from tests.integration.agent.sources.ptrace.targets import tracer, wait_for

@@ -1,0 +1,1 @@
+"""Watches one process for a while, without a collector: `gosonde trace`."""
