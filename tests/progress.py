@@ -7,8 +7,6 @@ seconds of a test by folder; `python -m tests.progress` writes that again from t
 import contextlib
 import json
 import os
-import select
-import signal
 import subprocess
 import sys
 import time
@@ -18,19 +16,13 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
+from tests import progress_speaker
+from tests.progress_speaker import duration
+
 TABLE = Path(__file__).with_name("seconds.json")
 CACHE_KEY = "gosonde/seconds"
-SAY_SECONDS = float(os.environ.get("GOSONDE_PROGRESS_SECONDS", "30"))
 #: So much must have run before this machine's pace says more than the kept one.
 PACE_SECONDS = 10.0
-
-
-def duration(seconds: float) -> str:
-    """Seconds or minutes, as exactly as a guess deserves."""
-    if seconds < 90:
-        rounded = max(round(seconds / 5) * 5, 5) if seconds > 5 else max(round(seconds), 1)
-        return f"{rounded} second{'s' if rounded != 1 else ''}"
-    return f"{round(seconds / 60)} minutes"
 
 
 def expected(test: str, kept: Mapping[str, float], table: Mapping[str, float]) -> float:
@@ -94,7 +86,8 @@ class Progress:
         self._total = len(self._left)
         self._began = time.monotonic()
         with self._uncaptured():
-            self._speaker = subprocess.Popen((sys.executable, __file__, "speak"), stdin=subprocess.PIPE, text=True)
+            command = (sys.executable, progress_speaker.__file__)
+            self._speaker = subprocess.Popen(command, stdin=subprocess.PIPE, text=True)
         self._tell()
 
     def _uncaptured(self) -> contextlib.AbstractContextManager[None]:
@@ -127,34 +120,6 @@ class Progress:
             print(self._total - len(self._left), self._total, left, file=self._speaker.stdin, flush=True)
 
 
-def line(done: int, total: int, left: float) -> str:
-    """How far a run is."""
-    return f"{100 * done // total}%: {done:,} of {total:,} tests, about {duration(left)} left"
-
-
-def speak(every_seconds: float) -> None:
-    """Says on standard output how far the run is that reports on standard input, until that ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    done, total, left, reported = 0, 0, 0.0, time.monotonic()
-    due = reported + every_seconds
-    source = sys.stdin.fileno()
-    rest = b""
-    while True:
-        readable, _, _ = select.select([source], [], [], max(due - time.monotonic(), 0))
-        if readable:
-            if not (data := os.read(source, 65_536)):
-                return
-            *lines, rest = (rest + data).split(b"\n")
-            if lines:
-                first, second, third = lines[-1].split()
-                done, total, left, reported = int(first), int(second), float(third), time.monotonic()
-        if time.monotonic() >= due:
-            due += every_seconds
-            if total:
-                said = line(done, total, max(left - (time.monotonic() - reported), 0))
-                os.write(1, f"\n{said}\n".encode())
-
-
 def selects(kept: Mapping[str, float]) -> dict[str, float]:
     """The mean seconds of a test by folder, from those of each test."""
     folders: dict[str, list[float]] = defaultdict(list)
@@ -167,9 +132,6 @@ def selects(kept: Mapping[str, float]) -> dict[str, float]:
 
 def main() -> None:
     """Writes the table again; folders of which the cache knows nothing stay."""
-    if sys.argv[1:] == ["speak"]:
-        speak(SAY_SECONDS)
-        return
     kept = json.loads((TABLE.parents[1] / ".pytest_cache" / "v" / CACHE_KEY).read_text())
     table = json.loads(TABLE.read_text()) | selects(kept)
     TABLE.write_text(json.dumps(table, indent=2, sort_keys=True) + "\n")

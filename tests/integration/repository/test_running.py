@@ -48,7 +48,7 @@ def test_a_run_says_at_its_start_how_many_tests_there_are_and_on_its_way_how_far
 ) -> None:
     start, _, rest = run(tmp_path, *flags).partition("5 tests, about 5 seconds on ")
     assert "test_few.py" not in start
-    shown = re.findall(r"^(\d+)%: (\d) of 5 tests, about \d+ seconds? left$", rest, re.MULTILINE)
+    shown = re.findall(r"^(\d+)%: (\d) of 5 tests, about \d+ (?:second|minute)s? left$", rest, re.MULTILINE)
     assert shown
     assert all(int(percent) == int(done) * 20 for percent, done in shown)
 

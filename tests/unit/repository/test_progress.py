@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests import progress
+from tests import progress, progress_speaker
 from tests.paths import ROOT
 
 
@@ -20,7 +20,7 @@ from tests.paths import ROOT
     ],
 )
 def test_a_duration_is_no_more_exact_than_a_guess(seconds: float, text: str) -> None:
-    assert progress.duration(seconds) == text
+    assert progress_speaker.duration(seconds) == text
 
 
 def test_a_test_takes_what_it_last_took_or_what_its_nearest_folder_takes() -> None:
