@@ -61,6 +61,7 @@ class Explanation:
             the function that the goroutines run first.
         contentions: By the same function, at most one of each kind.
         ages: About how old they are, as the newest memory snapshot has it; None without one.
+        series: The recent past of the site.
     """
 
     finding: Finding
@@ -71,6 +72,7 @@ class Explanation:
     heap_bytes: int | None = None
     contentions: tuple[Contention, ...] = ()
     ages: Ages | None = None
+    series: Series | None = None
 
 
 def explain(store: Store, analyst: Analyst, finding_id: str) -> Explanation:
@@ -98,6 +100,7 @@ def explain(store: Store, analyst: Analyst, finding_id: str) -> Explanation:
             if (profile := store.newest_contention(series.host, series.process.key, kind))
         ),
         ages_of(snapshot, series) if goroutines and snapshot else None,
+        series,
     )
 
 

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 import duckdb
+import numpy as np
 from gosonde_common.clock import steady_unix_nano
+from numpy.typing import NDArray
 
 from gosonde_collector.evidence.context import ContentionProfile, HeapProfile
 from gosonde_collector.evidence.model import HEAP, GoroutineProfile
@@ -36,6 +38,7 @@ from gosonde_collector.store.records import (
     Counters,
     Estimates,
     FindingRecord,
+    GcColumns,
     Running,
     Series,
     Snapshot,
@@ -113,6 +116,15 @@ class DuckDBStore:
     def gc_cycles(self, which: ProcessFilter, limit: int) -> list[GcCycle]:
         """See Store."""
         return rows.gc_cycles(self._select(queries.GC_CYCLES, which.host, which.pid, limit))
+
+    def gc_columns(self, number: int, since_unix_nano: int) -> GcColumns:
+        """See Store."""
+        cycles, pauses = (self._columns(query, number, since_unix_nano) for query in (queries.CYCLES, queries.PAUSES))
+        return rows.gc_columns(cycles, pauses)
+
+    def heard(self, number: int, since_unix_nano: int) -> NDArray[np.int64]:
+        """See Store."""
+        return np.asarray(self._columns(queries.HEARD, number, since_unix_nano)["taken_unix_nano"], np.int64)
 
     def running(self) -> dict[int, Running]:
         """See Store."""

@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from typing import BinaryIO, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from gosonde_collector.evidence.context import ContentionProfile, HeapProfile
 from gosonde_collector.evidence.parse import Profile
 from gosonde_collector.model.values import (
@@ -23,6 +26,7 @@ from gosonde_collector.store.records import (
     Counters,
     Estimates,
     FindingRecord,
+    GcColumns,
     Running,
     Series,
     Snapshot,
@@ -67,6 +71,12 @@ class Store(Protocol):
 
     def gc_cycles(self, which: ProcessFilter, limit: int) -> list[GcCycle]:
         """The newest `limit` cycles of each process, newest first."""
+
+    def gc_columns(self, number: int, since_unix_nano: int) -> GcColumns:
+        """The cycles and pauses that were reported from a moment on, of the process that `running` numbers so."""
+
+    def heard(self, number: int, since_unix_nano: int) -> NDArray[np.int64]:
+        """When the agent of the process that `running` numbers so observed anything: ascending, from a moment on."""
 
     def running(self) -> dict[int, Running]:
         """Every process that runs, by a number that other methods name it by."""

@@ -196,6 +196,24 @@ LEFT JOIN stops AS s ON s.process = c.process AND s.start_unix_nano <= c.end_uni
 ORDER BY c.end_unix_nano DESC, p.host, p.pid, c.ordinal, s.start_unix_nano
 """
 
+#: Of one process, in columns: what was reported from a moment on.
+CYCLES: Final = """
+SELECT max(end_unix_nano) AS end_unix_nano, max(heap_marked_bytes) AS marked_bytes, max(heap_goal_bytes) AS goal_bytes
+FROM gc_cycles WHERE process = $1 AND taken_unix_nano >= $2 GROUP BY ordinal ORDER BY 1
+"""
+PAUSES: Final = """
+SELECT max(start_unix_nano) AS start_unix_nano, max(duration_ns) AS duration_ns
+FROM pauses WHERE process = $1 AND taken_unix_nano >= $2 GROUP BY ordinal ORDER BY 1
+"""
+
+#: When the run of the agent that counts a process sent anything.
+HEARD: Final = """
+SELECT b.taken_unix_nano FROM batches AS b
+JOIN (SELECT DISTINCT host, agent_id, agent_epoch FROM processes WHERE process = $1) AS p
+ON p.host = b.host AND p.agent_id = b.agent_id AND p.agent_epoch = b.agent_epoch
+WHERE b.taken_unix_nano >= $2 ORDER BY 1
+"""
+
 RUNNING: Final = f"""
 SELECT p.process, p.host, {DETAILS}, p.last_taken_unix_nano FROM known_processes AS p WHERE p.ended_unix_nano = 0
 """

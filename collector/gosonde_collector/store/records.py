@@ -92,6 +92,25 @@ class Counters:
     stored_unix_nano: int
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class GcColumns:
+    """The cycles and the pauses of one process, each the oldest first. All columns are int64.
+
+    Attributes:
+        end_unix_nano: When each cycle ended, shape (cycles,).
+        marked_bytes: What each found alive; 0 where it is not known.
+        goal_bytes: At which size of the heap the next was to end; 0 where it is not known.
+        pause_unix_nano: When each stop of the world began, shape (pauses,).
+        pause_ns: How long it took.
+    """
+
+    end_unix_nano: NDArray[np.int64]
+    marked_bytes: NDArray[np.int64]
+    goal_bytes: NDArray[np.int64]
+    pause_unix_nano: NDArray[np.int64]
+    pause_ns: NDArray[np.int64]
+
+
 @dataclass(frozen=True, slots=True)
 class SnapshotHead:
     """Which profile there is of a process; `kind` as GoroutineProfile's."""

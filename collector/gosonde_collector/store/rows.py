@@ -39,6 +39,7 @@ from gosonde_collector.store.records import (
     Counters,
     Estimates,
     FindingRecord,
+    GcColumns,
     Running,
     Series,
     Snapshot,
@@ -110,6 +111,14 @@ def gc_cycles(rows: Iterable[Row]) -> list[GcCycle]:
         key, heap = ProcessKey(boot_id, pid, ticks, epoch), Heap(*sizes) if any(sizes) else None
         cycles.append(GcCycle(host, key, exe, ordinal + 1, start, end, pauses, heap, number))
     return cycles
+
+
+def gc_columns(cycles: Mapping[str, NDArray[Any]], pauses: Mapping[str, NDArray[Any]]) -> GcColumns:
+    """From queries.CYCLES and PAUSES."""
+    return GcColumns(
+        *(np.asarray(cycles[name], np.int64) for name in ("end_unix_nano", "marked_bytes", "goal_bytes")),
+        *(np.asarray(pauses[name], np.int64) for name in ("start_unix_nano", "duration_ns")),
+    )
 
 
 def running(rows: Iterable[Row]) -> dict[int, Running]:

@@ -4,6 +4,8 @@ from typing import Any
 
 from gosonde_collector.analysis.explanation import Explanation
 from gosonde_collector.analysis.witnesses import Witness
+from gosonde_collector.web import finding_series
+from gosonde_collector.web.finding_series import Course
 from gosonde_collector.web.findings_list import Row
 
 
@@ -38,14 +40,15 @@ def witness(one: Witness) -> dict[str, str]:
     return {"name": one.name, "verdict": one.verdict, "detail": one.detail}
 
 
-def explained(row: Row, known: Explanation) -> dict[str, Any]:
+def explained(row: Row, known: Explanation, course: Course) -> dict[str, Any]:
     """A finding with its evidence."""
     found = known.finding
     return {
         "finding": finding(row),
         "cause_reason": found.cause_reason,
         "window": {"from_unix_nano": window(known)[0], "until_unix_nano": window(known)[1]},
-        "points": [{"unix_nano": moment, "live": live} for moment, live in known.points],
+        "points": finding_series.documents(course),
+        "precise": course.is_precise,
         "states": [{"state": state, "goroutines": count} for state, count in found.states],
         "ages": known.ages,
         "persistence": found.persistence,

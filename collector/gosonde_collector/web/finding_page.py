@@ -17,6 +17,7 @@ from gosonde_collector.model.worker import Worker
 from gosonde_collector.store.protocol import Store
 from gosonde_collector.telemetry.newest import Newest
 from gosonde_collector.web import documents, findings_list
+from gosonde_collector.web.finding_series import course_of
 from gosonde_collector.web.gate import Gate, Visitor
 from gosonde_collector.web.headers import FLAMES
 from gosonde_collector.web.rendering import Pages, as_json, wants_json
@@ -53,13 +54,14 @@ class FindingPage:
 
     def _document(self, number: str, _visitor: Visitor) -> Response:
         known = explain(self._store, self._analyst, number)
-        return as_json(documents.explained(self._row(known), known))
+        return as_json(documents.explained(self._row(known), known, course_of(self._store, known)))
 
     def _html(self, number: str, visitor: Visitor) -> Response:
         known = explain(self._store, self._analyst, number)
         values: dict[str, Any] = {
             "row": self._row(known),
             "known": known,
+            "course": course_of(self._store, known),
             "window": documents.window(known),
             "bars": bars(known.ages) if known.ages else [],
         }

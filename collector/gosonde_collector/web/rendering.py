@@ -32,7 +32,9 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._templates.filters.update(age=age, duration=duration, moment=moment, number=number, rate=rate)
+        self._templates.filters.update(
+            age=age, duration=duration, moment=moment, number=number, rate=rate, scaled=scaled
+        )
         self._templates.globals.update(version=__version__)
 
     def html(self, name: str, visitor: Visitor | None, **values: Any) -> str:  # noqa: ANN401 - whatever it shows
@@ -87,6 +89,11 @@ def number(value: float) -> str:
 def rate(per_second: float) -> str:
     """With its sign."""
     return f"{per_second:+,.2f}"
+
+
+def scaled(value: float | None, divisor: int, digits: int, unit: str = "") -> str | None:
+    """Divided, with so many digits after the point; None stays what it is."""
+    return None if value is None else f"{value / divisor:,.{digits}f}{unit}"
 
 
 def _text(value: object) -> object:

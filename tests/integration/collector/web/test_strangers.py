@@ -108,3 +108,15 @@ def test_the_chart_has_the_line_and_the_window_that_was_judged(chromium: Browser
         page.set_viewport_size({"width": browser.NARROW[0], "height": browser.NARROW[1]})
         becomes_true(lambda: page.evaluate(count, [0xA4, 0x0E, 0x26]) > 100)
         assert not browser.is_wider_than_its_window(page)
+
+
+def test_a_cursor_in_one_chart_shows_the_numbers_of_its_moment_in_all(chromium: Browser, address: str) -> None:
+    with browser.page(chromium) as page:
+        page.goto(f"{address}/findings?state=all")
+        page.locator("#live tbody a").first.click()
+        page.locator("#chart .u-over").hover()
+        expect(page.locator("#chart-rates .u-value").nth(1)).to_have_text("50 per second")
+        expect(page.locator("#chart-rates .u-value").nth(2)).to_have_text("0 per second")
+        assert page.locator("#chart .u-value").first.text_content() == (
+            page.locator("#chart-rates .u-value").first.text_content()
+        )

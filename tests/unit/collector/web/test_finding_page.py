@@ -5,6 +5,7 @@ import re
 from gosonde_collector.analysis.explanation import Explanation
 from gosonde_collector.ingest.access import Role
 from gosonde_collector.web.finding_page import bars
+from gosonde_collector.web.finding_series import Course
 from gosonde_collector.web.findings_list import Row
 from gosonde_collector.web.gate import Visitor
 from gosonde_collector.web.rendering import Pages
@@ -17,7 +18,13 @@ SECOND = 1_000_000_000
 
 def html(ages: Ages | None) -> str:
     known = Explanation(finding(), ages=ages)
-    values = {"row": Row(known.finding), "known": known, "window": (0, 1), "bars": bars(ages) if ages else []}
+    values = {
+        "row": Row(known.finding),
+        "known": known,
+        "course": Course(),
+        "window": (0, 1),
+        "bars": bars(ages) if ages else [],
+    }
     return Pages().html("finding.html", Visitor("", Role.READ), **values)
 
 
