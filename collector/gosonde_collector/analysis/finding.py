@@ -8,6 +8,7 @@ from typing import Any, Final
 from gosonde_collector.analysis.cause_names import UNKNOWN
 from gosonde_collector.analysis.causes import Cause, Work
 from gosonde_collector.analysis.growth import Growth
+from gosonde_collector.analysis.numbers import Numbers
 from gosonde_collector.analysis.persistence import Persistence, turns_over
 from gosonde_collector.analysis.proofs import rise_per_second
 from gosonde_collector.analysis.remedies import remedy
@@ -123,7 +124,7 @@ class Finding:
         values: dict[str, Any] = json.loads(record.document)
         values["process"] = ProcessKey(**values["process"])
         values["site"] = Site(**values["site"])
-        values["witnesses"] = tuple(Witness(**witness) for witness in values["witnesses"])
+        values["witnesses"] = tuple(map(_witness, values["witnesses"]))
         values["stacks"] = tuple((n, tuple(Frame(**frame) for frame in s)) for n, s in values.get("stacks", ()))
         values.pop("stack", None)  # what older collectors wrote
         values["states"] = tuple((state, count) for state, count in values.get("states", ()))
@@ -131,6 +132,11 @@ class Finding:
         values["proof"] = _proof(found) if (found := values.get("proof")) else None
         values["persistence"] = Persistence(**kept) if (kept := values.get("persistence")) else None
         return cls(**values)
+
+
+def _witness(values: dict[str, Any]) -> Witness:
+    numbers = Numbers(**found) if (found := values.get("numbers")) else None
+    return Witness(**{**values, "numbers": numbers})
 
 
 def _proof(values: dict[str, Any]) -> SiteProof:

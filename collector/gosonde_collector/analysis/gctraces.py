@@ -2,13 +2,15 @@
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gosonde_collector.analysis import numbers
 from gosonde_collector.analysis.growth import Growth
+from gosonde_collector.analysis.numbers import Numbers
 from gosonde_collector.analysis.slope import theil_sen
 from gosonde_collector.analysis.steps import SECOND
 from gosonde_collector.analysis.witnesses import (
@@ -130,7 +132,7 @@ def witness(series: Series, growth: Growth | None, lines: Sequence[GcTraceLine])
     seen = [line for line in lines if line.at_ns >= since]
     if len(seen) < MIN_CYCLES:
         return Witness("gctrace", SILENT, f"too few cycles in the last {growth.window_s} s ({len(seen)})")
-    return _trend(growth, seen)
+    return replace(_trend(growth, seen), numbers=_numbers(series, growth, seen))
 
 
 def _trend(growth: Growth, seen: Sequence[GcTraceLine]) -> Witness:
@@ -141,7 +143,7 @@ def _trend(growth: Growth, seen: Sequence[GcTraceLine]) -> Witness:
     if first.stacks_bytes is not None and last.stacks_bytes is not None:
         stacks = last.stacks_bytes - first.stacks_bytes
         detail += f", stacks from {_mb(first.stacks_bytes)} to {_mb(last.stacks_bytes)} MB"
-    expected = int(growth.grown * (last.at_ns - first.at_ns) / (growth.window_s * SECOND)) * STACK_BYTES
+    expected = _expected(growth, seen)
     if heap.low > 0 or (stacks is not None and stacks >= expected / 2 and stacks > 0):
         return Witness("gctrace", AGREES, detail)
     if stacks is not None and expected >= MIN_STACKS and stacks < UNSEEN_STACKS * expected:
@@ -149,6 +151,22 @@ def _trend(growth: Growth, seen: Sequence[GcTraceLine]) -> Witness:
             "gctrace", DISAGREES, f"{detail}; stacks of so many more goroutines have at least {_mb(expected)} MB in use"
         )
     return Witness("gctrace", SILENT, f"{detail}: no trend, and so few goroutines need not cause one")
+
+
+def _expected(growth: Growth, seen: Sequence[GcTraceLine]) -> int:
+    """What the stacks of those that came from the first cycle to the last have in use, at least."""
+    return int(growth.grown * (seen[-1].at_ns - seen[0].at_ns) / (growth.window_s * SECOND)) * STACK_BYTES
+
+
+def _numbers(series: Series, growth: Growth, seen: Sequence[GcTraceLine]) -> Numbers:
+    """By how much stacks grew, beside what the counters let expect; where no stacks are known, the heap."""
+    first, last = seen[0], seen[-1]
+    at = series.process.started_unix_nano + last.at_ns
+    if first.stacks_bytes is None or last.stacks_bytes is None:
+        heap = last.heap_marked_bytes - first.heap_marked_bytes
+        return Numbers(numbers.HEAP_BYTES, at, heap, heap)
+    stacks, expected = last.stacks_bytes - first.stacks_bytes, _expected(growth, seen)
+    return Numbers(numbers.STACK_BYTES, at, stacks, stacks, expected)
 
 
 def _columns(points: Sequence[tuple[float, int]]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:

@@ -4,11 +4,13 @@ The agent proves it (docs/adr/0122-proofs-in-findings.md). Nothing proved says n
 can be a leak too.
 """
 
+from dataclasses import replace
 from typing import Final
 
+from gosonde_collector.analysis.numbers import LEAKED, Numbers
 from gosonde_collector.analysis.slope import theil_sen
 from gosonde_collector.analysis.steps import SECOND, Steps, moments
-from gosonde_collector.analysis.witnesses import AGREES, DISAGREES, SILENT, Witness
+from gosonde_collector.analysis.witnesses import AGREES, DISAGREES, SILENT, Witness, live_around
 from gosonde_collector.model.values import Holder, Search, SiteProof
 from gosonde_collector.store.records import Series
 
@@ -40,14 +42,18 @@ def witness(series: Series, search: Search | None) -> Witness:
     age = max(series.until_unix_nano - proof.searched_unix_nano, 0) / SECOND
     waiting = f"of {proof.examined} waiting goroutines"
     scans = f"one scan of memory, {age:.0f} s ago" if proof.scans == 1 else _scans(proof.scans, age)
-    if proved := _proved(series, proof):
+    proved = _proved(series, proof)
+    around = live_around(series, proof.searched_unix_nano)
+    numbers = Numbers(LEAKED, proof.searched_unix_nano, proved, proved + proof.probable, *around)
+    if proved:
         said = f"{proved} {waiting} are proved to leak: nothing alive can ever wake them ({scans})"
-        return Witness("proof", AGREES, said, strong=is_leak(series, proof))
+        return Witness("proof", AGREES, said, is_leak(series, proof), numbers)
     if proof.probable >= FEWEST:
-        return Witness("proof", AGREES, f"{proof.probable} {waiting} very probably leak ({scans})")
+        return Witness("proof", AGREES, f"{proof.probable} {waiting} very probably leak ({scans})", numbers=numbers)
     held = [f"{holder.goroutines} are held by {path_text(holder)}" for holder in proof.held_by]
     undecided = [search.undecided] if search.undecided else []
-    return Witness("proof", SILENT, "; ".join([f"none {waiting} is proved to leak ({scans})", *held, *undecided]))
+    said = "; ".join([f"none {waiting} is proved to leak ({scans})", *held, *undecided])
+    return Witness("proof", SILENT, said, numbers=numbers)
 
 
 def _scans(number: int, last_s: float) -> str:
@@ -65,7 +71,7 @@ def early(counted: Witness, series: Series) -> Witness:
     else:
         return counted
     created, exited = Steps.of(series).totals
-    return Witness("events", SILENT, f"{created} created and {exited} exited; {said}")
+    return replace(counted, verdict=SILENT, detail=f"{created} created and {exited} exited; {said}")
 
 
 def path_text(holder: Holder) -> str:

@@ -3,6 +3,7 @@
 The rule stands in docs/adr/0045-a-growing-mismatch.md.
 """
 
+from gosonde_collector.analysis.numbers import LIVE, Numbers
 from gosonde_collector.analysis.witnesses import (
     DISAGREES,
     TOLERANCE,
@@ -21,7 +22,9 @@ def contradiction(series: Series, grown: int) -> Witness | None:
         f"memory shows {abs(now)} {'fewer' if now < 0 else 'more'} live goroutines than the counters; the difference "
         f"was {before} an hour ago or when counting began. Counts are lost, so growth by {grown} proves nothing"
     )
-    return Witness("memory", DISAGREES, detail)
+    live = max(int(series.live[-1]), 0)
+    shown = max(live + now, 0)
+    return Witness("memory", DISAGREES, detail, numbers=Numbers(LIVE, series.until_unix_nano, shown, shown, live, live))
 
 
 def contradicted(witnesses: tuple[Witness, ...], memory: Witness) -> tuple[Witness, ...]:

@@ -8,6 +8,8 @@ import numpy as np
 
 from gosonde_collector.analysis.growth import Growth
 from gosonde_collector.analysis.matching import Count, count_goroutines
+from gosonde_collector.analysis.numbers import LEAKED as LEAKED_GOROUTINES
+from gosonde_collector.analysis.numbers import LIVE, Numbers
 from gosonde_collector.analysis.steps import SECOND, Steps
 from gosonde_collector.evidence.model import CUT, LEAK, LEAKED, GoroutineProfile
 from gosonde_collector.model.values import Site
@@ -37,12 +39,14 @@ class Witness:
     Attributes:
         detail: The numbers in a sentence.
         strong: It is no count that fits, but a proof: the runtime's own, or a search's of the process's memory.
+        numbers: What it shows, and what the counters showed; None where it has none.
     """
 
     name: str
     verdict: str
     detail: str
     strong: bool = False
+    numbers: Numbers | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +92,7 @@ def proved(series: Series, snapshot: Snapshot | None, others: Sequence[Site]) ->
         AGREES,
         f"{age:.0f} s ago the runtime itself found that {shown.least} goroutines {shown.how} wait for ever",
         strong=True,
+        numbers=_beside(LEAKED_GOROUTINES, shown, *live_around(series, snapshot.taken_unix_nano), snapshot),
     )
 
 
@@ -102,13 +107,15 @@ def events(series: Series, growth: Growth | None, no_probes_because: str = "") -
     """The counters: they agree while they show growth, and are silent where nothing is counted."""
     if series.process.has_no_probes:
         return Witness("events", SILENT, _not_counted(growth, no_probes_because))
+    live = max(int(series.live[-1]), 0)
+    numbers = Numbers(LIVE, series.until_unix_nano, counted_low=live, counted_high=live)
     all_created, all_exited = Steps.of(series).totals
     totals = f"since counting began {all_created} created and {all_exited} exited"
     if not growth:
-        return Witness("events", DISAGREES, f"{totals}; the live count does not grow now")
+        return Witness("events", DISAGREES, f"{totals}; the live count does not grow now", numbers=numbers)
     created, exited = growth.turnover or (growth.created, growth.exited)
     recent = f"in the last {growth.window_s} s {created} created and {exited} exited"
-    return Witness("events", AGREES, f"{recent}: {_rise(growth)}; {totals}")
+    return Witness("events", AGREES, f"{recent}: {_rise(growth)}; {totals}", numbers=numbers)
 
 
 def _rise(growth: Growth) -> str:
@@ -139,7 +146,12 @@ def counted(name: str, missing: str, series: Series, snapshot: Snapshot | None, 
     verdict = _compare(shown, low, high, series)
     if snapshot.profile.format == CUT and shown.most < low:
         verdict = SILENT  # The goroutines that it lacks may be behind the cut.
-    return Witness(name, verdict, _detail(shown, low, high, series, snapshot))
+    numbers = _beside(LIVE, shown, low, high, snapshot)
+    return Witness(name, verdict, _detail(shown, low, high, series, snapshot), numbers=numbers)
+
+
+def _beside(what: str, shown: Count, low: int, high: int, snapshot: Snapshot) -> Numbers:
+    return Numbers(what, snapshot.taken_unix_nano, shown.least, shown.most, low, high)
 
 
 def usable(series: Series, snapshot: Snapshot) -> bool:

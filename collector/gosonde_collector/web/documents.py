@@ -35,9 +35,9 @@ def finding(row: Row) -> dict[str, Any]:
     }
 
 
-def witness(one: Witness) -> dict[str, str]:
+def witness(one: Witness) -> dict[str, Any]:
     """A witness, or a sign of the garbage collector."""
-    return {"name": one.name, "verdict": one.verdict, "detail": one.detail}
+    return {"name": one.name, "verdict": one.verdict, "detail": one.detail, "numbers": one.numbers}
 
 
 def explained(row: Row, known: Explanation, course: Course) -> dict[str, Any]:

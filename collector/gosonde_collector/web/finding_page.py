@@ -16,7 +16,7 @@ from gosonde_collector.analysis.explanation import Explanation, explain
 from gosonde_collector.model.worker import Worker
 from gosonde_collector.store.protocol import Store
 from gosonde_collector.telemetry.newest import Newest
-from gosonde_collector.web import documents, findings_list
+from gosonde_collector.web import documents, findings_list, witness_rows
 from gosonde_collector.web.finding_series import course_of
 from gosonde_collector.web.gate import Gate, Visitor
 from gosonde_collector.web.headers import FLAMES
@@ -62,6 +62,8 @@ class FindingPage:
             "row": self._row(known),
             "known": known,
             "course": course_of(self._store, known),
+            "witnesses": witness_rows.rows((*known.finding.witnesses, *known.gc_signs)),
+            "is_read": known.series is not None and known.series.process.has_no_probes,
             "window": documents.window(known),
             "bars": bars(known.ages) if known.ages else [],
         }

@@ -22,6 +22,8 @@ def html(ages: Ages | None) -> str:
         "row": Row(known.finding),
         "known": known,
         "course": Course(),
+        "witnesses": [],
+        "is_read": False,
         "window": (0, 1),
         "bars": bars(ages) if ages else [],
     }
