@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 
 from gosonde_agent.sources.memory.target import KnownBinaries, Target, opened
-from gosonde_agent.wire.profile import encode_profile
+from gosonde_common.wire.profile import encode_profile
 
 from tests import go_programs
 from tests.go_programs import GoProgram

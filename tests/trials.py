@@ -14,8 +14,8 @@ from pathlib import Path
 from gosonde.collector_client import Finding
 from gosonde.findings_client import FindingsClient
 from gosonde_agent.sources.memory.target import opened
-from gosonde_agent.wire.profile import encode_profile
 from gosonde_common.errors import GosondeError
+from gosonde_common.wire.profile import encode_profile
 
 from tests.busy_host import busy_host
 from tests.collector_process import CollectorProcess

@@ -16,6 +16,7 @@ from gosonde_common.errors import (
 )
 from gosonde_common.values.observation import ProcessKey
 from gosonde_common.values.reachability import SearchOutcome
+from gosonde_common.wire.profile import encode_profile
 
 from gosonde_agent.host.threads import in_thread
 from gosonde_agent.model.snapshots import SnapshotKind, SnapshotRequest
@@ -23,7 +24,6 @@ from gosonde_agent.snapshots.pprof_allowed import PprofPlace
 from gosonde_agent.snapshots.redaction import Redact, same
 from gosonde_agent.snapshots.stopping import Stop, Stopping
 from gosonde_agent.sources.memory.target import KnownBinaries, opened
-from gosonde_agent.wire.profile import encode_profile
 
 log = structlog.get_logger(__name__)
 

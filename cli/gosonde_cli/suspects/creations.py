@@ -22,10 +22,10 @@ def creations(goroutines: "Iterable[Goroutine]") -> "dict[Location, Creation]":
         GosondeError: The process ended, or may not be read.
     """
     with needing("agent,collector"):
-        from gosonde_agent.wire.profile import encode_profile  # noqa: PLC0415
         from gosonde_collector.analysis.dumps import summarize  # noqa: PLC0415
         from gosonde_collector.evidence.model import GoroutineProfile  # noqa: PLC0415
         from gosonde_collector.evidence.parse import parse_profile  # noqa: PLC0415
+        from gosonde_common.wire.profile import encode_profile  # noqa: PLC0415
     encoded = encode_profile(goroutines, time.time_ns())
     profile = parse_profile(gzip.decompress(encoded))
     assert isinstance(profile, GoroutineProfile)  # noqa: S101  # it was encoded as one

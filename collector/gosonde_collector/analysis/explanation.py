@@ -25,7 +25,7 @@ from gosonde_collector.evidence.model import BLOCK, MUTEX, GoroutineProfile
 from gosonde_collector.evidence.names import plain_name
 from gosonde_collector.model.values import ProcessFilter, Site
 from gosonde_collector.store.protocol import Store
-from gosonde_collector.store.records import Series
+from gosonde_collector.store.records import Series, Snapshot
 
 #: Points of the live count, at most.
 POINTS: Final = 120
@@ -62,6 +62,8 @@ class Explanation:
         contentions: By the same function, at most one of each kind.
         ages: About how old they are, as the newest memory snapshot has it; None without one.
         series: The recent past of the site.
+        snapshot: The newest one of the process that was read from memory, else the newest one that was pushed; also
+            of a process that has ended.
     """
 
     finding: Finding
@@ -73,6 +75,7 @@ class Explanation:
     contentions: tuple[Contention, ...] = ()
     ages: Ages | None = None
     series: Series | None = None
+    snapshot: Snapshot | None = None
 
 
 def explain(store: Store, analyst: Analyst, finding_id: str) -> Explanation:
@@ -81,11 +84,12 @@ def explain(store: Store, analyst: Analyst, finding_id: str) -> Explanation:
     if finding is None:
         raise NotFoundError(f"there is no finding {finding_id}; `gosonde findings` lists those that there are")
     series = store.site_series(finding.host, finding.process, finding.site.pc, LOOKBACK_NS)
-    if series is None:
-        return Explanation(finding)
     cache = SnapshotCache(store)
     cache.open()
-    snapshot = cache.newest(series.host, series.process.key, from_memory=True)
+    snapshot = cache.newest(finding.host, finding.process, from_memory=True)
+    known = snapshot or cache.newest(finding.host, finding.process, from_memory=False)
+    if series is None:
+        return Explanation(finding, snapshot=known)
     goroutines = snapshot.profile if snapshot and usable(series, snapshot) else None
     return Explanation(
         finding,
@@ -101,6 +105,7 @@ def explain(store: Store, analyst: Analyst, finding_id: str) -> Explanation:
         ),
         ages_of(snapshot, series) if goroutines and snapshot else None,
         series,
+        known,
     )
 
 

@@ -338,6 +338,20 @@ WHERE c.taken_unix_nano >= $3
 ORDER BY c.process, c.sequence
 """
 
+#: In which of the newest snapshots of its memory each of some goroutines of a process was first.
+FIRST_SEEN: Final = """
+WITH newest AS (
+    SELECT snapshot_id, taken_unix_nano FROM snapshots
+    WHERE host = $1 AND boot_id = $2 AND pid = $3 AND start_ticks = $4 AND exec_epoch = $5 AND format = 'memory'
+    ORDER BY taken_unix_nano DESC LIMIT $7
+),
+found AS (
+    SELECT s.taken_unix_nano, unnest(list_intersect(g.goids, $6::BIGINT[])) AS goid
+    FROM newest AS s JOIN snapshot_groups AS g ON g.snapshot_id = s.snapshot_id
+)
+SELECT goid, min(taken_unix_nano) FROM found GROUP BY goid
+"""
+
 #: The newest snapshots of goroutines of each process, of each kind apart, those read from memory apart too.
 SNAPSHOT_HEADS: Final = """
 SELECT host, boot_id, pid, start_ticks, exec_epoch, kind, format = 'memory', snapshot_id, taken_unix_nano

@@ -121,6 +121,7 @@ def application(
             Route("/findings", findings.page),
             Route("/findings/{id}", finding.page),
             Route("/findings/{id}/flames.svg", finding.flames),
+            Route("/findings/{id}/goroutines.pb.gz", finding.pprof),
             Route("/fleet", fleet.page),
             Route("/fleet/changes", fleet.changes),
             Route("/processes/{host:any}/{pid:int}", process.page),

@@ -16,7 +16,7 @@ from gosonde_collector.analysis.explanation import Explanation, explain
 from gosonde_collector.model.worker import Worker
 from gosonde_collector.store.protocol import Store
 from gosonde_collector.telemetry.newest import Newest
-from gosonde_collector.web import documents, findings_list, witness_rows
+from gosonde_collector.web import documents, finding_goroutines, findings_list, witness_rows
 from gosonde_collector.web.finding_series import course_of
 from gosonde_collector.web.gate import Gate, Visitor
 from gosonde_collector.web.headers import FLAMES
@@ -52,9 +52,14 @@ class FindingPage:
         self._gate.visitor(request)
         return await self._worker.run(self._flames, request.path_params["id"])
 
+    async def pprof(self, request: Request) -> Response:
+        """Its goroutines in the newest snapshot, as a file for go tool pprof. Raises as `page`."""
+        self._gate.visitor(request)
+        return await self._worker.run(self._pprof, request.path_params["id"])
+
     def _document(self, number: str, _visitor: Visitor) -> Response:
         known = explain(self._store, self._analyst, number)
-        return as_json(documents.explained(self._row(known), known, course_of(self._store, known)))
+        return as_json(self._explained(known))
 
     def _html(self, number: str, visitor: Visitor) -> Response:
         known = explain(self._store, self._analyst, number)
@@ -62,12 +67,25 @@ class FindingPage:
             "row": self._row(known),
             "known": known,
             "course": course_of(self._store, known),
+            "goroutines": finding_goroutines.listing(self._store, known),
             "witnesses": witness_rows.rows((*known.finding.witnesses, *known.gc_signs)),
             "is_read": known.series is not None and known.series.process.has_no_probes,
             "window": documents.window(known),
             "bars": bars(known.ages) if known.ages else [],
         }
         return HTMLResponse(self._pages.html("finding.html", visitor, **values))
+
+    def _explained(self, known: Explanation) -> dict[str, Any]:
+        goroutines = finding_goroutines.document(finding_goroutines.listing(self._store, known))
+        return {
+            **documents.explained(self._row(known), known, course_of(self._store, known)),
+            "goroutines": goroutines,
+        }
+
+    def _pprof(self, number: str) -> Response:
+        known = explain(self._store, self._analyst, number)
+        headers = {"content-disposition": f'attachment; filename="finding-{known.finding.id}.pb.gz"'}
+        return Response(finding_goroutines.pprof(known), headers=headers, media_type="application/octet-stream")
 
     def _row(self, known: Explanation) -> findings_list.Row:
         return findings_list.row(known.finding, self._analyst, self._newest, steady_unix_nano())

@@ -4,12 +4,12 @@ import gzip
 import time
 
 from gosonde_agent.sources.memory.target import opened
-from gosonde_agent.wire.profile import encode_profile
 from gosonde_collector.analysis.persistence import persistence
 from gosonde_collector.evidence.model import GoroutineProfile
 from gosonde_collector.evidence.parse import parse_profile
 from gosonde_collector.model.values import Site
 from gosonde_collector.store.records import Snapshot
+from gosonde_common.wire.profile import encode_profile
 
 from tests.go_programs import GoProgram, build, site_line
 

@@ -12,9 +12,9 @@ import pytest
 from gosonde.collector_client import CollectorClient, Pushed
 from gosonde.proofs import Searched
 from gosonde_agent.sources.memory.target import opened
-from gosonde_agent.wire.profile import encode_profile
 from gosonde_collector.snapshots.requests import MAX_AT_ONCE
 from gosonde_common.errors import GosondeError, NotFoundError, UnsupportedError
+from gosonde_common.wire.profile import encode_profile
 from gosonde_pb.v1 import ingest_pb2, model_pb2
 
 from tests import go_programs, kept_probes

@@ -1,6 +1,7 @@
 """The web page in a real browser, with a real agent beside a real leak."""
 
 import json
+import subprocess
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests import browser, web_page
+from tests import browser, toolchains, web_page
 from tests.agent_process import AgentProcess, delivers_its_own, eventually
 from tests.collector_process import CollectorProcess
 from tests.go_programs import GoProgram, build, site_line
@@ -20,9 +21,13 @@ LEAK = "leaky/channel_send"
 SECTIONS = (
     "What to do",
     "Live goroutines",
+    "Created and exited per second",
+    "Pauses of the process",
+    "Heap of the process",
     "Witnesses",
     "Who can wake them",
     "What they wait for",
+    "Oldest goroutines",
     "Stacks",
     "Commands",
 )
@@ -130,6 +135,31 @@ def test_a_finding_shows_what_its_document_says(chromium: Browser, leaking: str)
         expect(page.get_by_text(known["finding"]["remedy"])).to_be_visible()
         for section in SECTIONS:
             expect(page.get_by_role("heading", name=section)).to_be_visible()
+
+
+def test_the_goroutines_of_a_finding_open_in_go_tool_pprof(chromium: Browser, leaking: str, tmp_path: Path) -> None:
+    with browser.page(chromium) as page:
+        page.goto(leaking)
+        with page.expect_download() as download:
+            page.get_by_role("link", name="Its goroutines for go tool pprof").click()
+    file = tmp_path / download.value.suggested_filename
+    download.value.save_as(file)
+    assert file.name == f"finding-{leaking.rpartition('/')[2]}.pb.gz"
+    command = [str(toolchains.go()), "tool", "pprof", "-top", str(file)]
+    top = subprocess.run(command, capture_output=True, text=True, check=True, env=toolchains.environment()).stdout
+    assert "Type: goroutine" in top
+    assert "main.ask.func1" in top
+
+
+def test_the_oldest_goroutines_stand_with_the_snapshot_that_shows_them(chromium: Browser, leaking: str) -> None:
+    with browser.page(chromium) as page:
+        page.goto(leaking)
+        rows = page.locator("section[aria-labelledby=goroutines] tbody tr")
+        expect(rows.first).to_contain_text("chan send")
+        goids = [
+            int(str(text)) for text in page.locator("section[aria-labelledby=goroutines] tbody th").all_inner_texts()
+        ]
+        assert goids == sorted(goids)
 
 
 def test_the_flame_graph_in_the_page_can_be_searched(chromium: Browser, leaking: str) -> None:

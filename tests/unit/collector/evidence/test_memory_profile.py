@@ -3,10 +3,10 @@
 import gzip
 from dataclasses import replace
 
-from gosonde_agent.wire.profile import encode_profile
 from gosonde_collector.evidence.model import Frame, GoroutineGroup, GoroutineProfile
 from gosonde_collector.evidence.parse import parse_profile
 from gosonde_common.values.goroutines import Goroutine, Location
+from gosonde_common.wire.profile import encode_profile
 
 BY = Location("main.serve", "/srv/my app/main.go", 42)
 STACK = (Location("runtime.gopark", "proc.go", 1), Location("main.wait[...]", "main.go", 50))

@@ -30,7 +30,11 @@ READ, ADMIN = "a token that reads", "a token that does all"
 class Answer:
     status: int
     headers: http.client.HTTPMessage
-    text: str
+    body: bytes
+
+    @property
+    def text(self) -> str:
+        return self.body.decode()
 
 
 class Served:
@@ -44,9 +48,9 @@ class Served:
         connection = http.client.HTTPConnection(self.address, timeout=60)
         connection.request(method, path, body or None, dict(headers or {}))
         answer = connection.getresponse()
-        text = answer.read().decode()
+        read = answer.read()
         connection.close()
-        return Answer(answer.status, answer.headers, text)
+        return Answer(answer.status, answer.headers, read)
 
     def get(self, path: str, **headers: str) -> Answer:
         return self.ask("GET", path, {name.replace("_", "-"): value for name, value in headers.items()})

@@ -4,6 +4,7 @@ import re
 
 from gosonde_collector.analysis.explanation import Explanation
 from gosonde_collector.ingest.access import Role
+from gosonde_collector.web.finding_goroutines import Listing
 from gosonde_collector.web.finding_page import bars
 from gosonde_collector.web.finding_series import Course
 from gosonde_collector.web.findings_list import Row
@@ -22,6 +23,7 @@ def html(ages: Ages | None) -> str:
         "row": Row(known.finding),
         "known": known,
         "course": Course(),
+        "goroutines": Listing(),
         "witnesses": [],
         "is_read": False,
         "window": (0, 1),

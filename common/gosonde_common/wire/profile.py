@@ -1,11 +1,13 @@
 """Goroutines as a pprof goroutine profile (profile.proto), with labels that pprof's own lacks."""
 
 import gzip
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from gosonde_pb.pprof.v1 import profile_pb2
 
 from gosonde_common.values.goroutines import REGISTERS, Goroutine, Location
-from gosonde_pb.pprof.v1 import profile_pb2
 
 #: Labels of a sample.
 STATE, WAIT_REASON, CREATED_BY, AGE, WAITS_FOR = "state", "wait_reason", "created_by", "age", "waits_for"
@@ -27,7 +29,32 @@ SAMPLE_FRAMES = 10
 #: Stands for the stack of a goroutine that ran or moved while it was read.
 ACTIVE = Location("[active: no stack]", "", 0)
 
-_Key = tuple[tuple[Location, ...], str, str, Location, int | None, str, str]
+
+class Alike(NamedTuple):
+    """What the goroutines of one sample have in common, as Goroutine has it.
+
+    Attributes:
+        age_s: For how many seconds they have waited; None where it is not known.
+        stack_from: REGISTERS, or "".
+    """
+
+    stack: tuple[Location, ...]
+    status: str
+    wait_reason: str
+    created_by: Location
+    age_s: int | None
+    waits_for: str
+    stack_from: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Goroutines that are alike; `goids` is empty where they are not known, `stack_bytes` are those of all together."""
+
+    alike: Alike
+    goroutines: int
+    goids: Sequence[int]
+    stack_bytes: int
 
 
 def encode_profile(goroutines: Iterable[Goroutine], taken_unix_nano: int) -> bytes:
@@ -36,12 +63,23 @@ def encode_profile(goroutines: Iterable[Goroutine], taken_unix_nano: int) -> byt
     Goroutines that agree in stack, state, wait reason, creation site and age (in whole seconds) are one sample, or as
     many as it takes for MOST_TOGETHER in each. Its labels have their goids, and what their stacks take together.
     """
-    writer = _Writer(taken_unix_nano)
-    for key, group in sorted(_grouped(goroutines).items(), key=lambda item: -len(item[1].goids)):
+    return encode_samples(_samples(goroutines), taken_unix_nano, READ_BY_GOSONDE)
+
+
+def encode_samples(samples: Iterable[Sample], taken_unix_nano: int, comment: str) -> bytes:
+    """The profile, gzipped, of these samples; "" for no comment."""
+    writer = _Writer(taken_unix_nano, comment)
+    for sample in samples:
+        writer.add(sample)
+    return gzip.compress(writer.profile.SerializeToString(), compresslevel=6, mtime=0)
+
+
+def _samples(goroutines: Iterable[Goroutine]) -> Iterator[Sample]:
+    for alike, group in sorted(_grouped(goroutines).items(), key=lambda item: -len(item[1].goids)):
         for start in range(0, len(group.goids), MOST_TOGETHER):
             together = slice(start, start + MOST_TOGETHER)
-            writer.add(key, group.goids[together], sum(group.stack_bytes[together]))
-    return gzip.compress(writer.profile.SerializeToString(), compresslevel=6, mtime=0)
+            goids = group.goids[together]
+            yield Sample(alike, len(goids), goids, sum(group.stack_bytes[together]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +96,7 @@ class _Group:
         self.stack_bytes.extend(other.stack_bytes)
 
 
-def _grouped(goroutines: Iterable[Goroutine]) -> dict[_Key, _Group]:
+def _grouped(goroutines: Iterable[Goroutine]) -> dict[Alike, _Group]:
     """Many share their stack and `go` statement as objects, and are grouped by these: comparing them takes longer."""
     alike: dict[tuple[int, int, str, str, int, str, str], tuple[Goroutine, _Group]] = {}
     for one in goroutines:
@@ -76,23 +114,25 @@ def _grouped(goroutines: Iterable[Goroutine]) -> dict[_Key, _Group]:
             if shared not in alike:
                 alike[shared] = one, _Group()
             alike[shared][1].add(one)
-    groups: dict[_Key, _Group] = {}
+    groups: dict[Alike, _Group] = {}
     for first, group in alike.values():
         groups.setdefault(_key(first), _Group()).join(group)
     return groups
 
 
-def _key(goroutine: Goroutine) -> _Key:
+def _key(goroutine: Goroutine) -> Alike:
     age = None if goroutine.wait_ns is None else goroutine.wait_ns // SECOND
     stack = goroutine.stack or (ACTIVE,)
     stack_from = REGISTERS if goroutine.stack_from == REGISTERS else ""
-    return stack, goroutine.status, goroutine.wait_reason, goroutine.created_by, age, goroutine.waits_for, stack_from
+    return Alike(
+        stack, goroutine.status, goroutine.wait_reason, goroutine.created_by, age, goroutine.waits_for, stack_from
+    )
 
 
 class _Writer:
     """Builds the message: every string, function and location once."""
 
-    def __init__(self, taken_unix_nano: int) -> None:
+    def __init__(self, taken_unix_nano: int, comment: str) -> None:
         self._strings = {"": 0}
         self._functions: dict[tuple[str, str], int] = {}
         self._locations: dict[Location, int] = {}
@@ -100,11 +140,12 @@ class _Writer:
         self.profile.sample_type.add(type=self._string("goroutine"), unit=self._string("count"))
         self.profile.period_type.type = self._string("goroutine")
         self.profile.period_type.unit = self._string("count")
-        self.profile.comment.append(self._string(READ_BY_GOSONDE))
+        if comment:
+            self.profile.comment.append(self._string(comment))
 
-    def add(self, key: _Key, goids: Sequence[int], stack_bytes: int) -> None:
-        stack, status, wait_reason, created_by, age, waits_for, stack_from = key
-        sample = self.profile.sample.add(value=[len(goids)], location_id=[self._location(frame) for frame in stack])
+    def add(self, of: Sample) -> None:
+        stack, status, wait_reason, created_by, age, waits_for, stack_from = of.alike
+        sample = self.profile.sample.add(value=[of.goroutines], location_id=[self._location(frame) for frame in stack])
         site = f"{created_by.function} {created_by.file}:{created_by.line}" if created_by.file else ""
         texts = (
             (STATE, status),
@@ -112,15 +153,15 @@ class _Writer:
             (CREATED_BY, site),
             (WAITS_FOR, waits_for),
             (STACK_FROM, stack_from),
-            (GOIDS, " ".join(map(str, goids))),
+            (GOIDS, " ".join(map(str, of.goids))),
         )
         for name, value in texts:
             if value:
                 sample.label.add(key=self._string(name), str=self._string(value))
         if age is not None:
             sample.label.add(key=self._string(AGE), num=age, num_unit=self._string(AGE_UNIT))
-        if stack_bytes:
-            sample.label.add(key=self._string(STACK_BYTES), num=stack_bytes, num_unit=self._string(STACK_UNIT))
+        if of.stack_bytes:
+            sample.label.add(key=self._string(STACK_BYTES), num=of.stack_bytes, num_unit=self._string(STACK_UNIT))
 
     def _string(self, text: str) -> int:
         index = self._strings.setdefault(text, len(self._strings))
