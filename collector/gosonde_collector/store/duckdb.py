@@ -32,13 +32,14 @@ from gosonde_collector.model.values import (
     SiteTotal,
     Stream,
 )
-from gosonde_collector.store import queries, rows
+from gosonde_collector.store import past, queries, rows
 from gosonde_collector.store.migrations import prepare
 from gosonde_collector.store.records import (
     Counters,
     Estimates,
     FindingRecord,
     GcColumns,
+    Past,
     Running,
     Series,
     Snapshot,
@@ -96,6 +97,15 @@ class DuckDBStore:
     def sites(self, which: ProcessFilter) -> list[SiteTotal]:
         """See Store."""
         return [rows.site_total(row) for row in self._select(queries.sites(which.all_runs), which.host, which.pid)]
+
+    def keys(self, which: ProcessFilter) -> list[ProcessKey]:
+        """See Store."""
+        return [ProcessKey(*row) for row in self._select(queries.KEYS, which.host, which.pid)]
+
+    def past(self, host: str, process: ProcessKey) -> Past | None:
+        """See Store."""
+        with _failures("read the store"), self._connection.cursor() as cursor:
+            return past.read(cursor, host, process)
 
     def parks(self, which: ProcessFilter) -> list[ParkTotal]:
         """See Store."""
@@ -268,18 +278,11 @@ class DuckDBStore:
             raise DiskFullError(f"a backup needs {self.size() >> 20} MiB on the disk of {self._folder}; make room")
         path = self._folder.resolve() / f"backup-{uuid.uuid4().hex}.duckdb"
         try:
-            self._copy_to(path)
+            with _failures("write a backup"), self._connection.cursor() as cursor:
+                copy_to(cursor, path)
             return path.open("rb")
         finally:
             path.unlink(missing_ok=True)
-
-    def _copy_to(self, path: Path) -> None:
-        with _failures("write a backup"), self._connection.cursor() as cursor:
-            cursor.execute(f"ATTACH '{_quoted(path)}' AS copy")
-            try:
-                cursor.execute(f"COPY FROM DATABASE {FILE_NAME.removesuffix('.duckdb')} TO copy")
-            finally:
-                cursor.execute("DETACH copy")
 
     def close(self) -> None:
         """See Store."""
@@ -368,6 +371,15 @@ def _confine(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
     """No statement reaches any file outside of the folder, which backups need."""
     connection.execute(f"SET allowed_directories = ['{_quoted(folder.resolve())}/']")
     connection.execute("SET enable_external_access = false")
+
+
+def copy_to(cursor: duckdb.DuckDBPyConnection, path: Path) -> None:
+    """Copies everything to a new file."""
+    cursor.execute(f"ATTACH '{_quoted(path)}' AS copy")
+    try:
+        cursor.execute(f"COPY FROM DATABASE {FILE_NAME.removesuffix('.duckdb')} TO copy")
+    finally:
+        cursor.execute("DETACH copy")
 
 
 def _quoted(path: Path) -> str:

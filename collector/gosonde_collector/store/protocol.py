@@ -27,6 +27,7 @@ from gosonde_collector.store.records import (
     Estimates,
     FindingRecord,
     GcColumns,
+    Past,
     Running,
     Series,
     Snapshot,
@@ -53,6 +54,12 @@ class Store(Protocol):
 
     def sites(self, which: ProcessFilter) -> list[SiteTotal]:
         """The latest totals of every site: running processes first, then the most live goroutines."""
+
+    def keys(self, which: ProcessFilter) -> list[ProcessKey]:
+        """Of every process that is known, in the order of `processes`."""
+
+    def past(self, host: str, process: ProcessKey) -> Past | None:
+        """One process with its sites, as they are and as they were in the last hour; None when it is not known."""
 
     def parks(self, which: ProcessFilter) -> list[ParkTotal]:
         """The newest estimate for each wait reason: running processes first, then the most parks."""

@@ -53,14 +53,19 @@ def _sum(column: str) -> str:
 
 def processes(all_runs: bool) -> str:
     """Every process with the sums of its sites."""
+    return processes_of(_chosen(all_runs), TOTALS)
+
+
+def processes_of(chosen: str, totals: str) -> str:
+    """The same of chosen processes, from totals of their sites that are read elsewhere."""
     return f"""
 SELECT p.host, {DETAILS}, coalesce(t.created, 0), coalesce(t.exited, 0), coalesce(t.baseline, 0),
     p.last_taken_unix_nano, coalesce(c.target_ppm, 0), coalesce(c.core_ppm, 0),
     p.last_stored_unix_nano, coalesce(p.interval_ns, 0)
-FROM ({_chosen(all_runs)}) AS p
+FROM ({chosen}) AS p
 LEFT JOIN (
     SELECT process, {_sum("created")} AS created, {_sum("exited")} AS exited, {_sum("baseline")} AS baseline
-    FROM ({TOTALS}) GROUP BY process
+    FROM ({totals}) GROUP BY process
 ) AS t ON t.process = p.process
 LEFT JOIN (
     SELECT process, arg_max(target_ppm, sequence) AS target_ppm, arg_max(core_ppm, sequence) AS core_ppm
@@ -77,7 +82,14 @@ APART_NS: Final = 15_000_000_000
 #: No interval is longer, whatever an agent says.
 LONGEST_NS: Final = 3_600_000_000_000
 
-#: From totals as they were then to the latest. What did not change has no row: the newest row up to then counts.
+#: The totals of each site as they were then. What did not change has no row: the newest row up to then counts.
+TOTALS_BEFORE: Final = """
+    SELECT c.process, c.pc, max(c.taken_unix_nano) AS taken, max(c.created) AS created, max(c.exited) AS exited
+    FROM moments AS m JOIN site_counters AS c ON c.process = m.process AND c.taken_unix_nano <= m.moment
+    GROUP BY c.process, c.pc
+"""
+
+#: From totals as they were then to the latest.
 BEFORE: Final = f"""
 moments AS (
     SELECT process, greatest(last_taken_unix_nano, 0) AS until, greatest(counted_since_unix_nano, 0) AS since,
@@ -85,11 +97,7 @@ moments AS (
         greatest({APART_NS}, 3 * least(coalesce(interval_ns, 0), {LONGEST_NS})) AS apart
     FROM chosen WHERE ended_unix_nano = 0
 ),
-totals_before AS (
-    SELECT c.process, c.pc, max(c.taken_unix_nano) AS taken, max(c.created) AS created, max(c.exited) AS exited
-    FROM moments AS m JOIN site_counters AS c ON c.process = m.process AND c.taken_unix_nano <= m.moment
-    GROUP BY c.process, c.pc
-),
+totals_before AS ({{totals_before}}),
 estimates_before AS (
     SELECT c.* FROM moments AS m JOIN site_estimates AS c ON c.process = m.process AND c.taken_unix_nano <= m.moment
     QUALIFY row_number() OVER (PARTITION BY c.process, c.pc ORDER BY c.sequence DESC) = 1
@@ -107,12 +115,17 @@ def sites(all_runs: bool) -> str:
     """Every site with its totals, what is estimated of it (NULL for nothing), what others have of the nameless, and all
     that as it was before (`over_ns` is NULL where nobody asks).
     """
+    return sites_of(_chosen(all_runs), TOTALS, TOTALS_BEFORE)
+
+
+def sites_of(chosen: str, totals: str, totals_before: str) -> str:
+    """The same of chosen processes, from totals of their sites that are read elsewhere."""
     return f"""
-WITH estimates AS ({ESTIMATES}), chosen AS ({_chosen(all_runs)}), {BEFORE}
+WITH estimates AS ({ESTIMATES}), chosen AS ({chosen}), {BEFORE.format(totals_before=totals_before)}
 SELECT p.host, {KEY}, p.exe, p.build_id, t.pc, coalesce(n.function, ''), coalesce(n.file, ''), coalesce(n.line, 0),
     coalesce(n.start_function, ''), t.created, t.exited, t.baseline, coalesce(s.created, 0), coalesce(s.exited, 0),
     {ESTIMATED}, d.over_ns, coalesce(b.created, 0), coalesce(b.exited, 0), {ESTIMATED_BEFORE}
-FROM ({TOTALS}) AS t
+FROM ({totals}) AS t
 JOIN chosen AS p ON p.process = t.process
 LEFT JOIN periods AS d ON d.process = t.process
 LEFT JOIN totals_before AS b ON b.process = t.process AND b.pc = t.pc
@@ -214,6 +227,11 @@ ON p.host = b.host AND p.agent_id = b.agent_id AND p.agent_epoch = b.agent_epoch
 WHERE b.taken_unix_nano >= $2 ORDER BY 1
 """
 
+#: In the order of `processes`.
+KEYS: Final = f"""
+SELECT {KEY} FROM ({CHOSEN}) AS p ORDER BY p.ended_unix_nano > 0, p.started_unix_nano DESC, p.pid
+"""
+
 RUNNING: Final = f"""
 SELECT p.process, p.host, {DETAILS}, p.last_taken_unix_nano FROM known_processes AS p WHERE p.ended_unix_nano = 0
 """
@@ -236,10 +254,11 @@ ORDER BY t.process, t.pc, h.goroutines DESC, h.path
 """
 
 #: The same of one process, whether it runs or not: the process's number first.
-_THIS: Final = """(
-    SELECT process FROM known_processes
+THIS: Final = """
+    SELECT {columns} FROM known_processes
     WHERE host = $1 AND boot_id = $2 AND pid = $3 AND start_ticks = $4 AND exec_epoch = $5
-)"""
+"""
+_THIS: Final = f"({THIS.format(columns='process')})"
 SEARCH: Final = f"""
 SELECT process, searched_unix_nano, scans, undecided FROM searches WHERE process IN {_THIS}
 ORDER BY sequence DESC LIMIT 1

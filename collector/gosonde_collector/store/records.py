@@ -1,12 +1,17 @@
 """What a store returns beside the values of `model`."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gosonde_collector.evidence.model import GoroutineProfile
-from gosonde_collector.model.values import Process, ProcessKey, Site
+from gosonde_collector.model.values import KnownProcess, Process, ProcessKey, Site, SiteTotal
+
+#: From how many nanoseconds on a pause counts in which step.
+PAUSES_NS: Final = (0, *(digit * 10**power for power in range(4, 9) for digit in (1, 3)), 10**9)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,6 +114,57 @@ class GcColumns:
     goal_bytes: NDArray[np.int64]
     pause_unix_nano: NDArray[np.int64]
     pause_ns: NDArray[np.int64]
+
+
+class CostIn(NamedTuple):
+    """What its probes cost a process in a part of Past, in parts per million of its CPU time: in the end, and most."""
+
+    part: int
+    ppm: int
+    highest_ppm: int
+
+
+class PausesIn(NamedTuple):
+    """How many pauses began in a part of Past, and took PAUSES_NS[step] at least and less than the next of these."""
+
+    part: int
+    step: int
+    pauses: int
+
+
+class HeapIn(NamedTuple):
+    """The heap in a part of Past: the largest when a cycle began, and what the newest cycle found alive and aims at."""
+
+    part: int
+    before_bytes: int
+    marked_bytes: int
+    goal_bytes: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Past:
+    """A process in its last hour or, when less is known, since counting began; of one that has ended, until then.
+
+    That time is divided into parts, which are numbered from 0.
+
+    Attributes:
+        sites: As Store.sites has them.
+        since_unix_nano: When the first part begins.
+        ends_unix_nano: The last nanosecond of each part.
+        live: Live goroutines of each of `sites` at the end of each part, shape (sites, parts), int64; as Series.live.
+        costs: In order, without the parts in which nothing new was said.
+        pauses: In order, without zeros.
+        heaps: In order, without the parts in which no cycle ended whose heap is known.
+    """
+
+    known: KnownProcess
+    sites: Sequence[SiteTotal]
+    since_unix_nano: int
+    ends_unix_nano: Sequence[int]
+    live: NDArray[np.int64]
+    costs: Sequence[CostIn]
+    pauses: Sequence[PausesIn]
+    heaps: Sequence[HeapIn]
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
@@ -126,7 +127,7 @@ def application(
             Route("/fleet/changes", fleet.changes),
             Route("/processes/{host:any}/{pid:int}", process.page),
         ],
-        middleware=[Middleware(Guard, gate=gate, failures=failures)],
+        middleware=[Middleware(Guard, gate=gate, failures=failures), Middleware(GZipMiddleware, compresslevel=1)],
         exception_handlers={HTTPException: failures.http},
         lifespan=lambda _app: _watching(findings.watched, fleet.watched),
         max_body_size=BODY_BYTES,

@@ -1,5 +1,7 @@
 """The page of one process."""
 
+from dataclasses import replace
+
 from gosonde_common.clock import steady_unix_nano
 from gosonde_common.errors import NotFoundError
 from starlette.requests import Request
@@ -9,7 +11,7 @@ from gosonde_collector.analysis.analyst import Analyst
 from gosonde_collector.model.values import ProcessFilter
 from gosonde_collector.model.worker import Worker
 from gosonde_collector.store.protocol import Store
-from gosonde_collector.web import process_view
+from gosonde_collector.web import process_view, sparklines
 from gosonde_collector.web.findings_list import MOST_ROWS
 from gosonde_collector.web.gate import Gate, Visitor
 from gosonde_collector.web.process_view import ProcessView
@@ -27,30 +29,53 @@ class ProcessPage:
         self._gate = gate
 
     async def page(self, request: Request) -> Response:
-        """The process of a host and a pid, the newest or that of the query `key`.
+        """The process of a host and a pid, the newest or that of the query `key`; of the site `site` alone if given.
 
         Raises:
             UnauthenticatedError: Nobody who is known asks.
-            NotFoundError: There is no such process.
+            NotFoundError: There is no such process or site.
         """
         visitor = self._gate.visitor(request)
         which = ProcessFilter(request.path_params["host"], request.path_params["pid"])
         if not 0 < which.pid < 1 << 32:
             raise NotFoundError("there is no such process")
-        key = request.query_params.get("key", "")
-        if wants_json(request):
-            return await self._worker.run(lambda: as_json(process_view.document(self._view(which, key))))
-        return await self._worker.run(lambda: self._html(self._view(which, key), visitor))
+        key, site = (request.query_params.get(name, "") for name in ("key", "site"))
+        html = self._site if site else self._html
+        made = _json if wants_json(request) else lambda known: html(known, visitor)
+        return await self._worker.run(lambda: made(self._view(which, key, site)))
 
-    def _view(self, which: ProcessFilter, key: str) -> ProcessView:
-        return process_view.view(self._store, self._analyst, which, key, steady_unix_nano())
+    def _view(self, which: ProcessFilter, key: str, site: str) -> ProcessView:
+        known = process_view.view(self._store, self._analyst, which, key, steady_unix_nano())
+        if not site:
+            return known
+        chosen = [one for one in known.sites if str(one.site.pc) == site]
+        if not chosen:
+            raise NotFoundError("this process has no such site")
+        return replace(known, sites=chosen)
+
+    def _site(self, known: ProcessView, visitor: Visitor) -> Response:
+        (one,) = known.sites
+        values = {
+            "row": known.row,
+            "past": known.past,
+            "one": one,
+            "drawn": sparklines.path(one.line),
+            "width": sparklines.width(len(one.line)),
+        }
+        return HTMLResponse(self._pages.html("site.html", visitor, **values))
 
     def _html(self, known: ProcessView, visitor: Visitor) -> Response:
         values = {
             "row": known.row,
+            "past": known.past,
             "sites": known.sites[:MOST_ROWS],
+            "drawn": [sparklines.path(site.line) for site in known.sites[:MOST_ROWS]],
             "left_out": max(len(known.sites) - MOST_ROWS, 0),
             "findings": known.findings[:MOST_ROWS],
             "cycles": known.cycles,
         }
         return HTMLResponse(self._pages.html("process.html", visitor, **values))
+
+
+def _json(known: ProcessView) -> Response:
+    return as_json(process_view.document(known))

@@ -12,6 +12,7 @@ from gosonde_collector.analysis.finding import Finding
 from gosonde_collector.analysis.turnover import Turnover, turnovers
 from gosonde_collector.model.values import GcCycle, ProcessFilter, Site, SiteTotal
 from gosonde_collector.store.protocol import Store
+from gosonde_collector.store.records import Past
 from gosonde_collector.web import process_rows
 from gosonde_collector.web.findings_list import harm
 from gosonde_collector.web.process_rows import ProcessRow
@@ -28,6 +29,7 @@ class SiteRow:
     Attributes:
         is_estimated: All numbers but `live` contain an estimate.
         created_per_second: Of the last minute or so; None when nothing is known of before. `exited_per_second` too.
+        line: Live goroutines at the end of each part of Past.
     """
 
     site: Site
@@ -37,6 +39,7 @@ class SiteRow:
     is_estimated: bool
     created_per_second: float | None
     exited_per_second: float | None
+    line: tuple[int, ...]
 
     @property
     def is_nameless(self) -> bool:
@@ -49,6 +52,7 @@ class ProcessView:
     """A process: the sites with the most live goroutines come first, the most harmful findings, the newest cycles."""
 
     row: ProcessRow
+    past: Past
     sites: Sequence[SiteRow]
     findings: Sequence[Finding]
     cycles: Sequence[GcCycle]
@@ -61,22 +65,20 @@ def view(store: Store, analyst: Analyst, which: ProcessFilter, key: str, now_uni
         NotFoundError: There is none.
         StoreError: The store fails.
     """
-    known = store.processes(which)
-    one = next((one for one in known if key in ("", process_rows.key_text(one.process.key))), None)
-    if one is None:
+    its = next((one for one in store.keys(which) if key in ("", process_rows.key_text(one))), None)
+    past = store.past(which.host, its) if its else None
+    if its is None or past is None:
         raise NotFoundError(f"no such process {which.pid} of host {which.host} is known")
-    (row,) = process_rows.rows([one], analyst, store.clock_offsets(), now_unix_nano)
-    its = one.process.key
-    totals = [total for total in store.sites(which) if total.process == its]
+    (row,) = process_rows.rows([past.known], analyst, store.clock_offsets(), now_unix_nano)
     findings = [found for found in analyst.findings(which) if found.process == its]
     cycles = [cycle for cycle in store.gc_cycles(which, MOST_CYCLES) if cycle.process == its]
-    sites = map(_site, totals, turnovers(totals))
+    sites = map(_site, past.sites, turnovers(past.sites), past.live.tolist())
     return ProcessView(
-        row, sorted(sites, key=lambda site: -site.live), sorted(findings, key=harm, reverse=True), cycles
+        row, past, sorted(sites, key=lambda site: -site.live), sorted(findings, key=harm, reverse=True), cycles
     )
 
 
-def _site(total: SiteTotal, turnover: Turnover | None) -> SiteRow:
+def _site(total: SiteTotal, turnover: Turnover | None, line: list[int]) -> SiteRow:
     own = total.estimate
     return SiteRow(
         total.site,
@@ -86,6 +88,7 @@ def _site(total: SiteTotal, turnover: Turnover | None) -> SiteRow:
         own is not None or bool(total.shared_created or total.shared_exited),
         turnover.created.number * SECOND_NS / turnover.over_ns if turnover else None,
         turnover.exited.number * SECOND_NS / turnover.over_ns if turnover else None,
+        tuple(line),
     )
 
 
@@ -93,6 +96,8 @@ def document(known: ProcessView) -> dict[str, Any]:
     """What `?format=json` gives."""
     return {
         "process": process_rows.document(known.row),
+        "since_unix_nano": known.past.since_unix_nano,
+        "ends_unix_nano": known.past.ends_unix_nano,
         "sites": list(map(_site_document, known.sites)),
         "findings": [
             {"id": found.id, "state": found.state, "live": found.live, "cause": found.cause} for found in known.findings
@@ -112,6 +117,7 @@ def _site_document(row: SiteRow) -> dict[str, Any]:
         "is_estimated": row.is_estimated,
         "created_per_second": row.created_per_second,
         "exited_per_second": row.exited_per_second,
+        "live_then": row.line,
     }
 
 
