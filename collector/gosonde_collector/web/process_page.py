@@ -11,7 +11,7 @@ from gosonde_collector.analysis.analyst import Analyst
 from gosonde_collector.model.values import ProcessFilter
 from gosonde_collector.model.worker import Worker
 from gosonde_collector.store.protocol import Store
-from gosonde_collector.web import process_view, sparklines
+from gosonde_collector.web import cost_line, pause_map, process_view, sparklines
 from gosonde_collector.web.findings_list import MOST_ROWS
 from gosonde_collector.web.gate import Gate, Visitor
 from gosonde_collector.web.process_view import ProcessView
@@ -73,6 +73,9 @@ class ProcessPage:
             "left_out": max(len(known.sites) - MOST_ROWS, 0),
             "findings": known.findings[:MOST_ROWS],
             "cycles": known.cycles,
+            "costs": cost_line.costs(known.past),
+            "pauses": pause_map.pause_map(known.past),
+            "heap": pause_map.heap_lines(known.past),
         }
         return HTMLResponse(self._pages.html("process.html", visitor, **values))
 

@@ -13,7 +13,7 @@ from gosonde_collector.analysis.turnover import Turnover, turnovers
 from gosonde_collector.model.values import GcCycle, ProcessFilter, Site, SiteTotal
 from gosonde_collector.store.protocol import Store
 from gosonde_collector.store.records import Past
-from gosonde_collector.web import process_rows
+from gosonde_collector.web import cost_line, pause_map, process_rows
 from gosonde_collector.web.findings_list import harm
 from gosonde_collector.web.process_rows import ProcessRow
 
@@ -103,6 +103,8 @@ def document(known: ProcessView) -> dict[str, Any]:
             {"id": found.id, "state": found.state, "live": found.live, "cause": found.cause} for found in known.findings
         ],
         "gc_cycles": list(map(_cycle, known.cycles)),
+        **cost_line.document(known.past),
+        **pause_map.document(known.past),
     }
 
 
