@@ -3,8 +3,9 @@
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING, Final
+
+from gosonde_common.flames.placing import By, state_of
 
 if TYPE_CHECKING:
     from gosonde_common.values.goroutines import GoroutineColumns, Kind, Location
@@ -16,15 +17,6 @@ MOST_KINDS: Final = 10_000
 #: The calls of the stacks of all groups at most, and how many calls a group counts for beside those of its stack.
 MOST_CALLS: Final = 10_000_000
 GROUP_CALLS: Final = 40
-
-
-class By(StrEnum):
-    """What goroutines of one group have in common; those of one stack also have state and `go` statement."""
-
-    STACK = "stack"
-    SITE = "site"
-    STATE = "state"
-    LABEL = "label"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +31,6 @@ class Row:
     goroutines: int
     longest_ns: int | None
     kind: "Kind"
-
-
-def state_of(kind: "Kind") -> str:
-    """The wait reason where it waits for one, else the status; as the runtime prints it."""
-    return kind.wait_reason or kind.status
 
 
 def groups_of(found: "Iterable[GoroutineColumns]") -> "Groups":

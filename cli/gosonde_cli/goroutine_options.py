@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Annotated, Final
 
 import typer
+from gosonde_common.durations import seconds
 from gosonde_common.errors import UsageError
 from gosonde_common.flames.colours import ColourBy
+from gosonde_common.flames.placing import By
 
-from gosonde_cli.durations import seconds
 from gosonde_cli.expressions import Expression
-from gosonde_cli.goroutine_groups import By
 from gosonde_cli.goroutine_rows import Shown
 from gosonde_cli.label_view import Wanted
 from gosonde_cli.options import Function, Limit, State

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from gosonde_common.errors import UsageError
+from gosonde_common.flames.placing import By, calls, state_of
 from gosonde_common.flames.tree import Stack
-from gosonde_common.values.goroutines import Location
 
-from gosonde_cli.goroutine_groups import By, Groups, Row, state_of
+from gosonde_cli.goroutine_groups import Groups, Row
 from gosonde_cli.goroutine_text import grouped
-from gosonde_cli.rendering import cell, columns, console, counted, duration_figure
+from gosonde_cli.rendering import columns, console, counted, duration_figure
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -132,20 +132,4 @@ def _own(row: Row, by: By) -> tuple[str, ...]:
 
 def stacks(groups: Groups, by: By) -> list[Stack]:
     """Stacks with their outermost call first, the largest first; below their `go` statement or state where asked."""
-    return [
-        Stack([*_above(row, by), *reversed(row.kind.stack)], row.goroutines, state_of(row.kind), row.longest_ns)
-        for row in groups.rows()
-    ]
-
-
-def _above(row: Row, by: By) -> list[Location]:
-    made = row.kind.created_by
-    match by:
-        case By.SITE:
-            name = f"{made.function or 'not known'} {made.file}:{made.line}" if made.file else made.function
-            return [Location(f"go statement in {cell(name or 'not known')}", made.file, made.line)]
-        case By.STATE:
-            return [Location(state_of(row.kind), "", 0)]
-        case By.LABEL:
-            return [Location(row.kind.group, "", 0)]
-    return []
+    return [Stack(calls(row.kind, by), row.goroutines, state_of(row.kind), row.longest_ns) for row in groups.rows()]

@@ -10,10 +10,11 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from gosonde_common import foreign
+from gosonde_common.flames.placing import state_of
 from gosonde_common.values.goroutines import MAIN_GOROUTINE, REGISTERS
 from rich.cells import cell_len
 
-from gosonde_cli.goroutine_groups import Groups, Row, state_of
+from gosonde_cli.goroutine_groups import Groups, Row
 from gosonde_cli.kept_texts import KeptTexts
 from gosonde_cli.rendering import cell, counted, duration
 from gosonde_cli.tables.shortening import OF_FUNCTIONS, OF_PATHS, shortened

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 
 import typer
+from gosonde_common import durations
 from gosonde_common.errors import NotFoundError
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from typer.core import TyperCommand
 
-from gosonde_cli import durations
 from gosonde_cli.importing import needing, soon
 from gosonde_cli.suspects.judging import Watching
 

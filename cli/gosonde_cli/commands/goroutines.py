@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Final
 
 import gosonde_common
 import typer
+from gosonde_common.flames.placing import By
 
 from gosonde_cli import here
-from gosonde_cli.goroutine_groups import By, Groups, groups_of
+from gosonde_cli.goroutine_groups import Groups, groups_of
 from gosonde_cli.goroutine_json import document, line
 from gosonde_cli.goroutine_options import AskedOfGoroutines
 from gosonde_cli.goroutine_rows import print_rows, repeated, stacks, watch

@@ -44,6 +44,7 @@ from gosonde_collector.store.records import (
     Series,
     Snapshot,
     SnapshotHead,
+    StoredProfile,
 )
 from gosonde_collector.store.writes import Known, pending_tables, run_of
 
@@ -205,6 +206,13 @@ class DuckDBStore:
     def snapshot_heads(self, most: int) -> list[SnapshotHead]:
         """See Store."""
         return [rows.snapshot_head(row) for row in self._select(queries.SNAPSHOT_HEADS, most)]
+
+    def profiles(
+        self, host: str, process: ProcessKey, most: int, profile_id: str = ""
+    ) -> tuple[list[StoredProfile], int]:
+        """See Store."""
+        found = self._select(queries.PROFILES, host, *rows.key_values(process), profile_id, most)
+        return [StoredProfile(*row[:-1]) for row in found], found[0][-1] if found else 0
 
     def snapshot(self, snapshot_id: str) -> Snapshot | None:
         """See Store."""

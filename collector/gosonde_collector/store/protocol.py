@@ -32,6 +32,7 @@ from gosonde_collector.store.records import (
     Series,
     Snapshot,
     SnapshotHead,
+    StoredProfile,
 )
 
 
@@ -120,6 +121,11 @@ class Store(Protocol):
 
     def snapshot_heads(self, most: int) -> list[SnapshotHead]:
         """The newest goroutine and goroutineleak profiles: so many of each process, of each kind and source."""
+
+    def profiles(
+        self, host: str, process: ProcessKey, most: int, profile_id: str = ""
+    ) -> tuple[list[StoredProfile], int]:
+        """The newest `most` profiles of a process, and how many of it there are; or the one of an id, if it is its."""
 
     def snapshot(self, snapshot_id: str) -> Snapshot | None:
         """A goroutine or goroutineleak profile; None when it is there no longer."""

@@ -382,6 +382,22 @@ QUALIFY row_number() OVER (
 ORDER BY taken_unix_nano DESC, stored_unix_nano DESC
 """
 
+#: The newest profiles of one process, all that there are ($6 is '') or one of them; and how many there are in all.
+PROFILES: Final = """
+WITH its AS (
+    SELECT *, count(*) OVER () AS known FROM snapshots
+    WHERE host = $1 AND boot_id = $2 AND pid = $3 AND start_ticks = $4 AND exec_epoch = $5 AND $6 IN ('', snapshot_id)
+    ORDER BY taken_unix_nano DESC, stored_unix_nano DESC LIMIT $7
+)
+SELECT its.snapshot_id, kind, format, taken_unix_nano, stored_unix_nano,
+    coalesce(goroutines, 0), coalesce(groups, 0), known
+FROM its LEFT JOIN (
+    SELECT snapshot_id, sum(goroutines) AS goroutines, count(*) AS groups FROM snapshot_groups
+    WHERE snapshot_id IN (SELECT snapshot_id FROM its) GROUP BY snapshot_id
+) AS g ON g.snapshot_id = its.snapshot_id
+ORDER BY taken_unix_nano DESC, stored_unix_nano DESC
+"""
+
 SNAPSHOT: Final = """
 SELECT s.snapshot_id, s.taken_unix_nano, s.format, s.kind, g.goroutines, g.functions, g.files, g.lines,
     g.created_function, g.created_file, g.created_line, g.state, g.wait_s, g.goids, g.stack_bytes

@@ -180,6 +180,26 @@ class SnapshotHead:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredProfile:
+    """A profile of one process, of any kind.
+
+    Attributes:
+        kind: As the runtime names it, such as evidence.model.GOROUTINE.
+        format: As GoroutineProfile's.
+        goroutines: How many it shows; 0 for kinds that show none.
+        groups: In how many groups.
+    """
+
+    id: str
+    kind: str
+    format: str
+    taken_unix_nano: int
+    stored_unix_nano: int
+    goroutines: int
+    groups: int
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """A goroutine profile of a known process."""
 

@@ -39,6 +39,7 @@ from gosonde_collector.web.headers import HEADERS
 from gosonde_collector.web.process_page import ProcessPage
 from gosonde_collector.web.rendering import Pages, as_json, wants_json
 from gosonde_collector.web.signing_in import SigningIn, sign_in_address
+from gosonde_collector.web.snapshots_page import SnapshotsPage
 
 log = structlog.get_logger(__name__)
 
@@ -106,6 +107,7 @@ def application(
     finding: FindingPage,
     fleet: FleetPage,
     process: ProcessPage,
+    snapshots: SnapshotsPage,
 ) -> Starlette:
     """Everything that is served."""
     register_url_convertor("any", AnyName())
@@ -126,6 +128,7 @@ def application(
             Route("/fleet", fleet.page),
             Route("/fleet/changes", fleet.changes),
             Route("/processes/{host:any}/{pid:int}", process.page),
+            Route("/processes/{host:any}/{pid:int}/snapshots", snapshots.page),
         ],
         middleware=[Middleware(Guard, gate=gate, failures=failures), Middleware(GZipMiddleware, compresslevel=1)],
         exception_handlers={HTTPException: failures.http},

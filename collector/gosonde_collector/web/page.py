@@ -14,6 +14,7 @@ from gosonde_collector.web.gate import Gate
 from gosonde_collector.web.process_page import ProcessPage
 from gosonde_collector.web.rendering import Pages
 from gosonde_collector.web.server import WebServer
+from gosonde_collector.web.snapshots_page import SnapshotsPage
 
 
 def serve(
@@ -31,5 +32,15 @@ def serve(
     finding = FindingPage(worker, store, analyst, telemetry.newest, pages, gate=gate)
     fleet = FleetPage(worker, store, analyst, telemetry.newest, pages, gate=gate)
     process = ProcessPage(worker, store, analyst, pages, gate=gate)
-    app = application(gate, pages, telemetry, findings=findings, finding=finding, fleet=fleet, process=process)
+    snapshots = SnapshotsPage(worker, store, analyst, pages, gate=gate)
+    app = application(
+        gate,
+        pages,
+        telemetry,
+        findings=findings,
+        finding=finding,
+        fleet=fleet,
+        process=process,
+        snapshots=snapshots,
+    )
     return WebServer(config, app)

@@ -11,11 +11,12 @@ from gosonde_collector.analysis.analyst import Analyst
 from gosonde_collector.model.values import ProcessFilter
 from gosonde_collector.model.worker import Worker
 from gosonde_collector.store.protocol import Store
-from gosonde_collector.web import cost_line, pause_map, process_view, sparklines
+from gosonde_collector.web import cost_line, pause_map, process_view, snapshot_list, sparklines
 from gosonde_collector.web.findings_list import MOST_ROWS
 from gosonde_collector.web.gate import Gate, Visitor
 from gosonde_collector.web.process_view import ProcessView
 from gosonde_collector.web.rendering import Pages, as_json, wants_json
+from gosonde_collector.web.snapshot_list import MOST_ON_PROCESS
 
 
 class ProcessPage:
@@ -36,10 +37,8 @@ class ProcessPage:
             NotFoundError: There is no such process or site.
         """
         visitor = self._gate.visitor(request)
-        which = ProcessFilter(request.path_params["host"], request.path_params["pid"])
-        if not 0 < which.pid < 1 << 32:
-            raise NotFoundError("there is no such process")
-        key, site = (request.query_params.get(name, "") for name in ("key", "site"))
+        which, key = asked_for(request)
+        site = request.query_params.get("site", "")
         html = self._site if site else self._html
         made = _json if wants_json(request) else lambda known: html(known, visitor)
         return await self._worker.run(lambda: made(self._view(which, key, site)))
@@ -76,9 +75,22 @@ class ProcessPage:
             "costs": cost_line.costs(known.past),
             "pauses": pause_map.pause_map(known.past),
             "heap": pause_map.heap_lines(known.past),
+            "snapshots": snapshot_list.listed(self._store, known.row, MOST_ON_PROCESS, steady_unix_nano()),
         }
         return HTMLResponse(self._pages.html("process.html", visitor, **values))
 
 
 def _json(known: ProcessView) -> Response:
     return as_json(process_view.document(known))
+
+
+def asked_for(request: Request) -> tuple[ProcessFilter, str]:
+    """The host and the pid of an address, and which of their processes, "" for the newest.
+
+    Raises:
+        NotFoundError: There can be no such process.
+    """
+    which = ProcessFilter(request.path_params["host"], request.path_params["pid"])
+    if not 0 < which.pid < 1 << 32:
+        raise NotFoundError("there is no such process")
+    return which, request.query_params.get("key", "")

@@ -35,6 +35,16 @@ class ProcessRow:
         return PurePosixPath(self.known.process.exe).name
 
     @property
+    def path(self) -> str:
+        """Where its page is, without which of the processes of one host and pid it is."""
+        return self.address.partition("?")[0]
+
+    @property
+    def key(self) -> str:
+        """See `key_text`."""
+        return key_text(self.known.process.key)
+
+    @property
     def address(self) -> str:
         """Of its page."""
         return address(self.known.host, self.known.process.key)

@@ -78,6 +78,15 @@ def view(store: Store, analyst: Analyst, which: ProcessFilter, key: str, now_uni
     )
 
 
+def row_of(store: Store, analyst: Analyst, which: ProcessFilter, key: str, now_unix_nano: int) -> ProcessRow:
+    """The process alone. Arguments and errors as of `view`."""
+    known = store.processes(which)
+    one = next((one for one in known if key in ("", process_rows.key_text(one.process.key))), None)
+    if one is None:
+        raise NotFoundError(f"no such process {which.pid} of host {which.host} is known")
+    return process_rows.rows([one], analyst, store.clock_offsets(), now_unix_nano)[0]
+
+
 def _site(total: SiteTotal, turnover: Turnover | None, line: list[int]) -> SiteRow:
     own = total.estimate
     return SiteRow(

@@ -1,9 +1,10 @@
 """Groups by stack, site and state: which rows there are, their order, and what stands above stacks in a picture."""
 
 import pytest
-from gosonde_cli.goroutine_groups import By, Groups, groups_of
+from gosonde_cli.goroutine_groups import Groups, groups_of
 from gosonde_cli.goroutine_rows import Shown, print_rows, stacks
 from gosonde_common.errors import UsageError
+from gosonde_common.flames.placing import By
 from gosonde_common.values.goroutines import MAIN_GOROUTINE, Location
 
 from tests.unit.cli.goroutine_columns import HERE, THERE, columns, kind

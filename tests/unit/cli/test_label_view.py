@@ -1,10 +1,11 @@
 """Goroutines are chosen and grouped by their labels; a key that nobody has is an error that names those there are."""
 
 import pytest
-from gosonde_cli.goroutine_groups import By, groups_of
+from gosonde_cli.goroutine_groups import groups_of
 from gosonde_cli.label_view import Wanted
 from gosonde_cli.stack_view import View
 from gosonde_common.errors import NotFoundError, UsageError
+from gosonde_common.flames.placing import By
 from gosonde_common.values.goroutines import MORE_LABELS, GoroutineColumns
 
 from tests.unit.cli.goroutine_columns import HERE, THERE, columns, kind

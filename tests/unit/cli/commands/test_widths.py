@@ -27,7 +27,7 @@ from gosonde_agent.sources.possible import Possibility
 from gosonde_cli import leak_text, trace_text
 from gosonde_cli.commands import doctor, findings, gc, gc_local, inspect, parks, probes, processes, ps, sites
 from gosonde_cli.dump_text import summary
-from gosonde_cli.goroutine_groups import By, groups_of
+from gosonde_cli.goroutine_groups import groups_of
 from gosonde_cli.goroutine_text import grouped
 from gosonde_cli.leak_report import LeakProcess, LeakReport, LeakSite
 from gosonde_cli.source_text import source_document
@@ -37,6 +37,7 @@ from gosonde_cli.trace_document import as_document
 from gosonde_cli.wrapping import fitted
 from gosonde_collector.analysis.dumps import Creation, DumpSummary, Wait
 from gosonde_collector.evidence.model import Frame
+from gosonde_common.flames.placing import By
 from gosonde_common.values.ages import Ages
 from gosonde_common.values.gc import GcFigures, PastPause
 from gosonde_common.values.goroutines import Location

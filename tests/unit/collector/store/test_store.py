@@ -9,6 +9,7 @@ from pathlib import Path
 import duckdb
 import numpy as np
 import pytest
+from gosonde_collector.evidence.context import HeapProfile, HeapSample
 from gosonde_collector.evidence.model import Frame, GoroutineGroup, GoroutineProfile
 from gosonde_collector.model.errors import StoreError
 from gosonde_collector.model.values import (
@@ -264,6 +265,26 @@ def test_a_snapshot_comes_back_as_it_went_in(store: DuckDBStore) -> None:
     assert (snapshot.id, snapshot.taken_unix_nano, snapshot.profile.groups) == (newest, START + 1, groups)
     assert len(store.snapshot_heads(5)) == 2
     assert store.snapshot("another") is None
+
+
+def test_profiles_of_a_process_are_its_own_the_newest_first_and_none_of_them_is_lost_from_the_count(
+    store: DuckDBStore,
+) -> None:
+    many = GoroutineProfile("debug=1", (GoroutineGroup(2**62, ()), GoroutineGroup(2**62, ()), GoroutineGroup(7, ())))
+    oldest = store.add_snapshot("web-1", KEY, START, GoroutineProfile("memory", (GoroutineGroup(3, ()),)))
+    newest = store.add_snapshot("web-1", KEY, START + 2, many)
+    heap = store.add_snapshot("web-1", KEY, START + 1, HeapProfile((HeapSample((), 1, 2, 3, 4),)))
+    store.add_snapshot("web-1", replace(KEY, exec_epoch=1), START + 9, many)
+    others = store.add_snapshot("web-2", KEY, START + 9, many)
+    found, known = store.profiles("web-1", KEY, 2)
+    assert known == 3
+    assert [(one.id, one.kind, one.format, one.goroutines, one.groups) for one in found] == [
+        (newest, "goroutine", "debug=1", 2**63 + 7, 3),
+        (heap, "heap", "proto", 0, 0),
+    ]
+    ((one,), _) = store.profiles("web-1", KEY, 2, oldest)
+    assert (one.id, one.format, one.taken_unix_nano, one.goroutines) == (oldest, "memory", START, 3)
+    assert store.profiles("web-1", KEY, 2, others) == ([], 0)
 
 
 def test_only_the_newest_version_of_a_finding_is_given(store: DuckDBStore) -> None:
