@@ -47,7 +47,7 @@ test: setup ## Run all tests
 	$(BIN)/pytest $(BESIDE) $(PYTEST_ARGS)
 
 pictures: setup ## Make the documentation's pictures of the web page anew, from a real leak (as root)
-	GOSONDE_PICTURES=1 $(BIN)/pytest tests/integration/collector/web/test_pages.py
+	GOSONDE_PICTURES=1 $(BIN)/pytest tests/integration/collector/web/test_pages.py tests/integration/collector/web/test_snapshot_pages.py
 
 accuracy: setup ## Run every program of which it is known whether it leaks, on a quiet host and a busy one (half an hour, as root)
 	$(BIN)/python scripts/accuracy.py $(ACCURACY)

@@ -129,6 +129,7 @@ def application(
             Route("/fleet/changes", fleet.changes),
             Route("/processes/{host:any}/{pid:int}", process.page),
             Route("/processes/{host:any}/{pid:int}/snapshots", snapshots.page),
+            Route("/processes/{host:any}/{pid:int}/flames.svg", snapshots.flames),
         ],
         middleware=[Middleware(Guard, gate=gate, failures=failures), Middleware(GZipMiddleware, compresslevel=1)],
         exception_handlers={HTTPException: failures.http},

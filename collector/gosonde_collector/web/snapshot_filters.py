@@ -80,6 +80,8 @@ class Filters:
         """
         for profile in profiles:
             self._check(profile)
+        if len(profiles) > 1 and self.color:
+            raise InvalidInputError("color: the colours of two snapshots say what changed")
         wait_ns = round(self._wait_seconds() * 1e9)
         known = set().union(*map(names, profiles)) if self.focus or self.ignore or self.hide else set()
         view = StackView(

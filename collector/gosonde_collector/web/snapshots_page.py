@@ -13,10 +13,12 @@ from gosonde_collector.model.worker import Worker
 from gosonde_collector.store.protocol import Store
 from gosonde_collector.web import process_view, snapshot_list, snapshot_view
 from gosonde_collector.web.gate import Gate, Visitor
+from gosonde_collector.web.headers import FLAMES
 from gosonde_collector.web.process_page import asked_for
 from gosonde_collector.web.process_rows import ProcessRow
 from gosonde_collector.web.rendering import Pages, as_json, wants_json
 from gosonde_collector.web.snapshot_filters import Filters
+from gosonde_collector.web.snapshot_flames import picture
 from gosonde_collector.web.snapshot_view import Chosen
 
 
@@ -41,6 +43,17 @@ class SnapshotsPage:
         visitor = self._gate.visitor(request)
         return await self._worker.run(self._answer, request, visitor)
 
+    async def flames(self, request: Request) -> Response:
+        """The flame graph of a snapshot, or of what changed, in a file with a script of its own. Raises as `page`."""
+        self._gate.visitor(request)
+        return await self._worker.run(self._flames, request)
+
+    def _flames(self, request: Request) -> Response:
+        process, query = self._process(request), request.query_params
+        chosen = self._chosen(process, query.get("id", ""), query.get("from", ""))
+        found = picture(process.known.process.key.pid, chosen, Filters.of(query))
+        return Response("".join(found), headers=FLAMES, media_type="image/svg+xml")
+
     def _answer(self, request: Request, visitor: Visitor) -> Response:
         process, query = self._process(request), request.query_params
         if "id" not in query:
@@ -54,8 +67,16 @@ class SnapshotsPage:
         if wants_json(request):
             return as_json(document)
         name = "snapshot.html" if len(chosen) == 1 else "comparison.html"
-        values: dict[str, Any] = {"process": process, "chosen": chosen, "filters": filters, "known": document}
-        return HTMLResponse(self._pages.html(name, visitor, snapshots_address=snapshot_list.address(process), **values))
+        values: dict[str, Any] = {
+            "process": process,
+            "chosen": chosen,
+            "filters": filters,
+            "known": document,
+            "snapshots_address": snapshot_list.address(process),
+            "flames_address": snapshot_list.address(process, "flames.svg"),
+            "colour": filters.colour(chosen[0].profile),
+        }
+        return HTMLResponse(self._pages.html(name, visitor, **values))
 
     def _process(self, request: Request) -> ProcessRow:
         which, key = asked_for(request)

@@ -1,4 +1,4 @@
-"""What the colours of a flame graph say: states, ages or shares. All are light enough for black letters."""
+"""What the colours of a flame graph say: states, ages, shares or changes. All are light enough for black letters."""
 
 import zlib
 from collections.abc import Callable
@@ -37,6 +37,13 @@ HUES: Final = {
     "runnable": 70,
 }
 
+#: Of two snapshots: red is more, blue is fewer.
+ALL_CAME: Final = ("#ff8f80", "all came")
+MORE: Final = ("#ffc9bf", "more now")
+AS_MANY: Final = ("#e4e4e4", "as many")
+FEWER: Final = ("#c7dbff", "fewer now")
+ALL_WENT: Final = ("#8fb8ff", "all went")
+
 #: (colour, what it means) of a call among so many goroutines.
 Paint = Callable[[Call, int], tuple[str, str]]
 
@@ -67,6 +74,15 @@ def by_count(call: Call, total: int) -> tuple[str, str]:
     """By its share of all goroutines."""
     share = call.goroutines / total if total else 0.0
     return next((colour, means) for least, colour, means in SHARES if share >= least)
+
+
+def by_change(call: Call, _total: int) -> tuple[str, str]:
+    """By whether more goroutines are in it than before, or fewer."""
+    if call.goroutines == call.before:
+        return AS_MANY
+    if call.goroutines > call.before:
+        return MORE if call.before else ALL_CAME
+    return FEWER if call.goroutines else ALL_WENT
 
 
 PAINTS: Final[dict[ColourBy, Paint]] = {

@@ -13,8 +13,11 @@ const help = says.textContent;
 const total = Number(all.dataset.total);
 const calls = Array.from(all.children, (g) => ({
   g, rect: g.querySelector("rect"), text: g.querySelector("text"), name: g.dataset.name,
-  left: Number(g.dataset.left), count: Number(g.dataset.goroutines), depth: Number(g.dataset.depth),
+  label: g.dataset.change === undefined ? g.dataset.name : `${g.dataset.change} ${g.dataset.name}`,
+  left: Number(g.dataset.left), count: Number(g.dataset.width ?? g.dataset.goroutines), depth: Number(g.dataset.depth),
+  now: Number(g.dataset.goroutines), before: Number(g.dataset.before),
 }));
+const isOfChange = "before" in all.firstElementChild.dataset;
 const of = new Map(calls.map((call) => [call.g, call]));
 // They come each before what it calls.
 const above = [];
@@ -73,7 +76,7 @@ function place(call, left, count) {
   call.rect.setAttribute("width", width);
   call.text.setAttribute("x", x + 3);
   const most = Math.floor((width - 6) / CHARACTER);
-  call.text.textContent = call.name.length <= most ? call.name : most > 2 ? call.name.slice(0, most - 1) + "…" : "";
+  call.text.textContent = call.label.length <= most ? call.label : most > 2 ? call.label.slice(0, most - 1) + "…" : "";
 }
 
 function zoom(to) {
@@ -104,18 +107,23 @@ function beside(call, step) {
 
 function find() {
   const wanted = search.value.toLowerCase();
-  let count = 0, end = -1;
+  let count = 0, now = 0, before = 0, end = -1;
   for (const call of calls) {
     const isFound = wanted !== "" && call.depth > 0 && call.name.toLowerCase().includes(wanted);
     call.g.classList.toggle("found", isFound);
     // A call inside of one that was counted adds nothing.
     if (isFound && call.left >= end) {
       count += call.count;
+      now += call.now;
+      before += call.before;
       end = call.left + call.count;
     }
   }
   const share = (count / total * 100).toFixed(1);
-  say(wanted === "" ? help : `${count} of ${total} goroutines (${share} %) are in what was found`);
+  const change = `${now < before ? "" : "+"}${now - before}`;
+  const text = isOfChange ? `${now} goroutines are in what was found, ${before} before (${change})`
+    : `${count} of ${total} goroutines (${share} %) are in what was found`;
+  say(wanted === "" ? help : text);
 }
 
 const keys = {

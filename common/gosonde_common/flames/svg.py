@@ -1,12 +1,12 @@
 """A flame graph as one SVG file that needs nothing else: search, zoom and titles are in it."""
 
 import html
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
 from gosonde_common import foreign
-from gosonde_common.flames.colours import PAINTS, ColourBy
+from gosonde_common.flames.colours import PAINTS, ColourBy, Paint, by_change
 from gosonde_common.flames.tree import Call, Tree
 
 #: In pixels: the picture, its margin, a row of calls, what stands above the rows, and a character at most.
@@ -28,7 +28,16 @@ text { font: 12px monospace; fill: #000; pointer-events: none }
 .found rect { fill: #d68cff }
 .above { opacity: 0.5 }
 #search { width: 100%; box-sizing: border-box }
+svg { color-scheme: light dark }
+@media (prefers-color-scheme: dark) {
+#paper { fill: #0d1117 }
+svg > text, .means text { fill: #e6edf3 }
+.call rect { stroke: #0d1117 }
+.call:hover rect, .call:focus rect { stroke: #1f6feb }
+}
 """
+#: (what a call is called in the picture, what is said of it, further attributes of its element), of call, name, total.
+Text = Callable[[Call, str, int], tuple[str, str, str]]
 
 
 def flame_graph(tree: Tree, title: str, colour_by: ColourBy) -> Iterator[str]:
@@ -36,15 +45,27 @@ def flame_graph(tree: Tree, title: str, colour_by: ColourBy) -> Iterator[str]:
 
     Names are foreign: what a terminal or XML would not show is made visible, and no name is markup.
     """
+    return _document(tree, title, PAINTS[colour_by], _now)
+
+
+def flame_graph_of_change(tree: Tree, title: str) -> Iterator[str]:
+    """As `flame_graph`, of a tree by `difference`: red where goroutines are more, blue where they are fewer.
+
+    A call is as wide as there were goroutines in it before or are now, whichever are more (see Call.width).
+    """
+    return _document(tree, title, by_change, _changed)
+
+
+def _document(tree: Tree, title: str, paint: Paint, text: Text) -> Iterator[str]:
     placed = list(tree.root.placed())
     height = TOP + (max(depth for _, _, depth in placed) + 1) * ROW + MARGIN
-    paint, total = PAINTS[colour_by], max(tree.root.goroutines, 1)
+    total = max(tree.root.width, 1)
     legend = dict(paint(call, total)[::-1] for call, _, _ in placed)
     yield _head(height, title, tree)
     yield from _legend(legend)
     yield f'<g id="calls" data-total="{total}">\n'
     for call, left, depth in placed:
-        yield _call(call, left, depth, total, paint(call, total)[0])
+        yield _call(call, left, depth, total, colour=paint(call, total)[0], text=text)
     yield f"</g>\n<script><![CDATA[{inline_texts()[0]}]]></script>\n</svg>\n"
 
 
@@ -80,25 +101,34 @@ def _legend(legend: dict[str, str]) -> Iterator[str]:
         at += width
 
 
-def _call(call: Call, left: int, depth: int, total: int, colour: str) -> str:
+def _call(call: Call, left: int, depth: int, total: int, *, colour: str, text: Text) -> str:
     scale = (WIDTH - 2 * MARGIN) / total
     name = foreign.shown(call.name, MOST_NAME)
-    width, x, y = call.goroutines * scale, MARGIN + left * scale, TOP + depth * ROW
+    label, title, more = text(call, name, total)
+    width, x, y = call.width * scale, MARGIN + left * scale, TOP + depth * ROW
     room = int((width - 6) / CHARACTER)
-    label = name if len(name) <= room else f"{name[: room - 1]}…" if room > 2 else ""
+    label = label if len(label) <= room else f"{label[: room - 1]}…" if room > 2 else ""
     return (
         f'<g class="call" tabindex="{0 if depth == 0 else -1}" role="button" data-name="{_escaped(name)}" '
-        f'data-left="{left}" data-goroutines="{call.goroutines}" data-depth="{depth}">'
-        f"<title>{_escaped(_title(call, name, total))}</title>"
+        f'data-left="{left}" data-goroutines="{call.goroutines}"{more} data-depth="{depth}">'
+        f"<title>{_escaped(title)}</title>"
         f'<rect x="{x:.4f}" y="{y}" width="{width:.4f}" height="{ROW - 1}" fill="{colour}"/>'
         f'<text x="{x + 3:.4f}" y="{y + 13}">{_escaped(label)}</text></g>\n'
     )
 
 
-def _title(call: Call, name: str, total: int) -> str:
-    states = ", ".join(f"{count:,} {foreign.shown(state, 60)}" for state, count in call.states.most_common(STATES))
+def _now(call: Call, name: str, total: int) -> tuple[str, str, str]:
+    most = [(state, count) for state, count in call.states.most_common(STATES) if state]
+    states = f": {', '.join(f'{count:,} {foreign.shown(state, 60)}' for state, count in most)}" if most else ""
     waited = "" if call.longest_ns is None else f"; longest wait {call.longest_ns // 1_000_000_000:,} s"
-    return f"{name}: {call.goroutines:,} goroutines ({call.goroutines / total:.1%}): {states}{waited}"
+    return name, f"{name}: {call.goroutines:,} goroutines ({call.goroutines / total:.1%}){states}{waited}", ""
+
+
+def _changed(call: Call, name: str, _total: int) -> tuple[str, str, str]:
+    change = f"{call.goroutines - call.before:+,}"
+    title = f"{name}: {call.goroutines:,} goroutines, {call.before:,} before ({change})"
+    more = f' data-width="{call.width}" data-before="{call.before}" data-change="{change}"'
+    return f"{change} {name}", title, more
 
 
 def _escaped(text: str) -> str:

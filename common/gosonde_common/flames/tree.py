@@ -20,20 +20,35 @@ class Stack:
         calls: Outermost first.
         state: What they do, as the runtime names it.
         longest_ns: The longest wait that is known of one of them.
+        before: How many stood there in the earlier of two snapshots; None where there is but one.
     """
 
     calls: Sequence[Location]
     goroutines: int
     state: str
     longest_ns: int | None = None
+    before: int | None = None
+
+    @property
+    def width(self) -> int:
+        """Its goroutines, now or before, whichever are more."""
+        return max(self.goroutines, self.before or 0)
 
 
 @dataclass(slots=True)
 class Call:
-    """A function that was called from the one above it, and the goroutines that are in it or in what it calls."""
+    """A function that was called from the one above it, and the goroutines that are in it or in what it calls.
+
+    Attributes:
+        before: Goroutines that were in it in the earlier of two snapshots.
+        width: That of all stacks through it: so calls that nobody is in any more have one too, and none is narrower
+            than what it calls.
+    """
 
     name: str
     goroutines: int = 0
+    before: int = 0
+    width: int = 0
     states: Counter[str] = field(default_factory=Counter)
     longest_ns: int | None = None
     called: dict[str, "Call"] = field(default_factory=dict)
@@ -41,23 +56,25 @@ class Call:
     def add(self, stack: Stack) -> None:
         """Counts the goroutines of a stack that goes through it."""
         self.goroutines += stack.goroutines
+        self.before += stack.before or 0
+        self.width += stack.width
         self.states[stack.state] += stack.goroutines
         if stack.longest_ns is not None:
             self.longest_ns = max(self.longest_ns or 0, stack.longest_ns)
 
     def placed(self, start: int = 0, depth: int = 0) -> Iterator[tuple["Call", int, int]]:
-        """(call, goroutines to its left, calls above it) for itself and all below, each before what it calls.
+        """(call, width of all to its left, calls above it) for itself and all below, each before what it calls.
 
-        Calls that are next to each other are in order of their goroutines, the most first.
+        Calls that are next to each other are in order of their width, the widest first.
         """
         waiting = [(self, start, depth)]
         while waiting:
             call, left, above = waiting.pop()
             yield call, left, above
             below = []
-            for one in sorted(call.called.values(), key=lambda one: -one.goroutines):
+            for one in sorted(call.called.values(), key=lambda one: -one.width):
                 below.append((one, left, above + 1))
-                left += one.goroutines
+                left += one.width
             waiting.extend(reversed(below))
 
 
@@ -85,11 +102,11 @@ class Tree:
             below = call.called.get(place.function)
             if below is None:
                 if not self._room:
-                    self.cut += stack.goroutines
+                    self.cut += stack.width
                     return
                 self._room -= 1
                 below = call.called[place.function] = Call(place.function)
             below.add(stack)
             call = below
         if len(stack.calls) > MOST_DEPTH:
-            self.cut += stack.goroutines
+            self.cut += stack.width

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import pytest
 from gosonde_collector.evidence.context import HeapProfile, HeapSample
@@ -20,8 +21,10 @@ from tests.unit.collector.web.test_findings_list import MARKUP
 from tests.unit.repository.test_docs import code_words, keys_of
 
 Serving = Callable[..., Served]
+SVG = "{http://www.w3.org/2000/svg}"
 PATH, _, QUERY = process_rows.address("web-1", KEY).partition("?")
 ADDRESS = f"{PATH}/snapshots?{QUERY}"
+FLAMES = f"{PATH}/flames.svg?{QUERY}"
 SEND, READ = Frame("main.send", "/src/main.go", 9), Frame("main.read", "/src/io.go", 19)
 PARK = Frame("runtime.gopark", "/go/src/runtime/proc.go", 400)
 ASK = Frame("main.ask", "/src/main.go", 3)
@@ -52,6 +55,18 @@ def kept(store: DuckDBStore) -> Callable[..., str]:
 
 
 Kept = Callable[..., str]
+
+
+def drawn(picture: str) -> list[dict[str, str]]:
+    """What each call of a flame graph says of itself, and its colour."""
+    calls = ET.fromstring(picture).iterfind(f".//{SVG}g[@class='call']")  # noqa: S314 - made here
+    found = []
+    for call in calls:
+        rect = call.find(f"{SVG}rect")
+        assert rect is not None
+        said = {key.removeprefix("data-"): value for key, value in call.attrib.items() if key.startswith("data-")}
+        found.append({**said, "fill": rect.attrib["fill"]})
+    return found
 
 
 def asked(page: Served, address: str = ADDRESS) -> Any:
@@ -236,6 +251,53 @@ def test_names_of_strangers_are_text_alone_in_snapshots(serving: Serving, kept: 
         assert "<img" not in answer.text
         assert unshown(answer.text.replace("\n", "")) == []
         assert unshown(page.get(f"{path}/snapshots?{query}{ids}&format=json").text.replace("\n", "")) == []
+        if ids:
+            picture = page.get(f"{path}/flames.svg?{query}{ids}").text
+            assert [call["name"] for call in drawn(picture)] == ["all goroutines", *[drawn(picture)[1]["name"]] * 2]
+            assert unshown("".join(call["name"] for call in drawn(picture))) == []
+
+
+def test_a_snapshot_has_a_flame_graph_by_count_state_or_age_with_the_filters(serving: Serving, kept: Kept) -> None:
+    ids = f"id={kept(LATER)}"
+    page = serving(batches=[batch(1)])
+    assert f"{FLAMES.replace('&', '&amp;')}&amp;{ids}" in page.get(f"{ADDRESS}&{ids}").text
+    pictures = {color: page.get(f"{FLAMES}&{ids}&color={color}") for color in ("count", "state", "age")}
+    for color, picture in pictures.items():
+        assert picture.status == 200
+        assert picture.headers["content-type"].startswith("image/svg+xml")
+        assert "sha256-" in picture.headers["content-security-policy"]
+        assert picture.headers["x-frame-options"] == "SAMEORIGIN"
+        assert {call["name"]: call["goroutines"] for call in drawn(picture.text)} == {
+            "all goroutines": "37", "main.send": "35", "main.read": "2",
+        }, color  # fmt: skip
+    fills = {tuple(call["fill"] for call in drawn(picture.text)) for picture in pictures.values()}
+    assert len(fills) == 3
+    assert page.get(f"{FLAMES}&{ids}").text == pictures["state"].text
+    narrowed = drawn(page.get(f"{FLAMES}&{ids}&focus=send&runtime=1&by=site").text)
+    assert [call["name"] for call in narrowed] == [
+        "all goroutines", "go statement in main.ask /src/main.go:3", "main.send", "runtime.gopark",
+    ]  # fmt: skip
+
+
+def test_the_flame_graph_of_two_says_by_how_many_more_or_fewer(serving: Serving, kept: Kept) -> None:
+    earlier, later = kept(EARLIER), kept(memory(senders(range(5, 40))), 9)
+    page = serving(batches=[batch(1)])
+    ids = f"from={earlier}&id={later}"
+    assert f"{FLAMES.replace('&', '&amp;')}&amp;{ids.replace('&', '&amp;')}" in page.get(f"{ADDRESS}&{ids}").text
+    picture = page.get(f"{FLAMES}&{ids}")
+    assert {call["name"]: (call["change"], call["width"]) for call in drawn(picture.text)} == {
+        "all goroutines": ("+23", "37"), "main.send": ("+25", "35"), "main.read": ("-2", "2"),
+    }  # fmt: skip
+    assert page.get(f"{FLAMES}&{ids}&color=age").status == 400
+    assert page.get(f"{FLAMES}&id={earlier}&focus=(").status == 400
+
+
+def test_a_profile_without_states_is_coloured_by_count(serving: Serving, kept: Kept) -> None:
+    ids = f"id={kept(COUNTS)}"
+    page = serving(batches=[batch(1)])
+    assert "coloured by count" in page.get(f"{ADDRESS}&{ids}").text
+    assert "main.send: 50 goroutines (100.0%)</title>" in page.get(f"{FLAMES}&{ids}").text
+    assert page.get(f"{FLAMES}&{ids}&color=state").status == 400
 
 
 def test_snapshots_want_a_session(serving: Serving, kept: Kept) -> None:
@@ -243,6 +305,7 @@ def test_snapshots_want_a_session(serving: Serving, kept: Kept) -> None:
     page = serving(tokens=True, batches=[batch(1)])
     assert page.get(ADDRESS).status == 303
     assert page.get(f"{ADDRESS}&id={own}&format=json").status == 401
+    assert page.get(f"{FLAMES}&id={own}").status == 303
 
 
 def test_every_key_of_snapshots_is_documented(serving: Serving, kept: Kept) -> None:
