@@ -46,6 +46,10 @@ def block(finding: Finding, room: int) -> Iterator[RenderableType]:
         yield hanging(Text(f"{mark} {rendering.cell(name):<8}", colour), detail, 2 * INDENT)
     for work in finding.works:
         yield _line(f"{work.goroutines:>8,} run {work.function}, cause {work.cause}")
+    if muted := finding.muted:
+        by = f" by {muted.by}" if muted.by else ""
+        text = f"muted{by} until {rendering.moment(muted.until_unix_nano)}: {muted.reason}"
+        yield hanging(Text("! "), rendering.cell(text), INDENT)
     if finding.stale:
         since = f"for {rendering.duration(finding.age_ns)}" if finding.age_ns else "since the collector started"
         yield _line(f"! stale: host {finding.host} has sent nothing {since}; this is what was known before")

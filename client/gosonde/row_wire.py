@@ -8,6 +8,7 @@ from gosonde.rows import (
     Estimate,
     Finding,
     GcRow,
+    Muted,
     ParkRow,
     Pause,
     PerSecond,
@@ -150,7 +151,13 @@ def finding_of(found: collector_pb2.Finding) -> Finding:
         part_of=found.part_of,
         age_ns=found.age_ns,
         stale=found.is_stale,
+        muted=_muted(found.mute) if found.HasField("mute") else None,
     )
+
+
+def _muted(mute: collector_pb2.Mute) -> Muted:
+    covers = "function" if mute.covers == collector_pb2.MUTE_COVERS_FUNCTION else "finding"
+    return Muted(mute.reason, mute.by, mute.since_unix_nano, mute.until_unix_nano, covers)
 
 
 def pushed_of(answer: collector_pb2.PushSnapshotResponse) -> Pushed:

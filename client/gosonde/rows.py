@@ -165,6 +165,17 @@ class Work:
 
 
 @dataclass(frozen=True, slots=True)
+class Muted:
+    """What mutes a finding now; `by` is "" when no name is known, `covers` "finding" or "function"."""
+
+    reason: str
+    by: str
+    since_unix_nano: int
+    until_unix_nano: int
+    covers: str
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """A site whose live count grew, or grows. `details` has each witness's numbers in a sentence."""
 
@@ -189,6 +200,7 @@ class Finding:
     part_of: str = ""
     age_ns: int = 0
     stale: bool = False
+    muted: Muted | None = None
 
 
 @dataclass(frozen=True, slots=True)

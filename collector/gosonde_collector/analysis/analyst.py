@@ -13,6 +13,7 @@ from gosonde_collector.analysis.finding import OVER, Evidence, Finding
 from gosonde_collector.analysis.freshness import Freshness
 from gosonde_collector.analysis.gctraces import GcTraces
 from gosonde_collector.analysis.growth import Growth, find_growth
+from gosonde_collector.analysis.mutes import Mutes
 from gosonde_collector.analysis.persistence import (
     Persistence,
     persistence,
@@ -46,6 +47,7 @@ class Analyst:
 
     Attributes:
         traces: The gctrace logs that were given.
+        mutes: Which findings somebody has muted.
         no_probes: Why hosts have no probes.
         freshness: How old the findings are.
         parts: For each finding that is part of another's story, by id, the id of that one.
@@ -57,6 +59,7 @@ class Analyst:
         self._alone = self._survey.alone
         self._cache = SnapshotCache(store)
         self.traces = GcTraces()
+        self.mutes = Mutes(store)
         self.no_probes = NoProbes()
         self.freshness = Freshness()
         self._findings: dict[str, Finding] = {}

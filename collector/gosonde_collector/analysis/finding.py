@@ -3,6 +3,7 @@
 import hashlib
 import json
 from dataclasses import asdict, dataclass, replace
+from pathlib import PurePosixPath
 from typing import Any, Final
 
 from gosonde_collector.analysis.cause_names import UNKNOWN
@@ -113,6 +114,11 @@ class Finding:
     waits_in: str = ""
     works: tuple[Work, ...] = ()
     proof: SiteProof | None = None
+
+    @property
+    def service(self) -> str:
+        """The name of the executable without its folders."""
+        return PurePosixPath(self.exe).name
 
     def record(self, now_unix_nano: int) -> FindingRecord:
         """For the store."""

@@ -61,7 +61,8 @@ class FindingService(collector_pb2_grpc.CollectorServiceServicer):
 
     def _message(self, found: Finding) -> collector_pb2.Finding:
         age = self._telemetry.newest.age_of(found.host, steady_unix_nano())
-        return query_wire.finding_message(found, age, self._analyst.parts.get(found.id, ""))
+        part_of, muted = self._analyst.parts.get(found.id, ""), self._analyst.mutes.of(found)
+        return query_wire.finding_message(found, age, part_of, muted)
 
     async def WatchFindings(  # noqa: N802
         self,
@@ -80,8 +81,9 @@ class FindingService(collector_pb2_grpc.CollectorServiceServicer):
             reported: dict[str, object] = {}
             while True:
                 for finding in self._analyst.findings(query_wire.process_filter(request.filter)):
-                    if reported.get(finding.id) != _content(finding):
-                        reported[finding.id] = _content(finding)
+                    content = _content(finding), self._analyst.mutes.of(finding)
+                    if reported.get(finding.id) != content:
+                        reported[finding.id] = content
                         yield collector_pb2.WatchFindingsResponse(finding=self._message(finding))
                 await asyncio.sleep(WATCH_S)
         finally:

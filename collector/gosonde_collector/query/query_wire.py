@@ -25,6 +25,7 @@ from gosonde_collector.model.values import (
     SnapshotKind,
 )
 from gosonde_collector.snapshots.requests import Proved, Taken
+from gosonde_collector.store.records import Mute
 
 #: In the messages: what agents say of estimates may come to more.
 MOST = (1 << 64) - 1
@@ -186,7 +187,9 @@ def gc_cycle_row(cycle: GcCycle) -> collector_pb2.GcCycleRow:
     )
 
 
-def finding_message(finding: Finding, age: tuple[int, bool], part_of: str) -> collector_pb2.Finding:
+def finding_message(
+    finding: Finding, age: tuple[int, bool], part_of: str, muted: Mute | None = None
+) -> collector_pb2.Finding:
     """A finding of ListFindings; `part_of` as stories.leads has it, `age` as Newest.age_of has its host's."""
     age_ns, is_stale = (0, False) if finding.state in OVER else age
     return collector_pb2.Finding(
@@ -216,6 +219,17 @@ def finding_message(finding: Finding, age: tuple[int, bool], part_of: str) -> co
         part_of=part_of,
         age_ns=age_ns,
         is_stale=is_stale,
+        mute=_mute(muted) if muted else None,
+    )
+
+
+def _mute(muted: Mute) -> collector_pb2.Mute:
+    return collector_pb2.Mute(
+        reason=muted.reason,
+        by=muted.by,
+        since_unix_nano=muted.since_unix_nano,
+        until_unix_nano=muted.until_unix_nano,
+        covers=collector_pb2.MUTE_COVERS_FINDING if muted.finding else collector_pb2.MUTE_COVERS_FUNCTION,
     )
 
 

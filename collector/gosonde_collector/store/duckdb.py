@@ -39,6 +39,7 @@ from gosonde_collector.store.records import (
     Estimates,
     FindingRecord,
     GcColumns,
+    Mute,
     Past,
     Running,
     Series,
@@ -243,6 +244,18 @@ class DuckDBStore:
     def findings(self) -> list[FindingRecord]:
         """See Store."""
         return [FindingRecord(*row) for row in self._select(queries.FINDINGS)]
+
+    def save_mutes(self, mutes: Sequence[Mute]) -> None:
+        """See Store."""
+        self._check_room()
+        with self._transaction() as connection:
+            connection.execute("DELETE FROM mutes")
+            if mutes:
+                insert(connection, "mutes", rows.mute_columns(mutes))
+
+    def mutes(self) -> list[Mute]:
+        """See Store."""
+        return [Mute(*row) for row in self._select(queries.MUTES)]
 
     def expire(self, before_unix_nano: int) -> None:
         """See Store."""

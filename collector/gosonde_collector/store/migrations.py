@@ -50,6 +50,7 @@ MIGRATIONS: Final[dict[int, Sequence[str]]] = {
     12: (),  # the tables proofs, holders and searches, which schema.sql makes
     13: (),  # the table site_estimates, which schema.sql makes
     14: ("ALTER TABLE gc_cycles ADD COLUMN number BIGINT DEFAULT 0",),
+    15: (),  # the table mutes, which schema.sql makes
 }
 SCHEMA_VERSION: Final = max(MIGRATIONS)
 

@@ -27,6 +27,7 @@ from gosonde_collector.store.records import (
     Estimates,
     FindingRecord,
     GcColumns,
+    Mute,
     Past,
     Running,
     Series,
@@ -144,6 +145,12 @@ class Store(Protocol):
 
     def findings(self) -> list[FindingRecord]:
         """The newest version of every finding."""
+
+    def save_mutes(self, mutes: Sequence[Mute]) -> None:
+        """Stores these in place of all that were stored before."""
+
+    def mutes(self) -> list[Mute]:
+        """Those that were stored last, also those that are over."""
 
     def expire(self, before_unix_nano: int) -> None:
         """Deletes what is older, except the latest totals of processes that still run."""

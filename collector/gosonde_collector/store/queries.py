@@ -422,6 +422,8 @@ SELECT id, updated_unix_nano, document FROM findings
 QUALIFY row_number() OVER (PARTITION BY id ORDER BY updated_unix_nano DESC) = 1
 """
 
+MUTES: Final = "SELECT finding, service, function, reason, muted_by, since_unix_nano, until_unix_nano FROM mutes"
+
 _OLD_RUNS: Final = "SELECT host, agent_id, agent_epoch FROM runs WHERE last_stored_unix_nano < $before"
 _OLD_PROCESSES: Final = """
 SELECT process FROM all_processes

@@ -209,6 +209,32 @@ class Snapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class Mute:
+    """Somebody has muted findings for a time: lists leave them out.
+
+    Attributes:
+        finding: The id of the one finding that it covers; "" when it covers those of a function.
+        service: Name of the executable without its folders, on whatever host; "" when it covers one finding.
+        function: Of which every `go` statement is covered, in whatever build; "" when it covers one finding.
+        reason: What whoever muted it has written.
+        by: Who that was; "" when no name is known.
+    """
+
+    finding: str
+    service: str
+    function: str
+    reason: str
+    by: str
+    since_unix_nano: int
+    until_unix_nano: int
+
+    @property
+    def covers(self) -> tuple[str, str, str]:
+        """(finding, service, function): no two mutes that hold have the same."""
+        return self.finding, self.service, self.function
+
+
+@dataclass(frozen=True, slots=True)
 class FindingRecord:
     """One version of a finding; `document` is JSON that only `analysis` reads."""
 

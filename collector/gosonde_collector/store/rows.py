@@ -1,7 +1,7 @@
 """Rows of the embedded store into plain values, and plain values into rows."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import astuple, replace
 from itertools import groupby
 from typing import Any
 
@@ -40,6 +40,7 @@ from gosonde_collector.store.records import (
     Estimates,
     FindingRecord,
     GcColumns,
+    Mute,
     Running,
     Series,
     Snapshot,
@@ -276,6 +277,16 @@ def finding_columns(findings: Sequence[FindingRecord]) -> Columns:
         "id": objects([finding.id for finding in findings]),
         "updated_unix_nano": np.array([finding.updated_unix_nano for finding in findings], np.int64),
         "document": objects([finding.document for finding in findings]),
+    }
+
+
+def mute_columns(mutes: Sequence[Mute]) -> Columns:
+    """The columns of mutes."""
+    names = ("finding", "service", "function", "reason", "muted_by", "since_unix_nano", "until_unix_nano")
+    columns = zip(*map(astuple, mutes), strict=True)
+    return {
+        name: np.array(values, np.int64) if name.endswith("_nano") else objects(values)
+        for name, values in zip(names, columns, strict=True)
     }
 
 

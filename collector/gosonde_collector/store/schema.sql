@@ -108,3 +108,9 @@ CREATE TABLE IF NOT EXISTS snapshot_samples (
 
 -- A row for each change of a finding. `document` is its JSON.
 CREATE TABLE IF NOT EXISTS findings (id VARCHAR, updated_unix_nano BIGINT, document VARCHAR);
+
+-- What people have muted: one finding, or those of a function in a service. The table is replaced as a whole.
+CREATE TABLE IF NOT EXISTS mutes (
+    finding VARCHAR, service VARCHAR, function VARCHAR,
+    reason VARCHAR, muted_by VARCHAR, since_unix_nano BIGINT, until_unix_nano BIGINT
+);

@@ -57,11 +57,18 @@ class FindingMetrics(Collector):
         )
 
     def _states(self) -> Iterator[Metric]:
-        states = Counter(found.state for found in self._analyst.findings(ProcessFilter()))
-        findings = GaugeMetricFamily("gosonde_findings", "Findings by state.", labels=("state",))
+        found = self._analyst.findings(ProcessFilter())
+        states = Counter(one.state for one in found)
+        muted = Counter(one.state for one in found if self._analyst.mutes.of(one))
+        findings = GaugeMetricFamily(
+            "gosonde_findings", "Findings by state, also those that are muted.", labels=("state",)
+        )
+        of_them = GaugeMetricFamily("gosonde_findings_muted", "Findings by state that are muted.", labels=("state",))
         for state in STATES:
             findings.add_metric((state,), states[state])
+            of_them.add_metric((state,), muted[state])
         yield findings
+        yield of_them
 
     def _analysis(self) -> Iterator[Metric]:
         yield GaugeMetricFamily(

@@ -36,6 +36,7 @@ from gosonde_collector.web.findings_page import FindingsPage
 from gosonde_collector.web.fleet_page import FleetPage
 from gosonde_collector.web.gate import Gate
 from gosonde_collector.web.headers import HEADERS
+from gosonde_collector.web.muting import Muting
 from gosonde_collector.web.process_page import ProcessPage
 from gosonde_collector.web.rendering import Pages, as_json, wants_json
 from gosonde_collector.web.signing_in import SigningIn, sign_in_address
@@ -108,6 +109,7 @@ def application(
     fleet: FleetPage,
     process: ProcessPage,
     snapshots: SnapshotsPage,
+    muting: Muting,
 ) -> Starlette:
     """Everything that is served."""
     register_url_convertor("any", AnyName())
@@ -125,6 +127,8 @@ def application(
             Route("/findings/{id}", finding.page),
             Route("/findings/{id}/flames.svg", finding.flames),
             Route("/findings/{id}/goroutines.pb.gz", finding.pprof),
+            Route("/findings/{id}/mute", muting.mute, methods=["POST"]),
+            Route("/findings/{id}/unmute", muting.unmute, methods=["POST"]),
             Route("/fleet", fleet.page),
             Route("/fleet/changes", fleet.changes),
             Route("/processes/{host:any}/{pid:int}", process.page),

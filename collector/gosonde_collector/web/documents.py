@@ -4,6 +4,7 @@ from typing import Any
 
 from gosonde_collector.analysis.explanation import Explanation
 from gosonde_collector.analysis.witnesses import Witness
+from gosonde_collector.store.records import Mute
 from gosonde_collector.web import finding_series
 from gosonde_collector.web.finding_series import Course
 from gosonde_collector.web.findings_list import Row
@@ -30,8 +31,20 @@ def finding(row: Row) -> dict[str, Any]:
         "waits_in": found.waits_in,
         "witnesses": list(map(witness, found.witnesses)),
         "part_of": row.part_of,
+        "muted": muted(row.muted) if row.muted else None,
         "age_ns": row.age_ns,
         "stale": row.is_stale,
+    }
+
+
+def muted(mute: Mute) -> dict[str, Any]:
+    """What mutes a finding."""
+    return {
+        "reason": mute.reason,
+        "by": mute.by,
+        "since_unix_nano": mute.since_unix_nano,
+        "until_unix_nano": mute.until_unix_nano,
+        "covers": "finding" if mute.finding else "function",
     }
 
 

@@ -20,6 +20,7 @@ from gosonde_collector.web import documents, finding_goroutines, findings_list, 
 from gosonde_collector.web.finding_series import course_of
 from gosonde_collector.web.gate import Gate, Visitor
 from gosonde_collector.web.headers import FLAMES
+from gosonde_collector.web.muting import DURATIONS, LONGEST_REASON
 from gosonde_collector.web.rendering import Pages, as_json, wants_json
 
 
@@ -71,6 +72,8 @@ class FindingPage:
             "witnesses": witness_rows.rows((*known.finding.witnesses, *known.gc_signs)),
             "is_read": known.series is not None and known.series.process.has_no_probes,
             "window": documents.window(known),
+            "durations": DURATIONS,
+            "longest_reason": LONGEST_REASON,
             "bars": bars(known.ages) if known.ages else [],
         }
         return HTMLResponse(self._pages.html("finding.html", visitor, **values))

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import Final
 
 from gosonde_collector.analysis.analyst import Analyst
 from gosonde_collector.analysis.finding import GROWING, OPENED, OVER, RESOLVED, STABLE, WITHDRAWN, Finding
 from gosonde_collector.model.values import ProcessFilter
+from gosonde_collector.store.records import Mute
 from gosonde_collector.telemetry.newest import Newest
 from gosonde_collector.web import process_rows
 
@@ -17,9 +17,9 @@ MOST_ROWS: Final = 500
 LONGEST_FILTER: Final = 256
 #: What "harm" looks ahead, in seconds.
 AHEAD_S: Final = 3_600
-OPEN, ALL = "open", "all"
+OPEN, ALL, MUTED = "open", "all", "muted"
 #: What the filter of states may be.
-STATES: Final = (OPEN, ALL, OPENED, GROWING, STABLE, RESOLVED, WITHDRAWN)
+STATES: Final = (OPEN, MUTED, ALL, OPENED, GROWING, STABLE, RESOLVED, WITHDRAWN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +45,23 @@ class Filters:
         state = query.get("state", OPEN)
         return cls(state if state in STATES else OPEN, host, service, text)
 
-    def lets_through(self, finding: Finding) -> bool:
-        """Whether the finding is shown."""
+    def shows(self, muted: Mute | None) -> bool:
+        """Whether a finding that is let through is shown, too: muted ones are where they are asked for, and in all."""
+        return self.state in (ALL, MUTED) or muted is None
+
+    def lets_through(self, finding: Finding, muted: Mute | None) -> bool:
+        """Whether the finding is one of those that are asked for, `muted` or not."""
         return (
-            (self.state in (ALL, finding.state) or (self.state == OPEN and finding.state not in OVER))
+            self._is_of_state(finding, muted)
             and self.host in ("", finding.host)
-            and self.service in ("", service(finding))
+            and self.service in ("", finding.service)
             and self._names(finding)
         )
+
+    def _is_of_state(self, finding: Finding, muted: Mute | None) -> bool:
+        if self.state == MUTED:
+            return muted is not None
+        return self.state in (ALL, finding.state) or (self.state == OPEN and finding.state not in OVER)
 
     def _names(self, finding: Finding) -> bool:
         known = finding.site.function, finding.site.file, finding.cause, finding.id
@@ -67,17 +76,19 @@ class Row:
         age_ns: How old the newest observation of its host is.
         is_stale: That is too old for the finding to say how it goes now.
         part_of: The id of the finding whose story it is part of, or "".
+        muted: What mutes it now.
     """
 
     finding: Finding
     age_ns: int = 0
     is_stale: bool = False
     part_of: str = ""
+    muted: Mute | None = None
 
     @property
     def service(self) -> str:
-        """See `service`."""
-        return service(self.finding)
+        """See Finding."""
+        return self.finding.service
 
     @property
     def process_address(self) -> str:
@@ -88,11 +99,6 @@ class Row:
     def is_over(self) -> bool:
         """Whether it was resolved or withdrawn."""
         return self.finding.state in OVER
-
-
-def service(finding: Finding) -> str:
-    """The name of the executable without its folders."""
-    return PurePosixPath(finding.exe).name
 
 
 def harm(finding: Finding) -> float:
@@ -107,16 +113,18 @@ def harm(finding: Finding) -> float:
 def row(finding: Finding, analyst: Analyst, newest: Newest, now_unix_nano: int) -> Row:
     """The finding with what is known beside it."""
     age_ns, is_stale = (0, False) if finding.state in OVER else newest.age_of(finding.host, now_unix_nano)
-    return Row(finding, age_ns, is_stale, analyst.parts.get(finding.id, ""))
+    return Row(finding, age_ns, is_stale, analyst.parts.get(finding.id, ""), analyst.mutes.of(finding))
 
 
-def rows(analyst: Analyst, newest: Newest, filters: Filters, now_unix_nano: int) -> list[Row]:
-    """Those that are let through, the most harmful first."""
-    chosen = filter(filters.lets_through, analyst.findings(ProcessFilter()))
-    return [row(found, analyst, newest, now_unix_nano) for found in sorted(chosen, key=harm, reverse=True)]
+def rows(analyst: Analyst, newest: Newest, filters: Filters, now_unix_nano: int) -> tuple[list[Row], int]:
+    """Those that are asked for, the most harmful first, and how many more are left out because they are muted."""
+    every = (row(found, analyst, newest, now_unix_nano) for found in analyst.findings(ProcessFilter()))
+    chosen = [one for one in every if filters.lets_through(one.finding, one.muted)]
+    shown = [one for one in chosen if filters.shows(one.muted)]
+    return sorted(shown, key=lambda one: harm(one.finding), reverse=True), len(chosen) - len(shown)
 
 
 def names(analyst: Analyst) -> tuple[Sequence[str], Sequence[str]]:
     """The hosts and the services that have findings."""
     findings = analyst.findings(ProcessFilter())
-    return sorted({found.host for found in findings}), sorted(set(map(service, findings)))
+    return sorted({found.host for found in findings}), sorted({found.service for found in findings})

@@ -32,6 +32,11 @@ class Visitor:
     role: Role
     can_sign_out: bool = False
 
+    @property
+    def may_act(self) -> bool:
+        """Whether he may do what is more than looking."""
+        return self.role >= Role.ADMIN
+
 
 class Gate:
     """Belongs to the page's event loop."""

@@ -11,6 +11,7 @@ from gosonde_collector.web.finding_page import FindingPage
 from gosonde_collector.web.findings_page import FindingsPage
 from gosonde_collector.web.fleet_page import FleetPage
 from gosonde_collector.web.gate import Gate
+from gosonde_collector.web.muting import Muting
 from gosonde_collector.web.process_page import ProcessPage
 from gosonde_collector.web.rendering import Pages
 from gosonde_collector.web.server import WebServer
@@ -42,5 +43,6 @@ def serve(
         fleet=fleet,
         process=process,
         snapshots=snapshots,
+        muting=Muting(worker, analyst, gate),
     )
     return WebServer(config, app)

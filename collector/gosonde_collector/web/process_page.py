@@ -76,6 +76,7 @@ class ProcessPage:
             "pauses": pause_map.pause_map(known.past),
             "heap": pause_map.heap_lines(known.past),
             "snapshots": snapshot_list.listed(self._store, known.row, MOST_ON_PROCESS, steady_unix_nano()),
+            "mutes": self._analyst.mutes,
         }
         return HTMLResponse(self._pages.html("process.html", visitor, **values))
 

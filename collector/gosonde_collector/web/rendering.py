@@ -58,8 +58,13 @@ def wants_json(request: Request) -> bool:
 
 def json_address(path: str, filters: Any) -> str:  # noqa: ANN401 - a dataclass of text, which has no type of its own
     """Where the same is given as JSON."""
+    return filtered_address(path, filters, format="json")
+
+
+def filtered_address(path: str, filters: Any, **others: str) -> str:  # noqa: ANN401 - as above
+    """Of a page with these filters, and what else stands in its query."""
     chosen = {name: value for name, value in asdict(filters).items() if value}
-    return f"{path}?{urlencode({**chosen, 'format': 'json'})}"
+    return f"{path}?{urlencode({**chosen, **others})}"
 
 
 def age(unix_nano: int) -> str:

@@ -67,6 +67,27 @@ FINDING_STATE_WITHDRAWN: FindingState.ValueType  # 5
 """The counts that it rests on are contradicted by the process's memory."""
 Global___FindingState: _TypeAlias = FindingState  # noqa: Y015
 
+class _MuteCovers:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _MuteCoversEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_MuteCovers.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    MUTE_COVERS_UNSPECIFIED: _MuteCovers.ValueType  # 0
+    MUTE_COVERS_FINDING: _MuteCovers.ValueType  # 1
+    """The finding."""
+    MUTE_COVERS_FUNCTION: _MuteCovers.ValueType  # 2
+    """Every finding of its function in its service, on any host and in any build."""
+
+class MuteCovers(_MuteCovers, metaclass=_MuteCoversEnumTypeWrapper): ...
+
+MUTE_COVERS_UNSPECIFIED: MuteCovers.ValueType  # 0
+MUTE_COVERS_FINDING: MuteCovers.ValueType  # 1
+"""The finding."""
+MUTE_COVERS_FUNCTION: MuteCovers.ValueType  # 2
+"""Every finding of its function in its service, on any host and in any build."""
+Global___MuteCovers: _TypeAlias = MuteCovers  # noqa: Y015
+
 @_typing.final
 class ProcessFilter(_message.Message):
     """Which processes are selected. Empty fields match everything."""
@@ -707,6 +728,7 @@ class Finding(_message.Message):
     PART_OF_FIELD_NUMBER: _builtins.int
     AGE_NS_FIELD_NUMBER: _builtins.int
     IS_STALE_FIELD_NUMBER: _builtins.int
+    MUTE_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Stable for one site of one build on one host, over restarts of the process too."""
     state: Global___FindingState.ValueType
@@ -744,6 +766,10 @@ class Finding(_message.Message):
     def works(self) -> _containers.RepeatedCompositeFieldContainer[Global___Work]:
         """What its goroutines run, the most first, when it is more than one function; at most 5."""
 
+    @_builtins.property
+    def mute(self) -> Global___Mute:
+        """What mutes it now; missing when nothing does."""
+
     def __init__(
         self,
         *,
@@ -767,14 +793,49 @@ class Finding(_message.Message):
         part_of: _builtins.str = ...,
         age_ns: _builtins.int = ...,
         is_stale: _builtins.bool = ...,
+        mute: Global___Mute | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["process", b"process", "site", b"site"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["mute", b"mute", "process", b"process", "site", b"site"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["age_ns", b"age_ns", "cause", b"cause", "confidence", b"confidence", "exe", b"exe", "first_seen_unix_nano", b"first_seen_unix_nano", "growth_per_second", b"growth_per_second", "host", b"host", "id", b"id", "is_stale", b"is_stale", "live", b"live", "part_of", b"part_of", "pattern", b"pattern", "process", b"process", "remedy", b"remedy", "restarts", b"restarts", "site", b"site", "state", b"state", "waits_in", b"waits_in", "witnesses", b"witnesses", "works", b"works"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["age_ns", b"age_ns", "cause", b"cause", "confidence", b"confidence", "exe", b"exe", "first_seen_unix_nano", b"first_seen_unix_nano", "growth_per_second", b"growth_per_second", "host", b"host", "id", b"id", "is_stale", b"is_stale", "live", b"live", "mute", b"mute", "part_of", b"part_of", "pattern", b"pattern", "process", b"process", "remedy", b"remedy", "restarts", b"restarts", "site", b"site", "state", b"state", "waits_in", b"waits_in", "witnesses", b"witnesses", "works", b"works"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Finding: _TypeAlias = Finding  # noqa: Y015
+
+@_typing.final
+class Mute(_message.Message):
+    """Somebody has muted findings for a time: lists leave them out."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REASON_FIELD_NUMBER: _builtins.int
+    BY_FIELD_NUMBER: _builtins.int
+    SINCE_UNIX_NANO_FIELD_NUMBER: _builtins.int
+    UNTIL_UNIX_NANO_FIELD_NUMBER: _builtins.int
+    COVERS_FIELD_NUMBER: _builtins.int
+    reason: _builtins.str
+    by: _builtins.str
+    """Who has said so; empty when no name is known."""
+    since_unix_nano: _builtins.int
+    until_unix_nano: _builtins.int
+    covers: Global___MuteCovers.ValueType
+    def __init__(
+        self,
+        *,
+        reason: _builtins.str = ...,
+        by: _builtins.str = ...,
+        since_unix_nano: _builtins.int = ...,
+        until_unix_nano: _builtins.int = ...,
+        covers: Global___MuteCovers.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["by", b"by", "covers", b"covers", "reason", b"reason", "since_unix_nano", b"since_unix_nano", "until_unix_nano", b"until_unix_nano"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Mute: _TypeAlias = Mute  # noqa: Y015
 
 @_typing.final
 class Work(_message.Message):

@@ -56,7 +56,7 @@ def site(number: int, live: int) -> SiteCount:
 
 
 #: Metrics that an agent cannot serve.
-OF_THE_COLLECTOR = {"gosonde_findings", "gosonde_collector_clock_offset_seconds"}
+OF_THE_COLLECTOR = {"gosonde_findings", "gosonde_findings_muted", "gosonde_collector_clock_offset_seconds"}
 
 
 def stopped(sequence: int) -> Batch:

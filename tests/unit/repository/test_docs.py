@@ -207,6 +207,7 @@ def test_the_keys_of_findings_are_those_of_the_command() -> None:
     site, process = collector_client.SiteName("f", "g", 1), collector_client.ProcessName(1, "/x")
     finding = collector_client.Finding("i", "growing", 1.0, "c", "r", "h", process, site, 1, 1.0, 1, {}, {})
     finding = dataclasses.replace(finding, works=(collector_client.Work("f", 1, "c"),))
+    finding = dataclasses.replace(finding, muted=collector_client.Muted("r", "b", 1, 2, "finding"))
     assert keys_of(findings.document(finding)) == json_keys("findings")
 
 

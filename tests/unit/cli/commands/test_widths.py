@@ -11,6 +11,7 @@ import pytest
 from gosonde.collector_client import (
     Finding,
     GcRow,
+    Muted,
     ParkRow,
     Pause,
     ProcessName,
@@ -74,7 +75,8 @@ def finding(host: str) -> Finding:
     details = dict.fromkeys(witnesses, f"{COUNT:,} created and {COUNT:,} exited while it was watched closely " * 2)
     site = SiteName(FUNCTION, FILE, 1_234)
     found = Finding("f1", "growing", 0.9, "channel-send", "look at it " * 12, host, NAME, site, COUNT, 1.5, 1, {}, {})
-    return replace(found, witnesses=witnesses, details=details)
+    muted = Muted("a leak that is known " * 12, "ann", 1, 2, "function")
+    return replace(found, witnesses=witnesses, details=details, muted=muted)
 
 
 class Collector:

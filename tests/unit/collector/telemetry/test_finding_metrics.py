@@ -8,12 +8,14 @@ import pytest
 from gosonde_collector.analysis.analyst import Analyst
 from gosonde_collector.model.errors import StoreError
 from gosonde_collector.store.duckdb import DuckDBStore, open_store
+from gosonde_collector.store.records import Mute
 from gosonde_collector.telemetry.counters import Telemetry
 from gosonde_collector.telemetry.finding_metrics import FindingMetrics
 from gosonde_common.metrics import ShownMetrics
 from prometheus_client import CollectorRegistry, generate_latest
 
 from tests.unit.collector.batches import SITE, batch
+from tests.unit.collector.web.conftest import finding
 
 GOROUTINES = {
     *("gosonde_goroutines_live", "gosonde_goroutines_created_total", "gosonde_goroutines_exited_total"),
@@ -56,3 +58,14 @@ def test_what_cannot_be_said_costs_no_other_metric(tmp_path: Path, monkeypatch: 
         text = generate_latest(shown).decode()
     assert sound - families(text) == lost
     assert "gosonde_scrape_failures_total 0.0" not in text
+
+
+def test_muted_findings_are_counted_besides(store: DuckDBStore) -> None:
+    store.save_findings([finding(number).record(1) for number in (1, 2)])
+    store.save_mutes([Mute(finding(1).id, "", "", "known", "", 1, 1 << 62)])
+    registry = CollectorRegistry()
+    registry.register(FindingMetrics(store, Analyst(store), Telemetry()))
+    text = generate_latest(registry).decode()
+    assert 'gosonde_findings{state="growing"} 2.0' in text
+    assert 'gosonde_findings_muted{state="growing"} 1.0' in text
+    assert 'gosonde_findings_muted{state="stable"} 0.0' in text
