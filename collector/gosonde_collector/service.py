@@ -30,6 +30,7 @@ from gosonde_collector.model.values import ProcessFilter
 from gosonde_collector.model.worker import Worker
 from gosonde_collector.query.query_service import QueryService
 from gosonde_collector.routine import Routine
+from gosonde_collector.snapshots.elsewhere import FromElsewhere
 from gosonde_collector.snapshots.policy import SnapshotAsker
 from gosonde_collector.snapshots.requests import SnapshotRequests
 from gosonde_collector.store.duckdb import open_store
@@ -120,7 +121,9 @@ async def _serve(config: CollectorConfig, reload: Reload, store: Store) -> None:
 
             showing = Worker("showing")
             stack.callback(showing.close)
-            stack.callback(page.serve(config, access, store, analyst, telemetry, worker=showing).close)
+            asked = FromElsewhere(snapshots, asyncio.get_running_loop())
+            served = page.serve(config, access, store, analyst, telemetry, worker=showing, snapshots=asked)
+            stack.callback(served.close)
         notifier.ready(f"listening on {config.listen}")
         log.info("collector started", listen=config.listen, data=str(config.data))
         await stopping.wait()

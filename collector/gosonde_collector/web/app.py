@@ -40,6 +40,7 @@ from gosonde_collector.web.muting import Muting
 from gosonde_collector.web.process_page import ProcessPage
 from gosonde_collector.web.rendering import Pages, as_json, wants_json
 from gosonde_collector.web.signing_in import SigningIn, sign_in_address
+from gosonde_collector.web.snapshot_forms import SnapshotForms
 from gosonde_collector.web.snapshots_page import SnapshotsPage
 
 log = structlog.get_logger(__name__)
@@ -110,6 +111,7 @@ def application(
     process: ProcessPage,
     snapshots: SnapshotsPage,
     muting: Muting,
+    taking: SnapshotForms,
 ) -> Starlette:
     """Everything that is served."""
     register_url_convertor("any", AnyName())
@@ -127,6 +129,8 @@ def application(
             Route("/findings/{id}", finding.page),
             Route("/findings/{id}/flames.svg", finding.flames),
             Route("/findings/{id}/goroutines.pb.gz", finding.pprof),
+            Route("/findings/{id}/snapshot", taking.of_finding, methods=["POST"]),
+            Route("/processes/{host:any}/{pid:int}/snapshot", taking.of_process, methods=["POST"]),
             Route("/findings/{id}/mute", muting.mute, methods=["POST"]),
             Route("/findings/{id}/unmute", muting.unmute, methods=["POST"]),
             Route("/fleet", fleet.page),

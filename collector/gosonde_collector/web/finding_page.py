@@ -16,23 +16,34 @@ from gosonde_collector.analysis.explanation import Explanation, explain
 from gosonde_collector.model.worker import Worker
 from gosonde_collector.store.protocol import Store
 from gosonde_collector.telemetry.newest import Newest
-from gosonde_collector.web import documents, finding_goroutines, findings_list, witness_rows
+from gosonde_collector.web import asking, documents, finding_goroutines, findings_list, witness_rows
+from gosonde_collector.web.asking import Asking
 from gosonde_collector.web.finding_series import course_of
 from gosonde_collector.web.gate import Gate, Visitor
 from gosonde_collector.web.headers import FLAMES
 from gosonde_collector.web.muting import DURATIONS, LONGEST_REASON
 from gosonde_collector.web.rendering import Pages, as_json, wants_json
+from gosonde_collector.web.snapshot_forms import KINDS
 
 
 class FindingPage:
     """The store is asked and pages are made in the worker's thread."""
 
     def __init__(
-        self, worker: Worker, store: Store, analyst: Analyst, newest: Newest, pages: Pages, *, gate: Gate
+        self,
+        worker: Worker,
+        store: Store,
+        analyst: Analyst,
+        newest: Newest,
+        pages: Pages,
+        *,
+        gate: Gate,
+        asked: Asking,
     ) -> None:
         self._worker = worker
         self._store = store
         self._analyst = analyst
+        self._asking = asked
         self._newest = newest
         self._pages = pages
         self._gate = gate
@@ -60,7 +71,8 @@ class FindingPage:
 
     def _document(self, number: str, _visitor: Visitor) -> Response:
         known = explain(self._store, self._analyst, number)
-        return as_json(self._explained(known))
+        asked = map(asking.document, self._asking.of(known.finding.host, known.finding.process))
+        return as_json({**self._explained(known), "asked": list(asked)})
 
     def _html(self, number: str, visitor: Visitor) -> Response:
         known = explain(self._store, self._analyst, number)
@@ -72,6 +84,8 @@ class FindingPage:
             "witnesses": witness_rows.rows((*known.finding.witnesses, *known.gc_signs)),
             "is_read": known.series is not None and known.series.process.has_no_probes,
             "window": documents.window(known),
+            "asked": self._asking.of(known.finding.host, known.finding.process),
+            "kinds": KINDS,
             "durations": DURATIONS,
             "longest_reason": LONGEST_REASON,
             "bars": bars(known.ages) if known.ages else [],

@@ -87,6 +87,18 @@ class Gate:
             raise UnauthenticatedError("sign in with a token of this collector")
         return Visitor("", role, can_sign_out=True)
 
+    def admin(self, request: Request) -> Visitor:
+        """Who asks, and may do more than look.
+
+        Raises:
+            UnauthenticatedError: Nobody who is known.
+            ForbiddenError: The role is too low.
+        """
+        visitor = self.visitor(request)
+        if not visitor.may_act:
+            raise ForbiddenError("you have the role read, but this needs admin")
+        return visitor
+
     def may_go_on(self, request: Request) -> bool:
         """Whether who has asked may still look: a token may be revoked, and a session may end, while a page is open."""
         try:

@@ -5,7 +5,7 @@ from typing import Final
 
 import structlog
 from gosonde_common.clock import steady_unix_nano
-from gosonde_common.errors import ForbiddenError, InvalidInputError, NotFoundError
+from gosonde_common.errors import InvalidInputError, NotFoundError
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
@@ -54,8 +54,8 @@ class Muting:
             NotFoundError: There is no such finding.
             OverloadedError: Too many mutes hold, or the disk is full.
         """
-        visitor = self._admin(request)
-        finding, fields = self._finding(request), await read_form(request)
+        visitor = self._gate.admin(request)
+        finding, fields = finding_of(self._analyst, request), await read_form(request)
         mute = mute_of(fields, finding, visitor, steady_unix_nano())
         await self._worker.run(self._analyst.mutes.add, mute)
         log.info("findings muted", by=mute.by, reason=mute.reason, until_unix_nano=mute.until_unix_nano, **_named(mute))
@@ -63,24 +63,20 @@ class Muting:
 
     async def unmute(self, request: Request) -> Response:
         """Ends what mutes a finding, and leads back to it. Raises as `mute`."""
-        visitor = self._admin(request)
-        finding = self._finding(request)
+        visitor = self._gate.admin(request)
+        finding = finding_of(self._analyst, request)
         await self._worker.run(self._analyst.mutes.end, finding)
         log.info("finding unmuted", by=visitor.name, finding=finding.id)
         return RedirectResponse(f"/findings/{finding.id}", 303)
 
-    def _admin(self, request: Request) -> Visitor:
-        visitor = self._gate.visitor(request)
-        if not visitor.may_act:
-            raise ForbiddenError("you have the role read, but this needs admin")
-        return visitor
 
-    def _finding(self, request: Request) -> Finding:
-        number = request.path_params["id"]
-        found = next((found for found in self._analyst.findings(ProcessFilter()) if found.id == number), None)
-        if found is None:
-            raise NotFoundError(f"there is no finding {number}; gosonde findings lists those that there are")
-        return found
+def finding_of(analyst: Analyst, request: Request) -> Finding:
+    """The one that the request's path names. Raises NotFoundError."""
+    number = request.path_params["id"]
+    found = next((found for found in analyst.findings(ProcessFilter()) if found.id == number), None)
+    if found is None:
+        raise NotFoundError(f"there is no finding {number}; gosonde findings lists those that there are")
+    return found
 
 
 def mute_of(fields: Mapping[str, str], finding: Finding, visitor: Visitor, now_unix_nano: int) -> Mute:

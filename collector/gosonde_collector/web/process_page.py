@@ -1,6 +1,7 @@
 """The page of one process."""
 
 from dataclasses import replace
+from typing import Any
 
 from gosonde_common.clock import steady_unix_nano
 from gosonde_common.errors import NotFoundError
@@ -11,21 +12,26 @@ from gosonde_collector.analysis.analyst import Analyst
 from gosonde_collector.model.values import ProcessFilter
 from gosonde_collector.model.worker import Worker
 from gosonde_collector.store.protocol import Store
-from gosonde_collector.web import cost_line, pause_map, process_view, snapshot_list, sparklines
+from gosonde_collector.web import asking, cost_line, pause_map, process_rows, process_view, snapshot_list, sparklines
+from gosonde_collector.web.asking import Asked, Asking
 from gosonde_collector.web.findings_list import MOST_ROWS
 from gosonde_collector.web.gate import Gate, Visitor
 from gosonde_collector.web.process_view import ProcessView
 from gosonde_collector.web.rendering import Pages, as_json, wants_json
+from gosonde_collector.web.snapshot_forms import KINDS
 from gosonde_collector.web.snapshot_list import MOST_ON_PROCESS
 
 
 class ProcessPage:
     """The store is asked and pages are made in the worker's thread."""
 
-    def __init__(self, worker: Worker, store: Store, analyst: Analyst, pages: Pages, *, gate: Gate) -> None:
+    def __init__(
+        self, worker: Worker, store: Store, analyst: Analyst, asked: Asking, pages: Pages, *, gate: Gate
+    ) -> None:
         self._worker = worker
         self._store = store
         self._analyst = analyst
+        self._asking = asked
         self._pages = pages
         self._gate = gate
 
@@ -40,7 +46,7 @@ class ProcessPage:
         which, key = asked_for(request)
         site = request.query_params.get("site", "")
         html = self._site if site else self._html
-        made = _json if wants_json(request) else lambda known: html(known, visitor)
+        made = self._json if wants_json(request) else lambda known: html(known, visitor)
         return await self._worker.run(lambda: made(self._view(which, key, site)))
 
     def _view(self, which: ProcessFilter, key: str, site: str) -> ProcessView:
@@ -63,6 +69,13 @@ class ProcessPage:
         }
         return HTMLResponse(self._pages.html("site.html", visitor, **values))
 
+    def _asked(self, known: ProcessView) -> tuple[Asked, ...]:
+        return self._asking.of(known.row.known.host, known.row.known.process.key)
+
+    def _json(self, known: ProcessView) -> Response:
+        document: dict[str, Any] = process_view.document(known)
+        return as_json({**document, "asked": list(map(asking.document, self._asked(known)))})
+
     def _html(self, known: ProcessView, visitor: Visitor) -> Response:
         values = {
             "row": known.row,
@@ -77,12 +90,10 @@ class ProcessPage:
             "heap": pause_map.heap_lines(known.past),
             "snapshots": snapshot_list.listed(self._store, known.row, MOST_ON_PROCESS, steady_unix_nano()),
             "mutes": self._analyst.mutes,
+            "asked": self._asked(known),
+            "kinds": KINDS,
         }
         return HTMLResponse(self._pages.html("process.html", visitor, **values))
-
-
-def _json(known: ProcessView) -> Response:
-    return as_json(process_view.document(known))
 
 
 def asked_for(request: Request) -> tuple[ProcessFilter, str]:
@@ -91,7 +102,4 @@ def asked_for(request: Request) -> tuple[ProcessFilter, str]:
     Raises:
         NotFoundError: There can be no such process.
     """
-    which = ProcessFilter(request.path_params["host"], request.path_params["pid"])
-    if not 0 < which.pid < 1 << 32:
-        raise NotFoundError("there is no such process")
-    return which, request.query_params.get("key", "")
+    return process_rows.asked_for(request), request.query_params.get("key", "")

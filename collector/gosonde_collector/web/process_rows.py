@@ -6,9 +6,12 @@ from pathlib import PurePosixPath
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
+from gosonde_common.errors import NotFoundError
+from starlette.requests import Request
+
 from gosonde_collector.analysis.analyst import Analyst
 from gosonde_collector.model import ages
-from gosonde_collector.model.values import KnownProcess, ProcessKey, Step
+from gosonde_collector.model.values import KnownProcess, ProcessFilter, ProcessKey, Step
 
 #: Of parts per million in a percent.
 PPM: Final = 10_000
@@ -50,6 +53,11 @@ class ProcessRow:
         return address(self.known.host, self.known.process.key)
 
     @property
+    def snapshot_address(self) -> str:
+        """Where a snapshot of it is asked for."""
+        return address(self.known.host, self.known.process.key, "/snapshot")
+
+    @property
     def live(self) -> int:
         """Goroutines that live, as far as is known."""
         return self.known.baseline + self.known.created - self.known.exited
@@ -67,9 +75,17 @@ class ProcessRow:
         return "memory" if self.known.process.has_no_probes else "ebpf"
 
 
-def address(host: str, key: ProcessKey) -> str:
-    """Of the page of a process."""
-    return f"/processes/{quote(host, safe='')}/{key.pid}?{urlencode({'key': key_text(key)})}"
+def address(host: str, key: ProcessKey, below: str = "") -> str:
+    """Of the page of a process, or of what is below it: "/snapshot"."""
+    return f"/processes/{quote(host, safe='')}/{key.pid}{below}?{urlencode({'key': key_text(key)})}"
+
+
+def asked_for(request: Request) -> ProcessFilter:
+    """The host and the pid that a path names. Raises NotFoundError: there can be no such process."""
+    which = ProcessFilter(request.path_params["host"], request.path_params["pid"])
+    if not 0 < which.pid < 1 << 32:
+        raise NotFoundError("there is no such process")
+    return which
 
 
 def key_text(key: ProcessKey) -> str:

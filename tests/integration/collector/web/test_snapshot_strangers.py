@@ -5,8 +5,8 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from gosonde_agent.wire.profile import encode_profile
 from gosonde_common.values.goroutines import Goroutine, Location
+from gosonde_common.wire.profile import encode_profile
 from playwright.sync_api import Browser, expect
 
 from tests import browser, web_page

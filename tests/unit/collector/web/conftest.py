@@ -17,11 +17,14 @@ from gosonde_collector.analysis.witnesses import Witness
 from gosonde_collector.config import CollectorConfig
 from gosonde_collector.evidence.model import Frame
 from gosonde_collector.ingest.access import Access, digest_of
-from gosonde_collector.model.values import Batch, ProcessKey, Site
+from gosonde_collector.model.values import Batch, ProcessKey, Site, SnapshotKind
 from gosonde_collector.model.worker import Worker
+from gosonde_collector.snapshots.elsewhere import Snapshots
+from gosonde_collector.snapshots.requests import Proved, Taken
 from gosonde_collector.store.duckdb import DuckDBStore
 from gosonde_collector.telemetry.counters import Telemetry
 from gosonde_collector.web import page
+from gosonde_common.errors import NotFoundError
 
 READ, ADMIN = "a token that reads", "a token that does all"
 
@@ -68,6 +71,16 @@ class Served:
         return answer.headers["set-cookie"].partition(";")[0]
 
 
+class NoAgents:
+    """Takes no snapshot."""
+
+    async def take_of(self, host: str, process: ProcessKey, kind: SnapshotKind) -> Taken:  # noqa: ARG002
+        raise NotFoundError(f"no agent of {host} is connected, so no snapshot can be taken there")
+
+    async def prove(self, host: str, pid: int) -> Proved:  # noqa: ARG002
+        raise NotFoundError(f"no agent of {host} is connected, so no snapshot can be taken there")
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -89,10 +102,16 @@ def finding(number: int = 1, **changes: Any) -> Finding:
 
 @pytest.fixture
 def serving(store: DuckDBStore, tmp_path: Path) -> Iterator[Callable[..., Served]]:
-    """`serving(*findings, tokens=False, batches=(), **config)`: a page of what the collector has."""
+    """`serving(*findings, tokens=False, batches=(), snapshots=None, **config)`: a page of what the collector has."""
     with ExitStack() as stack:
 
-        def serve(*findings: Finding, tokens: bool = False, batches: Sequence[Batch] = (), **config: Any) -> Served:
+        def serve(
+            *findings: Finding,
+            tokens: bool = False,
+            batches: Sequence[Batch] = (),
+            snapshots: Snapshots | None = None,
+            **config: Any,
+        ) -> Served:
             file = tmp_path / "tokens"
             file.write_text(f"read {digest_of(READ)}\nadmin {digest_of(ADMIN)}\n")
             store.save_findings([found.record(1) for found in findings])
@@ -103,7 +122,9 @@ def serving(store: DuckDBStore, tmp_path: Path) -> Iterator[Callable[..., Served
                 telemetry.newest.take(batch, batch.taken_unix_nano)
             stack.callback(worker.close)
             access = Access(settings, telemetry)
-            server = page.serve(settings, access, store, Analyst(store), telemetry, worker=worker)
+            server = page.serve(
+                settings, access, store, Analyst(store), telemetry, worker=worker, snapshots=snapshots or NoAgents()
+            )
             stack.callback(server.close)
             return Served(settings.web, file)
 

@@ -28,6 +28,7 @@ def html(ages: Ages | None) -> str:
         "is_read": False,
         "window": (0, 1),
         "bars": bars(ages) if ages else [],
+        "asked": (),
     }
     return Pages().html("finding.html", Visitor("", Role.READ), **values)
 
