@@ -50,6 +50,18 @@ def read_processors(runtime: Runtime) -> Processors:
         ImplausibleMemoryError: What is there cannot be a runtime's.
         GosondeError: The process has ended, or may not be read.
     """
+    at = processor_addresses(runtime)
+    regions = [(at + np.uint64(begin), np.full(len(at), end - begin)) for begin, end in _holding_parts(runtime.layout)]
+    starts, sizes = zip(*regions, _timers(runtime, at), strict=True)
+    return Processors(at, runtime.layout.size("p"), (np.concatenate(starts), np.concatenate(sizes)))
+
+
+def processor_addresses(runtime: Runtime) -> U64:
+    """Where the Ps are now, in order.
+
+    Raises:
+        GosondeError: As `read_processors`.
+    """
     runtime.addresses.require("allp")
     memory = runtime.memory
     header = np.frombuffer(memory.read(runtime.addresses.allp + runtime.bias, 24), "<u8").tolist()
@@ -57,10 +69,7 @@ def read_processors(runtime: Runtime) -> Processors:
     if not 0 < header[1] <= header[2] <= MAX_PROCESSORS:
         raise ImplausibleMemoryError(f"process {memory.pid} claims {header[1]} Ps, and room for {header[2]}")
     at = np.frombuffer(memory.read(header[0], header[2] * 8), "<u8").astype(np.uint64)
-    at = np.sort(at[at != 0])
-    regions = [(at + np.uint64(begin), np.full(len(at), end - begin)) for begin, end in _holding_parts(runtime.layout)]
-    starts, sizes = zip(*regions, _timers(runtime, at), strict=True)
-    return Processors(at, runtime.layout.size("p"), (np.concatenate(starts), np.concatenate(sizes)))
+    return np.sort(at[at != 0])
 
 
 def _holding_parts(layout: Layout) -> tuple[tuple[int, int], ...]:

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from gosonde_agent.sources.memory.errors import ImplausibleMemoryError
 from gosonde_agent.sources.memory.reachability.limits import Meter
-from gosonde_agent.sources.memory.reachability.rows import ADDRESS_LIMIT, U64, Bools, Rows, numbers, words
+from gosonde_agent.sources.memory.reachability.rows import ADDRESS_LIMIT, I64, U64, Bools, Rows, numbers, words
 from gosonde_agent.sources.memory.runtime import Runtime
 
 PAGE_BITS = 13
@@ -58,7 +58,7 @@ class Spans:
         """Where each ends."""
         return self.start + (self.pages.astype(np.uint64) << np.uint64(PAGE_BITS))
 
-    def selected(self, which: Bools) -> "Spans":
+    def selected(self, which: Bools | I64) -> "Spans":
         """Some of them."""
         return Spans(*(getattr(self, field.name)[which] for field in fields(Spans)))
 

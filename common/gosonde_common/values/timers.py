@@ -1,0 +1,62 @@
+"""Timers that have not fired yet, in groups: what each will call, or who waits for it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class TimerKind(StrEnum):
+    """What a timer does when it is due."""
+
+    FUNC = "func"
+    CHANNEL = "channel"
+    CONTEXT = "context"
+
+
+@dataclass(frozen=True, slots=True)
+class TimerGroup:
+    """Pending timers of one kind, callback and waiting function, which all fire once, or all again and again.
+
+    Attributes:
+        callback: The function that runs when they are due: for a channel "time.sendTime"; "?" where it is not known.
+        waits_in: The function that waits for the channel or the context, or sleeps; empty where none does.
+        pending: How many.
+        next_in_ns: Until the first one is due; 0 for one that is overdue.
+        period_ns: The shortest of those that repeat; None where they fire once.
+        retained_heap_bytes: What they keep alive at least: timers, closures, channels, contexts; None where the heap
+            was not read.
+    """
+
+    callback: str
+    waits_in: str
+    kind: TimerKind
+    pending: int
+    next_in_ns: int
+    period_ns: int | None
+    retained_heap_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class PendingTimers:
+    """All that were found.
+
+    Attributes:
+        groups: The largest first.
+        changing: Timers that changed each time they were read, and are not counted.
+        each_stands_for: So many timers; more than 1 where not all were read, and numbers are estimates.
+        unproved: Timers that nobody waits for, and that were made since the last collection: the program may have
+            forgotten them, and they are not counted.
+        heap_unread: Why the heap was not read; empty where it was. Since Go 1.23 it alone has timers that nobody waits
+            for.
+    """
+
+    groups: Sequence[TimerGroup]
+    changing: int = 0
+    each_stands_for: float = 1.0
+    unproved: int = 0
+    heap_unread: str = ""
+
+    @property
+    def pending(self) -> int:
+        """All together."""
+        return sum(group.pending for group in self.groups)
