@@ -5,7 +5,7 @@ from typing import Final
 
 from gosonde_cli.age_text import age_lines
 from gosonde_cli.leak_report import LeakReport, LeakSite
-from gosonde_cli.rendering import counted, duration
+from gosonde_cli.rendering import counted, duration, size
 from gosonde_cli.wrapping import Line, fitted
 
 INDENT: Final = " " * 11
@@ -92,12 +92,5 @@ def _holders(site: LeakSite) -> Iterator[Line | str]:
 
 def _retained(site: LeakSite) -> str:
     bytes_ = site.retained_heap_bytes
-    heap = "heap not worked out" if bytes_ is None else f"heap {_size(bytes_)} or more"
-    return f"stacks {_size(site.retained_stack_bytes)}, {heap}"
-
-
-def _size(number: int) -> str:
-    for unit, size in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
-        if number >= size:
-            return f"{number / size:,.1f} {unit}"
-    return f"{number:,} bytes"
+    heap = "heap not worked out" if bytes_ is None else f"heap {size(bytes_)} or more"
+    return f"stacks {size(site.retained_stack_bytes)}, {heap}"

@@ -102,6 +102,14 @@ def counted(number: int, what: str, several: str = "") -> str:
     return f"{number:,} {what if number == 1 else several or what + 's'}"
 
 
+def size(number: int) -> str:
+    """A number of bytes for people: "12.5 KiB", "512 bytes"."""
+    for unit, unit_bytes in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
+        if number >= unit_bytes:
+            return f"{number / unit_bytes:,.1f} {unit}"
+    return f"{number:,} bytes"
+
+
 def duration(nanoseconds: int) -> str:
     """A length of time for people, with two units at most: "850 ns", "1.25 ms", "3 min 20 s", "2 d 4 h"."""
     for unit, size in (("ns", 1), ("µs", 1_000), ("ms", 1_000_000)):

@@ -114,6 +114,11 @@ SECTIONS: Final = (
         ),
     ),
     Section(
+        "gosonde timers",
+        "Timers that have not fired yet, and who waits for them.",
+        (Line("gosonde timers tickets", When.STARTED, has=("main.tick",), compared=likeness.row_of("time.sendTime")),),
+    ),
+    Section(
         "gosonde leaks",
         "What is proved to have leaked, and who holds the rest.",
         (Line("gosonde leaks gateway", When.STARTED, has=("can never run again", "none exited")),),

@@ -16,6 +16,7 @@ MODULES: tuple[str, ...] = (
     "doctor",
     "inspect",
     "goroutines",
+    "timers",
     "leaks",
     "probes",
     "findings",

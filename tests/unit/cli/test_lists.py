@@ -20,6 +20,7 @@ from gosonde.collector_client import (
 from gosonde.findings_client import Listing
 from gosonde_agent.discovery import listing
 from gosonde_agent.sources.memory import target
+from gosonde_agent.sources.memory.timers import listing as timer_listing
 from gosonde_agent.watch.trace.seen import Trace
 from gosonde_cli import cli, here, tracing
 from gosonde_cli.commands import findings, gc, leaks, parks, processes, sites
@@ -27,6 +28,7 @@ from gosonde_cli.leak_report import LeakProcess, LeakReport, LeakSite
 from gosonde_common.values.ages import Ages
 from gosonde_common.values.gc import GcFigures, PastPause
 from gosonde_common.values.goroutines import GoroutineColumns, Location
+from gosonde_common.values.timers import PendingTimers, TimerGroup, TimerKind
 from typer.testing import CliRunner, Result
 
 from tests.unit.agent import observations
@@ -43,6 +45,7 @@ LISTS: Final[dict[tuple[str, ...], set[str]]] = {
     ("ps",): {*COMMON, *READ_AT_ONCE, "--exe"},
     ("trace",): {*COMMON, "--function"},
     ("goroutines",): {*COMMON, *READ_AT_ONCE, "--function", "--state"},
+    ("timers",): {*COMMON, *READ_AT_ONCE, "--function"},
     ("leaks",): {*COMMON, "--function"},
     ("findings",): {*OF_A_COLLECTOR, "--function", "--state"},
     ("processes",): {*OF_A_COLLECTOR, "--state"},
@@ -146,6 +149,10 @@ def leaked(_pid: int) -> LeakReport:
     return LeakReport(LeakProcess(7, "/srv/small", "go1.27.3", "b"), True, "", 5, 3, 0, found)
 
 
+def pending(_target: Any) -> PendingTimers:
+    return PendingTimers([TimerGroup(f"main.f{n}", "", TimerKind.FUNC, n, 1, None, None) for n in (1, 2)])
+
+
 def seen_here(_pid: int = 0) -> listing.Listing:
     rows = [listing.Listed(process.pid, process.exe, "go1.27.3", n, float(n), {}) for process, n in BOTH]
     return listing.Listing(tuple(rows), 0, 0, 0)
@@ -159,13 +166,14 @@ def known(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(findings, "FindingsClient", Collector)
     monkeypatch.setattr(listing, "listing", seen_here)
     monkeypatch.setattr(target, "opened", opened)
+    monkeypatch.setattr(timer_listing, "read_timers", pending)
     monkeypatch.setattr(tracing, "run", traced)
     monkeypatch.setattr(leaks, "examined", leaked)
     monkeypatch.setattr(here, "pid_of", lambda _: 7)
 
 
 def run(command: tuple[str, ...], *arguments: str) -> Result:
-    of_one = ("7",) if command[0] in {"trace", "goroutines", "leaks"} else ()
+    of_one = ("7",) if command[0] in {"trace", "goroutines", "timers", "leaks"} else ()
     return CliRunner().invoke(cli.app(command[0]), [*command, *of_one, *arguments], catch_exceptions=False)
 
 
@@ -209,6 +217,7 @@ NUMBERS: Final[dict[tuple[str, ...], tuple[str, Callable[[Any], Any]]]] = {
     ("ps",): ("goroutines", lambda row: row["goroutines"]),
     ("gc",): ("cycle", lambda row: row["cycle"]),
     ("parks",): ("parks", lambda row: row["parks"]),
+    ("timers",): ("pending", lambda row: row["pending"]),
     **dict.fromkeys(
         [("trace",), ("leaks",), ("findings",), ("processes",), ("sites",)], ("live", lambda row: row["live"])
     ),
@@ -223,14 +232,15 @@ def test_the_largest_number_comes_first_where_rows_are_sorted(command: tuple[str
 
 @pytest.mark.parametrize("command", having("--sort"), ids=" ".join)
 def test_a_column_that_is_not_there_is_refused_with_those_that_are(command: tuple[str, ...]) -> None:
-    with pytest.raises(Exception, match=r"--sort nothing: .*(live|goroutines|cycle|parks)"):
+    with pytest.raises(Exception, match=r"--sort nothing: .*(live|goroutines|cycle|parks|pending)"):
         run(command, "--sort", "nothing")
 
 
 @pytest.mark.parametrize("command", [name for name in having("--function") if name != ("goroutines",)], ids=" ".join)
 def test_a_function_is_chosen_by_a_part_of_its_name(command: tuple[str, ...]) -> None:
     (row,) = rows(command, "--function", "f2")
-    assert (row["site"] if command == ("findings",) else row)["function"] == "main.f2"
+    named = "callback" if command == ("timers",) else "function"
+    assert (row["site"] if command == ("findings",) else row)[named] == "main.f2"
 
 
 @pytest.mark.parametrize("command", having("--state"), ids=" ".join)

@@ -31,6 +31,7 @@ from gosonde_common.errors import GosondeError
 from gosonde_common.serving import status_of
 from gosonde_common.values import observation
 from gosonde_common.values.gc import GcFigures, LastCycle, PastPause
+from gosonde_common.values.timers import TimerGroup
 
 from tests.paths import ROOT
 
@@ -176,6 +177,7 @@ def json_keys(command: str) -> set[str]:
         "gc": lambda: fields_of(collector_client.GcRow),
         "parks": lambda: fields_of(collector_client.ParkRow),
         "gc --here": lambda: keys_of(gc_local.as_document(collected(), 1)),
+        "timers": lambda: fields_of(TimerGroup),
         "findings": lambda: fields_of(collector_client.Finding) - {"details"},
         "pprof push": lambda: fields_of(collector_client.Pushed),
         "pprof show": lambda: fields_of(dumps.DumpSummary) | fields_of(dumps.Creation) | fields_of(dumps.Wait),
@@ -185,7 +187,8 @@ def json_keys(command: str) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "command", ["ps", "trace", "processes", "sites", "gc", "parks", "gc --here", "findings", "pprof push", "pprof show"]
+    "command",
+    ["ps", "trace", "processes", "sites", "gc", "parks", "gc --here", "timers", "findings", "pprof push", "pprof show"],
 )
 def test_every_key_of_a_json_document_is_documented(command: str) -> None:
     keys = json_keys(command)
