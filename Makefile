@@ -85,6 +85,7 @@ bench: setup ## Measure everything that docs/performance.md tells (an hour, as r
 fuzz: setup ## Damage binaries and processes, send hostile messages, at random for FUZZ_SECONDS each (default 60): all must be refused or read
 	$(BIN)/python -m tests.fuzz.run $(FUZZ_SECONDS)
 	$(BIN)/python -m tests.fuzz.run_memory $(FUZZ_SECONDS)
+	$(BIN)/python -m tests.fuzz.run_timers $(FUZZ_SECONDS)
 	$(BIN)/python -m tests.fuzz.run_grpc $(FUZZ_SECONDS)
 	$(BIN)/python -m tests.fuzz.run_dumps $(FUZZ_SECONDS)
 

@@ -12,7 +12,7 @@ import os
 import random
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -87,18 +87,16 @@ class Process:
         places: (address, size) by name.
     """
 
-    def __init__(self, version: str) -> None:
-        self._program = GoProgram(go_programs.build("parked", version), "50")
-        self._program.__enter__()
+    def __init__(self, program: GoProgram, places: Callable[[Target], Mapping[str, tuple[int, int]]]) -> None:
+        """Stops a program that is ready; it is killed at exit."""
+        self._program = program
         atexit.register(self._program.kill)
-        self._program.ask("gc 3")
         self.pid = self._program.pid
         os.kill(self.pid, signal.SIGSTOP)
         self._fd = os.open(f"/proc/{self.pid}/mem", os.O_RDWR)
         known = KnownBinaries()
         with opened(self.pid, known) as target:
             self.places = places(target)
-            assert sum(1 for _ in target.goroutines()) > SOME
         with Path(f"/proc/{self.pid}/exe").open("rb") as file:
             self.known = known.of(file.fileno())
 
@@ -141,6 +139,7 @@ class Fixed(KnownBinaries):
 
 def places(target: Target) -> Mapping[str, tuple[int, int]]:
     """Where is what the readers read."""
+    assert sum(1 for _ in target.goroutines()) > SOME
     runtime, layout, at = target.runtime, target.runtime.layout, target.runtime.addresses
     reasons, count = at.wait_reasons
     found = {
@@ -190,13 +189,20 @@ def heap_places(target: Target) -> Mapping[str, tuple[int, int]]:
 @functools.cache
 def process(version: str) -> Process:
     """The one of a version."""
-    return Process(version)
+    program = GoProgram(go_programs.build("parked", version), "50").__enter__()
+    program.ask("gc 3")
+    return Process(program, places)
 
 
 def random_damage(chance: random.Random) -> Damage:
     """Some patches at places that matter."""
     version = chance.choice(VERSIONS)
-    there = process(version).places
+    return damage_to(process(version), version, STRUCTURES, chance)
+
+
+def damage_to(stopped: Process, version: str, structures: Sequence[str], chance: random.Random) -> Damage:
+    """Some patches of a process, and some of these structures changed."""
+    there = stopped.places
     kinds = sorted({name.rstrip("0123456789") for name in there})
     patches = []
     for _ in range(chance.choice((0, 1, 1, 2, 4, 16))):
@@ -208,8 +214,8 @@ def random_damage(chance: random.Random) -> Damage:
         patches.append((place, offset, chance.choice(something)))
     fields = []
     for _ in range(chance.choice((0, 0, 0, 1, 3)) if patches else 1):
-        structure = chance.choice(STRUCTURES)
-        known = list(process(version).known.layout.fields(structure))
+        structure = chance.choice(structures)
+        known = list(stopped.known.layout.fields(structure))
         if not known:
             continue
         limit = dwarf.MAX_SIZES.get(structure, dwarf.MAX_SIZE)
@@ -220,6 +226,11 @@ def random_damage(chance: random.Random) -> Damage:
 def exercise(damage: Damage) -> None:
     """Reads everything; only typed errors may come out, and they are swallowed here one by one."""
     stopped = process(damage.version)
+    read_damaged(stopped, damage, lambda target: read_all(target, [at for at, _size in stopped.places.values()]))
+
+
+def read_damaged(stopped: Process, damage: Damage, read: Callable[[Target], None]) -> None:
+    """Reads a process with that damage."""
     known = stopped.with_fields(damage.fields)
     with contextlib.suppress(GosondeError), contextlib.ExitStack() as stack:
         if not damage.is_late:
@@ -227,7 +238,7 @@ def exercise(damage: Damage) -> None:
         target = stack.enter_context(opened(stopped.pid, known))
         if damage.is_late:
             stack.enter_context(stopped.patched(damage.patches))
-        read_all(target, [address for address, _size in stopped.places.values()])
+        read(target)
 
 
 def read_all(target: Target, addresses: list[int]) -> None:

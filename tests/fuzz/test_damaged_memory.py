@@ -3,18 +3,21 @@
 import subprocess
 import sys
 
+import pytest
+
 from tests.paths import ROOT
 
 EXAMPLES = 150
 
 
-def test_no_damaged_process_of_a_fixed_series_does_more_than_be_refused() -> None:
+@pytest.mark.parametrize(("module", "what"), [("run_memory", "damaged processes"), ("run_timers", "damaged timers")])
+def test_no_damaged_process_of_a_fixed_series_does_more_than_be_refused(module: str, what: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "tests.fuzz.run_memory", "--examples", str(EXAMPLES)],
+        [sys.executable, "-m", f"tests.fuzz.{module}", "--examples", str(EXAMPLES)],
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert "damaged processes, 0 not survived" in done.stdout
+    assert f"{what}, 0 not survived" in done.stdout

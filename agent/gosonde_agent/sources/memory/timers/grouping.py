@@ -14,15 +14,15 @@ def grouped(
     weights: F64,
     *,
     callbacks: Callbacks,
-    functions: list[str],
+    functions: tuple[list[str], I64],
     retained: Retained | None,
     now_ns: int,
 ) -> list[TimerGroup]:
-    """The groups, the largest first; arrays and lists have an element for each timer.
+    """The groups, the largest first; arrays have an element for each timer.
 
     Args:
         weights: How many timers each one stands for.
-        functions: The one that waits for it; empty where none does.
+        functions: Their names, and which of them waits for it: the empty one where none does.
         retained: What they keep alive; None where it is not known.
         now_ns: CLOCK_MONOTONIC.
 
@@ -32,25 +32,33 @@ def grouped(
     if not len(timers):
         return []
     due_in = next_in_ns(timers, now_ns)
-    waits, wait = np.unique(np.array(functions, object), return_inverse=True)
-    called, call = np.unique(np.array(callbacks.names, object)[callbacks.name], return_inverse=True)
-    keys = np.stack((callbacks.kind, call.reshape(-1), wait.reshape(-1), timers.period > 0), axis=1)
-    different, which = np.unique(keys, axis=0, return_inverse=True)
+    waits, wait = _numbered(*functions)
+    called, call = _numbered(callbacks.names, callbacks.name)
+    repeats = (timers.period > 0).astype(np.int64)
+    key = ((wait * len(called) + call) * len(KINDS) + callbacks.kind) * 2 + repeats
+    _keys, which = np.unique(key, return_inverse=True)
     order = np.argsort(which.reshape(-1), kind="stable")
     parts = np.split(order, np.cumsum(np.bincount(which.reshape(-1)))[:-1])
     groups = [
         TimerGroup(
-            callback=str(called[name]),
-            waits_in=str(waits[function]),
-            kind=KINDS[kind],
+            callback=called[int(call[rows[0]])],
+            waits_in=waits[int(wait[rows[0]])],
+            kind=KINDS[int(callbacks.kind[rows[0]])],
             pending=round(float(weights[rows].sum())),
             next_in_ns=int(due_in[rows].min()),
             period_ns=int(timers.period[rows].min()) or None,
             retained_heap_bytes=retained.bytes_of(timers.at, callbacks, weights, rows) if retained else None,
         )
-        for (kind, name, function, _), rows in zip(different.tolist(), parts, strict=True)
+        for rows in parts
     ]
     return sorted(groups, key=lambda group: (-group.pending, group.next_in_ns, group.callback, group.waits_in))
+
+
+def _numbered(names: list[str], which: I64) -> tuple[list[str], I64]:
+    """The same with each name once."""
+    places: dict[str, int] = {}
+    place = np.array([places.setdefault(name, len(places)) for name in names], np.int64)
+    return list(places), place[which]
 
 
 def next_in_ns(timers: Timers, now_ns: int) -> I64:

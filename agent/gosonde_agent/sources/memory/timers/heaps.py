@@ -6,7 +6,7 @@ import numpy as np
 
 from gosonde_agent.sources.memory.errors import ImplausibleMemoryError
 from gosonde_agent.sources.memory.reachability.processors import MAX_TIMERS, processor_addresses
-from gosonde_agent.sources.memory.reachability.rows import I64, U64, Bools, Rows, among, joined, words
+from gosonde_agent.sources.memory.reachability.rows import I64, U64, Bools, Rows, among, distinct, joined, words
 from gosonde_agent.sources.memory.reader import ProcessMemory
 from gosonde_agent.sources.memory.runtime import Runtime
 from gosonde_agent.sources.memory.timers.layout import WORD, TimerLayout
@@ -91,10 +91,10 @@ def _entries(memory: ProcessMemory, layout: TimerLayout, processors: U64, most: 
         heaps = _heaps(memory, layout, processors)
         total = sum(count for _, count in heaps)
         if total > most:  # read once: what moves into a sample meanwhile would be too much of it
-            some = np.unique(joined(_read_heaps(memory, layout, heaps, -(-total // most))))
+            some = distinct(joined(_read_heaps(memory, layout, heaps, -(-total // most))))
             return some, total / max(len(some), 1)
         found += _read_heaps(memory, layout, heaps, 1)
-    return np.unique(joined(found)), 1.0
+    return distinct(joined(found)), 1.0
 
 
 def _read_heaps(memory: ProcessMemory, layout: TimerLayout, heaps: list[tuple[int, int]], one_in: int) -> list[U64]:

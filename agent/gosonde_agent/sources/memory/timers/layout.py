@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gosonde_agent.golang.layouts import Layout
+from gosonde_agent.model.errors import UnsupportedBinaryError
 from gosonde_agent.sources.memory.reachability.rows import I64, U64, Bools, Rows, numbers, words
 
 #: runtime.timer.status up to Go 1.22: timerWaiting, timerRunning, timerModifying, timerModifiedEarlier, and so on.
@@ -14,6 +15,8 @@ MOVED = (EARLIER, LATER)
 #: runtime.timer.state since Go 1.23.
 HEAPED, ZOMBIE = 1, 4
 WORD = 8
+#: Bytes that a timer takes at most, and that an entry of a heap can take.
+MAX_SIZE, ENTRIES = 1_024, (8, 16, 24, 32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +76,10 @@ def timer_layout(layout: Layout) -> TimerLayout:
     """The layout of one version.
 
     Raises:
-        UnsupportedBinaryError: A field's place is not known.
+        UnsupportedBinaryError: A field's place is not known, or what is known contradicts itself.
     """
     is_new = layout.has("p", "timers.heap.array")
-    return TimerLayout(
+    found = TimerLayout(
         heap=layout.offset("p", "timers.heap.array" if is_new else "timers.array"),
         entry=layout.size("timerWhen") if is_new else WORD,
         owner=layout.offset("timer", "ts" if is_new else "pp"),
@@ -90,3 +93,7 @@ def timer_layout(layout: Layout) -> TimerLayout:
         is_channel=layout.offset("timer", "isChan") if is_new else -1,
         size=layout.size("timer"),
     )
+    last = max(found.owner, found.state, found.when, found.moved, found.period, found.function, found.argument)
+    if not max(last, found.is_channel) + WORD <= found.size <= MAX_SIZE or found.entry not in ENTRIES:
+        raise UnsupportedBinaryError(f"a timer has no room for what it is said to hold ({layout.source})")
+    return found

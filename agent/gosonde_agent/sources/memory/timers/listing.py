@@ -11,6 +11,7 @@ from gosonde_agent.model.errors import UnsupportedBinaryError
 from gosonde_agent.sources.memory.errors import ImplausibleMemoryError, NotLocatedError
 from gosonde_agent.sources.memory.reachability.limits import Meter, NotDecidedError
 from gosonde_agent.sources.memory.reachability.objects import HeapMap
+from gosonde_agent.sources.memory.reachability.rows import I64, among
 from gosonde_agent.sources.memory.reachability.spans import SpanReader
 from gosonde_agent.sources.memory.target import Target
 from gosonde_agent.sources.memory.timers.callbacks import CallbackReader, Callbacks
@@ -75,17 +76,18 @@ def _read_heap(target: Target, layout: TimerLayout, now_ns: int) -> HeapSeen:
 
 def _together(heaped: Timers, stands_for: float, unblocked: Timers) -> tuple[Timers, F64]:
     """(each timer once, how many it stands for)."""
-    others = unblocked.selected(~np.isin(unblocked.at, heaped.at))
+    others = unblocked.selected(~among(unblocked.at, np.sort(heaped.at)))
     weights = np.concatenate((np.full(len(heaped), stands_for), np.ones(len(others))))
     return Timers.joined([heaped, others]), weights
 
 
-def _waiting(target: Target, callbacks: Callbacks) -> list[str]:
-    """The function that waits for each timer; empty where none does."""
+def _waiting(target: Target, callbacks: Callbacks) -> tuple[list[str], I64]:
+    """(functions that wait, which of them waits for each timer); the empty one where none does."""
     waiting = Waiting(target.runtime)
     goroutines = waiting.receivers(callbacks.channel)
     goids = waiting.numbers(np.where(callbacks.sleeper != 0, callbacks.sleeper, goroutines))
     if not goids.any():
-        return [""] * len(goids)
+        return [""], np.zeros(len(goids), np.int64)
     functions = waiting_functions(target.goroutine_columns(), goids)
-    return [functions.get(goid, "") for goid in goids.tolist()]
+    different, which = np.unique(goids, return_inverse=True)
+    return [functions.get(goid, "") for goid in different.tolist()], which.reshape(-1).astype(np.int64)
