@@ -35,6 +35,7 @@ from benchmarks import (
     stops,
     survival,
     targets,
+    timers,
     verdicts,
 )
 from benchmarks.effort import FULL, QUICK, Effort
@@ -57,6 +58,7 @@ BENCHMARKS: dict[str, Callable[[Effort], Iterator[Row]]] = {
     "budget": targets.budget,
     "reading": lambda effort: agents.readings(effort.rounds),
     "scans": scans.scans,
+    "timers": timers.timers,
     "dumps": lambda effort: dumps.dumps(effort.rounds),
     "verdict": verdicts.verdicts,
     "start": lambda effort: starting.starting(effort.rounds),

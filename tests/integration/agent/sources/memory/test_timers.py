@@ -66,6 +66,12 @@ def test_functions_that_run_later_are_as_many_as_were_started_and_not_stopped(
     assert kept["main.closure.func1"] > 1_024 * program.ready["closures"] > kept["main.remind"] > 0
 
 
+@pytest.mark.parametrize("flags", [(), ("-race",)], ids=["cgo", "race"])
+def test_timers_of_programs_with_c_are_read_as_well(go_program: Start, flags: tuple[str, ...]) -> None:
+    program = go_program("timed/channels", str(COUNT), flags=flags, build_env={"CGO_ENABLED": "1"})
+    assert sorted(group.waits_in for group in own(read(program))) == ["", "", "main.await", "main.tick"]
+
+
 @every_version
 @stripped_or_not
 def test_timers_and_tickers_are_those_that_goroutines_wait_for_or_the_program_holds(
