@@ -56,8 +56,10 @@ def table(found: "PendingTimers", function: str = "") -> Table:
     """The groups, the largest first, and what is not known; those alone in which one function is named like that."""
     groups = [group for group in found.groups if function in group.callback or function in group.waits_in]
     rows = [Row(_cells(group, is_sample=found.each_stands_for > 1), asdict(group)) for group in groups]
-    notes = [f"{'about ' if found.each_stands_for > 1 else ''}{counted(found.pending, 'pending timer')}"]
-    return Table(COLUMNS, rows, "No timer is pending.", notes if rows else [], list(gaps(found)))
+    about = "about " if found.each_stands_for > 1 else ""
+    notes = [f"{about}{counted(found.pending, 'pending timer')} in all"] if found.groups else []
+    empty = "No such timer is pending." if found.groups else "No timer is pending."
+    return Table(COLUMNS, rows, empty, notes, list(gaps(found)))
 
 
 def _cells(group: "TimerGroup", *, is_sample: bool) -> tuple[object, ...]:

@@ -19,19 +19,23 @@ def test_a_row_has_what_is_known_and_dashes_for_the_rest() -> None:
     ]
     assert [row.document for row in found.rows] == [asdict(CALLS), asdict(TICKS)]
     assert set(asdict(CALLS)) == KEYS
-    assert found.notes == ["1,203 pending timers"]
+    assert found.notes == ["1,203 pending timers in all"]
 
 
 def test_a_function_is_looked_for_in_both_columns() -> None:
     found = PendingTimers([CALLS, TICKS])
     assert [row.document["pending"] for row in table(found, "remind").rows] == [1_200]
     assert [row.document["pending"] for row in table(found, "tick").rows] == [3]
+    assert (table(found, "other").empty, table(PendingTimers([])).empty) == (
+        "No such timer is pending.",
+        "No timer is pending.",
+    )
 
 
 def test_estimates_are_marked() -> None:
     found = table(PendingTimers([CALLS], each_stands_for=2.5))
     assert cell(found.rows[0].cells[0]) == "~1,200"
-    assert found.notes == ["about 1,200 pending timers"]
+    assert found.notes == ["about 1,200 pending timers in all"]
     assert found.gaps == ["numbers are estimates: one timer in 2.5 was read, because there are so many"]
 
 
