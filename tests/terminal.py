@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any, Self
 
 SEQUENCE = re.compile(r"\x1b\[(\??)([0-9;]*)([A-Za-z])")
-PATIENCE_S = 60.0
+PATIENCE_S = 180.0
 
 
 def open_terminal(columns: int, lines: int) -> tuple[int, int]:
