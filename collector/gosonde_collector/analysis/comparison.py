@@ -49,7 +49,7 @@ class Comparison:
         is_by_identity: Goroutines are known by their goids in both snapshots; else counts alone are compared.
         total: All that are looked at.
         sites: By `go` statement.
-        stacks: By state, `go` statement and stack, as the kind of one of the goroutines has them.
+        stacks: By state, `go` statement and stack, as the kind has them.
     """
 
     is_by_identity: bool
@@ -67,13 +67,11 @@ def identities(earlier: GoroutineProfile, later: GoroutineProfile) -> Identities
 
 
 def compare(earlier: Sequence[Part], later: Sequence[Part], everyone: Identities | None) -> Comparison:
-    """What is looked at of two snapshots; `everyone` is all who are in them, looked at or not."""
-    kinds = {part.group: part.kind for part in (*earlier, *later)}
-    stacks = _changes(lambda part: part.group, earlier, later, everyone)
+    """What is looked at of two snapshots, together; `everyone` is all who are in them, looked at or not."""
+    stacks = _changes(lambda part: part.kind, earlier, later, everyone)
     sites = _changes(lambda part: part.kind.created_by, earlier, later, everyone)
     total = _changes(lambda _part: "all", earlier, later, everyone).get("all", Change(0, 0, 0, 0, 0))
-    by_stack = [(kinds[group], change) for group, change in stacks.items()]
-    return Comparison(everyone is not None, total, _sorted(sites.items()), _sorted(by_stack))
+    return Comparison(everyone is not None, total, _sorted(sites.items()), _sorted(stacks.items()))
 
 
 @dataclass(slots=True)

@@ -21,6 +21,8 @@ class Part:
     """Goroutines of one kind that have waited equally long.
 
     Attributes:
+        kind: All with the same state, `go` statement and stack have the same one, also in other snapshots that were
+            looked at together.
         wait_ns: The longest wait that is known of one of them; None where none is.
         goids: Who they are; empty where the snapshot does not say.
     """
@@ -30,44 +32,79 @@ class Part:
     wait_ns: int | None
     goids: tuple[int, ...]
 
-    @property
-    def group(self) -> Hashable:
-        """What those of one group have in common: state, `go` statement and stack."""
-        return state_of(self.kind), self.kind.created_by, self.kind.stack
-
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Goroutines with the same state, `go` statement and stack; `kind` is that of one of them, `wait_ns` as Part's."""
+    """Goroutines of one kind; attributes as of Part."""
 
     kind: Kind
     goroutines: int
     wait_ns: int | None
 
 
-def parts(profile: GoroutineProfile, view: StackView, min_wait_ns: int = 0) -> list[Part]:
-    """What the view shows of the snapshot, of goroutines that are known to have waited so long."""
-    kept = []
-    for group in profile.groups:
-        kind = view.kind(_kind(profile, group))
-        wait_ns = group.wait_s * SECOND_NS
-        if kind is not None and wait_ns >= min_wait_ns:
-            kept.append(Part(kind, group.count, wait_ns or None, group.goids))
-    return kept
+class Looking:
+    """Looks at snapshots.
+
+    Args:
+        view: Which goroutines, and which of their calls.
+        min_wait_ns: Only goroutines that are known to have waited so long.
+    """
+
+    def __init__(self, view: StackView, min_wait_ns: int = 0) -> None:
+        self._view = view
+        self._min_wait_ns = min_wait_ns
+        self._kinds: dict[Hashable, Kind] = {}
+        self._places: dict[Frame, Location] = {}
+
+    def parts(self, profile: GoroutineProfile) -> list[Part]:
+        """What is looked at of a snapshot."""
+        kept = []
+        for group in profile.groups:
+            wait_ns = group.wait_s * SECOND_NS
+            kind = self._view.kind(self._kind(profile, group)) if wait_ns >= self._min_wait_ns else None
+            if kind is not None:
+                same = self._kinds.setdefault((state_of(kind), kind.created_by, kind.stack), kind)
+                kept.append(Part(same, group.count, wait_ns or None, group.goids))
+        return kept
+
+    def _kind(self, profile: GoroutineProfile, group: GoroutineGroup) -> Kind:
+        return Kind(
+            status="",
+            wait_reason=group.state,
+            created_by=self._created_by(profile, group),
+            start_function=group.frames[-1].function if group.frames else "",
+            system=False,
+            active=not group.frames,
+            complete=True,
+            stack=tuple(map(self._place, group.frames)),
+        )
+
+    def _created_by(self, profile: GoroutineProfile, group: GoroutineGroup) -> Location:
+        if group.created_by is not None:
+            return self._place(group.created_by)
+        is_main = profile.format in WITH_STATEMENT and group.goids == (FIRST_GOID,)
+        return MAIN_GOROUTINE if is_main else NOT_KNOWN
+
+    def _place(self, frame: Frame) -> Location:
+        """Stacks have most of their calls in common: one place is made for each."""
+        known = self._places.get(frame)
+        if known is None:
+            known = self._places[frame] = Location(frame.function, frame.file, frame.line)
+        return known
 
 
 def groups(found: Sequence[Part]) -> list[Group]:
-    """The parts, those of one group together; the largest first."""
-    together: dict[Hashable, list[Part]] = {}
+    """The parts, those of one kind together; the largest first."""
+    together: dict[Kind, list[Part]] = {}
     for part in found:
-        together.setdefault(part.group, []).append(part)
+        together.setdefault(part.kind, []).append(part)
     made = [
         Group(
-            same[0].kind,
+            kind,
             sum(part.goroutines for part in same),
             max((part.wait_ns for part in same if part.wait_ns is not None), default=None),
         )
-        for same in together.values()
+        for kind, same in together.items()
     ]
     return sorted(made, key=lambda group: -group.goroutines)
 
@@ -76,27 +113,3 @@ def names(profile: GoroutineProfile) -> set[str]:
     """All functions and files of its stacks."""
     frames = {frame for group in profile.groups for frame in group.frames}
     return {frame.function for frame in frames} | {frame.file for frame in frames}
-
-
-def _kind(profile: GoroutineProfile, group: GoroutineGroup) -> Kind:
-    return Kind(
-        status="",
-        wait_reason=group.state,
-        created_by=_created_by(profile, group),
-        start_function=group.frames[-1].function if group.frames else "",
-        system=False,
-        active=not group.frames,
-        complete=True,
-        stack=tuple(map(_location, group.frames)),
-    )
-
-
-def _created_by(profile: GoroutineProfile, group: GoroutineGroup) -> Location:
-    if group.created_by is not None:
-        return _location(group.created_by)
-    is_main = profile.format in WITH_STATEMENT and group.goids == (FIRST_GOID,)
-    return MAIN_GOROUTINE if is_main else NOT_KNOWN
-
-
-def _location(frame: Frame) -> Location:
-    return Location(frame.function, frame.file, frame.line)

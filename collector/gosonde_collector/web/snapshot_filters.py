@@ -12,7 +12,7 @@ from gosonde_common.flames.colours import ColourBy
 from gosonde_common.flames.placing import By
 from gosonde_common.flames.view import StackView
 
-from gosonde_collector.analysis.looked_at import Part, names, parts
+from gosonde_collector.analysis.looked_at import Looking, Part, names
 from gosonde_collector.evidence.model import WITH_STATEMENT, GoroutineProfile
 from gosonde_collector.store.expressions import Expression
 
@@ -93,7 +93,8 @@ class Filters:
             state=self.state,
             runtime=self.runtime,
         )
-        return [parts(profile, view, wait_ns) for profile in profiles]
+        looking = Looking(view, wait_ns)
+        return [looking.parts(profile) for profile in profiles]
 
     def query(self) -> str:
         """As the query of an address has them, without those that let all through."""

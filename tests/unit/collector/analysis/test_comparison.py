@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from gosonde_collector.analysis.comparison import Change, Comparison, compare, identities
-from gosonde_collector.analysis.looked_at import groups, parts
+from gosonde_collector.analysis.looked_at import Looking, groups
 from gosonde_collector.evidence.model import Frame, GoroutineGroup, GoroutineProfile
 from gosonde_common.flames.view import StackView
 from gosonde_common.values.goroutines import MAIN_GOROUTINE
@@ -23,8 +23,8 @@ def snapshot(*found: GoroutineGroup, form: str = "memory") -> GoroutineProfile:
 
 
 def compared(earlier: GoroutineProfile, later: GoroutineProfile, view: StackView | None = None) -> Comparison:
-    looked = [parts(profile, view or StackView()) for profile in (earlier, later)]
-    return compare(looked[0], looked[1], identities(earlier, later))
+    looking = Looking(view or StackView())
+    return compare(looking.parts(earlier), looking.parts(later), identities(earlier, later))
 
 
 BEFORE = snapshot(group(SEND, ASK, range(10, 20)), group(READ, SERVE, [30, 31, 32]))
@@ -90,7 +90,7 @@ def test_parts_of_one_group_are_one_row_with_the_longest_wait() -> None:
         group(SEND, None, [4]),
         group(READ, None, [1]),
     )
-    found = groups(parts(profile, StackView()))
+    found = groups(Looking(StackView()).parts(profile))
     assert [(one.goroutines, one.wait_ns) for one in found] == [(3, 70_000_000_000), (1, None), (1, None)]
     assert [one.kind.created_by.function for one in found] == ["main.ask", "", MAIN_GOROUTINE.function]
-    assert [part.goids for part in parts(profile, StackView(), 8_000_000_000)] == [(3,)]
+    assert [part.goids for part in Looking(StackView(), 8_000_000_000).parts(profile)] == [(3,)]
