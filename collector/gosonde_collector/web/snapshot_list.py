@@ -9,6 +9,7 @@ from gosonde_collector.model import ages
 from gosonde_collector.model.values import Search
 from gosonde_collector.store.protocol import Store
 from gosonde_collector.store.records import StoredProfile
+from gosonde_collector.web import process_rows
 from gosonde_collector.web.process_rows import ProcessRow
 
 #: Snapshots of a list, and of the page of a process.
@@ -63,7 +64,7 @@ class SnapshotList:
 
 def address(process: ProcessRow, what: str = "snapshots") -> str:
     """Of a page below that of the process."""
-    return f"{process.path}/{what}?{process.address.partition('?')[2]}"
+    return process_rows.address(process.known.host, process.known.process.key, f"/{what}")
 
 
 def listed(store: Store, process: ProcessRow, most: int, now_unix_nano: int) -> SnapshotList:
