@@ -4,14 +4,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from gosonde_common.errors import NotFoundError
-from gosonde_common.values.ages import Ages
+from gosonde_common.values.ages import Ages, AgesByGoid
 
-from gosonde_collector.analysis.ages import ages_of
+from gosonde_collector.analysis.ages import ages_by_goid
 from gosonde_collector.analysis.analyst import Analyst
 from gosonde_collector.analysis.finding import Finding
 from gosonde_collector.analysis.gc_signs import gc_signs
 from gosonde_collector.analysis.growth import LOOKBACK_NS
-from gosonde_collector.analysis.matching import goroutines_of
+from gosonde_collector.analysis.matching import goids_of, goroutines_of
 from gosonde_collector.analysis.snapshot_cache import SnapshotCache
 from gosonde_collector.analysis.steps import Steps, moments
 from gosonde_collector.analysis.witnesses import Witness, usable
@@ -60,7 +60,8 @@ class Explanation:
         heap_bytes: What is in use of what they allocated, None without a heap profile: an estimate of the runtime's, by
             the function that the goroutines run first.
         contentions: By the same function, at most one of each kind.
-        ages: About how old they are, as the newest memory snapshot has it; None without one.
+        ages_by_goid: How old each goroutine of the process is, by the newest memory snapshot; None without one.
+        ages: About how old those of the finding are, by the same.
         series: The recent past of the site.
         snapshot: The newest one of the process that was read from memory, else the newest one that was pushed; also
             of a process that has ended.
@@ -73,6 +74,7 @@ class Explanation:
     stack_bytes: int | None = None
     heap_bytes: int | None = None
     contentions: tuple[Contention, ...] = ()
+    ages_by_goid: AgesByGoid | None = None
     ages: Ages | None = None
     series: Series | None = None
     snapshot: Snapshot | None = None
@@ -91,6 +93,7 @@ def explain(store: Store, analyst: Analyst, finding_id: str) -> Explanation:
     if series is None:
         return Explanation(finding, snapshot=known)
     goroutines = snapshot.profile if snapshot and usable(series, snapshot) else None
+    by_goid = ages_by_goid(snapshot, series) if goroutines and snapshot else None
     return Explanation(
         finding,
         _points(series),
@@ -103,7 +106,8 @@ def explain(store: Store, analyst: Analyst, finding_id: str) -> Explanation:
             for kind in (BLOCK, MUTEX)
             if (profile := store.newest_contention(series.host, series.process.key, kind))
         ),
-        ages_of(snapshot, series) if goroutines and snapshot else None,
+        by_goid,
+        by_goid.of(goids_of(goroutines, series.site)) if goroutines and by_goid else None,
         series,
         known,
     )

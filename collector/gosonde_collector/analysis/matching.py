@@ -45,7 +45,14 @@ def goroutines_of(profile: GoroutineProfile, site: Site) -> list[GoroutineGroup]
     return [group for group in profile.groups if group.frames and plain_name(group.frames[-1].function) == start]
 
 
+def goids_of(profile: GoroutineProfile, site: Site) -> list[int]:
+    """The numbers of the goroutines in `goroutines_of`, as far as they are known."""
+    return [goid for group in goroutines_of(profile, site) for goid in group.goids]
+
+
 def _is_statement(by: Frame, site: Site) -> bool:
+    if by.line != site.line:  # most are others, and names take long to compare
+        return False
     return Frame(plain_name(by.function), as_reported(by.file, site.file), by.line) == _statement(site)
 
 

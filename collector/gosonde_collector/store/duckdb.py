@@ -219,9 +219,9 @@ class DuckDBStore:
         """See Store."""
         return rows.snapshot(self._select(queries.SNAPSHOT, snapshot_id))
 
-    def first_seen(self, host: str, process: ProcessKey, goids: Sequence[int], most: int) -> dict[int, int]:
+    def first_seen(self, host: str, process: ProcessKey, line: int, goids: Sequence[int], most: int) -> dict[int, int]:
         """See Store."""
-        return dict(self._select(queries.FIRST_SEEN, host, *rows.key_values(process), list(goids), most))
+        return dict(self._select(queries.FIRST_SEEN, host, *rows.key_values(process), line, list(goids), most))
 
     def newest_heap(self, host: str, process: ProcessKey) -> HeapProfile | None:
         """See Store."""

@@ -131,8 +131,11 @@ class Store(Protocol):
     def snapshot(self, snapshot_id: str) -> Snapshot | None:
         """A goroutine or goroutineleak profile; None when it is there no longer."""
 
-    def first_seen(self, host: str, process: ProcessKey, goids: Sequence[int], most: int) -> dict[int, int]:
-        """When the first of the newest `most` snapshots of a process's memory that has each goroutine was taken."""
+    def first_seen(self, host: str, process: ProcessKey, line: int, goids: Sequence[int], most: int) -> dict[int, int]:
+        """When the first of the newest `most` snapshots of a process's memory that has each goroutine was taken.
+
+        `line` is where they were created.
+        """
 
     def newest_heap(self, host: str, process: ProcessKey) -> HeapProfile | None:
         """The heap profile of the process that was taken last."""

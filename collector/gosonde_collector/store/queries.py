@@ -272,10 +272,13 @@ WITH running AS (
     SELECT *, last_taken_unix_nano - $1 AS since_unix_nano FROM known_processes WHERE ended_unix_nano = 0
 ),
 chosen AS ({chosen}),
+own AS MATERIALIZED (
+    SELECT c.* FROM chosen AS h JOIN site_counters AS c ON c.process = h.process AND c.pc = h.pc
+),
 recent AS (
     SELECT h.process, h.pc, c.sequence, c.taken_unix_nano, c.created, c.exited, c.baseline, c.mismatch
     FROM chosen AS h JOIN running AS p ON p.process = h.process
-    JOIN site_counters AS c ON c.process = h.process AND c.pc = h.pc AND c.taken_unix_nano >= p.since_unix_nano
+    JOIN own AS c ON c.process = h.process AND c.pc = h.pc AND c.taken_unix_nano >= p.since_unix_nano
 ),
 base AS (
     SELECT h.process, h.pc, coalesce(max(c.sequence), 0) AS sequence,
@@ -284,7 +287,7 @@ base AS (
         coalesce(arg_max(c.baseline, c.sequence), 0) AS baseline,
         coalesce(arg_max(c.mismatch, c.sequence), 0) AS mismatch
     FROM chosen AS h JOIN running AS p ON p.process = h.process
-    LEFT JOIN site_counters AS c ON c.process = h.process AND c.pc = h.pc AND c.taken_unix_nano < p.since_unix_nano
+    LEFT JOIN own AS c ON c.process = h.process AND c.pc = h.pc AND c.taken_unix_nano < p.since_unix_nano
     GROUP BY h.process, h.pc
 )
 SELECT process, pc, sequence, taken_unix_nano, created, exited, baseline, mismatch FROM recent
@@ -362,11 +365,11 @@ FIRST_SEEN: Final = """
 WITH newest AS (
     SELECT snapshot_id, taken_unix_nano FROM snapshots
     WHERE host = $1 AND boot_id = $2 AND pid = $3 AND start_ticks = $4 AND exec_epoch = $5 AND format = 'memory'
-    ORDER BY taken_unix_nano DESC LIMIT $7
+    ORDER BY taken_unix_nano DESC LIMIT $8
 ),
 found AS (
-    SELECT s.taken_unix_nano, unnest(list_intersect(g.goids, $6::BIGINT[])) AS goid
-    FROM newest AS s JOIN snapshot_groups AS g ON g.snapshot_id = s.snapshot_id
+    SELECT s.taken_unix_nano, unnest(list_intersect(g.goids, $7::BIGINT[])) AS goid
+    FROM newest AS s JOIN snapshot_groups AS g ON g.snapshot_id = s.snapshot_id AND g.created_line = $6
 )
 SELECT goid, min(taken_unix_nano) FROM found GROUP BY goid
 """

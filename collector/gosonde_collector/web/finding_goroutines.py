@@ -7,7 +7,6 @@ from typing import Any, Final
 
 from gosonde_common.errors import NotFoundError
 
-from gosonde_collector.analysis.ages import ages_by_goid
 from gosonde_collector.analysis.explanation import Explanation
 from gosonde_collector.analysis.matching import goroutines_of
 from gosonde_collector.analysis.snapshot_cache import MOST
@@ -71,19 +70,18 @@ def listing(store: Store, known: Explanation) -> Listing:
 
 def _oldest(store: Store, known: Explanation, groups: Sequence[GoroutineGroup]) -> list[OneGoroutine]:
     """The runtime numbers goroutines as it makes them: those with the lowest numbers are the oldest."""
-    series, snapshot = known.series, known.snapshot
+    series, snapshot, ages = known.series, known.snapshot, known.ages_by_goid
     if series is None or snapshot is None:
         return []
     of = heapq.nsmallest(MOST_SHOWN, ((goid, place) for place, group in enumerate(groups) for goid in group.goids))
     if not of:
         return []
-    first = store.first_seen(series.host, series.process.key, [goid for goid, _ in of], MOST)
-    ages = ages_by_goid(snapshot, series)
+    first = store.first_seen(series.host, series.process.key, series.site.line, [goid for goid, _ in of], MOST)
     return [
         OneGoroutine(
             goid,
             groups[place].state,
-            ages.at_least(goid),
+            ages.at_least(goid) if ages else None,
             groups[place].wait_s * SECOND_NS or None,
             first.get(goid, snapshot.taken_unix_nano),
         )

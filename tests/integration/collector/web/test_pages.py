@@ -142,10 +142,10 @@ def test_the_goroutines_of_a_finding_open_in_go_tool_pprof(chromium: Browser, le
         page.goto(leaking)
         with page.expect_download() as download:
             page.get_by_role("link", name="Its goroutines for go tool pprof").click()
-    file = tmp_path / download.value.suggested_filename
-    download.value.save_as(file)
+        file = tmp_path / download.value.suggested_filename
+        download.value.save_as(file)
     assert file.name == f"finding-{leaking.rpartition('/')[2]}.pb.gz"
-    command = [str(toolchains.go()), "tool", "pprof", "-top", str(file)]
+    command = [str(toolchains.go()), "tool", "pprof", "-top", "-cum", str(file)]
     top = subprocess.run(command, capture_output=True, text=True, check=True, env=toolchains.environment()).stdout
     assert "Type: goroutine" in top
     assert "main.ask.func1" in top
