@@ -38,7 +38,7 @@ def count_goroutines(profile: GoroutineProfile, site: Site, others: Iterable[Sit
 def goroutines_of(profile: GoroutineProfile, site: Site) -> list[GoroutineGroup]:
     """The groups that `site` started, as far as the format shows; of a line with several sites, those of all."""
     if profile.format in WITH_STATEMENT:
-        return [group for group in profile.groups if group.created_by and _is_statement(group.created_by, site)]
+        return [group for group in profile.groups if group.created_by and is_statement(group.created_by, site)]
     start = plain_name(site.start_function)
     if not start:
         return []
@@ -50,7 +50,8 @@ def goids_of(profile: GoroutineProfile, site: Site) -> list[int]:
     return [goid for group in goroutines_of(profile, site) for goid in group.goids]
 
 
-def _is_statement(by: Frame, site: Site) -> bool:
+def is_statement(by: Frame, site: Site) -> bool:
+    """Whether what a profile says of a `go` statement is the site."""
     if by.line != site.line:  # most are others, and names take long to compare
         return False
     return Frame(plain_name(by.function), as_reported(by.file, site.file), by.line) == _statement(site)
@@ -63,7 +64,7 @@ def _statement(site: Site) -> Frame:
 def _by_statement(profile: GoroutineProfile, site: Site, others: Iterable[Site]) -> Count:
     created = ((group.created_by, group.count) for group in profile.groups if group.created_by)
     here = _statement(site)
-    count = sum(n for by, n in created if _is_statement(by, site))
+    count = sum(n for by, n in created if is_statement(by, site))
     sharing = sum(_statement(other) == here for other in others if other.pc != site.pc)
     where = f"created by {site.function} at {site.file}:{site.line}"
     if sharing:

@@ -45,6 +45,7 @@ from gosonde_collector.store.records import (
     Series,
     Snapshot,
     SnapshotHead,
+    StateSeen,
     StoredProfile,
 )
 from gosonde_collector.store.writes import Known, pending_tables, run_of
@@ -218,6 +219,12 @@ class DuckDBStore:
     def snapshot(self, snapshot_id: str) -> Snapshot | None:
         """See Store."""
         return rows.snapshot(self._select(queries.SNAPSHOT, snapshot_id))
+
+    def states_seen(self, host: str, process: ProcessKey, line: int, most: int) -> list[StateSeen]:
+        """See Store."""
+        return list(
+            map(rows.state_seen, self._select(queries.STATES_SEEN, host, *rows.key_values(process), line, most))
+        )
 
     def first_seen(self, host: str, process: ProcessKey, line: int, goids: Sequence[int], most: int) -> dict[int, int]:
         """See Store."""

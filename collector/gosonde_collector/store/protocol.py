@@ -33,6 +33,7 @@ from gosonde_collector.store.records import (
     Series,
     Snapshot,
     SnapshotHead,
+    StateSeen,
     StoredProfile,
 )
 
@@ -130,6 +131,12 @@ class Store(Protocol):
 
     def snapshot(self, snapshot_id: str) -> Snapshot | None:
         """A goroutine or goroutineleak profile; None when it is there no longer."""
+
+    def states_seen(self, host: str, process: ProcessKey, line: int, most: int) -> list[StateSeen]:
+        """Of goroutines that were created at a line of any file, in the newest `most` snapshots of a process's memory.
+
+        The newest first, of each the most goroutines first.
+        """
 
     def first_seen(self, host: str, process: ProcessKey, line: int, goids: Sequence[int], most: int) -> dict[int, int]:
         """When the first of the newest `most` snapshots of a process's memory that has each goroutine was taken.

@@ -360,6 +360,18 @@ WHERE c.taken_unix_nano >= $3
 ORDER BY c.process, c.sequence
 """
 
+#: What goroutines that were created at one line did, in each of the newest snapshots of a process's memory.
+STATES_SEEN: Final = """
+WITH newest AS (
+    SELECT snapshot_id, taken_unix_nano FROM snapshots
+    WHERE host = $1 AND boot_id = $2 AND pid = $3 AND start_ticks = $4 AND exec_epoch = $5 AND format = 'memory'
+    ORDER BY taken_unix_nano DESC LIMIT $7
+)
+SELECT s.taken_unix_nano, g.created_function, g.created_file, g.created_line, g.state, sum(g.goroutines)::BIGINT
+FROM newest AS s JOIN snapshot_groups AS g ON g.snapshot_id = s.snapshot_id AND g.created_line = $6
+GROUP BY ALL ORDER BY 1 DESC, 6 DESC, 5
+"""
+
 #: In which of the newest snapshots of its memory each of some goroutines of a process was first.
 FIRST_SEEN: Final = """
 WITH newest AS (

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from gosonde_collector.evidence.model import GoroutineProfile
+from gosonde_collector.evidence.model import Frame, GoroutineProfile
 from gosonde_collector.model.values import KnownProcess, Process, ProcessKey, Site, SiteTotal
 
 #: From how many nanoseconds on a pause counts in which step.
@@ -232,6 +232,15 @@ class Mute:
     def covers(self) -> tuple[str, str, str]:
         """(finding, service, function): no two mutes that hold have the same."""
         return self.finding, self.service, self.function
+
+
+class StateSeen(NamedTuple):
+    """How many goroutines of one `go` statement were in one state when a snapshot was taken."""
+
+    taken_unix_nano: int
+    created_by: Frame
+    state: str
+    goroutines: int
 
 
 @dataclass(frozen=True, slots=True)

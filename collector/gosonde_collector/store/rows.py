@@ -45,6 +45,7 @@ from gosonde_collector.store.records import (
     Series,
     Snapshot,
     SnapshotHead,
+    StateSeen,
 )
 
 Row = tuple[Any, ...]
@@ -196,6 +197,12 @@ def snapshot_head(row: Row) -> SnapshotHead:
     """From queries.SNAPSHOT_HEADS."""
     host, boot_id, pid, ticks, epoch, kind, from_memory, snapshot_id, taken = row
     return SnapshotHead(host, ProcessKey(boot_id, pid, ticks, epoch), kind, bool(from_memory), snapshot_id, taken)
+
+
+def state_seen(row: Row) -> StateSeen:
+    """From queries.STATES_SEEN."""
+    taken, function, file, line, state, goroutines = row
+    return StateSeen(taken, Frame(function, file, line), state, goroutines)
 
 
 def snapshot(rows: Sequence[Row]) -> Snapshot | None:

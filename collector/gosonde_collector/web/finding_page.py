@@ -16,7 +16,14 @@ from gosonde_collector.analysis.explanation import Explanation, explain
 from gosonde_collector.model.worker import Worker
 from gosonde_collector.store.protocol import Store
 from gosonde_collector.telemetry.newest import Newest
-from gosonde_collector.web import asking, documents, finding_goroutines, findings_list, witness_rows
+from gosonde_collector.web import (
+    asking,
+    documents,
+    finding_goroutines,
+    finding_states,
+    findings_list,
+    witness_rows,
+)
 from gosonde_collector.web.asking import Asking
 from gosonde_collector.web.finding_series import course_of
 from gosonde_collector.web.gate import Gate, Visitor
@@ -81,6 +88,7 @@ class FindingPage:
             "known": known,
             "course": course_of(self._store, known),
             "goroutines": finding_goroutines.listing(self._store, known),
+            "states_then": finding_states.over_time(self._store, known.finding),
             "witnesses": witness_rows.rows((*known.finding.witnesses, *known.gc_signs)),
             "is_read": known.series is not None and known.series.process.has_no_probes,
             "window": documents.window(known),
@@ -97,6 +105,7 @@ class FindingPage:
         return {
             **documents.explained(self._row(known), known, course_of(self._store, known)),
             "goroutines": goroutines,
+            "states_over_time": finding_states.documents(finding_states.over_time(self._store, known.finding)),
         }
 
     def _pprof(self, number: str) -> Response:

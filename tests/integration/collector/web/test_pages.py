@@ -62,7 +62,10 @@ def leaking(address: str) -> Iterator[str]:
 
     def known() -> bool:
         found = asked(f"{address}/findings")["findings"]
-        return bool(found) and bool(asked(f"{address}/findings/{found[0]['id']}")["ages"])
+        if not found:
+            return False
+        explained = asked(f"{address}/findings/{found[0]['id']}")
+        return bool(explained["ages"] and explained["stacks"])
 
     with GoProgram(build(LEAK), "100ms"):
         eventually(known, LONG_S)
@@ -154,6 +157,7 @@ def test_the_goroutines_of_a_finding_open_in_go_tool_pprof(chromium: Browser, le
 def test_the_oldest_goroutines_stand_with_the_snapshot_that_shows_them(chromium: Browser, leaking: str) -> None:
     with browser.page(chromium) as page:
         page.goto(leaking)
+        page.get_by_text("One by one").click()
         rows = page.locator("section[aria-labelledby=goroutines] tbody tr")
         expect(rows.first).to_contain_text("chan send")
         goids = [

@@ -112,6 +112,22 @@ def test_only_who_may_look_gets_the_file(serving: Serving) -> None:
     assert serving(finding(), tokens=True).get(f"{ADDRESS}/goroutines.pb.gz").status == 303
 
 
+def test_what_they_wait_for_is_told_from_snapshot_to_snapshot(serving: Serving, store: DuckDBStore) -> None:
+    elsewhere = Frame("main.elsewhere", "other.go", SITE.line)
+    snapshot(store, 100, waiting([20], 0, "select"), waiting([7], 0, by=elsewhere))
+    snapshot(store, 200, waiting([7], 0, by=elsewhere))
+    snapshot(store, 280, waiting([20], 5, "select"), waiting([30, 31], 5), waiting([32], 9), waiting([5], 3, by=OTHER))
+    page = served(serving)
+    found = json.loads(page.get(f"{ADDRESS}?format=json").text)["states_over_time"]
+    assert [((one["taken_unix_nano"] - START) // SECOND, one["states"]) for one in found] == [
+        (280, [{"state": "chan send", "goroutines": 3}, {"state": "select", "goroutines": 1}]),
+        (100, [{"state": "select", "goroutines": 1}]),
+    ]
+    text = page.get(ADDRESS).text
+    assert "In the 2 newest snapshots of memory" in text
+    assert "<td>3 chan send, 1 select</td>" in text
+
+
 def test_every_key_of_a_finding_is_documented(serving: Serving, store: DuckDBStore) -> None:
     snapshot(store, 280, waiting([20, 30], 190))
     page = served(serving)

@@ -24,6 +24,7 @@ def html(ages: Ages | None) -> str:
         "known": known,
         "course": Course(),
         "goroutines": Listing(),
+        "states_then": [],
         "witnesses": [],
         "is_read": False,
         "window": (0, 1),

@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from gosonde_collector.analysis.course import POINTS
 from gosonde_collector.model.values import Batch, Process
 
 from tests.unit.collector.batches import KEY, SECOND, SITE, START, batch, process
@@ -28,12 +29,12 @@ def served(serving: Serving, batches: list[Batch]) -> Served:
     return serving(found, batches=batches)
 
 
-def collected() -> Batch:
+def collected(second: int = 61) -> Batch:
     """A second with a cycle of the garbage collector and a pause."""
-    end = START + 61 * SECOND
+    end = START + second * SECOND
     return batch(
-        61,
-        counters=[(0, SITE.pc, 183, 61)],
+        second,
+        counters=[(0, SITE.pc, 3 * second, second)],
         cycles=[(0, 0, end - SECOND, end)],
         heaps=[(9 * MIB, 12 * MIB, 6 * MIB, 24 * MIB, 1)],
         pauses=[(0, 0, end, 1_250_000, "GC mark termination")],
@@ -105,3 +106,12 @@ def test_a_process_that_has_ended_has_no_charts(serving: Serving) -> None:
     page = served(serving, ended)
     assert json.loads(page.get(f"{ADDRESS}?format=json").text)["points"] == []
     assert "data-chart" not in page.get(ADDRESS).text
+
+
+def test_all_that_a_browser_gets_for_a_finding_is_small(serving: Serving) -> None:
+    page = served(serving, [*leaking(range(1, 601)), collected(601)])
+    text = page.get(ADDRESS).text
+    assert len(re.findall(r'<tr><th scope="row">[^<]*</th><td data-is="Live"', text)) == POINTS
+    named = set(re.findall(r'(?:src|href|data-source)="(/static/[^"]*|/findings/[^"]*(?:json|svg))"', text))
+    assert {f"{ADDRESS}?format=json", f"{ADDRESS}/flames.svg", "/static/chart.js"} <= named
+    assert len(text) + sum(len(page.get(one).body) for one in named) < 250_000
