@@ -382,6 +382,7 @@ WITH newest AS (
 found AS (
     SELECT s.taken_unix_nano, unnest(list_intersect(g.goids, $7::BIGINT[])) AS goid
     FROM newest AS s JOIN snapshot_groups AS g ON g.snapshot_id = s.snapshot_id AND g.created_line = $6
+        AND list_min(g.goids) <= list_max($7::BIGINT[])
 )
 SELECT goid, min(taken_unix_nano) FROM found GROUP BY goid
 """
