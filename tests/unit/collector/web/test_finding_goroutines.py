@@ -11,9 +11,11 @@ from gosonde_collector.evidence.parse import parse_profile
 from gosonde_collector.store.duckdb import DuckDBStore
 from gosonde_collector.web.finding_goroutines import MOST_SHOWN
 
+from tests.hostile_text import SENDABLE, unshown
 from tests.paths import ROOT
 from tests.unit.collector.batches import KEY, SECOND, SITE, START, batch, process
 from tests.unit.collector.web.conftest import Served, finding
+from tests.unit.collector.web.test_findings_list import MARKUP
 from tests.unit.repository.test_docs import code_words, keys_of
 
 Serving = Callable[..., Served]
@@ -126,6 +128,18 @@ def test_what_they_wait_for_is_told_from_snapshot_to_snapshot(serving: Serving, 
     text = page.get(ADDRESS).text
     assert "In the 2 newest snapshots of memory" in text
     assert "<td>3 chan send, 1 select</td>" in text
+
+
+def test_states_of_strangers_are_text_alone(serving: Serving, store: DuckDBStore) -> None:
+    strange = f"{MARKUP}{SENDABLE}"
+    for second in (100, 280):
+        snapshot(store, second, waiting([20], 5, strange))
+    page = served(serving)
+    text = page.get(ADDRESS).text
+    assert text.count("&lt;script&gt;") >= 3
+    assert "<script>" not in text
+    assert unshown(text.replace("\n", "")) == []
+    assert gzip.decompress(page.get(f"{ADDRESS}/goroutines.pb.gz").body)
 
 
 def test_every_key_of_a_finding_is_documented(serving: Serving, store: DuckDBStore) -> None:
