@@ -37,6 +37,7 @@ from benchmarks import (
     targets,
     timers,
     verdicts,
+    web,
 )
 from benchmarks.effort import FULL, QUICK, Effort
 from benchmarks.results import Row
@@ -75,6 +76,7 @@ BENCHMARKS: dict[str, Callable[[Effort], Iterator[Row]]] = {
     "megabytes": lambda _effort: megabytes.megabytes(),
     "lasting": lambda effort: lasting.lasting(2 * effort.watched_seconds),
     "crowd": lambda effort: crowd.crowd(effort.watched_seconds),
+    "web": web.web,
     "growth": lambda effort: growth_curves.growth(effort.rounds),
 }
 #: Names for several.

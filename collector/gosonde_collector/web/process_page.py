@@ -16,6 +16,7 @@ from gosonde_collector.web import asking, cost_line, pause_map, process_rows, pr
 from gosonde_collector.web.asking import Asked, Asking
 from gosonde_collector.web.findings_list import MOST_ROWS
 from gosonde_collector.web.gate import Gate, Visitor
+from gosonde_collector.web.kept_views import KeptViews
 from gosonde_collector.web.process_view import ProcessView
 from gosonde_collector.web.rendering import Pages, as_json, wants_json
 from gosonde_collector.web.snapshot_forms import KINDS
@@ -34,6 +35,7 @@ class ProcessPage:
         self._asking = asked
         self._pages = pages
         self._gate = gate
+        self._views = KeptViews(lambda which, key: process_view.view(store, analyst, which, key, steady_unix_nano()))
 
     async def page(self, request: Request) -> Response:
         """The process of a host and a pid, the newest or that of the query `key`; of the site `site` alone if given.
@@ -50,7 +52,7 @@ class ProcessPage:
         return await self._worker.run(lambda: made(self._view(which, key, site)))
 
     def _view(self, which: ProcessFilter, key: str, site: str) -> ProcessView:
-        known = process_view.view(self._store, self._analyst, which, key, steady_unix_nano())
+        known = self._views.of(which, key)
         if not site:
             return known
         chosen = [one for one in known.sites if str(one.site.pc) == site]

@@ -67,7 +67,8 @@ def leaking(address: str) -> Iterator[str]:
         explained = asked(f"{address}/findings/{found[0]['id']}")
         return bool(explained["ages"] and explained["stacks"])
 
-    with GoProgram(build(LEAK), "100ms"):
+    # It collects garbage at every opportunity, so that there are pauses to be shown.
+    with GoProgram(build(LEAK), "100ms", env={"GOGC": "1"}):
         eventually(known, LONG_S)
         yield f"{address}/findings/{asked(f'{address}/findings')['findings'][0]['id']}"
 
@@ -113,6 +114,12 @@ def test_pages_hinder_nobody(chromium: Browser, leaking: str, size: tuple[int, i
         service.click()
         expect(page.locator("#sites + table tbody th").first).to_contain_text(f":{site_line(LEAK, 'ask')}")
         web_page.check(page)
+        for numbers in page.locator("summary").all():
+            numbers.click()
+        web_page.check(page)
+        page.locator(".spark").first.click()
+        expect(page.locator("svg.line path")).to_be_visible()
+        web_page.check(page)
 
 
 def test_pictures_of_pages_can_be_made(chromium: Browser, leaking: str, tmp_path: Path) -> None:
@@ -124,6 +131,31 @@ def test_pictures_of_pages_can_be_made(chromium: Browser, leaking: str, tmp_path
         expect(page.locator("#chart canvas")).to_be_visible()
         expect(page.frame_locator("iframe.flames").locator(".call").first).to_be_visible()
         kept = web_page.keep_picture(page, tmp_path, "finding")
+    assert kept.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_process_shows_its_last_hour_in_pictures_and_in_numbers(
+    chromium: Browser, leaking: str, tmp_path: Path
+) -> None:
+    with browser.page(chromium) as page:
+        page.goto(leaking)
+        page.locator(".facts a").click()
+        where = page.url
+
+        def known() -> Any:
+            with urllib.request.urlopen(f"{where}&format=json", timeout=60) as answer:  # noqa: S310 - http
+                return json.load(answer)
+
+        eventually(lambda: known()["pause_counts"] and known()["heap_points"], LONG_S)
+        page.reload()
+        (leak,) = (site for site in known()["sites"] if site["line"] == site_line(LEAK, "ask"))
+        assert leak["live_then"] == sorted(leak["live_then"])
+        assert leak["live_then"][-1] > leak["live_then"][0]
+        expect(page.locator(".spark path").first).to_be_visible()
+        expect(page.locator("#costs ~ .bands rect").first).to_be_visible()
+        expect(page.locator("#pauses ~ .bands rect").first).to_be_visible()
+        expect(page.locator("#pauses ~ svg.line path")).to_have_count(3)
+        kept = web_page.keep_picture(page, tmp_path, "process")
     assert kept.read_bytes().startswith(b"\x89PNG")
 
 

@@ -62,6 +62,10 @@ def test_names_of_strangers_are_text_and_break_no_page(chromium: Browser, addres
         assert page.locator("img").count() == 0
         web_page.check(page)
         page.locator(".facts a").click()
+        page.locator(".spark").first.click()
+        expect(page.locator("h1")).to_contain_text("<script>")
+        web_page.check(page)
+        page.go_back()
         for title in ("Fleet", "Findings"):
             expect(page.get_by_text("<script>").first).to_be_visible()
             assert unshown(page.locator("main").inner_text().replace("\n", "").replace("\t", "")) == []

@@ -67,10 +67,7 @@ def test_a_cost_holds_until_another_is_said() -> None:
     [
         ([], [("full", 0, 100)]),
         ([step(20, "memory")], [("memory", 50, 50)]),
-        (
-            [step(-9, "full"), step(10, "memory"), step(30, "off")],
-            [("full", 0, 25), ("memory", 25, 50), ("off", 75, 25)],
-        ),
+        ([step(-9, "full"), step(10, "off"), step(30, "full")], [("full", 0, 25), ("off", 25, 50), ("full", 75, 25)]),
         ([step(-9, "full"), step(-5, "off")], [("off", 0, 100)]),
         ([step(30, "off"), step(20, "full")], [("full", 50, 50)]),
         ([Step(-(2**63), "off", "x", 0), Step(2**63 - 1, "full", "x", 0)], [("off", 0, 100)]),
@@ -96,9 +93,7 @@ def test_a_line_stays_in_its_picture(points: list[tuple[int, float]], path: str)
 
 def test_nothing_is_drawn_of_nothing() -> None:
     empty = past(process(level="refused", refusal="no symbols"))
-    assert not pause_map.pause_map(empty).cells
-    assert not pause_map.heap_lines(empty).points
-    assert not cost_line.costs(empty).points
+    assert pause_map.pause_map(empty).cells == pause_map.heap_lines(empty).points == cost_line.costs(empty).points == []
     assert time_axis.path(empty, [(ENDS[0], 0)], 0) == "M250 100h4"
 
 
