@@ -9,6 +9,8 @@ from gosonde_collector.store.records import Past
 #: A line's own coordinates, which a browser stretches to the width that there is.
 WIDE: Final = 1_000
 HIGH: Final = 100
+#: What is drawn of a single point.
+DASH: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,4 +47,7 @@ def path(past: Past, points: Sequence[tuple[int, float]], top: float) -> str:
         (round(percent(past, at) * WIDE / 100), round(HIGH - min(max(number / (top or 1), 0), 1) * HIGH, 1))
         for at, number in points
     ]
-    return "M" + "L".join(f"{x} {y:g}" for x, y in places) + ("h4" if len(places) == 1 else "") if places else ""
+    if len(places) == 1:
+        x, y = places[0]
+        return f"M{max(x - DASH, 0)} {y:g}h{DASH}"
+    return "M" + "L".join(f"{x} {y:g}" for x, y in places) if places else ""

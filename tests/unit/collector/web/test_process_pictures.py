@@ -83,7 +83,9 @@ def test_a_level_holds_until_the_next_change(steps: list[Step], held: list[tuple
     ("points", "path"),
     [
         ([], ""),
-        ([(ENDS[0], 5)], "M250 50h4"),
+        ([(ENDS[0], 5)], "M242 50h8"),
+        ([(START, 10)], "M0 0h8"),
+        ([(ENDS[3], 10)], "M992 0h8"),
         ([(START - 5, -3), (ENDS[3] + 5, 2**62)], "M0 100L1000 0"),
     ],
 )
@@ -94,7 +96,7 @@ def test_a_line_stays_in_its_picture(points: list[tuple[int, float]], path: str)
 def test_nothing_is_drawn_of_nothing() -> None:
     empty = past(process(level="refused", refusal="no symbols"))
     assert pause_map.pause_map(empty).cells == pause_map.heap_lines(empty).points == cost_line.costs(empty).points == []
-    assert time_axis.path(empty, [(ENDS[0], 0)], 0) == "M250 100h4"
+    assert time_axis.path(empty, [(ENDS[0], 0)], 0) == "M242 100h8"
 
 
 def test_pictures_have_their_numbers_on_the_page_and_in_the_json(serving: Callable[..., Served]) -> None:
