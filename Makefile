@@ -22,7 +22,7 @@ READY := .venv/.ready
 # Stands where gosonde can run; tests need more.
 RUNS := .venv/.runs
 
-.PHONY: bench transcripts help setup demo pictures accuracy accuracy-proof accuracy-verdict test test-attacks test-faults test-sources lint format proto proto-check run install uninstall clean
+.PHONY: bench transcripts help setup demo pictures accuracy accuracy-proof accuracy-verdict test test-attacks test-faults test-packages test-sources lint format proto proto-check run install package package-lock uninstall clean
 
 help: ## Say what each target does
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1\t\2/p' Makefile | expand -t 14
@@ -70,6 +70,9 @@ test-sources: setup ## Count by perf events and by ptrace 20 times each while ev
 	GOSONDE_SOURCES=full $(BIN)/pytest -m "" --timeout=1800 $(PYTEST_ARGS) $(addprefix tests/integration/agent/sources/,perf ptrace) \
 		$(addprefix tests/integration/whole/test_,no_probes.py privileges_table.py)
 
+test-packages: setup ## Install, upgrade, downgrade, remove and purge the packages in Debian 12 and 13 (a quarter of an hour, as root)
+	$(BIN)/pytest -m "" $(PYTEST_ARGS) tests/integration/packages
+
 test-matrix: setup ## Run the tests of Go binaries over every Go version and kind of build
 	$(BIN)/python scripts/generate_layouts.py --check
 	GOSONDE_MATRIX=1 $(BIN)/pytest --timeout=900 $(PYTEST_ARGS) $(addprefix tests/integration/agent/,watch/test_matrix.py \
@@ -115,6 +118,12 @@ run: $(RUNS) ## Run a collector and an agent in the foreground until Ctrl-C
 
 install: $(RUNS) ## Install the command, the units and example configurations (DESTDIR, PREFIX, SYSCONFDIR)
 	DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' SYSCONFDIR='$(SYSCONFDIR)' scripts/install
+
+package: $(RUNS) ## Build the Debian packages of agent and collector into dist/
+	$(BIN)/python -m scripts.packages dist
+
+package-lock: $(RUNS) ## Put today's newest Python packages that pyproject.toml allows into the Debian packages
+	$(BIN)/python -m scripts.packages.wheels
 
 uninstall: ## Remove what `make install` put there; changed configurations and collected data stay
 	DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' SYSCONFDIR='$(SYSCONFDIR)' scripts/uninstall

@@ -26,6 +26,6 @@ mount -t tmpfs tmpfs dev/shm
 pivot_root . .old
 umount -l /.old
 systemd-sysusers
-systemd-tmpfiles --create /usr/local/lib/tmpfiles.d/gosonde.conf
+systemd-tmpfiles --create /usr/local/lib/tmpfiles.d/gosonde-{agent,collector}.conf
 exec env -i container=gosonde-test PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
     /usr/lib/systemd/systemd --unit="$target"

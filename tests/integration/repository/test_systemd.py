@@ -9,13 +9,15 @@ import pytest
 
 from tests.unit.repository.test_systemd import HELPER, HELPER_SOCKET, SYSTEMD, UNITS, settings
 
+FILES = ("gosonde-agent.conf", "gosonde-collector.conf")
+
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """A file system with the units, the users, the folders and a command where the units look for it."""
     for source, target in (
-        ("sysusers.conf", "usr/lib/sysusers.d/gosonde.conf"),
-        ("tmpfiles.conf", "usr/lib/tmpfiles.d/gosonde.conf"),
+        *((f"sysusers-{name}.conf", f"usr/lib/sysusers.d/gosonde-{name}.conf") for name in ("agent", "collector")),
+        *((f"tmpfiles-{name}.conf", f"usr/lib/tmpfiles.d/gosonde-{name}.conf") for name in ("agent", "collector")),
         *((unit, f"usr/local/lib/systemd/system/{unit}") for unit in (*UNITS, HELPER, HELPER_SOCKET)),
     ):
         (tmp_path / target).parent.mkdir(parents=True, exist_ok=True)
@@ -59,7 +61,7 @@ def test_a_unit_with_a_mistake_is_seen(root: Path, line: str) -> None:
 
 def users(root: Path) -> dict[str, list[str]]:
     """What systemd-sysusers makes, by user."""
-    subprocess.run(("systemd-sysusers", f"--root={root}", "gosonde.conf"), check=True, capture_output=True)
+    subprocess.run(("systemd-sysusers", f"--root={root}", *FILES), check=True, capture_output=True)
     return {line.split(":")[0]: line.split(":") for line in (root / "etc/passwd").read_text().splitlines()}
 
 
@@ -77,7 +79,7 @@ def test_the_users_and_the_group_of_the_units_are_made(root: Path) -> None:
 def test_the_folders_of_the_units_are_made_for_their_users(root: Path) -> None:
     made = users(root)
     (root / "run").mkdir(exist_ok=True)
-    command = ("systemd-tmpfiles", f"--root={root}", "--create", "gosonde.conf")
+    command = ("systemd-tmpfiles", f"--root={root}", "--create", *FILES)
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stderr == ""
     for folder, user, mode in (

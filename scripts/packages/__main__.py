@@ -1,0 +1,46 @@
+"""Builds every package for every release of Debian: python -m scripts.packages FOLDER [RELEASE].
+
+Equal sources give equal bytes: times are SOURCE_DATE_EPOCH, or that of the newest commit.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from gosonde_common import __version__
+
+from scripts.packages import deb, tree, wheels
+from scripts.packages.releases import PACKAGES, RELEASES, ROOT
+
+
+def main() -> None:
+    """Builds what the arguments name."""
+    target = Path(sys.argv[1]).resolve()
+    target.mkdir(parents=True, exist_ok=True)
+    epoch = int(os.environ.get("SOURCE_DATE_EPOCH") or _time_of_newest_commit())
+    for release in RELEASES:
+        if release.name not in (sys.argv[2:] or [release.name]):
+            continue
+        with tempfile.TemporaryDirectory() as name:
+            folders = (wheels.fetch(release), _own_wheel(Path(name), epoch))
+            for package in PACKAGES:
+                root = Path(name) / package.name
+                root.mkdir()
+                tree.lay_out(root, package, release, folders)
+                print(deb.pack(root, package, release, __version__, target, epoch=epoch))
+
+
+def _time_of_newest_commit() -> str:
+    command = ("git", "-C", ROOT, "log", "-1", "--format=%ct")
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+
+
+def _own_wheel(folder: Path, epoch: int) -> Path:
+    os.environ["SOURCE_DATE_EPOCH"] = str(epoch)
+    wheels.pip("wheel", "--no-deps", "--wheel-dir", folder / "wheel", ROOT)
+    return folder / "wheel"
+
+
+main()
