@@ -95,7 +95,9 @@ def test_a_line_stays_in_its_picture(points: list[tuple[int, float]], path: str)
 
 def test_nothing_is_drawn_of_nothing() -> None:
     empty = past(process(level="refused", refusal="no symbols"))
-    assert pause_map.pause_map(empty).cells == pause_map.heap_lines(empty).points == cost_line.costs(empty).points == []
+    assert not pause_map.pause_map(empty).cells
+    assert not pause_map.heap_lines(empty).points
+    assert not cost_line.costs(empty).points
     assert time_axis.path(empty, [(ENDS[0], 0)], 0) == "M242 100h8"
 
 
