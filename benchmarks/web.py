@@ -49,7 +49,7 @@ def web(effort: Effort) -> Iterator[Row]:
             stack.enter_context(sending(busy, collector.address))
             finding = _first_finding(collector)  # by then the hour has been analysed
             case = f"{changing:,} of {SITES:,} sites change each second"
-            yield from _served(host, pid, case, 2 * effort.rounds)
+            yield from _served(host, pid, case, effort.rounds)
             if changing == CHANGING[0]:
                 pages = {"findings": "/findings", "finding": finding, "fleet": "/fleet", "process": PROCESS}
                 started = stack.enter_context(browser.browser())
@@ -107,7 +107,7 @@ def _viewed(started: Browser, address: str, pages: dict[str, str], times: int) -
 def _held_open(host: str, pid: int, paths: list[str], effort: Effort) -> Row:
     """Pages of all kinds, each of which is fetched again when it is told to; compared with none, in turn."""
     added = []
-    for _ in range(1 + effort.rounds // 2):
+    for _ in range(1 + effort.rounds // 3):
         without = _share(pid, effort.seconds)
         with _open_pages(host, paths):
             added.append(_share(pid, effort.seconds) - without)
