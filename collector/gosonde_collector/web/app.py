@@ -37,6 +37,7 @@ from gosonde_collector.web.fleet_page import FleetPage
 from gosonde_collector.web.gate import Gate
 from gosonde_collector.web.headers import HEADERS
 from gosonde_collector.web.muting import Muting
+from gosonde_collector.web.process_changes import ProcessChanges
 from gosonde_collector.web.process_page import ProcessPage
 from gosonde_collector.web.rendering import Pages, as_json, wants_json
 from gosonde_collector.web.signing_in import SigningIn, sign_in_address
@@ -110,6 +111,7 @@ def application(
     fleet: FleetPage,
     process: ProcessPage,
     snapshots: SnapshotsPage,
+    process_changes: ProcessChanges,
     muting: Muting,
     taking: SnapshotForms,
 ) -> Starlette:
@@ -129,6 +131,8 @@ def application(
             Route("/findings/{id}", finding.page),
             Route("/findings/{id}/flames.svg", finding.flames),
             Route("/findings/{id}/goroutines.pb.gz", finding.pprof),
+            Route("/findings/{id}/changes", finding.changes),
+            Route("/processes/{host:any}/{pid:int}/changes", process_changes.changes),
             Route("/findings/{id}/snapshot", taking.of_finding, methods=["POST"]),
             Route("/processes/{host:any}/{pid:int}/snapshot", taking.of_process, methods=["POST"]),
             Route("/findings/{id}/mute", muting.mute, methods=["POST"]),
@@ -141,7 +145,7 @@ def application(
         ],
         middleware=[Middleware(Guard, gate=gate, failures=failures), Middleware(GZipMiddleware, compresslevel=1)],
         exception_handlers={HTTPException: failures.http},
-        lifespan=lambda _app: _watching(findings.watched, fleet.watched),
+        lifespan=lambda _app: _watching(findings.watched, finding.watched, fleet.watched, process_changes.watched),
         max_body_size=BODY_BYTES,
     )
     app.router.redirect_slashes = False

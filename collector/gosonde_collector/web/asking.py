@@ -50,14 +50,18 @@ class Asked:
 
 
 class Asking:
-    """Belongs to the page's event loop; any thread may read what was asked."""
+    """Belongs to the page's event loop; any thread may read what was asked.
+
+    Attributes:
+        number: How often one was asked for, or ended.
+    """
 
     def __init__(self, snapshots: Snapshots) -> None:
         self._snapshots = snapshots
         self._asked: OrderedDict[Place, tuple[Asked, ...]] = OrderedDict()
         self._rates = Rates(PER_SECOND, AT_ONCE)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._number = 0
+        self.number = 0
 
     def of(self, host: str, process: ProcessKey) -> tuple[Asked, ...]:
         """What was asked for of a process, the newest first."""
@@ -76,8 +80,8 @@ class Asking:
             raise OverloadedError(f"{MOST_UNDER_WAY} snapshots are being taken already; try again later")
         if not self._rates.allows(f"{place}"):
             raise OverloadedError(f"too many snapshots of process {process.pid} were asked for; wait a minute")
-        self._number += 1
-        asked = Asked(self._number, kind, by, steady_unix_nano())
+        self.number += 1
+        asked = Asked(self.number, kind, by, steady_unix_nano())
         self._asked[place] = (asked, *self.of(*place))[:MOST_SHOWN]
         self._asked.move_to_end(place)
         if len(self._asked) > MOST_PROCESSES:
@@ -103,6 +107,7 @@ class Asking:
             self._end(place, asked, was_taken=True, outcome=outcome)
 
     def _end(self, place: Place, asked: Asked, *, was_taken: bool, outcome: str) -> None:
+        self.number += 1
         ended = replace(asked, ended_unix_nano=steady_unix_nano(), was_taken=was_taken, outcome=outcome)
         if place in self._asked:
             self._asked[place] = tuple(ended if one.number == asked.number else one for one in self._asked[place])

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from gosonde_common.errors import UnavailableError
@@ -19,11 +19,18 @@ QUIET_S: Final = 15.0
 #: Watchers at the same time.
 MOST_WATCHERS: Final = 64
 
+#: Unlike whatever is seen.
+NOTHING: Final = object()
+
+#: Gives that part of what is seen which a page shows.
+Part = Callable[[Any], object]
+
 
 class Changes:
     """Belongs to the page's event loop. `look` gives what is compared from one time to the next.
 
     Attributes:
+        seen: What the last look gave; None before the first one.
         number: How often something has changed.
         watchers: How many watch now.
     """
@@ -31,7 +38,7 @@ class Changes:
     def __init__(self, look: Callable[[], Awaitable[object]], every_s: float = LOOK_S) -> None:
         self._look = look
         self._every_s = every_s
-        self._seen: object = None
+        self.seen: Any = None
         self._changed = asyncio.Event()
         self.number = 0
         self.watchers = 0
@@ -44,24 +51,25 @@ class Changes:
             except Exception:
                 log.exception("the web page cannot look for changes")
             else:
-                if seen != self._seen:
-                    self._seen = seen
+                if seen != self.seen:
+                    self.seen = seen
                     self.number += 1
                     self._changed.set()
                     self._changed = asyncio.Event()
             await asyncio.sleep(self._every_s)
 
-    def answer(self, gate: Gate, request: Request) -> StreamingResponse:
-        """Server-sent events, one at each change.
+    def answer(self, gate: Gate, request: Request, part: Part | None = None) -> StreamingResponse:
+        """Server-sent events, one at each change; of a part of what is seen only when that has changed.
 
         Raises:
             UnauthenticatedError: Nobody who is known asks.
             UnavailableError: Too many watch.
         """
         gate.visitor(request)
-        return StreamingResponse(self.events(lambda: gate.may_go_on(request)), media_type="text/event-stream")
+        events = self.events(lambda: gate.may_go_on(request), part or (lambda _: self.number))
+        return StreamingResponse(events, media_type="text/event-stream")
 
-    def events(self, may_watch: Callable[[], bool]) -> AsyncIterator[str]:
+    def events(self, may_watch: Callable[[], bool], part: Part) -> AsyncIterator[str]:
         """Server-sent events until `may_watch` says no: `change` with the number, at once and at each change.
 
         Raises:
@@ -69,19 +77,21 @@ class Changes:
         """
         if self.watchers >= MOST_WATCHERS:
             raise UnavailableError(f"{MOST_WATCHERS} pages watch already; this one is not renewed by itself")
-        return self._events(may_watch)
+        return self._events(may_watch, part)
 
-    async def _events(self, may_watch: Callable[[], bool]) -> AsyncIterator[str]:
+    async def _events(self, may_watch: Callable[[], bool], part: Part) -> AsyncIterator[str]:
         self.watchers += 1
         try:
-            sent = -1
+            sent: object = NOTHING
             while may_watch():
-                if self.number != sent:
-                    sent = self.number
-                    yield f"event: change\ndata: {sent}\n\n"
+                # What changes while an event is being sent is not missed.
+                changed, now = self._changed, part(self.seen)
+                if now != sent:
+                    sent = now
+                    yield f"event: change\ndata: {self.number}\n\n"
                 try:
                     async with asyncio.timeout(QUIET_S):
-                        await self._changed.wait()
+                        await changed.wait()
                 except TimeoutError:
                     yield ": still here\n\n"
         finally:

@@ -13,6 +13,7 @@ from starlette.responses import HTMLResponse, Response
 
 from gosonde_collector.analysis.analyst import Analyst
 from gosonde_collector.analysis.explanation import Explanation, explain
+from gosonde_collector.model.values import ProcessFilter
 from gosonde_collector.model.worker import Worker
 from gosonde_collector.store.protocol import Store
 from gosonde_collector.telemetry.newest import Newest
@@ -25,9 +26,11 @@ from gosonde_collector.web import (
     witness_rows,
 )
 from gosonde_collector.web.asking import Asking
+from gosonde_collector.web.changes import Changes
 from gosonde_collector.web.finding_series import course_of
 from gosonde_collector.web.gate import Gate, Visitor
 from gosonde_collector.web.headers import FLAMES
+from gosonde_collector.web.kept import Kept
 from gosonde_collector.web.muting import DURATIONS, LONGEST_REASON
 from gosonde_collector.web.rendering import Pages, as_json, wants_json
 from gosonde_collector.web.snapshot_forms import KINDS
@@ -54,6 +57,8 @@ class FindingPage:
         self._newest = newest
         self._pages = pages
         self._gate = gate
+        self.watched = Changes(self._look)
+        self._kept = Kept()
 
     async def page(self, request: Request) -> Response:
         """The finding.
@@ -64,7 +69,33 @@ class FindingPage:
         """
         visitor = self._gate.visitor(request)
         made = self._document if wants_json(request) else self._html
-        return await self._worker.run(made, request.path_params["id"], visitor)
+        number = request.path_params["id"]
+        if not self.watched.watchers:
+            return await self._worker.run(made, number, visitor)
+        newest = self.watched.number, self._analyst.mutes.number, self._asking.number
+        key = number, visitor, wants_json(request), newest
+        return await self._worker.run(self._kept.answer, key, lambda: made(number, visitor))
+
+    async def changes(self, request: Request) -> Response:
+        """One event whenever what the page of the finding shows has changed. Raises as `Changes.answer`."""
+        number = request.path_params["id"]
+        return self.watched.answer(self._gate, request, lambda seen: (seen or {}).get(number))
+
+    async def _look(self) -> dict[str, object]:
+        """What the pages of findings show, by id. While nobody watches one, nothing is looked at."""
+        return await self._worker.run(self._content) if self.watched.watchers else {}
+
+    def _content(self) -> dict[str, object]:
+        now = steady_unix_nano()
+        return {
+            found.id: (
+                found,
+                self._newest.age_of(found.host, now)[1],
+                self._analyst.mutes.of(found),
+                self._asking.of(found.host, found.process),
+            )
+            for found in self._analyst.findings(ProcessFilter())
+        }
 
     async def flames(self, request: Request) -> Response:
         """Its stacks as a flame graph, in a file with a script of its own. Raises as `page`."""

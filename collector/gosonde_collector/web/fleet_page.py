@@ -49,15 +49,24 @@ class FleetPage:
         visitor = self._gate.visitor(request)
         filters = FleetFilters.of(request.query_params)
         if wants_json(request):
-            return await self._worker.run(lambda: as_json(document(filters.chosen(self._known()))))
+            return await self._worker.run(lambda: as_json(document(filters.chosen(self.known()))))
         return HTMLResponse(await self._worker.run(self._html, filters, visitor))
+
+    def known(self) -> Fleet:
+        """All hosts, and the processes that run, as they were a moment ago; in the worker's thread."""
+        if time.monotonic() >= self._kept_until:
+            now = steady_unix_nano()
+            known, ahead = self._store.processes(ProcessFilter()), self._store.clock_offsets()
+            self._kept = fleet(process_rows.rows(known, self._analyst, ahead, now), self._newest, now)
+            self._kept_until = time.monotonic() + KEPT_S
+        return self._kept
 
     async def changes(self, request: Request) -> Response:
         """See `Changes.answer`."""
         return self.watched.answer(self._gate, request)
 
     def _html(self, filters: FleetFilters, visitor: Visitor) -> str:
-        known = self._known()
+        known = self.known()
         chosen = filters.chosen(known)
         return self._pages.html(
             "fleet.html",
@@ -73,20 +82,12 @@ class FleetPage:
             json_address=json_address("/fleet", filters),
         )
 
-    def _known(self) -> Fleet:
-        if time.monotonic() >= self._kept_until:
-            now = steady_unix_nano()
-            known, ahead = self._store.processes(ProcessFilter()), self._store.clock_offsets()
-            self._kept = fleet(process_rows.rows(known, self._analyst, ahead, now), self._newest, now)
-            self._kept_until = time.monotonic() + KEPT_S
-        return self._kept
-
     async def _look(self) -> object:
         """What somebody who looks wants to see when it changes. While nobody does, the store is not asked."""
         return await self._worker.run(self._content) if self.watched.watchers else None
 
     def _content(self) -> object:
-        known = self._known()
+        known = self.known()
         return [(host.name, host.version, host.is_stale, host.lost) for host in known.hosts], [
             (row.known.host, row.known.process, row.live, row.known.target_ppm, row.is_stale) for row in known.processes
         ]

@@ -14,6 +14,7 @@ from gosonde_collector.web.findings_page import FindingsPage
 from gosonde_collector.web.fleet_page import FleetPage
 from gosonde_collector.web.gate import Gate
 from gosonde_collector.web.muting import Muting
+from gosonde_collector.web.process_changes import ProcessChanges
 from gosonde_collector.web.process_page import ProcessPage
 from gosonde_collector.web.rendering import Pages
 from gosonde_collector.web.server import WebServer
@@ -43,7 +44,8 @@ def serve(
     findings = FindingsPage(worker, analyst, telemetry.newest, pages, gate)
     finding = FindingPage(worker, store, analyst, telemetry.newest, pages, gate=gate, asked=asking)
     fleet = FleetPage(worker, store, analyst, telemetry.newest, pages, gate=gate)
-    process = ProcessPage(worker, store, analyst, asking, pages, gate=gate)
+    renewed = ProcessChanges(worker, fleet.known, analyst, asking, gate=gate)
+    process = ProcessPage(worker, store, analyst, asking, pages, changes=renewed, gate=gate)
     app = application(
         gate,
         pages,
@@ -53,6 +55,7 @@ def serve(
         fleet=fleet,
         process=process,
         snapshots=SnapshotsPage(worker, store, analyst, pages, gate=gate),
+        process_changes=renewed,
         muting=Muting(worker, analyst, gate),
         taking=SnapshotForms(worker, store, analyst, asking, gate),
     )

@@ -16,7 +16,9 @@ from gosonde_collector.web import asking, cost_line, pause_map, process_rows, pr
 from gosonde_collector.web.asking import Asked, Asking
 from gosonde_collector.web.findings_list import MOST_ROWS
 from gosonde_collector.web.gate import Gate, Visitor
+from gosonde_collector.web.kept import Kept
 from gosonde_collector.web.kept_views import KeptViews
+from gosonde_collector.web.process_changes import ProcessChanges
 from gosonde_collector.web.process_view import ProcessView
 from gosonde_collector.web.rendering import Pages, as_json, wants_json
 from gosonde_collector.web.snapshot_forms import KINDS
@@ -27,7 +29,15 @@ class ProcessPage:
     """The store is asked and pages are made in the worker's thread."""
 
     def __init__(
-        self, worker: Worker, store: Store, analyst: Analyst, asked: Asking, pages: Pages, *, gate: Gate
+        self,
+        worker: Worker,
+        store: Store,
+        analyst: Analyst,
+        asked: Asking,
+        pages: Pages,
+        *,
+        changes: ProcessChanges,
+        gate: Gate,
     ) -> None:
         self._worker = worker
         self._store = store
@@ -36,6 +46,8 @@ class ProcessPage:
         self._pages = pages
         self._gate = gate
         self._views = KeptViews(lambda which, key: process_view.view(store, analyst, which, key, steady_unix_nano()))
+        self._changes = changes
+        self._kept = Kept()
 
     async def page(self, request: Request) -> Response:
         """The process of a host and a pid, the newest or that of the query `key`; of the site `site` alone if given.
@@ -45,11 +57,18 @@ class ProcessPage:
             NotFoundError: There is no such process or site.
         """
         visitor = self._gate.visitor(request)
-        which, key = asked_for(request)
+        which, key = process_rows.asked_for(request)
         site = request.query_params.get("site", "")
         html = self._site if site else self._html
-        made = self._json if wants_json(request) else lambda known: html(known, visitor)
-        return await self._worker.run(lambda: made(self._view(which, key, site)))
+        make = self._json if wants_json(request) else lambda known: html(known, visitor)
+
+        def made() -> Response:
+            return make(self._view(which, key, site))
+
+        if not self._changes.watched.watchers:
+            return await self._worker.run(made)
+        name = which, key, site, wants_json(request), visitor, self._changes.newest
+        return await self._worker.run(self._kept.answer, name, made)
 
     def _view(self, which: ProcessFilter, key: str, site: str) -> ProcessView:
         known = self._views.of(which, key)
@@ -96,12 +115,3 @@ class ProcessPage:
             "kinds": KINDS,
         }
         return HTMLResponse(self._pages.html("process.html", visitor, **values))
-
-
-def asked_for(request: Request) -> tuple[ProcessFilter, str]:
-    """The host and the pid of an address, and which of their processes, "" for the newest.
-
-    Raises:
-        NotFoundError: There can be no such process.
-    """
-    return process_rows.asked_for(request), request.query_params.get("key", "")

@@ -53,6 +53,11 @@ class ProcessRow:
         return address(self.known.host, self.known.process.key)
 
     @property
+    def changes_address(self) -> str:
+        """Of what says when its page has something new to show."""
+        return address(self.known.host, self.known.process.key, "/changes")
+
+    @property
     def snapshot_address(self) -> str:
         """Where a snapshot of it is asked for."""
         return address(self.known.host, self.known.process.key, "/snapshot")
@@ -80,12 +85,16 @@ def address(host: str, key: ProcessKey, below: str = "") -> str:
     return f"/processes/{quote(host, safe='')}/{key.pid}{below}?{urlencode({'key': key_text(key)})}"
 
 
-def asked_for(request: Request) -> ProcessFilter:
-    """The host and the pid that a path names. Raises NotFoundError: there can be no such process."""
+def asked_for(request: Request) -> tuple[ProcessFilter, str]:
+    """The host and the pid of an address, and which of their processes, "" for the newest.
+
+    Raises:
+        NotFoundError: There can be no such process.
+    """
     which = ProcessFilter(request.path_params["host"], request.path_params["pid"])
     if not 0 < which.pid < 1 << 32:
         raise NotFoundError("there is no such process")
-    return which
+    return which, request.query_params.get("key", "")
 
 
 def key_text(key: ProcessKey) -> str:

@@ -51,16 +51,15 @@ class SnapshotForms:
         kind = kind_of((await read_form(request)).get("kind", ""))
         await self._worker.run(self._running, finding.host, finding.process)
         self._asking.ask(finding.host, finding.process, kind, admin.name)
-        return RedirectResponse(f"/findings/{finding.id}#snapshots", 303)
+        return RedirectResponse(f"/findings/{finding.id}#take", 303)
 
     async def of_process(self, request: Request) -> Response:
         """The same for the page of a process, whose query it has. Raises as `of_finding`."""
         admin = self._gate.admin(request)
         kind = kind_of((await read_form(request)).get("kind", ""))
-        which = process_rows.asked_for(request)
-        known = await self._worker.run(self._known, which, request.query_params.get("key", ""))
+        known = await self._worker.run(self._known, *process_rows.asked_for(request))
         self._asking.ask(known.host, known.process.key, kind, admin.name)
-        return RedirectResponse(f"{process_rows.address(known.host, known.process.key)}#snapshots", 303)
+        return RedirectResponse(f"{process_rows.address(known.host, known.process.key)}#take", 303)
 
     def _running(self, host: str, process: ProcessKey) -> KnownProcess:
         return self._known(ProcessFilter(host, process.pid), process_rows.key_text(process))

@@ -14,8 +14,7 @@ from gosonde_collector.store.protocol import Store
 from gosonde_collector.web import process_view, snapshot_list, snapshot_view
 from gosonde_collector.web.gate import Gate, Visitor
 from gosonde_collector.web.headers import FLAMES
-from gosonde_collector.web.process_page import asked_for
-from gosonde_collector.web.process_rows import ProcessRow
+from gosonde_collector.web.process_rows import ProcessRow, asked_for
 from gosonde_collector.web.rendering import Pages, as_json, wants_json
 from gosonde_collector.web.snapshot_filters import Filters
 from gosonde_collector.web.snapshot_flames import picture

@@ -1,7 +1,9 @@
 // How a finding's site and the garbage collector went; the numbers are in the page, too.
 "use strict";
-const places = Array.from(document.querySelectorAll("[data-chart]"));
 const MIB = 1048576;
+// What is drawn, by where it stands; the window that was judged; what stands before numbers that are not exact.
+const plots = new Map();
+let judged, marks;
 
 function colour(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -12,38 +14,34 @@ function clock(seconds) {
 }
 
 function shown(unit, mark) {
-  return (_, value) => value === null ? "" : `${mark}${value.toLocaleString("en", { maximumFractionDigits: 3 })}${unit}`;
+  return (_, value) => value === null ? "" : `${marks[mark]}${value.toLocaleString("en", { maximumFractionDigits: 3 })}${unit}`;
 }
 
-function lines(known) {
-  const about = known.precise ? "" : "~";
-  const rates = about || (known.points.some((one) => one.is_estimated) ? "~" : "");
+function lines() {
   const line = (label, stroke, of, more) => ({ of, series: { label, stroke: colour(stroke), width: 2, points: { show: false }, ...more } });
   const share = (key, by) => (one) => one[key] === null ? null : one[key] / by;
   return {
-    live: [line("live", "--bad", (one) => one.live, { paths: uPlot.paths.stepped({ align: 1 }), value: shown("", about) })],
+    live: [line("live", "--bad", (one) => one.live, { paths: uPlot.paths.stepped({ align: 1 }), value: shown("", "about") })],
     rates: [
-      line("created", "--bad", share("created_per_second", 1), { paths: uPlot.paths.stepped({ align: -1 }), value: shown(" per second", rates) }),
-      line("exited", "--cool", share("exited_per_second", 1), { paths: uPlot.paths.stepped({ align: -1 }), dash: [6, 3], value: shown(" per second", rates) }),
+      line("created", "--bad", share("created_per_second", 1), { paths: uPlot.paths.stepped({ align: -1 }), value: shown(" per second", "rates") }),
+      line("exited", "--cool", share("exited_per_second", 1), { paths: uPlot.paths.stepped({ align: -1 }), dash: [6, 3], value: shown(" per second", "rates") }),
     ],
-    pauses: [line("longest pause", "--warn", share("longest_pause_ns", 1e6), { paths: uPlot.paths.bars({ size: [0.7, 8] }), fill: colour("--warn"), width: 0, value: shown(" ms", "") })],
+    pauses: [line("longest pause", "--warn", share("longest_pause_ns", 1e6), { paths: uPlot.paths.bars({ size: [0.7, 8] }), fill: colour("--warn"), width: 0, value: shown(" ms", "none") })],
     heap: [
-      line("alive", "--good", share("heap_marked_bytes", MIB), { paths: uPlot.paths.stepped({ align: 1 }), value: shown(" MiB", "") }),
-      line("goal", "--quiet", share("heap_goal_bytes", MIB), { paths: uPlot.paths.stepped({ align: 1 }), dash: [6, 3], value: shown(" MiB", "") }),
+      line("alive", "--good", share("heap_marked_bytes", MIB), { paths: uPlot.paths.stepped({ align: 1 }), value: shown(" MiB", "none") }),
+      line("goal", "--quiet", share("heap_goal_bytes", MIB), { paths: uPlot.paths.stepped({ align: 1 }), dash: [6, 3], value: shown(" MiB", "none") }),
     ],
   };
 }
 
-function shade(window) {
-  return (plot) => {
-    const left = Math.max(plot.valToPos(window.from_unix_nano / 1e9, "x", true), plot.bbox.left);
-    const right = Math.min(plot.valToPos(window.until_unix_nano / 1e9, "x", true), plot.bbox.left + plot.bbox.width);
-    plot.ctx.fillStyle = colour("--shade");
-    if (right > left) plot.ctx.fillRect(left, plot.bbox.top, right - left, plot.bbox.height);
-  };
+function shade(plot) {
+  const left = Math.max(plot.valToPos(judged.from_unix_nano / 1e9, "x", true), plot.bbox.left);
+  const right = Math.min(plot.valToPos(judged.until_unix_nano / 1e9, "x", true), plot.bbox.left + plot.bbox.width);
+  plot.ctx.fillStyle = colour("--shade");
+  if (right > left) plot.ctx.fillRect(left, plot.bbox.top, right - left, plot.bbox.height);
 }
 
-function options(place, window, drawn) {
+function options(place, drawn) {
   const axis = { stroke: colour("--quiet"), grid: { stroke: colour("--line"), width: 1 }, ticks: { stroke: colour("--line"), width: 1 } };
   return {
     ...size(place),
@@ -51,7 +49,7 @@ function options(place, window, drawn) {
     scales: { y: { range: (_, low, high) => [Math.min(low ?? 0, 0), (high > 0 ? high : 1) * 1.05] } },
     axes: [{ ...axis, space: 90, values: (_, at) => at.map((one) => clock(one).slice(0, 8)) }, { ...axis, size: 70 }],
     series: [{ label: "time", value: (_, at) => clock(at) }, ...drawn.map((one) => one.series)],
-    hooks: { drawClear: [shade(window)] },
+    hooks: { drawClear: [shade] },
   };
 }
 
@@ -65,15 +63,32 @@ function withGaps(points) {
 }
 
 async function draw() {
+  const places = Array.from(document.querySelectorAll("[data-chart]"));
+  if (!places.length) return;
   const answer = await fetch(places[0].dataset.source);
   if (!answer.ok) return;
   const known = await answer.json();
-  const points = withGaps(known.points), all = lines(known);
+  const points = withGaps(known.points), all = lines();
   const column = (of) => points.map((one) => one.live === undefined ? null : of(one));
-  const plots = places.map((place) => {
+  judged = known.window;
+  const about = known.precise ? "" : "~";
+  marks = { about, rates: about || (known.points.some((one) => one.is_estimated) ? "~" : ""), none: "" };
+  for (const place of plots.keys()) if (!place.isConnected) plots.delete(place);
+  for (const place of places) {
     const drawn = all[place.dataset.chart];
-    return new uPlot(options(place, known.window, drawn), [points.map((one) => one.unix_nano / 1e9), ...drawn.map((one) => column(one.of))], place);
-  });
-  addEventListener("resize", () => plots.forEach((plot, i) => plot.setSize(size(places[i]))));
+    const data = [points.map((one) => one.unix_nano / 1e9), ...drawn.map((one) => column(one.of))];
+    if (plots.has(place)) renewed(plots.get(place), data);
+    else plots.set(place, new uPlot(options(place, drawn), data, place));
+  }
 }
-if (places.length) draw();
+
+// Whoever has chosen a part of the time goes on to see that.
+function renewed(plot, data) {
+  const times = plot.data[0], isWhole = plot.scales.x.min <= times[0] && plot.scales.x.max >= times[times.length - 1];
+  plot.setData(data, isWhole);
+  if (!isWhole) plot.redraw();
+}
+
+addEventListener("resize", () => plots.forEach((plot, place) => plot.setSize(size(place))));
+document.addEventListener("renewed", draw);
+draw();

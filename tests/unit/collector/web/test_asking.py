@@ -76,7 +76,7 @@ def test_one_is_led_back_at_once_and_sees_how_it_went(serving: Serving) -> None:
     agent = Agent()
     page = served(serving, agent)
     answer = page.post(f"{FOUND}/snapshot", {"kind": "memory"})
-    assert (answer.status, answer.headers["location"]) == (303, f"{FOUND}#snapshots")
+    assert (answer.status, answer.headers["location"]) == (303, f"{FOUND}#take")
     assert "being taken" in page.get(FOUND).text
     agent.may_answer.set()
     assert ended(page)["taken"]
@@ -97,7 +97,7 @@ def test_the_page_of_the_process_takes_one_too_and_both_show_it(serving: Serving
     agent.may_answer.set()
     page = served(serving, agent, web_user_header="X-User", web_admins="ann")
     answer = page.post(below(PROCESS), {"kind": "pprof"}, X_User="ann")
-    assert (answer.status, answer.headers["location"]) == (303, f"{PROCESS}#snapshots")
+    assert (answer.status, answer.headers["location"]) == (303, f"{PROCESS}#take")
     eventually(lambda: "taken: 1,234" in page.get(PROCESS, X_User="zoe").text)
     text = page.get(FOUND, X_User="zoe").text
     assert "by <bdi>ann</bdi>" in text

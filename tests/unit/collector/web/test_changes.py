@@ -1,0 +1,95 @@
+"""Pages that renew themselves: when they hear that they should, and that many of them cost as much as one."""
+
+import asyncio
+import socket
+from collections.abc import Callable
+
+import pytest
+from gosonde_collector.web.changes import Changes
+from gosonde_collector.web.kept import KEPT_S, MOST_KEPT, Kept
+from starlette.responses import Response
+
+from tests.unit.collector.batches import KEY, batch
+from tests.unit.collector.web.conftest import READ, Served, finding
+from tests.unit.collector.web.test_asking import PROCESS
+
+Serving = Callable[..., Served]
+PATHS = ("/findings/0000000000000001/changes", PROCESS.replace("?", "/changes?"))
+
+
+async def heard(looks: list[dict[str, int]], name: str) -> list[str]:
+    """The events of whoever watches one part of what is seen, look by look."""
+    events: list[str] = []
+    is_over = asyncio.Event()
+
+    async def look() -> dict[str, int]:
+        for _ in range(20):  # whoever watches comes to hear of the look before
+            await asyncio.sleep(0)
+        if len(looks) == 1:
+            is_over.set()
+        return looks.pop(0) if len(looks) > 1 else looks[0]
+
+    async def listen() -> None:
+        async for event in changes.events(lambda: True, lambda seen: (seen or {}).get(name)):
+            events.append(event.partition("\n")[0])  # noqa: PERF401 - what was heard counts when it is stopped, too
+
+    changes = Changes(look, 0)
+    tasks = [asyncio.create_task(work) for work in (listen(), changes.run())]
+    await is_over.wait()
+    for _ in range(60):
+        await asyncio.sleep(0)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    return events
+
+
+def test_who_watches_one_finding_hears_only_when_that_has_changed() -> None:
+    looks = [{"a": 1, "b": 1}, {"a": 1, "b": 2}, {"a": 1, "b": 3}, {"a": 2, "b": 3}, {"a": 2, "b": 4}]
+    assert asyncio.run(heard(looks, "a")) == ["event: change"] * 3
+    assert asyncio.run(heard([{"b": number} for number in range(5)], "a")) == ["event: change"]
+
+
+def test_what_many_ask_for_at_the_same_time_is_made_once_and_not_kept_for_long() -> None:
+    now, made = [0.0], []
+
+    def make() -> Response:
+        made.append(now[0])
+        return Response(f"{len(made)}")
+
+    kept = Kept(lambda: now[0])
+    assert {kept.answer("a", make).body for _ in range(50)} == {b"1"}
+    assert kept.answer("b", make).body == b"2"
+    now[0] = KEPT_S
+    assert kept.answer("a", make).body == b"3"
+
+
+def test_there_is_a_bound_on_what_is_kept() -> None:
+    made: list[int] = []
+    kept = Kept(lambda: 0.0)
+    for number in (*range(MOST_KEPT + 1), MOST_KEPT, 0):
+        kept.answer(number, lambda number=number: made.append(number) or Response())  # type: ignore[misc,func-returns-value]
+    assert made == [*range(MOST_KEPT + 1), 0]
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_pages_that_renew_themselves_want_a_session(serving: Serving, path: str) -> None:
+    page = serving(finding(process=KEY), batches=[batch(1)], tokens=True)
+    assert page.get(path).status == 303
+    page.sign_in(READ)
+    assert page.get(path, Authorization="Bearer wrong").status == 303
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_the_page_of_one_finding_or_process_hears_at_once_what_there_is(serving: Serving, path: str) -> None:
+    page = serving(finding(process=KEY), batches=[batch(1)])
+    host, _, port = page.address.rpartition(":")
+    with socket.create_connection((host, int(port)), timeout=60) as watcher:
+        watcher.sendall(f"GET {path} HTTP/1.1\r\nHost: {page.address}\r\n\r\n".encode())
+        heard_of = b""
+        while heard_of.count(b"event: change") < 2:  # before the first look, and of what that saw
+            piece = watcher.recv(4096)
+            assert piece, heard_of
+            heard_of += piece
+        assert page.get("/findings/0000000000000001").status == 200
+        assert page.get(PROCESS).status == 200
