@@ -38,6 +38,7 @@ class Asked:
         ended_unix_nano: When it was stored, or failed; 0 while it is under way.
         was_taken: It was stored.
         outcome: What it has, or why there is none; "" while it is under way.
+        snapshot: The id of the snapshot, if it shows goroutines; else "".
     """
 
     number: int
@@ -47,6 +48,7 @@ class Asked:
     ended_unix_nano: int = 0
     was_taken: bool = False
     outcome: str = ""
+    snapshot: str = ""
 
 
 class Asking:
@@ -95,22 +97,20 @@ class Asking:
         host, process = place
         try:
             if asked.kind is SnapshotKind.PROOF:
-                outcome = _proved(await self._snapshots.prove(host, process.pid))
+                ended = _proved(asked, await self._snapshots.prove(host, process.pid))
             else:
-                outcome = _taken(await self._snapshots.take_of(host, process, asked.kind))
+                ended = _taken(asked, await self._snapshots.take_of(host, process, asked.kind))
         except GosondeError as error:
-            self._end(place, asked, was_taken=False, outcome=str(error))
+            ended = replace(asked, outcome=str(error))
         except Exception:
             log.exception("a snapshot for the web page failed", host=host, pid=process.pid)
-            self._end(place, asked, was_taken=False, outcome="That failed; the log of the collector says why.")
-        else:
-            self._end(place, asked, was_taken=True, outcome=outcome)
+            ended = replace(asked, outcome="That failed; the log of the collector says why.")
+        self._end(place, replace(ended, ended_unix_nano=steady_unix_nano()))
 
-    def _end(self, place: Place, asked: Asked, *, was_taken: bool, outcome: str) -> None:
+    def _end(self, place: Place, ended: Asked) -> None:
         self.number += 1
-        ended = replace(asked, ended_unix_nano=steady_unix_nano(), was_taken=was_taken, outcome=outcome)
         if place in self._asked:
-            self._asked[place] = tuple(ended if one.number == asked.number else one for one in self._asked[place])
+            self._asked[place] = tuple(ended if one.number == ended.number else one for one in self._asked[place])
 
 
 def document(asked: Asked) -> dict[str, Any]:
@@ -122,21 +122,24 @@ def document(asked: Asked) -> dict[str, Any]:
         "ended_unix_nano": asked.ended_unix_nano,
         "taken": asked.was_taken,
         "outcome": asked.outcome,
+        "snapshot": asked.snapshot,
     }
 
 
-def _taken(taken: Taken) -> str:
+def _taken(asked: Asked, taken: Taken) -> Asked:
     profile = taken.profile
     stacks = f"{len(profile.stacks):,} distinct stacks"
     if not isinstance(profile, GoroutineProfile):
-        return f"a {profile.kind} profile with {stacks}"
-    return f"{profile.goroutines:,} goroutines with {stacks}"
+        return replace(asked, was_taken=True, outcome=f"a {profile.kind} profile with {stacks}")
+    has = f"{profile.goroutines:,} goroutines with {stacks}"
+    return replace(asked, was_taken=True, outcome=has, snapshot=taken.id)
 
 
-def _proved(proved: Proved) -> str:
+def _proved(asked: Asked, proved: Proved) -> Asked:
     found = proved.outcome
     counts = (
         f"of {found.examined:,} goroutines that wait, {found.proved:,} can never be woken (proved), "
         f"{found.probable:,} very probably not"
     )
-    return f"{counts}; not decided: {found.undecided}" if found.undecided else counts
+    outcome = f"{counts}; not decided: {found.undecided}" if found.undecided else counts
+    return replace(asked, was_taken=True, outcome=outcome)

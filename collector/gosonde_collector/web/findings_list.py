@@ -96,6 +96,11 @@ class Row:
         return process_rows.address(self.finding.host, self.finding.process)
 
     @property
+    def snapshots_address(self) -> str:
+        """Of the page of its process's snapshots."""
+        return process_rows.address(self.finding.host, self.finding.process, "/snapshots")
+
+    @property
     def is_over(self) -> bool:
         """Whether it was resolved or withdrawn."""
         return self.finding.state in OVER

@@ -62,12 +62,21 @@ function withGaps(points) {
   return points.flatMap((one, i) => one.is_after_gap ? [{ unix_nano: (points[i - 1].unix_nano + one.unix_nano) / 2 }, one] : [one]);
 }
 
+// Nothing when the collector is not reached, or the page is left meanwhile: what is drawn stays.
+async function asked(source) {
+  try {
+    const answer = await fetch(source);
+    return answer.ok ? await answer.json() : null;
+  } catch {
+    return null;
+  }
+}
+
 async function draw() {
   const places = Array.from(document.querySelectorAll("[data-chart]"));
   if (!places.length) return;
-  const answer = await fetch(places[0].dataset.source);
-  if (!answer.ok) return;
-  const known = await answer.json();
+  const known = await asked(places[0].dataset.source);
+  if (!known) return;
   const points = withGaps(known.points), all = lines();
   const column = (of) => points.map((one) => one.live === undefined ? null : of(one));
   judged = known.window;

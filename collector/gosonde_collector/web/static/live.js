@@ -32,8 +32,12 @@ function put(fresh) {
 
 // What a part is known by, wherever it stands among others.
 function key(node) {
-  return node.nodeType === Node.ELEMENT_NODE ? node.dataset.key || node.id || node.getAttribute("aria-labelledby") : null;
+  if (node.nodeType !== Node.ELEMENT_NODE) return null;
+  return node.dataset.key || node.id || node.getAttribute("aria-labelledby") || (node.nodeName === "OPTION" ? node.value : null);
 }
+
+// What whoever looks has chosen.
+const CHOSEN = new Set(["open", "selected", "checked"]);
 
 // Changes nothing but what differs: so what is open, typed, focused, scrolled or drawn stays as it is.
 function become(old, fresh) {
@@ -41,8 +45,8 @@ function become(old, fresh) {
     if (old.data !== fresh.data) old.data = fresh.data;
     return;
   }
-  for (const { name } of Array.from(old.attributes)) if (!fresh.hasAttribute(name) && name !== "open") old.removeAttribute(name);
-  for (const { name, value } of fresh.attributes) if (old.getAttribute(name) !== value && name !== "open") old.setAttribute(name, value);
+  for (const { name } of Array.from(old.attributes)) if (!fresh.hasAttribute(name) && !CHOSEN.has(name)) old.removeAttribute(name);
+  for (const { name, value } of fresh.attributes) if (old.getAttribute(name) !== value && !CHOSEN.has(name)) old.setAttribute(name, value);
   if (!old.hasAttribute("data-drawn")) becomeWithin(old, fresh);
 }
 
@@ -58,6 +62,7 @@ function becomeWithin(old, fresh) {
       else old.insertBefore(same, at);
       become(same, child);
     } else {
+      if (child.nodeName === "OPTION") child.removeAttribute("selected");
       old.insertBefore(child, at);
     }
   }

@@ -38,7 +38,7 @@ class Agent:
     async def take_of(self, host: str, process: ProcessKey, kind: SnapshotKind) -> Taken:
         self.asked.append((host, process.pid, kind))
         await self._turn()
-        return Taken("an id", PROFILE, 5)
+        return Taken("anid", PROFILE, 5)
 
     async def prove(self, host: str, pid: int) -> Proved:
         self.asked.append((host, pid, "proof"))
@@ -80,7 +80,10 @@ def test_one_is_led_back_at_once_and_sees_how_it_went(serving: Serving) -> None:
     assert "being taken" in page.get(FOUND).text
     agent.may_answer.set()
     assert ended(page)["taken"]
-    assert "taken: 1,234 goroutines with 2 distinct stacks" in page.get(FOUND).text
+    address = PROCESS.replace("?", "/snapshots?")
+    link = f'<a href="{address}&amp;id=anid">1,234 goroutines with 2 distinct stacks</a>'
+    assert f"taken: {link}" in page.get(FOUND).text
+    assert f"taken: {link}" in page.get(PROCESS).text
     assert agent.asked == [("web-1", KEY.pid, "memory")]
 
 
@@ -98,7 +101,7 @@ def test_the_page_of_the_process_takes_one_too_and_both_show_it(serving: Serving
     page = served(serving, agent, web_user_header="X-User", web_admins="ann")
     answer = page.post(below(PROCESS), {"kind": "pprof"}, X_User="ann")
     assert (answer.status, answer.headers["location"]) == (303, f"{PROCESS}#take")
-    eventually(lambda: "taken: 1,234" in page.get(PROCESS, X_User="zoe").text)
+    eventually(lambda: "1,234 goroutines with" in page.get(PROCESS, X_User="zoe").text)
     text = page.get(FOUND, X_User="zoe").text
     assert "by <bdi>ann</bdi>" in text
     assert "<button>Take" not in text
