@@ -22,7 +22,7 @@ pytestmark = [
     pytest.mark.usefixtures("ebpf"),
     pytest.mark.skipif(bool(debian_root.missing()), reason=debian_root.missing()),
     pytest.mark.minutes,
-    pytest.mark.timeout(900),
+    pytest.mark.timeout(1800),
 ]
 
 
