@@ -25,5 +25,12 @@ class Kept:
         if key not in self._kept:
             if len(self._kept) >= MOST_KEPT:
                 del self._kept[next(iter(self._kept))]
-            self._kept[key] = now, make()
-        return self._kept[key][1]
+            self._kept[key] = now, _copy(make())
+        return _copy(self._kept[key][1])
+
+
+def _copy(answer: Response) -> Response:
+    """With headers of its own: what compresses an answer on its way changes them."""
+    copied = Response(answer.body, answer.status_code)
+    copied.raw_headers = list(answer.raw_headers)
+    return copied

@@ -1,6 +1,7 @@
 """Pages that renew themselves: when they hear that they should, and that many of them cost as much as one."""
 
 import asyncio
+import gzip
 import socket
 from collections.abc import Callable
 
@@ -11,7 +12,7 @@ from starlette.responses import Response
 
 from tests.unit.collector.batches import KEY, batch
 from tests.unit.collector.web.conftest import READ, Served, finding
-from tests.unit.collector.web.test_asking import PROCESS
+from tests.unit.collector.web.test_asking import FOUND, PROCESS
 
 Serving = Callable[..., Served]
 PATHS = ("/findings/0000000000000001/changes", PROCESS.replace("?", "/changes?"))
@@ -62,6 +63,21 @@ def test_what_many_ask_for_at_the_same_time_is_made_once_and_not_kept_for_long()
     assert kept.answer("b", make).body == b"2"
     now[0] = KEPT_S
     assert kept.answer("a", make).body == b"3"
+
+
+def test_what_was_compressed_for_one_is_whole_for_another_who_asks_for_it_right_after(serving: Serving) -> None:
+    page = serving(finding(process=KEY), batches=[batch(1)])
+    host, _, port = page.address.rpartition(":")
+    for path, watched in zip((FOUND, PROCESS), PATHS, strict=True):
+        with socket.create_connection((host, int(port)), timeout=60) as watcher:
+            watcher.sendall(f"GET {watched} HTTP/1.1\r\nHost: {page.address}\r\n\r\n".encode())
+            assert watcher.recv(12) == b"HTTP/1.1 200"
+            for _ in range(3):
+                compressed = page.get(path, Accept_Encoding="gzip")
+                assert gzip.decompress(compressed.body).endswith(b"</html>")
+                plain = page.get(path)
+                assert plain.headers["content-encoding"] is None
+                assert plain.text.endswith("</html>")
 
 
 def test_there_is_a_bound_on_what_is_kept() -> None:
