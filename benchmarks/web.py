@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
-from gosonde_collector.web.kept_views import KEPT_S
+from gosonde_collector.web.process_page import VIEW_S
 from playwright.sync_api import Browser
 
 from benchmarks.effort import Effort
@@ -61,7 +61,7 @@ def _served(host: str, pid: int, case: str, times: int) -> Iterator[Row]:
     """From the question for the process to the end of the answer; of CPU time, what comes to what is taken anyway."""
     took, of_cpu = [], []
     for _ in range(times):
-        anyway = _share(pid, KEPT_S) / 100
+        anyway = _share(pid, VIEW_S) / 100
         began, cpu = time.perf_counter(), cpu_seconds(pid)
         size = len(_asked(host, PROCESS))
         seconds = time.perf_counter() - began

@@ -30,7 +30,7 @@ from gosonde_collector.web.changes import Changes
 from gosonde_collector.web.finding_series import course_of
 from gosonde_collector.web.gate import Gate, Visitor
 from gosonde_collector.web.headers import FLAMES
-from gosonde_collector.web.kept import Kept
+from gosonde_collector.web.kept import KeptAnswers
 from gosonde_collector.web.muting import DURATIONS, LONGEST_REASON
 from gosonde_collector.web.rendering import Pages, as_json, wants_json
 from gosonde_collector.web.snapshot_forms import KINDS
@@ -58,7 +58,7 @@ class FindingPage:
         self._pages = pages
         self._gate = gate
         self.watched = Changes(self._look)
-        self._kept = Kept()
+        self._kept = KeptAnswers()
 
     async def page(self, request: Request) -> Response:
         """The finding.
@@ -74,7 +74,7 @@ class FindingPage:
             return await self._worker.run(made, number, visitor)
         newest = self.watched.number, self._analyst.mutes.number, self._asking.number
         key = number, visitor, wants_json(request), newest
-        return await self._worker.run(self._kept.answer, key, lambda: made(number, visitor))
+        return await self._worker.run(self._kept.of, key, lambda: made(number, visitor))
 
     async def changes(self, request: Request) -> Response:
         """One event whenever what the page of the finding shows has changed. Raises as `Changes.answer`."""

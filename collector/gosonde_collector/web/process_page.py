@@ -1,7 +1,7 @@
 """The page of one process."""
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from gosonde_common.clock import steady_unix_nano
 from gosonde_common.errors import NotFoundError
@@ -16,13 +16,17 @@ from gosonde_collector.web import asking, cost_line, pause_map, process_rows, pr
 from gosonde_collector.web.asking import Asked, Asking
 from gosonde_collector.web.findings_list import MOST_ROWS
 from gosonde_collector.web.gate import Gate, Visitor
-from gosonde_collector.web.kept import Kept
-from gosonde_collector.web.kept_views import KeptViews
+from gosonde_collector.web.kept import Kept, KeptAnswers
 from gosonde_collector.web.process_changes import ProcessChanges
 from gosonde_collector.web.process_view import ProcessView
 from gosonde_collector.web.rendering import Pages, as_json, wants_json
 from gosonde_collector.web.snapshot_forms import KINDS
 from gosonde_collector.web.snapshot_list import MOST_ON_PROCESS
+
+#: For how long it is kept what a page is made of, in seconds, and of how many processes.
+VIEW_S: Final = 2.0
+#: Each has a few megabytes when its process has thousands of sites.
+MOST_VIEWS: Final = 8
 
 
 class ProcessPage:
@@ -45,9 +49,9 @@ class ProcessPage:
         self._asking = asked
         self._pages = pages
         self._gate = gate
-        self._views = KeptViews(lambda which, key: process_view.view(store, analyst, which, key, steady_unix_nano()))
+        self._views: Kept[ProcessView] = Kept(VIEW_S, MOST_VIEWS)
         self._changes = changes
-        self._kept = Kept()
+        self._kept = KeptAnswers()
 
     async def page(self, request: Request) -> Response:
         """The process of a host and a pid, the newest or that of the query `key`; of the site `site` alone if given.
@@ -68,10 +72,13 @@ class ProcessPage:
         if not self._changes.watched.watchers:
             return await self._worker.run(made)
         name = which, key, site, wants_json(request), visitor, self._changes.newest
-        return await self._worker.run(self._kept.answer, name, made)
+        return await self._worker.run(self._kept.of, name, made)
 
     def _view(self, which: ProcessFilter, key: str, site: str) -> ProcessView:
-        known = self._views.of(which, key)
+        known = self._views.of(
+            (which, key, self._changes.newest),
+            lambda: process_view.view(self._store, self._analyst, which, key, steady_unix_nano()),
+        )
         if not site:
             return known
         chosen = [one for one in known.sites if str(one.site.pc) == site]

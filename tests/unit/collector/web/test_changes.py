@@ -7,8 +7,6 @@ from collections.abc import Callable
 
 import pytest
 from gosonde_collector.web.changes import Changes
-from gosonde_collector.web.kept import KEPT_S, MOST_KEPT, Kept
-from starlette.responses import Response
 
 from tests.unit.collector.batches import KEY, batch
 from tests.unit.collector.web.conftest import READ, Served, finding
@@ -51,20 +49,6 @@ def test_who_watches_one_finding_hears_only_when_that_has_changed() -> None:
     assert asyncio.run(heard([{"b": number} for number in range(5)], "a")) == ["event: change"]
 
 
-def test_what_many_ask_for_at_the_same_time_is_made_once_and_not_kept_for_long() -> None:
-    now, made = [0.0], []
-
-    def make() -> Response:
-        made.append(now[0])
-        return Response(f"{len(made)}")
-
-    kept = Kept(lambda: now[0])
-    assert {kept.answer("a", make).body for _ in range(50)} == {b"1"}
-    assert kept.answer("b", make).body == b"2"
-    now[0] = KEPT_S
-    assert kept.answer("a", make).body == b"3"
-
-
 def test_what_was_compressed_for_one_is_whole_for_another_who_asks_for_it_right_after(serving: Serving) -> None:
     page = serving(finding(process=KEY), batches=[batch(1)])
     host, _, port = page.address.rpartition(":")
@@ -78,14 +62,6 @@ def test_what_was_compressed_for_one_is_whole_for_another_who_asks_for_it_right_
                 plain = page.get(path)
                 assert plain.headers["content-encoding"] is None
                 assert plain.text.endswith("</html>")
-
-
-def test_there_is_a_bound_on_what_is_kept() -> None:
-    made: list[int] = []
-    kept = Kept(lambda: 0.0)
-    for number in (*range(MOST_KEPT + 1), MOST_KEPT, 0):
-        kept.answer(number, lambda number=number: made.append(number) or Response())  # type: ignore[misc,func-returns-value]
-    assert made == [*range(MOST_KEPT + 1), 0]
 
 
 @pytest.mark.parametrize("path", PATHS)
