@@ -47,12 +47,8 @@ TOTALS_BEFORE: Final = """
 SELECT process, pc, max(taken) AS taken, max(created) AS created, max(exited) AS exited
 FROM parts WHERE NOT is_recent AND process IN (SELECT process FROM moments) GROUP BY process, pc
 """
-#: In the order of the argument, which are all pcs.
-LIVE: Final = """
-SELECT o.site, p.part, max(p.created) AS created, max(p.exited) AS exited
-FROM (SELECT unnest($1::UBIGINT[]) AS pc, unnest(range(len($1))) AS site) AS o JOIN parts AS p ON p.pc = o.pc
-GROUP BY o.site, p.part
-"""
+#: In columns: what each site had at the end of each part in which it changed.
+LIVE: Final = "SELECT pc, part, max(created) AS created, max(exited) AS exited FROM parts GROUP BY pc, part"
 COSTS: Final = f"""
 SELECT {_part("taken_unix_nano")}, arg_max(target_ppm, sequence), max(target_ppm)
 FROM probe_costs WHERE process IN {NUMBER} GROUP BY 1 ORDER BY 1
@@ -137,9 +133,12 @@ def grid_of(since_unix_nano: int, until_unix_nano: int) -> Grid:
 
 def _live(cursor: duckdb.DuckDBPyConnection, sites: Sequence[SiteTotal], grid: Grid) -> NDArray[np.int64]:
     """See Past."""
-    found = cursor.execute(LIVE, ([total.site.pc for total in sites],)).fetchnumpy()
+    found = cursor.execute(LIVE).fetchnumpy()
+    pcs = np.array([total.site.pc for total in sites], np.uint64)
+    ordered = np.argsort(pcs)
+    site = ordered[np.searchsorted(pcs[ordered], found["pc"])]  # the totals are of these rows: each pc is there
     created, exited = np.zeros((2, len(sites), len(grid.ends)), np.int64)
-    place = found["site"], np.minimum(found["part"] - grid.first, len(grid.ends) - 1)
+    place = site, np.minimum(found["part"] - grid.first, len(grid.ends) - 1)
     np.maximum.at(created, place, found["created"])
     np.maximum.at(exited, place, found["exited"])
     baseline = np.array([total.baseline for total in sites], np.int64)
