@@ -15,6 +15,8 @@ log = structlog.get_logger(__name__)
 
 #: Time between two looks unless a page wants another, and until a watcher is sent a sign of life, in seconds.
 LOOK_S: Final = 2.0
+#: The same for pages that take long to make.
+SELDOM_S: Final = 10.0
 QUIET_S: Final = 15.0
 #: Watchers at the same time.
 MOST_WATCHERS: Final = 64

@@ -26,7 +26,7 @@ from gosonde_collector.web import (
     witness_rows,
 )
 from gosonde_collector.web.asking import Asking
-from gosonde_collector.web.changes import Changes
+from gosonde_collector.web.changes import SELDOM_S, Changes
 from gosonde_collector.web.finding_series import course_of
 from gosonde_collector.web.gate import Gate, Visitor
 from gosonde_collector.web.headers import FLAMES
@@ -57,7 +57,7 @@ class FindingPage:
         self._newest = newest
         self._pages = pages
         self._gate = gate
-        self.watched = Changes(self._look)
+        self.watched = Changes(self._look, SELDOM_S)
         self._kept = KeptAnswers()
 
     async def page(self, request: Request) -> Response:

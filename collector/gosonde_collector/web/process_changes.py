@@ -1,7 +1,6 @@
 """When pages of processes have something new to show: one look at the fleet for all of them."""
 
 from collections.abc import Callable
-from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -11,12 +10,9 @@ from gosonde_collector.model.values import ProcessFilter
 from gosonde_collector.model.worker import Worker
 from gosonde_collector.web import process_rows
 from gosonde_collector.web.asking import Asking
-from gosonde_collector.web.changes import Changes
+from gosonde_collector.web.changes import SELDOM_S, Changes
 from gosonde_collector.web.fleet import Fleet
 from gosonde_collector.web.gate import Gate
-
-#: How often it is looked, in seconds: such a page takes longer to make than others.
-LOOK_S: Final = 10.0
 
 #: The host, the pid, and the key of the address of a process.
 Name = tuple[str, int, str]
@@ -33,7 +29,7 @@ class ProcessChanges:
         self._analyst = analyst
         self._asking = asked
         self._gate = gate
-        self.watched = Changes(self._look, LOOK_S)
+        self.watched = Changes(self._look, SELDOM_S)
 
     @property
     def newest(self) -> tuple[int, int, int]:
