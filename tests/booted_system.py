@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Self
 
 from tests.paths import ROOT
+from tests.system_inside import SystemInside
 
 TARGET = "gosonde-test.target"
 NAMESPACES = ("--mount", "--pid", "--uts", "--ipc", "--net", "--cgroup")
@@ -39,7 +40,7 @@ def eventually(condition: Callable[[], bool], what: str) -> None:
         time.sleep(0.1)
 
 
-class BootedSystem:
+class BootedSystem(SystemInside):
     """Boots with the start of the block and ends, with all its processes, at the end of it.
 
     Args:
@@ -81,18 +82,6 @@ class BootedSystem:
         """The command line that runs a command in there."""
         (init,) = _children(self._unshare.pid)
         return ["nsenter", "--target", str(init), *NAMESPACES, "--", *command]
-
-    def run(self, *command: str | Path, check: bool = True) -> str:
-        """What a command in there prints."""
-        done = subprocess.run(
-            self.command(*command), check=False, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-        )
-        assert done.returncode == 0 or not check, done.stdout
-        return done.stdout
-
-    def property(self, unit: str, name: str) -> str:
-        """One property of a unit."""
-        return self.run("systemctl", "show", "--property", name, "--value", unit).strip()
 
     def _cleared(self) -> bool:
         folders = sorted(self._cgroup.rglob("*/"), reverse=True)

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Self
 
 from tests import toolchains
+from tests.system_inside import SystemInside
 
 SUITES = {"deb12": "bookworm", "deb13": "trixie"}
 #: What the packages depend on is there: nothing is fetched while a root runs.
@@ -56,7 +57,7 @@ def root_of(release: str) -> Path:
     return folder
 
 
-class DebianRoot:
+class DebianRoot(SystemInside):
     """Boots with the start of the block, and ends with all its processes at the end of it.
 
     Args:
@@ -127,18 +128,6 @@ class DebianRoot:
         path = "PATH=/usr/sbin:/usr/bin:/sbin:/bin"
         environment = ("env", "-i", path, "DEBIAN_FRONTEND=noninteractive", "LC_ALL=C.UTF-8")
         return ["nsenter", "--target", str(self._init()), *NAMESPACES, "--", *environment, *command]
-
-    def run(self, *command: str | Path, check: bool = True) -> str:
-        """What a command in there prints."""
-        done = subprocess.run(
-            self.command(*command), check=False, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-        )
-        assert done.returncode == 0 or not check, done.stdout
-        return done.stdout
-
-    def property(self, unit: str, name: str) -> str:
-        """One property of a unit."""
-        return self.run("systemctl", "show", "--property", name, "--value", unit).strip()
 
     def _state(self) -> str:
         return self.run("systemctl", "is-system-running", check=False).strip() if self._init() else ""

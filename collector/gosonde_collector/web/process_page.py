@@ -25,6 +25,8 @@ from gosonde_collector.web.snapshot_list import MOST_ON_PROCESS
 
 #: For how long it is kept what a page is made of, in seconds, and of how many processes.
 VIEW_S: Final = 2.0
+#: Sites that one sees without asking for more: lines of hundreds take a browser long to draw.
+SHOWN_AT_ONCE: Final = 100
 #: Each has a few megabytes when its process has thousands of sites.
 MOST_VIEWS: Final = 8
 
@@ -109,6 +111,7 @@ class ProcessPage:
             "row": known.row,
             "past": known.past,
             "sites": known.sites[:MOST_ROWS],
+            "at_once": SHOWN_AT_ONCE,
             "drawn": [sparklines.path(site.line) for site in known.sites[:MOST_ROWS]],
             "left_out": max(len(known.sites) - MOST_ROWS, 0),
             "findings": known.findings[:MOST_ROWS],

@@ -32,12 +32,6 @@ class Site:
 
 
 @pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with browser.browser() as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory, ebpf: None) -> Iterator[Site]:  # noqa: ARG001
     """Once the finding of a leak that goes on is known."""
     folder = tmp_path_factory.mktemp("web")

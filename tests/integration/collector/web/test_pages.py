@@ -35,12 +35,6 @@ NO_FINDING = "No finding that these filters let through."
 
 
 @pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with browser.browser() as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory, ebpf: None) -> Iterator[str]:  # noqa: ARG001
     """Of the page of a collector and an agent that watch the leaking program, once that starts."""
     folder = tmp_path_factory.mktemp("web")

@@ -23,12 +23,6 @@ CAME = 20
 
 
 @pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with browser.browser() as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
 def process(tmp_path_factory: pytest.TempPathFactory, ebpf: None) -> Iterator[str]:  # noqa: ARG001
     """The address of the page of a leaking program with two snapshots from its memory."""
     folder = tmp_path_factory.mktemp("web")

@@ -10,9 +10,9 @@ from gosonde_common.wire.profile import encode_profile
 from playwright.sync_api import Browser, expect
 
 from tests import browser, web_page
-from tests.collector_process import AgentStream, CollectorProcess, eventually, leak
 from tests.hostile_text import SENDABLE, unshown
-from tests.integration.collector.web.test_strangers import MARKUP, marked_up
+from tests.integration.collector.web import strangers
+from tests.integration.collector.web.strangers import MARKUP
 from tests.integration.whole.foreign_processes import HOST
 
 NAME = MARKUP + SENDABLE
@@ -21,24 +21,12 @@ PID = 4711
 
 
 @pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with browser.browser() as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Of the page of a collector that has two snapshots of a process."""
-    folder = tmp_path_factory.mktemp("web")
-    found, flags = web_page.configured(folder)
-    with CollectorProcess(folder, *map(str, flags)) as collector, collector.client() as client:
-        with AgentStream(collector.address, host=HOST) as agent:
-            for sequence, seen in enumerate(leak(seconds=50, per_second=50), 1):
-                agent.observe(sequence, marked_up(seen))
-            assert eventually(client, "opened", live=2_500)
-            for count in (3, 9):
-                client.push_snapshot(io.BytesIO(profile(count)), HOST, PID)
-        yield found
+    with strangers.leaking(tmp_path_factory.mktemp("web")) as (address, client):
+        for count in (3, 9):
+            client.push_snapshot(io.BytesIO(profile(count)), HOST, PID)
+        yield address
 
 
 def profile(count: int) -> bytes:

@@ -5,47 +5,21 @@ from pathlib import Path
 
 import pytest
 from gosonde_collector.ingest.access import digest_of
-from gosonde_pb.v1 import model_pb2
 from playwright.sync_api import Browser, expect
 
 from tests import browser, web_page
 from tests.agent_process import eventually as becomes_true
-from tests.collector_process import AgentStream, CollectorProcess, eventually, leak
-from tests.hostile_text import SENDABLE, unshown
-from tests.integration.whole.foreign_processes import HOST, hostile
+from tests.collector_process import CollectorProcess
+from tests.hostile_text import unshown
+from tests.integration.collector.web import strangers
 
 SHOWN = "for the eyes of tests"
-MARKUP = '"><script>document.title = "owned"</script><img src=x onerror="document.title = \'owned\'">'
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with browser.browser() as started:
-        yield started
-
-
-def marked_up(seen: model_pb2.Observation) -> model_pb2.Observation:
-    """As `hostile`, and markup in every name."""
-    seen = hostile(seen)
-    for process in seen.processes:
-        process.exe = f"/srv/{MARKUP}{SENDABLE}"
-    for names in (seen.site_names.function, seen.site_names.file, seen.site_names.start_function):
-        names[:] = [f"{MARKUP}{name}" for name in names]
-    for path in seen.holders.path:
-        path.steps[:] = [MARKUP, SENDABLE]
-    return seen
 
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    folder = tmp_path_factory.mktemp("web")
-    found, flags = web_page.configured(folder)
-    with CollectorProcess(folder, *map(str, flags)) as collector, collector.client() as client:
-        with AgentStream(collector.address, host=HOST) as agent:
-            for sequence, seen in enumerate(leak(seconds=50, per_second=50), 1):
-                agent.observe(sequence, marked_up(seen))
-            assert eventually(client, "opened", live=2_500)
-        yield found
+    with strangers.leaking(tmp_path_factory.mktemp("web")) as (address, _client):
+        yield address
 
 
 @pytest.mark.parametrize("size", [browser.WIDE, browser.NARROW], ids=["wide", "narrow"])

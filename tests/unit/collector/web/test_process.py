@@ -10,6 +10,7 @@ import pytest
 from gosonde_collector.model.values import Batch, ProcessKey, Step
 from gosonde_collector.web import process_rows
 from gosonde_collector.web.findings_list import MOST_ROWS
+from gosonde_collector.web.process_page import SHOWN_AT_ONCE
 
 from tests.hostile_text import SENDABLE, unshown
 from tests.paths import ROOT
@@ -158,6 +159,9 @@ def test_a_page_of_a_process_has_a_bounded_number_of_rows(serving: Serving) -> N
     page = serving(batches=[batch(1, sites=sites, counters=[(0, site.pc, 2, 1) for site in sites])])
     text = page.get(ADDRESS).text
     assert len(re.findall('data-is="Live"', text)) == MOST_ROWS
+    shown, _, more = text.partition(f"<summary>{MOST_ROWS - SHOWN_AT_ONCE:,} more</summary>")
+    assert len(re.findall('data-is="Live"', shown)) == SHOWN_AT_ONCE
+    assert len(set(re.findall(r'[?&;]site=(\d+)"', more))) == MOST_ROWS - SHOWN_AT_ONCE
     assert "1,500 more are not shown" in text
     assert len(asked(page)["sites"]) == 2_000
 
