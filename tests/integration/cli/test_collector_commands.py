@@ -91,6 +91,7 @@ def test_findings_as_json(collector: CollectorProcess) -> None:
         "part_of",
         "age_ns",
         "stale",
+        "muted",
     ]
     assert finding["process"] == {"pid": 4711, "exe": "/srv/app"}
     assert finding["site"] == {"function": "main.site_42", "file": "main.go", "line": 42}
