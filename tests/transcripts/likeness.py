@@ -23,6 +23,7 @@ VARYING = (
     (r"[;,] oldest wait LENGTH ?", ""),
     (r", N (runnable|running)\b", ""),
     (r"\bN to N\b", "N"),
+    (r"\bN ± N %", "N"),
     (r"\b(OPENED|GROWING)\b", "STATE"),
     (r"\b(steady|steps)\b", "PATTERN"),
     (r"[·✓✗] gctrace .*", "gctrace"),
@@ -142,6 +143,15 @@ def row_of(name: str) -> Callable[[str], str]:
     def kept(text: str) -> str:
         typed, header, *rows = text.splitlines()
         return "\n".join([typed, header, *(row for row in rows if name in row)])
+
+    return kept
+
+
+def pending(callback: str) -> Callable[[str], str]:
+    """A table of timers as `row_of` has it; whether anybody waits just then is chance."""
+
+    def kept(text: str) -> str:
+        return re.sub(r"  -(?=  )", "  main.tick", row_of(callback)(text))
 
     return kept
 

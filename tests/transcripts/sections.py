@@ -116,7 +116,7 @@ SECTIONS: Final = (
     Section(
         "gosonde timers",
         "Timers that have not fired yet, and who waits for them.",
-        (Line("gosonde timers tickets", When.STARTED, has=("main.tick",), compared=likeness.row_of("time.sendTime")),),
+        (Line("gosonde timers tickets", When.STARTED, compared=likeness.pending("time.sendTime")),),
     ),
     Section(
         "gosonde leaks",
