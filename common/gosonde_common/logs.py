@@ -7,7 +7,7 @@ from typing import Any
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
-from gosonde_common import foreign
+from gosonde_common import foreign, journal
 
 #: Keys whose values have lines of their own: tracebacks.
 OF_LINES = ("exception", "stack")
@@ -44,7 +44,7 @@ def set_level(level: str) -> None:
 
 def _serialized(event: EventDict, **_: Any) -> str:  # noqa: ANN401 - structlog's own options
     texts = {key: event[key] for key in OF_LINES if key in event}
-    return foreign.dumps({**foreign.cut(event), **texts})
+    return journal.prefix(event["level"]) + foreign.dumps({**foreign.cut(event), **texts})
 
 
 def _shown(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

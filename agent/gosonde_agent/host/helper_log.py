@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from gosonde_common import foreign
+from gosonde_common import foreign, journal
 
 #: Refusals that are logged a minute.
 MOST_LOGGED = 20
@@ -22,7 +22,8 @@ class HelperLog:
         """A line; foreign text in it is spelled out."""
         time_of_day = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         if self.json:
-            line = foreign.dumps({**values, "event": event, "level": level, "timestamp": time_of_day})
+            values |= {"event": event, "level": level, "timestamp": time_of_day}
+            line = journal.prefix(level) + foreign.dumps(values)
         else:
             said = (f"{key}={foreign.shown_within(value)}" for key, value in values.items())
             line = f"{time_of_day} [{level:<9}] {event:<30} {' '.join(said)}"

@@ -1,6 +1,7 @@
 """Logs are JSON lines whose level can change while the process runs."""
 
 import json
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -37,3 +38,24 @@ def test_a_person_reads_no_key_that_says_nothing(capsys: pytest.CaptureFixture[s
     structlog.get_logger().info("search stored", proved=0, undecided="")
     assert "proved" in (text := capsys.readouterr().err)
     assert "undecided" not in text
+
+
+def test_the_journal_reads_the_level_before_each_line(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = os.fstat(2)
+    monkeypatch.setenv("JOURNAL_STREAM", f"{file.st_dev}:{file.st_ino}")
+    logs.configure(json=True, level="debug")
+    log = structlog.get_logger()
+    for write in (log.debug, log.info, log.warning, log.error, log.exception, log.critical):
+        write("said")
+    assert [line[:4] for line in capfd.readouterr().err.splitlines()] == [f"<{n}>{{" for n in (7, 6, 4, 3, 3, 2)]
+
+
+def test_a_stream_that_does_not_lead_to_the_journal_gets_json_alone(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JOURNAL_STREAM", "1:1")
+    logs.configure(json=True)
+    structlog.get_logger().error("said")
+    assert json.loads(capfd.readouterr().err)["level"] == "error"

@@ -1,6 +1,7 @@
 """The helper's log is like its agent's: JSON for programs, lines for people."""
 
 import json
+import os
 import re
 
 import pytest
@@ -20,3 +21,12 @@ def test_a_person_reads_a_line_like_the_agents_in_which_nothing_moves_the_cursor
     line = capsys.readouterr().err
     assert re.match(r"\d{4}-\d\d-\d\dT[\d:.]+Z \[warning  \] a request was refused {2,}reason=\S*no refused=2$", line)
     assert "\x1b" not in line
+
+
+def test_the_journal_reads_the_level_before_a_line(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = os.fstat(2)
+    monkeypatch.setenv("JOURNAL_STREAM", f"{file.st_dev}:{file.st_ino}")
+    HelperLog(json=True).write("a request was refused", "warning")
+    assert capfd.readouterr().err.startswith('<4>{"')
