@@ -22,7 +22,7 @@ def root(tmp_path: Path) -> Path:
     ):
         (tmp_path / target).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / target).write_text((SYSTEMD / source).read_text())
-    for command in ("usr/local/bin/gosonde", "bin/kill"):
+    for command in ("usr/local/bin/gosonde", "bin/sh"):
         (tmp_path / command).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / command).touch(mode=0o755)
     (tmp_path / "etc").mkdir()
