@@ -5,6 +5,7 @@ Roots are kept below ~/.cache; what a booted one writes lies over it, and goes a
 
 import contextlib
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -128,6 +129,16 @@ class DebianRoot(SystemInside):
         path = "PATH=/usr/sbin:/usr/bin:/sbin:/bin"
         environment = ("env", "-i", path, "DEBIAN_FRONTEND=noninteractive", "LC_ALL=C.UTF-8")
         return ["nsenter", "--target", str(self._init()), *NAMESPACES, "--", *environment, *command]
+
+    def host_pid(self, pid: str) -> int:
+        """The host's number of a process in there."""
+        namespace = Path(f"/proc/{self._init()}/ns/pid").readlink()
+        for process in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                is_named_so = re.search(rf"^NSpid:.*\t{pid}$", (process / "status").read_text(), re.MULTILINE)
+                if is_named_so and (process / "ns/pid").readlink() == namespace:
+                    return int(process.name)
+        raise LookupError(pid)
 
     def _state(self) -> str:
         return self.run("systemctl", "is-system-running", check=False).strip() if self._init() else ""
