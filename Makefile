@@ -70,7 +70,7 @@ test-sources: setup ## Count by perf events and by ptrace 20 times each while ev
 	GOSONDE_SOURCES=full $(BIN)/pytest -m "" --timeout=1800 $(PYTEST_ARGS) $(addprefix tests/integration/agent/sources/,perf ptrace) \
 		$(addprefix tests/integration/whole/test_,no_probes.py privileges_table.py)
 
-test-packages: setup ## Install, upgrade, downgrade, remove and purge the packages in Debian 12 and 13 (a quarter of an hour, as root)
+test-packages: setup ## Install, upgrade, downgrade, remove and purge the packages in Debian 12 and 13, and boot them (a quarter of an hour, as root)
 	$(BIN)/pytest -m "" $(PYTEST_ARGS) tests/integration/packages
 
 test-matrix: setup ## Run the tests of Go binaries over every Go version and kind of build
