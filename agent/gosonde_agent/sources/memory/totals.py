@@ -69,7 +69,7 @@ def ids_not_used(memory: ProcessMemory, layout: Layout, processors: npt.NDArray[
         raise ImplausibleMemoryError(f"a P of process {memory.pid} is not mapped")
     first = np.ascontiguousarray(rows[:, :8]).view("<u8").reshape(-1)
     behind = np.ascontiguousarray(rows[:, -8:]).view("<u8").reshape(-1)
-    if newest_id % ID_BATCH == 0 and behind.max(initial=0) <= newest_id:
+    if newest_id % ID_BATCH == 0 and behind.max(initial=0) <= newest_id <= MAX_CREATED:
         raise ImplausibleMemoryError(f"a P of process {memory.pid} is taking goroutine ids")
     known = np.minimum(behind, np.uint64(min(newest_id + 1, MAX_CREATED)))
     unused = np.where(known > first, known - first, np.uint64(0))
