@@ -109,8 +109,6 @@ def test_pages_hinder_nobody(chromium: Browser, leaking: str, size: tuple[int, i
         service.click()
         site = page.locator("section[aria-labelledby=sites] tbody th").first
         expect(site).to_contain_text(f":{site_line(LEAK, 'ask')}")
-            f":{site_line(LEAK, 'ask')}"
-        )
         web_page.check(page)
         for numbers in page.locator("summary").all():
             numbers.click()
