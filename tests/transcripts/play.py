@@ -6,14 +6,10 @@ It runs where `place.enter` has it run.
 import difflib
 import signal
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 
 from tests.transcripts import likeness, page, scene
 from tests.transcripts.sections import Line
-
-#: Of the scene, until a difference counts.
-PLAYS = 3
 
 
 def write(path: Path) -> int:
@@ -25,32 +21,19 @@ def write(path: Path) -> int:
 
 
 def check(path: Path) -> int:
-    """Prints in which lines the page differs from what commands print now; exit code 1 when one does.
-
-    On a busy host something may come later than the scene waits for it: a line differs when it does in each of some
-    plays.
-    """
+    """Prints in which lines the page differs from what commands print now; exit code 1 when one does."""
     shown = page.shown(path.read_text())
-    found = _differences(shown)
-    for _ in range(PLAYS - 1):
-        if found:
-            again = _differences(shown)
-            found = {typed: lines for typed, lines in again.items() if typed in found}
+    found = {
+        line.typed: lines
+        for line, text in scene.play(lambda line, text: not difference(line, shown[line], text))
+        if (lines := difference(line, shown[line], text))
+    }
     for typed, lines in found.items():
         said = (f"`{typed}` prints something else than {path.name} shows (-: the page, +: now):", *lines)
         sys.stdout.write("\n".join((*said, "")))
     if found:
         sys.stdout.write(f"`{page.AGAIN}` writes the page again.\n")
     return 1 if found else 0
-
-
-def _differences(shown: Mapping[Line, str]) -> dict[str, list[str]]:
-    """By what was typed, of the lines that print something else in a play than was shown."""
-    return {
-        line.typed: lines
-        for line, text in scene.play(lambda line, text: not difference(line, shown[line], text))
-        if (lines := difference(line, shown[line], text))
-    }
 
 
 def difference(line: Line, shown: str, now: str) -> list[str]:
