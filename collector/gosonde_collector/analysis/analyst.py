@@ -5,6 +5,7 @@ from typing import Final
 
 import structlog
 from gosonde_common.clock import steady_unix_nano
+from gosonde_common.errors import NotFoundError
 
 from gosonde_collector.analysis import finding, gctraces, proofs, stories
 from gosonde_collector.analysis.cause_names import UNKNOWN
@@ -77,6 +78,13 @@ class Analyst:
             if which.host in {"", found.host} and which.pid in {0, found.process.pid}
         ]
         return sorted(chosen, key=lambda found: (found.state in OVER, -found.growth_per_second, -found.live))
+
+    def finding(self, finding_id: str) -> Finding:
+        """The one of an id. Raises NotFoundError: there is none."""
+        for found in self._findings.values():
+            if found.id == finding_id:
+                return found
+        raise NotFoundError(f"there is no finding {finding_id}; `gosonde findings` lists those that there are")
 
     @property
     def passed_over(self) -> int:

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import Final
 
-from gosonde_common.errors import NotFoundError
 from gosonde_common.values.ages import Ages, AgesByGoid
 
 from gosonde_collector.analysis.ages import ages_by_goid
@@ -82,9 +81,7 @@ class Explanation:
 
 def explain(store: Store, analyst: Analyst, finding_id: str) -> Explanation:
     """Raises NotFoundError when there is no such finding, StoreError when the store fails."""
-    finding = next((found for found in analyst.findings(ProcessFilter()) if found.id == finding_id), None)
-    if finding is None:
-        raise NotFoundError(f"there is no finding {finding_id}; `gosonde findings` lists those that there are")
+    finding = analyst.finding(finding_id)
     series = store.site_series(finding.host, finding.process, finding.site.pc, LOOKBACK_NS)
     cache = SnapshotCache(store)
     cache.open()

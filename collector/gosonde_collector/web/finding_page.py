@@ -148,7 +148,7 @@ class FindingPage:
         return findings_list.row(known.finding, self._analyst, self._newest, steady_unix_nano())
 
     def _flames(self, number: str) -> Response:
-        finding = explain(self._store, self._analyst, number).finding
+        finding = self._analyst.finding(number)
         tree = Tree("all goroutines")
         for count, frames in finding.stacks:
             calls = [Location(frame.function, frame.file, frame.line) for frame in reversed(frames)]

@@ -5,13 +5,12 @@ from typing import Final
 
 import structlog
 from gosonde_common.clock import steady_unix_nano
-from gosonde_common.errors import InvalidInputError, NotFoundError
+from gosonde_common.errors import InvalidInputError
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from gosonde_collector.analysis.analyst import Analyst
 from gosonde_collector.analysis.finding import Finding
-from gosonde_collector.model.values import ProcessFilter
 from gosonde_collector.model.worker import Worker
 from gosonde_collector.store.records import Mute
 from gosonde_collector.web.gate import Gate, Visitor
@@ -55,7 +54,7 @@ class Muting:
             OverloadedError: Too many mutes hold, or the disk is full.
         """
         visitor = self._gate.admin(request)
-        finding, fields = finding_of(self._analyst, request), await read_form(request)
+        finding, fields = self._analyst.finding(request.path_params["id"]), await read_form(request)
         mute = mute_of(fields, finding, visitor, steady_unix_nano())
         await self._worker.run(self._analyst.mutes.add, mute)
         log.info("findings muted", by=mute.by, reason=mute.reason, until_unix_nano=mute.until_unix_nano, **_named(mute))
@@ -64,19 +63,10 @@ class Muting:
     async def unmute(self, request: Request) -> Response:
         """Ends what mutes a finding, and leads back to it. Raises as `mute`."""
         visitor = self._gate.admin(request)
-        finding = finding_of(self._analyst, request)
+        finding = self._analyst.finding(request.path_params["id"])
         await self._worker.run(self._analyst.mutes.end, finding)
         log.info("finding unmuted", by=visitor.name, finding=finding.id)
         return RedirectResponse(f"/findings/{finding.id}", 303)
-
-
-def finding_of(analyst: Analyst, request: Request) -> Finding:
-    """The one that the request's path names. Raises NotFoundError."""
-    number = request.path_params["id"]
-    found = next((found for found in analyst.findings(ProcessFilter()) if found.id == number), None)
-    if found is None:
-        raise NotFoundError(f"there is no finding {number}; gosonde findings lists those that there are")
-    return found
 
 
 def mute_of(fields: Mapping[str, str], finding: Finding, visitor: Visitor, now_unix_nano: int) -> Mute:

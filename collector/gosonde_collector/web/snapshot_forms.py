@@ -13,7 +13,6 @@ from gosonde_collector.store.protocol import Store
 from gosonde_collector.web import process_rows
 from gosonde_collector.web.asking import Asking
 from gosonde_collector.web.gate import Gate
-from gosonde_collector.web.muting import finding_of
 from gosonde_collector.web.signing_in import read_form
 
 #: What each kind is called in the form, the most useful first.
@@ -47,7 +46,7 @@ class SnapshotForms:
             OverloadedError: See Asking.ask.
         """
         admin = self._gate.admin(request)
-        finding = finding_of(self._analyst, request)
+        finding = self._analyst.finding(request.path_params["id"])
         kind = kind_of((await read_form(request)).get("kind", ""))
         await self._worker.run(self._running, finding.host, finding.process)
         self._asking.ask(finding.host, finding.process, kind, admin.name)
