@@ -3,6 +3,18 @@
 from collections.abc import Mapping
 from typing import Final
 
+from gosonde_common.wire.profile import (
+    ACTIVE,
+    AGE,
+    CREATED_BY,
+    GOIDS,
+    READ_BY_GOSONDE,
+    STACK_BYTES,
+    STATE,
+    WAIT_REASON,
+    WAITS_FOR,
+)
+
 from gosonde_collector.evidence.context import (
     ContentionProfile,
     ContentionSample,
@@ -24,12 +36,6 @@ from gosonde_collector.evidence.model import (
 from gosonde_collector.evidence.wire_stacks import Decoded, Sample, decode
 from gosonde_collector.model.errors import ProfileError, Refusal
 
-#: The comment of a profile that gosonde read from a process's memory, what its labels are called, and the function that
-#: stands for the stack of a goroutine that ran.
-READ_BY_GOSONDE = "read by gosonde"
-STATE, WAIT_REASON, CREATED_BY, AGE, WAITS_FOR = "state", "wait_reason", "created_by", "age", "waits_for"
-GOIDS, STACK_BYTES = "goids", "stack_bytes"
-NO_STACK = "[active: no stack]"
 #: Decimal digits of a number that surely fits into 63 bits have fewer.
 MAX_DIGITS: Final = 19
 
@@ -90,7 +96,7 @@ def _labelled(group: GoroutineGroup, texts: Mapping[str, str], numbers: Mapping[
     state = texts.get(WAIT_REASON) or texts.get(STATE, "")
     if waits_for := texts.get(WAITS_FOR):
         state = f"{state}{FOR_A}{waits_for}"
-    frames = tuple(frame for frame in group.frames if frame.function != NO_STACK)
+    frames = tuple(frame for frame in group.frames if frame.function != ACTIVE.function)
     waited, stacks = (max(numbers.get(key, 0), 0) for key in (AGE, STACK_BYTES))
     return GoroutineGroup(group.count, frames, created_by, state, waited, _goids(texts, group.count), stacks)
 

@@ -1,7 +1,7 @@
 """How long pauses of the garbage collector take, against time, and the heap beside it."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from gosonde_collector.store.records import PAUSES_NS, Past
@@ -81,13 +81,17 @@ def _duration(nanoseconds: int) -> str:
 
 def heap_lines(past: Past) -> HeapLines:
     """Of the parts in which it is known."""
-    points = [HeapPoint(past.ends_unix_nano[part], *sizes) for part, *sizes in past.heaps]
+    points = _heap_points(past)
     top = max((max(one.before_bytes, one.marked_bytes, one.goal_bytes) for one in points), default=0)
 
     def line(name: str) -> str:
         return time_axis.path(past, [(one.unix_nano, getattr(one, name)) for one in points], top)
 
     return HeapLines(points, top, line("before_bytes"), line("marked_bytes"), line("goal_bytes"))
+
+
+def _heap_points(past: Past) -> list[HeapPoint]:
+    return [HeapPoint(past.ends_unix_nano[part], *sizes) for part, *sizes in past.heaps]
 
 
 def document(past: Past) -> dict[str, Any]:
@@ -102,13 +106,5 @@ def document(past: Past) -> dict[str, Any]:
             }
             for cell in pause_map(past).cells
         ],
-        "heap_points": [
-            {
-                "unix_nano": one.unix_nano,
-                "before_bytes": one.before_bytes,
-                "marked_bytes": one.marked_bytes,
-                "goal_bytes": one.goal_bytes,
-            }
-            for one in heap_lines(past).points
-        ],
+        "heap_points": list(map(asdict, _heap_points(past))),
     }

@@ -52,15 +52,9 @@ class ProcessRow:
         """Of its page."""
         return address(self.known.host, self.known.process.key)
 
-    @property
-    def changes_address(self) -> str:
-        """Of what says when its page has something new to show."""
-        return address(self.known.host, self.known.process.key, "/changes")
-
-    @property
-    def snapshot_address(self) -> str:
-        """Where a snapshot of it is asked for."""
-        return address(self.known.host, self.known.process.key, "/snapshot")
+    def below(self, name: str) -> str:
+        """The address of what is below its page, such as "changes"."""
+        return address(self.known.host, self.known.process.key, f"/{name}")
 
     @property
     def live(self) -> int:
@@ -95,6 +89,11 @@ def asked_for(request: Request) -> tuple[ProcessFilter, str]:
     if not 0 < which.pid < 1 << 32:
         raise NotFoundError("there is no such process")
     return which, request.query_params.get("key", "")
+
+
+def is_named(process: ProcessKey, key: str) -> bool:
+    """Whether the key of an address names the process; "" names any of its host and pid."""
+    return key in ("", key_text(process))
 
 
 def key_text(key: ProcessKey) -> str:

@@ -65,7 +65,7 @@ def view(store: Store, analyst: Analyst, which: ProcessFilter, key: str, now_uni
         NotFoundError: There is none.
         StoreError: The store fails.
     """
-    its = next((one for one in store.keys(which) if key in ("", process_rows.key_text(one))), None)
+    its = next((one for one in store.keys(which) if process_rows.is_named(one, key)), None)
     past = store.past(which.host, its) if its else None
     if its is None or past is None:
         raise NotFoundError(f"no such process {which.pid} of host {which.host} is known")
@@ -81,7 +81,7 @@ def view(store: Store, analyst: Analyst, which: ProcessFilter, key: str, now_uni
 def row_of(store: Store, analyst: Analyst, which: ProcessFilter, key: str, now_unix_nano: int) -> ProcessRow:
     """The process alone. Arguments and errors as of `view`."""
     known = store.processes(which)
-    one = next((one for one in known if key in ("", process_rows.key_text(one.process.key))), None)
+    one = next((one for one in known if process_rows.is_named(one.process.key, key)), None)
     if one is None:
         raise NotFoundError(f"no such process {which.pid} of host {which.host} is known")
     return process_rows.rows([one], analyst, store.clock_offsets(), now_unix_nano)[0]

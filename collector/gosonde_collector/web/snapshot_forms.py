@@ -65,7 +65,7 @@ class SnapshotForms:
 
     def _known(self, which: ProcessFilter, key: str) -> KnownProcess:
         for known in self._store.processes(which):
-            if key in ("", process_rows.key_text(known.process.key)) and not known.process.ended_unix_nano:
+            if process_rows.is_named(known.process.key, key) and not known.process.ended_unix_nano:
                 return known
         raise NotFoundError(f"process {which.pid} of host {which.host} does not run, so no snapshot can be taken of it")
 

@@ -9,7 +9,6 @@ from gosonde_collector.model import ages
 from gosonde_collector.model.values import Search
 from gosonde_collector.store.protocol import Store
 from gosonde_collector.store.records import StoredProfile
-from gosonde_collector.web import process_rows
 from gosonde_collector.web.process_rows import ProcessRow
 
 #: Snapshots of a list, and of the page of a process.
@@ -54,17 +53,12 @@ class SnapshotList:
     @property
     def address(self) -> str:
         """Of the page of all of them, with the process's key."""
-        return address(self.process)
+        return self.process.below("snapshots")
 
     @property
     def comparable(self) -> list[SnapshotRow]:
         """Those of which two can be compared."""
         return [row for row in self.rows if row.shows_goroutines]
-
-
-def address(process: ProcessRow, what: str = "snapshots") -> str:
-    """Of a page below that of the process."""
-    return process_rows.address(process.known.host, process.known.process.key, f"/{what}")
 
 
 def listed(store: Store, process: ProcessRow, most: int, now_unix_nano: int) -> SnapshotList:

@@ -71,8 +71,8 @@ class SnapshotsPage:
             "chosen": chosen,
             "filters": filters,
             "known": document,
-            "snapshots_address": snapshot_list.address(process),
-            "flames_address": snapshot_list.address(process, "flames.svg"),
+            "snapshots_address": process.below("snapshots"),
+            "flames_address": process.below("flames.svg"),
             "colour": filters.colour(chosen[0].profile),
         }
         return HTMLResponse(self._pages.html(name, visitor, **values))
