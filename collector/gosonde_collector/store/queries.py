@@ -24,6 +24,9 @@ ESTIMATES: Final = (
 
 CHOSEN: Final = "SELECT * FROM known_processes WHERE ($1 = '' OR host = $1) AND ($2 = 0 OR pid = $2)"
 
+#: Of one process.
+ITS: Final = "host = $1 AND boot_id = $2 AND pid = $3 AND start_ticks = $4 AND exec_epoch = $5"
+
 KEY: Final = "p.boot_id, p.pid, p.start_ticks, p.exec_epoch"
 
 DETAILS: Final = f"""{KEY}, p.exe, p.go_version, p.build_id, p.started_unix_nano, p.counted_since_unix_nano,
@@ -254,10 +257,7 @@ ORDER BY t.process, t.pc, h.goroutines DESC, h.path
 """
 
 #: The same of one process, whether it runs or not: the process's number first.
-THIS: Final = """
-    SELECT {columns} FROM known_processes
-    WHERE host = $1 AND boot_id = $2 AND pid = $3 AND start_ticks = $4 AND exec_epoch = $5
-"""
+THIS: Final = f"SELECT {{columns}} FROM known_processes WHERE {ITS}"
 _THIS: Final = f"({THIS.format(columns='process')})"
 SEARCH: Final = f"""
 SELECT process, searched_unix_nano, scans, undecided FROM searches WHERE process IN {_THIS}
@@ -358,79 +358,6 @@ FROM (
 JOIN site_counters AS c ON c.process = n.process AND c.sequence BETWEEN n.first AND n.last
 WHERE c.taken_unix_nano >= $3
 ORDER BY c.process, c.sequence
-"""
-
-#: What goroutines that were created at one line did, in each of the newest snapshots of a process's memory.
-STATES_SEEN: Final = """
-WITH newest AS (
-    SELECT snapshot_id, taken_unix_nano FROM snapshots
-    WHERE host = $1 AND boot_id = $2 AND pid = $3 AND start_ticks = $4 AND exec_epoch = $5 AND format = 'memory'
-    ORDER BY taken_unix_nano DESC LIMIT $7
-)
-SELECT s.taken_unix_nano, g.created_function, g.created_file, g.created_line, g.state, sum(g.goroutines)::BIGINT
-FROM newest AS s JOIN snapshot_groups AS g ON g.snapshot_id = s.snapshot_id AND g.created_line = $6
-GROUP BY ALL ORDER BY 1 DESC, 6 DESC, 5
-"""
-
-#: In which of the newest snapshots of its memory each of some goroutines of a process was first.
-FIRST_SEEN: Final = """
-WITH newest AS (
-    SELECT snapshot_id, taken_unix_nano FROM snapshots
-    WHERE host = $1 AND boot_id = $2 AND pid = $3 AND start_ticks = $4 AND exec_epoch = $5 AND format = 'memory'
-    ORDER BY taken_unix_nano DESC LIMIT $8
-),
-found AS (
-    SELECT s.taken_unix_nano, unnest(list_intersect(g.goids, $7::BIGINT[])) AS goid
-    FROM newest AS s JOIN snapshot_groups AS g ON g.snapshot_id = s.snapshot_id AND g.created_line = $6
-        AND list_min(g.goids) <= list_max($7::BIGINT[])
-)
-SELECT goid, min(taken_unix_nano) FROM found GROUP BY goid
-"""
-
-#: The newest snapshots of goroutines of each process, of each kind apart, those read from memory apart too.
-SNAPSHOT_HEADS: Final = """
-SELECT host, boot_id, pid, start_ticks, exec_epoch, kind, format = 'memory', snapshot_id, taken_unix_nano
-FROM snapshots
-QUALIFY row_number() OVER (
-    PARTITION BY host, boot_id, pid, start_ticks, exec_epoch, kind, format = 'memory'
-    ORDER BY taken_unix_nano DESC, stored_unix_nano DESC
-) <= $1
-ORDER BY taken_unix_nano DESC, stored_unix_nano DESC
-"""
-
-#: The newest profiles of one process, all that there are ($6 is '') or one of them; and how many there are in all.
-PROFILES: Final = """
-WITH its AS (
-    SELECT *, count(*) OVER () AS known FROM snapshots
-    WHERE host = $1 AND boot_id = $2 AND pid = $3 AND start_ticks = $4 AND exec_epoch = $5 AND $6 IN ('', snapshot_id)
-    ORDER BY taken_unix_nano DESC, stored_unix_nano DESC LIMIT $7
-)
-SELECT its.snapshot_id, kind, format, taken_unix_nano, stored_unix_nano,
-    coalesce(goroutines, 0), coalesce(groups, 0), known
-FROM its LEFT JOIN (
-    SELECT snapshot_id, sum(goroutines) AS goroutines, count(*) AS groups FROM snapshot_groups
-    WHERE snapshot_id IN (SELECT snapshot_id FROM its) GROUP BY snapshot_id
-) AS g ON g.snapshot_id = its.snapshot_id
-ORDER BY taken_unix_nano DESC, stored_unix_nano DESC
-"""
-
-SNAPSHOT: Final = """
-SELECT s.snapshot_id, s.taken_unix_nano, s.format, s.kind, g.goroutines, g.functions, g.files, g.lines,
-    g.created_function, g.created_file, g.created_line, g.state, g.wait_s, g.goids, g.stack_bytes
-FROM (SELECT * FROM snapshots WHERE snapshot_id = $1) AS s
-JOIN snapshot_groups AS g ON g.snapshot_id = s.snapshot_id
-ORDER BY g.position
-"""
-
-NEWEST_SAMPLES: Final = """
-SELECT s.taken_unix_nano, g.functions, g.files, g.lines, g.amounts
-FROM (
-    SELECT * FROM snapshots
-    WHERE host = ? AND boot_id = ? AND pid = ? AND start_ticks = ? AND exec_epoch = ? AND kind = ?
-    ORDER BY taken_unix_nano DESC, stored_unix_nano DESC LIMIT 1
-) AS s
-JOIN snapshot_samples AS g ON g.snapshot_id = s.snapshot_id
-ORDER BY g.position
 """
 
 FINDINGS: Final = """

@@ -194,19 +194,19 @@ def _series(number: int, of: Running, site: Site, steps: Mapping[str, NDArray[An
 
 
 def snapshot_head(row: Row) -> SnapshotHead:
-    """From queries.SNAPSHOT_HEADS."""
+    """From snapshot_queries.SNAPSHOT_HEADS."""
     host, boot_id, pid, ticks, epoch, kind, from_memory, snapshot_id, taken = row
     return SnapshotHead(host, ProcessKey(boot_id, pid, ticks, epoch), kind, bool(from_memory), snapshot_id, taken)
 
 
 def state_seen(row: Row) -> StateSeen:
-    """From queries.STATES_SEEN."""
+    """From snapshot_queries.STATES_SEEN."""
     taken, function, file, line, state, goroutines = row
     return StateSeen(taken, Frame(function, file, line), state, goroutines)
 
 
 def snapshot(rows: Sequence[Row]) -> Snapshot | None:
-    """From queries.SNAPSHOT: one row per group; None when there is none."""
+    """From snapshot_queries.SNAPSHOT: one row per group; None when there is none."""
     if not rows:
         return None
     snapshot_id, taken, form, kind = rows[0][:4]
@@ -240,13 +240,13 @@ def group_columns(snapshot_id: str, profile: GoroutineProfile) -> Columns:
 
 
 def heap_profile(rows: Sequence[Row]) -> HeapProfile | None:
-    """From queries.NEWEST_SAMPLES; None when there is none."""
+    """From snapshot_queries.NEWEST_SAMPLES; None when there is none."""
     samples = tuple(HeapSample(_stack(row), *row[4]) for row in rows)
     return HeapProfile(samples, rows[0][0]) if rows else None
 
 
 def contention_profile(kind: str, rows: Sequence[Row]) -> ContentionProfile | None:
-    """From queries.NEWEST_SAMPLES; None when there is none."""
+    """From snapshot_queries.NEWEST_SAMPLES; None when there is none."""
     samples = tuple(ContentionSample(_stack(row), *row[4]) for row in rows)
     return ContentionProfile(kind, samples, rows[0][0]) if rows else None
 
