@@ -21,6 +21,7 @@ from gosonde.rows import (
     Step,
     Work,
 )
+from gosonde.witness_numbers import numbers_of
 
 
 def process_of(row: collector_pb2.ProcessRow) -> ProcessRow:
@@ -152,6 +153,7 @@ def finding_of(found: collector_pb2.Finding) -> Finding:
         age_ns=found.age_ns,
         stale=found.is_stale,
         muted=_muted(found.mute) if found.HasField("mute") else None,
+        numbers=numbers_of(found.witnesses),
     )
 
 

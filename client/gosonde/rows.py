@@ -1,7 +1,9 @@
 """What a collector answers, as plain values: rows of its lists, and findings."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from gosonde.witness_numbers import WitnessNumbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +179,10 @@ class Muted:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A site whose live count grew, or grows. `details` has each witness's numbers in a sentence."""
+    """A site whose live count grew, or grows.
+
+    `details` has each witness's numbers in a sentence; `numbers` has them by witness, where a witness has any.
+    """
 
     id: str
     state: str
@@ -201,6 +206,7 @@ class Finding:
     age_ns: int = 0
     stale: bool = False
     muted: Muted | None = None
+    numbers: Mapping[str, WitnessNumbers] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

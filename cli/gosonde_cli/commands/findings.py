@@ -93,7 +93,7 @@ def _by_story(findings: Sequence[Finding]) -> Iterator[Finding]:
 
 
 def document(finding: Finding) -> dict[str, object]:
-    """The finding as docs/json.md describes it: the witnesses' verdicts without their numbers."""
+    """The finding as docs/json.md describes it: the witnesses' verdicts and numbers, without the sentences."""
     values = asdict(finding)
     del values["details"]
     return values

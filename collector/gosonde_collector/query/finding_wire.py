@@ -11,7 +11,8 @@ from gosonde_collector.analysis.persistence import Persistence
 from gosonde_collector.analysis.steps import SECOND
 from gosonde_collector.evidence.gctrace import GcTrace
 from gosonde_collector.evidence.model import Frame
-from gosonde_collector.query.query_wire import VERDICTS, proof
+from gosonde_collector.query.query_wire import proof
+from gosonde_collector.query.witness_wire import VERDICTS
 
 
 def explanation(

@@ -24,6 +24,7 @@ from gosonde_collector.model.values import (
     SiteTotal,
     SnapshotKind,
 )
+from gosonde_collector.query import witness_wire
 from gosonde_collector.snapshots.requests import Proved, Taken
 from gosonde_collector.store.records import Mute
 
@@ -37,11 +38,6 @@ STATES = {
     "stable": collector_pb2.FINDING_STATE_STABLE,
     "resolved": collector_pb2.FINDING_STATE_RESOLVED,
     "withdrawn": collector_pb2.FINDING_STATE_WITHDRAWN,
-}
-VERDICTS = {
-    "agrees": collector_pb2.VERDICT_AGREES,
-    "disagrees": collector_pb2.VERDICT_DISAGREES,
-    "silent": collector_pb2.VERDICT_SILENT,
 }
 KINDS = {
     model_pb2.SNAPSHOT_KIND_UNSPECIFIED: SnapshotKind.MEMORY,
@@ -205,10 +201,7 @@ def finding_message(
         live=finding.live,
         growth_per_second=finding.growth_per_second,
         first_seen_unix_nano=finding.first_seen_unix_nano,
-        witnesses=[
-            collector_pb2.Witness(name=witness.name, verdict=VERDICTS[witness.verdict], detail=witness.detail)
-            for witness in finding.witnesses
-        ],
+        witnesses=map(witness_wire.witness, finding.witnesses),
         pattern=finding.pattern,
         restarts=finding.restarts,
         waits_in=finding.waits_in,

@@ -42,6 +42,36 @@ VERDICT_SILENT: Verdict.ValueType  # 3
 """The evidence is not there or does not cover the site."""
 Global___Verdict: _TypeAlias = Verdict  # noqa: Y015
 
+class _Counted:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _CountedEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Counted.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    COUNTED_UNSPECIFIED: _Counted.ValueType  # 0
+    COUNTED_LIVE: _Counted.ValueType  # 1
+    """Live goroutines."""
+    COUNTED_LEAKED: _Counted.ValueType  # 2
+    """Those that wait for ever."""
+    COUNTED_STACK_BYTES: _Counted.ValueType  # 3
+    """By how many bytes stacks grew."""
+    COUNTED_HEAP_BYTES: _Counted.ValueType  # 4
+    """By how many bytes the heap grew."""
+
+class Counted(_Counted, metaclass=_CountedEnumTypeWrapper):
+    """What is counted in the numbers of a witness."""
+
+COUNTED_UNSPECIFIED: Counted.ValueType  # 0
+COUNTED_LIVE: Counted.ValueType  # 1
+"""Live goroutines."""
+COUNTED_LEAKED: Counted.ValueType  # 2
+"""Those that wait for ever."""
+COUNTED_STACK_BYTES: Counted.ValueType  # 3
+"""By how many bytes stacks grew."""
+COUNTED_HEAP_BYTES: Counted.ValueType  # 4
+"""By how many bytes the heap grew."""
+Global___Counted: _TypeAlias = Counted  # noqa: Y015
+
 class _FindingState:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -678,27 +708,100 @@ class ListParksResponse(_message.Message):
 Global___ListParksResponse: _TypeAlias = ListParksResponse  # noqa: Y015
 
 @_typing.final
+class Span(_message.Message):
+    """At least and at most; the same twice where it is one number. Absent ends are not known."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOW_FIELD_NUMBER: _builtins.int
+    HIGH_FIELD_NUMBER: _builtins.int
+    low: _builtins.int
+    high: _builtins.int
+    def __init__(
+        self,
+        *,
+        low: _builtins.int | None = ...,
+        high: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_high", b"_high", "_low", b"_low", "high", b"high", "low", b"low"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_high", b"_high", "_low", b"_low", "high", b"high", "low", b"low"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__high: _TypeAlias = _typing.Literal["high"]  # noqa: Y015
+    _WhichOneofArgType__high: _TypeAlias = _typing.Literal["_high", b"_high"]  # noqa: Y015
+    _WhichOneofReturnType__low: _TypeAlias = _typing.Literal["low"]  # noqa: Y015
+    _WhichOneofArgType__low: _TypeAlias = _typing.Literal["_low", b"_low"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__high) -> _WhichOneofReturnType__high | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__low) -> _WhichOneofReturnType__low | None: ...
+
+Global___Span: _TypeAlias = Span  # noqa: Y015
+
+@_typing.final
+class WitnessNumbers(_message.Message):
+    """The two numbers that a verdict compares, both of one moment."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COUNTED_FIELD_NUMBER: _builtins.int
+    AT_UNIX_NANO_FIELD_NUMBER: _builtins.int
+    SHOWN_FIELD_NUMBER: _builtins.int
+    COUNTERS_FIELD_NUMBER: _builtins.int
+    counted: Global___Counted.ValueType
+    at_unix_nano: _builtins.int
+    @_builtins.property
+    def shown(self) -> Global___Span:
+        """What the witness shows."""
+
+    @_builtins.property
+    def counters(self) -> Global___Span:
+        """What the counters showed, or what follows from it."""
+
+    def __init__(
+        self,
+        *,
+        counted: Global___Counted.ValueType = ...,
+        at_unix_nano: _builtins.int = ...,
+        shown: Global___Span | None = ...,
+        counters: Global___Span | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["counters", b"counters", "shown", b"shown"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_unix_nano", b"at_unix_nano", "counted", b"counted", "counters", b"counters", "shown", b"shown"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WitnessNumbers: _TypeAlias = WitnessNumbers  # noqa: Y015
+
+@_typing.final
 class Witness(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
     VERDICT_FIELD_NUMBER: _builtins.int
     DETAIL_FIELD_NUMBER: _builtins.int
+    NUMBERS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """One of events, memory, pprof, proof, gctrace."""
     verdict: Global___Verdict.ValueType
     detail: _builtins.str
     """The numbers behind the verdict, in one sentence."""
+    @_builtins.property
+    def numbers(self) -> Global___WitnessNumbers:
+        """Absent where there are none, and from collectors that are too old."""
+
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
         verdict: Global___Verdict.ValueType = ...,
         detail: _builtins.str = ...,
+        numbers: Global___WitnessNumbers | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["numbers", b"numbers"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["detail", b"detail", "name", b"name", "verdict", b"verdict"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["detail", b"detail", "name", b"name", "numbers", b"numbers", "verdict", b"verdict"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -92,6 +92,7 @@ def test_findings_as_json(collector: CollectorProcess) -> None:
         "age_ns",
         "stale",
         "muted",
+        "numbers",
     ]
     assert finding["process"] == {"pid": 4711, "exe": "/srv/app"}
     assert finding["site"] == {"function": "main.site_42", "file": "main.go", "line": 42}
@@ -102,6 +103,16 @@ def test_findings_as_json(collector: CollectorProcess) -> None:
         "pprof": "silent",
         "proof": "silent",
         "gctrace": "silent",
+    }
+    (counted,) = finding["numbers"].items()
+    assert counted[0] == "events"
+    assert isinstance(counted[1].pop("at_unix_nano"), int)
+    assert counted[1] == {
+        "what": "live",
+        "shown_low": None,
+        "shown_high": None,
+        "counted_low": 2_500,
+        "counted_high": 2_500,
     }
 
 
