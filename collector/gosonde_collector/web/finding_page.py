@@ -1,5 +1,6 @@
 """Everything that is known of one finding."""
 
+import hashlib
 from typing import Any
 
 from gosonde_common.clock import steady_unix_nano
@@ -13,6 +14,7 @@ from starlette.responses import HTMLResponse, Response
 
 from gosonde_collector.analysis.analyst import Analyst
 from gosonde_collector.analysis.explanation import Explanation, explain
+from gosonde_collector.analysis.finding import Finding
 from gosonde_collector.model.values import ProcessFilter
 from gosonde_collector.model.worker import Worker
 from gosonde_collector.store.protocol import Store
@@ -128,6 +130,7 @@ class FindingPage:
             "durations": DURATIONS,
             "longest_reason": LONGEST_REASON,
             "bars": bars(known.ages) if known.ages else [],
+            "flames": _digest(known.finding),
         }
         return HTMLResponse(self._pages.html("finding.html", visitor, **values))
 
@@ -155,6 +158,11 @@ class FindingPage:
             tree.add(Stack(calls, count, finding.states[0][0] if finding.states else ""))
         picture = flame_graph(tree, f"stacks of finding {finding.id}", ColourBy.COUNT)
         return Response("".join(picture), headers=FLAMES, media_type="image/svg+xml")
+
+
+def _digest(finding: Finding) -> str:
+    """Other stacks, another address: so the page that renews itself shows them."""
+    return hashlib.sha256(repr((finding.stacks, finding.states)).encode()).hexdigest()[:16]
 
 
 def bars(ages: Ages) -> list[tuple[int, int, float]]:

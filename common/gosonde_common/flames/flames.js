@@ -91,6 +91,21 @@ function zoom(to) {
   }
 }
 
+// In a page that renews itself the picture is loaded again whenever its stacks change: what was looked at stays.
+function keep() {
+  if (window === parent) return;
+  const names = [];
+  for (let call = zoomed; call.parent; call = call.parent) names.unshift(call.name);
+  sessionStorage.setItem(location.pathname, JSON.stringify({ names, wanted: search.value }));
+}
+
+function recall() {
+  if (window === parent) return;
+  const kept = JSON.parse(sessionStorage.getItem(location.pathname) ?? '{"names":[],"wanted":""}');
+  search.value = kept.wanted;
+  zoomed = kept.names.reduce((call, name) => call?.below.find((one) => one.name === name), calls[0]) ?? calls[0];
+}
+
 function go(to) {
   if (!to || to.g.style.display === "none") return;
   current.g.setAttribute("tabindex", "-1");
@@ -158,4 +173,7 @@ document.addEventListener("keydown", (event) => {
   keys[event.key]();
 });
 addEventListener("resize", fit);
+addEventListener("pagehide", keep);
+recall();
 fit();
+if (search.value) find();

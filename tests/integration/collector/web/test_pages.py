@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Locator, expect
 
 from tests import browser, toolchains, web_page
 from tests.agent_process import AgentProcess, delivers_its_own, eventually
@@ -202,6 +202,26 @@ def test_the_flame_graph_in_the_page_can_be_searched(chromium: Browser, leaking:
         expect(flames.locator(".call").first).to_be_visible()
         flames.locator("#search").fill("main.")
         expect(flames.locator(".call.found").first).to_be_visible()
+
+
+def test_what_one_looks_at_in_a_flame_graph_stays_when_its_stacks_change(chromium: Browser, leaking: str) -> None:
+    with browser.page(chromium) as page:
+        page.goto(leaking)
+        flames = page.frame_locator("iframe.flames")
+        inner = flames.locator('.call[data-depth="2"]').first
+        inner.click()
+        whole = width_of(flames.locator('.call[data-depth="0"]'))
+        flames.locator("#search").fill("main.")
+        page.evaluate("document.querySelector('iframe.flames').src += '&other'")
+        expect(flames.locator("#says")).to_contain_text("are in what was found")
+        assert flames.locator("#search").evaluate("box => box.value") == "main."
+        assert page.frames[1].url.endswith("&other")
+        assert width_of(inner) == pytest.approx(whole, rel=0.01)
+        web_page.check(page)
+
+
+def width_of(call: Locator) -> float:
+    return float(str(call.locator("rect").get_attribute("width")))
 
 
 def test_the_keyboard_alone_leads_from_the_list_to_a_finding(chromium: Browser, leaking: str) -> None:

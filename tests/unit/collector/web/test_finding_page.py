@@ -30,6 +30,7 @@ def html(ages: Ages | None) -> str:
         "window": (0, 1),
         "bars": bars(ages) if ages else [],
         "asked": (),
+        "flames": "0",
     }
     return Pages().html("finding.html", Visitor("", Role.READ), **values)
 

@@ -1,6 +1,7 @@
 """Which findings the list shows, in which order, and how it shows what strangers say."""
 
 import json
+import re
 from collections.abc import Callable
 
 import pytest
@@ -75,6 +76,18 @@ def test_the_flame_graph_of_strangers_is_text_alone(serving: Serving) -> None:
     text = serving(finding(stacks=((9, (frame,)),))).get("/findings/0000000000000001/flames.svg").text
     assert text.count("<script") == 1
     assert "<img" not in text
+
+
+def test_a_flame_graph_of_other_stacks_has_another_address(serving: Serving) -> None:
+    (count, frames), *_ = finding().stacks
+    known = {number: finding(number, stacks=((count + number // 3, frames),)) for number in (1, 2, 3)}
+    page = serving(*known.values())
+    one, same, other = (
+        re.findall(r'src="(/findings/[^"]*flames[^"]*)"', page.get(f"/findings/{found.id}").text)[0]
+        for found in known.values()
+    )
+    assert one.partition("?")[2] == same.partition("?")[2] != other.partition("?")[2]
+    assert page.get(other).status == 200
 
 
 def test_a_finding_shows_its_evidence(serving: Serving) -> None:
