@@ -34,6 +34,11 @@ BPF_ARRAY(counting, u32, COUNTING_SLOTS);
 /* 1 when the agent sleeps: whoever is hit first sets it to 0 and wakes the agent. */
 BPF_ARRAY(report_next_hit, u32, 1);
 
+/* The agent's pid namespace, by these two: 0 where it is the host's. */
+#define PID_NAMESPACE_DEVICE 0
+#define PID_NAMESPACE_INODE 1
+BPF_ARRAY(pid_namespace, u64, 2);
+
 /* tgids of processes whose end wakes the agent. */
 BPF_F_TABLE("hash", u32, u32, watched, MAX_IMAGES, BPF_F_NO_PREALLOC);
 
@@ -57,15 +62,16 @@ static inline void lose(u32 what)
  */
 static inline u64 current_id(void)
 {
-#ifdef PIDNS_INODE
+	u32 at_device = PID_NAMESPACE_DEVICE, at_inode = PID_NAMESPACE_INODE;
+	u64 *inode = pid_namespace.lookup(&at_inode), *device;
 	struct bpf_pidns_info info = {};
 
-	if (bpf_get_ns_current_pid_tgid(PIDNS_DEVICE, PIDNS_INODE, &info, sizeof(info)))
+	if (!inode || !*inode)
+		return bpf_get_current_pid_tgid();
+	device = pid_namespace.lookup(&at_device);
+	if (!device || bpf_get_ns_current_pid_tgid(*device, *inode, &info, sizeof(info)))
 		return 0;
 	return (u64)info.tgid << 32 | info.pid;
-#else
-	return bpf_get_current_pid_tgid();
-#endif
 }
 
 /* Waking the agent costs the target a system call's worth of time, so only what cannot wait does it. */

@@ -4,6 +4,7 @@ Roots are kept below ~/.cache; what a booted one writes lies over it, and goes a
 """
 
 import contextlib
+import hashlib
 import os
 import re
 import shutil
@@ -20,7 +21,7 @@ from tests.system_inside import SystemInside
 
 SUITES = {"deb12": "bookworm", "deb13": "trixie"}
 #: What the packages depend on is there: nothing is fetched while a root runs.
-INCLUDED = "systemd,systemd-sysv,dbus,python3-bpfcc,libstdc++6,passwd"
+INCLUDED = "systemd,systemd-sysv,dbus,python3,libbpf1,libstdc++6,passwd"
 TOOLS = {"mmdebstrap": "mmdebstrap", "systemd-nspawn": "systemd-container"}
 #: What the units give to their services must be there to be given; nspawn itself leaves these out.
 CAPABILITIES = "CAP_BPF,CAP_PERFMON,CAP_SYS_PTRACE,CAP_DAC_READ_SEARCH,CAP_LEASE,CAP_SYS_ADMIN"
@@ -46,7 +47,8 @@ def eventually(condition: Callable[[], object], what: str) -> None:
 
 def root_of(release: str) -> Path:
     """The root of a release as mmdebstrap makes it; nobody may write to it."""
-    folder = toolchains.cache_dir() / "roots" / SUITES[release]
+    contents = hashlib.sha256(INCLUDED.encode()).hexdigest()[:8]
+    folder = toolchains.cache_dir() / "roots" / f"{SUITES[release]}-{contents}"
     folder.parent.mkdir(parents=True, exist_ok=True)
     with toolchains.locked(folder.with_suffix(".lock")):
         if not folder.exists():

@@ -23,8 +23,9 @@ from gosonde_agent.host import access, helper_answers, privileges, seccomp, tria
 from gosonde_agent.host.helper_client import HelperClient
 from gosonde_agent.host.helper_log import HelperLog, Refusals
 from gosonde_agent.model.errors import NotPermittedError, ProbeError
+from gosonde_agent.sources.ebpf.compiler_process import COMPILING_SECONDS
 from gosonde_agent.sources.ebpf.helped import AT_TRACEPOINTS, AT_UPROBES, HelpedProbes, shared
-from gosonde_agent.sources.ebpf.loading import COMPILING_SECONDS, Probes, load_probes
+from gosonde_agent.sources.ebpf.loading import Probes, load_probes
 from gosonde_agent.sources.ptrace.held import Holding
 
 #: Of the first message, with its descriptors; the kernel lets 253 go with one.
@@ -132,7 +133,7 @@ def _joined(channel: socket.socket, process: "subprocess.Popen[bytes] | None") -
     channels = [socket.socket(fileno=descriptor) for descriptor in descriptors[len(names) :]]
     client = HelperClient(channel, channels)
     maps = dict(zip(names, descriptors, strict=False))
-    probes = HelpedProbes(maps, answer["together"], answer["compiled_because"], helper=client)
+    probes = HelpedProbes(maps, answer["together"], answer["origin"], answer["compiled_because"], helper=client)
     # Who made the channels: the one that waits at a socket of systemd's has systemd at the socket's other end.
     return Helper(client, probes, answer["no_probes_because"], _peer(channels[0]), channel.fileno(), process)
 
@@ -171,6 +172,7 @@ def main(fd: int, folder: str | None, *, as_json: bool = False) -> None:
         hello = {
             "maps": list(maps),
             "together": probes.together,
+            "origin": probes.origin,
             "compiled_because": probes.compiled_because,
             "no_probes_because": because[: MOST_BYTES // 8],
         }

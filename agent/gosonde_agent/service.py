@@ -108,6 +108,7 @@ async def _run(config: AgentConfig, reread: Callable[[], AgentConfig], helper: H
             hit_costs={
                 name: round(cost, 3) if isinstance(cost, float) else cost for name, cost in asdict(costs).items()
             },
+            probes_from=helper.probes.origin if helper.probes.descriptors else "",
             probes_compiled_because=helper.probes.compiled_because,
         )
         notifier.ready("watching")

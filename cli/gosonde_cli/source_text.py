@@ -31,6 +31,15 @@ def said_of(document: dict[str, Any]) -> tuple[str, list[str]]:
     return said, limits
 
 
+def host_checks() -> "tuple[checks.Check, ...]":
+    """What this host allows, found out by trying."""
+    try:
+        from gosonde_agent.sources.ebpf.loading import come_compiled  # noqa: PLC0415 - not installed with every gosonde
+    except ImportError:
+        return checks.checks()
+    return checks.checks(are_compiled=come_compiled())
+
+
 def on_host(found: "Sequence[checks.Check]") -> "list[Possibility]":
     """Every source, with what checks of the host have found.
 

@@ -1,6 +1,7 @@
 """Builds every package for every release of Debian: python -m scripts.packages FOLDER [RELEASE].
 
-Equal sources give equal bytes: times are SOURCE_DATE_EPOCH, or that of the newest commit.
+It needs root and bcc, because the packages bring the compiled probes. Equal sources and an equal bcc give equal bytes:
+times are SOURCE_DATE_EPOCH, or that of the newest commit.
 """
 
 import os
@@ -9,7 +10,10 @@ import sys
 import tempfile
 from pathlib import Path
 
+from gosonde_agent.sources.ebpf import compiled_file, probe_text
+from gosonde_agent.sources.ebpf.compiler_process import compile_probes
 from gosonde_common import __version__
+from gosonde_common.errors import GosondeError
 
 from scripts.packages import deb, tree, wheels
 from scripts.packages.releases import PACKAGES, RELEASES, ROOT
@@ -17,6 +21,10 @@ from scripts.packages.releases import PACKAGES, RELEASES, ROOT
 
 def main() -> None:
     """Builds what the arguments name."""
+    try:
+        probes = compile_probes()
+    except GosondeError as error:
+        sys.exit(f"packages: {error}")
     target = Path(sys.argv[1]).resolve()
     target.mkdir(parents=True, exist_ok=True)
     epoch = int(os.environ.get("SOURCE_DATE_EPOCH") or _time_of_newest_commit())
@@ -29,6 +37,7 @@ def main() -> None:
                 root = Path(name) / package.name
                 root.mkdir()
                 tree.lay_out(root, package, release, folders)
+                compiled_file.keep(tree.probes_of(root, package), probe_text.key_of_package(), probes)
                 print(deb.pack(root, package, release, __version__, target, epoch=epoch))
 
 

@@ -11,6 +11,8 @@ from scripts.packages import wheels
 from scripts.packages.releases import ROOT, Package, Release
 
 SYSTEMD = ROOT / "systemd"
+#: Below a package's own folder.
+LIBRARIES = "lib/gosonde/python"
 
 
 def lay_out(root: Path, package: Package, release: Release, folders: Sequence[Path]) -> None:
@@ -26,7 +28,7 @@ def lay_out(root: Path, package: Package, release: Release, folders: Sequence[Pa
         subprocess.CalledProcessError: A tool failed, and said why.
     """
     home = root / "usr/lib" / package.name
-    _libraries(home / "lib/gosonde/python", package, release, folders)
+    _libraries(home / LIBRARIES, package, release, folders)
     _copy(ROOT / "scripts/gosonde", home / "bin/gosonde", 0o755)
     subprocess.run((sys.executable, ROOT / "scripts/write_manual.py", home / "share"), check=True)
     for page in (home / "share/man/man1").iterdir():
@@ -41,6 +43,11 @@ def lay_out(root: Path, package: Package, release: Release, folders: Sequence[Pa
     # Links to the command's pages and completions are made when the package is installed.
     for link, _ in links(home):
         (root / "usr/share" / link).parent.mkdir(parents=True, exist_ok=True)
+
+
+def probes_of(root: Path, package: Package) -> Path:
+    """The folder of the probes."""
+    return root / "usr/lib" / package.name / LIBRARIES / "gosonde_agent/probes"
 
 
 def links(home: Path) -> Iterator[tuple[str, Path]]:

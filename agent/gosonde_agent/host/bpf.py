@@ -1,5 +1,6 @@
 """bpf(2): the call itself, its errors, and making maps and programs. It is imported before the rest of the agent."""
 
+import contextlib
 import ctypes
 import errno
 import os
@@ -17,6 +18,8 @@ BPF_OBJ_GET_INFO_BY_FD = 15
 BPF_PROG_TYPE_KPROBE = 2
 BPF_TRACE_UPROBE_MULTI = 48
 
+#: Names of libbpf, the newest first.
+LIBBPF = ("libbpf.so.1", "libbpf.so.0")
 #: Of a name, without the 0 behind it (BPF_OBJ_NAME_LEN).
 NAME_BYTES = 15
 #: Of struct bpf_map_info: type, id, key_size, value_size, max_entries, map_flags.
@@ -45,6 +48,14 @@ def refusal(what: str, number: int) -> NotPermittedError | ProbeError:
             "CAP_DAC_READ_SEARCH (some kernels require CAP_SYS_ADMIN); `gosonde doctor` says what is missing"
         )
     return ProbeError(f"{what}: {os.strerror(number)} (errno {number})")
+
+
+def libbpf() -> ctypes.CDLL | None:
+    """The distribution's libbpf, where it is installed."""
+    for name in LIBBPF:
+        with contextlib.suppress(OSError):
+            return ctypes.CDLL(name, use_errno=True)
+    return None
 
 
 def map_shape(map_fd: int) -> tuple[int, int, int, int, int]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from gosonde_agent.host import trials
+from gosonde_agent.host import bpf, trials
 from gosonde_agent.host.kernel import kernel_version
 
 OLDEST_KERNEL = (5, 15)
@@ -61,9 +61,13 @@ class Check:
     remedy: str = ""
 
 
-def checks() -> tuple[Check, ...]:
-    """Everything that the agent needs or profits from, in the order in which to repair it."""
-    return tuple(check() for check in CHECKS)
+def checks(*, are_compiled: bool = False) -> tuple[Check, ...]:
+    """Everything that the agent needs or profits from, in the order in which to repair it.
+
+    Args:
+        are_compiled: Whether compiled probes come with the package, so that nothing needs bcc.
+    """
+    return tuple(_no_bcc() if are_compiled and check is _bcc else check() for check in CHECKS)
 
 
 def ready(found: Sequence[Check]) -> bool:
@@ -147,7 +151,10 @@ def _bpf() -> Check:
 
 
 def _ring_buffer() -> Check:
-    return _tried("ring_buffer", trials.ring_buffer, "a ring buffer was made", "use Linux 5.8 or newer")
+    check = _tried("ring_buffer", trials.ring_buffer, "a ring buffer was made", "use Linux 5.8 or newer")
+    if check.status is Status.OK and not bpf.libbpf():
+        return Check(check.name, Status.MISSING, "libbpf cannot be loaded, which reads it", "apt-get install libbpf1")
+    return check
 
 
 def _uprobes() -> Check:
@@ -196,6 +203,10 @@ def _bcc() -> Check:
         reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
         return Check("bcc", Status.MISSING, f"cannot be imported: {reason}", remedy)
     return Check("bcc", Status.OK, done.stdout.strip())
+
+
+def _no_bcc() -> Check:
+    return Check("bcc", Status.OK, "not needed: this package brings the compiled probes")
 
 
 def _btf() -> Check:

@@ -7,6 +7,9 @@ from pathlib import Path
 
 from gosonde_common.clock import boottime_ns, steady_unix_nano
 
+#: Inode of the host's own pid namespace (include/linux/proc_ns.h).
+PROC_PID_INIT_INO = 0xEFFFFFFC
+
 
 def kernel_version() -> tuple[int, int]:
     """(major, minor) of the running kernel; (0, 0) when its release names none."""
@@ -20,6 +23,14 @@ def closes_probes_together() -> bool:
     Older kernels have them from 6.6 on, but mistake the thread for the process.
     """
     return kernel_version() >= (6, 10)
+
+
+def own_pid_namespace() -> tuple[int, int]:
+    """Device, as the kernel's dev_t, and inode of this process's pid namespace; (0, 0) where it is the host's."""
+    found = Path("/proc/self/ns/pid").stat()
+    if found.st_ino == PROC_PID_INIT_INO:
+        return 0, 0
+    return os.major(found.st_dev) << 20 | os.minor(found.st_dev), found.st_ino
 
 
 def boot_unix_nano() -> int:

@@ -12,7 +12,7 @@ from rich.text import Text
 from gosonde_cli import rendering
 from gosonde_cli.commands.path_check import Step, steps
 from gosonde_cli.options import Json, Wide
-from gosonde_cli.source_text import on_host, said_of, source_document
+from gosonde_cli.source_text import host_checks, on_host, said_of, source_document
 from gosonde_cli.wrapping import Line, fitted
 
 VERDICTS = {
@@ -40,7 +40,7 @@ def doctor(
     if collector:
         _check_path(collector, wide=wide, as_json=as_json)
         return
-    found = checks.checks()
+    found = host_checks()
     if as_json:
         each = [asdict(check) for check in found]
         verdict = {"ready": checks.ready(found), "level": checks.level(found)}

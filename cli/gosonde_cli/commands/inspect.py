@@ -9,7 +9,7 @@ import typer
 from gosonde_cli import here, rendering
 from gosonde_cli.importing import needing
 from gosonde_cli.options import Json, Pid, Wide
-from gosonde_cli.source_text import on_host, said_of, source_document
+from gosonde_cli.source_text import host_checks, on_host, said_of, source_document
 from gosonde_cli.wrapping import Line, fitted
 
 if TYPE_CHECKING:
@@ -39,14 +39,14 @@ def inspect(
     """Show what gosonde knows of a Go binary: version, probe points and their proofs, possible sources."""
     with needing("agent"):
         from gosonde_agent.golang import binary  # noqa: PLC0415
-        from gosonde_agent.host import checks, procfs  # noqa: PLC0415
+        from gosonde_agent.host import procfs  # noqa: PLC0415
         from gosonde_agent.sources.possible import of_binary  # noqa: PLC0415
     which = here.chosen(target, pid)
     is_file = "/" in which or (not which.isdecimal() and Path(which).is_file())
     process = None if is_file else here.pid_of(which)
     with procfs.file(which) if process is None else procfs.executable(process) as (fd, path):
         known = binary.load(fd, path)
-        document = as_document(known, of_binary(on_host(checks.checks()), known, fd, process))
+        document = as_document(known, of_binary(on_host(host_checks()), known, fd, process))
     if as_json:
         rendering.print_json(document)
     else:

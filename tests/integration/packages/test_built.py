@@ -59,6 +59,7 @@ def test_a_package_has_its_service_and_nothing_of_the_other_ones(folder: Path, n
         f"usr/lib/tmpfiles.d/{name}.conf",
         f"etc/gosonde/{service}.toml",
         f"usr/lib/{name}/bin/gosonde",
+        f"usr/lib/{name}/lib/gosonde/python/gosonde_agent/probes/probes.compiled",
         f"usr/lib/{name}/share/man/man1/gosonde-trace.1.gz",
         f"usr/share/doc/{name}/copyright",
         f"usr/share/doc/{name}/changelog.gz",
@@ -82,7 +83,8 @@ def test_no_file_was_compiled_or_names_the_folder_that_it_was_built_in(folder: P
 def test_the_control_file_asks_for_the_python_that_the_modules_were_compiled_for(folder: Path, name: str) -> None:
     package = built_packages.find(folder, name)
     assert field(package, "Depends").startswith("python3 (>= 3.11), python3 (<< 3.12), ")
-    assert ("python3-bpfcc" in field(package, "Depends")) == (name == "gosonde-agent")
+    assert ("libbpf1" in field(package, "Depends")) == (name == "gosonde-agent")
+    assert "bpfcc" not in field(package, "Depends")
     compiled = {found for _, _, path in listed(package) for found in re.findall(r"\.cpython-(\d+)-", path)}
     assert compiled == {"311"}
 

@@ -73,7 +73,7 @@ def test_an_installed_wheel_finds_its_own_probes(wheel: Path, tmp_path: Path) ->
     code = f"""
 import sys
 sys.path.insert(0, {str(tmp_path)!r})
-from gosonde_agent.sources.ebpf.compiling import probe_dir, source
+from gosonde_agent.sources.ebpf.probe_text import probe_dir, source
 print(probe_dir())
 assert source()
 """

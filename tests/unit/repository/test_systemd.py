@@ -8,7 +8,7 @@ import pytest
 from gosonde_agent.config import AgentConfig
 from gosonde_agent.config import load as load_agent
 from gosonde_agent.host import checks
-from gosonde_agent.sources.ebpf.loading import COMPILING_SECONDS
+from gosonde_agent.sources.ebpf.compiler_process import COMPILING_SECONDS
 from gosonde_collector.config import CollectorConfig
 from gosonde_collector.config import load as load_collector
 

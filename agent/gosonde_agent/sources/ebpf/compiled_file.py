@@ -1,4 +1,4 @@
-"""The compiled probes of the last start, kept in the agent's folder.
+"""A file of compiled probes: those of the last start, in the agent's folder, or those of the package.
 
 Whoever could change them could run code in the kernel. So the file is believed only when nobody else can write it, and
 only when each of its bytes is as it was written.

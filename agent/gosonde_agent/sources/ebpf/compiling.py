@@ -1,11 +1,9 @@
 """Compiles the probes with bcc: the only module that imports it.
 
-It runs in a process of its own, which `loading` starts. That process hands over what it compiled and ends: the
+It runs in a process of its own, which `compiler_process` starts. That process hands over what it compiled and ends: the
 compiler and its memory never become a part of the agent.
 """
 
-import hashlib
-import importlib.util
 import json
 import os
 import socket
@@ -14,61 +12,15 @@ from pathlib import Path
 from threading import Thread
 from typing import Any, NoReturn
 
-import gosonde_agent
 from gosonde_agent.host import bpf, own_budget, privileges
 from gosonde_agent.model.errors import NotPermittedError, ProbeError
 from gosonde_agent.sources.ebpf import compiled
-from gosonde_agent.sources.ebpf.loading import (
-    COUNTING_SLOTS,
-    ERRORS,
-    MAPS,
-    MOST_MESSAGE,
-    PROGRAMS,
-    RAW_TRACEPOINTS,
-)
+from gosonde_agent.sources.ebpf.compiler_process import ERRORS, MOST_MESSAGE
+from gosonde_agent.sources.ebpf.loading import MAPS, PROGRAMS, RAW_TRACEPOINTS
+from gosonde_agent.sources.ebpf.probe_text import flags, probe_dir, source
 
-SOURCES = (
-    "gosonde.h",
-    "common.bpf.c",
-    "shares.bpf.c",
-    "lifecycle.bpf.c",
-    "goroutines.bpf.c",
-    "samples.bpf.c",
-    "world.bpf.c",
-    "park.bpf.c",
-)
-SIZES = {
-    "MAX_SITES": 131_072,
-    "MAX_IMAGES": 32_768,
-    "MAX_PARKS": 16_384,
-    "EVENT_PAGES": 1_024,
-    "COUNTING_SLOTS": COUNTING_SLOTS,
-}
-#: Inode of the host's own pid namespace (include/linux/proc_ns.h).
-PROC_PID_INIT_INO = 0xEFFFFFFC
-#: Of what is kept of a compilation. What was kept in another form is not used.
-FORM = 1
 #: Between two times that the compiler's code is let go.
 PAUSE_SECONDS = 0.02
-
-
-def probe_dir() -> Path:
-    """Where the eBPF sources are: beside the installed package, or in the repository of an editable install."""
-    installed = Path(gosonde_agent.__file__).parent / "probes"
-    return installed if installed.is_dir() else Path(gosonde_agent.__file__).parents[2] / "probes"
-
-
-def source() -> str:
-    """The whole eBPF program: bcc rewrites map accesses only in the file that it is given."""
-    directory = probe_dir()
-    types = "#include <linux/types.h>\n"
-    return types + "\n".join(f'#line 1 "{name}"\n{(directory / name).read_text()}' for name in SOURCES)
-
-
-def key() -> str:
-    """What the compiled probes depend on, as a hash: kernel, bcc, source, headers and sizes."""
-    parts = (FORM, *os.uname()[2:], *_bcc_version(), source(), _flags(), _headers())
-    return hashlib.sha256("\0".join(map(str, parts)).encode()).hexdigest()
 
 
 def main(fd: int) -> None:
@@ -105,7 +57,7 @@ def _compiled() -> Any:  # noqa: ANN401  # bcc has no types
         )
     os.environ["BCC_KERNEL_SOURCE"] = str(probe_dir() / "kernel")
     try:
-        return bcc.BPF(text=source().encode(), cflags=_flags())
+        return bcc.BPF(text=source().encode(), cflags=flags())
     except Exception as error:  # bcc raises bare Exception
         raise ProbeError(f"the probes were refused: {error}; `gosonde doctor` says what this host lacks") from error
 
@@ -119,36 +71,6 @@ def _taken_out(module: Any) -> compiled.Compiled:  # noqa: ANN401
         {name: bpf.map_shape(descriptor) for name, descriptor in descriptors.items()},
         {name: compiled.program(kind, module.dump_func(name.encode()), names) for name, kind in kinds.items()},
     )
-
-
-def _flags() -> list[str]:
-    return [f"-D{name}={value}" for name, value in {**SIZES, **_pid_namespace()}.items()]
-
-
-def _bcc_version() -> tuple[str, int]:
-    """The text of bcc's own file of its version, and that file's time: a package that was built again has another.
-
-    bcc itself is not imported for this: it comes with the compiler.
-    """
-    found = importlib.util.find_spec("bcc")
-    path = Path(found.origin).with_name("version.py") if found and found.origin else None
-    return (path.read_text(), path.stat().st_mtime_ns) if path and path.is_file() else ("", 0)
-
-
-def _headers() -> str:
-    """The headers that are compiled with the source."""
-    files = sorted(path for path in (probe_dir() / "kernel").rglob("*") if path.is_file())
-    return "\n".join(f"{path.name}\n{path.read_text()}" for path in files)
-
-
-def _pid_namespace() -> dict[str, str]:
-    """What configures the probes for the agent's pid namespace; nothing when it is the host's."""
-    found = Path("/proc/self/ns/pid").stat()
-    if found.st_ino == PROC_PID_INIT_INO:
-        return {}
-    # The kernel's dev_t.
-    device = os.major(found.st_dev) << 20 | os.minor(found.st_dev)
-    return {"PIDNS_DEVICE": f"{device}ULL", "PIDNS_INODE": f"{found.st_ino}ULL"}
 
 
 def _has_capabilities() -> bool:

@@ -8,7 +8,8 @@ import struct
 
 from gosonde_agent.host import syscalls
 from gosonde_agent.model.errors import ProbeError
-from gosonde_agent.sources.ebpf.loading import COUNTING_SLOTS, Probes
+from gosonde_agent.sources.ebpf.loading import Probes
+from gosonde_agent.sources.ebpf.probe_text import COUNTING_SLOTS
 
 #: The slot that is always on.
 ALWAYS = 0

@@ -1,13 +1,12 @@
-"""Reads a BPF ring buffer with libbpf, which bcc brings with it."""
+"""Reads a BPF ring buffer with libbpf."""
 
 import ctypes
 import os
 from collections.abc import Callable
 
+from gosonde_agent.host import bpf
 from gosonde_agent.model.errors import ProbeError
 
-#: bcc's package needs one of them.
-LIBRARIES = ("libbpf.so.1", "libbpf.so.0")
 _Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
 
 
@@ -40,15 +39,12 @@ class RingBuffer:
 
 
 def _libbpf() -> ctypes.CDLL:
-    for name in LIBRARIES:
-        try:
-            library = ctypes.CDLL(name, use_errno=True)
-        except OSError:
-            continue
-        library.ring_buffer__new.argtypes = (ctypes.c_int, _Callback, ctypes.c_void_p, ctypes.c_void_p)
-        library.ring_buffer__new.restype = ctypes.c_void_p
-        library.ring_buffer__consume.argtypes = (ctypes.c_void_p,)
-        library.ring_buffer__free.argtypes = (ctypes.c_void_p,)
-        library.ring_buffer__free.restype = None
-        return library
-    raise ProbeError(f"none of {', '.join(LIBRARIES)} is installed; install the distribution's package python3-bpfcc")
+    library = bpf.libbpf()
+    if library is None:
+        raise ProbeError(f"none of {', '.join(bpf.LIBBPF)} is installed; install the distribution's package libbpf1")
+    library.ring_buffer__new.argtypes = (ctypes.c_int, _Callback, ctypes.c_void_p, ctypes.c_void_p)
+    library.ring_buffer__new.restype = ctypes.c_void_p
+    library.ring_buffer__consume.argtypes = (ctypes.c_void_p,)
+    library.ring_buffer__free.argtypes = (ctypes.c_void_p,)
+    library.ring_buffer__free.restype = None
+    return library

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from gosonde_agent.golang.binary import GoBinary
 from gosonde_agent.host import syscalls
+from gosonde_agent.host.kernel import own_pid_namespace
 from gosonde_agent.model.errors import ProbeError
 from gosonde_agent.sources.counters import Counters, Hits, Image, Origin, SiteTotal
 from gosonde_agent.sources.ebpf import calibration, records
@@ -51,6 +52,8 @@ class EbpfSource:
         # Epochs of an earlier run of the agent must not come again: begin at the time, in 256ths of a second.
         first_epoch = int(time.time() * 256) & 0x7FFFFFFF
         syscalls.update(probes["last_epoch"], bytes(4), struct.pack("<I", first_epoch))
+        for place, number in enumerate(own_pid_namespace()):
+            syscalls.update(probes["pid_namespace"], struct.pack("<I", place), struct.pack("<Q", number))
         self.first_epoch = first_epoch
         self._last_restarted = first_epoch + FIRST_RESTARTED
         self._events = RingBuffer(probes["events"], self._keep)

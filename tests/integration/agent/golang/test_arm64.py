@@ -10,7 +10,7 @@ from gosonde_agent.golang import binary
 from gosonde_agent.golang.binary import GoBinary
 from gosonde_agent.golang.costs import Cost
 from gosonde_agent.golang.pclntab import printed_name
-from gosonde_agent.sources.ebpf import compiling
+from gosonde_agent.sources.ebpf import probe_text
 
 from tests import go_programs
 from tests.integration.agent.golang.test_symbolization import addr2line
@@ -71,10 +71,10 @@ def test_addresses_have_the_functions_files_and_lines_of_addr2line(version: str)
 def test_the_probes_compile_for_arm64_and_read_its_registers(monkeypatch: pytest.MonkeyPatch) -> None:
     import bcc  # noqa: PLC0415  # what the fixture checked for
 
-    monkeypatch.setenv("BCC_KERNEL_SOURCE", str(compiling.probe_dir() / "kernel"))
-    sizes = [f"-D{name}={value}" for name, value in compiling.SIZES.items()]
+    monkeypatch.setenv("BCC_KERNEL_SOURCE", str(probe_text.probe_dir() / "kernel"))
+    sizes = [f"-D{name}={value}" for name, value in probe_text.SIZES.items()]
     compiled = {
-        target: bcc.BPF(text=compiling.source().encode(), cflags=[*sizes, *flags])
+        target: bcc.BPF(text=probe_text.source().encode(), cflags=[*sizes, *flags])
         for target, flags in {"amd64": [], "arm64": ["-D__TARGET_ARCH_arm64"]}.items()
     }
     try:

@@ -12,7 +12,7 @@ from pathlib import Path
 import gosonde_agent
 import pytest
 from gosonde_agent.model.errors import NotPermittedError, ProbeError
-from gosonde_agent.sources.ebpf import compiled_file, compiling, loading
+from gosonde_agent.sources.ebpf import compiled_file, compiler_process, probe_text
 from gosonde_agent.sources.ebpf.loading import (
     EXIT_PROGRAM_OFFSETS,
     MAPS,
@@ -101,7 +101,7 @@ def test_without_bcc_the_error_names_the_distributions_package() -> None:
 @pytest.mark.usefixtures("ebpf")
 def test_source_that_the_compiler_refuses_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copytree(Path(gosonde_agent.__file__).parent, tmp_path / "gosonde_agent")
-    shutil.copytree(compiling.probe_dir(), tmp_path / "gosonde_agent" / "probes")
+    shutil.copytree(probe_text.probe_dir(), tmp_path / "gosonde_agent" / "probes")
     with (tmp_path / "gosonde_agent" / "probes" / "park.bpf.c").open("a") as source:
         source.write("int broken(\n")
     monkeypatch.syspath_prepend(tmp_path)
@@ -144,11 +144,11 @@ def test_probes_that_were_kept_and_are_damaged_are_compiled_again(tmp_path: Path
 def test_probes_that_were_kept_and_the_kernel_refuses_are_compiled_again(tmp_path: Path) -> None:
     tmp_path.chmod(0o750)
     load_probes(tmp_path).close()
-    sound = compiled_file.read(tmp_path, compiling.key())
+    sound = compiled_file.read(tmp_path, probe_text.key_of_host())
     # Its first instruction is its last, which says nothing of a result: no verifier takes it.
     broken = dataclasses.replace(sound.programs["on_exit"], code=bytes.fromhex("9500000000000000"), maps={})
     compiled_file.keep(
-        tmp_path, compiling.key(), dataclasses.replace(sound, programs={**sound.programs, "on_exit": broken})
+        tmp_path, probe_text.key_of_host(), dataclasses.replace(sound, programs={**sound.programs, "on_exit": broken})
     )
     before = open_descriptors()
     again = load_probes(tmp_path)
@@ -156,7 +156,7 @@ def test_probes_that_were_kept_and_the_kernel_refuses_are_compiled_again(tmp_pat
     assert "loading the probe on_exit" in again.compiled_because
     assert "verifier said" in again.compiled_because
     assert open_descriptors() == before
-    assert compiled_file.read(tmp_path, compiling.key()) == sound
+    assert compiled_file.read(tmp_path, probe_text.key_of_host()) == sound
 
 
 @pytest.mark.usefixtures("ebpf")
@@ -168,22 +168,22 @@ def test_a_folder_that_cannot_be_written_costs_only_the_next_start_its_time() ->
 
 
 def test_another_source_is_another_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = compiling.key()
-    shutil.copytree(compiling.probe_dir(), tmp_path / "probes")
+    before = probe_text.key_of_host()
+    shutil.copytree(probe_text.probe_dir(), tmp_path / "probes")
     with (tmp_path / "probes" / "park.bpf.c").open("a") as source:
         source.write("/* new */\n")
-    monkeypatch.setattr(compiling, "probe_dir", lambda: tmp_path / "probes")
-    assert compiling.key() != before
+    monkeypatch.setattr(probe_text, "probe_dir", lambda: tmp_path / "probes")
+    assert probe_text.key_of_host() != before
 
 
 @pytest.mark.usefixtures("ebpf")
 def test_an_agent_starts_where_the_compiler_gets_no_time_when_it_has_compiled_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loading, "COMPILING_SECONDS", 0.001)
+    monkeypatch.setattr(compiler_process, "COMPILING_SECONDS", 0.001)
     with pytest.raises(UnavailableError, match="too busy"):
         load_probes(tmp_path / "state")
     monkeypatch.undo()
     load_probes(tmp_path / "state").close()
-    monkeypatch.setattr(loading, "COMPILING_SECONDS", 0.001)
+    monkeypatch.setattr(compiler_process, "COMPILING_SECONDS", 0.001)
     load_probes(tmp_path / "state").close()

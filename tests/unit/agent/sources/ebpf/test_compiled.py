@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from gosonde_agent.model.errors import ProbeError
-from gosonde_agent.sources.ebpf import compiled_file, compiling
+from gosonde_agent.sources.ebpf import compiled_file, probe_text
 from gosonde_agent.sources.ebpf.compiled import Compiled, from_bytes, program
 from gosonde_agent.sources.ebpf.compiled_file import FILE_NAME, NotKeptError
 from gosonde_agent.sources.ebpf.loading import MAPS
@@ -127,6 +127,8 @@ def test_a_file_of_another_user_is_not_used(folder: Path) -> None:
 
 
 def test_every_map_of_the_source_is_loaded() -> None:
-    declared = re.findall(r"^BPF_(?:\w*TABLE\(\s*\"\w+\",[^,]+,[^,]+,|\w+\()\s*(\w+)", compiling.source(), re.MULTILINE)
+    declared = re.findall(
+        r"^BPF_(?:\w*TABLE\(\s*\"\w+\",[^,]+,[^,]+,|\w+\()\s*(\w+)", probe_text.source(), re.MULTILINE
+    )
     assert len(declared) > 10
     assert sorted(declared) == sorted(MAPS)

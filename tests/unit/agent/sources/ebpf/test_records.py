@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from gosonde_agent.model.losses import KERNEL_LOSSES
 from gosonde_agent.sources.ebpf import records
-from gosonde_agent.sources.ebpf.compiling import probe_dir
+from gosonde_agent.sources.ebpf.probe_text import probe_dir
 from gosonde_agent.sources.events import Event
 
 DTYPES = {
