@@ -6,11 +6,13 @@ from typing import Annotated, Any
 
 import typer
 from gosonde_agent.host import checks
+from gosonde_common.errors import UsageError
 from rich.table import Table
 from rich.text import Text
 
 from gosonde_cli import rendering
 from gosonde_cli.commands.path_check import Step, steps
+from gosonde_cli.commands.pprof_check import pprof_steps
 from gosonde_cli.options import Json, Wide
 from gosonde_cli.source_text import host_checks, on_host, said_of, source_document
 from gosonde_cli.wrapping import Line, fitted
@@ -32,13 +34,19 @@ def doctor(
     collector: Annotated[
         str, typer.Option(metavar="HOST:PORT", help="Check the connection to this collector instead of the host.")
     ] = "",
+    pprof: Annotated[
+        str,
+        typer.Option(metavar="HOST:PORT|PID", help="Check who reaches these pprof handlers, and what they show."),
+    ] = "",
     *,
     wide: Wide = False,
     as_json: Json = False,
 ) -> None:
     """Check what gosonde can do on this host, and how to fix the rest. Exits with 3 if anything is missing."""
-    if collector:
-        _check_path(collector, wide=wide, as_json=as_json)
+    if collector and pprof:
+        raise UsageError("--collector and --pprof check different things: give one of them")
+    if collector or pprof:
+        _show_steps(steps(collector) if collector else pprof_steps(pprof), wide=wide, as_json=as_json)
         return
     found = host_checks()
     if as_json:
@@ -67,9 +75,8 @@ def _source_lines(sources: Sequence[dict[str, Any]]) -> Iterator[Line]:
         yield from (Line(f"    {limit}", " " * 6) for limit in limits)
 
 
-def _check_path(address: str, *, wide: bool, as_json: bool) -> None:
+def _show_steps(found: Sequence[Step], *, wide: bool, as_json: bool) -> None:
     """Exit code 1 when a step fails."""
-    found = steps(address)
     ready = all(step.ok for step in found)
     if as_json:
         checks = [
