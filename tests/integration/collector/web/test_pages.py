@@ -18,7 +18,7 @@ from tests.go_programs import GoProgram, build, site_line
 
 #: For what takes scans of five seconds, on a machine under load.
 LONG_S = 180.0
-LEAK = "leaky/channel_send"
+LEAK = "shop"
 SECTIONS = (
     "What to do",
     "Live goroutines",
@@ -62,8 +62,7 @@ def leaking(address: str) -> Iterator[str]:
         explained = asked(f"{address}/findings/{found[0]['id']}")
         return bool(explained["ages"] and explained["stacks"])
 
-    # It collects garbage at every opportunity, so that there are pauses to be shown.
-    with GoProgram(build(LEAK), "100ms", env={"GOGC": "1"}):
+    with GoProgram(build(LEAK), "100ms"):
         eventually(known, LONG_S)
         yield f"{address}/findings/{asked(f'{address}/findings')['findings'][0]['id']}"
 
@@ -118,7 +117,16 @@ def test_pages_hinder_nobody(chromium: Browser, leaking: str, size: tuple[int, i
         web_page.check(page)
 
 
+def is_rich(explained: Any) -> bool:
+    """Whether there is something to be seen in each part of the page of a finding."""
+    window = explained["window"]
+    is_judged = window["from_unix_nano"] < window["until_unix_nano"]
+    return is_judged and any(point["heap_marked_bytes"] for point in explained["points"])
+
+
 def test_pictures_of_pages_can_be_made(chromium: Browser, leaking: str, tmp_path: Path) -> None:
+    if web_page.PICTURES:
+        eventually(lambda: is_rich(asked(leaking)), LONG_S)
     with browser.page(chromium) as page:
         page.goto(leaking.rpartition("/")[0])
         expect(page.locator("#live tbody tr")).to_have_count(1)
@@ -143,7 +151,7 @@ def test_a_process_shows_its_last_hour_in_pictures_and_in_numbers(
             with urllib.request.urlopen(f"{where}&format=json", timeout=60) as answer:  # noqa: S310 - http
                 return json.load(answer)
 
-        eventually(lambda: known()["pause_counts"] and known()["heap_points"], LONG_S)
+        eventually(lambda: known()["pause_counts"] and len(known()["heap_points"]) > 2, LONG_S)
         page.reload()
         (leak,) = (site for site in known()["sites"] if site["line"] == site_line(LEAK, "ask"))
         assert leak["live_then"] == sorted(leak["live_then"])
@@ -212,10 +220,12 @@ def test_what_one_looks_at_in_a_flame_graph_stays_when_its_stacks_change(chromiu
         inner.click()
         whole = width_of(flames.locator('.call[data-depth="0"]'))
         flames.locator("#search").fill("main.")
-        page.evaluate("document.querySelector('iframe.flames').src += '&other'")
+        flames.locator("#calls").evaluate("window.isFormer = true")
+        with page.expect_event("framenavigated"):
+            flames.locator("#calls").evaluate("location.reload()")
+        page.frames[1].wait_for_function("!window.isFormer && document.getElementById('says')")
         expect(flames.locator("#says")).to_contain_text("are in what was found")
         assert flames.locator("#search").evaluate("box => box.value") == "main."
-        assert page.frames[1].url.endswith("&other")
         assert width_of(inner) == pytest.approx(whole, rel=0.01)
         web_page.check(page)
 
