@@ -47,6 +47,8 @@ from gosonde_agent.watch.proving import Proving
 from gosonde_agent.watch.recalibrating import Recalibrating
 from gosonde_agent.watch.running import Running
 from gosonde_agent.watch.searches import Searches
+from gosonde_agent.watch.timers import Timers
+from gosonde_agent.watch.timing import Timing
 
 log = structlog.get_logger(__name__)
 
@@ -244,7 +246,16 @@ class _Work:
         self._memory = Memory(self.monitor, self.running)
         outlet = Outlet(peers.report, peers.losses, lambda: peers.uplink.cpu_seconds)
         searches = Searches(lambda: self.running.own_budget, lambda: self.monitor.readings.binaries, time.monotonic)
-        self.observing = Observing(self.monitor, self.running, self.loading, self._memory, outlet, searches=searches)
+        timers = Timers(
+            lambda: self.running.own_budget,
+            lambda: self.monitor.readings.binaries,
+            lambda: self.monitor.is_quiet,
+            time.monotonic,
+        )
+        self.observing = Observing(
+            *(self.monitor, self.running, self.loading, self._memory, outlet), searches=searches, timers=timers
+        )
+        self._timing = Timing(timers, self.running)
         self.proving = Proving(searches, self.running, self.observing.observe)
         self.operating = Operating(self.monitor, self.running, self.observing)
         peers.join(self)
@@ -254,7 +265,7 @@ class _Work:
         govern_probes = govern(self.monitor, self.running)
         windows = sample_sites(self.monitor, self.running)
         loops = [self.loading.follow(), self.loading.run(), self._memory.run(), self._memory.look()]
-        loops += [self.proving.run(), govern_probes, windows]
+        loops += [self.proving.run(), self._timing.run(), govern_probes, windows]
         return [*loops, count_parks(self.monitor, self.running.desk)] if self.monitor.costs.parks else loops
 
     def listen(self, event_fd: int, reread: Callable[[], AgentConfig], background: Background) -> None:

@@ -18,6 +18,8 @@ LOOK_SECONDS = 2.0
 #: And searches for goroutines that can never run again; what they leave in twenty minutes, they may take at once.
 SEARCHING_PART = 0.4
 SEARCHING_SECONDS = 1_200.0
+#: And readings of pending timers.
+TIMERS_PART = 0.1
 #: What the time between two observations stretches to at most; with what they take it stays below 15 s.
 LONGEST_INTERVAL_SECONDS = 10.0
 #: What these have at least of the limit, whatever else takes.
@@ -77,6 +79,11 @@ class OwnBudget:
     def searching(self) -> float:
         """Part of one core, in the long run, that searches of memory may take."""
         return self.cpu * SEARCHING_PART
+
+    @property
+    def timers(self) -> float:
+        """Part of one core, in the long run, that readings of pending timers may take."""
+        return self.cpu * TIMERS_PART
 
     def less(self, part: float) -> "OwnBudget":
         """What is left for reading, observing and searching where all else takes such a part of one core."""

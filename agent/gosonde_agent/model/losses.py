@@ -40,6 +40,7 @@ AGENT_LOSSES: Mapping[str, str] = {
     "pauses_unmeasured": "Processes whose stop-the-world pauses cannot be measured because no probe point is proved.",
     **MEMORY_LOSSES,
     "searches_undecided": "Searches for leaked goroutines in a process's memory that decided nothing.",
+    "timers_unread": "Readings of the pending timers of a process that failed.",
     "park_windows_put_off": "Windows for counting parks that were not opened because no budget was left.",
     "site_windows_failed": "Windows for counting creations and exits whose probes could not be attached.",
     "breakpoints_replaced": "Breakpoints that another program has overwritten: later hits are not counted.",

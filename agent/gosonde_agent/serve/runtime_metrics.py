@@ -5,7 +5,8 @@ from collections.abc import Iterable, Iterator
 from gosonde_common.gc_metrics import Owner, PauseHistograms, cycles_metric
 from gosonde_common.goroutine_metrics import Estimated, SiteRow, goroutine_metrics
 from gosonde_common.metrics import Group
-from gosonde_common.values.observation import Observation, ProcessKey
+from gosonde_common.timer_metrics import timer_metrics
+from gosonde_common.values.observation import Observation, ProcessKey, TimerReading
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 
@@ -34,6 +35,7 @@ def runtime_metrics(newest: Observation, pauses: Pauses) -> dict[str, Group]:
         "gc_pauses": lambda: [pauses.histograms.metric()],
         "probe_costs": lambda: _cost_metrics(newest, owners),
         "parks": lambda: _park_metrics(newest, owners),
+        "timers": lambda: timer_metrics(_timers(newest, owners)),
     }
 
 
@@ -76,6 +78,10 @@ def _park_metrics(newest: Observation, owners: dict[ProcessKey, Owner]) -> Itera
         if row.parks_high is not None:
             high.add_metric(of, row.parks_high)
     return iter((parks, low, high))
+
+
+def _timers(newest: Observation, owners: dict[ProcessKey, Owner]) -> Iterator[tuple[Owner, TimerReading]]:
+    return ((owners[row.process], row) for row in newest.timers if row.process in owners)
 
 
 def _rows(newest: Observation, owners: dict[ProcessKey, Owner]) -> Iterable[SiteRow]:

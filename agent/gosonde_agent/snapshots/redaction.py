@@ -4,15 +4,17 @@ It stands before the uplink, the spool and the query service, so that nothing th
 ADR 0053 says what is shortened and why nothing else needs to be.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from gosonde_common.values.goroutines import Goroutine, Location
 from gosonde_common.values.observation import (
     Observation,
     Process,
+    ProcessKey,
     Site,
     SiteCount,
+    TimerReading,
 )
 
 from gosonde_agent.golang.bounded import BoundedCache
@@ -41,10 +43,12 @@ class Redaction:
 
     def observation(self, seen: Observation) -> Observation:
         """The same without folders."""
+        exes = {process.key: process.exe for process in seen.processes}
         return replace(
             seen,
             processes=tuple(_process(process) for process in seen.processes),
             site_counts=tuple(self._count(row) for row in seen.site_counts),
+            timers=tuple(_timers(row, exes) for row in seen.timers),
         )
 
     def goroutine(self, seen: Goroutine) -> Goroutine:
@@ -60,6 +64,11 @@ class Redaction:
 def _process(process: Process) -> Process:
     exe = last_element(process.exe)
     return replace(process, exe=exe, refusal=process.refusal.replace(process.exe, exe))
+
+
+def _timers(row: TimerReading, exes: Mapping[ProcessKey, str]) -> TimerReading:
+    exe = exes.get(row.process, "")
+    return replace(row, unread=row.unread.replace(exe, last_element(exe))) if exe else row
 
 
 def _site(site: Site) -> Site:

@@ -16,7 +16,7 @@ def messages(
 ) -> Iterator[encoding.ObservationMessage]:
     """The observation in messages of at most `max_bytes`, in order; each names sites not in `known`, and adds them.
 
-    A single row is sent whatever its size: `encoding.MAX_TEXT` bounds it.
+    A single row is sent whatever its size: `texts.MAX_TEXT` bounds it.
 
     Raises:
         ValueError: As `encoding.encode`.
@@ -38,7 +38,7 @@ def _halves(observation: Observation) -> tuple[Observation, ...]:
         return observation.of(processes[: count // 2]), observation.of(processes[count // 2 :])
     tables = (
         *("site_counts", "park_counts", "pauses", "gc_cycles", "gc_totals", "probe_costs", "proofs", "searches"),
-        "estimates",
+        *("estimates", "timers"),
     )
     rows = {name: getattr(observation, name) for name in tables}
     if max(map(len, rows.values())) < 2:

@@ -13,11 +13,12 @@ from gosonde_common.values.observation import (
     ProofCount,
     Search,
     SiteEstimate,
+    TimerReading,
 )
 
 Row = TypeVar("Row")
 
-NewestRow = ParkCount | GcTotal | ProbeCost | ProofCount | Search | SiteEstimate
+NewestRow = ParkCount | GcTotal | ProbeCost | ProofCount | Search | SiteEstimate | TimerReading
 
 #: Small tables of which only the newest row counts: by what identifies those of one process.
 NEWEST: Final[Mapping[str, Callable[[Any], Hashable]]] = {
@@ -27,6 +28,7 @@ NEWEST: Final[Mapping[str, Callable[[Any], Hashable]]] = {
     "proofs": lambda row: row.pc,
     "searches": lambda _: None,
     "estimates": lambda row: row.site.pc,
+    "timers": lambda _: None,
 }
 
 

@@ -15,6 +15,7 @@ from gosonde_agent.watch.memory import Memory
 from gosonde_agent.watch.monitor import Monitor
 from gosonde_agent.watch.running import Running, first_of
 from gosonde_agent.watch.searches import Searches
+from gosonde_agent.watch.timers import Timers
 
 log = structlog.get_logger(__name__)
 
@@ -51,6 +52,7 @@ class Observing:
         outlet: Outlet,
         *,
         searches: Searches,
+        timers: Timers,
     ) -> None:
         self._monitor = monitor
         self._desk = running.desk
@@ -59,6 +61,7 @@ class Observing:
         self._memory = memory
         self._outlet = outlet
         self._searches = searches
+        self._timers = timers
         self._effort = Smoothed()
         self._release_at = 0.0
         self._turn = asyncio.Lock()
@@ -101,7 +104,7 @@ class Observing:
         self._effort.begin()
         try:
             self._monitor.poll()
-            return self._searches.note(self._monitor.observe())
+            return self._timers.note(self._searches.note(self._monitor.observe()))
         finally:
             self._effort.end(beside=self._outlet.cpu_seconds() + self._memory.heap_seconds)
 

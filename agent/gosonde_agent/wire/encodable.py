@@ -11,7 +11,7 @@ from gosonde_agent.wire.encoding import encode
 
 #: The loss counter of what is left out.
 ROWS_UNREPORTABLE = "rows_unreportable"
-TABLES = ("site_counts", "park_counts", "pauses", "gc_cycles", "gc_totals", "probe_costs", "estimates")
+TABLES = ("site_counts", "park_counts", "pauses", "gc_cycles", "gc_totals", "probe_costs", "estimates", "timers")
 #: What a value that fits no field raises.
 UNENCODABLE = (ValueError, TypeError, KeyError, AttributeError)
 

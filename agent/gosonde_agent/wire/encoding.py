@@ -29,8 +29,8 @@ from gosonde_common.values.status import AgentStatus
 from gosonde_common.wire.observations import LEVELS, PARK_COUNTS, PROOFS, REASONS, SITE_ESTIMATES
 from gosonde_pb.v1 import agent_pb2, ingest_pb2, model_pb2
 
-#: A longer text is cut and ends in "…", so that one row always fits into a batch.
-MAX_TEXT = 16_384
+from gosonde_agent.wire.texts import text
+from gosonde_agent.wire.timers import encode_timers
 
 #: Largest line number that the field holds.
 MAX_LINE = (1 << 32) - 1
@@ -76,6 +76,8 @@ def encode(observation: Observation, known: AbstractSet[Site] = frozenset()) -> 
         _encode_proofs(message.proofs, observation.proofs, index)
         _encode_holders(message.holders, observation.proofs, index)
         _encode_searches(message.searches, observation.searches, index)
+    if observation.timers:
+        encode_timers(message.timer_readings, observation.timers, _positions(observation.timers, index))
     return message
 
 
@@ -167,13 +169,6 @@ def _process(process: Process) -> model_pb2.Process:
         ],
         sums=process.sums,
     )
-
-
-def text(value: str) -> str:
-    """The value as valid UTF-8 of bounded length: paths and symbol names come from programs that we do not trust."""
-    if not value.isascii():
-        value = value.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
-    return value if len(value) <= MAX_TEXT else value[: MAX_TEXT - 1] + "…"
 
 
 def sites_of(rows: Iterable[SiteCount]) -> list[Site]:

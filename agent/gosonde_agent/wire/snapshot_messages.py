@@ -10,6 +10,7 @@ from gosonde_pb.v1 import ingest_pb2, model_pb2
 
 from gosonde_agent.model.snapshots import SnapshotKind, SnapshotRequest
 from gosonde_agent.wire import encoding
+from gosonde_agent.wire.texts import text
 
 #: Bytes of the file in one message: small enough that batches are not held up behind it.
 PIECE_BYTES = 256 << 10
@@ -51,7 +52,7 @@ def pieces(request_id: int, data: bytes) -> Iterator[encoding.Request]:
 
 def searched(request_id: int, outcome: SearchOutcome) -> encoding.Request:
     """The answer to a request for a proof."""
-    said = replace(outcome, undecided=encoding.text(outcome.undecided))
+    said = replace(outcome, undecided=text(outcome.undecided))
     return encoding.Request(
         snapshot_piece=ingest_pb2.SnapshotPiece(id=request_id, last=True, outcome=outcomes.encode(said))
     )
@@ -59,6 +60,4 @@ def searched(request_id: int, outcome: SearchOutcome) -> encoding.Request:
 
 def failure(request_id: int, reason: str) -> encoding.Request:
     """Says that there is no snapshot, and why."""
-    return encoding.Request(
-        snapshot_piece=ingest_pb2.SnapshotPiece(id=request_id, failure=encoding.text(reason) or "unknown")
-    )
+    return encoding.Request(snapshot_piece=ingest_pb2.SnapshotPiece(id=request_id, failure=text(reason) or "unknown"))

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 from gosonde_common.values.levels import Level, Step
 from gosonde_common.values.reachability import Holder
+from gosonde_common.values.timers import NONE_PENDING, PendingTimers
 
 #: The pc of what is counted without its `go` statement.
 NAMELESS_PC: Final = 0
@@ -264,6 +265,30 @@ class Search:
 
 
 @dataclass(frozen=True, slots=True)
+class TimerReading:
+    """The newest reading of a process's pending timers.
+
+    Attributes:
+        found: What it found, with the largest groups alone.
+        others: How many are pending in further groups.
+        other_groups: How many these are.
+        unread: Why they could not be read; empty when they were.
+    """
+
+    process: ProcessKey
+    read_unix_nano: int
+    found: PendingTimers = NONE_PENDING
+    others: int = 0
+    other_groups: int = 0
+    unread: str = ""
+
+    @property
+    def pending(self) -> int:
+        """All that are pending."""
+        return self.found.pending + self.others
+
+
+@dataclass(frozen=True, slots=True)
 class Observation:
     """What the agent knows of a set of processes at one moment.
 
@@ -286,6 +311,7 @@ class Observation:
     proofs: tuple[ProofCount, ...] = ()
     searches: tuple[Search, ...] = ()
     estimates: tuple[SiteEstimate, ...] = ()
+    timers: tuple[TimerReading, ...] = ()
 
     def of(self, processes: tuple[Process, ...]) -> "Observation":
         """What is known of these processes alone; times and losses stay."""
@@ -302,4 +328,5 @@ class Observation:
             proofs=tuple(row for row in self.proofs if row.process in keys),
             searches=tuple(row for row in self.searches if row.process in keys),
             estimates=tuple(row for row in self.estimates if row.process in keys),
+            timers=tuple(row for row in self.timers if row.process in keys),
         )

@@ -3,6 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
+
+#: Groups of a process that are reported one by one.
+MAX_TIMER_GROUPS: Final = 32
+#: Thousandths of a timer that each one stands for where all were read.
+ALL_READ: Final = 1_000
 
 
 class TimerKind(StrEnum):
@@ -60,3 +66,6 @@ class PendingTimers:
     def pending(self) -> int:
         """All together."""
         return sum(group.pending for group in self.groups)
+
+
+NONE_PENDING: Final = PendingTimers(())

@@ -27,6 +27,7 @@ from gosonde_common.values.observation import (
 )
 from gosonde_common.values.reachability import Holder
 from gosonde_common.values.status import AgentStatus, UplinkStatus
+from gosonde_common.wire import timers
 
 LEVELS = {
     Level.FULL: model_pb2.LEVEL_FULL,
@@ -87,6 +88,7 @@ def decode(message: model_pb2.Observation) -> Observation:
         proofs=tuple(_proofs(message, keys)),
         searches=tuple(Search(*row) for row in _rows(message.searches, keys, SEARCHES)),
         estimates=tuple(_estimates(message, processes)),
+        timers=tuple(timers.reading(key, row) for key, *row in _rows(message.timer_readings, keys, timers.READINGS)),
     )
 
 

@@ -887,6 +887,148 @@ class SearchOutcome(_message.Message):
 Global___SearchOutcome: _TypeAlias = SearchOutcome  # noqa: Y015
 
 @_typing.final
+class TimerReadings(_message.Message):
+    """Columns of equal length: one row per process, the newest reading of its pending timers. An agent that does not read
+    them sends none.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROCESS_FIELD_NUMBER: _builtins.int
+    READ_UNIX_NANO_FIELD_NUMBER: _builtins.int
+    UNREAD_FIELD_NUMBER: _builtins.int
+    PENDING_FIELD_NUMBER: _builtins.int
+    OTHERS_FIELD_NUMBER: _builtins.int
+    OTHER_GROUPS_FIELD_NUMBER: _builtins.int
+    CHANGING_FIELD_NUMBER: _builtins.int
+    UNPROVED_FIELD_NUMBER: _builtins.int
+    STANDS_FOR_THOUSANDTHS_FIELD_NUMBER: _builtins.int
+    HEAP_UNREAD_FIELD_NUMBER: _builtins.int
+    GROUPS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def process(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Index into the processes of the same message."""
+
+    @_builtins.property
+    def read_unix_nano(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def unread(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Why they could not be read; empty when they were. Numbers are 0 then."""
+
+    @_builtins.property
+    def pending(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """All that are pending, and those of them that are in none of `groups`."""
+
+    @_builtins.property
+    def others(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def other_groups(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """In how many further groups these are."""
+
+    @_builtins.property
+    def changing(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Timers that changed each time they were read, and are not counted."""
+
+    @_builtins.property
+    def unproved(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Channel timers that nobody waits for, made since the last garbage collection: they are not counted."""
+
+    @_builtins.property
+    def stands_for_thousandths(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """A thousandth of this is how many timers each one stands for that was read: above 1,000 numbers are estimates."""
+
+    @_builtins.property
+    def heap_unread(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Why the heap was not read; empty when it was. Since Go 1.23 it alone has channel timers that nobody waits for."""
+
+    @_builtins.property
+    def groups(self) -> _containers.RepeatedCompositeFieldContainer[Global___TimerGroups]:
+        """The largest groups, at most 32."""
+
+    def __init__(
+        self,
+        *,
+        process: _abc.Iterable[_builtins.int] | None = ...,
+        read_unix_nano: _abc.Iterable[_builtins.int] | None = ...,
+        unread: _abc.Iterable[_builtins.str] | None = ...,
+        pending: _abc.Iterable[_builtins.int] | None = ...,
+        others: _abc.Iterable[_builtins.int] | None = ...,
+        other_groups: _abc.Iterable[_builtins.int] | None = ...,
+        changing: _abc.Iterable[_builtins.int] | None = ...,
+        unproved: _abc.Iterable[_builtins.int] | None = ...,
+        stands_for_thousandths: _abc.Iterable[_builtins.int] | None = ...,
+        heap_unread: _abc.Iterable[_builtins.str] | None = ...,
+        groups: _abc.Iterable[Global___TimerGroups] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changing", b"changing", "groups", b"groups", "heap_unread", b"heap_unread", "other_groups", b"other_groups", "others", b"others", "pending", b"pending", "process", b"process", "read_unix_nano", b"read_unix_nano", "stands_for_thousandths", b"stands_for_thousandths", "unproved", b"unproved", "unread", b"unread"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TimerReadings: _TypeAlias = TimerReadings  # noqa: Y015
+
+@_typing.final
+class TimerGroups(_message.Message):
+    """Columns of equal length: one row per group of pending timers of one kind, callback and waiting function, which all fire
+    once or all repeat.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CALLBACK_FIELD_NUMBER: _builtins.int
+    WAITS_IN_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    PENDING_FIELD_NUMBER: _builtins.int
+    NEXT_IN_NS_FIELD_NUMBER: _builtins.int
+    PERIOD_NS_FIELD_NUMBER: _builtins.int
+    RETAINED_HEAP_BYTES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def callback(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What runs when they are due."""
+
+    @_builtins.property
+    def waits_in(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The function that waits for them; empty where none does."""
+
+    @_builtins.property
+    def kind(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """"func", "channel" or "context"."""
+
+    @_builtins.property
+    def pending(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def next_in_ns(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Until the first one is due, from read_unix_nano on."""
+
+    @_builtins.property
+    def period_ns(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """The shortest period; 0 of timers that fire once."""
+
+    @_builtins.property
+    def retained_heap_bytes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """What they keep of the heap, at least; 0 where it was not read."""
+
+    def __init__(
+        self,
+        *,
+        callback: _abc.Iterable[_builtins.str] | None = ...,
+        waits_in: _abc.Iterable[_builtins.str] | None = ...,
+        kind: _abc.Iterable[_builtins.str] | None = ...,
+        pending: _abc.Iterable[_builtins.int] | None = ...,
+        next_in_ns: _abc.Iterable[_builtins.int] | None = ...,
+        period_ns: _abc.Iterable[_builtins.int] | None = ...,
+        retained_heap_bytes: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["callback", b"callback", "kind", b"kind", "next_in_ns", b"next_in_ns", "pending", b"pending", "period_ns", b"period_ns", "retained_heap_bytes", b"retained_heap_bytes", "waits_in", b"waits_in"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TimerGroups: _TypeAlias = TimerGroups  # noqa: Y015
+
+@_typing.final
 class Observation(_message.Message):
     """The state of a set of processes at one moment."""
 
@@ -927,6 +1069,7 @@ class Observation(_message.Message):
     HOLDERS_FIELD_NUMBER: _builtins.int
     SEARCHES_FIELD_NUMBER: _builtins.int
     SITE_ESTIMATES_FIELD_NUMBER: _builtins.int
+    TIMER_READINGS_FIELD_NUMBER: _builtins.int
     taken_unix_nano: _builtins.int
     interval_ns: _builtins.int
     """The configured time until the next observation; 0 from an older agent."""
@@ -958,6 +1101,8 @@ class Observation(_message.Message):
     def searches(self) -> Global___Searches: ...
     @_builtins.property
     def site_estimates(self) -> Global___SiteEstimates: ...
+    @_builtins.property
+    def timer_readings(self) -> Global___TimerReadings: ...
     def __init__(
         self,
         *,
@@ -976,10 +1121,11 @@ class Observation(_message.Message):
         holders: Global___Holders | None = ...,
         searches: Global___Searches | None = ...,
         site_estimates: Global___SiteEstimates | None = ...,
+        timer_readings: Global___TimerReadings | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["gc_cycles", b"gc_cycles", "gc_totals", b"gc_totals", "holders", b"holders", "park_counters", b"park_counters", "pauses", b"pauses", "probe_costs", b"probe_costs", "proofs", b"proofs", "searches", b"searches", "site_counters", b"site_counters", "site_estimates", b"site_estimates", "site_names", b"site_names"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["gc_cycles", b"gc_cycles", "gc_totals", b"gc_totals", "holders", b"holders", "park_counters", b"park_counters", "pauses", b"pauses", "probe_costs", b"probe_costs", "proofs", b"proofs", "searches", b"searches", "site_counters", b"site_counters", "site_estimates", b"site_estimates", "site_names", b"site_names", "timer_readings", b"timer_readings"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["gc_cycles", b"gc_cycles", "gc_totals", b"gc_totals", "holders", b"holders", "interval_ns", b"interval_ns", "losses", b"losses", "park_counters", b"park_counters", "pauses", b"pauses", "probe_costs", b"probe_costs", "processes", b"processes", "proofs", b"proofs", "searches", b"searches", "site_counters", b"site_counters", "site_estimates", b"site_estimates", "site_names", b"site_names", "taken_unix_nano", b"taken_unix_nano"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["gc_cycles", b"gc_cycles", "gc_totals", b"gc_totals", "holders", b"holders", "interval_ns", b"interval_ns", "losses", b"losses", "park_counters", b"park_counters", "pauses", b"pauses", "probe_costs", b"probe_costs", "processes", b"processes", "proofs", b"proofs", "searches", b"searches", "site_counters", b"site_counters", "site_estimates", b"site_estimates", "site_names", b"site_names", "taken_unix_nano", b"taken_unix_nano", "timer_readings", b"timer_readings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

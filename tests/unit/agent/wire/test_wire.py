@@ -4,6 +4,7 @@ import pytest
 from gosonde_agent.stream import batches
 from gosonde_agent.wire import encoding
 from gosonde_agent.wire.encodable import encodable
+from gosonde_agent.wire.texts import MAX_TEXT
 from gosonde_common.errors import InvalidInputError
 from gosonde_common.values.levels import Level, Reason, Step
 from gosonde_common.values.observation import (
@@ -147,7 +148,7 @@ def test_texts_that_are_no_utf8_or_endless_become_ones_that_can_be_sent() -> Non
     decoded = observations.decode(encoding.encode(observed(strange))).processes[0]
     assert decoded.exe.startswith("/bin/�")
     assert decoded.exe.endswith("é")
-    assert len(decoded.go_version) == encoding.MAX_TEXT
+    assert len(decoded.go_version) == MAX_TEXT
     assert decoded.go_version.endswith("…")
 
 

@@ -27,11 +27,12 @@ from gosonde_agent.sources.memory.timers.waiting import Waiting, waiting_functio
 MOST: Final = 1_000_000
 
 
-def read_timers(target: Target, most: int = MOST) -> PendingTimers:
+def read_timers(target: Target, most: int = MOST, *, no_search_because: str = "") -> PendingTimers:
     """The pending timers of a process now, without a stop of it.
 
     Args:
         most: Where its heaps of timers have more, some are read, and the rest is estimated.
+        no_search_because: Why the heap is not to be searched; empty when it is.
 
     Raises:
         NotLocatedError: Where its Ps are is not known.
@@ -43,7 +44,8 @@ def read_timers(target: Target, most: int = MOST) -> PendingTimers:
     layout = timer_layout(runtime.layout)
     timers, changing, stands_for = read_heaps(runtime, layout, most)
     now_ns = time.monotonic_ns()
-    heap = _read_heap(target, layout, now_ns)
+    nothing = Unblocked(Timers.none(), 0)
+    heap = HeapSeen(None, nothing, no_search_because) if no_search_because else _read_heap(target, layout, now_ns)
     timers, weights = _together(timers, stands_for, heap.unblocked.timers)
     callbacks = CallbackReader(runtime, target.pclntab, Contexts(runtime.memory, layout)).of(timers)
     functions = _waiting(target, callbacks)
