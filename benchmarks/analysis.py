@@ -116,6 +116,7 @@ class Fleet:
             holders=searches,
             searches=searches,
             site_estimates=searches,
+            timer_readings=searches,
         )
 
 

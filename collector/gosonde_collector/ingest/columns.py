@@ -51,6 +51,14 @@ def strings(where: str, values: Sequence[str]) -> NDArray[np.generic]:
     return np.array(list(values), dtype=object)
 
 
+def objects(values: Sequence[object]) -> NDArray[np.generic]:
+    """A column of lists."""
+    column = np.empty(len(values), dtype=object)
+    for row, value in enumerate(values):
+        column[row] = value
+    return column
+
+
 class Path(Protocol):
     """A message with the steps of a path."""
 

@@ -18,7 +18,7 @@ from gosonde_collector.telemetry.totals import ESTIMATES, OTHERS_PC, ProcessTota
 
 TABLES: Final = (
     *("site_counters", "park_counters", "pauses", "gc_cycles", "gc_totals", "probe_costs"),
-    *("proofs", "holders", "searches", "site_estimates"),
+    *("proofs", "holders", "searches", "site_estimates", "timer_readings"),
 )
 #: What searches of memory found, and how many rows of each a site or (searches) a process may have.
 PROOFS: Final = {"proofs": 1, "holders": 5, "searches": 1}
@@ -46,7 +46,7 @@ class QuotaKeeper:
         batch = replace(self._with_sites(batch, present), losses=self._named_losses(batch))
         batch = self._with_reasons(batch, present)
         batch = self._with_proofs(batch, present)
-        batch = self._with_estimates(batch, present)
+        batch = self._with_timers(self._with_estimates(batch, present))
         for place, cycles in zip(batch.gc_totals["process"].tolist(), batch.gc_totals["cycles"].tolist(), strict=True):
             present[place].cycles = max(present[place].cycles, cycles)
         for process, totals in zip(batch.processes, present, strict=True):
@@ -106,6 +106,13 @@ class QuotaKeeper:
             keep[found] = self._totals.estimate(present[place], pcs, estimates)
         self._telemetry.beyond_quota("estimates", int(np.count_nonzero(~keep)))
         return replace(batch, site_estimates={name: column[keep] for name, column in columns.items()})
+
+    def _with_timers(self, batch: Batch) -> Batch:
+        """With one reading of each process."""
+        columns = batch.timer_readings
+        _, first = np.unique(columns["process"], return_index=True)
+        self._telemetry.beyond_quota("timers", len(columns["process"]) - len(first))
+        return replace(batch, timer_readings={name: column[first] for name, column in columns.items()})
 
     def _with_sites(self, batch: Batch, present: list[ProcessTotals]) -> Batch:
         columns, others = batch.site_counters, []

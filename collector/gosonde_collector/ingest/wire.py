@@ -11,6 +11,7 @@ from gosonde_common.wire import outcomes
 from gosonde_pb.v1 import ingest_pb2, model_pb2
 from numpy.typing import NDArray
 
+from gosonde_collector.ingest import wire_timers
 from gosonde_collector.ingest.columns import (
     MAX_VALUE,
     bound,
@@ -207,6 +208,7 @@ def _batch(stream: Stream, sequence: int, seen: model_pb2.Observation) -> Batch:
         _holders(seen.holders, count),
         _searches(seen.searches, count),
         _site_estimates(seen.site_estimates, count),
+        _timer_readings(seen.timer_readings, count),
         dict(_loss(name, total) for name, total in seen.losses.items()),
         _number("interval_ns", seen.interval_ns),
     )
@@ -333,6 +335,13 @@ def _site_estimates(message: model_pb2.SiteEstimates, processes: int) -> Columns
     return found
 
 
+def _timer_readings(message: model_pb2.TimerReadings, processes: int) -> Columns:
+    """The readings; agents that read no timers send none."""
+    found = wire_timers.columns(message)
+    _check_places("timer_readings", found, processes)
+    return found
+
+
 def _with_optional(where: str, message: Columnar, columns: Columns, signed_by_name: Mapping[str, bool]) -> Columns:
     """With columns of numbers that older agents leave empty: zeros, then."""
     found = dict(columns)
@@ -361,12 +370,16 @@ def _columns(
     for name in text_columns:
         columns[name] = strings(f"{where}.{name}", getattr(message, name))
     equal_lengths(where, [len(column) for column in columns.values()])
+    _check_places(where, columns, processes)
+    return columns
+
+
+def _check_places(where: str, columns: Columns, processes: int) -> None:
     wrong = np.flatnonzero(columns["process"] >= np.int64(processes))
     if wrong.size:
         raise BatchError(
             f"{where}.process[{wrong[0]}] is {columns['process'][wrong[0]]}, and the batch has {processes} processes"
         )
-    return columns
 
 
 def _tables(processes: int) -> dict[str, TableCheck]:
@@ -383,4 +396,5 @@ def _tables(processes: int) -> dict[str, TableCheck]:
         "holders": partial(_holders, processes=processes),
         "searches": partial(_searches, processes=processes),
         "site_estimates": partial(_site_estimates, processes=processes),
+        "timer_readings": partial(_timer_readings, processes=processes),
     }

@@ -159,6 +159,7 @@ class Batch:
         holders: process, pc, path (a list of texts), goroutines.
         searches: process, searched_unix_nano, scans, undecided: see Search.
         site_estimates: process, pc, then as Estimate.
+        timer_readings: process, then as ingest/wire_timers.py has it.
         losses: Totals by name since the agent started.
         interval_ns: The configured time until the agent's next observation; 0 when it did not say.
         left_out: How many elements of what was sent are not here because they are wrong, by the name of their table.
@@ -180,6 +181,7 @@ class Batch:
     holders: Columns
     searches: Columns
     site_estimates: Columns
+    timer_readings: Columns
     losses: Mapping[str, int] = field(default_factory=dict)
     interval_ns: int = 0
     left_out: Mapping[str, int] = field(default_factory=dict)

@@ -51,6 +51,7 @@ MIGRATIONS: Final[dict[int, Sequence[str]]] = {
     13: (),  # the table site_estimates, which schema.sql makes
     14: ("ALTER TABLE gc_cycles ADD COLUMN number BIGINT DEFAULT 0",),
     15: (),  # the table mutes, which schema.sql makes
+    16: (),  # the table timer_readings, which schema.sql makes
 }
 SCHEMA_VERSION: Final = max(MIGRATIONS)
 

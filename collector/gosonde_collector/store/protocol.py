@@ -35,6 +35,7 @@ from gosonde_collector.store.records import (
     SnapshotHead,
     StateSeen,
     StoredProfile,
+    TimersRead,
 )
 
 
@@ -96,6 +97,9 @@ class Store(Protocol):
 
     def search(self, host: str, process: ProcessKey) -> Search | None:
         """What the newest search of one process found, whether that runs or not; None when there was none."""
+
+    def timers(self, host: str, process: ProcessKey, lookback_ns: int) -> list[TimersRead]:
+        """The readings of pending timers of one process, the oldest first, up to so long before the newest of them."""
 
     def base_counters(self, lookback_ns: int) -> Counters:
         """The totals that each site of a running process had before the recent past."""

@@ -265,6 +265,17 @@ ORDER BY sequence DESC LIMIT 1
 """
 SEARCH_PROOFS: Final = PROOFS.replace("FROM proofs", f"FROM proofs WHERE process IN {_THIS}")
 
+#: The readings of the pending timers of one process up to its newest, and from so many nanoseconds before that on.
+TIMERS: Final = f"""
+SELECT read_unix_nano, unread, pending, others, other_groups, changing, unproved, stands_for_thousandths, heap_unread,
+    group_callback, group_waits_in, group_kind, group_pending, group_next_in_ns, group_period_ns,
+    group_retained_heap_bytes
+FROM (
+    SELECT *, max(taken_unix_nano) OVER () AS newest FROM timer_readings WHERE process IN {_THIS}
+) AS t
+WHERE taken_unix_nano >= newest - $6 ORDER BY sequence
+"""
+
 #: Of each selected site: the rows of the period, and before them one base row: the latest before the period, or,
 #: for a site that had none, zero at the beginning of counting.
 _STEPS: Final = """
@@ -413,7 +424,7 @@ EXPIRE: Final = (
         f"DELETE FROM {table} WHERE process IN ({_OLD_PROCESSES})"
         for table in (
             *("site_counters", "park_counters", "gc_totals", "probe_costs", "pauses", "gc_cycles"),
-            *("proofs", "holders", "searches", "site_estimates", "processes"),
+            *("proofs", "holders", "searches", "site_estimates", "timer_readings", "processes"),
         )
     ),
     _superseded("site_counters", "process, pc"),
@@ -424,6 +435,7 @@ EXPIRE: Final = (
     _superseded("proofs", "process, pc"),
     _superseded("holders", "process, pc"),
     _superseded("searches", "process"),
+    _superseded("timer_readings", "process"),
     _superseded("losses", "agent_id, agent_epoch, name", _OLD_BATCHES, "agent_id, agent_epoch"),
     _events("pauses"),
     _events("gc_cycles"),

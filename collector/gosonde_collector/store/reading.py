@@ -36,6 +36,7 @@ from gosonde_collector.store.records import (
     SnapshotHead,
     StateSeen,
     StoredProfile,
+    TimersRead,
 )
 from gosonde_collector.store.writes import Known
 
@@ -110,6 +111,11 @@ class Reader:
         found = self._select(queries.SEARCH, *values)
         searches = rows.searches(found, self._select(queries.SEARCH_PROOFS, *values)) if found else {}
         return next(iter(searches.values()), None)
+
+    def timers(self, host: str, process: ProcessKey, lookback_ns: int) -> list[TimersRead]:
+        """See Store."""
+        found = self._select(queries.TIMERS, host, *rows.key_values(process), lookback_ns)
+        return list(map(rows.timers_read, found))
 
     def base_counters(self, lookback_ns: int) -> Counters:
         """See Store."""

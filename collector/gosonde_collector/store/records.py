@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import numpy as np
+from gosonde_common.values.timers import PendingTimers
 from numpy.typing import NDArray
 
 from gosonde_collector.evidence.model import Frame, GoroutineProfile
@@ -241,6 +242,29 @@ class StateSeen(NamedTuple):
     created_by: Frame
     state: str
     goroutines: int
+
+
+@dataclass(frozen=True, slots=True)
+class TimersRead:
+    """One reading of the pending timers of a process.
+
+    Attributes:
+        found: What it found, with the largest groups alone.
+        others: How many are pending in further groups.
+        other_groups: How many these are.
+        unread: Why they could not be read; empty when they were.
+    """
+
+    read_unix_nano: int
+    found: PendingTimers
+    others: int
+    other_groups: int
+    unread: str
+
+    @property
+    def pending(self) -> int:
+        """All that are pending."""
+        return self.found.pending + self.others
 
 
 @dataclass(frozen=True, slots=True)

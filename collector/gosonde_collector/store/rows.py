@@ -6,6 +6,7 @@ from itertools import groupby
 from typing import Any
 
 import numpy as np
+from gosonde_common.values.timers import ALL_READ, PendingTimers, TimerGroup, TimerKind
 from numpy.typing import NDArray
 
 from gosonde_collector.evidence.context import (
@@ -46,6 +47,7 @@ from gosonde_collector.store.records import (
     Snapshot,
     SnapshotHead,
     StateSeen,
+    TimersRead,
 )
 
 Row = tuple[Any, ...]
@@ -135,6 +137,17 @@ def searches(found: Iterable[Row], proofs: Iterable[Row]) -> dict[int, Search]:
         held_by = tuple(Holder(tuple(row[10]), row[11]) for row in members if row[11] is not None)
         sites.setdefault(figures[0], {})[figures[1]] = replace(SiteProof(*figures[2:]), held_by=held_by)
     return {row[0]: replace(Search(*row[1:]), sites=sites.get(row[0], {})) for row in found}
+
+
+def timers_read(row: Row) -> TimersRead:
+    """From queries.TIMERS."""
+    read, unread, _pending, others, other_groups, changing, unproved, thousandths, heap_unread = row[:9]
+    groups = tuple(
+        TimerGroup(callback, waits_in, TimerKind(kind), pending, next_in, period or None, retained or None)
+        for callback, waits_in, kind, pending, next_in, period, retained in zip(*row[9:], strict=True)
+    )
+    found = PendingTimers(groups, changing, thousandths / ALL_READ, unproved, heap_unread)
+    return TimersRead(read, found, others, other_groups, unread)
 
 
 def counters(columns: Mapping[str, NDArray[Any]], stored_unix_nano: int) -> Counters:

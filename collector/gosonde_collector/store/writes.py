@@ -67,7 +67,7 @@ PROCESS_COLUMNS = (
 #: Tables whose rows are stored as they come.
 TABLES = (
     *("site_counters", "park_counters", "pauses", "gc_cycles", "gc_totals", "probe_costs"),
-    *("proofs", "holders", "searches", "site_estimates"),
+    *("proofs", "holders", "searches", "site_estimates", "timer_readings"),
 )
 SITE_COLUMNS = ("build_id", "pc", "function", "file", "line", "start_function", "stored_unix_nano")
 LOSS_COLUMNS = ("agent_id", "agent_epoch", "sequence", "taken_unix_nano", "name", "total")

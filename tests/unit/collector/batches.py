@@ -54,6 +54,24 @@ def columns(names: Sequence[str], rows: Sequence[Sequence[object]]) -> Columns:
     }
 
 
+def timer_columns(taken: int, timers: Sequence[tuple[int, str, int]]) -> Columns:
+    """Readings of one group each."""
+    count = len(timers)
+    pending, zeros = np.array([row[2] for row in timers], np.int64), np.zeros(count, np.int64)
+    group = {"callback": [row[1] for row in timers], "waits_in": [""] * count, "kind": ["func"] * count}
+    numbers = {"pending": pending.tolist(), "next_in_ns": [5] * count, "period_ns": [0] * count}
+    lists = {**group, **numbers, "retained_heap_bytes": [64] * count}
+    return {
+        "process": np.array([row[0] for row in timers], np.int64),
+        "read_unix_nano": np.full(count, taken, np.int64),
+        "pending": pending,
+        **dict.fromkeys(("others", "other_groups", "changing", "unproved"), zeros),
+        "stands_for_thousandths": np.full(count, 1_000, np.int64),
+        **dict.fromkeys(("unread", "heap_unread"), objects([""] * count)),
+        **{f"group_{name}": objects([[value] for value in values]) for name, values in lists.items()},
+    }
+
+
 def batch(
     sequence: int,
     *,
@@ -73,6 +91,7 @@ def batch(
     holders: Sequence[tuple[int, int, Sequence[str], int]] = (),
     searches: Sequence[tuple[int, str]] = (),
     estimates: Sequence[tuple[int, ...]] = (),
+    timers: Sequence[tuple[int, str, int]] = (),
     losses: Mapping[str, int] | None = None,
     taken_unix_nano: int = 0,
 ) -> Batch:
@@ -81,7 +100,7 @@ def batch(
     `counters`: (process, pc, created, exited), with `baseline` and `mismatch` each. `heaps` are those of `cycles`.
     `proofs`: (process, pc, scans, examined, proved, probable); `holders`: (process, pc, path, goroutines); `searches`:
     (process, undecided), all searched at the time of the batch. `estimates`: (process, pc, created, low, high, exited,
-    low, high), of 3 windows each.
+    low, high), of 3 windows each. `timers`: (process, callback, pending) of one reading each, of kind func.
     """
     taken = taken_unix_nano or START + sequence * SECOND
     return Batch(
@@ -109,5 +128,6 @@ def batch(
         columns(("process", "pc", "path", "goroutines"), [(*row[:2], list(row[2]), row[3]) for row in holders]),
         columns(("process", "undecided", "searched_unix_nano", "scans"), [(*row, taken, 5) for row in searches]),
         columns(("process", "pc", *Estimate._fields), [(*row, 3, 30_000_000) for row in estimates]),
+        timer_columns(taken, timers),
         losses or {},
     )
