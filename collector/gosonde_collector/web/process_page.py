@@ -12,7 +12,16 @@ from gosonde_collector.analysis.analyst import Analyst
 from gosonde_collector.model.values import ProcessFilter
 from gosonde_collector.model.worker import Worker
 from gosonde_collector.store.protocol import Store
-from gosonde_collector.web import asking, cost_line, pause_map, process_rows, process_view, snapshot_list, sparklines
+from gosonde_collector.web import (
+    asking,
+    cost_line,
+    pause_map,
+    process_rows,
+    process_view,
+    snapshot_list,
+    sparklines,
+    timer_section,
+)
 from gosonde_collector.web.asking import Asked, Asking
 from gosonde_collector.web.findings_list import MOST_ROWS
 from gosonde_collector.web.gate import Gate, Visitor
@@ -104,7 +113,8 @@ class ProcessPage:
 
     def _json(self, known: ProcessView) -> Response:
         document: dict[str, Any] = process_view.document(known)
-        return as_json({**document, "asked": list(map(asking.document, self._asked(known)))})
+        timers = timer_section.document(timer_section.section(self._store, known.row, known.past))
+        return as_json({**document, "timers": timers, "asked": list(map(asking.document, self._asked(known)))})
 
     def _html(self, known: ProcessView, visitor: Visitor) -> Response:
         values = {
@@ -120,6 +130,7 @@ class ProcessPage:
             "pauses": pause_map.pause_map(known.past),
             "heap": pause_map.heap_lines(known.past),
             "snapshots": snapshot_list.listed(self._store, known.row, MOST_ON_PROCESS, steady_unix_nano()),
+            "timers": timer_section.section(self._store, known.row, known.past),
             "mutes": self._analyst.mutes,
             "asked": self._asked(known),
             "kinds": KINDS,
