@@ -198,6 +198,7 @@ def _bcc() -> Check:
     try:
         done = subprocess.run([sys.executable, "-ISc", code], capture_output=True, text=True, timeout=60, check=False)
     except subprocess.TimeoutExpired:
+        remedy = "try again when this host is less busy"
         return Check("bcc", Status.MISSING, "its import took more than 60 seconds", remedy)
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
@@ -216,6 +217,8 @@ def _btf() -> Check:
 
 
 def _nop5() -> Check:
+    if platform.machine() != "x86_64":
+        return Check("nop5", Status.DEGRADED, "every probe costs a trap", "nothing to do; only x86_64 has such probes")
     if kernel_version() >= NOP5_KERNEL:
         return Check("nop5", Status.OK, "the kernel can enter probes on a 5-byte nop without a trap")
     remedy = "nothing to do; Linux 6.18 and newer make some probes cheaper"
