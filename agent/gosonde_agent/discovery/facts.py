@@ -1,4 +1,4 @@
-"""Who runs a process and where: its unit, its container, its user, its labels. Read when a rule asks for it."""
+"""Who runs a process and where: its unit, container, pod, user and labels. Read when a rule asks for it."""
 
 import os
 import pwd
@@ -17,6 +17,8 @@ MAX_BYTES = 1 << 20
 UNIT = re.compile(r"([^/]+\.(?:service|scope|slice|socket|mount))(?=/|$)")
 #: An id of docker, containerd, CRI-O or podman, whatever stands around it.
 CONTAINER = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
+#: A folder of Kubernetes for a pod: systemd has the UID's dashes as underscores. UIDs of static pods have neither.
+POD = re.compile(r"(?<![^/-])pod([0-9a-f]{8}([-_]?)(?:[0-9a-f]{4}\2){3}[0-9a-f]{12})(?=/|\.slice|$)")
 
 
 def units(pid: int) -> frozenset[str]:
@@ -27,6 +29,11 @@ def units(pid: int) -> frozenset[str]:
 def containers(pid: int) -> frozenset[str]:
     """The id of the container that a process is in, by its control group; none outside of one."""
     return frozenset(CONTAINER.findall(_cgroup(pid)))
+
+
+def pods(pid: int) -> frozenset[str]:
+    """The UID of the Kubernetes pod that a process is in, as the API writes it; none outside of one."""
+    return frozenset(uid.replace("_", "-") for uid, _ in POD.findall(_cgroup(pid)))
 
 
 def users(pid: int) -> frozenset[str]:

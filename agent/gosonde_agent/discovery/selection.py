@@ -13,6 +13,7 @@ from gosonde_agent.discovery import facts
 FACTS: Final[Mapping[str, Callable[[int], frozenset[str]]]] = {
     "unit": facts.units,
     "container": facts.containers,
+    "pod": facts.pods,
     "user": facts.users,
     "label": facts.labels,
 }

@@ -107,7 +107,7 @@ def test_an_empty_file_gives_the_defaults(tmp_path: Path) -> None:
         ("listen = 1", "listen: 1 is not a string"),
         ('helper = "/run/helper.sock"', "helper: '/run/helper.sock' is not unix:PATH"),
         ('state = ""', "state: '' is not a path"),
-        ('allow = ["pod:x"]', "allow: 'pod:x' is not KIND:GLOB; the kinds are exe, unit, container, user, label"),
+        ('allow = ["node:x"]', "allow: 'node:x' is not KIND:GLOB; the kinds are exe, unit, container, pod, user"),
         ('deny = ["user:"]', "deny: 'user:' is not KIND:GLOB"),
         ("max_target_overhead = 0", "max_target_overhead: 0 is not allowed; give a number from 0.01 to 100 (percent)"),
         ('max_target_overhead = "on"', "max_target_overhead: 'on' is not a number"),

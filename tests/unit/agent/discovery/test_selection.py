@@ -53,6 +53,36 @@ def test_units_and_containers_come_from_the_control_group(
     assert facts.containers(1) == containers
 
 
+UID = "0f6a1c3e-52d4-4b7a-9c1e-7d2b8a90e4f5"
+STATIC = "0123456789abcdef0123456789abcdef"
+
+
+@pytest.mark.parametrize(
+    ("cgroup", "pods"),
+    [
+        (f"0::/kubepods.slice/kubepods-pod{UID.replace('-', '_')}.slice/crio-{ID}.scope", {UID}),
+        (f"0::/kubelet-kubepods-burstable-pod{UID.replace('-', '_')}.slice/cri-containerd-{ID}.scope", {UID}),
+        (f"0::/kubepods-burstable-pod{STATIC}.slice/cri-containerd-{ID}.scope", {STATIC}),
+        (f"5:cpu:/kubepods/burstable/pod{UID}/{ID}\n4:memory:/kubepods/burstable/pod{UID}/{ID}\n", {UID}),
+        (f"0::/system.slice/containerd.service/kubepods-pod{UID.replace('-', '_')}.slice:cri-containerd:{ID}", {UID}),
+        (f"0::/../../pod{UID}/{ID}", {UID}),
+        (f"0::/kubepods/pod{UID}", {UID}),
+        (f"0::/machine.slice/machine-libpod_pod_{ID}.slice/libpod-{ID}.scope", set()),
+        (f"0::/kubepods/pod{UID}0/{ID}", set()),
+        (f"0::/tripod{UID}/{ID}", set()),
+        ("0::/kubepods/podcast", set()),
+    ],
+)
+def test_the_uid_of_a_pod_comes_from_the_control_group(
+    cgroup: str, pods: set[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "1").mkdir()
+    (tmp_path / "1" / "cgroup").write_text(cgroup)
+    monkeypatch.setattr(facts, "PROC", tmp_path)
+    assert facts.pods(1) == pods
+    assert selection(deny=(f"pod:{UID}",)).selects(1, "/x") == (UID not in pods)
+
+
 def selection(allow: tuple[str, ...] = (), deny: tuple[str, ...] = ()) -> Selection:
     return Selection(allow=parse_rules("allow", allow), deny=parse_rules("deny", deny))
 
@@ -71,7 +101,7 @@ def test_a_process_that_is_gone_matches_no_rule_about_it() -> None:
     pid = subprocess.run(
         [sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True
     ).stdout
-    assert not selection(allow=("label:*", "user:*", "unit:*", "container:*")).selects(int(pid), "/x")
+    assert not selection(allow=("label:*", "user:*", "unit:*", "container:*", "pod:*")).selects(int(pid), "/x")
 
 
 def test_probes_are_for_a_whole_file_only_when_all_its_processes_are_meant() -> None:
