@@ -22,7 +22,7 @@ READY := .venv/.ready
 # Stands where gosonde can run; tests need more.
 RUNS := .venv/.runs
 
-.PHONY: bench transcripts help setup demo pictures accuracy accuracy-proof accuracy-verdict test test-attacks test-faults test-packages test-sources lint format proto proto-check run install package package-lock uninstall clean
+.PHONY: bench transcripts help setup demo pictures accuracy accuracy-proof accuracy-verdict test test-attacks test-faults test-images test-packages test-sources lint format proto proto-check run install image package package-lock uninstall clean
 
 help: ## Say what each target does
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1\t\2/p' Makefile | expand -t 14
@@ -73,6 +73,9 @@ test-sources: setup ## Count by perf events and by ptrace 20 times each while ev
 test-packages: setup ## Install, upgrade, downgrade, remove and purge the packages in Debian 12 and 13, and boot them (a quarter of an hour, as root)
 	$(BIN)/pytest -m "" $(PYTEST_ARGS) tests/integration/packages
 
+test-images: setup ## Build the container images, and find a leak with them in another container (five minutes, as root)
+	$(BIN)/pytest -m "" $(PYTEST_ARGS) tests/integration/images
+
 test-matrix: setup ## Run the tests of Go binaries over every Go version and kind of build
 	$(BIN)/python scripts/generate_layouts.py --check
 	GOSONDE_MATRIX=1 $(BIN)/pytest --timeout=900 $(PYTEST_ARGS) $(addprefix tests/integration/agent/,watch/test_matrix.py \
@@ -121,6 +124,9 @@ install: $(RUNS) ## Install the command, the units and example configurations (D
 
 package: $(RUNS) ## Build the Debian packages of agent and collector into dist/
 	$(BIN)/python -m scripts.packages dist
+
+image: setup ## Build the container images of agent and collector, and their SBOMs, into dist/ (as root)
+	$(BIN)/python -m scripts.images dist
 
 package-lock: $(RUNS) ## Put today's newest Python packages that pyproject.toml allows into the Debian packages
 	$(BIN)/python -m scripts.packages.wheels

@@ -1,0 +1,1 @@
+"""Builds the container images: `make image`."""

@@ -1,0 +1,64 @@
+"""The files of an image: the packages of Debian that it takes, and gosonde's."""
+
+import subprocess
+from pathlib import Path
+
+SUITE = "bookworm"
+#: What each image takes of Debian, beside what Debian itself calls essential.
+INCLUDED = {"gosonde-agent": "python3,python3-bpfcc,libstdc++6", "gosonde-collector": "python3,libstdc++6"}
+#: Licences stay; manual pages and translations do not.
+LEFT_OUT = (
+    "path-exclude=/usr/share/man/*",
+    "path-exclude=/usr/share/locale/*",
+    "path-exclude=/usr/share/doc/*",
+    "path-include=/usr/share/doc/*/copyright",
+)
+#: They tell of the host that built the image, or of the time.
+OF_THE_HOST = ("etc/apt/sources.list", "etc/hostname", "etc/resolv.conf", "var/cache/ldconfig/aux-cache")
+#: The collector's user and group in its image, which Kubernetes wants as a number.
+COLLECTOR_ID = 65_532
+
+
+def make(folder: Path, name: str, package: Path) -> None:
+    """Makes the root of an image.
+
+    Args:
+        folder: Does not exist.
+        name: The image's, which is that of the package.
+        package: The file of gosonde's package for Debian 12.
+
+    Raises:
+        subprocess.CalledProcessError: mmdebstrap or dpkg-deb failed, and said why.
+    """
+    options = [f"--dpkgopt={option}" for option in LEFT_OUT]
+    command: tuple[str | Path, ...]
+    command = ("mmdebstrap", "--quiet", "--variant=essential", f"--include={INCLUDED[name]}", *options, SUITE, folder)
+    subprocess.run(command, check=True)
+    for path in OF_THE_HOST:
+        (folder / path).unlink(missing_ok=True)
+    subprocess.run(("dpkg-deb", "--extract", package, folder), check=True)
+    (folder / "usr/bin/gosonde").symlink_to(f"/usr/lib/{name}/bin/gosonde")
+    # Believed without a look at the time of the source, so that the bytes depend on the source alone.
+    compile_all = ("python3", "-m", "compileall", "-q", "--invalidation-mode=unchecked-hash", f"/usr/lib/{name}")
+    subprocess.run(("chroot", folder, *compile_all), check=True)
+    if name == "gosonde-collector":
+        _add_collector(folder)
+
+
+def pack(folder: Path, archive: Path, epoch: str) -> None:
+    """Packs a root; equal files of equal times give equal bytes."""
+    command = (
+        "tar", "--create", "--sort=name", "--numeric-owner", f"--mtime=@{epoch}", "--format=gnu", "--file", archive,
+        "--exclude=./dev/*", "--directory", folder, ".",
+    )  # fmt: skip
+    subprocess.run(command, check=True)
+
+
+def _add_collector(folder: Path) -> None:
+    home, number = "/var/lib/gosonde-collector", COLLECTOR_ID
+    with (folder / "etc/passwd").open("a") as users:
+        users.write(f"gosonde-collector:x:{number}:{number}::{home}:/usr/sbin/nologin\n")
+    with (folder / "etc/group").open("a") as groups:
+        groups.write(f"gosonde-collector:x:{number}:\n")
+    command = ("install", "--directory", "--mode=0700", f"--owner={number}", f"--group={number}", f"{folder}{home}")
+    subprocess.run(command, check=True)
