@@ -74,6 +74,7 @@ test-packages: setup ## Install, upgrade, downgrade, remove and purge the packag
 	$(BIN)/pytest -m "" $(PYTEST_ARGS) tests/integration/packages
 
 test-images: setup ## Build the container images, and find a leak with them in another container (five minutes, as root)
+	scripts/setup images
 	$(BIN)/pytest -m "" $(PYTEST_ARGS) tests/integration/images
 
 test-matrix: setup ## Run the tests of Go binaries over every Go version and kind of build
@@ -126,6 +127,7 @@ package: $(RUNS) ## Build the Debian packages of agent and collector into dist/
 	$(BIN)/python -m scripts.packages dist
 
 image: setup ## Build the container images of agent and collector, and their SBOMs, into dist/ (as root)
+	scripts/setup images
 	$(BIN)/python -m scripts.images dist
 
 package-lock: $(RUNS) ## Put today's newest Python packages that pyproject.toml allows into the Debian packages

@@ -5,7 +5,7 @@ from pathlib import Path
 
 SUITE = "bookworm"
 #: What each image takes of Debian, beside what Debian itself calls essential.
-INCLUDED = {"gosonde-agent": "python3,python3-bpfcc,libstdc++6", "gosonde-collector": "python3,libstdc++6"}
+INCLUDED = {"gosonde-agent": "python3,libbpf1,libstdc++6", "gosonde-collector": "python3,libstdc++6"}
 #: Licences stay; manual pages and translations do not.
 LEFT_OUT = (
     "path-exclude=/usr/share/man/*",

@@ -87,7 +87,7 @@ def test_an_image_is_small_and_its_list_of_parts_has_debian_python_and_scripts(b
     assert parts["bomFormat"] == "CycloneDX"
     urls = {part["purl"].partition("@")[0] for part in parts["components"]}
     assert {"pkg:deb/debian/libc6", "pkg:pypi/grpcio", "pkg:pypi/gosonde", "pkg:npm/uplot"} <= urls
-    assert ("pkg:deb/debian/python3-bpfcc" in urls) == (name == "gosonde-agent")
+    assert ("pkg:deb/debian/libbpf1" in urls) == (name == "gosonde-agent")
 
 
 def test_the_containers_have_the_documented_capabilities_and_the_collector_none(podman: Podman) -> None:
