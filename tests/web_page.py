@@ -2,13 +2,15 @@
 
 import os
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from playwright.sync_api import Page
 
 from tests import browser, real_binaries
-from tests.agent_process import eventually, free_port
-from tests.collector_process import PATIENCE_S
+from tests.agent_process import AgentProcess, delivers_its_own, eventually, free_port
+from tests.collector_process import PATIENCE_S, CollectorProcess
 from tests.paths import ROOT
 
 #: (npm package, its version) of the library that judges accessibility. It is used by tests alone.
@@ -23,6 +25,21 @@ def configured(folder: Path, *lines: str) -> tuple[str, list[str | Path]]:
     file = folder / "collector.toml"
     file.write_text("\n".join((f'web = "{address}"', *lines, "")))
     return f"http://{address}", ["--config", file]
+
+
+@contextmanager
+def watching(folder: Path, program: Path, within_s: float, agent_config: str = "") -> Iterator[str]:
+    """The address of the page of a collector and of an agent that watches a program, once it delivers its own."""
+    (folder / "agent.toml").write_text(agent_config)
+    address, flags = configured(folder)
+    with CollectorProcess(folder, *map(str, flags)) as collector:
+        agent = AgentProcess(folder, collector.address, str(program))
+        try:
+            wait_for(address)
+            eventually(lambda: delivers_its_own(agent.listen), within_s)
+            yield address
+        finally:
+            agent.kill()
 
 
 def wait_for(address: str) -> None:

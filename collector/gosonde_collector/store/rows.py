@@ -6,7 +6,7 @@ from itertools import groupby
 from typing import Any
 
 import numpy as np
-from gosonde_common.values.timers import ALL_READ, PendingTimers, TimerGroup, TimerKind
+from gosonde_common.values.timers import ALL_READ, PendingTimers, groups_of
 from numpy.typing import NDArray
 
 from gosonde_collector.evidence.context import (
@@ -142,11 +142,7 @@ def searches(found: Iterable[Row], proofs: Iterable[Row]) -> dict[int, Search]:
 def timers_read(row: Row) -> TimersRead:
     """From queries.TIMERS."""
     read, unread, _pending, others, other_groups, changing, unproved, thousandths, heap_unread = row[:9]
-    groups = tuple(
-        TimerGroup(callback, waits_in, TimerKind(kind), pending, next_in, period or None, retained or None)
-        for callback, waits_in, kind, pending, next_in, period, retained in zip(*row[9:], strict=True)
-    )
-    found = PendingTimers(groups, changing, thousandths / ALL_READ, unproved, heap_unread)
+    found = PendingTimers(groups_of(row[9:]), changing, thousandths / ALL_READ, unproved, heap_unread)
     return TimersRead(read, found, others, other_groups, unread)
 
 

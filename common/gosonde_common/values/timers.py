@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 #: Groups of a process that are reported one by one.
 MAX_TIMER_GROUPS: Final = 32
@@ -69,3 +69,15 @@ class PendingTimers:
 
 
 NONE_PENDING: Final = PendingTimers(())
+
+
+def groups_of(columns: Sequence[Sequence[Any]]) -> tuple[TimerGroup, ...]:
+    """From columns of equal length in the order of TimerGroup, where 0 stands for no period and for unknown bytes.
+
+    Raises:
+        ValueError: A kind is not known, or the columns' lengths differ.
+    """
+    return tuple(
+        TimerGroup(callback, waits_in, TimerKind(kind), pending, next_in, period or None, retained or None)
+        for callback, waits_in, kind, pending, next_in, period, retained in zip(*columns, strict=True)
+    )

@@ -7,7 +7,7 @@ from gosonde_pb.v1 import model_pb2
 
 from gosonde_common.errors import InvalidInputError
 from gosonde_common.values.observation import ProcessKey, TimerReading
-from gosonde_common.values.timers import ALL_READ, PendingTimers, TimerGroup, TimerKind
+from gosonde_common.values.timers import ALL_READ, PendingTimers, TimerGroup, TimerKind, groups_of
 
 #: Columns of model.TimerReadings, after the process; those of model.TimerGroups.
 READINGS: Final = (
@@ -43,7 +43,4 @@ def read_groups(message: model_pb2.TimerGroups) -> tuple[TimerGroup, ...]:
         raise InvalidInputError(f"TimerGroups: columns of different length: {list(map(len, columns))}")
     if unknown := set(message.kind) - set(TimerKind):
         raise InvalidInputError(f"TimerGroups: kind {min(unknown)!r} is not known")
-    return tuple(
-        TimerGroup(callback, waits_in, TimerKind(kind), pending, next_in, period or None, retained or None)
-        for callback, waits_in, kind, pending, next_in, period, retained in zip(*columns, strict=True)
-    )
+    return groups_of(columns)

@@ -12,8 +12,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, expect
 
 from tests import browser, toolchains, web_page
-from tests.agent_process import AgentProcess, delivers_its_own, eventually
-from tests.collector_process import CollectorProcess
+from tests.agent_process import eventually
 from tests.go_programs import GoProgram, build, site_line
 
 #: For what takes scans of five seconds, on a machine under load.
@@ -38,17 +37,9 @@ NO_FINDING = "No finding that these filters let through."
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory, ebpf: None) -> Iterator[str]:  # noqa: ARG001
     """Of the page of a collector and an agent that watch the leaking program, once that starts."""
-    folder = tmp_path_factory.mktemp("web")
-    (folder / "agent.toml").write_text("redact_paths = true\n")  # pictures name no folder of whoever makes them
-    found, flags = web_page.configured(folder)
-    with CollectorProcess(folder, *map(str, flags)) as collector:
-        agent = AgentProcess(folder, collector.address, str(build(LEAK)))
-        try:
-            web_page.wait_for(found)
-            eventually(lambda: delivers_its_own(agent.listen), LONG_S)
-            yield found
-        finally:
-            agent.kill()
+    config = "redact_paths = true\n"  # pictures name no folder of whoever makes them
+    with web_page.watching(tmp_path_factory.mktemp("web"), build(LEAK), LONG_S, config) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests import browser, web_page
-from tests.agent_process import AgentProcess, delivers_its_own, eventually
-from tests.collector_process import CollectorProcess
+from tests.agent_process import eventually
 from tests.go_programs import GoProgram, build
 
 PROGRAM, COUNT, LONG_S = "timed/callbacks", 40, 180.0
@@ -18,17 +17,8 @@ PROGRAM, COUNT, LONG_S = "timed/callbacks", 40, 180.0
 
 @pytest.fixture
 def address(tmp_path_factory: pytest.TempPathFactory, ebpf: None) -> Iterator[str]:  # noqa: ARG001
-    folder = tmp_path_factory.mktemp("web")
-    (folder / "agent.toml").write_text("")
-    found, flags = web_page.configured(folder)
-    with CollectorProcess(folder, *map(str, flags)) as collector:
-        agent = AgentProcess(folder, collector.address, str(build(PROGRAM)))
-        try:
-            web_page.wait_for(found)
-            eventually(lambda: delivers_its_own(agent.listen), LONG_S)
-            yield found
-        finally:
-            agent.kill()
+    with web_page.watching(tmp_path_factory.mktemp("web"), build(PROGRAM), LONG_S) as found:
+        yield found
 
 
 def asked(address: str) -> Any:
