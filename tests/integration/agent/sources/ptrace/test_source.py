@@ -22,6 +22,8 @@ from tests.integration.agent.sources.ptrace.targets import tracer, wait_for
 StartProgram = Callable[..., GoProgram]
 #: Of `shares`, as it names them in its answers.
 STATEMENTS = ("half", "third", "seventh", "twentieth")
+#: A host that is busy holds hits up, and then a program is left: how often it is tried.
+HELD_UP = 10
 COMMAND = [str(Path(sys.executable).with_name("gosonde")), "trace", "--source", "ptrace"]
 
 
@@ -42,14 +44,18 @@ def test_a_program_that_does_little_is_counted_exactly(go_program: StartProgram)
         if len(asked) < 5:
             asked.append(program.ask("run 20"))
 
-    with trace_pid(program.pid, 2.0, ask, "ptrace") as found:
-        assert found.kind is PTRACE
-        assert len(asked) == 5
-        assert rows(found)[site_line("churn", "spawn")] == (100, 100)
-        assert found.left == ""
-        assert not any(found.losses.values())
-        (site,) = [row.site for row in found.sites if row.site.line == site_line("churn", "spawn")]
-        assert site.start_function == "main.work"
+    for _ in range(HELD_UP):
+        asked.clear()
+        with trace_pid(program.pid, 2.0, ask, "ptrace") as found:
+            assert found.kind is PTRACE
+            assert not any(found.losses.values())
+        if "held its thread" not in found.left:
+            break
+    assert found.left == ""
+    assert len(asked) == 5
+    assert rows(found)[site_line("churn", "spawn")] == (100, 100)
+    (site,) = [row.site for row in found.sites if row.site.line == site_line("churn", "spawn")]
+    assert site.start_function == "main.work"
     assert tracer(program.pid) == 0
     assert program.ask("run 1000")["exited"] == 1000
 
