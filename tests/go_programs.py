@@ -7,6 +7,7 @@ from its standard input with one JSON line (see `fixtures/go/protocol`).
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -46,11 +47,21 @@ def build(
     go = toolchains.go(version)
     environment = toolchains.environment(version) | dict(env or {})
     flags = [f"-buildmode={buildmode}", f"-ldflags={' '.join(ldflags)}", "-buildvcs=false", *flags]
-    folder = toolchains.cache_dir() / "programs" / OWN / version / _digest(flags, env or {})
-    target = folder / name
-    with toolchains.locked(folder / f"{name}.lock"):
+    programs, place = toolchains.cache_dir() / "programs", Path(version, _digest(flags, env or {}), name)
+    target = programs / place
+    with toolchains.locked(target.with_name(f"{target.name}.lock")):
         if not target.exists():
             _compile([str(go), "build", *flags], name, target, environment)
+    return _own(target, programs / OWN / place) if OWN else target
+
+
+def _own(program: Path, target: Path) -> Path:
+    """A copy: another file for the kernel, the same program for everybody else."""
+    with toolchains.locked(target.with_name(f"{target.name}.lock")):
+        if not target.exists():
+            unfinished = target.with_name(f"{target.name}.unfinished")
+            shutil.copy2(program, unfinished)
+            unfinished.rename(target)
     return target
 
 
