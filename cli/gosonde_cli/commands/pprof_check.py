@@ -132,6 +132,9 @@ def _ask(place: Place, name: str) -> "Answer | str":
     timer: threading.Timer | None = None
     try:
         connection.connect()
+    except OSError as error:
+        return f"takes no connection: {error.strerror or error}"
+    try:
         # Whoever sends a byte now and then is not waited for.
         timer = threading.Timer(SECONDS, _cut, (connection.sock,))
         timer.start()

@@ -97,6 +97,14 @@ def test_a_server_that_never_answers_is_not_waited_for() -> None:
     assert "does not answer as HTTP" in checks["handlers"]["found"]
 
 
+def test_of_a_port_where_nobody_listens_the_systems_words_are_told() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    code, checks = doctor(f"127.0.0.1:{port}")
+    assert code == 1
+    assert checks["handlers"]["found"].endswith("takes no connection: Connection refused")
+
+
 def test_a_process_of_another_network_namespace_is_refused_with_what_to_do(go_program: Start) -> None:
     program = go_program("served", "127.0.0.1:0", "-", *DEFAULTS)
     command = ("unshare", "--net", str(GOSONDE), "doctor", "--pprof", str(program.pid))
