@@ -70,8 +70,8 @@ test-sources: setup ## Count by perf events and by ptrace 20 times each while ev
 	GOSONDE_SOURCES=full $(BIN)/pytest -m "" --timeout=1800 $(PYTEST_ARGS) $(addprefix tests/integration/agent/sources/,perf ptrace) \
 		$(addprefix tests/integration/whole/test_,no_probes.py privileges_table.py)
 
-test-packages: setup ## Install, upgrade, downgrade, remove and purge the packages in Debian 12 and 13, and boot them (a quarter of an hour, as root)
-	$(BIN)/pytest -m "" $(PYTEST_ARGS) tests/integration/packages
+test-packages: setup ## Install, upgrade, downgrade, remove and purge the packages in Debian 12 and 13, and boot their services (half an hour, as root)
+	$(BIN)/pytest -m "" $(PYTEST_ARGS) tests/integration/packages tests/integration/whole/boot
 
 test-images: setup ## Build the container images, and find a leak with them in another container (five minutes, as root)
 	scripts/setup images

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests import go_programs
-from tests.debian_root import eventually
+from tests.booted_system import eventually
 from tests.paths import ROOT
 
 MOST_BYTES = {"gosonde-agent": 250_000_000, "gosonde-collector": 150_000_000}

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests import built_packages, debian_root, go_programs, toolchains
+from tests.booted_system import BootedSystem, eventually
 from tests.built_packages import FORMER, FORMER_LINE, FORMER_MODULE, NAMES
-from tests.debian_root import DebianRoot, eventually
 
 USERS = {"gosonde-agent", "gosonde-helper", "gosonde-collector"}
 #: What apt, dpkg and systemd keep of anything that was ever installed or ran.
@@ -42,19 +42,19 @@ def packages(release: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def system(release: str, packages: Path, tmp_path: Path) -> Iterator[DebianRoot]:
+def system(release: str, packages: Path, tmp_path: Path) -> Iterator[BootedSystem]:
     seen = {"/packages": packages, "/programs": toolchains.cache_dir() / "programs"}
-    with DebianRoot(release, tmp_path, seen) as booted:
+    with debian_root.booted(release, tmp_path, seen) as booted:
         yield booted
 
 
-def install(system: DebianRoot, packages: Path, version: str, *flags: str) -> None:
+def install(system: BootedSystem, packages: Path, version: str, *flags: str) -> None:
     files = (f"/packages/{version}/{built_packages.find(packages / version, name).name}" for name in NAMES)
     system.run("apt-get", "install", "-qq", "--yes", *flags, *files)
 
 
 @contextmanager
-def counted_program(system: DebianRoot) -> Iterator[int]:
+def counted_program(system: BootedSystem) -> Iterator[int]:
     """The number, in the system, of a Go program that the collector knows."""
     path = go_programs.build("churn").relative_to(toolchains.cache_dir())
     with subprocess.Popen(
@@ -69,7 +69,7 @@ def counted_program(system: DebianRoot) -> Iterator[int]:
             program.kill()
 
 
-def stored(system: DebianRoot) -> set[int]:
+def stored(system: BootedSystem) -> set[int]:
     """Processes that the collector knows; nothing while it does not answer."""
     said = system.run("gosonde", "processes", "--collector", "127.0.0.1:9317", "--json", check=False)
     try:
@@ -78,30 +78,30 @@ def stored(system: DebianRoot) -> set[int]:
         return set()
 
 
-def agent_id(system: DebianRoot) -> str:
+def agent_id(system: BootedSystem) -> str:
     return system.run("cat", "/var/lib/gosonde-agent/agent_id")
 
 
-def versions(system: DebianRoot) -> set[str]:
+def versions(system: BootedSystem) -> set[str]:
     said = system.run("dpkg-query", "--show", "--showformat=${Version}\n", *NAMES)
     return {line.split("-")[0] for line in said.splitlines()}
 
 
-def files(system: DebianRoot) -> set[str]:
+def files(system: BootedSystem) -> set[str]:
     pruned = [word for folder in KEPT_BY_OTHERS for word in ("-path", folder, "-prune", "-o")]
     return set(system.run("find", "/", "-xdev", *pruned, "-print").splitlines())
 
 
-def users(system: DebianRoot) -> set[str]:
+def users(system: BootedSystem) -> set[str]:
     names = system.run("cut", "-d:", "-f1", "/etc/passwd", "/etc/group").splitlines()
     return {name for name in names if name.startswith("gosonde")}
 
 
-def is_active(system: DebianRoot) -> bool:
+def is_active(system: BootedSystem) -> bool:
     return all(system.property(f"{name}.service", "ActiveState") == "active" for name in NAMES)
 
 
-def test_an_installation_starts_the_services_which_see_a_go_program(system: DebianRoot, packages: Path) -> None:
+def test_an_installation_starts_the_services_which_see_a_go_program(system: BootedSystem, packages: Path) -> None:
     install(system, packages, "new")
     assert is_active(system)
     assert all(system.property(f"{name}.service", "UnitFileState") == "enabled" for name in NAMES)
@@ -114,14 +114,16 @@ def test_an_installation_starts_the_services_which_see_a_go_program(system: Debi
     assert system.run("dpkg", "--verify", *NAMES) == ""
 
 
-def test_the_agents_package_alone_has_the_command(system: DebianRoot, packages: Path) -> None:
+def test_the_agents_package_alone_has_the_command(system: BootedSystem, packages: Path) -> None:
     name = built_packages.find(packages / "new", "gosonde-agent").name
     system.run("apt-get", "install", "-qq", "--yes", f"/packages/new/{name}")
     assert system.property("gosonde-agent.service", "ActiveState") == "active"
     assert "The agent can work here." in system.run("gosonde", "doctor")
 
 
-def test_an_upgrade_and_a_downgrade_keep_what_was_collected_and_configured(system: DebianRoot, packages: Path) -> None:
+def test_an_upgrade_and_a_downgrade_keep_what_was_collected_and_configured(
+    system: BootedSystem, packages: Path
+) -> None:
     install(system, packages, "former")
     changed = f"{system.run('cat', '/etc/gosonde/collector.toml')}retention_hours = 48.0\n".replace(
         "\nretention_hours = 24.0", ""
@@ -143,14 +145,14 @@ def test_an_upgrade_and_a_downgrade_keep_what_was_collected_and_configured(syste
             assert system.run("sh", "-c", f"ls {module} || true").startswith(module) == (version == "former")
 
 
-def test_a_disabled_service_stays_so_at_an_upgrade(system: DebianRoot, packages: Path) -> None:
+def test_a_disabled_service_stays_so_at_an_upgrade(system: BootedSystem, packages: Path) -> None:
     install(system, packages, "former")
     system.run("systemctl", "disable", "--now", "gosonde-agent.service")
     install(system, packages, "new")
     assert system.property("gosonde-agent.service", "UnitFileState") == "disabled"
 
 
-def test_a_removal_keeps_data_and_a_purge_leaves_nothing(system: DebianRoot, packages: Path) -> None:
+def test_a_removal_keeps_data_and_a_purge_leaves_nothing(system: BootedSystem, packages: Path) -> None:
     before, users_before = files(system), system.run("cat", "/etc/passwd", "/etc/group")
     install(system, packages, "new")
     assert users(system) == USERS | {"gosonde"}
