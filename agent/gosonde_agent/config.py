@@ -1,5 +1,6 @@
 """The agent's configuration: one frozen value, checked when it is created. docs/config.md describes each key."""
 
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
@@ -20,6 +21,8 @@ MAX_FILE_BYTES = 1 << 20
 MAX_SOCKET_PATH_BYTES = 106
 #: Largest pid that Linux hands out (PID_MAX_LIMIT).
 MAX_PID = 1 << 22
+#: A name of DNS, and what people call hosts besides.
+HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
@@ -51,6 +54,7 @@ class AgentConfig:
         tls_key: PEM file with its key.
         listen: The query service's address, "unix:PATH".
         http: HOST:PORT of metrics, health and readiness; "" for none.
+        host: The name that the agent reports for this host; "" for the name that the host gives itself.
         helper: Where the helper waits that has the privileges, "unix:PATH"; "" starts one with the agent's own.
         state: Folder that holds what outlives a run.
         interval_seconds: Time between two observations, 0.1 to 3600.
@@ -89,6 +93,7 @@ class AgentConfig:
     tls_key: str = ""
     listen: str = "unix:/run/gosonde/agent.sock"
     http: str = ""
+    host: str = ""
     helper: str = ""
     state: Path = Path("/var/lib/gosonde-agent")
     interval_seconds: float = 1.0
@@ -122,6 +127,8 @@ class AgentConfig:
         _check_unix("listen", self.listen)
         _check_unix("helper", self.helper or self.listen)
         self._check_http()
+        if self.host and not HOST.fullmatch(self.host):
+            raise UsageError(f"host: {self.host!r} is no name of a host: at most 253 letters, digits, '-', '_' and '.'")
         _check_number("interval_seconds", self.interval_seconds, 0.1, 3600)
         if self.reconcile_seconds != 0:
             _check_number("reconcile_seconds", self.reconcile_seconds, 1, 86_400)
@@ -295,6 +302,7 @@ _CONVERT: Mapping[str, Callable[[str, object], object]] = {
     "tls_key": _string,
     "listen": _string,
     "http": _string,
+    "host": _string,
     "helper": _string,
     "state": _path,
     "interval_seconds": _number,

@@ -152,7 +152,7 @@ class _Peers:
 
     def __init__(self, config: AgentConfig, helper: Helper) -> None:
         self._no_probes_because = helper.no_probes_because
-        self.me = identity.load(config.state)
+        self.me = identity.load(config.state, config.host)
         self.latest = Latest()
         limits = JournalLimits(int(config.spool_mb * (1 << 20)), config.spool_hours * 3600)
         self.journal = Journal(self.me.boot_id, config.state / FILE_NAME, limits)

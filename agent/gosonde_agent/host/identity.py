@@ -37,8 +37,12 @@ class Identity:
     boot_id: str
 
 
-def load(state: Path) -> Identity:
+def load(state: Path, host: str = "") -> Identity:
     """The identity kept in the folder `state`, which is made if it is missing, with a fresh epoch.
+
+    Args:
+        state: The folder.
+        host: The host's name; "" for the one that it gives itself.
 
     Raises:
         UnsupportedError: `state` may not be written by this user.
@@ -48,7 +52,7 @@ def load(state: Path) -> Identity:
     return Identity(
         agent_id=_agent_id(state),
         agent_epoch=secrets.token_hex(16),
-        host=socket.gethostname(),
+        host=host or socket.gethostname(),
         boot_id=procfs.boot_id(),
     )
 

@@ -28,6 +28,9 @@ def agent(
         typer.Option(metavar="unix:PATH", help="Socket of the privileged helper. Default: the agent starts one."),
     ] = None,
     state: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder for data that a restart needs.")] = None,
+    host: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Name to report for this host. Default: the host's own.")
+    ] = None,
     exe: Annotated[
         list[str] | None,
         typer.Option(
@@ -38,5 +41,7 @@ def agent(
     as_json: Annotated[bool, typer.Option("--json", help="Log JSON to a terminal, too.")] = False,
 ) -> None:
     """Watch the Go processes of this host, answer local commands, and send to a collector."""
-    flags = {"collector": collector, "listen": listen, "helper": helper, "state": state, "exe": exe, "pid": pid}
+    flags = {
+        "collector": collector, "listen": listen, "helper": helper, "state": state, "host": host, "exe": exe, "pid": pid
+    }  # fmt: skip
     become(config, flags, as_json=as_json)

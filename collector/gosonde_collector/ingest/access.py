@@ -127,7 +127,7 @@ class Access:
             raise UnauthenticatedError("the client certificate was revoked; give the agent a new one")
 
     def check_host(self, host: str, context: Context) -> None:
-        """The certificate is for this host: one of its subject alternative names is the host's name.
+        """The certificate is for this host: a subject alternative name is the host's, or "*.NAME" and its name ends so.
 
         Raises:
             ForbiddenError: It is not.
@@ -137,7 +137,7 @@ class Access:
         names = {
             name.decode("utf-8", "replace") for name in context.auth_context().get("x509_subject_alternative_name", ())
         }
-        if host not in names:
+        if host not in names and not any(_is_below(host, name) for name in names):
             raise ForbiddenError(
                 f"the certificate is for {', '.join(sorted(names)) or 'no name'}, and the agent says that its host is "
                 f"{host}; an agent may report for its own host only"
@@ -209,3 +209,8 @@ def _followed(path: str, read: Callable[[Path], Content]) -> Followed[Content] |
 def _peer(context: Context) -> str:
     """The peer's address without its port."""
     return context.peer().rpartition(":")[0]
+
+
+def _is_below(host: str, name: str) -> bool:
+    """Whether a name "*.NAME" covers the host; unlike in TLS, `*` is one label or several, for names of nodes have dots."""
+    return len(name) > len("*.") and name.startswith("*.") and host.endswith(name[1:]) and len(host) >= len(name)

@@ -153,6 +153,25 @@ def test_an_agent_speaks_for_the_host_of_its_certificate_alone(fortress: Fortres
     assert fortress.refused("IngestService", Code.PERMISSION_DENIED) == before + 1
 
 
+@pytest.mark.parametrize(
+    ("host", "is_below"),
+    [
+        ("node-7.prod", True),
+        ("ip-10-0-0-7.internal.prod", True),
+        (".prod", False),
+        ("prod", False),
+        ("node-7.prod.x", False),
+    ],
+)
+def test_a_certificate_for_a_cluster_speaks_for_its_nodes_alone(fortress: Fortress, host: str, is_below: bool) -> None:
+    own = fortress.authority.issue("*.prod", file="cluster")
+    if is_below:
+        with stream_to(fortress, own, host) as stream:
+            assert stream.observe(1, observation([(1, 5, 2)])) == 1
+    else:
+        assert code_of(lambda: stream_to(fortress, own, host)) is Code.PERMISSION_DENIED
+
+
 def test_an_agent_without_a_certificate_is_refused_on_both_addresses(fortress: Fortress) -> None:
     assert code_of(lambda: stream_to(fortress, None, "web-1")) is Code.UNAVAILABLE, "the handshake fails"
     tls = credentials(fortress.tls(None))

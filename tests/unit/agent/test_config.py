@@ -26,6 +26,7 @@ tls_key = "/etc/host.key"
 listen = "unix:/tmp/agent.sock"
 helper = "unix:/tmp/helper.sock"
 http = "127.0.0.1:9318"
+host = "node-7.prod"
 state = "/tmp/state"
 interval_seconds = 2
 exe = ["/usr/bin/*", "*/server"]
@@ -64,6 +65,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         listen="unix:/tmp/agent.sock",
         helper="unix:/tmp/helper.sock",
         http="127.0.0.1:9318",
+        host="node-7.prod",
         state=Path("/tmp/state"),  # noqa: S108
         interval_seconds=2,
         exe=("/usr/bin/*", "*/server"),
@@ -122,6 +124,8 @@ def test_an_empty_file_gives_the_defaults(tmp_path: Path) -> None:
         ('exe = ["server"]', "exe: 'server' can never match: executables have absolute paths; write '*/server'"),
         ("pid = [0]", "pid: 0 is not a process id"),
         ("pid = [true]", "pid: [True] is not a list of integers"),
+        ('host = "node 7"', "host: 'node 7' is no name of a host"),
+        (f'host = "{"n" * 254}"', "is no name of a host: at most 253 letters"),
         ('http = "0.0.0.0:9318"', "http: 0.0.0.0:9318 can be reached from other machines"),
         ('pprof = ["/a=http://10.0.0.1:1"]', "pprof: 'http://10.0.0.1:1' is not on a loopback address"),
         ('redact_paths = true\npprof = ["/a=unix:/b"]', "pprof: profiles contain whole paths"),

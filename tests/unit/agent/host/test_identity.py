@@ -1,3 +1,4 @@
+import socket
 import stat
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -40,6 +41,11 @@ def test_a_state_that_is_no_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match="give another folder with --state"):
         identity.load(tmp_path / "file")
+
+
+def test_the_host_has_its_own_name_unless_another_was_given(tmp_path: Path) -> None:
+    assert identity.load(tmp_path).host == socket.gethostname()
+    assert identity.load(tmp_path, "node-7.prod").host == "node-7.prod"
 
 
 def test_the_boot_is_the_kernels(tmp_path: Path) -> None:
