@@ -22,7 +22,7 @@ READY := .venv/.ready
 # Stands where gosonde can run; tests need more.
 RUNS := .venv/.runs
 
-.PHONY: bench transcripts help setup demo pictures accuracy accuracy-proof accuracy-verdict test test-attacks test-faults test-images test-packages test-sources lint format proto proto-check run install image package package-lock uninstall clean
+.PHONY: bench transcripts help setup demo pictures accuracy accuracy-proof accuracy-verdict test test-attacks test-faults test-images test-kubernetes test-packages test-sources lint format proto proto-check run install image package package-lock uninstall clean
 
 help: ## Say what each target does
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1\t\2/p' Makefile | expand -t 14
@@ -76,6 +76,9 @@ test-packages: setup ## Install, upgrade, downgrade, remove and purge the packag
 test-images: setup ## Build the container images, and find a leak with them in another container (five minutes, as root)
 	scripts/setup images
 	$(BIN)/pytest -m "" $(PYTEST_ARGS) tests/integration/images
+
+test-kubernetes: setup ## Check the Helm chart at length (as root)
+	$(BIN)/pytest -m "" $(PYTEST_ARGS) tests/integration/kubernetes
 
 test-matrix: setup ## Run the tests of Go binaries over every Go version and kind of build
 	$(BIN)/python scripts/generate_layouts.py --check

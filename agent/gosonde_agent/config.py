@@ -127,8 +127,7 @@ class AgentConfig:
         _check_unix("listen", self.listen)
         _check_unix("helper", self.helper or self.listen)
         self._check_http()
-        if self.host and not HOST.fullmatch(self.host):
-            raise UsageError(f"host: {self.host!r} is no name of a host: at most 253 letters, digits, '-', '_' and '.'")
+        _check_host(self.host)
         _check_number("interval_seconds", self.interval_seconds, 0.1, 3600)
         if self.reconcile_seconds != 0:
             _check_number("reconcile_seconds", self.reconcile_seconds, 1, 86_400)
@@ -341,6 +340,11 @@ def _check_unix(key: str, address: str) -> None:
         raise UsageError(f"{key}: {address!r} is not unix:PATH")
     if len(path.encode(errors="surrogateescape")) > MAX_SOCKET_PATH_BYTES:
         raise UsageError(f"{key}: the socket's path is longer than {MAX_SOCKET_PATH_BYTES} bytes: {path}")
+
+
+def _check_host(host: str) -> None:
+    if host and not HOST.fullmatch(host):
+        raise UsageError(f"host: {host!r} is no name of a host: at most 253 letters, digits, '-', '_' and '.'")
 
 
 def _check_number(key: str, value: float, least: float, most: float) -> None:

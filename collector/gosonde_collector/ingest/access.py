@@ -212,5 +212,5 @@ def _peer(context: Context) -> str:
 
 
 def _is_below(host: str, name: str) -> bool:
-    """Whether a name "*.NAME" covers the host; unlike in TLS, `*` is one label or several, for names of nodes have dots."""
+    """Whether a name "*.NAME" covers the host; unlike in TLS, `*` is any number of labels: names of nodes have dots."""
     return len(name) > len("*.") and name.startswith("*.") and host.endswith(name[1:]) and len(host) >= len(name)
