@@ -13,6 +13,7 @@ FUZZ_SECONDS ?= 60
 BENCH ?=
 ACCURACY ?=
 ACCURACY_PROOF ?=
+KERNELS ?=
 
 # Hundreds of tests start the command: without Python's cache each start would compile all of it.
 unexport PYTHONDONTWRITEBYTECODE
@@ -22,7 +23,7 @@ READY := .venv/.ready
 # Stands where gosonde can run; tests need more.
 RUNS := .venv/.runs
 
-.PHONY: bench transcripts help setup demo pictures accuracy accuracy-proof accuracy-verdict test test-attacks test-faults test-images test-kubernetes test-packages test-sources lint format proto proto-check run install image package package-lock uninstall clean
+.PHONY: bench transcripts help setup demo pictures accuracy accuracy-proof accuracy-verdict test test-attacks test-faults test-images test-kubernetes test-packages test-sources lint format proto proto-check run install image package package-lock uninstall clean test-kernels
 
 help: ## Say what each target does
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1\t\2/p' Makefile | expand -t 14
@@ -79,6 +80,10 @@ test-images: setup ## Build the container images, and find a leak with them in a
 
 test-kubernetes: setup ## Check the Helm chart at length (as root)
 	$(BIN)/pytest -m "" $(PYTEST_ARGS) tests/integration/kubernetes
+
+test-kernels: setup ## Boot kernels of Debian and Ubuntu and run gosonde on them (half an hour, as root); KERNELS="6.1 newest" some of them
+	scripts/setup kernels
+	$(BIN)/python -m tests.kernels.run $(KERNELS)
 
 test-matrix: setup ## Run the tests of Go binaries over every Go version and kind of build
 	$(BIN)/python scripts/generate_layouts.py --check

@@ -46,13 +46,24 @@ def build(
     """
     go = toolchains.go(version)
     environment = toolchains.environment(version) | dict(env or {})
-    flags = [f"-buildmode={buildmode}", f"-ldflags={' '.join(ldflags)}", "-buildvcs=false", *flags]
-    programs, place = toolchains.cache_dir() / "programs", Path(version, _digest(flags, env or {}), name)
-    target = programs / place
+    flags = [f"-buildmode={buildmode}", f"-ldflags={' '.join(ldflags)}", *flags]
+    kept = place(name, version, flags, env)
+    programs = toolchains.cache_dir() / "programs"
+    target = programs / kept
     with toolchains.locked(target.with_name(f"{target.name}.lock")):
         if not target.exists():
-            _compile([str(go), "build", *flags], name, target, environment)
-    return _own(target, programs / OWN / place) if OWN else target
+            _compile([str(go), "build", "-buildvcs=false", *flags], name, target, environment)
+    return _own(target, programs / OWN / kept) if OWN else target
+
+
+def place(
+    name: str,
+    version: str = toolchains.DEFAULT,
+    flags: Sequence[str] = ("-buildmode=exe", "-ldflags="),
+    env: Mapping[str, str] | None = None,
+) -> Path:
+    """Where, below the folder of all, `build` keeps an executable that it builds with these flags."""
+    return Path(version, _digest(flags, env or {}), name)
 
 
 def _own(program: Path, target: Path) -> Path:
