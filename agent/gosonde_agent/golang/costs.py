@@ -6,6 +6,10 @@ from gosonde_agent.golang.instructions import Instruction
 
 #: Linux 6.18 writes a call over it instead of a breakpoint, to code that a forked child does not have: see ADR 0130.
 NOP5 = bytes((0x0F, 0x1F, 0x44, 0x00, 0x00))
+#: Top bytes of arm64's system calls, barriers, hints, and accesses to system registers: some cannot be stepped.
+_SYSTEM = (0xD4, 0xD5)
+#: Loads and stores that are exclusive (ldxr, ldaxp, stlxr, ...), and no others: those with bit 23 are ordered only.
+_EXCLUSIVE_MASK, _EXCLUSIVE = 0x3F800000, 0x08000000
 
 
 class Cost(enum.IntEnum):
@@ -17,9 +21,20 @@ class Cost(enum.IntEnum):
     SINGLE_STEPPED = 2
 
 
-def is_overwritten(instruction: Instruction, architecture: str) -> bool:
-    """Whether a kernel writes more over an instruction than a breakpoint: no probe may be there."""
-    return architecture == "amd64" and instruction.raw == NOP5
+def is_forbidden(instruction: Instruction, architecture: str) -> bool:
+    """Whether no probe may be on an instruction: a kernel refuses it there, or writes more than a breakpoint."""
+    if architecture == "arm64":
+        is_of_system = instruction.raw[3] in _SYSTEM and instruction.text != "nop"
+        return is_of_system or _is_load_of_literal(instruction) or is_exclusive(instruction, architecture)
+    return instruction.raw == NOP5
+
+
+def is_exclusive(instruction: Instruction, architecture: str) -> bool:
+    """Whether it takes a reservation of memory that a trap loses, or stores only while that lasts (arm64).
+
+    With a probe between the two the store never succeeds, and the loop around them never ends.
+    """
+    return architecture == "arm64" and _word(instruction) & _EXCLUSIVE_MASK == _EXCLUSIVE
 
 
 def cost_of(instruction: Instruction, architecture: str) -> Cost:
@@ -43,11 +58,22 @@ def _writes_on_stack(raw: bytes) -> bool:
 
 
 def _is_simulated(instruction: Instruction) -> bool:
-    """arch/arm64/kernel/probes/decode-insn.c: arm_probe_decode_insn."""
-    word = int.from_bytes(instruction.raw, "little")
-    is_adr = word & 0x1F000000 == 0x10000000
-    is_load_of_literal = word & 0xBF000000 == 0x18000000
-    return instruction.flow in ("call", "branch", "jump") or instruction.text == "ret" or is_adr or is_load_of_literal
+    """arch/arm64/kernel/probes/decode-insn.c: arm_probe_decode_insn.
+
+    Loads of literals are not among them: older kernels simulate them too, but read the process's memory as if it were
+    their own, and newer ones refuse them.
+    """
+    is_adr = _word(instruction) & 0x1F000000 == 0x10000000
+    return instruction.flow in ("call", "branch", "jump") or instruction.text == "ret" or is_adr
+
+
+def _is_load_of_literal(instruction: Instruction) -> bool:
+    """arch/arm64/include/asm/insn.h: aarch64_insn_uses_literal, less adr and adrp."""
+    return _word(instruction) & 0x3B000000 == 0x18000000
+
+
+def _word(instruction: Instruction) -> int:
+    return int.from_bytes(instruction.raw, "little")
 
 
 def rank(instruction: Instruction, architecture: str) -> tuple[int, bool, bool]:

@@ -8,14 +8,16 @@ probe behind an overwritten register reads garbage. So a point is used only with
 - the way from the entry to the point is straight, but for the branch of the stack check, whose target does nothing
   except call morestack and restart the function;
 - no jump in the function leads to the point or to anything before it;
+- on arm64 no exclusive load comes before the point, for a trap between it and its store would make that fail forever;
 - no instruction on the way changes a register that the probe reads, or the function has loaded it again, behind a call,
   from where it had kept it on its stack.
 """
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from gosonde_agent.golang.costs import Cost, cost_of, is_overwritten, rank
+from gosonde_agent.golang.costs import Cost, cost_of, is_exclusive, is_forbidden, rank
 from gosonde_agent.golang.instructions import Instruction, Machine
 from gosonde_agent.golang.kept_registers import KeptRegisters
 from gosonde_agent.model.errors import UnprovedProbePointError
@@ -69,9 +71,10 @@ def entry_point(
         UnprovedProbePointError: There is none.
     """
     path, checks = _straight_path(function, instructions, name_of, behind_calls=behind_calls)
+    path = list(itertools.takewhile(lambda instruction: not is_exclusive(instruction, machine.name), path))
     earliest = max((index + 1 for index in checks), default=0)
     usable = [path[i] for i in _with_registers(path, registers, machine, again=behind_calls) if i >= earliest]
-    candidates = [instruction for instruction in usable if not is_overwritten(instruction, machine.name)]
+    candidates = [instruction for instruction in usable if not is_forbidden(instruction, machine.name)]
     if not candidates:
         raise UnprovedProbePointError(f"{function}: after the stack check no instruction has the registers unchanged")
     best = min(candidates, key=lambda instruction: rank(instruction, machine.name))

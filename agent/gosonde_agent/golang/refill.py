@@ -17,7 +17,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from gosonde_agent.golang.costs import Cost, cost_of, is_overwritten
+from gosonde_agent.golang.costs import Cost, cost_of, is_forbidden
 from gosonde_agent.golang.gopc_store import gopc_stored, is_reached_without
 from gosonde_agent.golang.instructions import Instruction, Machine
 from gosonde_agent.golang.layouts import Layout
@@ -80,7 +80,7 @@ def find_refill(
         raise UnprovedProbePointError("it is known for amd64 only")
     branch = _branch(instructions, machine, layout)
     first = instructions[branch.jump + 1]
-    if is_overwritten(first, machine.name) or cost_of(first, machine.name) is not Cost.EMULATED:
+    if is_forbidden(first, machine.name) or cost_of(first, machine.name) is not Cost.EMULATED:
         raise UnprovedProbePointError(f"the kernel would have to step {first.text!r}")
     inside = range(first.address, instructions[branch.behind].address)
     for each in instructions:

@@ -1,11 +1,12 @@
 """Walks many goroutines' stacks at once, by the tables that the runtime itself unwinds with (pcsp in pclntab).
 
 The code of a call returns to the address that the frame's size says, whatever frame pointers hold; this is
-runtime/traceback.go (unwinder) on amd64, done for a whole batch a frame at a time.
+runtime/traceback.go (unwinder), done for a whole batch a frame at a time. On amd64 a call pushes its return address,
+above the frame. On arm64 it leaves it in the link register, and a function that has a frame keeps it at its bottom.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,8 @@ from gosonde_agent.golang.pclntab import Pclntab
 from gosonde_agent.model.errors import MalformedBinaryError
 
 POINTER = 8
+#: What a signal handler puts below an interrupted function on arm64, with its link register (sigctxt.pushCall).
+PUSHED_LINK = np.uint64(16)
 MAX_FRAMES = 2_048
 #: No frame is larger.
 MAX_FRAME_SIZE = 1 << 30
@@ -53,17 +56,46 @@ class Walk:
     complete: Bools
 
 
+@dataclass(frozen=True, slots=True)
+class _Frames:
+    """A frame of each of some rows; `sp` and `size` in bytes, without a return address that a call pushed."""
+
+    rows: I64
+    sp: U64
+    size: U64
+    link: U64
+    is_injected: Bools
+
+    def where(self, kept: Bools) -> "_Frames":
+        """Some of them."""
+        parts = (self.rows, self.sp, self.size, self.link, self.is_injected)
+        return _Frames(*(part[kept] for part in parts))  # type: ignore[arg-type]
+
+
+#: What calls some frames: the frames that go on, with the callers' stack pointers; their pcs; their link registers.
+_Callers = tuple[_Frames, U64, U64]
+
+
 class Unwinder:
     """Unwinds stacks of processes that run one binary. Not thread-safe: it remembers what it looked up."""
 
     def __init__(self, pclntab: Pclntab) -> None:
         self._pclntab = pclntab
+        self._callers = _callers_by_link if pclntab.architecture == "arm64" else _callers_by_stack
         self._steps: dict[int, tuple[int, int, int, int]] = {}
         self._keys = np.zeros(0, np.uint64)
         self._table = np.zeros((0, 4), np.int64)
 
     def walk(
-        self, pcs: U64, sps: U64, highs: U64, bias: int, words: Words, *, interrupted: Bools | None = None
+        self,
+        pcs: U64,
+        sps: U64,
+        highs: U64,
+        bias: int,
+        words: Words,
+        *,
+        interrupted: Bools | None = None,
+        links: U64 | None = None,
     ) -> Walk:
         """Walks from (pc, sp) up to the stack's end `high`; addresses are the process's.
 
@@ -71,6 +103,9 @@ class Unwinder:
 
         A walk ends at the goroutine's first frame, or where the stack is inconsistent: outside Go code, outside the
         stack, or not going up. It takes MAX_FRAMES steps at most.
+
+        Args:
+            links: The link register that belongs to each pc (g.sched.lr), 0 where it is not known; arm64 alone has one.
 
         Raises:
             MalformedBinaryError: The process shows more different addresses than a program has, or a table is damaged.
@@ -80,6 +115,7 @@ class Unwinder:
         complete = np.zeros(count, np.bool_)
         rows = np.arange(count, dtype=np.int64)
         pc, sp = pcs.copy(), sps.copy()
+        link = np.zeros(count, np.uint64) if links is None else links
         is_call = np.ones(count, np.bool_) if interrupted is None else ~interrupted
         for depth in range(MAX_FRAMES):
             if not len(rows):
@@ -91,12 +127,9 @@ class Unwinder:
             column[rows[known]] = (linked - np.where(is_call, shift, 0).astype(np.uint64))[known]
             columns.append(column)
             complete[rows[kind == TOP]] = True
-            frame_end = sp + delta.astype(np.uint64) + np.uint64(POINTER)
-            goes = (kind == GOES_ON) & (frame_end > sp) & (frame_end <= highs[rows])
-            rows, frame_end, is_injected = rows[goes], frame_end[goes], is_injected[goes]
-            pc, readable = words(rows, frame_end - np.uint64(POINTER))
-            rows, pc, sp = rows[readable], pc[readable], frame_end[readable]
-            is_call = ~is_injected[readable].astype(np.bool_)
+            frames = _Frames(rows, sp, delta.astype(np.uint64), link, is_injected.astype(np.bool_))
+            frames, pc, link = self._callers(frames.where(kind == GOES_ON), highs, words)
+            rows, sp, is_call = frames.rows, frames.sp, ~frames.is_injected
         matrix = np.stack(columns, axis=1) if columns else np.zeros((count, 0), np.uint64)
         return Walk(matrix, complete)
 
@@ -136,3 +169,32 @@ class Unwinder:
         if is_odd or not 0 <= delta < MAX_FRAME_SIZE:
             return 0, TOP if is_odd else STOPS, shift, is_injected
         return delta, GOES_ON, shift, is_injected
+
+
+def _callers_by_stack(frames: _Frames, highs: U64, words: Words) -> _Callers:
+    """On amd64."""
+    ends = frames.sp + frames.size + np.uint64(POINTER)
+    goes = (ends > frames.sp) & (ends <= highs[frames.rows])
+    frames, ends = frames.where(goes), ends[goes]
+    pcs, readable = words(frames.rows, ends - np.uint64(POINTER))
+    frames = replace(frames, sp=ends).where(readable)
+    return frames, pcs[readable], np.zeros(len(frames.rows), np.uint64)
+
+
+def _callers_by_link(frames: _Frames, highs: U64, words: Words) -> _Callers:
+    """On arm64: what has no frame has its return address in the link register, anything else at its stack pointer."""
+    goes = ((frames.size != 0) | (frames.link != 0)) & (frames.sp + frames.size <= highs[frames.rows])
+    frames = frames.where(goes)
+    kept, readable = words(frames.rows, frames.sp)
+    pcs = np.where(frames.size != 0, kept, frames.link)[readable]
+    frames = frames.where(readable)
+    frames = replace(frames, sp=frames.sp + frames.size)
+    links = np.zeros(len(pcs), np.uint64)
+    injected = np.flatnonzero(frames.is_injected & (frames.sp + PUSHED_LINK <= highs[frames.rows]))
+    if len(injected):
+        found, known = words(frames.rows[injected], frames.sp[injected])
+        links[injected[known]] = found[known]
+        sps = frames.sp.copy()
+        sps[injected] += PUSHED_LINK
+        frames = replace(frames, sp=sps)
+    return frames, pcs, links

@@ -2,7 +2,7 @@
 
 `<-ctx.Done()` is a call of an interface's method, or of the context package, right before the receive; a function that
 receives from a timer or ticker mostly makes it as well, and so does one that has signals sent to the only channel that
-it makes. Only amd64 is understood; elsewhere nothing is said.
+it makes.
 """
 
 import re
@@ -21,9 +21,9 @@ CONTEXT, TIMER, SIGNAL = "context", "timer", "signal"
 RECEIVES: Final = frozenset({"runtime.chanrecv1", "runtime.chanrecv2"})
 SELECT: Final = "runtime.selectgo"
 #: Of a context's four methods in alphabetical order, Done is the second; an itab's methods begin at 24.
-DONE_SLOT: Final = re.compile(r"mov (r\w+), qword ptr \[r\w+ \+ 0x20\]")
+DONE_SLOT: Final = re.compile(r"mov r\w+, qword ptr \[r\w+ \+ 0x20\]|ldr x\d+, \[x\d+, #0x20\]")
 DONE_METHOD: Final = re.compile(r"context\..*\.Done")
-INDIRECT: Final = re.compile(r"call (r\w+)")
+INDIRECT: Final = re.compile(r"(?:call|blr) ([rx]\w+)")
 TIMERS: Final = frozenset({"time.After", "time.Tick", "time.NewTimer", "time.NewTicker", "time.newTimer"})
 #: What the compiler writes behind the name of a function for a closure in it; `gowrap` only passes arguments on.
 CLOSURE: Final = re.compile(r"\.func\d+")
@@ -40,20 +40,19 @@ class WaitTargets:
 
     def __init__(self, pclntab: Pclntab) -> None:
         self._pclntab = pclntab
-        self._known = pclntab.architecture == "amd64"
         self._answers: BoundedCache[int, str] = BoundedCache(MAX_KEPT)
         self._makers: BoundedCache[tuple[int, str], str] = BoundedCache(MAX_KEPT)
 
     def of(self, pc: int) -> str:
         """CONTEXT, TIMER or nothing, for the call of the runtime at an address, by which a goroutine waits."""
-        return self._answers.get(pc, self._answer) if self._known else ""
+        return self._answers.get(pc, self._answer)
 
     def made_by(self, gopc: int, start_function: str) -> str:
         """TIMER or SIGNAL when a closure of the function at `gopc` can receive from no other channel that it made.
 
         It is for the closure itself: of functions that it calls, and of arguments of a go statement, it says nothing.
         """
-        return self._makers.get((gopc, start_function), self._maker) if self._known else ""
+        return self._makers.get((gopc, start_function), self._maker)
 
     def _answer(self, pc: int) -> str:
         try:
@@ -68,7 +67,7 @@ class WaitTargets:
             details = self._pclntab.details_of(gopc)
             if details is None or not CLOSURE.fullmatch(start_function.removeprefix(details.name)):
                 return ""
-            code = decode(self._pclntab.code_of(details), details.entry, "amd64")
+            code = decode(self._pclntab.code_of(details), details.entry, self._pclntab.architecture)
             called = Counter(map(self._called, code))
         except MalformedBinaryError:
             return ""
@@ -77,7 +76,7 @@ class WaitTargets:
         return SIGNAL if _has_only_signals(called) else ""
 
     def _inferred(self, details: FunctionDetails, pc: int) -> str:
-        code = decode(self._pclntab.code_of(details), details.entry, "amd64")
+        code = decode(self._pclntab.code_of(details), details.entry, self._pclntab.architecture)
         here = next((at for at, found in enumerate(code) if found.address <= pc < found.end), None)
         waits = self._called(code[here]) if here is not None else ""
         if here is not None and waits in RECEIVES:

@@ -14,6 +14,12 @@ from gosonde_agent.host.kernel import kernel_version
 OLDEST_KERNEL = (5, 15)
 NOP5_KERNEL = (6, 18)
 
+#: What is said of the machines that gosonde runs on; docs/binaries.md lists what there is on x86_64 alone.
+MACHINES = {
+    "x86_64": "x86_64",
+    "aarch64": "aarch64; sampling by perf events and breakpoints by ptrace are for x86_64 alone",
+}
+
 #: Bits of the capability sets in /proc/PID/status.
 CAPABILITIES = {"CAP_DAC_READ_SEARCH": 2, "CAP_SYS_PTRACE": 19, "CAP_PERFMON": 38, "CAP_BPF": 39}
 CAP_SYS_ADMIN = 21
@@ -85,9 +91,10 @@ def level(found: Sequence[Check]) -> str:
 
 def _architecture() -> Check:
     machine = platform.machine()
-    if machine == "x86_64":
-        return Check("architecture", Status.OK, machine)
-    return Check("architecture", Status.MISSING, f"{machine} is not supported", "use a host with x86_64 (amd64)")
+    if found := MACHINES.get(machine):
+        return Check("architecture", Status.OK, found)
+    remedy = "use a host with x86_64 (amd64) or aarch64 (arm64)"
+    return Check("architecture", Status.MISSING, f"{machine} is not supported", remedy)
 
 
 def _kernel() -> Check:

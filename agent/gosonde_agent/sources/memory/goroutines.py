@@ -214,7 +214,10 @@ class GoroutineReader:
         sane = parked & (low < sp) & (sp < high) & (high - low < np.uint64(MAX_STACK)) & (sp % np.uint64(8) == 0)
         some = np.flatnonzero(sane)
         words = StackWords(self._memory, sp[some], high[some])
-        walk = unwinder.walk(pc[some], sp[some], high[some], self._bias, words)
+        link = (
+            np.where(in_call, np.uint64(0), _words(rows, at.link)) if at.link >= 0 else np.zeros(len(rows), np.uint64)
+        )
+        walk = unwinder.walk(pc[some], sp[some], high[some], self._bias, words, links=link[some])
         stacks = np.zeros((len(rows), walk.pcs.shape[1]), np.uint64)
         stacks[some] = walk.pcs
         complete = np.zeros(len(rows), np.bool_)

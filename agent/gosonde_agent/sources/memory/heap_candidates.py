@@ -57,9 +57,7 @@ def find(image: ElfImage, fd: int, pclntab: Pclntab, layout: Layout) -> HeapCand
 
 
 def from_instructions(image: ElfImage, pclntab: Pclntab, layout: Layout) -> HeapCandidates:
-    """The candidates that the code of the runtime's functions gives; none on arm64, whose code is not read for them."""
-    if image.architecture != "amd64":
-        return HeapCandidates("instructions", (), (), ())
+    """The candidates that the code of the runtime's functions gives."""
 
     def touched(name: str, *, is_address: bool) -> set[int]:
         found = references(image, pclntab, [f"runtime.{name}"])
@@ -67,7 +65,7 @@ def from_instructions(image: ElfImage, pclntab: Pclntab, layout: Layout) -> Heap
 
     users = Counter(address for name in _HEAP_USERS.split() for address in touched(name, is_address=True))
     agreed = [address for address, count in users.most_common() if count >= _FEWEST_USERS and address % 8 == 0]
-    roots = touched(_ROOTS, is_address=False)
+    roots = {address for address in touched(_ROOTS, is_address=False) if address % 8 == 0}
     all_cleanups = layout.fields("cleanupQueue").get("all")
     queues = set.intersection(*(touched(name, is_address=True) for name in _CLEANUP_USERS))
     return HeapCandidates(

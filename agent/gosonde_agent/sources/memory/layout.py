@@ -25,6 +25,7 @@ class GoroutineLayout:
     m: int
     sp: int
     pc: int
+    link: int
     itself: int
     syscall_sp: int
     syscall_pc: int
@@ -49,6 +50,7 @@ FIELDS = {
     "m": "m",
     "sp": "sched.sp",
     "pc": "sched.pc",
+    "link": "sched.lr",
     "itself": "sched.g",
     "syscall_sp": "syscallsp",
     "syscall_pc": "syscallpc",
@@ -64,7 +66,7 @@ FIELDS = {
     "start_pc": "startpc",
 }
 MOVING = ("stack_hi", "sp", "pc", "syscall_sp", "syscall_pc", "status", "goid", "sequence")
-OPTIONAL = frozenset({"runningCleanups", "parentGoid"})
+OPTIONAL = frozenset({"runningCleanups", "parentGoid", "sched.lr"})
 
 
 def goroutine_layout(layout: Layout) -> GoroutineLayout:

@@ -1,16 +1,22 @@
-"""arm64, as far as it can be tested without such a machine: binaries are read, points proved, probes compiled."""
+"""arm64, as far as it can be tested without such a machine: what is read off binaries, points, compiled probes."""
 
 import itertools
 import os
 import random
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from gosonde_agent.golang import binary
 from gosonde_agent.golang.binary import GoBinary
 from gosonde_agent.golang.costs import Cost
-from gosonde_agent.golang.pclntab import printed_name
+from gosonde_agent.golang.elf import ElfImage
+from gosonde_agent.golang.instructions import decode
+from gosonde_agent.golang.pclntab import Pclntab, printed_name
+from gosonde_agent.golang.wait_targets import RECEIVES, SELECT, WaitTargets
 from gosonde_agent.sources.ebpf import probe_text
+from gosonde_agent.sources.memory import candidates, heap_candidates
+from gosonde_agent.sources.memory.symbols import from_symbol_table
 
 from tests import go_programs
 from tests.integration.agent.golang.test_symbolization import addr2line
@@ -92,3 +98,68 @@ def loads_from_context(code: bytes) -> set[int]:
     """Offsets of the 8-byte loads in a BPF program: opcode, registers, 16-bit offset, 32-bit number."""
     instructions = (code[i : i + 8] for i in range(0, len(code), 8))
     return {int.from_bytes(found[2:4], "little", signed=True) for found in instructions if found[0] == 0x79}
+
+
+def symbols_of(image: ElfImage) -> dict[str, int]:
+    return from_symbol_table(image, {f"runtime.{name}" for name in (*candidates.VARIABLES, *heap_candidates.VARIABLES)})
+
+
+@pytest.mark.parametrize("buildmode", ["exe", "pie"])
+@pytest.mark.parametrize("version", VERSIONS)
+def test_instructions_lead_to_where_the_symbols_are(version: str, buildmode: str) -> None:
+    path = go_programs.build("churn", version, env=ARM64, buildmode=buildmode)
+    known = load(path)
+    with path.open("rb") as file:
+        image = ElfImage(file.fileno())
+        at = symbols_of(image)
+        found = candidates.from_instructions(image, known.pclntab, known.layout)
+        heap = heap_candidates.from_instructions(image, known.pclntab, known.layout)
+        by_symbols = candidates.find(image, file.fileno(), known.pclntab, known.layout)
+    assert found.allgs == [at["runtime.allgs"]]
+    assert found.sched[0] == at["runtime.sched"]
+    assert found.memstats[0] == at["runtime.memstats"]
+    assert found.controller[0] == at["runtime.gcController"]
+    assert {at["runtime.allglen"], at["runtime.allp"], at["runtime.runtimeInitTime"]} <= {
+        *found.allglen,
+        *found.allp,
+        *found.init_time,
+    }
+    assert set(found.t_end) & set(by_symbols.t_end)
+    assert (found.wait_reasons, found.enabling) == (by_symbols.wait_reasons, by_symbols.enabling)
+    assert found.wait_reasons[1]
+    assert heap.mheap[0] == at["runtime.mheap_"]
+    assert heap.allfin == [at["runtime.allfin"]]
+    assert list(heap.cleanups) == [at[name] for name in ("runtime.gcCleanups",) if name in at]
+
+
+WAITING = {
+    "context_in_closure": "context",
+    "context_never_cancelled": "context",
+    "ticker_never_stopped": "timer",
+    "signals_of_ones_own": "signal",
+    "channel_receive": "",
+}
+
+
+@pytest.mark.parametrize("program", WAITING)
+def test_what_a_channel_belongs_to_is_inferred_as_on_amd64(program: str) -> None:
+    waits = {
+        architecture: list(waits_of(load(go_programs.build(f"leaky/{program}", env=env)).pclntab))
+        for architecture, env in {"amd64": {}, "arm64": ARM64}.items()
+    }
+    assert waits["arm64"] == waits["amd64"]
+    assert {answer for name, answer in waits["arm64"] if name.startswith("main.")} >= {WAITING[program]}
+
+
+def waits_of(pclntab: Pclntab) -> Iterator[tuple[str, str]]:
+    """(function, an answer) of each call that waits, and for a closure of each function, in some packages."""
+    targets = WaitTargets(pclntab)
+    callees = {function.entry for name in (*RECEIVES, SELECT) if (function := pclntab.find(name)) is not None}
+    for entry in pclntab.entries.tolist():
+        details = pclntab.details_of(entry)
+        if details is None or not details.name.startswith(("main.", "context.", "os/signal.", "time.")):
+            continue
+        yield details.name, targets.made_by(details.entry, f"{details.name}.func1")
+        for found in decode(pclntab.code_of(details), details.entry, pclntab.architecture):
+            if found.flow == "call" and found.target in callees:
+                yield details.name, targets.of(found.address)

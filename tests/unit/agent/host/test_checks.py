@@ -21,6 +21,17 @@ def test_a_new_kernel_enters_probes_without_a_trap_on_x86_64_alone(
     assert found("nop5").status is status
 
 
+@pytest.mark.parametrize(
+    ("machine", "status"),
+    [("x86_64", checks.Status.OK), ("aarch64", checks.Status.OK), ("riscv64", checks.Status.MISSING)],
+)
+def test_the_agent_works_on_two_architectures(
+    monkeypatch: pytest.MonkeyPatch, machine: str, status: checks.Status
+) -> None:
+    monkeypatch.setattr(platform, "machine", lambda: machine)
+    assert found("architecture").status is status
+
+
 def test_where_importing_bcc_takes_too_long_nobody_is_told_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     def hangs(command: list[str], *, timeout: float, **_: object) -> None:
         raise subprocess.TimeoutExpired(command, timeout)
