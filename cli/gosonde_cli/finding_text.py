@@ -28,7 +28,8 @@ def block(finding: Finding, room: int) -> Iterator[RenderableType]:
     """A finding in lines; names are shortened to so many columns, sentences go on below their beginning."""
     site, process = finding.site, finding.process
     state = rendering.cell(finding.state.upper())
-    function = rendering.cell(site.function or "an unnamed go statement")
+    what = "timers that call " if finding.timers else ""
+    function = what + rendering.cell(site.function or "an unnamed go statement")
     short = shortened(function, max(room - len(state) - INDENT, 1), OF_FUNCTIONS)
     yield Text.assemble((state, STYLES.get(finding.state, "")), "  ", (short, "bold"))
     if site.file:
@@ -85,13 +86,15 @@ def _line(text: str) -> RenderableType:
 def _numbers(finding: Finding) -> str:
     age = rendering.duration(max(time.time_ns() - finding.first_seen_unix_nano, 0))
     since = f"since {rendering.moment(finding.first_seen_unix_nano)} ({age} ago)"
-    return f"{finding.live:,} live, {finding.growth_per_second:+,.2f} per second, {since}"
+    live = "pending" if finding.timers else "live"
+    return f"{finding.live:,} {live}, {finding.growth_per_second:+,.2f} per second, {since}"
 
 
 def sections(explanation: Explanation, room: int) -> Iterator[tuple[str, Sequence[str]]]:
     """(title, lines) of each kind of evidence but GC's, indented by four columns; no lines when there is none."""
-    yield "live goroutines", _live(explanation.points, room - 4)
+    yield "pending timers" if explanation.finding.timers else "live goroutines", _live(explanation.points, room - 4)
     states = [f"{count:>8,} {rendering.cell(state)}" for state, count in explanation.states.items()]
+    yield "the timers", _timers(explanation.cause_reason) if explanation.finding.timers else ()
     yield "states", [*states, *_shares(explanation)]
     yield "the goroutines", _goroutines(explanation)
     yield "ages, from", _ages(explanation.ages)
@@ -100,6 +103,10 @@ def sections(explanation: Explanation, room: int) -> Iterator[tuple[str, Sequenc
         whose = f"the stack of {stack.goroutines:,}" + (f" ({explanation.cause_reason})" if not number else "")
         yield rendering.cell(whose), [_call(frame, room - 4) for frame in stack.frames]
     yield "clocks", [f"host {rendering.cell(explanation.finding.host)}: {rendering.clock(explanation.clock_offset_ns)}"]
+
+
+def _timers(said: str) -> Sequence[str]:
+    return [rendering.cell(part) for part in said.split("; ")]
 
 
 def gc_signs(explanation: Explanation) -> Iterator[RenderableType]:

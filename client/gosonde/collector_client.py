@@ -23,6 +23,7 @@ from gosonde.rows import (
     SiteName,
     SiteRow,
     Step,
+    TimersFound,
     Work,
 )
 
@@ -43,6 +44,7 @@ __all__ = [
     "SiteName",
     "SiteRow",
     "Step",
+    "TimersFound",
     "Work",
     "finding_of",
     "level_name",

@@ -19,6 +19,7 @@ from gosonde.rows import (
     SiteName,
     SiteRow,
     Step,
+    TimersFound,
     Work,
 )
 from gosonde.witness_numbers import numbers_of
@@ -154,6 +155,20 @@ def finding_of(found: collector_pb2.Finding) -> Finding:
         stale=found.is_stale,
         muted=_muted(found.mute) if found.HasField("mute") else None,
         numbers=numbers_of(found.witnesses),
+        timers=_timers(found.timers) if found.HasField("timers") else None,
+    )
+
+
+def _timers(found: collector_pb2.TimersFound) -> TimersFound:
+    return TimersFound(
+        found.kind,
+        found.callback,
+        found.repeats,
+        found.pending,
+        found.next_in_ns,
+        found.period_ns or None,
+        found.retained_heap_bytes if found.HasField("retained_heap_bytes") else None,
+        found.is_estimated,
     )
 
 

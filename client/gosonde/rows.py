@@ -178,8 +178,25 @@ class Muted:
 
 
 @dataclass(frozen=True, slots=True)
+class TimersFound:
+    """The pending timers of a finding, with all others of that callback, as they were read last.
+
+    `period_ns` is None where they fire once, `retained_heap_bytes` where the heap was not read.
+    """
+
+    kind: str
+    callback: str
+    repeats: bool
+    pending: int
+    next_in_ns: int
+    period_ns: int | None
+    retained_heap_bytes: int | None
+    is_estimated: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
-    """A site whose live count grew, or grows.
+    """A site whose live count grew, or grows; or pending timers, if it has `timers`: these are what lives.
 
     `details` has each witness's numbers in a sentence; `numbers` has them by witness, where a witness has any.
     """
@@ -207,6 +224,7 @@ class Finding:
     stale: bool = False
     muted: Muted | None = None
     numbers: Mapping[str, WitnessNumbers] = field(default_factory=dict)
+    timers: TimersFound | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,13 @@ def _groups(groups: Sequence[TimerGroup]) -> model_pb2.TimerGroups:
     message = model_pb2.TimerGroups()
     for group in groups:
         texts = text(group.callback), text(group.waits_in), group.kind.value
-        numbers = group.pending, group.next_in_ns, group.period_ns or 0, group.retained_heap_bytes or 0
+        numbers = (
+            group.pending,
+            group.next_in_ns,
+            group.period_ns or 0,
+            group.retained_heap_bytes or 0,
+            group.lasting or 0,
+        )
         for name, value in zip(GROUPS, (*texts, *numbers), strict=True):
             getattr(message, name).append(value)
     return message

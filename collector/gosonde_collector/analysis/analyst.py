@@ -25,6 +25,7 @@ from gosonde_collector.analysis.reconciliation import contradicted, contradictio
 from gosonde_collector.analysis.snapshot_cache import SnapshotCache
 from gosonde_collector.analysis.steps import SECOND, Steps
 from gosonde_collector.analysis.survey import Place, Survey
+from gosonde_collector.analysis.timer_findings import TimerFindings
 from gosonde_collector.analysis.witnesses import (
     Snapshots,
     Witness,
@@ -50,6 +51,7 @@ class Analyst:
         traces: The gctrace logs that were given.
         mutes: Which findings somebody has muted.
         no_probes: Why hosts have no probes.
+        timers: Finds what is pending and becomes more.
         freshness: How old the findings are.
         parts: For each finding that is part of another's story, by id, the id of that one.
     """
@@ -62,6 +64,7 @@ class Analyst:
         self.traces = GcTraces()
         self.mutes = Mutes(store)
         self.no_probes = NoProbes()
+        self.timers = TimerFindings(store, self._alone)
         self.freshness = Freshness()
         self._findings: dict[str, Finding] = {}
         for record in store.findings():
@@ -106,6 +109,7 @@ class Analyst:
         failed: set[Place] = set()
         updated = list(self._judged(self._survey.suspects(), failed))
         updated += self._revisited({found.id for found in updated}, failed)
+        updated += self.timers.update(self._findings.values())
         self._findings = {**self._findings, **{found.id: found for found in updated}}
         with self._alone.step("join stories", "all findings"):
             self.parts = stories.leads(list(self._findings.values()))
@@ -129,8 +133,9 @@ class Analyst:
         ]
 
     def open(self) -> list[tuple[str, ProcessKey]]:
-        """The processes that have a finding which is not over."""
-        return list({(found.host, found.process): None for found in self._findings.values() if found.state not in OVER})
+        """The processes that have a finding of goroutines which is not over."""
+        found = (one for one in self._findings.values() if one.state not in OVER and not one.timers)
+        return list({(one.host, one.process): None for one in found})
 
     def forget(self, before_unix_nano: int) -> None:
         """Drops findings that are over and did not grow since."""
@@ -171,7 +176,8 @@ class Analyst:
     def _previous(self, series: Series) -> Finding | None:
         """The site's finding in this process, or in one that ended before this one began."""
         place = (series.host, series.process.key, series.site.pc)
-        here = [found for found in self._findings.values() if (found.host, found.process, found.site.pc) == place]
+        sites = (found for found in self._findings.values() if not found.timers)
+        here = [found for found in sites if (found.host, found.process, found.site.pc) == place]
         before = [found for found in self._findings.values() if finding.succeeds(found, series)]
         return max(here or before, key=lambda found: found.grew_unix_nano, default=None)
 
@@ -180,7 +186,7 @@ class Analyst:
         places = {
             found.id: (found.host, found.process, found.site.pc)
             for found in self._findings.values()
-            if found.id not in grown and found.state not in OVER
+            if found.id not in grown and found.state not in OVER and not found.timers
         }
         series = self._survey.sites(places.values())
         for number, place in places.items():

@@ -13,3 +13,5 @@ SIGNAL_NOTIFY, SIGNAL_CHANNEL = "signal-notify", "signal-channel"
 SQL_ROWS, SQL_TX, SQL_DB, SQL_POOL = "sql-rows", "sql-tx", "sql-db", "sql-pool"
 GRPC_CONN, HTTP2_CONN, WEBSOCKET = "grpc-conn", "http2-conn", "websocket"
 FSNOTIFY, WATCH_LOOP, SINGLEFLIGHT = "fsnotify", "watch-loop", "singleflight"
+#: Of findings of timers alone.
+PENDING_TIMERS: Final = "pending-timers"

@@ -51,7 +51,7 @@ class Point:
 def course(store: Store, series: Series) -> tuple[Point, ...]:
     """The oldest point first. Raises StoreError."""
     key = series.number, series.site.pc
-    estimates = store.estimates([key], LOOKBACK_NS).get(key)
+    estimates = None if series.timers else store.estimates([key], LOOKBACK_NS).get(key)
     first = max(int(series.unix_nano[0]), series.until_unix_nano - LOOKBACK_NS)
     heard = np.append(first, store.heard(series.number, first + 1))
     gc = store.gc_columns(series.number, first)

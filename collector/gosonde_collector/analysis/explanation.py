@@ -82,6 +82,9 @@ class Explanation:
 def explain(store: Store, analyst: Analyst, finding_id: str) -> Explanation:
     """Raises NotFoundError when there is no such finding, StoreError when the store fails."""
     finding = analyst.finding(finding_id)
+    if finding.timers:
+        timed = analyst.timers.series(finding)
+        return Explanation(finding, _points(timed) if timed else (), series=timed)
     series = store.site_series(finding.host, finding.process, finding.site.pc, LOOKBACK_NS)
     cache = SnapshotCache(store)
     cache.open()

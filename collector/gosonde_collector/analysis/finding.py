@@ -18,7 +18,7 @@ from gosonde_collector.analysis.steps import SECOND, Steps
 from gosonde_collector.analysis.witnesses import AGREES, DISAGREES, SILENT, Witness
 from gosonde_collector.evidence.model import Frame
 from gosonde_collector.model.values import Holder, ProcessKey, Site, SiteProof
-from gosonde_collector.store.records import FindingRecord, Series
+from gosonde_collector.store.records import FindingRecord, Series, TimersName
 
 OPENED, GROWING, STABLE, RESOLVED, WITHDRAWN = "opened", "growing", "stable", "resolved", "withdrawn"
 #: States of findings that are over.
@@ -57,8 +57,29 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
+class TimersFound:
+    """The newest reading of the timers that a finding is about.
+
+    Attributes:
+        name: What they have in common.
+        pending: All of that name, also those that are due soon and are no part of the finding.
+        next_in_ns: Until the first of all is due, when they were read.
+        period_ns: The shortest of those that repeat; None where they fire once.
+        retained_heap_bytes: What all keep alive at least; None where the heap was not read.
+        is_estimated: There are so many that only some were read.
+    """
+
+    name: TimersName
+    pending: int = 0
+    next_in_ns: int = 0
+    period_ns: int | None = None
+    retained_heap_bytes: int | None = None
+    is_estimated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
-    """A site whose live count grew, or grows.
+    """A site whose live count grew, or grows; or a group of pending timers, which then are what lives.
 
     Attributes:
         id: The same for one site of one build on one host, from process to process that takes the place of another.
@@ -82,6 +103,7 @@ class Finding:
         waits_in: The function of the program in which its goroutines wait; empty when no snapshot shows it.
         works: What its goroutines run, when that is more than one function; see Cause.
         proof: What the newest search of the process's memory that named the site found of it.
+        timers: Of which timers it is; None where it is of goroutines.
     """
 
     id: str
@@ -114,6 +136,7 @@ class Finding:
     waits_in: str = ""
     works: tuple[Work, ...] = ()
     proof: SiteProof | None = None
+    timers: TimersFound | None = None
 
     @property
     def service(self) -> str:
@@ -136,6 +159,7 @@ class Finding:
         values["states"] = tuple((state, count) for state, count in values.get("states", ()))
         values["works"] = tuple(Work(**work) for work in values.get("works", ()))
         values["proof"] = _proof(found) if (found := values.get("proof")) else None
+        values["timers"] = _timers(found) if (found := values.get("timers")) else None
         values["persistence"] = Persistence(**kept) if (kept := values.get("persistence")) else None
         return cls(**values)
 
@@ -150,9 +174,14 @@ def _proof(values: dict[str, Any]) -> SiteProof:
     return SiteProof(**{**values, "held_by": tuple(held_by)})
 
 
-def finding_id(host: str, process: ProcessKey, site: Site) -> str:
+def _timers(values: dict[str, Any]) -> TimersFound:
+    return TimersFound(**{**values, "name": TimersName(*values["name"])})
+
+
+def finding_id(host: str, process: ProcessKey, site: Site, timers: TimersName | None = None) -> str:
     """16 hexadecimal digits."""
-    parts = (host, process.boot_id, process.pid, process.start_ticks, process.exec_epoch, site.build_id, site.pc)
+    of = (host, process.boot_id, process.pid, process.start_ticks, process.exec_epoch, site.build_id, site.pc)
+    parts = (*of, *timers) if timers else of
     return hashlib.blake2b("\0".join(map(str, parts)).encode(), digest_size=8).hexdigest()
 
 
@@ -198,7 +227,7 @@ def _found(series: Series, rise: _Rise, confidence: float, evidence: Evidence, p
     opened = again.opened_unix_nano if again else now
     first_seen = min(again.first_seen_unix_nano, rise.since_unix_nano) if again else rise.since_unix_nano
     found = Finding(
-        id=previous.id if previous else finding_id(series.host, series.process.key, series.site),
+        id=previous.id if previous else finding_id(series.host, series.process.key, series.site, series.timers),
         state=GROWING if now - opened >= CONFIRM_NS else OPENED,
         confidence=confidence,
         cause=UNKNOWN,
@@ -254,11 +283,13 @@ def with_cause(finding: Finding, cause: Cause, previous: Finding | None) -> Find
 
 def succeeds(found: Finding, series: Series) -> bool:
     """Whether a finding ended with its process, and the series is the same site's in one that began afterwards."""
-    same = (found.host, found.exe, found.site.build_id, found.site.pc) == (
+    name = found.timers.name if found.timers else None
+    same = (found.host, found.exe, found.site.build_id, found.site.pc, name) == (
         series.host,
         series.process.exe,
         series.site.build_id,
         series.site.pc,
+        series.timers,
     )
     return found.ended and same and found.grew_unix_nano <= series.process.started_unix_nano + CLOCKS_NS
 

@@ -135,6 +135,11 @@ REMEDIES: Final = {
         "Give the function inside singleflight's Do a deadline, or use DoChan with a select over ctx.Done(): {start} "
         "waits for the one call in flight with the same key."
     ),
+    causes.PENDING_TIMERS: (
+        "Stop what is made for one request when the request is over, on every path: `defer timer.Stop()` behind "
+        "time.AfterFunc and time.NewTimer, `defer ticker.Stop()`, `defer cancel()` where a context is made. More and "
+        "more timers that will call {start} are pending."
+    ),
     causes.UNKNOWN: (
         "Look at what {start} waits for: give it a way to end (a context that is cancelled, a channel that is closed, "
         "a deadline) and see that the caller uses it. `gosonde goroutines` or a goroutine profile with debug=2 shows "

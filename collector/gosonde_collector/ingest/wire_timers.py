@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 import numpy as np
-from gosonde_common.values.timers import ALL_READ, MAX_TIMER_GROUPS, TimerKind
+from gosonde_common.values.timers import ALL_READ, MAX_TIMER_GROUPS, UNKNOWN, TimerKind
 from gosonde_pb.v1 import model_pb2
 
 from gosonde_collector.ingest.columns import equal_lengths, numbers, objects, strings
@@ -15,14 +15,15 @@ NUMBERS: Final = (
 )
 TEXTS: Final = ("unread", "heap_unread")
 GROUP_TEXTS: Final = ("callback", "waits_in", "kind")
-GROUP_NUMBERS: Final = ("pending", "next_in_ns", "period_ns", "retained_heap_bytes")
+GROUP_NUMBERS: Final = ("pending", "next_in_ns", "period_ns", "retained_heap_bytes", "lasting")
 
 
 def columns(message: model_pb2.TimerReadings) -> Columns:
     """The columns of a message; those of groups have "group_" before their names, and a list in each row.
 
     Raises:
-        BatchError: A value is out of range, groups are too many or do not add up, or a kind is not known.
+        BatchError: A value is out of range, groups are too many or do not add up, a kind is not known, or more last
+            than are pending.
     """
     where = "timer_readings"
     found = {name: numbers(f"{where}.{name}", getattr(message, name)) for name in ("process", *NUMBERS)}
@@ -43,7 +44,11 @@ def _groups(where: str, message: model_pb2.TimerGroups) -> dict[str, list[Any]]:
         raise BatchError(f"{where} has {len(message.pending)} groups; a reading may have {MAX_TIMER_GROUPS}")
     found = {name: strings(f"{where}.{name}", getattr(message, name)) for name in GROUP_TEXTS}
     found |= {name: numbers(f"{where}.{name}", getattr(message, name)) for name in GROUP_NUMBERS}
+    if not message.lasting:  # older agents send none
+        found["lasting"] = np.full(len(found["pending"]), UNKNOWN)
     equal_lengths(where, list(map(len, found.values())))
+    if np.greater(found["lasting"], found["pending"]).any():
+        raise BatchError(f"{where}.lasting has more than are pending")
     if unknown := set(message.kind) - set(TimerKind):
         raise BatchError(f"{where}.kind has {min(unknown)!r}, which is not known")
     return {f"group_{name}": column.tolist() for name, column in found.items()}

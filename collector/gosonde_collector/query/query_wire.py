@@ -7,7 +7,7 @@ from gosonde_common.errors import UnsupportedError
 from gosonde_common.wire import outcomes
 from gosonde_pb.v1 import collector_pb2, model_pb2
 
-from gosonde_collector.analysis.finding import OVER, Finding
+from gosonde_collector.analysis.finding import OVER, Finding, TimersFound
 from gosonde_collector.analysis.turnover import Turnover, turnovers
 from gosonde_collector.evidence.model import GoroutineProfile, Reading
 from gosonde_collector.evidence.parse import Profile
@@ -213,6 +213,18 @@ def finding_message(
         age_ns=age_ns,
         is_stale=is_stale,
         mute=_mute(muted) if muted else None,
+        timers=_timers(finding.timers) if finding.timers else None,
+    )
+
+
+def _timers(found: TimersFound) -> collector_pb2.TimersFound:
+    return collector_pb2.TimersFound(
+        **found.name._asdict(),
+        pending=found.pending,
+        next_in_ns=found.next_in_ns,
+        period_ns=found.period_ns or 0,
+        retained_heap_bytes=found.retained_heap_bytes,
+        is_estimated=found.is_estimated,
     )
 
 

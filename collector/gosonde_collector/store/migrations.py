@@ -52,6 +52,7 @@ MIGRATIONS: Final[dict[int, Sequence[str]]] = {
     14: ("ALTER TABLE gc_cycles ADD COLUMN number BIGINT DEFAULT 0",),
     15: (),  # the table mutes, which schema.sql makes
     16: (),  # the table timer_readings, which schema.sql makes
+    17: ("ALTER TABLE IF EXISTS timer_readings ADD COLUMN group_lasting BIGINT[]",),  # not before version 16
 }
 SCHEMA_VERSION: Final = max(MIGRATIONS)
 

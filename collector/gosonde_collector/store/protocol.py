@@ -101,6 +101,12 @@ class Store(Protocol):
     def timers(self, host: str, process: ProcessKey, lookback_ns: int) -> list[TimersRead]:
         """The readings of pending timers of one process, the oldest first, up to so long before the newest of them."""
 
+    def newest_timers(self, within_ns: int) -> dict[int, TimersRead]:
+        """The newest reading of the pending timers of each process that runs, by the process's number.
+
+        Readings that are older than the newest batch by more than `within_ns` are left out.
+        """
+
     def base_counters(self, lookback_ns: int) -> Counters:
         """The totals that each site of a running process had before the recent past."""
 

@@ -265,15 +265,26 @@ ORDER BY sequence DESC LIMIT 1
 """
 SEARCH_PROOFS: Final = PROOFS.replace("FROM proofs", f"FROM proofs WHERE process IN {_THIS}")
 
+#: A reading of pending timers.
+_TIMERS_READ: Final = """read_unix_nano, unread, pending, others, other_groups, changing, unproved,
+    stands_for_thousandths, heap_unread, group_callback, group_waits_in, group_kind, group_pending, group_next_in_ns,
+    group_period_ns, group_retained_heap_bytes, group_lasting"""
 #: The readings of the pending timers of one process up to its newest, and from so many nanoseconds before that on.
 TIMERS: Final = f"""
-SELECT read_unix_nano, unread, pending, others, other_groups, changing, unproved, stands_for_thousandths, heap_unread,
-    group_callback, group_waits_in, group_kind, group_pending, group_next_in_ns, group_period_ns,
-    group_retained_heap_bytes
+SELECT {_TIMERS_READ}
 FROM (
     SELECT *, max(taken_unix_nano) OVER () AS newest FROM timer_readings WHERE process IN {_THIS}
 ) AS t
 WHERE taken_unix_nano >= newest - $6 ORDER BY sequence
+"""
+
+#: The newest reading of each process that runs, unless it is older than the process's newest batch by more than $1.
+NEWEST_TIMERS: Final = f"""
+SELECT process, {_TIMERS_READ} FROM timer_readings JOIN (
+    SELECT t.process, max(t.sequence) AS sequence FROM timer_readings AS t
+    JOIN known_processes AS p ON p.process = t.process
+    WHERE p.ended_unix_nano = 0 AND t.taken_unix_nano >= p.last_taken_unix_nano - $1 GROUP BY t.process
+) USING (process, sequence)
 """
 
 #: Of each selected site: the rows of the period, and before them one base row: the latest before the period, or,

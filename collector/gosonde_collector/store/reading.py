@@ -117,6 +117,11 @@ class Reader:
         found = self._select(queries.TIMERS, host, *rows.key_values(process), lookback_ns)
         return list(map(rows.timers_read, found))
 
+    def newest_timers(self, within_ns: int) -> dict[int, TimersRead]:
+        """See Store."""
+        found = self._select(queries.NEWEST_TIMERS, within_ns)
+        return {row[0]: rows.timers_read(row[1:]) for row in found}
+
     def base_counters(self, lookback_ns: int) -> Counters:
         """See Store."""
         ((stored,),) = self._select(queries.BASE_STORED, lookback_ns)

@@ -30,6 +30,14 @@ class Estimates:
     exited: NDArray[np.int64]
 
 
+class TimersName(NamedTuple):
+    """What the pending timers of one group have in common: see TimerGroup."""
+
+    kind: str
+    callback: str
+    repeats: bool
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Series:
     """One site of one process over time: totals as steps, each valid from its time until the next.
@@ -44,6 +52,8 @@ class Series:
         until_unix_nano: Up to when the last total is known to hold: the newest batch of the process's agent.
         number: The process's, as `Store.running` has it.
         estimates: What `created` and `exited` lack, as `Store.estimates` has it; None where nothing is estimated.
+        timers: The group of pending timers that is counted in place of goroutines; None for goroutines. Created and
+            exited are what readings rose and fell by then, and the site has no more than the callback's name.
     """
 
     host: str
@@ -57,6 +67,7 @@ class Series:
     until_unix_nano: int
     number: int = 0
     estimates: Estimates | None = None
+    timers: TimersName | None = None
 
     @property
     def live(self) -> NDArray[np.int64]:

@@ -6,7 +6,7 @@ from itertools import groupby
 from typing import Any
 
 import numpy as np
-from gosonde_common.values.timers import ALL_READ, PendingTimers, groups_of
+from gosonde_common.values.timers import ALL_READ, UNKNOWN, PendingTimers, groups_of
 from numpy.typing import NDArray
 
 from gosonde_collector.evidence.context import (
@@ -142,7 +142,9 @@ def searches(found: Iterable[Row], proofs: Iterable[Row]) -> dict[int, Search]:
 def timers_read(row: Row) -> TimersRead:
     """From queries.TIMERS."""
     read, unread, _pending, others, other_groups, changing, unproved, thousandths, heap_unread = row[:9]
-    found = PendingTimers(groups_of(row[9:]), changing, thousandths / ALL_READ, unproved, heap_unread)
+    *columns, lasting = row[9:]
+    columns.append([UNKNOWN] * len(columns[0]) if lasting is None else lasting)
+    found = PendingTimers(groups_of(columns), changing, thousandths / ALL_READ, unproved, heap_unread)
     return TimersRead(read, found, others, other_groups, unread)
 
 

@@ -86,13 +86,15 @@ CREATE TABLE IF NOT EXISTS searches (
 );
 
 -- Readings of the pending timers of a process. Each list has an element for each group: what is in none of a row's lists
--- has no timers, or is one of `other_groups`.
+-- has no timers, or is one of `other_groups`. `group_lasting` is
+-- NULL in what older collectors stored, and -1 of what older agents sent.
 CREATE TABLE IF NOT EXISTS timer_readings (
     process BIGINT, sequence BIGINT, taken_unix_nano BIGINT,
     read_unix_nano BIGINT, unread VARCHAR, pending BIGINT, others BIGINT, other_groups BIGINT,
     changing BIGINT, unproved BIGINT, stands_for_thousandths BIGINT, heap_unread VARCHAR,
     group_callback VARCHAR[], group_waits_in VARCHAR[], group_kind VARCHAR[], group_pending BIGINT[],
-    group_next_in_ns BIGINT[], group_period_ns BIGINT[], group_retained_heap_bytes BIGINT[]
+    group_next_in_ns BIGINT[], group_period_ns BIGINT[], group_retained_heap_bytes BIGINT[],
+    group_lasting BIGINT[]
 );
 
 CREATE TABLE IF NOT EXISTS losses (

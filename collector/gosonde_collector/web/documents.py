@@ -1,8 +1,10 @@
 """What `?format=json` gives. docs/web.md describes each key."""
 
+from dataclasses import asdict
 from typing import Any
 
 from gosonde_collector.analysis.explanation import Explanation
+from gosonde_collector.analysis.finding import TimersFound
 from gosonde_collector.analysis.witnesses import Witness
 from gosonde_collector.store.records import Mute
 from gosonde_collector.web import finding_series
@@ -34,7 +36,15 @@ def finding(row: Row) -> dict[str, Any]:
         "muted": muted(row.muted) if row.muted else None,
         "age_ns": row.age_ns,
         "stale": row.is_stale,
+        "timers": timers(found.timers) if found.timers else None,
     }
+
+
+def timers(found: TimersFound) -> dict[str, Any]:
+    """The timers that a finding is of."""
+    values = asdict(found)
+    del values["name"]
+    return {**found.name._asdict(), **values}
 
 
 def muted(mute: Mute) -> dict[str, Any]:

@@ -56,7 +56,9 @@ def course_of(store: Store, known: Explanation) -> Course:
     if known.series is None:
         return Course()
     process = known.series.process
-    return Course(course(store, known.series), process.precise or process.level == "sampled")
+    timers = known.finding.timers
+    is_precise = not timers.is_estimated if timers else process.precise or process.level == "sampled"
+    return Course(course(store, known.series), is_precise)
 
 
 def documents(went: Course) -> list[dict[str, Any]]:

@@ -21,6 +21,8 @@ class StatesThen:
 
 def over_time(store: Store, finding: Finding) -> list[StatesThen]:
     """Of the newest snapshots those that have any, the newest first. Raises StoreError."""
+    if finding.timers:
+        return []
     seen = store.states_seen(finding.host, finding.process, finding.site.line, MOST)
     own = [one for one in seen if is_statement(one.created_by, finding.site)]
     return [

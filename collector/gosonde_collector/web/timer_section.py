@@ -87,6 +87,7 @@ def _group_document(row: GroupRow) -> dict[str, Any]:
         "next_in_ns": row.group.next_in_ns,
         "period_ns": row.group.period_ns,
         "retained_heap_bytes": row.group.retained_heap_bytes,
+        "lasting": row.group.lasting,
         "pending_then": row.line,
     }
 

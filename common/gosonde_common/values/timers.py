@@ -7,8 +7,12 @@ from typing import Any, Final
 
 #: Groups of a process that are reported one by one.
 MAX_TIMER_GROUPS: Final = 32
+#: Timers that are due later than that are lasting: from now on, or from when they were read; in nanoseconds.
+LASTING_NS: Final = 300_000_000_000
 #: Thousandths of a timer that each one stands for where all were read.
 ALL_READ: Final = 1_000
+#: In columns: what is not known of a group.
+UNKNOWN: Final = -1
 
 
 class TimerKind(StrEnum):
@@ -31,6 +35,7 @@ class TimerGroup:
         period_ns: The shortest of those that repeat; None where they fire once.
         retained_heap_bytes: What they keep alive at least: timers, closures, channels, contexts; None where the heap
             was not read.
+        lasting: How many of them repeat, or are due later than in LASTING_NS; None where an older agent does not say.
     """
 
     callback: str
@@ -40,6 +45,7 @@ class TimerGroup:
     next_in_ns: int
     period_ns: int | None
     retained_heap_bytes: int | None
+    lasting: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +78,17 @@ NONE_PENDING: Final = PendingTimers(())
 
 
 def groups_of(columns: Sequence[Sequence[Any]]) -> tuple[TimerGroup, ...]:
-    """From columns of equal length in the order of TimerGroup, where 0 stands for no period and for unknown bytes.
+    """From columns of equal length in the order of TimerGroup.
+
+    0 stands for no period and for unknown bytes, and UNKNOWN for what is not known of those that last.
 
     Raises:
         ValueError: A kind is not known, or the columns' lengths differ.
     """
     return tuple(
-        TimerGroup(callback, waits_in, TimerKind(kind), pending, next_in, period or None, retained or None)
-        for callback, waits_in, kind, pending, next_in, period, retained in zip(*columns, strict=True)
+        TimerGroup(
+            *(callback, waits_in, TimerKind(kind), pending, next_in, period or None, retained or None),
+            lasting=None if lasting == UNKNOWN else lasting,
+        )
+        for callback, waits_in, kind, pending, next_in, period, retained, lasting in zip(*columns, strict=True)
     )

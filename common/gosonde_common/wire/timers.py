@@ -7,14 +7,14 @@ from gosonde_pb.v1 import model_pb2
 
 from gosonde_common.errors import InvalidInputError
 from gosonde_common.values.observation import ProcessKey, TimerReading
-from gosonde_common.values.timers import ALL_READ, PendingTimers, TimerGroup, TimerKind, groups_of
+from gosonde_common.values.timers import ALL_READ, UNKNOWN, PendingTimers, TimerGroup, TimerKind, groups_of
 
 #: Columns of model.TimerReadings, after the process; those of model.TimerGroups.
 READINGS: Final = (
     *("read_unix_nano", "unread", "pending", "others", "other_groups", "changing", "unproved"),
     *("stands_for_thousandths", "heap_unread", "groups"),
 )
-GROUPS: Final = ("callback", "waits_in", "kind", "pending", "next_in_ns", "period_ns", "retained_heap_bytes")
+GROUPS: Final = ("callback", "waits_in", "kind", "pending", "next_in_ns", "period_ns", "retained_heap_bytes", "lasting")
 
 
 def reading(process: ProcessKey, row: Sequence[Any]) -> TimerReading:
@@ -38,7 +38,8 @@ def read_groups(message: model_pb2.TimerGroups) -> tuple[TimerGroup, ...]:
     Raises:
         InvalidInputError: As `reading`.
     """
-    columns = [getattr(message, name) for name in GROUPS]
+    columns: list[Sequence[Any]] = [getattr(message, name) for name in GROUPS[:-1]]
+    columns.append(message.lasting or [UNKNOWN] * len(message.pending))  # older agents send none
     if len(set(map(len, columns))) > 1:
         raise InvalidInputError(f"TimerGroups: columns of different length: {list(map(len, columns))}")
     if unknown := set(message.kind) - set(TimerKind):

@@ -832,6 +832,7 @@ class Finding(_message.Message):
     AGE_NS_FIELD_NUMBER: _builtins.int
     IS_STALE_FIELD_NUMBER: _builtins.int
     MUTE_FIELD_NUMBER: _builtins.int
+    TIMERS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Stable for one site of one build on one host, over restarts of the process too."""
     state: Global___FindingState.ValueType
@@ -873,6 +874,12 @@ class Finding(_message.Message):
     def mute(self) -> Global___Mute:
         """What mutes it now; missing when nothing does."""
 
+    @_builtins.property
+    def timers(self) -> Global___TimersFound:
+        """Of which pending timers it is: `live` counts them, and the site has their callback as its function. Missing when it
+        is of goroutines.
+        """
+
     def __init__(
         self,
         *,
@@ -897,14 +904,65 @@ class Finding(_message.Message):
         age_ns: _builtins.int = ...,
         is_stale: _builtins.bool = ...,
         mute: Global___Mute | None = ...,
+        timers: Global___TimersFound | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["mute", b"mute", "process", b"process", "site", b"site"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["mute", b"mute", "process", b"process", "site", b"site", "timers", b"timers"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["age_ns", b"age_ns", "cause", b"cause", "confidence", b"confidence", "exe", b"exe", "first_seen_unix_nano", b"first_seen_unix_nano", "growth_per_second", b"growth_per_second", "host", b"host", "id", b"id", "is_stale", b"is_stale", "live", b"live", "mute", b"mute", "part_of", b"part_of", "pattern", b"pattern", "process", b"process", "remedy", b"remedy", "restarts", b"restarts", "site", b"site", "state", b"state", "waits_in", b"waits_in", "witnesses", b"witnesses", "works", b"works"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["age_ns", b"age_ns", "cause", b"cause", "confidence", b"confidence", "exe", b"exe", "first_seen_unix_nano", b"first_seen_unix_nano", "growth_per_second", b"growth_per_second", "host", b"host", "id", b"id", "is_stale", b"is_stale", "live", b"live", "mute", b"mute", "part_of", b"part_of", "pattern", b"pattern", "process", b"process", "remedy", b"remedy", "restarts", b"restarts", "site", b"site", "state", b"state", "timers", b"timers", "waits_in", b"waits_in", "witnesses", b"witnesses", "works", b"works"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Finding: _TypeAlias = Finding  # noqa: Y015
+
+@_typing.final
+class TimersFound(_message.Message):
+    """The newest reading of the timers that a finding is about."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    CALLBACK_FIELD_NUMBER: _builtins.int
+    REPEATS_FIELD_NUMBER: _builtins.int
+    PENDING_FIELD_NUMBER: _builtins.int
+    NEXT_IN_NS_FIELD_NUMBER: _builtins.int
+    PERIOD_NS_FIELD_NUMBER: _builtins.int
+    RETAINED_HEAP_BYTES_FIELD_NUMBER: _builtins.int
+    IS_ESTIMATED_FIELD_NUMBER: _builtins.int
+    kind: _builtins.str
+    """As in TimerGroups."""
+    callback: _builtins.str
+    repeats: _builtins.bool
+    pending: _builtins.int
+    """All of that kind and callback, also those that are due soon and are no part of the finding."""
+    next_in_ns: _builtins.int
+    """Until the first of all is due, when they were read."""
+    period_ns: _builtins.int
+    """The shortest period; 0 of timers that fire once."""
+    retained_heap_bytes: _builtins.int
+    """What all keep of the heap, at least; missing where it was not read."""
+    is_estimated: _builtins.bool
+    """There are so many that only some were read."""
+    def __init__(
+        self,
+        *,
+        kind: _builtins.str = ...,
+        callback: _builtins.str = ...,
+        repeats: _builtins.bool = ...,
+        pending: _builtins.int = ...,
+        next_in_ns: _builtins.int = ...,
+        period_ns: _builtins.int = ...,
+        retained_heap_bytes: _builtins.int | None = ...,
+        is_estimated: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_retained_heap_bytes", b"_retained_heap_bytes", "retained_heap_bytes", b"retained_heap_bytes"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_retained_heap_bytes", b"_retained_heap_bytes", "callback", b"callback", "is_estimated", b"is_estimated", "kind", b"kind", "next_in_ns", b"next_in_ns", "pending", b"pending", "period_ns", b"period_ns", "repeats", b"repeats", "retained_heap_bytes", b"retained_heap_bytes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__retained_heap_bytes: _TypeAlias = _typing.Literal["retained_heap_bytes"]  # noqa: Y015
+    _WhichOneofArgType__retained_heap_bytes: _TypeAlias = _typing.Literal["_retained_heap_bytes", b"_retained_heap_bytes"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__retained_heap_bytes) -> _WhichOneofReturnType__retained_heap_bytes | None: ...
+
+Global___TimersFound: _TypeAlias = TimersFound  # noqa: Y015
 
 @_typing.final
 class Mute(_message.Message):

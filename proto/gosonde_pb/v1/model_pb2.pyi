@@ -983,6 +983,7 @@ class TimerGroups(_message.Message):
     NEXT_IN_NS_FIELD_NUMBER: _builtins.int
     PERIOD_NS_FIELD_NUMBER: _builtins.int
     RETAINED_HEAP_BYTES_FIELD_NUMBER: _builtins.int
+    LASTING_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def callback(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What runs when they are due."""
@@ -1009,6 +1010,10 @@ class TimerGroups(_message.Message):
     def retained_heap_bytes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """What they keep of the heap, at least; 0 where it was not read."""
 
+    @_builtins.property
+    def lasting(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """How many repeat, or are due later than five minutes from read_unix_nano on; none from agents that are too old."""
+
     def __init__(
         self,
         *,
@@ -1019,10 +1024,11 @@ class TimerGroups(_message.Message):
         next_in_ns: _abc.Iterable[_builtins.int] | None = ...,
         period_ns: _abc.Iterable[_builtins.int] | None = ...,
         retained_heap_bytes: _abc.Iterable[_builtins.int] | None = ...,
+        lasting: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["callback", b"callback", "kind", b"kind", "next_in_ns", b"next_in_ns", "pending", b"pending", "period_ns", b"period_ns", "retained_heap_bytes", b"retained_heap_bytes", "waits_in", b"waits_in"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["callback", b"callback", "kind", b"kind", "lasting", b"lasting", "next_in_ns", b"next_in_ns", "pending", b"pending", "period_ns", b"period_ns", "retained_heap_bytes", b"retained_heap_bytes", "waits_in", b"waits_in"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

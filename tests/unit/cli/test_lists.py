@@ -150,7 +150,7 @@ def leaked(_pid: int) -> LeakReport:
 
 
 def pending(_target: Any) -> PendingTimers:
-    return PendingTimers([TimerGroup(f"main.f{n}", "", TimerKind.FUNC, n, 1, None, None) for n in (1, 2)])
+    return PendingTimers([TimerGroup(f"main.f{n}", "", TimerKind.FUNC, n, 1, None, None, 0) for n in (1, 2)])
 
 
 def seen_here(_pid: int = 0) -> listing.Listing:

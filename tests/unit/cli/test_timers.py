@@ -6,9 +6,9 @@ from gosonde_cli.commands.timers import gaps, table
 from gosonde_cli.rendering import cell, size
 from gosonde_common.values.timers import PendingTimers, TimerGroup, TimerKind
 
-CALLS = TimerGroup("main.remind", "", TimerKind.FUNC, 1_200, 3_600_000_000_000, None, 2_048)
-TICKS = TimerGroup("time.sendTime", "main.tick", TimerKind.CHANNEL, 3, 0, 5_000_000_000, None)
-KEYS = {"callback", "waits_in", "kind", "pending", "next_in_ns", "period_ns", "retained_heap_bytes"}
+CALLS = TimerGroup("main.remind", "", TimerKind.FUNC, 1_200, 3_600_000_000_000, None, 2_048, 1_200)
+TICKS = TimerGroup("time.sendTime", "main.tick", TimerKind.CHANNEL, 3, 0, 5_000_000_000, None, 3)
+KEYS = {"callback", "waits_in", "kind", "pending", "next_in_ns", "period_ns", "retained_heap_bytes", "lasting"}
 
 
 def test_a_row_has_what_is_known_and_dashes_for_the_rest() -> None:

@@ -60,7 +60,7 @@ def timer_columns(taken: int, timers: Sequence[tuple[int, str, int]]) -> Columns
     pending, zeros = np.array([row[2] for row in timers], np.int64), np.zeros(count, np.int64)
     group = {"callback": [row[1] for row in timers], "waits_in": [""] * count, "kind": ["func"] * count}
     numbers = {"pending": pending.tolist(), "next_in_ns": [5] * count, "period_ns": [0] * count}
-    lists = {**group, **numbers, "retained_heap_bytes": [64] * count}
+    lists = {**group, **numbers, "retained_heap_bytes": [64] * count, "lasting": pending.tolist()}
     return {
         "process": np.array([row[0] for row in timers], np.int64),
         "read_unix_nano": np.full(count, taken, np.int64),

@@ -7,7 +7,7 @@ from gosonde_common.values.timers import PendingTimers, TimerGroup, TimerKind
 
 
 def reading(pid: int, groups: int, others: int = 0, unread: str = "") -> tuple[Owner, TimerReading]:
-    found = [TimerGroup(f"main.f{number}", "", TimerKind.FUNC, 10, 5, None, None) for number in range(groups)]
+    found = [TimerGroup(f"main.f{number}", "", TimerKind.FUNC, 10, 5, None, None, 0) for number in range(groups)]
     row = TimerReading(ProcessKey("boot", pid, 7, 0), 5, PendingTimers(found), others, others, unread)
     return Owner("", str(pid), "/bin/x"), row
 

@@ -213,7 +213,8 @@ def test_the_keys_of_findings_are_those_of_the_command() -> None:
     finding = dataclasses.replace(finding, works=(collector_client.Work("f", 1, "c"),))
     finding = dataclasses.replace(finding, muted=collector_client.Muted("r", "b", 1, 2, "finding"))
     numbers = WitnessNumbers("live", 1, 2, 2, None, None)
-    finding = dataclasses.replace(finding, numbers={"memory": numbers})
+    timers = collector_client.TimersFound("func", "main.f", False, 1, 2, None, 3, False)
+    finding = dataclasses.replace(finding, numbers={"memory": numbers}, timers=timers)
     assert keys_of(findings.document(finding)) - {"memory"} == json_keys("findings")
 
 

@@ -40,7 +40,7 @@ class Planner:
 
 
 def group(pending: int, callback: str = "main.f") -> TimerGroup:
-    return TimerGroup(callback, "", TimerKind.FUNC, pending, 5, None, 100)
+    return TimerGroup(callback, "", TimerKind.FUNC, pending, 5, None, 100, 0)
 
 
 def test_every_process_is_read_once_and_then_again_after_the_period() -> None:

@@ -10,8 +10,8 @@ from gosonde_common.wire.observations import decode
 from tests.unit.agent.observations import observed, process
 
 GROUPS = (
-    TimerGroup("main.expire", "", TimerKind.FUNC, 40, 5_000, None, 3_000),
-    TimerGroup("time.sendTime", "main.tick", TimerKind.CHANNEL, 2, 0, 1_000, None),
+    TimerGroup("main.expire", "", TimerKind.FUNC, 40, 5_000, None, 3_000, 30),
+    TimerGroup("time.sendTime", "main.tick", TimerKind.CHANNEL, 2, 0, 1_000, None, 2),
 )
 FOUND = PendingTimers(GROUPS, changing=1, each_stands_for=2.5, unproved=7, heap_unread="too large")
 
@@ -34,6 +34,13 @@ def test_groups_that_do_not_add_up_are_refused() -> None:
     message.timer_readings.pending[0] += 1
     with pytest.raises(InvalidInputError, match="43 timers are pending, and 42 in groups"):
         decode(message)
+
+
+def test_what_an_older_agent_does_not_say_is_not_known() -> None:
+    message = encode(observed(process(1), timers=(TimerReading(process(1).key, 9, FOUND),)))
+    del message.timer_readings.groups[0].lasting[:]
+    (reading,) = decode(message).timers
+    assert [group.lasting for group in reading.found.groups] == [None, None]
 
 
 def test_a_kind_that_is_not_known_is_refused() -> None:

@@ -19,6 +19,7 @@ def group(callback: str = "main.f", kind: str = "func", pending: int = 4) -> mod
         next_in_ns=[5],
         period_ns=[0],
         retained_heap_bytes=[64],
+        lasting=[4],
     )
 
 
@@ -53,17 +54,33 @@ def test_the_groups_of_a_reading_are_lists_in_its_row() -> None:
         (readings(group(kind="alarm")), "'alarm', which is not known"),
         (readings(group(pending=1 << 63)), "outside of 0 to"),
         (readings(group(callback="x" * 20_000)), "is longer than"),
+        (readings(group(pending=3), pending=3), "lasting has more than are pending"),
     ],
-    ids=["sum", "kind", "number", "text"],
+    ids=["sum", "kind", "number", "text", "lasting"],
 )
 def test_what_cannot_be_is_refused(message: model_pb2.TimerReadings, says: str) -> None:
     with pytest.raises(BatchError, match=says):
         wire_timers.columns(message)
 
 
+def test_what_an_older_agent_does_not_say_is_stored_as_not_known() -> None:
+    old = group()
+    del old.lasting[:]
+    assert wire_timers.columns(readings(old))["group_lasting"].tolist() == [[-1]]
+
+
 def test_more_groups_than_an_agent_sends_are_refused() -> None:
     many = group()
-    for name in ("callback", "waits_in", "kind", "pending", "next_in_ns", "period_ns", "retained_heap_bytes"):
+    for name in (
+        "callback",
+        "waits_in",
+        "kind",
+        "pending",
+        "next_in_ns",
+        "period_ns",
+        "retained_heap_bytes",
+        "lasting",
+    ):
         getattr(many, name).extend([getattr(many, name)[0]] * MAX_TIMER_GROUPS)
     with pytest.raises(BatchError, match="33 groups; a reading may have 32"):
         wire_timers.columns(readings(many))

@@ -1,7 +1,7 @@
 """Groups of timers: by what they do when they are due, and by who waits for it."""
 
 import numpy as np
-from gosonde_common.values.timers import TimerGroup
+from gosonde_common.values.timers import LASTING_NS, TimerGroup
 
 from gosonde_agent.sources.memory.reachability.rows import I64
 from gosonde_agent.sources.memory.timers.callbacks import KINDS, Callbacks
@@ -35,6 +35,7 @@ def grouped(
     waits, wait = _numbered(*functions)
     called, call = _numbered(callbacks.names, callbacks.name)
     repeats = (timers.period > 0).astype(np.int64)
+    lasting = weights * ((timers.period > 0) | (due_in > LASTING_NS))
     key = ((wait * len(called) + call) * len(KINDS) + callbacks.kind) * 2 + repeats
     _keys, which = np.unique(key, return_inverse=True)
     order = np.argsort(which.reshape(-1), kind="stable")
@@ -48,6 +49,7 @@ def grouped(
             next_in_ns=int(due_in[rows].min()),
             period_ns=int(timers.period[rows].min()) or None,
             retained_heap_bytes=retained.bytes_of(timers.at, callbacks, weights, rows) if retained else None,
+            lasting=round(float(lasting[rows].sum())),
         )
         for rows in parts
     ]

@@ -165,6 +165,7 @@ def test_the_command_prints_groups_for_people_and_for_programs(go_program: Start
         "kind": "func",
         "pending": COUNT + 1,
         "period_ns": None,
+        "lasting": COUNT + 1,
     }
     text = subprocess.run([*command, "--function", "expire"], capture_output=True, text=True, check=True).stdout
     assert [line.split()[0] for line in text.splitlines()[1:]] == [str(COUNT), str(3 * COUNT + 1)]
