@@ -2,19 +2,35 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import Final
+from typing import Final, Protocol
 
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from gosonde_common.gc_metrics import MAX_PROCESSES, Owner
 from gosonde_common.goroutine_metrics import OTHERS
-from gosonde_common.values.observation import TimerReading
+from gosonde_common.values.timers import PendingTimers
 
 #: Groups of a process with series of their own.
 MAX_GROUPS: Final = 10
 
 
-def timer_metrics(rows: Iterable[tuple[Owner, TimerReading]]) -> Iterator[Metric]:
+class Reading(Protocol):
+    """What an agent or a collector knows of the timers of a process."""
+
+    @property
+    def found(self) -> PendingTimers:
+        """What was found, with the largest groups alone."""
+
+    @property
+    def unread(self) -> str:
+        """Why nothing was; empty otherwise."""
+
+    @property
+    def pending(self) -> int:
+        """All that are pending."""
+
+
+def timer_metrics(rows: Iterable[tuple[Owner, Reading]]) -> Iterator[Metric]:
     """How many are pending, by callback; a process whose timers could not be read has none."""
     labels = (*Owner._fields, "kind", "callback", "waits_in", "repeats")
     pending = GaugeMetricFamily("gosonde_pending_timers", "Timers that have not fired yet.", labels=labels)

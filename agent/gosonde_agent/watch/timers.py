@@ -19,8 +19,8 @@ log = structlog.get_logger(__name__)
 
 #: Loss counter of readings that failed.
 TIMERS_UNREAD: Final = "timers_unread"
-#: Between two readings of one process, at least, in seconds; the same while nothing happens on the host; and after one
-#: that failed.
+#: Between two readings of one process, at least, in seconds; the same while nothing happens on the host, and as many
+#: timers are pending as at the reading before; and after one that failed.
 PERIOD, QUIET_PERIOD, FAILED_PERIOD = 15.0, 60.0, 600.0
 #: Said where the heap was not searched.
 NOT_NOW: Final = "its search takes longer than max_agent_cpu allows at each reading; the next is in {seconds:.0f} s"
@@ -85,7 +85,9 @@ class Timers:
         plan, reading = self._plans.get(visit.key), visit.reading
         if plan is None or reading is None:
             return  # its process has ended meanwhile
-        now, period = self._now(), QUIET_PERIOD if self._is_quiet() else PERIOD
+        before = self._rows.get(visit.key)
+        rests = self._is_quiet() and (before is None or before.pending == reading.pending)
+        now, period = self._now(), QUIET_PERIOD if rests else PERIOD
         # A half each is for readings with a search and for those without.
         pause = 2 * visit.cpu_seconds * len(self._plans) / self._budget().timers
         if reading.unread:

@@ -8,6 +8,7 @@ from gosonde_common.clock import steady_unix_nano
 from gosonde_common.gc_metrics import MAX_PROCESSES, cycles_metric
 from gosonde_common.goroutine_metrics import goroutine_metrics
 from gosonde_common.metrics import grouped
+from gosonde_common.timer_metrics import timer_metrics
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -45,6 +46,7 @@ class FindingMetrics(Collector):
             findings=self._states,
             analysis=self._analysis,
             goroutines=self._goroutines,
+            timers=self._timers,
             gc_pauses=lambda: [telemetry.pauses.metric(telemetry.running.is_running)],
             gc_cycles=self._cycles,
             clock_offsets=lambda: [_clock_offsets(telemetry.newest.offsets())],
@@ -91,6 +93,11 @@ class FindingMetrics(Collector):
         with self._telemetry.running.reading() as (running, live):
             rows, elsewhere = site_rows(running, live, self._store.site_names)
         return goroutine_metrics(rows, elsewhere)
+
+    def _timers(self) -> Iterator[Metric]:
+        """As of the last analysis."""
+        newest = self._analyst.timers.newest.values()
+        return timer_metrics((owner(of.host, of.process.key, of.process.exe), read) for of, read in newest)
 
     def _cycles(self) -> Iterator[Metric]:
         with self._telemetry.running.reading() as (running, _):

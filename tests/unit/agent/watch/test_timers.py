@@ -61,6 +61,17 @@ def test_on_a_host_on_which_nothing_happens_timers_are_read_more_seldom() -> Non
     assert planner.due_in() == QUIET_PERIOD
 
 
+def test_timers_that_become_more_or_fewer_are_read_as_often_on_a_quiet_host_too() -> None:
+    planner = Planner()
+    planner.is_quiet = True
+    for pending, period in ((5, QUIET_PERIOD), (6, PERIOD), (6, QUIET_PERIOD), (4, PERIOD)):
+        visit = planner.begun()
+        visit.reading = TimerReading(visit.key, 5, PendingTimers([group(pending)]))
+        planner.timers.take(visit)
+        assert planner.due_in() == period
+        planner.now += period
+
+
 def test_where_a_search_takes_too_much_the_timers_in_heaps_are_read_without_one() -> None:
     planner = Planner()
     planner.ran(planner.begun(), cpu_seconds=1.0)

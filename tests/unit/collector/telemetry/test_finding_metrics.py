@@ -60,6 +60,16 @@ def test_what_cannot_be_said_costs_no_other_metric(tmp_path: Path, monkeypatch: 
     assert "gosonde_scrape_failures_total 0.0" not in text
 
 
+def test_pending_timers_are_exported_as_they_were_at_the_last_analysis(store: DuckDBStore) -> None:
+    store.append([batch(1, timers=[(0, "main.expire", 12)])])
+    analyst, registry = Analyst(store), CollectorRegistry()
+    registry.register(FindingMetrics(store, analyst, Telemetry()))
+    assert "main.expire" not in generate_latest(registry).decode()
+    analyst.run()
+    labels = 'callback="main.expire",exe="/srv/app",host="web-1",kind="func",pid="4711",repeats="no",waits_in=""'
+    assert f"gosonde_pending_timers{{{labels}}} 12.0" in generate_latest(registry).decode()
+
+
 def test_muted_findings_are_counted_besides(store: DuckDBStore) -> None:
     store.save_findings([finding(number).record(1) for number in (1, 2)])
     store.save_mutes([Mute(finding(1).id, "", "", "known", "", 1, 1 << 62)])
