@@ -22,7 +22,7 @@ from gosonde_common.errors import UnavailableError
 from gosonde_agent.host import access, helper_answers, privileges, seccomp, trials
 from gosonde_agent.host.helper_client import HelperClient
 from gosonde_agent.host.helper_log import HelperLog, Refusals
-from gosonde_agent.model.errors import NotPermittedError, ProbeError
+from gosonde_agent.model.errors import NotPermittedError, OldKernelError, ProbeError
 from gosonde_agent.sources.ebpf.compiler_process import COMPILING_SECONDS
 from gosonde_agent.sources.ebpf.helped import AT_TRACEPOINTS, AT_UPROBES, HelpedProbes, shared
 from gosonde_agent.sources.ebpf.loading import Probes, load_probes
@@ -198,7 +198,7 @@ def _loaded(folder: Path | None) -> tuple[Probes, str]:
             return Probes({}), f"the agent {what}: {said}; `gosonde doctor` says what is missing"
     try:
         return load_probes(folder), ""
-    except (NotPermittedError, ProbeError) as error:
+    except (NotPermittedError, OldKernelError, ProbeError) as error:
         return Probes({}), str(error)
 
 

@@ -39,7 +39,9 @@ ON_SUPPORTED: Mapping[str, Sequence[str]] = {
 ON_REFUSED: Mapping[str, Sequence[str]] = {
     "doctor": (f"{REFUSED}::test_doctor_says_that_the_kernel_is_too_old",),
     "trace": (f"{REFUSED}::test_a_trace_by_probes_is_refused_for_the_kernels_age",),
-    "agent to collector": (f"{REFUSED}::test_an_agent_says_that_it_places_no_probes_for_the_kernels_age",),
+    "agent to collector": (
+        f"{REFUSED}::test_an_agent_watches_by_memory_and_says_that_it_places_no_probes_for_the_kernels_age",
+    ),
 }
 #: The Go programs that those run.
 PROGRAMS = ("churn", "load")

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from gosonde_agent.host import bpf, trials
+from gosonde_agent.host import bpf, oldest_kernel, trials
 from gosonde_agent.host.kernel import kernel_version
 
-OLDEST_KERNEL = (5, 15)
 NOP5_KERNEL = (6, 18)
 
 #: What is said of the machines that gosonde runs on; docs/binaries.md lists what there is on x86_64 alone.
@@ -98,10 +97,10 @@ def _architecture() -> Check:
 
 
 def _kernel() -> Check:
-    release = platform.release()
-    if kernel_version() >= OLDEST_KERNEL:
-        return Check("kernel", Status.OK, f"Linux {release}")
-    return Check("kernel", Status.MISSING, f"Linux {release} is too old", "use Linux 5.15 or newer")
+    found = oldest_kernel.found()
+    if oldest_kernel.is_too_old():
+        return Check("kernel", Status.MISSING, found, oldest_kernel.WHAT_TO_USE)
+    return Check("kernel", Status.OK, found)
 
 
 def _capabilities() -> Check:

@@ -32,6 +32,10 @@ class NotPermittedError(UnsupportedError):
     """The kernel refuses: privileges are missing, or it is locked down."""
 
 
+class OldKernelError(UnsupportedError):
+    """The kernel lacks what the probes need."""
+
+
 class RefusedError(UnsupportedError):
     """The agent's helper does not do what it was asked for: it is not among the few things that it does."""
 

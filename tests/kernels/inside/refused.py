@@ -7,6 +7,7 @@ from pathlib import Path
 
 from gosonde.agent_client import AgentClient
 from gosonde_common.errors import GosondeError
+from gosonde_common.values.levels import Level
 
 from tests.agent_process import AgentProcess, eventually
 from tests.collector_process import GOSONDE
@@ -33,20 +34,24 @@ def test_a_trace_by_probes_is_refused_for_the_kernels_age(go_program: Start) -> 
     assert program.ask("run 10")["exited"] == 10
 
 
-def test_an_agent_says_that_it_places_no_probes_for_the_kernels_age(go_program: Start, tmp_path: Path) -> None:
+def test_an_agent_watches_by_memory_and_says_that_it_places_no_probes_for_the_kernels_age(
+    go_program: Start, tmp_path: Path
+) -> None:
     program = go_program("churn")
     (tmp_path / "agent.toml").write_text("interval_seconds = 0.5\n")
     agent = AgentProcess(tmp_path, "", str(Path(f"/proc/{program.pid}/exe").readlink()))
 
-    def because() -> str:
+    def shown() -> tuple[str, list[Level]]:
         try:
             with AgentClient(agent.listen, timeout_seconds=30) as client:
-                return client.status().no_probes_because
+                processes = client.observation(program.pid).processes
+                return client.status().no_probes_because, [process.level for process in processes]
         except GosondeError:
-            return ""
+            return "", []
 
     try:
-        eventually(lambda: TOO_OLD in because(), LONG_S)
+        eventually(lambda: shown()[1] == [Level.MEMORY], LONG_S)
+        assert TOO_OLD in shown()[0]
         assert program.ask("run 10")["exited"] == 10
     finally:
         agent.kill()

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from gosonde_agent.host import attaching
+from gosonde_agent.host import attaching, oldest_kernel
 from gosonde_agent.host.kernel import closes_probes_together
 from gosonde_agent.model.errors import NotPermittedError, ProbeError
 from gosonde_agent.sources.ebpf import compiled_file, probe_text
@@ -89,9 +89,11 @@ def load_probes(folder: Path | None = None, *, together: bool | None = None) -> 
 
     Raises:
         NotPermittedError: Privileges are missing, or python3-bpfcc where they have to be compiled.
+        OldKernelError: The kernel lacks what they need.
         ProbeError: The kernel or the compiler refused the source.
         UnavailableError: The host is too busy to compile.
     """
+    oldest_kernel.check()
     together = closes_probes_together() if together is None else together
     reasons: dict[Origin, str] = {}
     for origin, place, key in _compiled_earlier(folder):
