@@ -81,7 +81,7 @@ test-images: setup ## Build the container images, and find a leak with them in a
 test-kubernetes: setup ## Check the Helm chart at length (as root)
 	$(BIN)/pytest -m "" $(PYTEST_ARGS) tests/integration/kubernetes
 
-test-kernels: setup ## Boot kernels of Debian and Ubuntu and run gosonde on them (half an hour, as root); KERNELS="6.1 newest" some of them
+test-kernels: setup ## Boot kernels of Debian and Ubuntu and run gosonde on them (half an hour, as root); KERNELS="6.1 newest" some of them, KERNELS=arm64 those of arm64
 	scripts/setup kernels
 	$(BIN)/python -m tests.kernels.run $(KERNELS)
 

@@ -49,4 +49,16 @@ AMD64 = Architecture(
     flavours={"debian": "cloud-amd64", "ubuntu": "virtual"},
     wheels=tuple(f"--platform={tag}_x86_64" for tag in MANYLINUX),
 )
-ARCHITECTURES = {each.name: each for each in (AMD64,)}
+#: bcc compiles the probes there: compiled ones are made for the processor that makes them.
+ARM64 = Architecture(
+    name="arm64",
+    machine="aarch64",
+    emulator="qemu-system-aarch64",
+    board=("-M", "virt,gic-version=3"),
+    processor="cortex-a72",
+    console="ttyAMA0",
+    flavours={"debian": "cloud-arm64"},
+    wheels=tuple(f"--platform={tag}_aarch64" for tag in MANYLINUX),
+    packages=("python3-bpfcc",),
+)
+ARCHITECTURES = {each.name: each for each in (AMD64, ARM64)}

@@ -76,7 +76,7 @@ def main(arguments: Sequence[str]) -> int:
     """Tries kernels, writes the table, and returns the exit code."""
     architecture = ARCHITECTURES.get(arguments[0], AMD64) if arguments else AMD64
     names = [name for name in arguments if name not in ARCHITECTURES]
-    known = {kernel.name: kernel for kernel in KERNELS}
+    known = {kernel.name: kernel for kernel in KERNELS if kernel.distribution in architecture.flavours}
     if unknown := [name for name in names if name not in known]:
         say(f"{unknown[0]!r} is neither a kernel ({', '.join(known)}) nor an architecture ({', '.join(ARCHITECTURES)})")
         return 2
@@ -84,11 +84,11 @@ def main(arguments: Sequence[str]) -> int:
         say("only root can make the root of a Debian")
         return 3
     if lacking := missing(architecture):
-        say(f"not installed: {', '.join(lacking)}; scripts/setup kernels installs what there is for amd64")
+        say(f"not installed: {', '.join(lacking)}; scripts/setup kernels installs that")
         return 3
     check_names([test for kernel in KERNELS for those in columns(kernel).values() for test in those])
     is_right = True
-    for kernel in [known[name] for name in names] or KERNELS:
+    for kernel in [known[name] for name in names] or known.values():
         found = tried(kernel, architecture)
         table.write([table.line(kernel, architecture, found)])
         is_right &= not found.not_passed([test for those in columns(kernel).values() for test in those])

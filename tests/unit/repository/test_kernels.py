@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.kernels import outcome, table, trials
+from tests.kernels import outcome, run, table, trials
 from tests.kernels.architectures import AMD64
 from tests.kernels.kernels import KERNELS, Kernel
 from tests.kernels.outcome import Outcome
@@ -60,3 +60,11 @@ def test_a_kernel_that_is_tried_again_replaces_its_own_line_alone(
 def test_the_page_has_the_columns_that_are_tried() -> None:
     head = (ROOT / "docs/platforms.md").read_text().partition(table.BEGIN)[2].splitlines()[0]
     assert head == f"| {' | '.join(table.HEAD)} |"
+
+
+def test_a_kernel_that_a_distribution_does_not_have_for_a_processor_is_refused(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run.main(["arm64", "5.15"]) == 2
+    said = capsys.readouterr().err
+    assert "'5.15' is neither a kernel (5.10, 6.1, 6.12, newest) nor an architecture (amd64, arm64)" in said
