@@ -46,6 +46,11 @@ def etcd() -> Path:
     return cached("etcd", lambda f: debian_packages.unpack(["etcd-server"], f)) / "usr" / "bin" / "etcd"
 
 
+def containerd() -> Path:
+    """The folder of Debian's containerd and runc: `bin` and `sbin` are in it."""
+    return cached("containerd", lambda f: debian_packages.unpack(["containerd", "runc"], f)) / "usr"
+
+
 def upx() -> Path:
     """Debian's upx, which packs programs."""
     folder = cached("upx", lambda f: debian_packages.unpack_from("bookworm-backports", ["upx-ucl"], f))

@@ -10,7 +10,7 @@ from typing import Any
 from gosonde_common import addresses, misspelt, places
 from gosonde_common.errors import UnsupportedError, UsageError
 
-from gosonde_agent.discovery.selection import Selection, parse_rules
+from gosonde_agent.discovery.selection import NAMES, Selection, parse_rules
 from gosonde_agent.host.own_budget import MEBIBYTE, OwnBudget
 from gosonde_agent.model import budget
 from gosonde_agent.snapshots import pprof_allowed
@@ -63,6 +63,7 @@ class AgentConfig:
         redact_paths: Report executables and source files without their folders.
         allow: Only processes that one of these rules matches are watched: "KIND:GLOB" with a kind of selection.FACTS or
             "exe"; none allows all.
+        cri: The container runtime that is asked for the names of containers, "unix:PATH"; "" asks none.
         deny: No process that one of these rules matches is watched.
         max_target_overhead: What probes may cost a target, in percent of its own CPU time, 0.01 to 100, or "off".
         target_overhead: Other limits for executables that match, "GLOB=PERCENT" or "GLOB=off"; the first match counts.
@@ -100,6 +101,7 @@ class AgentConfig:
     exe: tuple[str, ...] = ()
     pid: tuple[int, ...] = ()
     redact_paths: bool = False
+    cri: str = ""
     allow: tuple[str, ...] = ()
     deny: tuple[str, ...] = ()
     max_target_overhead: float | str = 3.0
@@ -134,8 +136,8 @@ class AgentConfig:
         _check_number("max_probed_files", self.max_probed_files, 8, 65_536)
         _check_number("spool_mb", self.spool_mb, 1, 65_536)
         _check_number("spool_hours", self.spool_hours, 0.1, 8_760)
-        parse_rules("allow", self.allow)
-        parse_rules("deny", self.deny)
+        _check_unix("cri", self.cri or self.listen)
+        self._check_rules()
         budget.parse(self.max_target_overhead, self.target_overhead)
         _check_number("max_agent_cpu", self.max_agent_cpu, 0.1, 100)
         _check_number("max_agent_memory_mb", self.max_agent_memory_mb, 64, 65_536)
@@ -149,6 +151,15 @@ class AgentConfig:
             _check_pid(pid)
         if self.log_level not in LOG_LEVELS:
             raise UsageError(f"log_level: {self.log_level!r} is not one of {', '.join(LOG_LEVELS)}")
+
+    def _check_rules(self) -> None:
+        rules = (*parse_rules("allow", self.allow), *parse_rules("deny", self.deny))
+        about_names = [rule for rule in rules if rule.kind in NAMES]
+        if about_names and not self.cri:
+            raise UsageError(
+                f"cri: missing; a rule of the kind {about_names[0].kind} needs the names of containers, such as "
+                f'cri = "unix:/run/containerd/containerd.sock"'
+            )
 
     def _check_secret(self, address: str) -> None:
         if not (self.tls_ca or self.insecure or addresses.is_local(address)):
@@ -309,6 +320,7 @@ _CONVERT: Mapping[str, Callable[[str, object], object]] = {
     "pid": _integers,
     "redact_paths": _boolean,
     "allow": _strings,
+    "cri": _string,
     "deny": _strings,
     "max_target_overhead": _percent,
     "target_overhead": _strings,

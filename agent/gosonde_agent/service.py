@@ -17,6 +17,8 @@ from gosonde_common.values.reachability import SearchOutcome
 from gosonde_common.values.status import AgentStatus
 
 from gosonde_agent.config import AgentConfig
+from gosonde_agent.discovery import named
+from gosonde_agent.discovery.container_runtime import ContainerRuntime
 from gosonde_agent.discovery.limits import Limits
 from gosonde_agent.helper import Helper
 from gosonde_agent.host import identity, own_budget
@@ -72,6 +74,8 @@ def run(config: AgentConfig, reread: Callable[[], AgentConfig], helper: Helper) 
 
 
 async def _run(config: AgentConfig, reread: Callable[[], AgentConfig], helper: Helper) -> None:
+    if config.cri:
+        named.use(ContainerRuntime(config.cri))
     peers = _Peers(config, helper)
     doors = await open_doors(
         config,

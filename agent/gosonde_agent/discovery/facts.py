@@ -5,8 +5,10 @@ import pwd
 import re
 from pathlib import Path
 
+from gosonde_agent.discovery import named
 from gosonde_agent.host import access
 from gosonde_agent.host.threads import within
+from gosonde_agent.model.container_names import ContainerNames
 
 #: Where the kernel reports processes.
 PROC = Path("/proc")
@@ -34,6 +36,31 @@ def containers(pid: int) -> frozenset[str]:
 def pods(pid: int) -> frozenset[str]:
     """The UID of the Kubernetes pod that a process is in, as the API writes it; none outside of one."""
     return frozenset(uid.replace("_", "-") for uid, _ in POD.findall(_cgroup(pid)))
+
+
+def namespaces(pid: int) -> frozenset[str]:
+    """The Kubernetes namespace of a process's container. Raises UnavailableError if it is not known now."""
+    return frozenset(names.namespace for names in _names_of(pid))
+
+
+def pod_names(pid: int) -> frozenset[str]:
+    """The name of its Kubernetes pod. Raises as `namespaces`."""
+    return frozenset(names.pod for names in _names_of(pid))
+
+
+def container_names(pid: int) -> frozenset[str]:
+    """The name of its container within the pod. Raises as `namespaces`."""
+    return frozenset(names.container for names in _names_of(pid))
+
+
+def workloads(pid: int) -> frozenset[str]:
+    """The Deployment, StatefulSet, DaemonSet or Job of its pod, where that is known. Raises as `namespaces`."""
+    return frozenset(names.workload for names in _names_of(pid) if names.workload)
+
+
+def _names_of(pid: int) -> list[ContainerNames]:
+    known = named.current()
+    return [names for container in sorted(containers(pid)) if (names := known.names(container)) is not None]
 
 
 def users(pid: int) -> frozenset[str]:

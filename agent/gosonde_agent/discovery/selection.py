@@ -5,10 +5,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from gosonde_common.errors import UsageError
+from gosonde_common.errors import UnavailableError, UsageError
 
 from gosonde_agent.discovery import facts
 
+#: What is known only where a container runtime is asked.
+NAMES: Final[Mapping[str, Callable[[int], frozenset[str]]]] = {
+    "namespace": facts.namespaces,
+    "pod-name": facts.pod_names,
+    "container-name": facts.container_names,
+    "workload": facts.workloads,
+}
 #: What rules can be about beside the executable: all that a process is, as texts.
 FACTS: Final[Mapping[str, Callable[[int], frozenset[str]]]] = {
     "unit": facts.units,
@@ -16,6 +23,7 @@ FACTS: Final[Mapping[str, Callable[[int], frozenset[str]]]] = {
     "pod": facts.pods,
     "user": facts.users,
     "label": facts.labels,
+    **NAMES,
 }
 EXE: Final = "exe"
 
@@ -28,7 +36,11 @@ class Rule:
     glob: str
 
     def matches(self, pid: int, path: str) -> bool:
-        """Whether it is about a process that runs this executable. A process that is gone matches nothing but exe."""
+        """Whether it is about a process that runs this executable. A process that is gone matches nothing but exe.
+
+        Raises:
+            UnavailableError: It is about a name that is not known now.
+        """
         values = {path} if self.kind == EXE else FACTS[self.kind](pid)
         return any(fnmatch.fnmatchcase(value, self.glob) for value in values)
 
@@ -67,13 +79,29 @@ class Selection:
         return self._named(path) and all(rule.kind == EXE for rule in rules) and self._ruled(0, path)
 
     def selects(self, pid: int, path: str) -> bool:
-        """Whether a process is selected that runs this executable."""
-        return (pid in self.pids or self._named(path)) and self._ruled(pid, path)
+        """Whether a process is selected that runs this executable; not while a name is unknown that decides it."""
+        try:
+            return self._decided(pid, path)
+        except UnavailableError:
+            return False
+
+    def waits(self, pid: int, path: str) -> bool:
+        """Whether a name is unknown now that decides whether the process is selected."""
+        if not any(rule.kind in NAMES for rule in (*self.allow, *self.deny)):
+            return False
+        try:
+            self._decided(pid, path)
+        except UnavailableError:
+            return True
+        return False
 
     @property
     def candidates(self) -> frozenset[int] | None:
         """The only processes that can be selected, whatever they run; None where it can be any."""
         return self.pids if self.pids and not self.exe else None
+
+    def _decided(self, pid: int, path: str) -> bool:
+        return (pid in self.pids or self._named(path)) and self._ruled(pid, path)
 
     def _named(self, path: str) -> bool:
         if not self.exe:

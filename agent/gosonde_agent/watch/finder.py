@@ -19,6 +19,7 @@ from gosonde_agent.sources.counters import Image
 from gosonde_agent.sources.protocol import Source
 from gosonde_agent.watch.files import ProbedFiles, Runners
 from gosonde_agent.watch.load import Load
+from gosonde_agent.watch.nameless import Nameless
 from gosonde_agent.watch.others import Others
 from gosonde_agent.watch.put_off import NO_ANSWER, PutOff
 from gosonde_agent.watch.roster import Roster
@@ -51,9 +52,11 @@ class Finder:
         # What was counted of processes whose beginning or end was not reported yet when they were last asked for.
         self._late: set[Image] = set()
         self._others = Others()
+        self.nameless = Nameless()
 
     def scan(self) -> None:
         """Considers every process that runs now, can be selected and is not known yet."""
+        self.nameless.begin()
         running, candidates = procfs.pids(), self._files.selection.candidates
         for pid in running if candidates is None else sorted(candidates.intersection(running)):
             with self._processes.alone(pid, "find"):
@@ -72,7 +75,7 @@ class Finder:
             return  # it has run exec meanwhile: what was read is of its next image, which is considered by itself
         path, identity = program.path, golang.FileIdentity.from_status(program.status)
         found = self._files.find(identity, pid, path)
-        is_selected = self._files.selection.selects(pid, path)
+        is_selected = self.nameless.selected(self._files.selection, pid, path)
         if not is_selected and self._files.attachments.counts(identity):
             self._roster.deselected.add(pid, epoch, start.ticks)
         if not is_selected or self._roster.deselected.is_past(pid, epoch):

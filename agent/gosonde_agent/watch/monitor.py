@@ -120,6 +120,8 @@ class Monitor:
         for event in events:
             with self.processes.alone(event.tgid, "take an event"):
                 self._take(event, is_over=(event.tgid, event.epoch) in over)
+        if self.finder.nameless.is_due:
+            self.finder.scan()
 
     def _take(self, event: Event, *, is_over: bool) -> None:
         """`is_over`: the process has ended meanwhile, and /proc has nothing to say of it any more."""

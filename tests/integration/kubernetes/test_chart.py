@@ -28,7 +28,12 @@ VARIANTS: dict[str, dict[str, object]] = {
     "with another issuer": {"tls.certManager": {"issuer": "ca", "issuerKind": "ClusterIssuer"}},
     "with all else": {
         "images": {"registry": "r.example/x", "tag": "1", "pullPolicy": "Always", "pullSecrets": ["key"]},
-        "agent": {"sysAdmin": True, "seccompProfile": "gosonde/agent.json", "priorityClassName": "high"},
+        "agent": {
+            "cri": "/run/containerd/containerd.sock",
+            "sysAdmin": True,
+            "seccompProfile": "gosonde/agent.json",
+            "priorityClassName": "high",
+        },
         "agent.config": {"deny": ["label:probes=no"], "max_target_overhead": "off", "park": True},
         "collector": {"priorityClassName": "high", "tolerations": [{"operator": "Exists"}]},
         "collector.config": {"retention_hours": 48},
@@ -89,6 +94,7 @@ def test_an_object_with_a_key_that_kubernetes_does_not_know_would_be_refused(obj
         ("collector.config.retention_hours=long", "at '/collector/config/retention_hours': got string, want number"),
         ("collector.storage.size=much", "at '/collector/storage/size': 'much' does not match"),
         ("collector.tokensSecret=", "at '/collector/tokensSecret': '' does not match"),
+        ("agent.cri=containerd.sock", "at '/agent/cri': 'containerd.sock' does not match"),
         ("tls.source=none", "at '/tls/source': value must be one of 'cert-manager', 'secrets'"),
         ("tls.source=secrets", "missing; with tls.source secrets, name a secret with tls.crt, tls.key and ca.crt"),
         ("images.pullPolicy=often", "at '/images/pullPolicy': value must be one of 'Always'"),
@@ -123,11 +129,23 @@ def test_metrics_can_be_reached_from_other_pods_only_if_that_was_asked_for(podMo
         assert config.insecure is podMonitor
 
 
+def test_the_agent_asks_the_container_runtime_only_if_that_was_asked_for(tmp_path: Path) -> None:
+    values = {"agent.cri": "/run/crio/crio.sock", "agent.config": {"allow": ["namespace:shop"]}}
+    objects = kubernetes_tools.objects(kubernetes_tools.rendered(values))
+    config = load_agent(toml_of(objects, "agent", tmp_path))
+    (mount,) = [one for one in container_of(objects, "DaemonSet", "agent")["volumeMounts"] if one["name"] == "cri"]
+    assert config.cri == f"unix:{mount['mountPath']}/crio.sock"
+    volumes = of_kind(objects, "DaemonSet", "agent")["spec"]["template"]["spec"]["volumes"]
+    assert {"name": "cri", "hostPath": {"path": "/run/crio", "type": "Directory"}} in volumes
+    plain = kubernetes_tools.objects(kubernetes_tools.rendered({}))
+    assert load_agent(toml_of(plain, "agent", tmp_path)).cri == ""
+
+
 #: Keys that the chart sets, or that mean nothing in a pod, and so are no values.
 NO_VALUES = {
     "agent": {
-        "collector", "insecure", "tls_ca", "tls_cert", "tls_key", "listen", "http", "host", "helper", "state", "pid",
-        "pprof",
+        "collector", "cri", "insecure", "tls_ca", "tls_cert", "tls_key", "listen", "http", "host", "helper", "state",
+        "pid", "pprof",
     },
     "collector": {
         "listen", "data", "query_listen", "http", "web", "web_user_header", "web_admins", "insecure", "tls_cert",

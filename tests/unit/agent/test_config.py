@@ -32,6 +32,7 @@ interval_seconds = 2
 exe = ["/usr/bin/*", "*/server"]
 pid = [1, 4711]
 redact_paths = true
+cri = "unix:/run/cri.sock"
 allow = ["unit:*.service"]
 deny = ["user:root", "exe:/usr/*"]
 max_target_overhead = 1.5
@@ -71,6 +72,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         exe=("/usr/bin/*", "*/server"),
         pid=(1, 4711),
         redact_paths=True,
+        cri="unix:/run/cri.sock",
         allow=("unit:*.service",),
         deny=("user:root", "exe:/usr/*"),
         max_target_overhead=1.5,
@@ -110,6 +112,8 @@ def test_an_empty_file_gives_the_defaults(tmp_path: Path) -> None:
         ('helper = "/run/helper.sock"', "helper: '/run/helper.sock' is not unix:PATH"),
         ('state = ""', "state: '' is not a path"),
         ('allow = ["node:x"]', "allow: 'node:x' is not KIND:GLOB; the kinds are exe, unit, container, pod, user"),
+        ('deny = ["namespace:shop"]', "cri: missing; a rule of the kind namespace needs the names of containers"),
+        ('cri = "/run/cri.sock"', "cri: '/run/cri.sock' is not unix:PATH"),
         ('deny = ["user:"]', "deny: 'user:' is not KIND:GLOB"),
         ("max_target_overhead = 0", "max_target_overhead: 0 is not allowed; give a number from 0.01 to 100 (percent)"),
         ('max_target_overhead = "on"', "max_target_overhead: 'on' is not a number"),

@@ -49,6 +49,7 @@ labels:
 {{- $collector := printf "%s-collector.%s.svc:9317" (include "gosonde.name" .) .Release.Namespace -}}
 {{- $own := dict "collector" (list $collector) "http" (include "gosonde.http" .) "insecure" .Values.metrics.podMonitor
   "tls_ca" "/etc/gosonde/tls/ca.crt" "tls_cert" "/etc/gosonde/tls/tls.crt" "tls_key" "/etc/gosonde/tls/tls.key" -}}
+{{- if .Values.agent.cri }}{{ $_ := set $own "cri" (printf "unix:/run/cri/%s" (base .Values.agent.cri)) }}{{ end -}}
 {{ merge $own .Values.agent.config | toToml }}
 {{- end }}
 
