@@ -3,6 +3,7 @@
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from threading import Lock
 from typing import Any, Final
 
 import grpc
@@ -34,21 +35,25 @@ class ContainerRuntime:
         self._address = address
         self._now = now
         self._rests_until = 0.0
+        # Processes are found in one thread, and metrics are served in others. Nobody waits for an answer with it.
+        self._lock = Lock()
         self._kept: OrderedDict[str, ContainerNames | None] = OrderedDict()
         options = (("grpc.max_receive_message_length", MOST_BYTES), ("grpc.default_authority", "localhost"))
         self._channel = grpc.insecure_channel(address, options)
 
     def names(self, container_id: str) -> ContainerNames | None:
         """See Containers."""
-        if container_id in self._kept:
-            self._kept.move_to_end(container_id)
-            return self._kept[container_id]
+        with self._lock:
+            if container_id in self._kept:
+                self._kept.move_to_end(container_id)
+                return self._kept[container_id]
         if self._now() < self._rests_until:
             raise UnavailableError(f"{self._address}: did not answer a moment ago")
         names = self._checked(container_id)
-        self._kept[container_id] = names
-        if len(self._kept) > MOST_KEPT:
-            self._kept.popitem(last=False)
+        with self._lock:
+            self._kept[container_id] = names
+            if len(self._kept) > MOST_KEPT:
+                self._kept.popitem(last=False)
         return names
 
     def _checked(self, container_id: str) -> ContainerNames | None:

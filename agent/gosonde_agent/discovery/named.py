@@ -6,7 +6,7 @@ from gosonde_agent.model.container_names import ContainerNames
 
 
 class Containers(Protocol):
-    """Knows the names of containers. Not for the event loop: an answer may take seconds."""
+    """Knows the names of containers, for any thread but that of the event loop: an answer may take seconds."""
 
     def names(self, container_id: str) -> ContainerNames | None:
         """What Kubernetes calls the container with this id; None where it is none of Kubernetes.

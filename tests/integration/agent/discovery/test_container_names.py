@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from gosonde_agent.discovery.selection import Selection, parse_rules
 from gosonde_agent.model.container_names import ContainerNames
 from gosonde_common.errors import GosondeError, UnavailableError
 
-from tests.agent_process import AgentProcess, eventually
+from tests.agent_process import AgentProcess, eventually, free_port
 from tests.containerd import Containerd
 from tests.integration.watching import Watch, watching
 
@@ -119,7 +120,9 @@ def test_while_the_runtime_does_not_answer_nobody_is_watched_whom_its_names_may_
 def test_the_agent_asks_the_runtime_of_its_configuration(
     containerd: Containerd, shop: tuple[str, int], night: tuple[str, int], tmp_path: Path
 ) -> None:
-    (tmp_path / "agent.toml").write_text(f'cri = "unix:{containerd.socket}"\nallow = ["namespace:shop"]\n')
+    http = f"127.0.0.1:{free_port()}"
+    keys = f'cri = "unix:{containerd.socket}"\nallow = ["namespace:shop"]\nhttp = "{http}"\n'
+    (tmp_path / "agent.toml").write_text(keys)
     agent = AgentProcess(tmp_path, "", EXE)
     try:
 
@@ -132,5 +135,9 @@ def test_the_agent_asks_the_runtime_of_its_configuration(
 
         eventually(lambda: shop[1] in reported())
         assert night[1] not in reported()
+        with urllib.request.urlopen(f"http://{http}/metrics", timeout=60) as answer:
+            text = answer.read().decode()
+        labels = f'exe="/churn",namespace="shop",pid="{shop[1]}",pod="{SHOP}",workload="checkout"'
+        assert f'gosonde_process_container_info{{container="server",{labels}}} 1.0' in text
     finally:
         agent.kill()
