@@ -38,7 +38,7 @@ def test_a_trace_counts_each_goroutine_and_each_gc_cycle(go_program: Start) -> N
         document = json.loads(trace.communicate()[0])
     (site,) = [site for site in document["sites"] if site["line"] == site_line("churn", "spawn")]
     assert (site["created"], site["exited"]) == (20_000, 20_000)
-    assert len(document["gc_cycles"]) == 10
+    assert document["gc"]["cycles"] == 10
     assert not any(document["lost"].values())
 
 
