@@ -48,7 +48,7 @@ def _parts(kind: "Kind", texts: KeptTexts) -> tuple[str, ...]:
     """The members between those that each goroutine has of its own."""
     state = _members(status=kind.status, wait_reason=kind.wait_reason)
     start = _members(start_function=kind.start_function)
-    rest = _members(system=kind.system, active=kind.active, complete=kind.complete)
+    rest = _members(system=kind.system, active=kind.active, unread=kind.unread, complete=kind.complete)
     seen = _members(stack_from=kind.stack_from or None, cause=kind.cause, because=kind.because)
     stack = ", ".join(map(texts.call, kind.stack))
     return state, f'"created_by": {texts.call(kind.created_by)}, {start}', f'{rest}, {seen}, "stack": [{stack}]'

@@ -9,6 +9,7 @@ from gosonde_common.durations import seconds
 from gosonde_common.errors import UsageError
 from gosonde_common.flames.colours import ColourBy
 from gosonde_common.flames.placing import By
+from gosonde_common.values.goroutines import MAX_STACKS
 
 from gosonde_cli.expressions import Expression
 from gosonde_cli.goroutine_rows import Shown
@@ -54,6 +55,10 @@ class AskedOfGoroutines(AskedOfList):
         bool,
         typer.Option("--stop", help="Stop the process briefly, five times, to get the stacks of running goroutines."),
     ] = False
+    max_stacks: Annotated[
+        int,
+        typer.Option(metavar="N", min=0, help="Of more goroutines read the stacks of so many, by chance; 0 for all."),
+    ] = MAX_STACKS
     each: Annotated[bool, typer.Option("--each", help="Print each goroutine by itself, like pprof's debug=2.")] = False
     profile: Annotated[
         Path | None, typer.Option("--pprof", metavar="FILE", help="Write a profile for go tool pprof.")

@@ -12,7 +12,7 @@ from gosonde_common.flames.placing import By, calls, state_of
 from gosonde_common.flames.tree import Stack
 
 from gosonde_cli.goroutine_groups import Groups, Row
-from gosonde_cli.goroutine_text import grouped
+from gosonde_cli.goroutine_text import bounds, grouped
 from gosonde_cli.rendering import columns, console, counted, duration_figure
 
 if TYPE_CHECKING:
@@ -107,16 +107,25 @@ def _table(groups: Groups, shown: Shown) -> "Table":
     if shown.by in (By.STATE, By.LABEL):
         own = [Column(shown.by.upper(), Kind.TEXT)]
     rows = shown.rows(groups)
-    notes = [f"{counted(groups.total, 'goroutine')}, and {groups.system:,} of the runtime's own"]
+    total = groups.total
+    notes = [f"{counted(total.about, 'goroutine')}{bounds(total)}, and {groups.system:,} of the runtime's own"]
+    is_estimated = groups.strata.is_sampled and groups.strata.by_stack
+    if is_estimated:
+        notes.append(f"{groups.strata.note()} (--max-stacks)")
     if groups.left_out:
         notes.append(f"{groups.left_out:,} in small groups are left out: there are too many; --each has all of them")
+    numbers = [Column(name) for name in (("ABOUT", "AT LEAST", "AT MOST") if is_estimated else ("GOROUTINES",))]
     return Table(
-        columns=[Column("GOROUTINES"), Column("LONGEST WAIT"), *own],
-        rows=[TableRow((row.goroutines, _waited(row), *_own(row, shown.by))) for row in rows],
+        columns=[*numbers, Column("LONGEST WAIT"), *own],
+        rows=[TableRow((*_numbers(row, len(numbers)), _waited(row), *_own(row, shown.by))) for row in rows],
         empty="No goroutine is like that.",
         notes=notes,
         left_out=len(groups.rows(shown.by)) - len(rows),
     )
+
+
+def _numbers(row: Row, columns: int) -> tuple[int, ...]:
+    return (row.found.about, row.found.least, row.found.most)[:columns]
 
 
 def _waited(row: Row) -> object:

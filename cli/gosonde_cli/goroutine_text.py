@@ -20,11 +20,13 @@ from gosonde_cli.rendering import cell, counted, duration
 from gosonde_cli.tables.shortening import OF_FUNCTIONS, OF_PATHS, shortened
 
 if TYPE_CHECKING:
+    from gosonde_common.values.estimates import Estimate
     from gosonde_common.values.goroutines import GoroutineColumns, Kind, Location
 
 PLAIN: Final = re.compile(r"[A-Za-z0-9./_]+")
 MINUTE_NS: Final = 60_000_000_000
 NO_STACK: Final = "no stack: it ran, or moved while it was read"
+UNREAD: Final = "no stack: none of these was read"
 ALL_HIDDEN: Final = "all its calls are hidden"
 #: Before a call, and before its place where that has a line of its own.
 CALL: Final = "#   "
@@ -39,17 +41,20 @@ def grouped(groups: Groups, rows: Sequence[Row], width: int = 0) -> Iterator[str
         rows: Those that are shown, in order.
         width: Columns of a line; 0 for whole names, with tabs as in pprof's text.
     """
-    yield from _wrapped(f"goroutine profile: total {groups.total}, and {groups.system} of the runtime's own", width)
+    total = f"total {groups.total.about}{bounds(groups.total)}"
+    yield from _wrapped(f"goroutine profile: {total}, and {groups.system} of the runtime's own", width)
+    if note := groups.strata.note():
+        yield from _wrapped(f"# {note} (--max-stacks)", width)
     for row in rows:
         state, kind = state_of(row.kind), row.kind
         waited = "" if row.longest_ns is None else f", up to {duration(row.longest_ns)}"
         yield ""
-        yield from _wrapped(f"{row.goroutines} @ {cell(state)}{waited}", width)
+        yield from _wrapped(f"{row.goroutines} @ {cell(state)}{waited}{bounds(row.found)}", width)
         yield from _marks(kind, width)
         for frame in kind.stack:
             yield from _place(CALL if width else "#\t", frame, width)
         if not kind.stack:
-            yield f"{CALL if width else '#	'}{NO_STACK if kind.active else ALL_HIDDEN}"
+            yield f"{CALL if width else '#	'}{_no_stack(kind)}"
         if kind.created_by == MAIN_GOROUTINE:
             yield f"# {kind.created_by.function}"
         elif kind.created_by.function:
@@ -57,11 +62,22 @@ def grouped(groups: Groups, rows: Sequence[Row], width: int = 0) -> Iterator[str
     yield from _left_out(groups, rows, width)
 
 
+def bounds(found: "Estimate") -> str:
+    """Behind a number that is an estimate: between which it is."""
+    return "" if found.is_exact else f" ({found.least} to {found.most})"
+
+
+def _no_stack(kind: "Kind") -> str:
+    if kind.unread:
+        return UNREAD
+    return NO_STACK if kind.active else ALL_HIDDEN
+
+
 def _left_out(groups: Groups, rows: Sequence[Row], width: int) -> Iterator[str]:
     shown = sum(row.goroutines for row in rows)
-    if more := len(groups.counts) - len(rows):
+    if more := len(groups.rows()) - len(rows):
         yield ""
-        goroutines = counted(groups.total - groups.left_out - shown, "goroutine")
+        goroutines = counted(max(groups.total.about - groups.left_out - shown, 0), "goroutine")
         yield from _wrapped(f"and {counted(more, 'more group')} with {goroutines} (--limit)", width)
     if groups.left_out:
         yield ""
@@ -115,7 +131,8 @@ def _quoted(text: str) -> str:
 
 def _each_parts(kind: "Kind", texts: KeptTexts) -> tuple[str, ...]:
     """(state, lines of the calls, beginning of the line of who created it, its end and the line of where)."""
-    calls = "".join(map(texts.call, kind.stack)) or "\tgoroutine running on other thread; stack unavailable\n"
+    missing = "stack not read" if kind.unread else "goroutine running on other thread; stack unavailable"
+    calls = "".join(map(texts.call, kind.stack)) or f"\t{missing}\n"
     made = kind.created_by
     if not made.function:
         return cell(state_of(kind)), calls, "", ""

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from itertools import compress
 from typing import TYPE_CHECKING, Final
 
 from gosonde_common.flames.view import StackView
 
 from gosonde_cli.label_view import Wanted, said
+from gosonde_cli.strata import Seen, Strata
 
 if TYPE_CHECKING:
     from gosonde_common.values.goroutines import GoroutineColumns, Kind
@@ -30,38 +30,49 @@ class View(StackView):
     labels: Wanted = field(default_factory=Wanted)
     by_label: str | None = None
 
-    def of(self, found: "Iterable[GoroutineColumns]") -> "Iterator[GoroutineColumns]":
+    def of(self, found: "Iterable[GoroutineColumns]") -> Seen:
         """The same goroutines without those that are not looked at, with stacks as they are looked at.
 
-        Raises:
+        Going through them raises:
             NotFoundError: No goroutine has a label of that key.
         """
-        yield from self._seen(found)
+        strata = Strata(by_stack=self.by_stack)
+        return Seen(self._checked(found, strata), strata)
+
+    def _checked(self, found: "Iterable[GoroutineColumns]", strata: Strata) -> "Iterator[GoroutineColumns]":
+        yield from self._seen(found, strata)
         self.labels.check(*([self.by_label] if self.by_label else []))
 
-    def _seen(self, found: "Iterable[GoroutineColumns]") -> "Iterator[GoroutineColumns]":
+    def _seen(self, found: "Iterable[GoroutineColumns]", strata: Strata) -> "Iterator[GoroutineColumns]":
         known: dict[Kind, Kind | None] = {}
-        for columns in found:
+        labelled: dict[tuple[Kind, str], Kind] = {}
+        for whole in found:
+            columns = self._by_header(whole, labelled)
+            strata.add(columns.kinds)
             if len(known) > MOST_KEPT:
                 known.clear()
             known.update((kind, self.kind(kind)) for kind in set(columns.kinds) - known.keys())
-            kinds = [known[kind] for kind in columns.kinds]
-            yield self._columns(columns, kinds if self.by_label is None else self._labelled(columns, kinds))
+            yield columns.with_kinds([known[kind] for kind in columns.kinds])
 
-    def _labelled(self, columns: "GoroutineColumns", kinds: "list[Kind | None]") -> "list[Kind | None]":
+    def _by_header(self, columns: "GoroutineColumns", labelled: "dict[tuple[Kind, str], Kind]") -> "GoroutineColumns":
+        """Those that may be looked at by what their headers and labels say, of a kind for each value of a label."""
+        chosen = {kind: self.may_choose(kind) for kind in set(columns.kinds)}
+        if self.labels.pairs or self.by_label is not None or self.min_wait_ns:
+            fits = map(self.labels.fits, columns.labels)  # of all: it notes the keys that there are
+            which = [
+                chosen[kind] and is_wanted and (wait_ns or 0) >= self.min_wait_ns
+                for kind, is_wanted, wait_ns in zip(columns.kinds, fits, columns.waits_ns, strict=True)
+            ]
+            columns = columns.kept(which)
+        elif not all(chosen.values()):
+            columns = columns.kept([chosen[kind] for kind in columns.kinds])
+        return columns if self.by_label is None else replace(columns, kinds=self._labelled(columns, labelled))
+
+    def _labelled(self, columns: "GoroutineColumns", made: "dict[tuple[Kind, str], Kind]") -> "list[Kind]":
         """One for each kind and value of the label."""
         key = self.by_label or ""
-        groups = [(kind, said(labels, key)) for kind, labels in zip(kinds, columns.labels, strict=True)]
-        made = {(kind, value): kind and replace(kind, group=value) for kind, value in set(groups)}
+        groups = [(kind, said(labels, key)) for kind, labels in zip(columns.kinds, columns.labels, strict=True)]
+        if len(made) > MOST_KEPT:
+            made.clear()
+        made.update((group, replace(group[0], group=group[1])) for group in set(groups) - made.keys())
         return [made[group] for group in groups]
-
-    def _columns(self, columns: "GoroutineColumns", kinds: "list[Kind | None]") -> "GoroutineColumns":
-        asks_for_labels = bool(self.labels.pairs) or self.by_label is not None
-        if not self.min_wait_ns and not asks_for_labels and None not in kinds:
-            return replace(columns, kinds=[kind for kind in kinds if kind is not None])
-        fits = map(self.labels.fits, columns.labels)  # of all: it notes the keys that there are
-        which = [
-            is_wanted and kind is not None and (wait_ns or 0) >= self.min_wait_ns
-            for kind, is_wanted, wait_ns in zip(kinds, fits, columns.waits_ns, strict=True)
-        ]
-        return replace(columns.kept(which), kinds=[kind for kind in compress(kinds, which) if kind is not None])

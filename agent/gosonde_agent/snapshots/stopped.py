@@ -42,17 +42,17 @@ class StoppedTarget:
         last = _without_gaps(target, stops[-1])
         self._ran = {one.goid: self._judged(one.goid, one) for one, _ in last.running}
 
-    def goroutines(self) -> Iterator[Goroutine]:
+    def goroutines(self, *, max_stacks: int = 0) -> Iterator[Goroutine]:
         """See `Target.goroutines`."""
         yield from self._ran.values()
-        for one in self._target.goroutines():
+        for one in self._target.goroutines(max_stacks=max_stacks):
             if one.goid not in self._ran:
                 yield self._judged(one.goid, one)
 
-    def goroutine_columns(self) -> Iterator[GoroutineColumns]:
+    def goroutine_columns(self, max_stacks: int = 0) -> Iterator[GoroutineColumns]:
         """See `Target.goroutine_columns`."""
         yield columns_of(list(self._ran.values()))
-        for columns in self._target.goroutine_columns():
+        for columns in self._target.goroutine_columns(max_stacks):
             yield self._others(columns)
 
     def _others(self, columns: GoroutineColumns) -> GoroutineColumns:

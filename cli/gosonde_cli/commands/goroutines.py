@@ -43,11 +43,11 @@ def goroutines(asked: AskedOfGoroutines) -> None:
     pid = here.pid_of(asked.which)
     with _opened(pid, is_stopped=asked.stop) as target:
         if asked.watch:
-            _watch(asked, lambda: view.of(target.goroutine_columns()))
+            _watch(asked, lambda: view.of(target.goroutine_columns(asked.max_stacks)))
         elif asked.profile is not None:
-            _write_profile(target.goroutines(), asked.profile)
+            _write_profile(target.goroutines(max_stacks=asked.max_stacks), asked.profile)
         else:
-            FORMS[form](view.of(target.goroutine_columns()), asked, _title(pid))
+            FORMS[form](view.of(target.goroutine_columns(asked.max_stacks)), asked, _title(pid))
 
 
 def _watch(asked: AskedOfGoroutines, read: "Callable[[], Found]") -> None:
@@ -77,16 +77,17 @@ def _write_picture(found: "Found", asked: AskedOfGoroutines, title: str) -> None
     from gosonde_common.flames.svg import flame_graph  # noqa: PLC0415 - text needs none of it
     from gosonde_common.flames.tree import Tree  # noqa: PLC0415
 
-    tree = Tree("all goroutines")
-    for stack in stacks(groups_of(found), asked.grouping):
+    tree, groups = Tree("all goroutines"), groups_of(found)
+    for stack in stacks(groups, asked.grouping):
         tree.add(stack)
     if asked.svg is not None:
-        write("--svg", asked.svg, flame_graph(tree, title, asked.colour))
+        write("--svg", asked.svg, flame_graph(tree, _noted(title, groups), asked.colour))
 
 
 def _write_speedscope(found: "Found", asked: AskedOfGoroutines, title: str) -> None:
     if asked.speedscope is not None:
-        write("--speedscope", asked.speedscope, _profile(groups_of(found), asked.grouping, title))
+        groups = groups_of(found)
+        write("--speedscope", asked.speedscope, _profile(groups, asked.grouping, _noted(title, groups)))
 
 
 #: By the flag that asks for it.
@@ -101,6 +102,11 @@ FORMS: "Final[dict[str, Callable[[Found, AskedOfGoroutines, str], None]]]" = {
 
 def _title(pid: int) -> str:
     return f"goroutines of pid {pid}, {time.strftime('%Y-%m-%d %H:%M:%S UTC', time.gmtime())}"
+
+
+def _noted(title: str, groups: Groups) -> str:
+    """The title of a picture, with what to know of its numbers."""
+    return f"{title}; {note}" if (note := groups.strata.note()) else title
 
 
 def _profile(groups: Groups, by: By, title: str) -> Iterator[str]:

@@ -26,7 +26,9 @@ PLACE: Final = re.compile(r"\s*(?:#011|\\t)?(?P<file>\S.*?):(?P<line>\d{1,9})(?P
 C_PLACE: Final = re.compile(r"\s*(?:#011|\\t)?(?:\S.* )?pc=0x[0-9a-f]+.*")
 CREATED: Final = re.compile(r"\s*created by (?P<function>\S.*?)(?: in goroutine \d+)?")
 #: Lines that stand for frames that are not shown.
-IGNORED: Final = re.compile(r"\s*(?:\.\.\..*elided\.\.\.|goroutine running on other thread; stack unavailable)")
+IGNORED: Final = re.compile(
+    r"\s*(?:\.\.\..*elided\.\.\.|goroutine running on other thread; stack unavailable|stack not read)"
+)
 EXIT: Final = "runtime.goexit"
 #: Functions that a stack without a go statement ends in.
 FIRST: Final = ("main.main", "runtime.main", EXIT)

@@ -11,6 +11,7 @@ from gosonde_common.wire.profile import (
     READ_BY_GOSONDE,
     STACK_BYTES,
     STATE,
+    UNREAD,
     WAIT_REASON,
     WAITS_FOR,
 )
@@ -96,7 +97,7 @@ def _labelled(group: GoroutineGroup, texts: Mapping[str, str], numbers: Mapping[
     state = texts.get(WAIT_REASON) or texts.get(STATE, "")
     if waits_for := texts.get(WAITS_FOR):
         state = f"{state}{FOR_A}{waits_for}"
-    frames = tuple(frame for frame in group.frames if frame.function != ACTIVE.function)
+    frames = tuple(frame for frame in group.frames if frame.function not in {ACTIVE.function, UNREAD.function})
     waited, stacks = (max(numbers.get(key, 0), 0) for key in (AGE, STACK_BYTES))
     return GoroutineGroup(group.count, frames, created_by, state, waited, _goids(texts, group.count), stacks)
 

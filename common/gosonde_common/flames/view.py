@@ -39,8 +39,11 @@ class StackView:
     runtime: bool = False
 
     def kind(self, kind: Kind) -> Kind | None:
-        """The kind with its stack as it is looked at; None for goroutines that are not looked at."""
-        if self.state not in (kind.wait_reason or kind.status) or self.function not in kind.created_by.function:
+        """The kind with its stack as it is looked at; None for goroutines that are not looked at.
+
+        Nobody knows what an expression finds in a stack that was not read: such a kind is looked at without any.
+        """
+        if not self.may_choose(kind) or (kind.unread and self.by_stack):
             return None
         if self.focus and not any(map(self.focus.matches, kind.stack)):
             return None
@@ -48,6 +51,15 @@ class StackView:
             return None
         stack = self._stack(kind.stack)
         return kind if len(stack) == len(kind.stack) else replace(kind, stack=stack)
+
+    def may_choose(self, kind: Kind) -> bool:
+        """Whether goroutines of a kind are looked at unless an expression says no."""
+        return self.state in (kind.wait_reason or kind.status) and self.function in kind.created_by.function
+
+    @property
+    def by_stack(self) -> bool:
+        """An expression chooses goroutines by their calls."""
+        return self.focus is not None or self.ignore is not None
 
     def _stack(self, stack: tuple[Location, ...]) -> tuple[Location, ...]:
         if not self.runtime:

@@ -1,13 +1,16 @@
 """Goroutines as people know them: states, wait reasons, functions, files and lines."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from itertools import compress
 
 #: pprof's labels of a goroutine: (key, value), by key. Where not all were read, the last key is MORE_LABELS: its value
 #: says how many are left out.
 Labels = tuple[tuple[str, str], ...]
 MORE_LABELS = "…"
+
+#: Of more goroutines about so many have their stacks read, unless another number is asked for.
+MAX_STACKS = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,7 @@ class Goroutine:
         cause: "busy-loop" where it was seen to burn a CPU; else empty.
         because: What that rests on, a sentence; empty without a cause.
         labels: Those that runtime/pprof.Do or SetGoroutineLabels gave it, or the goroutine that created it.
+        unread: Its stack was not read, as there are too many goroutines: only those of a sample are.
     """
 
     goid: int
@@ -75,6 +79,7 @@ class Goroutine:
     cause: str = ""
     because: str = ""
     labels: Labels = ()
+    unread: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,6 +103,7 @@ class Kind:
     stack_from: str = ""
     cause: str = ""
     because: str = ""
+    unread: bool = False
     group: str = ""
 
 
@@ -119,6 +125,11 @@ class GoroutineColumns:
     def kept(self, which: Sequence[bool]) -> "GoroutineColumns":
         """Those for which it says so."""
         return GoroutineColumns(*(list(compress(getattr(self, one.name), which)) for one in fields(self)))
+
+    def with_kinds(self, kinds: Sequence[Kind | None]) -> "GoroutineColumns":
+        """The same of these kinds, without those that have None."""
+        whole = replace(self, kinds=kinds)  # type: ignore[arg-type]
+        return whole if None not in kinds else whole.kept([kind is not None for kind in kinds])
 
 
 def columns_of(goroutines: Sequence[Goroutine]) -> GoroutineColumns:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from gosonde_pb.pprof.v1 import profile_pb2
 
+from gosonde_common.values.estimates import estimate, surely_seen
 from gosonde_common.values.goroutines import REGISTERS, Goroutine, Location
 
 #: Labels of a sample.
@@ -28,6 +29,8 @@ SAMPLE_FRAMES = 10
 
 #: Stands for the stack of a goroutine that ran or moved while it was read.
 ACTIVE = Location("[active: no stack]", "", 0)
+#: Stands for a stack that was not read: there are too many goroutines.
+UNREAD = Location("[not in the sample: stack not read]", "", 0)
 
 
 class Alike(NamedTuple):
@@ -69,9 +72,23 @@ def encode_profile(goroutines: Iterable[Goroutine], taken_unix_nano: int) -> byt
 def encode_samples(samples: Iterable[Sample], taken_unix_nano: int, comment: str) -> bytes:
     """The profile, gzipped, of these samples; "" for no comment."""
     writer = _Writer(taken_unix_nano, comment)
+    everyone = unread = 0
     for sample in samples:
         writer.add(sample)
+        everyone += sample.goroutines
+        unread += sample.goroutines * (sample.alike.stack == (UNREAD,))
+    if unread:
+        writer.comment(_sampled(everyone, everyone - unread))
     return gzip.compress(writer.profile.SerializeToString(), compresslevel=6, mtime=0)
+
+
+def _sampled(everyone: int, read: int) -> str:
+    of_all = estimate(everyone, read, read // 2)
+    return (
+        f"the stacks of {read} of {everyone} goroutines were read, chosen by chance: one here with a stack stands for "
+        f"{everyone / max(read, 1):.2f}; of a stack that half of them have it is {of_all.least} to {of_all.most} in 99 "
+        f"of 100 cases, and stacks of fewer than {surely_seen(everyone, read)} may be missing"
+    )
 
 
 def _samples(goroutines: Iterable[Goroutine]) -> Iterator[Sample]:
@@ -98,7 +115,7 @@ class _Group:
 
 def _grouped(goroutines: Iterable[Goroutine]) -> dict[Alike, _Group]:
     """Many share their stack and `go` statement as objects, and are grouped by these: comparing them takes longer."""
-    alike: dict[tuple[int, int, str, str, int, str, str], tuple[Goroutine, _Group]] = {}
+    alike: dict[tuple[int, int, str, str, int, str, str, bool], tuple[Goroutine, _Group]] = {}
     for one in goroutines:
         if not one.system:
             second = -1 if one.wait_ns is None else one.wait_ns // SECOND
@@ -110,6 +127,7 @@ def _grouped(goroutines: Iterable[Goroutine]) -> dict[Alike, _Group]:
                 second,
                 one.waits_for,
                 one.stack_from,
+                one.unread,
             )
             if shared not in alike:
                 alike[shared] = one, _Group()
@@ -122,7 +140,7 @@ def _grouped(goroutines: Iterable[Goroutine]) -> dict[Alike, _Group]:
 
 def _key(goroutine: Goroutine) -> Alike:
     age = None if goroutine.wait_ns is None else goroutine.wait_ns // SECOND
-    stack = goroutine.stack or (ACTIVE,)
+    stack = goroutine.stack or ((UNREAD,) if goroutine.unread else (ACTIVE,))
     stack_from = REGISTERS if goroutine.stack_from == REGISTERS else ""
     return Alike(
         stack, goroutine.status, goroutine.wait_reason, goroutine.created_by, age, goroutine.waits_for, stack_from
@@ -141,7 +159,10 @@ class _Writer:
         self.profile.period_type.type = self._string("goroutine")
         self.profile.period_type.unit = self._string("count")
         if comment:
-            self.profile.comment.append(self._string(comment))
+            self.comment(comment)
+
+    def comment(self, text: str) -> None:
+        self.profile.comment.append(self._string(text))
 
     def add(self, of: Sample) -> None:
         stack, status, wait_reason, created_by, age, waits_for, stack_from = of.alike

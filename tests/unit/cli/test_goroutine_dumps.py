@@ -42,6 +42,7 @@ def row(found: GoroutineColumns, index: int) -> dict[str, Any]:
         "labels": {},
         "system": shared.system,
         "active": shared.active,
+        "unread": shared.unread,
         "complete": shared.complete,
         "stack_from": shared.stack_from or None,
         "cause": shared.cause,

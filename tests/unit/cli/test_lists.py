@@ -109,7 +109,7 @@ class Collector:
 class Memory:
     """The memory of a process that has goroutines of two statements in two states."""
 
-    def goroutine_columns(self) -> Iterator[GoroutineColumns]:
+    def goroutine_columns(self, _max_stacks: int) -> Iterator[GoroutineColumns]:
         kinds = [
             kind(
                 Location(f"main.w{n}", "/w.go", n),

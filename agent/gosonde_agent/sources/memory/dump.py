@@ -110,6 +110,7 @@ class Describer:
                 stack_bytes=size,
                 stack_from=kind.stack_from,
                 labels=labels,
+                unread=kind.unread,
             )
 
     def _columns(self, block: Block, keys: Sequence[KindKey], places: Sequence[int]) -> GoroutineColumns:
@@ -141,6 +142,7 @@ class Describer:
             complete=key.complete,
             stack=stack,
             stack_from=MEMORY if stack else "",
+            unread=key.unread,
         )
 
     def wait_reason(self, code: int) -> str:

@@ -18,6 +18,7 @@ from gosonde_agent.sources.memory.proof import MAX_GOROUTINES
 from gosonde_agent.sources.memory.running import Running
 from gosonde_agent.sources.memory.running_rules import is_walkable
 from gosonde_agent.sources.memory.runtime import Runtime
+from gosonde_agent.sources.memory.sample import StackSample
 from gosonde_agent.sources.memory.stacks import StackWords
 
 T = TypeVar("T")
@@ -51,6 +52,7 @@ class Block:
         wait_since: CLOCK_MONOTONIC ns, 0 when the runtime has not noted it.
         thread: Operating system thread, 0 when there is none.
         active: It changed while it was read, or runs: what is said of it may be mixed, and it has no stack.
+        unread: It has a stack that was not read: it is not in the sample.
         stacks: uint64[n, depth]: call addresses, innermost first, 0 where there is none; depth 0 when not asked for.
         complete: The stack reaches the goroutine's first frame.
         stack_bytes: What the stack takes (runtime.stack: hi less lo), 0 where that cannot be.
@@ -70,6 +72,7 @@ class Block:
     locked: Bools
     running_cleanups: Bools
     active: Bools
+    unread: Bools
     stacks: U64
     complete: Bools
     stack_bytes: npt.NDArray[np.int64]
@@ -82,9 +85,18 @@ class Block:
 
 
 class GoroutineReader:
-    """Reads the goroutines of one process; stacks only with what unwinds them, and labels with what reads those."""
+    """Reads the goroutines of one process; stacks only with what unwinds them, and labels with what reads those.
 
-    def __init__(self, runtime: Runtime, unwinder: Unwinder | None, labels: LabelReader | None = None) -> None:
+    With a sample, only the goroutines in it have their stacks read.
+    """
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        unwinder: Unwinder | None,
+        labels: LabelReader | None = None,
+        sample: StackSample | None = None,
+    ) -> None:
         self._runtime = runtime
         self._memory = runtime.memory
         self._bias = runtime.bias
@@ -92,6 +104,7 @@ class GoroutineReader:
         self._procid = runtime.layout.offset("m", "procid")
         self._unwinder = unwinder
         self._labels = labels
+        self._sample = sample
 
     def count(self) -> int:
         """How many goroutines, live or dead, the runtime knows.
@@ -159,12 +172,14 @@ class GoroutineReader:
         live &= status < KNOWN_STATES
         rows, pointers, status = rows[live], pointers[live], status[live]
         parked = np.isin(status, PARKED)
-        walk = self._walk(self._unwinder, rows, parked) if self._unwinder else None
-        active = ~parked | self._moved(pointers, rows) if walk else ~parked
+        read = parked & self._sample.has(_words(rows, at.goid)) if self._sample else parked
+        walk = self._walk(self._unwinder, rows, read) if self._unwinder else None
+        active = ~parked | self._moved(pointers, rows, read) if walk else ~parked
         depth = walk[0] if walk else np.zeros((len(rows), 0), np.uint64)
         depth[active] = 0
         complete = walk[1] & ~active if walk else np.zeros(len(rows), np.bool_)
-        return self._described(rows, self._threads(_words(rows, at.m)), active, (depth, complete), foreign)
+        threads = self._threads(_words(rows, at.m))
+        return self._described(rows, threads, (active, parked & ~read), (depth, complete), foreign)
 
     def ran(self, taken: Running, unwinder: Unwinder, pclntab: Pclntab) -> Block:
         """What ran when its process stood; `active` where no rule says where it was."""
@@ -176,9 +191,13 @@ class GoroutineReader:
         walk.pcs[~known] = 0
         active = ~known | ~walk.pcs.any(axis=1)
         nobody = np.zeros(0, np.uint64)
-        return self._described(taken.rows, taken.threads, active, (walk.pcs, walk.complete & ~active), nobody)
+        unread = np.zeros(len(active), np.bool_)
+        return self._described(taken.rows, taken.threads, (active, unread), (walk.pcs, walk.complete & ~active), nobody)
 
-    def _described(self, rows: Rows, threads: U64, active: Bools, walk: tuple[U64, Bools], foreign: U64) -> Block:
+    def _described(
+        self, rows: Rows, threads: U64, without: tuple[Bools, Bools], walk: tuple[U64, Bools], foreign: U64
+    ) -> Block:
+        """The block; `without` a stack are those that are active, and those that were not read."""
         at = self._layout
         return Block(
             goid=_words(rows, at.goid),
@@ -193,7 +212,8 @@ class GoroutineReader:
             running_cleanups=rows[:, at.running_cleanups] != 0
             if at.running_cleanups >= 0
             else np.zeros(len(rows), np.bool_),
-            active=active,
+            active=without[0],
+            unread=without[1],
             stacks=walk[0],
             complete=walk[1],
             stack_bytes=_stack_bytes(rows, at),
@@ -205,13 +225,13 @@ class GoroutineReader:
     def _linked(self, addresses: U64) -> U64:
         return np.where(addresses == 0, addresses, addresses - np.uint64(self._bias))
 
-    def _walk(self, unwinder: Unwinder, rows: Rows, parked: Bools) -> tuple[U64, Bools]:
+    def _walk(self, unwinder: Unwinder, rows: Rows, read: Bools) -> tuple[U64, Bools]:
         at = self._layout
         low, high = _words(rows, at.stack_lo), _words(rows, at.stack_hi)
         in_call = _words(rows, at.syscall_sp) != 0
         sp = np.where(in_call, _words(rows, at.syscall_sp), _words(rows, at.sp))
         pc = np.where(in_call, _words(rows, at.syscall_pc), _words(rows, at.pc))
-        sane = parked & (low < sp) & (sp < high) & (high - low < np.uint64(MAX_STACK)) & (sp % np.uint64(8) == 0)
+        sane = read & (low < sp) & (sp < high) & (high - low < np.uint64(MAX_STACK)) & (sp % np.uint64(8) == 0)
         some = np.flatnonzero(sane)
         words = StackWords(self._memory, sp[some], high[some])
         link = (
@@ -224,15 +244,20 @@ class GoroutineReader:
         complete[some] = walk.complete
         return stacks, complete
 
-    def _moved(self, pointers: U64, rows: Rows) -> Bools:
-        """Which ones are not where they were: `rows` are their headers as read before."""
+    def _moved(self, pointers: U64, rows: Rows, read: Bools) -> Bools:
+        """Which ones of those that were read are not where they were: `rows` are their headers as read before."""
+        moved = np.zeros(len(rows), np.bool_)
+        moved[read] = self._are_elsewhere(pointers[read], rows[read])
+        return moved
+
+    def _are_elsewhere(self, pointers: U64, rows: Rows) -> Bools:
         at = self._layout
         again, whole = self._memory.read_each(pointers, at.moving_span)
         same = whole & (_status(again, at) == _status(rows, at)) & (again[:, at.sequence] == rows[:, at.sequence])
         for offset in (at.goid, at.stack_hi, at.sp, at.pc, at.syscall_sp, at.syscall_pc):
             same &= _words(again, offset) == _words(rows, offset)
-        moved: Bools = ~same
-        return moved
+        elsewhere: Bools = ~same
+        return elsewhere
 
     def _threads(self, machines: U64) -> U64:
         """runtime.m.procid of each; 0 where there is no m."""

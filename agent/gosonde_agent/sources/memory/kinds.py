@@ -21,6 +21,7 @@ class KindKey(NamedTuple):
     start_pc: int
     running_cleanups: bool
     active: bool
+    unread: bool
     complete: bool
     pcs: bytes
 
@@ -40,6 +41,7 @@ def _key(block: Block, row: int) -> KindKey:
         int(block.start_pc[row]),
         bool(block.running_cleanups[row]),
         bool(block.active[row]),
+        bool(block.unread[row]),
         bool(block.complete[row]),
         pcs[pcs != 0].tobytes(),
     )
@@ -53,7 +55,7 @@ def _alike(block: Block) -> tuple[I64, I64]:
     """
     columns = [
         *(block.status, block.wait_reason, block.gopc, block.start_pc),
-        *(block.running_cleanups, block.active, block.complete),
+        *(block.running_cleanups, block.active, block.unread, block.complete),
         *block.stacks.T,
     ]
     factors: U64 = np.frombuffer(os.urandom(8 * len(columns)), np.uint64) | np.uint64(1)

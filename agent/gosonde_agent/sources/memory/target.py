@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -24,7 +25,7 @@ from gosonde_agent.model.errors import NotGoError
 from gosonde_agent.sources.memory.bias import load_bias
 from gosonde_agent.sources.memory.candidates import MAX_WAIT_REASONS, Candidates, find
 from gosonde_agent.sources.memory.dump import Describer
-from gosonde_agent.sources.memory.errors import ImplausibleMemoryError
+from gosonde_agent.sources.memory.errors import ImplausibleMemoryError, NotLocatedError
 from gosonde_agent.sources.memory.gc import follow_gc, read_gc
 from gosonde_agent.sources.memory.goroutines import Block, GoroutineReader
 from gosonde_agent.sources.memory.heap_candidates import HeapCandidates
@@ -36,6 +37,7 @@ from gosonde_agent.sources.memory.proof import Addresses, Prover
 from gosonde_agent.sources.memory.reader import ProcessMemory
 from gosonde_agent.sources.memory.running import Running, take
 from gosonde_agent.sources.memory.runtime import Runtime
+from gosonde_agent.sources.memory.sample import StackSample
 from gosonde_agent.sources.memory.totals import GoroutineTotals, read_totals
 from gosonde_agent.sources.memory.wait_names import read_wait_reasons
 from gosonde_agent.sources.registers import Registers
@@ -152,17 +154,19 @@ class Target:
         """Of its executable."""
         return Pclntab(self.image, self._binary.layout, self._binary.place)
 
-    def blocks(self, *, stacks: bool) -> Iterator[Block]:
+    def blocks(self, *, stacks: bool, max_stacks: int = 0) -> Iterator[Block]:
         """Every live goroutine, in blocks, labels with the stacks; see `GoroutineReader.blocks`.
 
-        Ends with a proof that it was one process.
+        Above `max_stacks` goroutines only about so many stacks are read: see `StackSample.of`; 0 for all. Ends with a
+        proof that it was one process.
 
         Raises:
             TargetChangedError: It ended or ran another program meanwhile.
             GosondeError: As `GoroutineReader.blocks`.
         """
         unwinder, labels = (Unwinder(self.pclntab), self._labels()) if stacks else (None, None)
-        yield from GoroutineReader(self.runtime, unwinder, labels).blocks()
+        sample = StackSample.of(self.runtime.pid, self.live(), max_stacks) if stacks and max_stacks else None
+        yield from GoroutineReader(self.runtime, unwinder, labels, sample).blocks()
         self.runtime.memory.check_same(self.runtime.addresses.allglen + self.runtime.bias)
 
     def _labels(self) -> LabelReader | None:
@@ -194,16 +198,26 @@ class Target:
         """
         return GoroutineReader(self.runtime, None).count()
 
-    def goroutines(self, *, stacks: bool = True) -> Iterator[Goroutine]:
-        """Every live goroutine, with its stack or without, as it is read."""
+    def live(self) -> int:
+        """How many goroutines live; where that cannot be read, how many may ever have lived at once.
+
+        Raises:
+            GosondeError: As `GoroutineReader.count`.
+        """
+        with contextlib.suppress(NotLocatedError, ImplausibleMemoryError), closing(self.live_counter()) as counter:
+            return counter.count()
+        return self.most_at_once()
+
+    def goroutines(self, *, stacks: bool = True, max_stacks: int = 0) -> Iterator[Goroutine]:
+        """Every live goroutine, with its stack or without, as it is read; see `blocks`."""
         describer = Describer(self.pclntab, self.wait_reasons())
-        for block in self.blocks(stacks=stacks):
+        for block in self.blocks(stacks=stacks, max_stacks=max_stacks):
             yield from describer.goroutines(block)
 
-    def goroutine_columns(self) -> Iterator[GoroutineColumns]:
-        """Every live goroutine with its stack, block by block: for dumps, which say the same of many."""
+    def goroutine_columns(self, max_stacks: int = 0) -> Iterator[GoroutineColumns]:
+        """Every live goroutine, block by block: for dumps, which say the same of many; see `blocks`."""
         describer = Describer(self.pclntab, self.wait_reasons())
-        return map(describer.columns, self.blocks(stacks=True))
+        return map(describer.columns, self.blocks(stacks=True, max_stacks=max_stacks))
 
     def take(self, registers: Registers, check: Callable[[], None]) -> Running:
         """Copies what its threads run, while it stands; see `running.take`."""

@@ -27,6 +27,7 @@ def key_of(found: Block, row: int) -> KindKey:
         start_pc=int(found.start_pc[row]),
         running_cleanups=bool(found.running_cleanups[row]),
         active=bool(found.active[row]),
+        unread=bool(found.unread[row]),
         complete=bool(found.complete[row]),
         pcs=pcs[pcs != 0].tobytes(),
     )
@@ -40,7 +41,7 @@ def test_rows_with_equal_stacks_are_one_kind() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["status", "wait_reason", "gopc", "start_pc", "running_cleanups", "active", "complete"]
+    "name", ["status", "wait_reason", "gopc", "start_pc", "running_cleanups", "active", "unread", "complete"]
 )
 def test_each_column_tells_kinds_apart(name: str) -> None:
     found = block([[5, 6]] * 3, **{name: np.array([0, 1, 0])})
