@@ -47,6 +47,9 @@ class AskedOfGoroutines(AskedOfList):
         list[str] | None,
         typer.Option(metavar="KEY=VALUE", help="Only goroutines with this pprof label; KEY alone for any value."),
     ] = None
+    follow_children: Annotated[
+        bool, typer.Option("--follow-children", help="With --label: those, too, that such goroutines have created.")
+    ] = False
     by: Annotated[
         str,
         typer.Option(metavar="WHAT", help="In groups by stack, site, state, label (all of them), or one label's key."),
@@ -101,8 +104,10 @@ class AskedOfGoroutines(AskedOfList):
         """Which goroutines, and which of their calls.
 
         Raises:
-            UsageError: An expression or a duration is none.
+            UsageError: An expression or a duration is none, or there is no label whose children are to be followed.
         """
+        if self.follow_children and not self.label:
+            raise UsageError("--follow-children follows goroutines with a label: give --label KEY=VALUE, too")
         return View(
             focus=_expression("--focus", self.focus),
             ignore=_expression("--ignore", self.ignore),
@@ -111,6 +116,7 @@ class AskedOfGoroutines(AskedOfList):
             function=self.function,
             state=self.state,
             labels=Wanted.of(self.label or ()),
+            follows_children=self.follow_children,
             by_label=("" if self.by == By.LABEL else self.by) if self.grouping is By.LABEL else None,
             min_wait_ns=round(seconds("--min-wait", self.min_wait, MOST_WAIT_SECONDS) * 1e9) if self.min_wait else 0,
             runtime=self.runtime or self.json or self.each,

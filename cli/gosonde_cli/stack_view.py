@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from gosonde_common.flames.view import StackView
 
+from gosonde_cli.families import family
 from gosonde_cli.label_view import Wanted, said
 from gosonde_cli.strata import Seen, Strata
 
@@ -23,11 +24,13 @@ class View(StackView):
     Attributes:
         min_wait_ns: Goroutines that are known to have waited so long.
         labels: Goroutines with these.
+        follows_children: Those, too, that these have created, and so on.
         by_label: The key of the label that goroutines are grouped by, "" for all of them; None where they are not.
     """
 
     min_wait_ns: int = 0
     labels: Wanted = field(default_factory=Wanted)
+    follows_children: bool = False
     by_label: str | None = None
 
     def of(self, found: "Iterable[GoroutineColumns]") -> Seen:
@@ -35,11 +38,16 @@ class View(StackView):
 
         Going through them raises:
             NotFoundError: No goroutine has a label of that key.
+            UnsupportedError: The program does not note who has created whom, which is asked for.
         """
         strata = Strata(by_stack=self.by_stack)
         return Seen(self._checked(found, strata), strata)
 
     def _checked(self, found: "Iterable[GoroutineColumns]", strata: Strata) -> "Iterator[GoroutineColumns]":
+        if self.follows_children:
+            found = list(found)
+            members = family(found, self.labels)
+            found = [columns.kept([goid in members for goid in columns.goids]) for columns in found]
         yield from self._seen(found, strata)
         self.labels.check(*([self.by_label] if self.by_label else []))
 
@@ -58,7 +66,11 @@ class View(StackView):
         """Those that may be looked at by what their headers and labels say, of a kind for each value of a label."""
         chosen = {kind: self.may_choose(kind) for kind in set(columns.kinds)}
         if self.labels.pairs or self.by_label is not None or self.min_wait_ns:
-            fits = map(self.labels.fits, columns.labels)  # of all: it notes the keys that there are
+            fits = (
+                [True] * len(columns.labels)
+                if self.follows_children  # what they have says no more than who belongs to it
+                else map(self.labels.fits, columns.labels)  # of all: it notes the keys that there are
+            )
             which = [
                 chosen[kind] and is_wanted and (wait_ns or 0) >= self.min_wait_ns
                 for kind, is_wanted, wait_ns in zip(columns.kinds, fits, columns.waits_ns, strict=True)

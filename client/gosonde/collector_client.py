@@ -7,7 +7,17 @@ from gosonde_pb.v1 import collector_pb2, model_pb2
 
 from gosonde.connection import Connection, tls_from_environment
 from gosonde.proofs import Searched, searched_of
-from gosonde.row_wire import cycle_of, finding_of, level_name, park_of, process_of, pushed_of, site_of, verdict_name
+from gosonde.row_wire import (
+    cycle_of,
+    finding_of,
+    level_name,
+    park_of,
+    process_of,
+    pushed_of,
+    site_of,
+    timers_of,
+    verdict_name,
+)
 from gosonde.rows import (
     Estimate,
     Finding,
@@ -24,6 +34,7 @@ from gosonde.rows import (
     SiteRow,
     Step,
     TimersFound,
+    TimersRow,
     Work,
 )
 
@@ -45,6 +56,7 @@ __all__ = [
     "SiteRow",
     "Step",
     "TimersFound",
+    "TimersRow",
     "Work",
     "finding_of",
     "level_name",
@@ -81,6 +93,11 @@ class CollectorClient(Connection):
         """Every estimate of parks: running processes first, then the most parks."""
         request = collector_pb2.ListParksRequest(filter=_filter(host, pid))
         return [park_of(row) for row in self.call(self.stub.ListParks, request).rows]
+
+    def timers(self, host: str = "", pid: int = 0) -> list[TimersRow]:
+        """The pending timers of each running process, as they were read last."""
+        request = collector_pb2.ListTimersRequest(filter=_filter(host, pid))
+        return [timers_of(row) for row in self.call(self.stub.ListTimers, request).rows]
 
     def gc(self, host: str = "", pid: int = 0, limit: int = 0) -> list[GcRow]:
         """The newest `limit` cycles of each process, newest first; 0 leaves the number to the collector."""

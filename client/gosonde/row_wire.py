@@ -2,6 +2,9 @@
 
 from dataclasses import fields, replace
 
+from gosonde_common.errors import InvalidInputError
+from gosonde_common.values.observation import ProcessKey
+from gosonde_common.wire.timers import READINGS, reading
 from gosonde_pb.v1 import collector_pb2, model_pb2
 
 from gosonde.rows import (
@@ -20,6 +23,7 @@ from gosonde.rows import (
     SiteRow,
     Step,
     TimersFound,
+    TimersRow,
     Work,
 )
 from gosonde.witness_numbers import numbers_of
@@ -107,6 +111,23 @@ def park_of(row: collector_pb2.ParkRow) -> ParkRow:
         row.sampled_ns,
         row.covered_ns,
     )
+
+
+def timers_of(row: collector_pb2.TimersRow) -> TimersRow:
+    """The timers of a process.
+
+    Raises:
+        InvalidInputError: The message contradicts itself.
+    """
+    key = row.process
+    columns = (getattr(row.reading, name) for name in READINGS)
+    try:
+        ((*values,),) = zip(*columns, strict=True)
+    except ValueError:
+        raise InvalidInputError("TimersRow: not one reading") from None
+    read = reading(ProcessKey(key.boot_id, key.pid, key.start_ticks, key.exec_epoch), values)
+    name, others = ProcessName(key.pid, row.exe), (read.others, read.other_groups, read.unread)
+    return TimersRow(row.host, name, read.read_unix_nano, row.age_ns, read.found, *others)
 
 
 def cycle_of(row: collector_pb2.GcCycleRow) -> GcRow:

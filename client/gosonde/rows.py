@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from gosonde_common.values.timers import PendingTimers
+
 from gosonde.witness_numbers import WitnessNumbers
 
 
@@ -122,6 +124,24 @@ class ParkRow:
     windows: int
     sampled_ns: int
     covered_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class TimersRow:
+    """The newest reading of the pending timers of a process, and how old it is.
+
+    `others` are pending in `other_groups` smaller groups; `unread` says why they could not be read, and is empty if
+    they could.
+    """
+
+    host: str
+    process: ProcessName
+    read_unix_nano: int
+    age_ns: int
+    found: PendingTimers
+    others: int
+    other_groups: int
+    unread: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -148,4 +148,4 @@ def _print(pieces: Iterable[str]) -> None:
 def _write_profile(found: "Iterable[Goroutine]", path: Path) -> None:
     from gosonde_common.wire.profile import encode_profile  # noqa: PLC0415
 
-    write_bytes("--pprof", path, encode_profile(found, time.time_ns()))
+    write_bytes("--pprof", path, encode_profile(found, time.time_ns(), with_labels=True))

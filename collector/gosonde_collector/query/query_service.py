@@ -22,6 +22,7 @@ from gosonde_collector.query.finding_service import FindingService
 from gosonde_collector.snapshots import ownership
 from gosonde_collector.snapshots.requests import SnapshotRequests
 from gosonde_collector.store.protocol import Store
+from gosonde_collector.store.records import Running, TimersRead
 from gosonde_collector.telemetry.counters import Telemetry
 
 log = structlog.get_logger(__name__)
@@ -97,6 +98,23 @@ class QueryService(FindingService):
         """See collector.proto."""
         totals = await self._worker.run(self._store.parks, query_wire.process_filter(request.filter))
         return collector_pb2.ListParksResponse(rows=map(query_wire.park_row, totals))
+
+    async def ListTimers(  # noqa: N802
+        self,
+        request: collector_pb2.ListTimersRequest,
+        context: Context,  # noqa: ARG002
+    ) -> collector_pb2.ListTimersResponse:
+        """See collector.proto."""
+        which, now = query_wire.process_filter(request.filter), steady_unix_nano()
+        newest = self._analyst.timers.newest.values()
+        chosen = [(of, read) for of, read in newest if which.host in {"", of.host}]
+        return collector_pb2.ListTimersResponse(
+            rows=[
+                query_wire.timers_row(of, read, self._telemetry.newest.age_of(of.host, now)[0] + _before(of, read))
+                for of, read in chosen
+                if which.pid in {0, of.process.key.pid}
+            ]
+        )
 
     async def ListFindings(  # noqa: N802
         self,
@@ -199,3 +217,8 @@ class QueryService(FindingService):
         except TimeoutError as error:
             raise UnavailableError(f"the upload took longer than {UPLOAD_SECONDS} s; try again") from error
         return upload.finish()
+
+
+def _before(of: Running, read: TimersRead) -> int:
+    """How long before the newest observation of the process its timers were read, in nanoseconds."""
+    return max(of.until_unix_nano - read.read_unix_nano, 0)

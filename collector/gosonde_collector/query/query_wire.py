@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from gosonde_common.errors import UnsupportedError
+from gosonde_common.values.timers import ALL_READ
 from gosonde_common.wire import outcomes
+from gosonde_common.wire.timers import GROUPS
 from gosonde_pb.v1 import collector_pb2, model_pb2
 
 from gosonde_collector.analysis.finding import OVER, Finding, TimersFound
@@ -26,7 +28,7 @@ from gosonde_collector.model.values import (
 )
 from gosonde_collector.query import witness_wire
 from gosonde_collector.snapshots.requests import Proved, Taken
-from gosonde_collector.store.records import Mute
+from gosonde_collector.store.records import Mute, Running, TimersRead
 
 #: In the messages: what agents say of estimates may come to more.
 MOST = (1 << 64) - 1
@@ -162,6 +164,32 @@ def park_row(total: ParkTotal) -> collector_pb2.ParkRow:
         sampled_ns=total.sampled_ns,
         covered_ns=total.covered_ns,
     )
+
+
+def timers_row(of: Running, read: TimersRead, age_ns: int) -> collector_pb2.TimersRow:
+    """A row of ListTimers."""
+    groups = model_pb2.TimerGroups()
+    for group in read.found.groups:
+        numbers = group.pending, group.next_in_ns, group.period_ns or 0, group.retained_heap_bytes or 0
+        for name, value in zip(GROUPS, (group.callback, group.waits_in, group.kind.value, *numbers), strict=False):
+            getattr(groups, name).append(value)
+    if all(group.lasting is not None for group in read.found.groups):
+        groups.lasting.extend(group.lasting or 0 for group in read.found.groups)
+    reading = model_pb2.TimerReadings(
+        process=[0],
+        read_unix_nano=[read.read_unix_nano],
+        unread=[read.unread],
+        pending=[read.pending],
+        others=[read.others],
+        other_groups=[read.other_groups],
+        changing=[read.found.changing],
+        unproved=[read.found.unproved],
+        stands_for_thousandths=[round(read.found.each_stands_for * ALL_READ)],
+        heap_unread=[read.found.heap_unread],
+        groups=[groups],
+    )
+    key, exe = _key(of.process.key), of.process.exe
+    return collector_pb2.TimersRow(host=of.host, process=key, exe=exe, reading=reading, age_ns=age_ns)
 
 
 def gc_cycle_row(cycle: GcCycle) -> collector_pb2.GcCycleRow:

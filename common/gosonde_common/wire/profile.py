@@ -2,13 +2,13 @@
 
 import gzip
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from gosonde_pb.pprof.v1 import profile_pb2
 
 from gosonde_common.values.estimates import estimate, surely_seen
-from gosonde_common.values.goroutines import REGISTERS, Goroutine, Location
+from gosonde_common.values.goroutines import REGISTERS, Goroutine, Labels, Location
 
 #: Labels of a sample.
 STATE, WAIT_REASON, CREATED_BY, AGE, WAITS_FOR = "state", "wait_reason", "created_by", "age", "waits_for"
@@ -17,6 +17,9 @@ STACK_FROM = "stack_from"
 AGE_UNIT = "seconds"
 SECOND = 1_000_000_000
 GOIDS, STACK_BYTES, STACK_UNIT = "goids", "stack_bytes", "bytes"
+#: Before keys of the program's own labels that are one of gosonde's.
+OF_PROGRAM = "program."
+OWN_KEYS = frozenset({STATE, WAIT_REASON, CREATED_BY, AGE, WAITS_FOR, STACK_FROM, GOIDS, STACK_BYTES})
 #: Goroutines of one sample, so that its list of goids stays short.
 MOST_TOGETHER = 2_000
 #: The profile's comment, by which the collector knows it.
@@ -39,6 +42,7 @@ class Alike(NamedTuple):
     Attributes:
         age_s: For how many seconds they have waited; None where it is not known.
         stack_from: REGISTERS, or "".
+        labels: The program's own, where they are asked for.
     """
 
     stack: tuple[Location, ...]
@@ -48,6 +52,7 @@ class Alike(NamedTuple):
     age_s: int | None
     waits_for: str
     stack_from: str = ""
+    labels: Labels = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +65,17 @@ class Sample:
     stack_bytes: int
 
 
-def encode_profile(goroutines: Iterable[Goroutine], taken_unix_nano: int) -> bytes:
+def encode_profile(goroutines: Iterable[Goroutine], taken_unix_nano: int, *, with_labels: bool = False) -> bytes:
     """The profile, gzipped, of all goroutines that pprof would show: those that are not the runtime's own.
 
     Goroutines that agree in stack, state, wait reason, creation site and age (in whole seconds) are one sample, or as
     many as it takes for MOST_TOGETHER in each. Its labels have their goids, and what their stacks take together.
+
+    Args:
+        with_labels: Whether those that the program gave them are in it, and tell samples apart.
     """
-    return encode_samples(_samples(goroutines), taken_unix_nano, READ_BY_GOSONDE)
+    own = goroutines if with_labels else (replace(one, labels=()) if one.labels else one for one in goroutines)
+    return encode_samples(_samples(own), taken_unix_nano, READ_BY_GOSONDE)
 
 
 def encode_samples(samples: Iterable[Sample], taken_unix_nano: int, comment: str) -> bytes:
@@ -115,7 +124,7 @@ class _Group:
 
 def _grouped(goroutines: Iterable[Goroutine]) -> dict[Alike, _Group]:
     """Many share their stack and `go` statement as objects, and are grouped by these: comparing them takes longer."""
-    alike: dict[tuple[int, int, str, str, int, str, str, bool], tuple[Goroutine, _Group]] = {}
+    alike: dict[tuple[int, int, str, str, int, str, str, bool, Labels], tuple[Goroutine, _Group]] = {}
     for one in goroutines:
         if not one.system:
             second = -1 if one.wait_ns is None else one.wait_ns // SECOND
@@ -128,6 +137,7 @@ def _grouped(goroutines: Iterable[Goroutine]) -> dict[Alike, _Group]:
                 one.waits_for,
                 one.stack_from,
                 one.unread,
+                one.labels,
             )
             if shared not in alike:
                 alike[shared] = one, _Group()
@@ -142,9 +152,8 @@ def _key(goroutine: Goroutine) -> Alike:
     age = None if goroutine.wait_ns is None else goroutine.wait_ns // SECOND
     stack = goroutine.stack or ((UNREAD,) if goroutine.unread else (ACTIVE,))
     stack_from = REGISTERS if goroutine.stack_from == REGISTERS else ""
-    return Alike(
-        stack, goroutine.status, goroutine.wait_reason, goroutine.created_by, age, goroutine.waits_for, stack_from
-    )
+    state = goroutine.status, goroutine.wait_reason, goroutine.created_by, age, goroutine.waits_for
+    return Alike(stack, *state, stack_from, goroutine.labels)
 
 
 class _Writer:
@@ -165,7 +174,7 @@ class _Writer:
         self.profile.comment.append(self._string(text))
 
     def add(self, of: Sample) -> None:
-        stack, status, wait_reason, created_by, age, waits_for, stack_from = of.alike
+        stack, status, wait_reason, created_by, age, waits_for, stack_from, labels = of.alike
         sample = self.profile.sample.add(value=[of.goroutines], location_id=[self._location(frame) for frame in stack])
         site = f"{created_by.function} {created_by.file}:{created_by.line}" if created_by.file else ""
         texts = (
@@ -175,6 +184,7 @@ class _Writer:
             (WAITS_FOR, waits_for),
             (STACK_FROM, stack_from),
             (GOIDS, " ".join(map(str, of.goids))),
+            *((f"{OF_PROGRAM}{key}" if key in OWN_KEYS else key, value) for key, value in labels),
         )
         for name, value in texts:
             if value:

@@ -60,6 +60,11 @@ class CollectorServiceStub:
                 request_serializer=gosonde_dot_v1_dot_collector__pb2.ListParksRequest.SerializeToString,
                 response_deserializer=gosonde_dot_v1_dot_collector__pb2.ListParksResponse.FromString,
                 _registered_method=True)
+        self.ListTimers = channel.unary_unary(
+                '/gosonde.v1.CollectorService/ListTimers',
+                request_serializer=gosonde_dot_v1_dot_collector__pb2.ListTimersRequest.SerializeToString,
+                response_deserializer=gosonde_dot_v1_dot_collector__pb2.ListTimersResponse.FromString,
+                _registered_method=True)
         self.ListFindings = channel.unary_unary(
                 '/gosonde.v1.CollectorService/ListFindings',
                 request_serializer=gosonde_dot_v1_dot_collector__pb2.ListFindingsRequest.SerializeToString,
@@ -122,6 +127,12 @@ class CollectorServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListParks(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListTimers(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -195,6 +206,11 @@ def add_CollectorServiceServicer_to_server(servicer, server):
                     servicer.ListParks,
                     request_deserializer=gosonde_dot_v1_dot_collector__pb2.ListParksRequest.FromString,
                     response_serializer=gosonde_dot_v1_dot_collector__pb2.ListParksResponse.SerializeToString,
+            ),
+            'ListTimers': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListTimers,
+                    request_deserializer=gosonde_dot_v1_dot_collector__pb2.ListTimersRequest.FromString,
+                    response_serializer=gosonde_dot_v1_dot_collector__pb2.ListTimersResponse.SerializeToString,
             ),
             'ListFindings': grpc.unary_unary_rpc_method_handler(
                     servicer.ListFindings,
@@ -363,6 +379,33 @@ class CollectorService:
             '/gosonde.v1.CollectorService/ListParks',
             gosonde_dot_v1_dot_collector__pb2.ListParksRequest.SerializeToString,
             gosonde_dot_v1_dot_collector__pb2.ListParksResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListTimers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gosonde.v1.CollectorService/ListTimers',
+            gosonde_dot_v1_dot_collector__pb2.ListTimersRequest.SerializeToString,
+            gosonde_dot_v1_dot_collector__pb2.ListTimersResponse.FromString,
             options,
             channel_credentials,
             insecure,

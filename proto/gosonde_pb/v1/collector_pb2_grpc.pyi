@@ -39,6 +39,7 @@ class CollectorServiceStub:
     ListSites: _grpc.UnaryUnaryMultiCallable[_collector_pb2.ListSitesRequest, _collector_pb2.ListSitesResponse]
     ListGcCycles: _grpc.UnaryUnaryMultiCallable[_collector_pb2.ListGcCyclesRequest, _collector_pb2.ListGcCyclesResponse]
     ListParks: _grpc.UnaryUnaryMultiCallable[_collector_pb2.ListParksRequest, _collector_pb2.ListParksResponse]
+    ListTimers: _grpc.UnaryUnaryMultiCallable[_collector_pb2.ListTimersRequest, _collector_pb2.ListTimersResponse]
     ListFindings: _grpc.UnaryUnaryMultiCallable[_collector_pb2.ListFindingsRequest, _collector_pb2.ListFindingsResponse]
     PushSnapshot: _grpc.StreamUnaryMultiCallable[_collector_pb2.PushSnapshotRequest, _collector_pb2.PushSnapshotResponse]
     """The first request is the header, every later one a piece of the file."""
@@ -62,6 +63,7 @@ class CollectorServiceAsyncStub(CollectorServiceStub):
     ListSites: _aio.UnaryUnaryMultiCallable[_collector_pb2.ListSitesRequest, _collector_pb2.ListSitesResponse]  # type: ignore[assignment]
     ListGcCycles: _aio.UnaryUnaryMultiCallable[_collector_pb2.ListGcCyclesRequest, _collector_pb2.ListGcCyclesResponse]  # type: ignore[assignment]
     ListParks: _aio.UnaryUnaryMultiCallable[_collector_pb2.ListParksRequest, _collector_pb2.ListParksResponse]  # type: ignore[assignment]
+    ListTimers: _aio.UnaryUnaryMultiCallable[_collector_pb2.ListTimersRequest, _collector_pb2.ListTimersResponse]  # type: ignore[assignment]
     ListFindings: _aio.UnaryUnaryMultiCallable[_collector_pb2.ListFindingsRequest, _collector_pb2.ListFindingsResponse]  # type: ignore[assignment]
     PushSnapshot: _aio.StreamUnaryMultiCallable[_collector_pb2.PushSnapshotRequest, _collector_pb2.PushSnapshotResponse]  # type: ignore[assignment]
     """The first request is the header, every later one a piece of the file."""
@@ -112,6 +114,13 @@ class CollectorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _collector_pb2.ListParksRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_collector_pb2.ListParksResponse, _abc.Awaitable[_collector_pb2.ListParksResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def ListTimers(
+        self,
+        request: _collector_pb2.ListTimersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_collector_pb2.ListTimersResponse, _abc.Awaitable[_collector_pb2.ListTimersResponse]]: ...
 
     @_abc_1.abstractmethod
     def ListFindings(

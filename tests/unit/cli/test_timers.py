@@ -1,9 +1,12 @@
 """`gosonde timers` shows groups of timers, and says what it does not know of them."""
 
 from dataclasses import asdict
+from typing import Any
 
-from gosonde_cli.commands.timers import gaps, table
+import pytest
+from gosonde_cli.commands.timers import AskedOfTimers, gaps, table
 from gosonde_cli.rendering import cell, size
+from gosonde_common.errors import UsageError
 from gosonde_common.values.timers import PendingTimers, TimerGroup, TimerKind
 
 CALLS = TimerGroup("main.remind", "", TimerKind.FUNC, 1_200, 3_600_000_000_000, None, 2_048, 1_200)
@@ -56,3 +59,11 @@ def test_sizes_have_the_unit_that_suits() -> None:
         "1.0 MiB",
         "3.0 GiB",
     ]
+
+
+@pytest.mark.parametrize("given", [{"host": "web-1"}, {"exe": "orders"}])
+def test_a_host_or_an_executable_is_chosen_of_what_a_collector_knows(given: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="give --collector"):
+        AskedOfTimers(**given)
+    asked = AskedOfTimers(collector="centre:9317", **given).of_collector
+    assert (asked.collector, asked.host, asked.exe) == ("centre:9317", given.get("host", ""), given.get("exe", ""))

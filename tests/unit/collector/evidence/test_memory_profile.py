@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from gosonde_collector.evidence.model import Frame, GoroutineGroup, GoroutineProfile
 from gosonde_collector.evidence.parse import parse_profile
+from gosonde_collector.evidence.wire_stacks import decode
 from gosonde_common.values.goroutines import Goroutine, Location
 from gosonde_common.wire.profile import encode_profile
 
@@ -66,3 +67,23 @@ def test_a_list_of_goids_that_is_not_one_is_passed_over() -> None:
         profile = parse_profile(data.replace(b"11 12", wrong))
         assert isinstance(profile, GoroutineProfile)
         assert profile.groups[0].goids == ()
+
+
+def test_the_program_s_labels_are_in_it_where_they_are_asked_for_and_never_hide_gosonde_s() -> None:
+    labels = (("endpoint", "/export"), ("state", "paid"))
+    goroutines = [replace(goroutine(2, "select"), labels=labels), goroutine(3, "select")]
+    said = decode(gzip.decompress(encode_profile(goroutines, 7, with_labels=True))).samples
+    assert [sample.texts.get("endpoint") for sample in said] == ["/export", None]
+    assert (said[0].texts["state"], said[0].texts["program.state"]) == (goroutines[0].status, "paid")
+    (silent,) = decode(gzip.decompress(encode_profile(goroutines, 7))).samples
+    assert silent.texts.keys().isdisjoint({"endpoint", "program.state"})
+
+
+def test_a_profile_with_labels_is_the_same_evidence_as_one_without() -> None:
+    goroutines = [replace(goroutine(n, "select"), labels=(("request_id", f"r-{n}"),)) for n in range(2, 9)]
+    profile = parse_profile(gzip.decompress(encode_profile(goroutines, 7, with_labels=True)))
+    assert isinstance(profile, GoroutineProfile)
+    assert {(group.state, group.frames) for group in profile.groups} == {
+        ("select", tuple(Frame(place.function, place.file, place.line) for place in STACK))
+    }
+    assert sorted(goid for group in profile.groups for goid in group.goids) == list(range(2, 9))
