@@ -12,6 +12,7 @@ from gosonde_common import __version__
 from gosonde_common.errors import GosondeError, UnavailableError
 from gosonde_common.notify import Notifier
 from gosonde_common.stopping import on_stop
+from gosonde_common.values.audit import Act, Actor
 from gosonde_common.values.observation import Observation, Process, ProcessKey
 from gosonde_common.values.reachability import SearchOutcome
 from gosonde_common.values.status import AgentStatus
@@ -26,6 +27,7 @@ from gosonde_agent.host.access import BREAK_SIGNAL
 from gosonde_agent.host.background import Background
 from gosonde_agent.host.spending import Spending
 from gosonde_agent.model.spool_state import SpoolState
+from gosonde_agent.model.trail import Trail
 from gosonde_agent.serve.doors import open_doors
 from gosonde_agent.serve.latest import Latest
 from gosonde_agent.snapshots import pprof_allowed
@@ -39,6 +41,7 @@ from gosonde_agent.sources.memory.whole_host import WholeHostSource
 from gosonde_agent.sources.ptrace.held import while_held
 from gosonde_agent.stream.journal import FILE_NAME, Journal, JournalLimits
 from gosonde_agent.stream.uplink import Uplink
+from gosonde_agent.watch.audit import Audit
 from gosonde_agent.watch.governing import count_parks, govern, sample_sites
 from gosonde_agent.watch.loading import CLOSING_SECONDS, Loading
 from gosonde_agent.watch.memory import Memory
@@ -86,6 +89,7 @@ async def _run(config: AgentConfig, reread: Callable[[], AgentConfig], helper: H
         redact=peers.redact,
         switch=peers.switch,
         prove=peers.snapshots.prove,
+        trail=peers.trail,
     )
     try:
         source, costs = _source(config, helper, peers)
@@ -103,6 +107,8 @@ async def _run(config: AgentConfig, reread: Callable[[], AgentConfig], helper: H
         loops.append(recalibrating.run(costs))
     background = Background(loops, work.running.stopping)
     work.listen(source.event_fd, reread, background)
+    previous = peers.uplink.previous_end
+    peers.trail.note(Act.AGENT_STARTED, Actor.AGENT, detail=f"version {__version__}; the run before: {previous}")
     try:
         await work.start()
         log.info(
@@ -110,7 +116,7 @@ async def _run(config: AgentConfig, reread: Callable[[], AgentConfig], helper: H
             agent_id=peers.me.agent_id,
             version=__version__,
             collectors=list(config.collector),
-            previous_end=peers.uplink.previous_end,
+            previous_end=previous,
             hit_costs={
                 name: round(cost, 3) if isinstance(cost, float) else cost for name, cost in asdict(costs).items()
             },
@@ -158,6 +164,7 @@ class _Peers:
         self._no_probes_because = helper.no_probes_because
         self.me = identity.load(config.state, config.host)
         self.latest = Latest()
+        self.trail = Trail()
         limits = JournalLimits(int(config.spool_mb * (1 << 20)), config.spool_hours * 3600)
         self.journal = Journal(self.me.boot_id, config.state / FILE_NAME, limits)
         self._redaction = Redaction() if config.redact_paths else None
@@ -173,6 +180,7 @@ class _Peers:
             tls=config.tls,
             snapshots=self.snapshots,
             no_probes_because=helper.no_probes_because,
+            trail=self.trail,
         )
         self._started_unix_nano = time.time_ns()
         self._work: _Work | None = None
@@ -190,7 +198,9 @@ class _Peers:
 
     def losses(self) -> Mapping[str, int]:
         """What was lost on the way to the collector, and of what it asked for."""
-        return {**self.uplink.losses(), **self.snapshots.losses()}
+        uplink, trail = self.uplink.losses(), self.trail.losses()
+        both = {name: uplink[name] + lost for name, lost in trail.items()}
+        return {**uplink, **self.snapshots.losses(), **both}
 
     def spool(self) -> SpoolState:
         """What the spool holds, and where."""
@@ -257,11 +267,15 @@ class _Work:
             time.monotonic,
         )
         self.observing = Observing(
-            *(self.monitor, self.running, self.loading, self._memory, outlet), searches=searches, timers=timers
+            *(self.monitor, self.running, self.loading, self._memory, outlet),
+            searches=searches,
+            timers=timers,
+            audit=Audit(peers.trail),
         )
         self._timing = Timing(timers, self.running)
+        self._trail = peers.trail
         self.proving = Proving(searches, self.running, self.observing.observe)
-        self.operating = Operating(self.monitor, self.running, self.observing)
+        self.operating = Operating(self.monitor, self.running, self.observing, peers.trail)
         peers.join(self)
 
     def loops(self) -> list[Coroutine[None, None, None]]:
@@ -283,6 +297,7 @@ class _Work:
 
     def _stop(self) -> None:
         log.info("agent stopping; a second Ctrl-C ends it at once, and the kernel detaches the probes")
+        self._trail.note(Act.AGENT_STOPPED, Actor.SIGNAL, "SIGTERM or SIGINT")
         self.running.stopping.set()
 
     async def start(self) -> None:

@@ -5,6 +5,7 @@ from typing import IO, Final
 
 from gosonde_pb.v1 import collector_pb2, model_pb2
 
+from gosonde.audit import AuditRow, audit_of
 from gosonde.connection import Connection, tls_from_environment
 from gosonde.proofs import Searched, searched_of
 from gosonde.row_wire import (
@@ -40,6 +41,7 @@ from gosonde.rows import (
 
 __all__ = [
     "SNAPSHOT_KINDS",
+    "AuditRow",
     "CollectorClient",
     "Estimate",
     "Finding",
@@ -108,6 +110,14 @@ class CollectorClient(Connection):
         """Every finding, those that grow fastest first, resolved ones last."""
         request = collector_pb2.ListFindingsRequest(filter=_filter(host, pid))
         return [finding_of(found) for found in self.call(self.stub.ListFindings, request).findings]
+
+    def audit(self, host: str = "", pid: int = 0, since_ns: int = 0, limit: int = 0) -> list[AuditRow]:
+        """Who has done what, what was stored last first; of the last `since_ns`, where that is not 0.
+
+        A limit of 0 leaves the number to the collector, which gives 10,000 at most.
+        """
+        request = collector_pb2.ListAuditEventsRequest(filter=_filter(host, pid), since_ns=since_ns, limit=limit)
+        return [audit_of(row) for row in self.call(self.stub.ListAuditEvents, request).rows]
 
     def backup(self) -> Iterator[bytes]:
         """The collector's store as it is now, in pieces: a file that a collector can open."""

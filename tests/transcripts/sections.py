@@ -153,6 +153,18 @@ SECTIONS: Final = (
         (Line("gosonde parks", When.COUNTED, compared=likeness.row_of("chan receive")),),
     ),
     Section(
+        "gosonde audit",
+        "Who has changed what is probed, pulled or reloaded.",
+        (
+            Line(
+                "gosonde audit",
+                When.LAST,
+                has=("probes-off", "probes-on"),
+                compared=likeness.row_of("probes-o"),
+            ),
+        ),
+    ),
+    Section(
         "gosonde snapshot",
         "The agent reads all goroutines, or searches for leaks, on request.",
         (

@@ -45,6 +45,7 @@ AGENT_LOSSES: Mapping[str, str] = {
     "site_windows_failed": "Windows for counting creations and exits whose probes could not be attached.",
     "breakpoints_replaced": "Breakpoints that another program has overwritten: later hits are not counted.",
     "stops_failed": "Snapshots for which the process could not be stopped: running goroutines have no stack in them.",
+    "audit_events_dropped": "Audit events dropped: too many between two observations, or the spool was full.",
     "rows_unreportable": "Rows and processes that were not sent because a value does not fit into a message.",
     "uplink_events_dropped": "Pauses and GC cycles dropped because the spool was full or they were too old.",
     "uplink_processes_dropped": "Processes whose last totals were dropped: the spool was full, or they were too old.",

@@ -9,6 +9,7 @@ from gosonde_common.values.status import AgentStatus
 from gosonde_agent.config import AgentConfig
 from gosonde_agent.host.spending import Spending
 from gosonde_agent.model.spool_state import SpoolState
+from gosonde_agent.model.trail import Trail
 from gosonde_agent.serve.latest import Latest
 from gosonde_agent.serve.query_service import LocalGate, Prove, QueryServer, Switch, start_query_service
 from gosonde_agent.snapshots.redaction import Redact
@@ -41,6 +42,7 @@ async def open_doors(
     redact: Redact,
     switch: Switch,
     prove: Prove,
+    trail: Trail,
 ) -> Doors:
     """Answers on `config.listen`, and on `config.http` unless that is empty.
 
@@ -48,7 +50,9 @@ async def open_doors(
         GosondeError: As `start_query_service`, and when the HTTP port is taken.
     """
     gate = LocalGate()
-    server = await start_query_service(config.listen, latest, status, redact, gate=gate, switch=switch, prove=prove)
+    server = await start_query_service(
+        *(config.listen, latest, status, redact), gate=gate, switch=switch, prove=prove, trail=trail
+    )
     if not config.http:
         return Doors(server, None)
     refused = gate.refused_total

@@ -1,12 +1,14 @@
 """The agent's unix socket: the kernel says who connects, and only then do the bytes reach gRPC.
 
 gRPC for Python shows a server nothing of a unix peer. So the agent accepts by itself and passes the bytes on to a
-second socket, on which gRPC listens and to which only the agent's own user can connect. ADR 0054.
+second socket, on which gRPC listens and to which only the agent's own user can connect. ADR 0054. Each connection
+there has a name of its own, by which the service knows who asks: ADR 0165.
 """
 
 import asyncio
 import errno
 import os
+import secrets
 import socket
 import stat
 import struct
@@ -29,6 +31,9 @@ CONNECTIONS_PER_USER = 32
 CONNECTIONS = 128
 #: Bytes that are passed on at a time; a reader that is slow stops the writer.
 PIECE = 1 << 16
+
+#: Before the name of a connection that has one, where gRPC says who has connected.
+ABSTRACT = "unix-abstract:"
 
 #: struct ucred.
 _CREDENTIALS = struct.Struct("iII")
@@ -62,6 +67,7 @@ class LocalSocket:
         self._path = path
         self._refused = refused
         self._open: Counter[int] = Counter()
+        self._peers: dict[str, Peer] = {}
         self._message_limiter = MessageLimiter()
         self._group = os.getegid()
 
@@ -76,6 +82,10 @@ class LocalSocket:
         self._server.close()
         self._path.unlink(missing_ok=True)
 
+    def peer(self, name: str) -> Peer | None:
+        """Who is at the other end of an open connection, by what gRPC calls it; None when there is no such."""
+        return self._peers.get(name)
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         peer: Peer | None = None
         try:
@@ -85,7 +95,7 @@ class LocalSocket:
                 return
             self._open[peer.uid] += 1
             try:
-                await self._pass_on(reader, writer)
+                await self._pass_on(peer, reader, writer)
             finally:
                 self._open[peer.uid] -= 1
         except OSError as error:
@@ -105,8 +115,21 @@ class LocalSocket:
         if self._message_limiter.allows(f"{reason} {peer.uid}"):
             log.warning("a local connection was refused", reason=reason, uid=peer.uid, pid=peer.pid)
 
-    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        inner_reader, inner_writer = await asyncio.open_unix_connection(str(self.inner), limit=PIECE)
+    async def _pass_on(self, peer: Peer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        name = f"gosonde-{secrets.token_hex(16)}"
+        self._peers[f"{ABSTRACT}{name}"] = peer
+        try:
+            await self._copy_both(*await _connected(name, self.inner), reader, writer)
+        finally:
+            del self._peers[f"{ABSTRACT}{name}"]
+
+    @staticmethod
+    async def _copy_both(
+        inner_reader: asyncio.StreamReader,
+        inner_writer: asyncio.StreamWriter,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+    ) -> None:
         ways = [asyncio.ensure_future(way) for way in (_copy(reader, inner_writer), _copy(inner_reader, writer))]
         try:
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
@@ -115,6 +138,19 @@ class LocalSocket:
             for way in ways:
                 way.cancel()
             await asyncio.gather(*ways, return_exceptions=True)
+
+
+async def _connected(name: str, path: Path) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connection whose own end has a name in the kernel, which gRPC says at the other."""
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        connection.setblocking(False)
+        connection.bind(f"\0{name}")
+        await asyncio.get_running_loop().sock_connect(connection, str(path))
+        return await asyncio.open_unix_connection(sock=connection, limit=PIECE)
+    except BaseException:
+        connection.close()
+        raise
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

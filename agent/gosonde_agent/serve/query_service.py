@@ -9,10 +9,11 @@ from typing import Any, Protocol
 
 import grpc
 import grpc.aio
-from gosonde_common.errors import NotFoundError, OverloadedError, UnavailableError, UsageError
+from gosonde_common.errors import ForbiddenError, NotFoundError, OverloadedError, UnavailableError, UsageError
 from gosonde_common.ratelimit import Rates
 from gosonde_common.receiving import QUESTION, Terms
 from gosonde_common.serving import new_server, set_serving
+from gosonde_common.values.audit import Act, Actor
 from gosonde_common.values.gc import GcFigures
 from gosonde_common.values.observation import Observation, Process, ProcessKey
 from gosonde_common.values.reachability import SearchOutcome
@@ -22,9 +23,11 @@ from gosonde_pb.v1 import agent_pb2, agent_pb2_grpc
 from grpc_health.v1 import health
 
 from gosonde_agent.host.threads import in_thread
+from gosonde_agent.model.trail import Trail
 from gosonde_agent.serve.local_socket import (
     INNER_MODE,
     LocalSocket,
+    Peer,
     clear,
     with_mode,
 )
@@ -122,8 +125,15 @@ class Reader(Protocol):
         ...
 
 
+#: Who is at the other end of a connection, by what gRPC calls it; None where nobody is known.
+PeerOf = Callable[[str], Peer | None]
+
+
 class AgentService(agent_pb2_grpc.AgentServiceServicer):
-    """The gRPC face of a Reader and of the agent's status."""
+    """The gRPC face of a Reader and of the agent's status. What reads or changes something is noted before it is done.
+
+    Each of those raises ForbiddenError where nobody is known who asks.
+    """
 
     def __init__(
         self,
@@ -134,7 +144,11 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
         redact: Redact,
         switch: Switch,
         prove: Prove,
+        trail: Trail,
+        peer: PeerOf,
     ) -> None:
+        self._trail = trail
+        self._peer = peer
         self._reader = reader
         self._status = status
         self._redact = redact
@@ -154,34 +168,46 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
         """The agent's identity and how its uplink goes."""
         return encoding.encode_status(self._status())
 
-    async def SwitchProbes(self, request: Any, context: Any) -> Any:  # noqa: ANN401, ARG002, N802
+    async def SwitchProbes(self, request: Any, context: Any) -> Any:  # noqa: ANN401, N802
         """Detaches probes or attaches them again, of what one process runs or of everything."""
+        act, who = Act.PROBES_ON if request.on else Act.PROBES_OFF, self._who(context)
+        detail = "of all that runs its file" if request.pid else "of all processes"
+        self._trail.note(act, Actor.LOCAL, who, pid=request.pid, detail=detail)
         return encoding.switched(await self._switch(request.pid or None, request.on))
 
-    async def ReadGoroutines(self, request: Any, context: Any) -> AsyncIterator[Any]:  # noqa: ANN401, ARG002, N802
+    async def ReadGoroutines(self, request: Any, context: Any) -> AsyncIterator[Any]:  # noqa: ANN401, N802
         """Every goroutine of one process that is watched, in messages of bounded size, read as they are sent."""
         self._reader.current(request.pid)
+        self._trail.note_reading(Act.GOROUTINES_READ, self._who(context), request.pid)
         with self._gate.reading(), ExitStack() as stack:
             target = await in_thread(lambda: stack.enter_context(opened(request.pid)))
             messages = goroutine_messages.chunks(map(self._redact, target.goroutines()))
             while (message := await in_thread(lambda: next(messages, None))) is not None:
                 yield message
 
-    async def ReadGc(self, request: Any, context: Any) -> Any:  # noqa: ANN401, ARG002, N802
+    async def ReadGc(self, request: Any, context: Any) -> Any:  # noqa: ANN401, N802
         """The GC figures of one process that is watched."""
         self._reader.current(request.pid)
+        self._trail.note_reading(Act.GC_READ, self._who(context), request.pid)
         with self._gate.reading():
             return gc_messages.encode(await in_thread(lambda: _gc_of(request.pid)))
 
-    async def SearchMemory(self, request: Any, context: Any) -> Any:  # noqa: ANN401, ARG002, N802
+    async def SearchMemory(self, request: Any, context: Any) -> Any:  # noqa: ANN401, N802
         """What a search of the memory of one process that is counted finds."""
         known = self._reader.current(request.pid).processes
         running = [process.key for process in known if not process.ended_unix_nano]
         if not running:
             raise NotFoundError(f"process {request.pid} has ended")
+        self._trail.note_reading(Act.MEMORY_SEARCHED, self._who(context), request.pid)
         with self._gate.reading():
             outcome = await self._prove(running[-1])
         return agent_pb2.SearchMemoryResponse(outcome=outcomes.encode(outcome))
+
+    def _who(self, context: Any) -> str:  # noqa: ANN401
+        peer = self._peer(context.peer())
+        if peer is None:
+            raise ForbiddenError("whoever asks is not known: ask at the agent's own socket, and wait for the answer")
+        return f"uid {peer.uid} pid {peer.pid}"
 
 
 def _gc_of(pid: int) -> GcFigures:
@@ -213,10 +239,11 @@ async def start_query_service(
     gate: LocalGate | None = None,
     switch: Switch = no_switch,
     prove: Prove = no_search,
+    trail: Trail | None = None,
 ) -> QueryServer:
     """Serves on `listen` ("unix:PATH", mode 0660), with health checking and reflection.
 
-    `redact` makes of a goroutine what may be reported of it.
+    `redact` makes of a goroutine what may be reported of it; `trail` is where it is noted who had something done.
 
     Raises:
         UnavailableError: Another agent listens there.
@@ -228,7 +255,9 @@ async def start_query_service(
     local = LocalSocket(path, gate.refuse_connection)
     for place in (path, local.inner):
         clear(place)
-    service = AgentService(reader, status, gate, redact=redact, switch=switch, prove=prove)
+    service = AgentService(
+        *(reader, status, gate), redact=redact, switch=switch, prove=prove, trail=trail or Trail(), peer=local.peer
+    )
     server, servicer = new_server(
         lambda server: agent_pb2_grpc.add_AgentServiceServicer_to_server(service, server),
         SERVICE_NAMES,

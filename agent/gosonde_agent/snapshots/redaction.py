@@ -7,6 +7,7 @@ ADR 0053 says what is shortened and why nothing else needs to be.
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from gosonde_common.values.audit import AuditEvent
 from gosonde_common.values.goroutines import Goroutine, Location
 from gosonde_common.values.observation import (
     Observation,
@@ -49,6 +50,7 @@ class Redaction:
             processes=tuple(_process(process) for process in seen.processes),
             site_counts=tuple(self._count(row) for row in seen.site_counts),
             timers=tuple(_timers(row, exes) for row in seen.timers),
+            audit=tuple(map(_event, seen.audit)),
         )
 
     def goroutine(self, seen: Goroutine) -> Goroutine:
@@ -69,6 +71,11 @@ def _process(process: Process) -> Process:
 def _timers(row: TimerReading, exes: Mapping[ProcessKey, str]) -> TimerReading:
     exe = exes.get(row.process, "")
     return replace(row, unread=row.unread.replace(exe, last_element(exe))) if exe else row
+
+
+def _event(event: AuditEvent) -> AuditEvent:
+    exe = last_element(event.exe)
+    return replace(event, exe=exe, detail=event.detail.replace(event.exe, exe)) if event.exe else event
 
 
 def _site(site: Site) -> Site:

@@ -35,14 +35,15 @@ def _halves(observation: Observation) -> tuple[Observation, ...]:
     count = len(observation.processes)
     if count > 1:
         processes = observation.processes
-        return observation.of(processes[: count // 2]), observation.of(processes[count // 2 :])
+        first = replace(observation.of(processes[: count // 2]), audit=observation.audit)
+        return first, observation.of(processes[count // 2 :])
     tables = (
         *("site_counts", "park_counts", "pauses", "gc_cycles", "gc_totals", "probe_costs", "proofs", "searches"),
-        *("estimates", "timers"),
+        *("estimates", "timers", "audit"),
     )
     rows = {name: getattr(observation, name) for name in tables}
     if max(map(len, rows.values())) < 2:
         return ()
-    first = {name: table[: len(table) // 2] for name, table in rows.items()}
-    second = {name: table[len(table) // 2 :] for name, table in rows.items()}
-    return replace(observation, **first), replace(observation, **second)
+    earlier = {name: table[: len(table) // 2] for name, table in rows.items()}
+    later = {name: table[len(table) // 2 :] for name, table in rows.items()}
+    return replace(observation, **earlier), replace(observation, **later)

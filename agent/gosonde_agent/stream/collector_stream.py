@@ -16,7 +16,7 @@ from gosonde_common.values.observation import Site
 from gosonde_agent.host.desk import Desk
 from gosonde_agent.snapshots.taking import Snapshots
 from gosonde_agent.stream import batches
-from gosonde_agent.stream.snapshot_answers import SnapshotAnswers
+from gosonde_agent.stream.snapshot_answers import Note, SnapshotAnswers
 from gosonde_agent.stream.spool import Backlog
 from gosonde_agent.wire import encoding, snapshot_messages
 
@@ -62,8 +62,8 @@ class Progress:
 class Stream:
     """Sends what is new in a backlog, with a window, and hands the acknowledgements to it; answers with snapshots.
 
-    `desk` is where the backlog is asked. `wake` is set by whoever changes something this stream may wait for: an offer,
-    or `stopping`.
+    `desk` is where the backlog is asked, `note` hears what comes of requests for snapshots. `wake` is set by whoever
+    changes something this stream may wait for: an offer, or `stopping`.
     """
 
     def __init__(
@@ -76,6 +76,7 @@ class Stream:
         wake: asyncio.Event,
         stopping: asyncio.Event,
         limits: StreamLimits,
+        note: Note,
         snapshots: Snapshots | None = None,
     ) -> None:
         self._call = call
@@ -91,7 +92,7 @@ class Stream:
         self._last_progress = time.monotonic()
         self._reader: asyncio.Task[None] | None = None
         self._writing = asyncio.Lock()
-        self._answers = SnapshotAnswers(snapshots, self._write) if snapshots else None
+        self._answers = SnapshotAnswers(snapshots, self._write, note) if snapshots else None
 
     async def greet(self, hello: encoding.Request) -> None:
         """Sends the hello and waits for the answer.

@@ -15,6 +15,7 @@ from gosonde_common.errors import InvalidInputError
 from gosonde_common.values.observation import Observation
 
 from gosonde_agent.model.errors import SpoolError
+from gosonde_agent.model.trail import DROPPED as AUDIT_DROPPED
 from gosonde_agent.stream import segments
 from gosonde_agent.stream.journal_file import JournalFile, last_run
 from gosonde_agent.wire.pack import pack, unpack
@@ -85,7 +86,7 @@ class Journal:
         self._boot_id = boot_id
         self._path = path
         self._limits = limits
-        self._losses = {EVENTS_DROPPED: 0, PROCESSES_DROPPED: 0, DAMAGED: 0}
+        self._losses = {EVENTS_DROPPED: 0, PROCESSES_DROPPED: 0, DAMAGED: 0, AUDIT_DROPPED: 0}
         #: The disk took nothing when the run began: the segments are in memory.
         self.is_without_disk = False
         #: The file itself, of which a test takes the space away.
@@ -283,6 +284,7 @@ class Journal:
     def _drop(self, identifier: int, segment: Observation, lost: int) -> None:
         self._losses[EVENTS_DROPPED] += segments.events(segment)
         self._losses[PROCESSES_DROPPED] += lost
+        self._losses[AUDIT_DROPPED] += len(segment.audit)
         self.dropped_segments += 1
         self._delete("id = ?", identifier)
 

@@ -44,6 +44,7 @@ def merged(older: Observation, newer: Observation) -> Observation:
         site_counts=_newest(older.site_counts, newer.site_counts, lambda row: (row.process, row.site.pc)),
         pauses=older.pauses + newer.pauses,
         gc_cycles=older.gc_cycles + newer.gc_cycles,
+        audit=older.audit + newer.audit,
         **tables,
     )
 
@@ -59,7 +60,7 @@ def ended(segment: Observation) -> int:
 
 
 def without_events(segment: Observation) -> Observation:
-    """The totals alone."""
+    """The totals, and what was audited, which is little."""
     return replace(segment, pauses=(), gc_cycles=())
 
 
@@ -75,6 +76,11 @@ def _newest(older: Sequence[Row], newer: Sequence[Row], key: Callable[[Row], Has
 
 
 def limited(segment: Observation, most: int) -> tuple[Observation, int]:
-    """The segment with its newest `most` events of each kind, and how many others it held."""
-    kept = replace(segment, pauses=segment.pauses[-most:], gc_cycles=segment.gc_cycles[-most:])
+    """The segment with its newest `most` events of each kind, and how many others it held; of audit events, the first.
+
+    Who wants his own forgotten could make many.
+    """
+    kept = replace(
+        segment, pauses=segment.pauses[-most:], gc_cycles=segment.gc_cycles[-most:], audit=segment.audit[:most]
+    )
     return kept, events(segment) - events(kept)

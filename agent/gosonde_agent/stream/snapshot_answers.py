@@ -6,6 +6,7 @@ from typing import Any
 
 import structlog
 from gosonde_common.errors import GosondeError, InvalidInputError
+from gosonde_common.values.audit import Act
 
 from gosonde_agent.model.snapshots import SnapshotKind, SnapshotRequest
 from gosonde_agent.snapshots.taking import Snapshots
@@ -19,12 +20,19 @@ MAX_WAITING = 8
 PROOFS_AT_ONCE = 4
 
 
-class SnapshotAnswers:
-    """Takes what is asked for, and sends it."""
+#: Writes down what came of a request: the act, the process's pid, and more in words.
+Note = Callable[[Act, int, str], None]
 
-    def __init__(self, snapshots: Snapshots, send: Callable[[encoding.Request], Coroutine[Any, Any, None]]) -> None:
+
+class SnapshotAnswers:
+    """Takes what is asked for, has it noted, and sends it."""
+
+    def __init__(
+        self, snapshots: Snapshots, send: Callable[[encoding.Request], Coroutine[Any, Any, None]], note: Note
+    ) -> None:
         self._snapshots = snapshots
         self._send = send
+        self._note = note
         self._files: asyncio.Queue[SnapshotRequest] = asyncio.Queue(MAX_WAITING)
         self._proofs: asyncio.Queue[SnapshotRequest] = asyncio.Queue(MAX_WAITING)
 
@@ -52,14 +60,18 @@ class SnapshotAnswers:
                 await asyncio.shield(self._send(message))
 
     async def _messages(self, request: SnapshotRequest) -> Iterable[encoding.Request]:
+        pid, kind = request.process.pid, request.kind or "unknown kind"
         try:
             if request.kind is SnapshotKind.PROOF:
                 outcome = await self._snapshots.prove(request.process)
-                log.info("searched on request", pid=request.process.pid, proved=outcome.proved)
+                log.info("searched on request", pid=pid, proved=outcome.proved)
+                self._note(Act.SNAPSHOT_TAKEN, pid, f"{kind}: {outcome.proved:,} goroutines proved")
                 return (snapshot_messages.searched(request.id, outcome),)
             data = await self._snapshots.take(request)
         except GosondeError as error:
-            log.info("no snapshot", pid=request.process.pid, kind=request.kind, reason=str(error))
+            log.info("no snapshot", pid=pid, kind=request.kind, reason=str(error))
+            self._note(Act.SNAPSHOT_FAILED, pid, f"{kind}: {error}")
             return (snapshot_messages.failure(request.id, str(error)),)
-        log.info("snapshot taken", pid=request.process.pid, kind=request.kind, size_bytes=len(data))
+        log.info("snapshot taken", pid=pid, kind=request.kind, size_bytes=len(data))
+        self._note(Act.SNAPSHOT_TAKEN, pid, f"{kind}: {len(data):,} bytes")
         return snapshot_messages.pieces(request.id, data)

@@ -24,6 +24,7 @@ from gosonde_common.values.observation import (
 )
 
 from gosonde_agent.model.errors import SpoolError
+from gosonde_agent.model.trail import DROPPED as AUDIT_DROPPED
 from gosonde_agent.stream import segments
 from gosonde_agent.stream.journal import EVENTS_DROPPED, Journal, Run
 
@@ -148,7 +149,7 @@ class Spool:
         # Something of this run is no longer in the journal, so that a new stream needs all totals.
         self._gone = False
         self._newest = Observation(0)
-        self._losses = {EVENTS_DROPPED: 0, WRITES_FAILED: 0}
+        self._losses = {EVENTS_DROPPED: 0, WRITES_FAILED: 0, AUDIT_DROPPED: 0}
         self._message_limiter = MessageLimiter()
         self.fresh = self.urgent = False
 
@@ -168,7 +169,8 @@ class Spool:
     def losses(self) -> dict[str, int]:
         """What could not be kept, by name, since the start."""
         dropped = self._journal.losses()
-        return {**dropped, **self._losses, EVENTS_DROPPED: dropped[EVENTS_DROPPED] + self._losses[EVENTS_DROPPED]}
+        both = {name: dropped[name] + self._losses[name] for name in (EVENTS_DROPPED, AUDIT_DROPPED)}
+        return {**dropped, **self._losses, **both}
 
     def offer(self, observation: Observation) -> None:
         """Records the newest totals and the events since the last offer.
@@ -181,7 +183,8 @@ class Spool:
         """
         changes = self._changes(observation)
         nothing: dict[str, Any] = dict.fromkeys(segments.NEWEST, ())
-        self._newest = replace(observation, processes=(), site_counts=(), pauses=(), gc_cycles=(), **nothing)
+        bare = replace(observation, processes=(), site_counts=(), pauses=(), gc_cycles=(), audit=(), **nothing)
+        self._newest = bare
         self.urgent |= any(process.key not in self._held for process in changes.processes)
         kept_all = self._keep(changes)
         self._hold(observation, changes)
@@ -261,6 +264,7 @@ class Spool:
             tuple(sites),
             pauses=tuple(pauses),
             gc_cycles=tuple(cycles),
+            audit=observation.audit,
             losses=observation.losses,
             **tables,
         )
@@ -301,6 +305,7 @@ class Spool:
         if both is not None:
             self._unwritten, dropped = segments.limited(both, MAX_EVENTS_IN_MEMORY)
             self._losses[EVENTS_DROPPED] += dropped
+            self._losses[AUDIT_DROPPED] += len(both.audit) - len(self._unwritten.audit)
 
     def _hold(self, observation: Observation, changes: Observation) -> None:
         self._held = {

@@ -18,6 +18,7 @@ from gosonde_common import __version__, channels
 from gosonde_common.addresses import ClientTls
 from gosonde_common.errors import GosondeError
 from gosonde_common.ratelimit import MessageLimiter
+from gosonde_common.values.audit import Act, Actor
 from gosonde_common.values.observation import Observation
 from gosonde_common.values.status import UplinkStatus
 from gosonde_pb.v1.ingest_pb2_grpc import IngestServiceStub
@@ -25,6 +26,7 @@ from gosonde_pb.v1.ingest_pb2_grpc import IngestServiceStub
 from gosonde_agent.host.desk import Desk
 from gosonde_agent.host.identity import Identity
 from gosonde_agent.model.errors import SpoolError
+from gosonde_agent.model.trail import Trail
 from gosonde_agent.snapshots.taking import Snapshots
 from gosonde_agent.stream.collector_stream import Progress, Stream, StreamLimits
 from gosonde_agent.stream.journal import Journal, Run
@@ -80,6 +82,7 @@ class Uplink:
         tls: ClientTls | None = None,
         snapshots: Snapshots | None = None,
         no_probes_because: str = "",
+        trail: Trail | None = None,
         stream_limits: StreamLimits = STREAM_LIMITS,
         timeouts: Timeouts = TIMEOUTS,
     ) -> None:
@@ -90,6 +93,7 @@ class Uplink:
         self._journal = journal or Journal(identity.boot_id)
         self._run, self.previous_end, left = self._journal.begin(identity.agent_epoch, identity.host)
         self._snapshots = snapshots
+        self._trail = trail or Trail()
         self._hello = snapshot_messages.offering(
             _hello(identity, self._run, self.previous_end, no_probes_because), snapshots.kinds if snapshots else ()
         )
@@ -284,6 +288,7 @@ class Uplink:
             wake=self._wake,
             stopping=stopping,
             limits=self._stream_limits,
+            note=self._note,
             snapshots=snapshots,
         )
         try:
@@ -294,6 +299,9 @@ class Uplink:
             await stream.deliver(self._pace_seconds)
         finally:
             call.cancel()
+
+    def _note(self, act: Act, pid: int, detail: str) -> None:
+        self._trail.note(act, Actor.COLLECTOR, self._collector, pid=pid, detail=detail)
 
     async def _back_off(self, lasted_seconds: float) -> None:
         """Turns to the next collector; waits when each had its turn, longer from round to round."""

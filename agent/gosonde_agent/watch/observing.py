@@ -10,6 +10,7 @@ from gosonde_common.values.observation import Observation
 
 from gosonde_agent.host import own_budget
 from gosonde_agent.host.own_budget import Smoothed, resident_bytes
+from gosonde_agent.watch.audit import Audit
 from gosonde_agent.watch.loading import Loading
 from gosonde_agent.watch.memory import Memory
 from gosonde_agent.watch.monitor import Monitor
@@ -53,6 +54,7 @@ class Observing:
         *,
         searches: Searches,
         timers: Timers,
+        audit: Audit,
     ) -> None:
         self._monitor = monitor
         self._desk = running.desk
@@ -62,6 +64,7 @@ class Observing:
         self._outlet = outlet
         self._searches = searches
         self._timers = timers
+        self._audit = audit
         self._effort = Smoothed()
         self._release_at = 0.0
         self._turn = asyncio.Lock()
@@ -104,7 +107,7 @@ class Observing:
         self._effort.begin()
         try:
             self._monitor.poll()
-            return self._timers.note(self._searches.note(self._monitor.observe()))
+            return self._audit.added_to(self._timers.note(self._searches.note(self._monitor.observe())))
         finally:
             self._effort.end(beside=self._outlet.cpu_seconds() + self._memory.heap_seconds)
 

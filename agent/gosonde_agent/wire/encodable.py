@@ -26,7 +26,7 @@ def encodable(observation: Observation) -> tuple[Observation, int]:
     held = _with_fitting(bare, "processes", observation.processes)
     keys = {process.key for process in held.processes}
     losses = halving.sound(tuple(observation.losses.items()), lambda part: _fits(replace(bare, losses=dict(part))))
-    sound = replace(held, losses=dict(losses))
+    sound = replace(_with_fitting(held, "audit", observation.audit), losses=dict(losses))
     for name in TABLES:
         rows = [row for row in getattr(observation, name) if row.process in keys]
         values: dict[str, Any] = {name: getattr(_with_fitting(held, name, rows), name)}
@@ -45,7 +45,7 @@ def _with_fitting(held: Observation, name: str, parts: Sequence[Any]) -> Observa
 
 
 def _parts(observation: Observation) -> int:
-    tables = (getattr(observation, name) for name in ("processes", "losses", *TABLES))
+    tables = (getattr(observation, name) for name in ("processes", "losses", "audit", *TABLES))
     return sum(len(table) for table in tables)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Protocol
 
+from gosonde_common.values.audit import AuditEvent
 from gosonde_common.values.observation import (
     MAX_HOLDERS,
     MAX_PATH_STEPS,
@@ -26,6 +27,7 @@ from gosonde_common.values.observation import (
     SiteEstimate,
 )
 from gosonde_common.values.status import AgentStatus
+from gosonde_common.wire.audit import AUDIT
 from gosonde_common.wire.observations import LEVELS, PARK_COUNTS, PROOFS, REASONS, SITE_ESTIMATES
 from gosonde_pb.v1 import agent_pb2, ingest_pb2, model_pb2
 
@@ -78,6 +80,8 @@ def encode(observation: Observation, known: AbstractSet[Site] = frozenset()) -> 
         _encode_searches(message.searches, observation.searches, index)
     if observation.timers:
         encode_timers(message.timer_readings, observation.timers, _positions(observation.timers, index))
+    if observation.audit:
+        _encode_audit(message.audit_events, observation.audit)
     return message
 
 
@@ -270,6 +274,12 @@ def _encode_searches(searches: model_pb2.Searches, rows: Sequence[Search], index
     searches.searched_unix_nano.extend([row.searched_unix_nano for row in rows])
     searches.scans.extend([row.scans for row in rows])
     searches.undecided.extend([text(row.undecided) for row in rows])
+
+
+def _encode_audit(events: model_pb2.AuditEvents, rows: Sequence[AuditEvent]) -> None:
+    for name in AUDIT:
+        values = [getattr(row, name) for row in rows]
+        getattr(events, name).extend([text(value) if isinstance(value, str) else value for value in values])
 
 
 def _positions(rows: Sequence[_Row], index: Mapping[ProcessKey, int]) -> list[int]:

@@ -24,6 +24,7 @@ MODULES: tuple[str, ...] = (
     "sites",
     "gc",
     "parks",
+    "audit",
     "snapshot",
     "pprof",
     "backup",

@@ -22,6 +22,8 @@ TABLES: Final = (
 )
 #: What searches of memory found, and how many rows of each a site or (searches) a process may have.
 PROOFS: Final = {"proofs": 1, "holders": 5, "searches": 1}
+#: Of one batch: what an agent with a full spool sends, a few times over.
+MAX_AUDIT_EVENTS: Final = 20_000
 #: Names of losses of one agent, and wait reasons of one process; agents have some dozens.
 MAX_NAMES: Final = 256
 COUNTS: Final = ("created", "exited", "baseline")
@@ -46,7 +48,7 @@ class QuotaKeeper:
         batch = replace(self._with_sites(batch, present), losses=self._named_losses(batch))
         batch = self._with_reasons(batch, present)
         batch = self._with_proofs(batch, present)
-        batch = self._with_timers(self._with_estimates(batch, present))
+        batch = self._with_audit(self._with_timers(self._with_estimates(batch, present)))
         for place, cycles in zip(batch.gc_totals["process"].tolist(), batch.gc_totals["cycles"].tolist(), strict=True):
             present[place].cycles = max(present[place].cycles, cycles)
         for process, totals in zip(batch.processes, present, strict=True):
@@ -113,6 +115,11 @@ class QuotaKeeper:
         _, first = np.unique(columns["process"], return_index=True)
         self._telemetry.beyond_quota("timers", len(columns["process"]) - len(first))
         return replace(batch, timer_readings={name: column[first] for name, column in columns.items()})
+
+    def _with_audit(self, batch: Batch) -> Batch:
+        """With the first of the audit events, where they are too many."""
+        self._telemetry.beyond_quota("audit_events", max(len(batch.audit) - MAX_AUDIT_EVENTS, 0))
+        return replace(batch, audit=batch.audit[:MAX_AUDIT_EVENTS])
 
     def _with_sites(self, batch: Batch, present: list[ProcessTotals]) -> Batch:
         columns, others = batch.site_counters, []

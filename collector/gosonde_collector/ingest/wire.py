@@ -11,7 +11,7 @@ from gosonde_common.wire import outcomes
 from gosonde_pb.v1 import ingest_pb2, model_pb2
 from numpy.typing import NDArray
 
-from gosonde_collector.ingest import wire_timers
+from gosonde_collector.ingest import wire_audit, wire_timers
 from gosonde_collector.ingest.columns import (
     MAX_VALUE,
     bound,
@@ -211,6 +211,7 @@ def _batch(stream: Stream, sequence: int, seen: model_pb2.Observation) -> Batch:
         _timer_readings(seen.timer_readings, count),
         dict(_loss(name, total) for name, total in seen.losses.items()),
         _number("interval_ns", seen.interval_ns),
+        audit=wire_audit.audit_events(seen.audit_events),
     )
 
 
@@ -397,4 +398,5 @@ def _tables(processes: int) -> dict[str, TableCheck]:
         "searches": partial(_searches, processes=processes),
         "site_estimates": partial(_site_estimates, processes=processes),
         "timer_readings": partial(_timer_readings, processes=processes),
+        "audit_events": wire_audit.audit_events,
     }

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 
 import numpy as np
+from gosonde_common.values.audit import AuditEvent
 from gosonde_common.values.reachability import SearchOutcome
 from numpy.typing import NDArray
 
@@ -162,6 +163,7 @@ class Batch:
         timer_readings: process, then as ingest/wire_timers.py has it.
         losses: Totals by name since the agent started.
         interval_ns: The configured time until the agent's next observation; 0 when it did not say.
+        audit: What the agent noted of what it has done.
         left_out: How many elements of what was sent are not here because they are wrong, by the name of their table.
         fault: What is wrong with one of them.
     """
@@ -184,6 +186,7 @@ class Batch:
     timer_readings: Columns
     losses: Mapping[str, int] = field(default_factory=dict)
     interval_ns: int = 0
+    audit: tuple[AuditEvent, ...] = ()
     left_out: Mapping[str, int] = field(default_factory=dict)
     fault: str = ""
 

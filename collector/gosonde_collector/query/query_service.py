@@ -18,6 +18,7 @@ from gosonde_collector.model.errors import ProfileError
 from gosonde_collector.model.values import ProcessFilter, SnapshotKind
 from gosonde_collector.model.worker import Worker
 from gosonde_collector.query import query_wire
+from gosonde_collector.query.audit_service import AuditService
 from gosonde_collector.query.finding_service import FindingService
 from gosonde_collector.snapshots import ownership
 from gosonde_collector.snapshots.requests import SnapshotRequests
@@ -41,7 +42,7 @@ Context = grpc.aio.ServicerContext[Any, Any]
 Uploads = AsyncIterator[collector_pb2.PushSnapshotRequest]
 
 
-class QueryService(FindingService):
+class QueryService(FindingService, AuditService):
     """Answers from the store and from the analyst's findings."""
 
     def __init__(

@@ -53,6 +53,7 @@ MIGRATIONS: Final[dict[int, Sequence[str]]] = {
     15: (),  # the table mutes, which schema.sql makes
     16: (),  # the table timer_readings, which schema.sql makes
     17: ("ALTER TABLE IF EXISTS timer_readings ADD COLUMN group_lasting BIGINT[]",),  # not before version 16
+    18: (),  # the table audit, which schema.sql makes
 }
 SCHEMA_VERSION: Final = max(MIGRATIONS)
 

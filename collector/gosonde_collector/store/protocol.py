@@ -23,6 +23,7 @@ from gosonde_collector.model.values import (
     Stream,
 )
 from gosonde_collector.store.records import (
+    AuditRecord,
     Counters,
     Estimates,
     FindingRecord,
@@ -171,6 +172,9 @@ class Store(Protocol):
 
     def mutes(self) -> list[Mute]:
         """Those that were stored last, also those that are over."""
+
+    def audit(self, which: ProcessFilter, since_unix_nano: int, limit: int) -> list[AuditRecord]:
+        """The newest `limit` acts that were stored from a moment on, the last one first; each once."""
 
     def expire(self, before_unix_nano: int) -> None:
         """Deletes what is older, except the latest totals of processes that still run."""

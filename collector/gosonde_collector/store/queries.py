@@ -389,6 +389,12 @@ QUALIFY row_number() OVER (PARTITION BY id ORDER BY updated_unix_nano DESC) = 1
 
 MUTES: Final = "SELECT finding, service, function, reason, muted_by, since_unix_nano, until_unix_nano FROM mutes"
 
+AUDIT: Final = """
+SELECT host, agent_epoch, stored_unix_nano, ordinal, at_unix_nano, act, actor, who, pid, exe, detail
+FROM audit_events WHERE ($1 = '' OR host = $1) AND ($2 = 0 OR pid = $2) AND stored_unix_nano >= $3
+ORDER BY stored_unix_nano DESC, agent_epoch, ordinal DESC LIMIT $4
+"""
+
 _OLD_RUNS: Final = "SELECT host, agent_id, agent_epoch FROM runs WHERE last_stored_unix_nano < $before"
 _OLD_PROCESSES: Final = """
 SELECT process FROM all_processes
@@ -454,7 +460,7 @@ EXPIRE: Final = (
         f"DELETE FROM {table} WHERE snapshot_id IN (SELECT snapshot_id FROM snapshots WHERE stored_unix_nano < $before)"
         for table in ("snapshot_groups", "snapshot_samples")
     ),
-    "DELETE FROM snapshots WHERE stored_unix_nano < $before",
+    *(f"DELETE FROM {table} WHERE stored_unix_nano < $before" for table in ("snapshots", "audit")),
     # Of a build that no process is of any more.
     """
 DELETE FROM site_names WHERE stored_unix_nano < $before AND build_id NOT IN (SELECT build_id FROM processes)

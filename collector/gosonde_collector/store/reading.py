@@ -24,6 +24,7 @@ from gosonde_collector.model.values import (
 from gosonde_collector.store import past, queries, rows, snapshot_queries
 from gosonde_collector.store.failures import failures
 from gosonde_collector.store.records import (
+    AuditRecord,
     Counters,
     Estimates,
     FindingRecord,
@@ -202,6 +203,10 @@ class Reader:
     def mutes(self) -> list[Mute]:
         """See Store."""
         return [Mute(*row) for row in self._select(queries.MUTES)]
+
+    def audit(self, which: ProcessFilter, since_unix_nano: int, limit: int) -> list[AuditRecord]:
+        """See Store."""
+        return list(map(rows.audit_record, self._select(queries.AUDIT, which.host, which.pid, since_unix_nano, limit)))
 
     def _series(self, query: str, *values: object) -> list[Series]:
         with failures("read the store"), self._connection.cursor() as cursor:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import numpy as np
+from gosonde_common.values.audit import AuditEvent
 from gosonde_common.values.timers import PendingTimers
 from numpy.typing import NDArray
 
@@ -285,3 +286,18 @@ class FindingRecord:
     id: str
     updated_unix_nano: int
     document: str
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRecord:
+    """An audit event in the store.
+
+    Attributes:
+        run: The agent_epoch of the agent that noted it.
+        stored_unix_nano: When that was stored, by the collector's clock.
+    """
+
+    host: str
+    run: str
+    stored_unix_nano: int
+    event: AuditEvent

@@ -6,6 +6,7 @@ from itertools import groupby
 from typing import Any
 
 import numpy as np
+from gosonde_common.values.audit import Act, Actor, AuditEvent
 from gosonde_common.values.timers import ALL_READ, UNKNOWN, PendingTimers, groups_of
 from numpy.typing import NDArray
 
@@ -37,6 +38,7 @@ from gosonde_collector.model.values import (
     Step,
 )
 from gosonde_collector.store.records import (
+    AuditRecord,
     Counters,
     Estimates,
     FindingRecord,
@@ -306,6 +308,13 @@ def mute_columns(mutes: Sequence[Mute]) -> Columns:
         name: np.array(values, np.int64) if name.endswith("_nano") else objects(values)
         for name, values in zip(names, columns, strict=True)
     }
+
+
+def audit_record(row: tuple[Any, ...]) -> AuditRecord:
+    """A row of queries.AUDIT."""
+    host, run, stored_unix_nano, ordinal, at_unix_nano, act, actor, *rest = row
+    event = AuditEvent(ordinal, at_unix_nano, Act(act), Actor(actor), *rest)
+    return AuditRecord(host, run, stored_unix_nano, event)
 
 
 def objects(values: Sequence[Any]) -> NDArray[np.generic]:

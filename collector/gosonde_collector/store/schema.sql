@@ -126,3 +126,10 @@ CREATE TABLE IF NOT EXISTS mutes (
     finding VARCHAR, service VARCHAR, function VARCHAR,
     reason VARCHAR, muted_by VARCHAR, since_unix_nano BIGINT, until_unix_nano BIGINT
 );
+
+-- Who has changed what is probed, pulled or reloaded. (host, agent_id, agent_epoch, ordinal) identifies an event; a row may
+-- be there more than once.
+CREATE TABLE IF NOT EXISTS audit (
+    stored_unix_nano BIGINT, at_unix_nano BIGINT, host VARCHAR, agent_id VARCHAR, agent_epoch VARCHAR, ordinal BIGINT,
+    act VARCHAR, actor VARCHAR, who VARCHAR, pid BIGINT, exe VARCHAR, detail VARCHAR
+);

@@ -33,3 +33,8 @@ CREATE OR REPLACE VIEW known_processes AS SELECT * EXCLUDE (superseded) FROM all
 CREATE OR REPLACE VIEW known_sites AS
 SELECT * FROM site_names
 QUALIFY row_number() OVER (PARTITION BY build_id, pc ORDER BY stored_unix_nano DESC) = 1;
+
+-- Each event once: the row that came first, which no later one can replace.
+CREATE OR REPLACE VIEW audit_events AS
+SELECT * FROM audit
+QUALIFY row_number() OVER (PARTITION BY host, agent_id, agent_epoch, ordinal ORDER BY stored_unix_nano) = 1;

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 import duckdb
 import numpy as np
+from gosonde_common.values.audit import AuditEvent
 from numpy.typing import NDArray
 
 from gosonde_collector.model.values import (
@@ -70,6 +71,10 @@ TABLES = (
     *("proofs", "holders", "searches", "site_estimates", "timer_readings"),
 )
 SITE_COLUMNS = ("build_id", "pc", "function", "file", "line", "start_function", "stored_unix_nano")
+AUDIT_COLUMNS = (
+    *("stored_unix_nano", "host", "agent_id", "agent_epoch"),
+    *("ordinal", "at_unix_nano", "act", "actor", "who", "pid", "exe", "detail"),
+)
 LOSS_COLUMNS = ("agent_id", "agent_epoch", "sequence", "taken_unix_nano", "name", "total")
 
 
@@ -145,6 +150,7 @@ def pending_tables(batches: Iterable[Batch], known: Known, now_unix_nano: int) -
     yield from _filled("site_names", _records(SITE_COLUMNS, sites, pc=np.uint64))
     losses = [row for batch in new for row in _losses(batch, known)]
     yield from _filled("losses", _records(LOSS_COLUMNS, losses))
+    yield from _filled("audit", audit_columns([row for batch in new for row in _audited(batch, now_unix_nano)]))
     for table in TABLES:
         yield from _filled(
             table,
@@ -194,6 +200,22 @@ def _losses(batch: Batch, known: Known) -> Iterator[tuple[Any, ...]]:
     for name, total in batch.losses.items():
         if before.get(name) != total:
             yield (*run[1:], batch.sequence, batch.taken_unix_nano, name, total)
+
+
+def _audited(batch: Batch, now_unix_nano: int) -> Iterator[tuple[Any, ...]]:
+    for event in batch.audit:
+        yield audit_row(run_of(batch.stream), event, now_unix_nano)
+
+
+def audit_row(run: Run, event: AuditEvent, now_unix_nano: int) -> tuple[Any, ...]:
+    """A row of AUDIT_COLUMNS."""
+    values = (str(value) if isinstance(value, str) else value for value in astuple(event))
+    return now_unix_nano, *run, *values
+
+
+def audit_columns(rows: Sequence[tuple[Any, ...]]) -> Columns:
+    """Such rows as columns of the table."""
+    return _records(AUDIT_COLUMNS, rows)
 
 
 def _placed(batch: Batch, numbers: NDArray[np.int64], columns: Columns) -> Columns:

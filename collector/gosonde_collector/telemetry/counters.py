@@ -25,7 +25,10 @@ AGE_BUCKETS = (0.0, 0.1, 1.0, 5.0, 30.0, 60.0, 300.0, 600.0, 3600.0)
 #: What may be refused: profiles that people push, that agents take, and gctrace logs.
 EVIDENCE = ("profile", "snapshot", "gctrace")
 #: What may be beyond a quota; totals of sites are part of a sum, or of none.
-BEYOND_QUOTA = ("processes", "sites_summed", "sites_left_out", "losses", "wait_reasons", "proofs", "estimates")
+BEYOND_QUOTA = (
+    *("processes", "sites_summed", "sites_left_out", "losses", "wait_reasons", "proofs", "estimates"),
+    "audit_events",
+)
 
 
 class Telemetry:

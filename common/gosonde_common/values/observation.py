@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
+from gosonde_common.values.audit import AuditEvent
 from gosonde_common.values.levels import Level, Step
 from gosonde_common.values.reachability import Holder
 from gosonde_common.values.timers import NONE_PENDING, PendingTimers
@@ -294,7 +295,7 @@ class Observation:
 
     `interval_ns` is the configured time until the next: docs/agent.md says from what age on it is stale.
 
-    Counters are totals; `pauses` and `gc_cycles` are those that happened since the previous observation of the same
+    Counters are totals; `pauses`, `gc_cycles` and `audit` are what happened since the previous observation of the same
     reader. `losses` maps each loss counter of `gosonde_agent.model.losses` to its total since the agent started.
     """
 
@@ -312,9 +313,10 @@ class Observation:
     searches: tuple[Search, ...] = ()
     estimates: tuple[SiteEstimate, ...] = ()
     timers: tuple[TimerReading, ...] = ()
+    audit: tuple[AuditEvent, ...] = ()
 
     def of(self, processes: tuple[Process, ...]) -> "Observation":
-        """What is known of these processes alone; times and losses stay."""
+        """What is known of these processes alone; times and losses stay. `audit` is of the agent, and is left out."""
         keys = {process.key for process in processes}
         return replace(
             self,
@@ -329,4 +331,5 @@ class Observation:
             searches=tuple(row for row in self.searches if row.process in keys),
             estimates=tuple(row for row in self.estimates if row.process in keys),
             timers=tuple(row for row in self.timers if row.process in keys),
+            audit=(),
         )

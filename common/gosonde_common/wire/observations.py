@@ -28,6 +28,7 @@ from gosonde_common.values.observation import (
 from gosonde_common.values.reachability import Holder
 from gosonde_common.values.status import AgentStatus, UplinkStatus
 from gosonde_common.wire import timers
+from gosonde_common.wire.audit import decode_audit
 
 LEVELS = {
     Level.FULL: model_pb2.LEVEL_FULL,
@@ -89,6 +90,7 @@ def decode(message: model_pb2.Observation) -> Observation:
         searches=tuple(Search(*row) for row in _rows(message.searches, keys, SEARCHES)),
         estimates=tuple(_estimates(message, processes)),
         timers=tuple(timers.reading(key, row) for key, *row in _rows(message.timer_readings, keys, timers.READINGS)),
+        audit=tuple(decode_audit(message.audit_events)),
     )
 
 

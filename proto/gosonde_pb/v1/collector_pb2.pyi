@@ -1973,3 +1973,115 @@ class BackupResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___BackupResponse: _TypeAlias = BackupResponse  # noqa: Y015
+
+@_typing.final
+class ListAuditEventsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FILTER_FIELD_NUMBER: _builtins.int
+    SINCE_NS_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    since_ns: _builtins.int
+    """Only what the collector stored in the last so many nanoseconds; 0 for all that it keeps."""
+    limit: _builtins.int
+    """The newest so many; 0 leaves the number to the collector."""
+    @_builtins.property
+    def filter(self) -> Global___ProcessFilter: ...
+    def __init__(
+        self,
+        *,
+        filter: Global___ProcessFilter | None = ...,
+        since_ns: _builtins.int = ...,
+        limit: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "limit", b"limit", "since_ns", b"since_ns"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListAuditEventsRequest: _TypeAlias = ListAuditEventsRequest  # noqa: Y015
+
+@_typing.final
+class AuditEventRow(_message.Message):
+    """An act; docs/audit.md."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HOST_FIELD_NUMBER: _builtins.int
+    RUN_FIELD_NUMBER: _builtins.int
+    ORDINAL_FIELD_NUMBER: _builtins.int
+    AT_UNIX_NANO_FIELD_NUMBER: _builtins.int
+    STORED_UNIX_NANO_FIELD_NUMBER: _builtins.int
+    AGE_NS_FIELD_NUMBER: _builtins.int
+    CLOCK_OFFSET_NS_FIELD_NUMBER: _builtins.int
+    ACT_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    WHO_FIELD_NUMBER: _builtins.int
+    PID_FIELD_NUMBER: _builtins.int
+    EXE_FIELD_NUMBER: _builtins.int
+    DETAIL_FIELD_NUMBER: _builtins.int
+    host: _builtins.str
+    run: _builtins.str
+    """The run of the agent that noted it, and the event's number in it. A number that is missing was lost."""
+    ordinal: _builtins.int
+    at_unix_nano: _builtins.int
+    """By the clock of who noted it, and by the collector's clock when it was stored."""
+    stored_unix_nano: _builtins.int
+    age_ns: _builtins.int
+    """How long ago it was, by the collector's clock."""
+    clock_offset_ns: _builtins.int
+    """As in ProcessRow."""
+    act: _builtins.str
+    actor: _builtins.str
+    who: _builtins.str
+    pid: _builtins.int
+    """0 where it was done to no process, or to all."""
+    exe: _builtins.str
+    detail: _builtins.str
+    def __init__(
+        self,
+        *,
+        host: _builtins.str = ...,
+        run: _builtins.str = ...,
+        ordinal: _builtins.int = ...,
+        at_unix_nano: _builtins.int = ...,
+        stored_unix_nano: _builtins.int = ...,
+        age_ns: _builtins.int = ...,
+        clock_offset_ns: _builtins.int = ...,
+        act: _builtins.str = ...,
+        actor: _builtins.str = ...,
+        who: _builtins.str = ...,
+        pid: _builtins.int = ...,
+        exe: _builtins.str = ...,
+        detail: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["act", b"act", "actor", b"actor", "age_ns", b"age_ns", "at_unix_nano", b"at_unix_nano", "clock_offset_ns", b"clock_offset_ns", "detail", b"detail", "exe", b"exe", "host", b"host", "ordinal", b"ordinal", "pid", b"pid", "run", b"run", "stored_unix_nano", b"stored_unix_nano", "who", b"who"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AuditEventRow: _TypeAlias = AuditEventRow  # noqa: Y015
+
+@_typing.final
+class ListAuditEventsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROWS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def rows(self) -> _containers.RepeatedCompositeFieldContainer[Global___AuditEventRow]:
+        """The one that was stored last first."""
+
+    def __init__(
+        self,
+        *,
+        rows: _abc.Iterable[Global___AuditEventRow] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["rows", b"rows"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListAuditEventsResponse: _TypeAlias = ListAuditEventsResponse  # noqa: Y015

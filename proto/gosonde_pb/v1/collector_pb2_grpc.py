@@ -95,6 +95,11 @@ class CollectorServiceStub:
                 request_serializer=gosonde_dot_v1_dot_collector__pb2.PushGcTraceRequest.SerializeToString,
                 response_deserializer=gosonde_dot_v1_dot_collector__pb2.PushGcTraceResponse.FromString,
                 _registered_method=True)
+        self.ListAuditEvents = channel.unary_unary(
+                '/gosonde.v1.CollectorService/ListAuditEvents',
+                request_serializer=gosonde_dot_v1_dot_collector__pb2.ListAuditEventsRequest.SerializeToString,
+                response_deserializer=gosonde_dot_v1_dot_collector__pb2.ListAuditEventsResponse.FromString,
+                _registered_method=True)
 
 
 class CollectorServiceServicer:
@@ -179,6 +184,13 @@ class CollectorServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListAuditEvents(self, request, context):
+        """Who has changed what is probed, pulled or reloaded, the newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_CollectorServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -241,6 +253,11 @@ def add_CollectorServiceServicer_to_server(servicer, server):
                     servicer.PushGcTrace,
                     request_deserializer=gosonde_dot_v1_dot_collector__pb2.PushGcTraceRequest.FromString,
                     response_serializer=gosonde_dot_v1_dot_collector__pb2.PushGcTraceResponse.SerializeToString,
+            ),
+            'ListAuditEvents': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAuditEvents,
+                    request_deserializer=gosonde_dot_v1_dot_collector__pb2.ListAuditEventsRequest.FromString,
+                    response_serializer=gosonde_dot_v1_dot_collector__pb2.ListAuditEventsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -568,6 +585,33 @@ class CollectorService:
             '/gosonde.v1.CollectorService/PushGcTrace',
             gosonde_dot_v1_dot_collector__pb2.PushGcTraceRequest.SerializeToString,
             gosonde_dot_v1_dot_collector__pb2.PushGcTraceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAuditEvents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gosonde.v1.CollectorService/ListAuditEvents',
+            gosonde_dot_v1_dot_collector__pb2.ListAuditEventsRequest.SerializeToString,
+            gosonde_dot_v1_dot_collector__pb2.ListAuditEventsResponse.FromString,
             options,
             channel_credentials,
             insecure,

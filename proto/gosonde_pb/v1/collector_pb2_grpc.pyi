@@ -51,6 +51,8 @@ class CollectorServiceStub:
     """Every finding as it is now, then each one again whenever its state, its cause or what a witness says changes."""
     PushGcTrace: _grpc.UnaryUnaryMultiCallable[_collector_pb2.PushGcTraceRequest, _collector_pb2.PushGcTraceResponse]
     """Lines of a process's standard error, run with GODEBUG=gctrace=1. Others among them are passed over."""
+    ListAuditEvents: _grpc.UnaryUnaryMultiCallable[_collector_pb2.ListAuditEventsRequest, _collector_pb2.ListAuditEventsResponse]
+    """Who has changed what is probed, pulled or reloaded, the newest first."""
 
 @_typing.type_check_only
 class CollectorServiceAsyncStub(CollectorServiceStub):
@@ -75,6 +77,8 @@ class CollectorServiceAsyncStub(CollectorServiceStub):
     """Every finding as it is now, then each one again whenever its state, its cause or what a witness says changes."""
     PushGcTrace: _aio.UnaryUnaryMultiCallable[_collector_pb2.PushGcTraceRequest, _collector_pb2.PushGcTraceResponse]  # type: ignore[assignment]
     """Lines of a process's standard error, run with GODEBUG=gctrace=1. Others among them are passed over."""
+    ListAuditEvents: _aio.UnaryUnaryMultiCallable[_collector_pb2.ListAuditEventsRequest, _collector_pb2.ListAuditEventsResponse]  # type: ignore[assignment]
+    """Who has changed what is probed, pulled or reloaded, the newest first."""
 
 class CollectorServiceServicer(metaclass=_abc_1.ABCMeta):
     """What the collector answers."""
@@ -168,5 +172,13 @@ class CollectorServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_collector_pb2.PushGcTraceResponse, _abc.Awaitable[_collector_pb2.PushGcTraceResponse]]:
         """Lines of a process's standard error, run with GODEBUG=gctrace=1. Others among them are passed over."""
+
+    @_abc_1.abstractmethod
+    def ListAuditEvents(
+        self,
+        request: _collector_pb2.ListAuditEventsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_collector_pb2.ListAuditEventsResponse, _abc.Awaitable[_collector_pb2.ListAuditEventsResponse]]:
+        """Who has changed what is probed, pulled or reloaded, the newest first."""
 
 def add_CollectorServiceServicer_to_server(servicer: CollectorServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1035,6 +1035,64 @@ class TimerGroups(_message.Message):
 Global___TimerGroups: _TypeAlias = TimerGroups  # noqa: Y015
 
 @_typing.final
+class AuditEvents(_message.Message):
+    """Columns of equal length: one row per act that the agent has noted since the observation before; docs/audit.md."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDINAL_FIELD_NUMBER: _builtins.int
+    AT_UNIX_NANO_FIELD_NUMBER: _builtins.int
+    ACT_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    WHO_FIELD_NUMBER: _builtins.int
+    PID_FIELD_NUMBER: _builtins.int
+    EXE_FIELD_NUMBER: _builtins.int
+    DETAIL_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def ordinal(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Grows by one from event to event of a run of the agent. An event may be sent more than once."""
+
+    @_builtins.property
+    def at_unix_nano(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def act(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names such as "probes-off"."""
+
+    @_builtins.property
+    def actor(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """"agent", "local", "signal" or "collector", and more about who that was."""
+
+    @_builtins.property
+    def who(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def pid(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """0 where it was done to no process, or to all."""
+
+    @_builtins.property
+    def exe(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def detail(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        ordinal: _abc.Iterable[_builtins.int] | None = ...,
+        at_unix_nano: _abc.Iterable[_builtins.int] | None = ...,
+        act: _abc.Iterable[_builtins.str] | None = ...,
+        actor: _abc.Iterable[_builtins.str] | None = ...,
+        who: _abc.Iterable[_builtins.str] | None = ...,
+        pid: _abc.Iterable[_builtins.int] | None = ...,
+        exe: _abc.Iterable[_builtins.str] | None = ...,
+        detail: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["act", b"act", "actor", b"actor", "at_unix_nano", b"at_unix_nano", "detail", b"detail", "exe", b"exe", "ordinal", b"ordinal", "pid", b"pid", "who", b"who"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AuditEvents: _TypeAlias = AuditEvents  # noqa: Y015
+
+@_typing.final
 class Observation(_message.Message):
     """The state of a set of processes at one moment."""
 
@@ -1076,6 +1134,7 @@ class Observation(_message.Message):
     SEARCHES_FIELD_NUMBER: _builtins.int
     SITE_ESTIMATES_FIELD_NUMBER: _builtins.int
     TIMER_READINGS_FIELD_NUMBER: _builtins.int
+    AUDIT_EVENTS_FIELD_NUMBER: _builtins.int
     taken_unix_nano: _builtins.int
     interval_ns: _builtins.int
     """The configured time until the next observation; 0 from an older agent."""
@@ -1109,6 +1168,8 @@ class Observation(_message.Message):
     def site_estimates(self) -> Global___SiteEstimates: ...
     @_builtins.property
     def timer_readings(self) -> Global___TimerReadings: ...
+    @_builtins.property
+    def audit_events(self) -> Global___AuditEvents: ...
     def __init__(
         self,
         *,
@@ -1128,10 +1189,11 @@ class Observation(_message.Message):
         searches: Global___Searches | None = ...,
         site_estimates: Global___SiteEstimates | None = ...,
         timer_readings: Global___TimerReadings | None = ...,
+        audit_events: Global___AuditEvents | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["gc_cycles", b"gc_cycles", "gc_totals", b"gc_totals", "holders", b"holders", "park_counters", b"park_counters", "pauses", b"pauses", "probe_costs", b"probe_costs", "proofs", b"proofs", "searches", b"searches", "site_counters", b"site_counters", "site_estimates", b"site_estimates", "site_names", b"site_names", "timer_readings", b"timer_readings"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["audit_events", b"audit_events", "gc_cycles", b"gc_cycles", "gc_totals", b"gc_totals", "holders", b"holders", "park_counters", b"park_counters", "pauses", b"pauses", "probe_costs", b"probe_costs", "proofs", b"proofs", "searches", b"searches", "site_counters", b"site_counters", "site_estimates", b"site_estimates", "site_names", b"site_names", "timer_readings", b"timer_readings"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["gc_cycles", b"gc_cycles", "gc_totals", b"gc_totals", "holders", b"holders", "interval_ns", b"interval_ns", "losses", b"losses", "park_counters", b"park_counters", "pauses", b"pauses", "probe_costs", b"probe_costs", "processes", b"processes", "proofs", b"proofs", "searches", b"searches", "site_counters", b"site_counters", "site_estimates", b"site_estimates", "site_names", b"site_names", "taken_unix_nano", b"taken_unix_nano", "timer_readings", b"timer_readings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audit_events", b"audit_events", "gc_cycles", b"gc_cycles", "gc_totals", b"gc_totals", "holders", b"holders", "interval_ns", b"interval_ns", "losses", b"losses", "park_counters", b"park_counters", "pauses", b"pauses", "probe_costs", b"probe_costs", "processes", b"processes", "proofs", b"proofs", "searches", b"searches", "site_counters", b"site_counters", "site_estimates", b"site_estimates", "site_names", b"site_names", "taken_unix_nano", b"taken_unix_nano", "timer_readings", b"timer_readings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

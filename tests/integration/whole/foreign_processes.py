@@ -49,6 +49,12 @@ def hostile(seen: model_pb2.Observation) -> model_pb2.Observation:
     seen.searches.MergeFrom(
         model_pb2.Searches(process=[0], searched_unix_nano=[start], scans=[5], undecided=[SENDABLE])
     )
+    seen.audit_events.MergeFrom(
+        model_pb2.AuditEvents(
+            ordinal=[start], at_unix_nano=[start], act=["probes-off"], actor=["local"], who=[SENDABLE], pid=[4711],
+            exe=[SENDABLE], detail=[SENDABLE],
+        )
+    )  # fmt: skip
     return seen
 
 

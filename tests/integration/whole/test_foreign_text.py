@@ -16,7 +16,7 @@ from tests.collector_process import CollectorProcess
 from tests.hostile_text import SENDABLE, unshown
 from tests.integration.whole.foreign_processes import FOLDER, HOST, knowing_collector, said
 
-QUERIES = ("findings", "processes", "sites", "gc", "parks")
+QUERIES = ("findings", "processes", "sites", "gc", "parks", "audit")
 
 
 @pytest.fixture(scope="module")

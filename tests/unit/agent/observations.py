@@ -1,5 +1,6 @@
 """Small observations for the tests of the agent's network side."""
 
+from gosonde_common.values.audit import Act, Actor, AuditEvent
 from gosonde_common.values.observation import (
     GcCycle,
     GcTotal,
@@ -54,6 +55,10 @@ def park(of: Process, parked: int, reason: str = "chan receive") -> ParkCount:
 def estimate(of: Process, pc: int, created: int) -> SiteEstimate:
     bounds = created, created // 2, 2 * created
     return SiteEstimate(of.key, site(of, pc), *bounds, *bounds, 3, 30_000_000)
+
+
+def act(ordinal: int, exe: str = "/bin/1") -> AuditEvent:
+    return AuditEvent(ordinal, 1000 + ordinal, Act.PROBES_OFF, Actor.LOCAL, "uid 1000 pid 4711", 1, exe, f"of {exe}")
 
 
 def observed(*processes: Process, taken: int = 1, **tables: tuple[object, ...]) -> Observation:

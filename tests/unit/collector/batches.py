@@ -1,6 +1,7 @@
 """Batches as agents send them, for one process unless stated otherwise."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from gosonde_collector.model.values import (
     Stream,
 )
 from gosonde_collector.store.rows import objects
+from gosonde_common.values.audit import Act, Actor, AuditEvent
 
 SECOND = 1_000_000_000
 START = 1_700_000_000 * SECOND
@@ -24,6 +26,13 @@ SITE = Site("build", 0x1000, "main.serve", "main.go", 42, "main.serve.func1")
 HEAP = ("heap_before_bytes", "heap_after_bytes", "heap_marked_bytes", "heap_goal_bytes")
 RETAINED = ("oldest_wait_ns", "retained_stack_bytes", "retained_heap_bytes")
 TEXTS = {"wait_reason", "reason", "path", "undecided"}
+
+
+def act(ordinal: int, **changes: Any) -> AuditEvent:
+    """Somebody has switched the probes of the process off."""
+    who = "uid 1000 pid 4712"
+    event = AuditEvent(ordinal, START + ordinal, Act.PROBES_OFF, Actor.LOCAL, who, KEY.pid, "/srv/app")
+    return replace(event, **changes)
 
 
 def process(key: ProcessKey = KEY, **changes: Any) -> Process:
@@ -93,6 +102,7 @@ def batch(
     estimates: Sequence[tuple[int, ...]] = (),
     timers: Sequence[tuple[int, str, int]] = (),
     losses: Mapping[str, int] | None = None,
+    audit: Sequence[AuditEvent] = (),
     taken_unix_nano: int = 0,
 ) -> Batch:
     """A batch `sequence` seconds after START.
@@ -130,4 +140,5 @@ def batch(
         columns(("process", "pc", *Estimate._fields), [(*row, 3, 30_000_000) for row in estimates]),
         timer_columns(taken, timers),
         losses or {},
+        audit=tuple(audit),
     )

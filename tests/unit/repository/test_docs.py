@@ -31,6 +31,7 @@ from gosonde_collector.config import CollectorConfig
 from gosonde_common.errors import GosondeError
 from gosonde_common.serving import status_of
 from gosonde_common.values import observation
+from gosonde_common.values.audit import Act, Actor
 from gosonde_common.values.gc import GcFigures, LastCycle, PastPause
 from gosonde_common.values.timers import TimerGroup
 
@@ -119,6 +120,11 @@ def test_every_command_and_flag_is_documented_and_no_other() -> None:
     assert documented_flags() == known
 
 
+@pytest.mark.parametrize(("heading", "names"), [("Acts", Act), ("Who", Actor)])
+def test_every_act_and_who_does_it_is_documented_and_no_other(heading: str, names: Iterable[str]) -> None:
+    assert first_cells(section((DOCS / "audit.md").read_text(), heading)) == set(names)
+
+
 def test_every_error_is_documented_with_its_exit_code_and_status() -> None:
     rows = re.findall(r"^\| `(\w+)` \| (\d) \| `(\w+)` \|", (DOCS / "errors.md").read_text(), re.MULTILINE)
     kinds = {kind for kind in error_classes("gosonde_common.errors") if kind.__module__ == "gosonde_common.errors"}
@@ -177,6 +183,7 @@ def json_keys(command: str) -> set[str]:
         "sites": lambda: fields_of(collector_client.SiteRow),
         "gc": lambda: fields_of(collector_client.GcRow),
         "parks": lambda: fields_of(collector_client.ParkRow),
+        "audit": lambda: fields_of(collector_client.AuditRow),
         "gc --here": lambda: keys_of(gc_local.as_document(collected(), 1)),
         "timers": lambda: fields_of(TimerGroup),
         "findings": lambda: fields_of(collector_client.Finding) - {"details"},
@@ -189,7 +196,20 @@ def json_keys(command: str) -> set[str]:
 
 @pytest.mark.parametrize(
     "command",
-    ["ps", "trace", "processes", "sites", "gc", "parks", "gc --here", "timers", "findings", "pprof push", "pprof show"],
+    [
+        "ps",
+        "trace",
+        "processes",
+        "sites",
+        "gc",
+        "parks",
+        "audit",
+        "gc --here",
+        "timers",
+        "findings",
+        "pprof push",
+        "pprof show",
+    ],
 )
 def test_every_key_of_a_json_document_is_documented(command: str) -> None:
     keys = json_keys(command)

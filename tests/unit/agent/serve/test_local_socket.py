@@ -9,9 +9,15 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import grpc
 import pytest
+from gosonde.agent_client import AgentClient
+from gosonde_agent.model.trail import Trail
 from gosonde_agent.serve.local_socket import CONNECTIONS_PER_USER, Peer, inner_path
 from gosonde_agent.serve.query_service import LocalGate, start_query_service
+from gosonde_common.errors import UnavailableError
+from gosonde_common.values.audit import Act, Actor
+from gosonde_pb.v1 import agent_pb2, agent_pb2_grpc
 
 from tests.unit.agent.serve.test_query_service import STATUS, FixedReader
 
@@ -67,3 +73,31 @@ def test_the_kernel_says_who_is_there() -> None:
         peer = Peer.of(ours)
     assert (peer.pid, peer.uid) == (os.getpid(), os.geteuid())
     assert peer.groups == {os.getegid(), *os.getgroups()}
+
+
+async def test_who_has_probes_switched_is_noted_as_the_kernel_knows_him_before_it_is_done(path: Path) -> None:
+    trail = Trail()
+    server = await start_query_service(f"unix:{path}", FixedReader(), lambda: STATUS, trail=trail)
+    try:
+        with AgentClient(f"unix:{path}") as client, pytest.raises(UnavailableError, match="no probes to switch"):
+            await asyncio.to_thread(client.switch_probes, 1, on=False)
+    finally:
+        await server.stop(0)
+    (event,) = trail.take()
+    assert (event.act, event.actor, event.pid) == (Act.PROBES_OFF, Actor.LOCAL, 1)
+    assert event.who == f"uid {os.geteuid()} pid {os.getpid()}"
+
+
+async def test_nothing_is_done_for_whoever_is_not_known(path: Path) -> None:
+    trail = Trail()
+    server = await start_query_service(f"unix:{path}", FixedReader(), lambda: STATUS, trail=trail)
+    try:
+        async with grpc.aio.insecure_channel(f"unix:{inner_path(path)}") as channel:
+            stub = agent_pb2_grpc.AgentServiceStub(channel)
+            await stub.GetStatus(agent_pb2.GetStatusRequest())
+            with pytest.raises(grpc.aio.AioRpcError) as refused:
+                await stub.SwitchProbes(agent_pb2.SwitchProbesRequest(on=False))
+    finally:
+        await server.stop(0)
+    assert refused.value.code() is grpc.StatusCode.PERMISSION_DENIED
+    assert trail.take() == ()

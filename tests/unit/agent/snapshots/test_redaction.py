@@ -6,7 +6,7 @@ from gosonde_agent.snapshots.redaction import Redaction
 from gosonde_common.values.goroutines import Goroutine, Location
 from gosonde_common.values.observation import Observation
 
-from tests.unit.agent.observations import count, observed, pause, process
+from tests.unit.agent.observations import act, count, observed, pause, process
 
 HOME = "/home/ann/secret project"
 
@@ -16,7 +16,7 @@ def seen() -> Observation:
     refused = replace(process(2), exe=f"{HOME}/old", refusal=f"reading {HOME}/old failed: too old")
     row = count(watched, 5, 3, 1)
     row = row._replace(site=replace(row.site, function="example.com/shop.Serve", file=f"{HOME}/shop/cart.go"))
-    return observed(watched, refused, site_counts=(row,), pauses=(pause(watched, 1),))
+    return observed(watched, refused, site_counts=(row,), pauses=(pause(watched, 1),), audit=(act(1, watched.exe),))
 
 
 def test_executables_files_and_refusals_lose_their_folders() -> None:
@@ -24,6 +24,7 @@ def test_executables_files_and_refusals_lose_their_folders() -> None:
     assert [process.exe for process in reported.processes] == ["shop", "old"]
     assert reported.processes[1].refusal == "reading old failed: too old"
     assert reported.site_counts[0].site.file == "cart.go"
+    assert (reported.audit[0].exe, reported.audit[0].detail) == ("shop", "of shop")
     assert "ann" not in repr(reported)
 
 

@@ -19,6 +19,7 @@ from gosonde_common.errors import (
     OverloadedError,
     UnsupportedError,
 )
+from gosonde_common.values.audit import Act
 from gosonde_common.values.observation import ProcessKey
 from gosonde_common.values.reachability import SearchOutcome
 
@@ -139,10 +140,13 @@ async def when_not_held_up(snapshots: Snapshots) -> bytes:
                 return await snapshots.take(request())
 
 
+def unnoted(_act: Act, _pid: int, _detail: str) -> None: ...
+
+
 async def test_a_collector_that_asks_for_too_many_at_a_time_is_cut_off() -> None:
     async def send(_message: encoding.Request) -> None: ...
 
-    answers = SnapshotAnswers(taking(lambda _pid, _: b"profile"), send)
+    answers = SnapshotAnswers(taking(lambda _pid, _: b"profile"), send, unnoted)
     for number in range(MAX_WAITING):
         answers.ask(request(number=number))
     with pytest.raises(InvalidInputError, match="more than 8 snapshots"):
@@ -151,11 +155,12 @@ async def test_a_collector_that_asks_for_too_many_at_a_time_is_cut_off() -> None
 
 async def test_an_answer_comes_in_pieces_and_the_last_says_so() -> None:
     sent: list[encoding.Request] = []
+    noted: list[tuple[Act, int, str]] = []
 
     async def send(message: encoding.Request) -> None:
         sent.append(message)
 
-    answers = SnapshotAnswers(taking(lambda _pid, _: bytes(600_000)), send)
+    answers = SnapshotAnswers(taking(lambda _pid, _: bytes(600_000)), send, lambda *note: noted.append(note))
     answers.ask(request(number=7))
     answers.ask(request(None, number=8))
     task = asyncio.create_task(answers.run())
@@ -167,6 +172,9 @@ async def test_an_answer_comes_in_pieces_and_the_last_says_so() -> None:
     assert [piece.last for piece in pieces] == [False, False, True, False]
     assert sum(len(piece.chunk) for piece in pieces) == 600_000
     assert "does not know this kind" in pieces[3].failure
+    assert noted[0] == (Act.SNAPSHOT_TAKEN, KEY.pid, "memory: 600,000 bytes")
+    assert noted[1][:2] == (Act.SNAPSHOT_FAILED, KEY.pid)
+    assert noted[1][2].startswith("unknown kind: the agent does not know this kind")
 
 
 # --- proofs ----------------------------------------------------------------------------------------------------------
@@ -209,7 +217,7 @@ async def test_proofs_are_answered_side_by_side_and_hold_up_no_file() -> None:
 
     snapshots = Snapshots(lambda _: True, prove=prove)
     snapshots.takers = {SnapshotKind.MEMORY: lambda _pid, _: b"profile"}
-    answers = SnapshotAnswers(snapshots, send)
+    answers = SnapshotAnswers(snapshots, send, unnoted)
     for number in range(MAX_WAITING):
         answers.ask(request(SnapshotKind.PROOF, number))
     with pytest.raises(InvalidInputError, match="more than 8 snapshots"):

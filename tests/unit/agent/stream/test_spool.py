@@ -1,10 +1,14 @@
 """What is offered is given out once, again after a rewind, and lost only beyond the bounds, which is counted."""
 
+import hashlib
 import sqlite3
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from gosonde_agent.model.trail import DROPPED
+from gosonde_agent.stream import segments
 from gosonde_agent.stream.journal import (
     DAMAGED,
     EVENTS_DROPPED,
@@ -25,12 +29,12 @@ from gosonde_common.values.observation import (
 )
 from gosonde_common.values.reachability import Holder
 
-from tests.unit.agent.observations import count, cycle, estimate, observed, park, pause, process, total
+from tests.unit.agent.observations import act, count, cycle, estimate, observed, park, pause, process, total
 
 ONE, TWO = process(1), process(2)
 ALL = 1_000_000
 LIMITS = JournalLimits()
-NO_LOSS = {EVENTS_DROPPED: 0, PROCESSES_DROPPED: 0, DAMAGED: 0, WRITES_FAILED: 0}
+NO_LOSS = {EVENTS_DROPPED: 0, PROCESSES_DROPPED: 0, DAMAGED: 0, WRITES_FAILED: 0, DROPPED: 0}
 
 
 def new_spool(limits: JournalLimits = LIMITS) -> Spool:
@@ -432,7 +436,7 @@ def test_events_that_are_too_old_go_and_so_does_what_former_runs_left(tmp_path: 
     assert Leftover(journal, left).settled
     (piece,) = all_taken(spool)
     assert (piece.site_counts, piece.pauses) == ((count(TWO, 1, 2),), ())
-    assert journal.losses() == {EVENTS_DROPPED: 1, PROCESSES_DROPPED: 1, DAMAGED: 0}
+    assert journal.losses() == {EVENTS_DROPPED: 1, PROCESSES_DROPPED: 1, DAMAGED: 0, DROPPED: 0}
 
 
 def test_a_jump_of_the_wall_clock_makes_nothing_old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -445,3 +449,55 @@ def test_a_jump_of_the_wall_clock_makes_nothing_old(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(time, "time", lambda: (now + 10**18) / 1e9)
     journal.expire(run)
     assert events_of(all_taken(spool)) == [0]
+
+
+def test_what_was_audited_survives_a_kill_in_order_and_each_event_is_given_out_once(tmp_path: Path) -> None:
+    path = tmp_path / FILE_NAME
+    journal = Journal("boot", path)
+    spool = Spool(journal, journal.begin("epoch-1", "host")[0])
+    spool.offer(observed(ONE, audit=(act(0), act(1))))
+    spool.offer(observed(ONE, taken=2))
+    spool.offer(observed(ONE, taken=3, audit=(act(2),)))
+    journal.close()  # without the end of the run
+    after = Journal("boot", path)
+    _, end, (left,) = after.begin("epoch-2", "host")
+    assert end is PreviousEnd.KILLED
+    pieces = all_taken(Leftover(after, left))
+    assert [event for piece in pieces for event in piece.audit] == [act(0), act(1), act(2)]
+
+
+def test_totals_that_are_given_again_bring_no_event_again() -> None:
+    spool = new_spool()
+    spool.offer(observed(ONE, site_counts=(count(ONE, 5, 1),), audit=(act(0),)))
+    ticket, first = spool.take(ALL)
+    assert first.audit == (act(0),)
+    spool.acknowledge(ticket)
+    spool.rewind()
+    again = all_taken(spool)
+    assert newest(again)
+    assert [piece.audit for piece in again] == [()]
+
+
+def test_a_full_spool_drops_pauses_before_what_was_audited_and_counts_that() -> None:
+    spool = new_spool(JournalLimits(bytes=3_000))
+
+    def offer(numbers: range) -> None:
+        for number in numbers:
+            # What is not alike cannot be compressed.
+            told = replace(act(number), detail=hashlib.sha256(bytes([number])).hexdigest())
+            spool.offer(observed(ONE, taken=number + 1, pauses=(pause(ONE, number),), audit=(told,)))
+
+    number = 0
+    while not spool.losses()[EVENTS_DROPPED]:
+        offer(range(number, number + 1))
+        number += 1
+    assert spool.losses()[DROPPED] == 0
+    offer(range(number, 200))
+    kept = [event.ordinal for piece in all_taken(spool) for event in piece.audit]
+    assert 0 < len(kept) < 200
+    assert len(kept) + spool.losses()[DROPPED] == 200
+
+
+def test_of_what_was_audited_memory_keeps_the_first() -> None:
+    kept, _ = segments.limited(observed(ONE, audit=tuple(map(act, range(10)))), 4)
+    assert kept.audit == tuple(map(act, range(4)))

@@ -6,6 +6,7 @@ from gosonde_agent.wire import encoding
 from gosonde_agent.wire.encodable import encodable
 from gosonde_agent.wire.texts import MAX_TEXT
 from gosonde_common.errors import InvalidInputError
+from gosonde_common.values.audit import Act, Actor, AuditEvent
 from gosonde_common.values.levels import Level, Reason, Step
 from gosonde_common.values.observation import (
     MAX_HOLDERS,
@@ -31,7 +32,7 @@ from gosonde_pb.v1 import agent_pb2, model_pb2
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.agent.observations import count, estimate, observed, park, pause, process, site, total
+from tests.unit.agent.observations import act, count, estimate, observed, park, pause, process, site, total
 
 U32 = st.integers(0, 2**32 - 1)
 U64 = st.integers(0, 2**64 - 1)
@@ -49,6 +50,11 @@ PROCESSES = st.lists(
     PROCESS,
     max_size=4,
     unique_by=lambda entry: entry.key,
+)
+
+
+ACTS = st.builds(
+    AuditEvent, U64, TIME, st.sampled_from(Act), st.sampled_from(Actor), TEXT, st.integers(0, 2**32 - 1), TEXT, TEXT
 )
 
 
@@ -83,6 +89,7 @@ def drawn_observations(draw: st.DrawFn) -> Observation:
         proofs=tuple(draw(st.lists(proofs_of(keys), max_size=4, unique_by=lambda row: (row.process, row.pc)))),
         searches=tuple(draw(st.lists(st.builds(Search, keys, TIME, U64, TEXT), max_size=4))),
         estimates=tuple(estimates),
+        audit=tuple(draw(st.lists(ACTS, max_size=4))),
     )
 
 
@@ -107,7 +114,7 @@ def test_parts_of_an_observation_hold_each_row_once_and_each_name_once(observati
     assert len(names) == len(set(names))
     parts = [observations.decode(message) for message in messages]
     assert {entry.key for part in parts for entry in part.processes} == {entry.key for entry in observation.processes}
-    for table in ("park_counts", "pauses", "gc_cycles", "gc_totals", "probe_costs", "proofs", "searches"):
+    for table in ("park_counts", "pauses", "gc_cycles", "gc_totals", "probe_costs", "proofs", "searches", "audit"):
         assert sorted((row for part in parts for row in getattr(part, table)), key=repr) == sorted(
             getattr(observation, table), key=repr
         )
@@ -238,10 +245,12 @@ def test_rows_and_processes_that_fit_no_message_are_left_out_and_all_others_stay
         site_counts=(*rows, count(broken, 1, 1)),
         pauses=(pause(sound, 0), replace(pause(sound, 1), duration_ns=1 << 70)),
         gc_totals=(total(sound, 3), total(broken, 3)),
+        audit=(act(0), replace(act(1), at_unix_nano=1 << 70)),
     )
     whole = replace(seen, losses={"sites_full": 1, "events_full": -1})
     kept, lost = encodable(whole)
-    assert lost == 2 + 1 + 1 + 1 + 1 + 1
+    assert lost == 2 + 1 + 1 + 1 + 1 + 1 + 1
+    assert kept.audit == (act(0),)
     assert kept.processes == (sound,)
     assert [row.site.pc for row in kept.site_counts] == [pc for pc in range(1, 1_001) if pc not in {3, 700}]
     assert kept.pauses == (pause(sound, 0),)
