@@ -74,7 +74,7 @@ test-sources: setup ## Count by perf events and by ptrace 20 times each while ev
 test-packages: setup ## Install, upgrade, downgrade, remove and purge the packages in Debian 12 and 13, and boot their services (half an hour, as root)
 	$(BIN)/pytest -m "" $(PYTEST_ARGS) tests/integration/packages tests/integration/whole/boot
 
-test-images: setup ## Build the container images, and find a leak with them in another container (five minutes, as root)
+test-images: setup ## Build the container images, and find a leak with them in another container (a quarter of an hour, as root)
 	scripts/setup images
 	$(BIN)/pytest -m "" $(PYTEST_ARGS) tests/integration/images
 

@@ -34,9 +34,9 @@ def missing() -> str:
     return "" if shutil.which("systemd-nspawn") else "not installed: systemd-container"
 
 
-def eventually(condition: Callable[[], object], what: str) -> None:
+def eventually(condition: Callable[[], object], what: str, seconds: float = PATIENCE_SECONDS) -> None:
     """Waits until the condition holds."""
-    end = time.monotonic() + PATIENCE_SECONDS
+    end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, f"waited without success until {what}"
         time.sleep(0.2)

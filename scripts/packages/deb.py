@@ -36,7 +36,7 @@ def pack(root: Path, package: Package, release: Release, version: str, target: P
         (control / script).write_text(_script(root, package, script))
         (control / script).chmod(0o755)
     _make_equal(root, epoch)
-    path = target / f"{package.name}_{full}_amd64.deb"
+    path = target / f"{package.name}_{full}_{release.architecture.name}.deb"
     # With more threads the bytes would depend on how many there are.
     command = ("dpkg-deb", "--root-owner-group", "-Zzstd", "-z9", "--threads-max=1", "--build", root, path)
     environment = os.environ | {"SOURCE_DATE_EPOCH": str(epoch)}
@@ -50,8 +50,9 @@ def _control(root: Path, package: Package, release: Release, version: str) -> st
     fields = (DEBIAN / f"{package.name}.control").read_text()
     fields = fields.replace("@PYTHON@", python).replace("@GLIBC@", str(release.glibc))
     return (
-        f"Package: {package.name}\nVersion: {version}\nSection: admin\nPriority: optional\nArchitecture: amd64\n"
-        f"Maintainer: The gosonde authors <authors@gosonde.invalid>\nInstalled-Size: {size}\n{fields}"
+        f"Package: {package.name}\nVersion: {version}\nSection: admin\nPriority: optional\n"
+        f"Architecture: {release.architecture.name}\nMaintainer: The gosonde authors <authors@gosonde.invalid>\n"
+        f"Installed-Size: {size}\n{fields}"
     )
 
 

@@ -1,4 +1,4 @@
-"""For which releases of Debian packages are built, and which packages."""
+"""For which releases of Debian and which processors packages are built, and which packages."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,22 +8,39 @@ DEBIAN = ROOT / "deploy" / "debian"
 
 
 @dataclass(frozen=True)
+class Architecture:
+    """A kind of processor, as each calls it.
+
+    Attributes:
+        name: Debian and Go, for example "arm64".
+        machine: The kernel and wheels of Python, for example "aarch64".
+        for_bcc: bcc, which compiles for it where its variable ARCH says so.
+    """
+
+    name: str
+    machine: str
+    for_bcc: str
+
+
+@dataclass(frozen=True)
 class Release:
-    """A release of Debian.
+    """A release of Debian, for one kind of processor.
 
     Attributes:
         name: As it stands in versions of packages, for example "deb12".
         python: Version of its python3, for example "3.11".
         glibc: Second part of the version of its libc.
+        architecture: The processor's.
     """
 
     name: str
     python: str
     glibc: int
+    architecture: Architecture
 
     @property
     def lock(self) -> Path:
-        """The Python packages that go into the packages, with versions and digests."""
+        """The Python packages that go into the packages, with versions and digests, for all processors."""
         return DEBIAN / f"{self.name}.txt"
 
     @property
@@ -35,8 +52,11 @@ class Release:
     @property
     def for_pip(self) -> list[str]:
         """Flags with which pip takes wheels of this release, whatever it runs on itself."""
-        platforms = (f"--platform=manylinux_2_{minor}_x86_64" for minor in range(self.glibc, 4, -1))
-        return [*platforms, "--platform=manylinux2014_x86_64", f"--python-version={self.python}", "--only-binary=:all:"]
+        machine = self.architecture.machine
+        platforms = (f"--platform=manylinux_2_{minor}_{machine}" for minor in range(self.glibc, 4, -1))
+        return [
+            *platforms, f"--platform=manylinux2014_{machine}", f"--python-version={self.python}", "--only-binary=:all:",
+        ]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -64,7 +84,9 @@ class Package:
     priority: int
 
 
-RELEASES = (Release("deb12", "3.11", 36), Release("deb13", "3.13", 41))
+AMD64, ARM64 = Architecture("amd64", "x86_64", "x86"), Architecture("arm64", "aarch64", "arm64")
+ARCHITECTURES = {each.name: each for each in (AMD64, ARM64)}
+RELEASES = (Release("deb12", "3.11", 36, AMD64), Release("deb13", "3.13", 41, AMD64))
 PACKAGES = (
     Package(
         name="gosonde-agent",

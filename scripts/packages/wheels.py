@@ -9,10 +9,12 @@ import subprocess
 import sys
 import tempfile
 import tomllib
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from scripts.packages.releases import DEBIAN, RELEASES, ROOT, Release
+from scripts.packages.releases import ARCHITECTURES, DEBIAN, RELEASES, ROOT, Release
 
 CACHE = Path.home() / ".cache" / "gosonde" / "wheels"
 #: Of these PyPI has sources alone; they are the same for every release.
@@ -36,7 +38,7 @@ def fetch(release: Release) -> Path:
         subprocess.CalledProcessError: pip could not have one of them.
     """
     lock = release.lock.read_bytes()
-    folder = CACHE / f"{release.name}-{hashlib.sha256(lock).hexdigest()[:16]}"
+    folder = CACHE / f"{release.name}-{release.architecture.name}-{hashlib.sha256(lock).hexdigest()[:16]}"
     if not (folder / "complete").exists():
         flags = [flag for flag in release.for_pip if not flag.startswith("--only-binary")]
         pip("download", "--no-deps", "--require-hashes", "--dest", folder, *flags, "--requirement", release.lock)
@@ -51,15 +53,21 @@ def _build_sources(folder: Path) -> None:
 
 
 def lock(release: Release) -> None:
-    """Writes the lock of a release anew."""
+    """Writes the lock of a release anew, with the wheels of all processors.
+
+    Raises:
+        ValueError: A package has different versions for them.
+    """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         pip("download", "--no-deps", "--no-binary=:all:", "--dest", folder, *FROM_SOURCES)
         _build_sources(folder)
-        pip("download", "--find-links", folder, "--dest", folder, *release.for_pip, *_wanted())
+        for architecture in ARCHITECTURES.values():
+            flags = replace(release, architecture=architecture).for_pip
+            pip("download", "--find-links", folder, "--dest", folder, *flags, *_wanted())
         built = {f"{path.name.removesuffix('.tar.gz')}-py3-none-any.whl" for path in folder.glob("*.tar.gz")}
-        lines = sorted(_line(path) for path in folder.iterdir() if path.name not in built)
-    release.lock.write_text("# Written by `make package-lock`.\n" + "".join(lines))
+        lines = _lines(path for path in folder.iterdir() if path.name not in built)
+        release.lock.write_text("# Written by `make package-lock`.\n" + "".join(lines))
 
 
 def _wanted() -> Sequence[str]:
@@ -68,9 +76,16 @@ def _wanted() -> Sequence[str]:
     return [*project["dependencies"], *extras["agent"], *extras["collector"]]
 
 
-def _line(path: Path) -> str:
-    name, version = path.name.removesuffix(".tar.gz").split("-")[:2]
-    return f"{name.replace('_', '-')}=={version} --hash=sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}\n"
+def _lines(paths: Iterable[Path]) -> list[str]:
+    """A line for each package, with its version and the digests of its files."""
+    digests: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for path in paths:
+        name, version = path.name.removesuffix(".tar.gz").split("-")[:2]
+        digests[name.replace("_", "-"), version].append(hashlib.sha256(path.read_bytes()).hexdigest())
+    if len(digests) != len({name for name, _ in digests}):
+        raise ValueError(f"not all processors have the same versions of the packages: {sorted(digests)}")
+    hashes = {each: "".join(f" --hash=sha256:{digest}" for digest in sorted(found)) for each, found in digests.items()}
+    return sorted(f"{name}=={version}{hashes[name, version]}\n" for name, version in digests)
 
 
 if __name__ == "__main__":

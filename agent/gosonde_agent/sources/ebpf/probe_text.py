@@ -49,21 +49,24 @@ def flags() -> list[str]:
     return [f"-D{name}={value}" for name, value in SIZES.items()]
 
 
-def key_of_package() -> str:
+def key_of_package(machine: str = platform.machine()) -> str:
     """What probes that a package brings must fit, as a hash: source, headers, sizes, processor and size of a page.
 
     The kernel is not among them, since the source uses none of its structures but the registers of the processor.
+
+    Args:
+        machine: The processor, as uname(2) calls it: this one, if a package is not built for another.
     """
-    return _hash(*_fixed())
+    return _hash(*_fixed(machine))
 
 
 def key_of_host() -> str:
     """What probes that were compiled here depend on, as a hash: the same, the kernel and bcc."""
-    return _hash(*_fixed(), *os.uname()[2:], *_bcc_version())
+    return _hash(*_fixed(platform.machine()), *os.uname()[2:], *_bcc_version())
 
 
-def _fixed() -> tuple[object, ...]:
-    return FORM, platform.machine(), os.sysconf("SC_PAGESIZE"), source(), flags(), _headers()
+def _fixed(machine: str) -> tuple[object, ...]:
+    return FORM, machine, os.sysconf("SC_PAGESIZE"), source(), flags(), _headers()
 
 
 def _hash(*parts: object) -> str:
