@@ -16,7 +16,7 @@ from gosonde_collector.analysis.growth import Growth
 from gosonde_collector.analysis.matching import goroutines_of
 from gosonde_collector.analysis.stack_causes import PERSISTENT, cause_of
 from gosonde_collector.analysis.user_code import waits_in, work_of
-from gosonde_collector.evidence.model import Frame, GoroutineGroup, GoroutineProfile
+from gosonde_collector.evidence.model import FOR_A, Frame, GoroutineGroup, GoroutineProfile
 from gosonde_collector.model.values import Site
 
 #: A cause must be shown by this share of a site's goroutines, or of those of one function.
@@ -89,7 +89,8 @@ def classify(site: Site, profile: GoroutineProfile, growth: Growth | None, serve
     total = sum(group.count for group in groups)
     if not total:
         return Cause()
-    shown = [(group, cause_of(site, group)) for group in groups]
+    judged = _with_stacks(groups)
+    shown = [(group, cause_of(site, group)) for group in judged]
     works = _works(site, shown)
     name = _majority(shown)
     if name == UNKNOWN and len(works) > 1 and works[0].goroutines > works[1].goroutines:
@@ -102,13 +103,26 @@ def classify(site: Site, profile: GoroutineProfile, growth: Growth | None, serve
     return Cause(
         name,
         f"of {total} goroutines: {what}",
-        _stacks(typical, groups),
+        _stacks(typical, judged),
         states,
         _callers(profile) if name in {HTTP_BODY, HTTP_IDLE} else (),
         max(group.wait_s for group in groups),
         waits_in(typical.frames),
         works if len(works) > 1 else (),
     )
+
+
+def _with_stacks(groups: Sequence[GoroutineGroup]) -> list[GoroutineGroup]:
+    """Those that say where they are. Of the others, such as stacks that were not read, those in a state of their own.
+
+    What the others wait for is what goroutines in the same state wait for whose stacks are known.
+    """
+    known = {_state(group) for group in groups if group.frames}
+    return [group for group in groups if group.frames or _state(group) not in known]
+
+
+def _state(group: GoroutineGroup) -> str:
+    return group.state.partition(FOR_A)[0]
 
 
 def _majority(shown: Sequence[Shown]) -> str:

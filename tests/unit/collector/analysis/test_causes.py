@@ -228,3 +228,18 @@ def test_a_statement_of_the_standard_library_is_nowhere_to_put_a_semaphore() -> 
     found = cause(group("sleep", "time.Sleep", "main.f", by=by), site=site, seen=growth(100, 50))
     assert found.name == "unbounded-go"
     assert "before each call of os/exec.(*Cmd).Start" in remedy(found, site)
+
+
+def test_goroutines_whose_stacks_were_not_read_are_judged_by_those_of_their_state() -> None:
+    found = cause(
+        group("chan receive", count=900),
+        group("chan receive, for a context", "runtime.chanrecv1", "main.serve.func1", count=60),
+        group("running", count=5),
+    )
+    assert found.name == "context"
+    assert [(count, [frame.function for frame in frames]) for count, frames in found.stacks] == [
+        (60, ["runtime.chanrecv1", "main.serve.func1"]),
+        (5, []),
+    ]
+    assert dict(found.states)["chan receive"] == 900
+    assert found.reason.startswith("of 965 goroutines: ")
