@@ -76,7 +76,7 @@ def test_the_start_of_the_agent_and_what_it_watches_are_its_own_acts(audited: Au
 
 
 def test_another_user_who_switches_probes_off_and_on_is_known_by_uid_and_pid(audited: Audited) -> None:
-    command = [GOSONDE, "probes", "off", "--pid", str(audited.pid), "--agent", audited.agent.listen]
+    command: list[str | Path] = [GOSONDE, "probes", "off", "--pid", str(audited.pid), "--agent", audited.agent.listen]
     switching = subprocess.Popen(
         command, user=NOBODY, group=NOBODY, extra_groups=[os.getegid()], stdout=subprocess.DEVNULL
     )
