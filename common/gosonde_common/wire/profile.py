@@ -72,7 +72,7 @@ def encode_profile(goroutines: Iterable[Goroutine], taken_unix_nano: int, *, wit
     many as it takes for MOST_TOGETHER in each. Its labels have their goids, and what their stacks take together.
 
     Args:
-        with_labels: Whether those that the program gave them are in it, and tell samples apart.
+        with_labels: Whether those that the program gave them are in it: goroutines of one sample have the same, then.
     """
     own = goroutines if with_labels else (replace(one, labels=()) if one.labels else one for one in goroutines)
     return encode_samples(_samples(own), taken_unix_nano, READ_BY_GOSONDE)
