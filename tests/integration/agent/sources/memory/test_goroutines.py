@@ -159,7 +159,7 @@ def test_json_names_every_goroutine(go_program: Start) -> None:
     document = json.loads(done.stdout)
     assert sum(row["start_function"] == "main.idle" for row in document) == 4
     assert {frozenset(row) for row in document} == {
-        frozenset([*KEYS.split(), "labels", "complete", "stack", *ONLY_OF_STOPS])
+        frozenset([*KEYS.split(), "labels", "unread", "complete", "stack", *ONLY_OF_STOPS])
     }
     assert [frame["function"] for row in document if row["goid"] == 1 for frame in row["stack"]][-1] == "runtime.main"
 
