@@ -1,9 +1,11 @@
 """Fixtures that every test may use, the rule that nothing about eBPF is skipped in CI, and how far a run is."""
 
+import functools
 import os
 import signal
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import hypothesis
@@ -11,7 +13,7 @@ import pytest
 from gosonde_agent.host import checks
 from gosonde_agent.sources.ebpf.loading import come_compiled
 
-from tests import go_programs, toolchains
+from tests import built_packages, go_programs, toolchains
 from tests.go_programs import GoProgram
 from tests.progress import Progress
 
@@ -51,6 +53,19 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
         report.outcome = "failed"
         report.longrepr = f"skipped in CI, where every eBPF test must run: {report.longrepr}"
     return report
+
+
+@pytest.fixture(scope="session")
+def packages_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """A folder with the Debian packages for a release, such as "deb12": built once in a run."""
+
+    @functools.cache
+    def build(release: str) -> Path:
+        folder = tmp_path_factory.mktemp(release)
+        built_packages.build(folder, release)
+        return folder
+
+    return build
 
 
 @pytest.fixture

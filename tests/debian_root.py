@@ -21,19 +21,19 @@ def missing() -> str:
 
 def booted(release: str, work: Path, seen: Mapping[str, Path]) -> BootedSystem:
     """A Debian of a release, "deb12" or "deb13"; for the rest see BootedSystem."""
-    return BootedSystem(root_of(release), work, seen)
+    return BootedSystem(made(SUITES[release], INCLUDED), work, seen)
 
 
-def root_of(release: str) -> Path:
-    """The root of a release as mmdebstrap makes it."""
-    contents = hashlib.sha256(INCLUDED.encode()).hexdigest()[:8]
-    folder = toolchains.cache_dir() / "roots" / f"{SUITES[release]}-{contents}"
+def made(suite: str, included: str) -> Path:
+    """The root of a suite of Debian with packages, as mmdebstrap makes it."""
+    contents = hashlib.sha256(included.encode()).hexdigest()[:8]
+    folder = toolchains.cache_dir() / "roots" / f"{suite}-{contents}"
     folder.parent.mkdir(parents=True, exist_ok=True)
     with toolchains.locked(folder.with_suffix(".lock")):
         if not folder.exists():
             unfinished = folder.with_suffix(".unfinished")
             shutil.rmtree(unfinished, ignore_errors=True)
-            flags = ("--quiet", "--variant=minbase", f"--include={INCLUDED}")
-            subprocess.run(("mmdebstrap", *flags, SUITES[release], unfinished), check=True)
+            command = ("mmdebstrap", "--quiet", "--variant=minbase", f"--include={included}", suite, unfinished)
+            subprocess.run(command, check=True)
             unfinished.rename(folder)
     return folder

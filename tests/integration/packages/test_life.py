@@ -4,8 +4,9 @@
 """
 
 import json
+import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -32,10 +33,10 @@ def release(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="module")
-def packages(release: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def packages(release: str, packages_of: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the packages in `new` and those of a former version in `former`."""
-    folder = tmp_path_factory.mktemp(release)
-    built_packages.build(folder / "new", release)
+    folder = tmp_path_factory.mktemp("life")
+    shutil.copytree(packages_of(release), folder / "new")
     (folder / "former").mkdir()
     built_packages.make_former(folder / "new", folder / "former")
     return folder

@@ -4,7 +4,7 @@ One is this host's own files with what `make install` lays over them. By `make t
 packages are there too.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -20,7 +20,9 @@ DEBIANS = [pytest.param(release, marks=pytest.mark.minutes) for release in debia
 
 
 @pytest.fixture(scope="package", params=["host", *DEBIANS])
-def system(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[BootedSystem]:
+def system(
+    request: pytest.FixtureRequest, packages_of: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[BootedSystem]:
     """Each of them, running until all tests of this folder are over."""
     work = tmp_path_factory.mktemp("system")
     seen = {"/cache": toolchains.cache_dir()}
@@ -28,8 +30,7 @@ def system(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         with host_root.booted(work, seen, _shorten_watchdogs) as booted:
             yield _ready(booted)
         return
-    packages = tmp_path_factory.mktemp("packages")
-    built_packages.build(packages, request.param)
+    packages = packages_of(request.param)
     with debian_root.booted(request.param, work, {**seen, "/packages": packages}) as booted:
         _install(booted, packages)
         yield _ready(booted)
