@@ -3,11 +3,13 @@
 import hashlib
 import os
 import subprocess
+from email.utils import formatdate
 from pathlib import Path
 
 from scripts.packages import tree
 from scripts.packages.releases import DEBIAN, Package, Release
 
+MAINTAINER = "The gosonde authors <authors@gosonde.invalid>"
 SCRIPTS = ("postinst", "prerm", "postrm")
 
 
@@ -31,6 +33,8 @@ def pack(root: Path, package: Package, release: Release, version: str, target: P
     (control / "control").write_text(_control(root, package, release, full))
     conffiles = sorted(path for path in (root / "etc").rglob("*") if path.is_file())
     (control / "conffiles").write_text("".join(f"/{path.relative_to(root)}\n" for path in conffiles))
+    changelog = root / "usr/share/doc" / package.name / "changelog.Debian.gz"
+    changelog.write_bytes(tree.compressed(_changelog(package, release, full, epoch).encode()))
     (control / "md5sums").write_text(_digests(root))
     for script in SCRIPTS:
         (control / script).write_text(_script(root, package, script))
@@ -51,8 +55,17 @@ def _control(root: Path, package: Package, release: Release, version: str) -> st
     fields = fields.replace("@PYTHON@", python).replace("@GLIBC@", str(release.glibc))
     return (
         f"Package: {package.name}\nVersion: {version}\nSection: admin\nPriority: optional\n"
-        f"Architecture: {release.architecture.name}\nMaintainer: The gosonde authors <authors@gosonde.invalid>\n"
+        f"Architecture: {release.architecture.name}\nMaintainer: {MAINTAINER}\n"
         f"Installed-Size: {size}\n{fields}"
+    )
+
+
+def _changelog(package: Package, release: Release, version: str, epoch: int) -> str:
+    """What Debian wants to know of a packaging; what changed for users is in changelog.gz beside it."""
+    written = formatdate(epoch).replace("-0000", "+0000")
+    return (
+        f"{package.name} ({version}) {release.suite}; urgency=medium\n\n  * What changed is in changelog.gz.\n\n"
+        f" -- {MAINTAINER}  {written}\n"
     )
 
 

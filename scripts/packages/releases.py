@@ -28,12 +28,14 @@ class Release:
 
     Attributes:
         name: As it stands in versions of packages, for example "deb12".
+        suite: Debian's own name of it.
         python: Version of its python3, for example "3.11".
         glibc: Second part of the version of its libc.
         architecture: The processor's.
     """
 
     name: str
+    suite: str
     python: str
     glibc: int
     architecture: Architecture
@@ -86,7 +88,7 @@ class Package:
 
 AMD64, ARM64 = Architecture("amd64", "x86_64", "x86"), Architecture("arm64", "aarch64", "arm64")
 ARCHITECTURES = {each.name: each for each in (AMD64, ARM64)}
-RELEASES = (Release("deb12", "3.11", 36, AMD64), Release("deb13", "3.13", 41, AMD64))
+RELEASES = (Release("deb12", "bookworm", "3.11", 36, AMD64), Release("deb13", "trixie", "3.13", 41, AMD64))
 PACKAGES = (
     Package(
         name="gosonde-agent",

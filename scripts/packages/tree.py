@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from scripts.packages import wheels
-from scripts.packages.releases import ROOT, Package, Release
+from scripts.packages.releases import DEBIAN, ROOT, Package, Release
 
 SYSTEMD = ROOT / "systemd"
 #: Below a package's own folder.
@@ -40,6 +40,7 @@ def lay_out(root: Path, package: Package, release: Release, folders: Sequence[Pa
         _copy(SYSTEMD / f"{kind}-{package.service}.conf", root / f"usr/lib/{kind}.d/{package.name}.conf")
     _copy(SYSTEMD / f"{package.service}.toml", root / f"etc/gosonde/{package.service}.toml")
     _documentation(root / "usr/share/doc" / package.name)
+    _copy(DEBIAN / "lintian-overrides", root / "usr/share/lintian/overrides" / package.name)
     # Links to the command's pages and completions are made when the package is installed.
     for link, _ in links(home):
         (root / "usr/share" / link).parent.mkdir(parents=True, exist_ok=True)
@@ -70,6 +71,9 @@ def _libraries(target: Path, package: Package, release: Release, folders: Sequen
     )  # fmt: skip
     # Scripts that name the Python that ran pip.
     shutil.rmtree(target / "bin")
+    # Modules are imported and loaded, never run, but some wheels have them executable.
+    for path in target.rglob("*"):
+        path.chmod(0o755 if path.is_dir() else 0o644)
 
 
 def _unit(package: Package, unit: str, target: Path) -> None:
@@ -83,7 +87,7 @@ def _unit(package: Package, unit: str, target: Path) -> None:
 def _documentation(folder: Path) -> None:
     for path in (*(ROOT / "docs").glob("*.md"), ROOT / "LICENSE", *(ROOT / "LICENSES").iterdir()):
         _copy(path, folder / path.name)
-    text = (ROOT / "deploy/debian/copyright").read_text()
+    text = (DEBIAN / "copyright").read_text()
     (folder / "copyright").write_text(text.replace("@PACKAGE@", folder.name))
     _compress(ROOT / "CHANGELOG.md", folder / "changelog.gz")
 
@@ -95,4 +99,9 @@ def _copy(source: Path, target: Path, mode: int = 0o644) -> None:
 
 
 def _compress(source: Path, target: Path) -> None:
-    target.write_bytes(gzip.compress(source.read_bytes(), mtime=0))
+    target.write_bytes(compressed(source.read_bytes()))
+
+
+def compressed(content: bytes) -> bytes:
+    """Equal bytes for equal content, as small as gzip makes them."""
+    return gzip.compress(content, mtime=0)
