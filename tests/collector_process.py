@@ -18,7 +18,8 @@ from gosonde_pb.v1 import collector_pb2, collector_pb2_grpc, ingest_pb2, ingest_
 
 GOSONDE = Path(sys.executable).with_name("gosonde")
 SECOND = 1_000_000_000
-PATIENCE_S = 60.0
+#: Also in an emulated machine on a busy host, where importing alone takes minutes.
+PATIENCE_S = 240.0
 #: How long a stream may be open.
 STREAM_S = 600.0
 
