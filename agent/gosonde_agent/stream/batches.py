@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from gosonde_common.values.observation import Observation, Site
+from gosonde_common.values.observation import TABLES, Observation, Site
 
 from gosonde_agent.wire import encoding
 
@@ -37,11 +37,7 @@ def _halves(observation: Observation) -> tuple[Observation, ...]:
         processes = observation.processes
         first = replace(observation.of(processes[: count // 2]), audit=observation.audit)
         return first, observation.of(processes[count // 2 :])
-    tables = (
-        *("site_counts", "park_counts", "pauses", "gc_cycles", "gc_totals", "probe_costs", "proofs", "searches"),
-        *("estimates", "timers", "audit"),
-    )
-    rows = {name: getattr(observation, name) for name in tables}
+    rows = {name: getattr(observation, name) for name in (*TABLES, "audit")}
     if max(map(len, rows.values())) < 2:
         return ()
     earlier = {name: table[: len(table) // 2] for name, table in rows.items()}

@@ -266,6 +266,7 @@ class Spool:
             gc_cycles=tuple(cycles),
             audit=observation.audit,
             losses=observation.losses,
+            interval_ns=observation.interval_ns,
             **tables,
         )
 

@@ -5,13 +5,12 @@ from dataclasses import replace
 from typing import Any
 
 from gosonde_common import halving
-from gosonde_common.values.observation import Observation
+from gosonde_common.values.observation import TABLES, Observation
 
 from gosonde_agent.wire.encoding import encode
 
 #: The loss counter of what is left out.
 ROWS_UNREPORTABLE = "rows_unreportable"
-TABLES = ("site_counts", "park_counts", "pauses", "gc_cycles", "gc_totals", "probe_costs", "estimates", "timers")
 #: What a value that fits no field raises.
 UNENCODABLE = (ValueError, TypeError, KeyError, AttributeError)
 
@@ -22,7 +21,7 @@ def encodable(observation: Observation) -> tuple[Observation, int]:
     Rows of a process that is left out, or that is not there, are left out too. It takes about as long as `encode` for
     each of them, so it is for observations that `encode` refuses.
     """
-    bare = Observation(observation.taken_unix_nano)
+    bare = _bare(observation)
     held = _with_fitting(bare, "processes", observation.processes)
     keys = {process.key for process in held.processes}
     losses = halving.sound(tuple(observation.losses.items()), lambda part: _fits(replace(bare, losses=dict(part))))
@@ -32,6 +31,13 @@ def encodable(observation: Observation) -> tuple[Observation, int]:
         values: dict[str, Any] = {name: getattr(_with_fitting(held, name, rows), name)}
         sound = replace(sound, **values)
     return sound, _parts(observation) - _parts(sound)
+
+
+def _bare(observation: Observation) -> Observation:
+    """Its times alone. An interval that fits no message is one that is not known."""
+    bare = Observation(observation.taken_unix_nano)
+    known = replace(bare, interval_ns=observation.interval_ns)
+    return known if _fits(known) else bare
 
 
 def _with_fitting(held: Observation, name: str, parts: Sequence[Any]) -> Observation:

@@ -5,8 +5,8 @@ virtual addresses, and every counter is a total since counting began.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Final, NamedTuple
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Final, NamedTuple
 
 from gosonde_common.values.audit import AuditEvent
 from gosonde_common.values.levels import Level, Step
@@ -318,18 +318,13 @@ class Observation:
     def of(self, processes: tuple[Process, ...]) -> "Observation":
         """What is known of these processes alone; times and losses stay. `audit` is of the agent, and is left out."""
         keys = {process.key for process in processes}
-        return replace(
-            self,
-            processes=processes,
-            site_counts=tuple(row for row in self.site_counts if row.process in keys),
-            park_counts=tuple(row for row in self.park_counts if row.process in keys),
-            pauses=tuple(row for row in self.pauses if row.process in keys),
-            gc_cycles=tuple(row for row in self.gc_cycles if row.process in keys),
-            gc_totals=tuple(row for row in self.gc_totals if row.process in keys),
-            probe_costs=tuple(row for row in self.probe_costs if row.process in keys),
-            proofs=tuple(row for row in self.proofs if row.process in keys),
-            searches=tuple(row for row in self.searches if row.process in keys),
-            estimates=tuple(row for row in self.estimates if row.process in keys),
-            timers=tuple(row for row in self.timers if row.process in keys),
-            audit=(),
-        )
+        tables: dict[str, Any] = {
+            name: tuple(row for row in getattr(self, name) if row.process in keys) for name in TABLES
+        }
+        return replace(self, processes=processes, audit=(), **tables)
+
+
+#: The fields of an Observation whose rows are each about one process.
+TABLES: Final = tuple(
+    one.name for one in fields(Observation) if one.default == () and one.name not in {"processes", "audit"}
+)

@@ -61,6 +61,13 @@ def events_of(pieces: list[Observation]) -> list[int]:
     return [event.ordinal for piece in pieces for event in piece.pauses]
 
 
+def test_the_interval_goes_with_every_observation_and_not_with_the_first_alone() -> None:
+    spool = new_spool()
+    for created in (5, 6):
+        spool.offer(replace(observed(ONE, site_counts=(count(ONE, 1, created),)), interval_ns=60_000_000_000))
+        assert [one.interval_ns for one in all_taken(spool)] == [60_000_000_000]
+
+
 def test_what_was_offered_is_taken_once() -> None:
     spool = new_spool()
     offered = observed(

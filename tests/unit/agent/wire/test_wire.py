@@ -245,9 +245,11 @@ def test_rows_and_processes_that_fit_no_message_are_left_out_and_all_others_stay
         site_counts=(*rows, count(broken, 1, 1)),
         pauses=(pause(sound, 0), replace(pause(sound, 1), duration_ns=1 << 70)),
         gc_totals=(total(sound, 3), total(broken, 3)),
+        proofs=(ProofCount(sound.key, 7, 1, 1, 1, 1, 0, 0, 0, 0),),
+        searches=(Search(sound.key, 5, 1, ""),),
         audit=(act(0), replace(act(1), at_unix_nano=1 << 70)),
     )
-    whole = replace(seen, losses={"sites_full": 1, "events_full": -1})
+    whole = replace(seen, losses={"sites_full": 1, "events_full": -1}, interval_ns=60_000_000_000)
     kept, lost = encodable(whole)
     assert lost == 2 + 1 + 1 + 1 + 1 + 1 + 1
     assert kept.audit == (act(0),)
@@ -255,6 +257,7 @@ def test_rows_and_processes_that_fit_no_message_are_left_out_and_all_others_stay
     assert [row.site.pc for row in kept.site_counts] == [pc for pc in range(1, 1_001) if pc not in {3, 700}]
     assert kept.pauses == (pause(sound, 0),)
     assert kept.gc_totals == (total(sound, 3),)
+    assert (kept.proofs, kept.searches, kept.interval_ns) == (whole.proofs, whole.searches, whole.interval_ns)
     assert kept.losses == {"sites_full": 1}
     assert observations.decode(encoding.encode(kept)) == kept
 
