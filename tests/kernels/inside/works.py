@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from tests import go_programs
+from tests import go_programs, program_text
 from tests.agent_process import AgentProcess, eventually
 from tests.collector_process import GOSONDE, CollectorProcess, totals_of_all_runs
 from tests.go_programs import GoProgram, site_line
@@ -57,7 +57,7 @@ def test_an_agent_delivers_exact_totals_to_a_collector(tmp_path: Path) -> None:
     with CollectorProcess(tmp_path) as collector, GoProgram(executable) as program:
         agent = AgentProcess(tmp_path, collector.address, str(executable))
         try:
-            eventually(lambda: agent.counted(program.pid) >= 0, LONG_S)
+            eventually(lambda: len(program_text.changed(program.pid)) >= PROBES, LONG_S)
             program.ask("run 7000")
             # The main goroutine is one of them.
             eventually(lambda: totals_of_all_runs(collector.address).get(str(program.pid)) == [7_000, 7_000], LONG_S)

@@ -14,6 +14,7 @@ from gosonde_agent.golang import binary
 from gosonde_agent.host import procfs
 
 from tests import go_programs, kept_probes
+from tests.agent_process import eventually
 from tests.go_programs import GoProgram, site_line
 from tests.integration.watching import watching
 
@@ -80,7 +81,7 @@ def test_the_agents_death_leaves_the_target_right_and_free_of_probes(
 ) -> None:
     program = go_program("load")
     with running_agent(tmp_path, program.pid) as agent:
-        assert has_breakpoint(program)
+        eventually(lambda: has_breakpoint(program), 120)
         os.kill(agent.pid, death)
         agent.wait()
     before = program.ask("status")["rounds"]
