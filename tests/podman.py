@@ -55,6 +55,11 @@ class Podman:
         self.run("system", "reset", "--force", check=False)
 
 
+def in_folder(store: Path) -> tuple[str | Path, ...]:
+    """Options by which podman keeps everything in a folder: also what else all podmans of a user share."""
+    return ("--root", store / "storage", "--runroot", store / "run", "--tmpdir", store / "tmp")
+
+
 def documented() -> Iterator[list[str]]:
     """The commands of docs/install.md that run the containers, without `sudo podman`."""
     for line in re.findall(r"^sudo podman (run .*)$", (ROOT / "docs/install.md").read_text(), re.MULTILINE):

@@ -10,7 +10,7 @@ import pytest
 
 from tests.oci_archive import images
 from tests.paths import ROOT
-from tests.podman import MARKS, Podman
+from tests.podman import MARKS, Podman, in_folder
 
 #: Of each image as it is sent, and unpacked.
 MOST_BYTES = {"gosonde-agent": (100_000_000, 250_000_000), "gosonde-collector": (150_000_000, 290_000_000)}
@@ -26,7 +26,7 @@ def archive(folder: Path, name: str) -> Path:
 @pytest.fixture(scope="module")
 def podman(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Podman]:
     store = tmp_path_factory.mktemp("podman")
-    podman = Podman("podman", "--root", store / "storage", "--runroot", store / "run")
+    podman = Podman("podman", *in_folder(store))
     yield podman
     podman.forget()
 

@@ -13,7 +13,7 @@ import pytest
 from tests import go_programs, seccomp_filters
 from tests.booted_system import eventually
 from tests.paths import ROOT
-from tests.podman import MARKS, Podman, documented
+from tests.podman import MARKS, Podman, documented, in_folder
 
 CAPABILITIES = {"DAC_READ_SEARCH": 2, "SYS_PTRACE": 19, "LEASE": 28, "PERFMON": 38, "BPF": 39}
 LEAKS_A_SECOND = "10"
@@ -28,7 +28,7 @@ pytestmark = MARKS
 def podman(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Podman]:
     """With both containers started as documented."""
     store = tmp_path_factory.mktemp("podman")
-    podman = Podman("podman", "--root", store / "storage", "--runroot", store / "run")
+    podman = Podman("podman", *in_folder(store))
     for archive in built.glob("*.oci.tar"):
         podman.run("load", "--quiet", "--input", archive)
     with ExitStack() as stack:
