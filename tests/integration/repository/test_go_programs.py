@@ -10,15 +10,17 @@ from tests import go_programs, toolchains
 from tests.go_programs import GoProgram
 
 OLDEST = toolchains.VERSIONS[0]
+#: What needs a newer one.
+NEWER = {"labels_requests": "1.23.9"}
 NEED_CGO = {"callbacks", "library", "plugged", "vforks"}
 PROGRAMS = sorted(path.parent.name for path in go_programs.SOURCES.glob("*/main.go"))
 Start = Callable[..., GoProgram]
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
-def test_every_program_is_built_by_the_oldest_toolchain(program: str) -> None:
+def test_every_program_is_built_by_the_oldest_toolchain_that_has_what_it_needs(program: str) -> None:
     env = {"CGO_ENABLED": "1"} if program in NEED_CGO else None
-    assert os.access(go_programs.build(program, OLDEST, env=env), os.X_OK)
+    assert os.access(go_programs.build(program, NEWER.get(program, OLDEST), env=env), os.X_OK)
 
 
 def test_churn_computes_the_right_sum_and_collects_as_often_as_told(go_program: Start) -> None:
