@@ -55,6 +55,7 @@ collector = ["127.0.0.1:9317"]
 exe = ["/srv/shop/tickets"]
 park = true
 max_agent_cpu = 20.0
+max_target_overhead = "off"
 """
 #: They run for the whole scene, and print their logs.
 COLLECTOR: Final = Line("gosonde collector", When.STOPPED, once=True, compared=likeness.events)
@@ -157,7 +158,7 @@ SECTIONS: Final = (
         "Who has changed what is probed, pulled or reloaded.",
         (
             Line(
-                "gosonde audit",
+                "gosonde audit --wide",
                 When.LAST,
                 has=("probes-off", "probes-on"),
                 compared=likeness.row_of("probes-o"),

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import pytest
 from gosonde.collector_client import (
+    AuditRow,
     Finding,
     GcRow,
     ParkRow,
@@ -23,7 +24,7 @@ from gosonde_agent.sources.memory import target
 from gosonde_agent.sources.memory.timers import listing as timer_listing
 from gosonde_agent.watch.trace.seen import Trace
 from gosonde_cli import cli, here, tracing
-from gosonde_cli.commands import findings, gc, leaks, parks, processes, sites
+from gosonde_cli.commands import audit, findings, gc, leaks, parks, processes, sites
 from gosonde_cli.leak_report import LeakProcess, LeakReport, LeakSite
 from gosonde_common.values.ages import Ages
 from gosonde_common.values.gc import GcFigures, PastPause
@@ -51,6 +52,7 @@ LISTS: Final[dict[tuple[str, ...], set[str]]] = {
     ("processes",): {*OF_A_COLLECTOR, "--state"},
     ("sites",): {*OF_A_COLLECTOR, "--function"},
     ("gc",): OF_A_COLLECTOR,
+    ("audit",): OF_A_COLLECTOR,
     ("parks",): {*OF_A_COLLECTOR, "--state"},
 }
 #: Commands that print no list, or a whole report of which nothing is left out.
@@ -101,6 +103,12 @@ class Collector:
 
     def gc(self, *_: Any) -> list[GcRow]:
         return [GcRow("web-1", process, n, n, [Pause(n, n * 1_000, "GC")]) for process, n in BOTH]
+
+    def audit(self, *_: Any) -> list[AuditRow]:
+        return [
+            AuditRow("web-1", "run", n, n, n, n, 0, "probes-off", "local", f"uid {n}", process, "")
+            for process, n in BOTH
+        ]
 
     def listing(self, *_: Any) -> Listing:
         return Listing(tuple(finding(*both) for both in BOTH), 1, is_stale=False)
@@ -161,7 +169,7 @@ def seen_here(_pid: int = 0) -> listing.Listing:
 @pytest.fixture(autouse=True)
 def known(monkeypatch: pytest.MonkeyPatch) -> None:
     """Everything that lists ask knows two things."""
-    for module in (processes, sites, parks, gc):
+    for module in (processes, sites, audit, parks, gc):
         monkeypatch.setattr(module, "CollectorClient", Collector)
     monkeypatch.setattr(findings, "FindingsClient", Collector)
     monkeypatch.setattr(listing, "listing", seen_here)
@@ -232,7 +240,7 @@ def test_the_largest_number_comes_first_where_rows_are_sorted(command: tuple[str
 
 @pytest.mark.parametrize("command", having("--sort"), ids=" ".join)
 def test_a_column_that_is_not_there_is_refused_with_those_that_are(command: tuple[str, ...]) -> None:
-    with pytest.raises(Exception, match=r"--sort nothing: .*(live|goroutines|cycle|parks|pending)"):
+    with pytest.raises(Exception, match=r"--sort nothing: .*(live|goroutines|cycle|parks|pending|act)"):
         run(command, "--sort", "nothing")
 
 
