@@ -4,6 +4,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import TypeVar
 
 import structlog
@@ -147,7 +148,9 @@ class Snapshots:
         async with self._turn:
             await asyncio.sleep(max(self._not_before - time.monotonic(), 0))
             self._check(request.process)
-            data = await self._in_thread(taker, request.process)
+            # A busy host makes reading late, and not expensive; how much a process does for its answer is not known.
+            clock = time.thread_time if request.kind is SnapshotKind.MEMORY else time.monotonic
+            data = await self._in_thread(taker, request.process, clock)
             self._check(request.process)
         return data
 
@@ -155,32 +158,37 @@ class Snapshots:
         if not self._watches(process):
             raise NotFoundError(f"process {process.pid} is not watched, has ended, or runs another program now")
 
-    async def _in_thread(self, taker: Taker, process: ProcessKey) -> bytes:
-        """What a taker gives. One that a process holds up without end holds up no other process's."""
+    async def _in_thread(self, taker: Taker, process: ProcessKey, clock: Callable[[], float]) -> bytes:
+        """What a taker gives, with a pause after it for what it took by the clock.
+
+        One that a process holds up without end holds up no other process's.
+        """
         if process in self._under_way:
             raise OverloadedError(f"process {process.pid} still blocks an earlier snapshot")
-        began, deadline = time.monotonic(), Deadline()
+        deadline, spent = Deadline(), list[float]()
         try:
-            taking = in_thread(lambda: self._taken(taker, process, deadline))
+            taking = in_thread(lambda: self._taken(partial(taker, process.pid, deadline), process, clock, spent))
             return await asyncio.wait_for(taking, MAX_SECONDS + GRACE_SECONDS)
         except GosondeError:
             raise
-        except TimeoutError as error:
-            began = time.monotonic()  # it did nothing but wait
+        except TimeoutError as error:  # it does nothing but wait
             raise OverloadedError(f"process {process.pid} blocks reads of its memory") from error
         except Exception as error:  # a fault of ours in reading what others control must not end the agent
             log.exception("a snapshot could not be taken", pid=process.pid)
             raise GosondeError(f"{type(error).__name__}: {error}") from error
         finally:
             deadline.cancel()
-            now = time.monotonic()
-            self._not_before = now + max(LEAST_PAUSE_SECONDS, (now - began) / LARGEST_SHARE)
+            self._not_before = time.monotonic() + max(LEAST_PAUSE_SECONDS, sum(spent) / LARGEST_SHARE)
 
-    def _taken(self, taker: Taker, process: ProcessKey, deadline: Deadline) -> bytes:
+    def _taken(
+        self, take: Callable[[], bytes], process: ProcessKey, clock: Callable[[], float], spent: list[float]
+    ) -> bytes:
         self._under_way.add(process)
+        began = clock()
         try:
-            return taker(process.pid, deadline)
+            return take()
         finally:
+            spent.append(clock() - began)
             self._under_way.discard(process)
 
     def _read_memory(self, pid: int, deadline: Deadline) -> bytes:

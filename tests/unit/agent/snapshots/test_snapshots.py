@@ -89,6 +89,29 @@ async def test_one_is_taken_at_a_time_with_a_pause_between(monkeypatch: pytest.M
     assert [seconds > 0 for seconds in pauses] == [False, True, True]
 
 
+@pytest.mark.parametrize(("kind", "is_long"), [(SnapshotKind.MEMORY, False), (SnapshotKind.PPROF, True)])
+async def test_a_snapshot_that_waited_for_a_cpu_is_followed_by_no_long_pause_but_what_a_process_may_have_done_is(
+    monkeypatch: pytest.MonkeyPatch, kind: SnapshotKind, is_long: bool
+) -> None:
+    pauses: list[float] = []
+    sleep = asyncio.sleep
+
+    async def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        await sleep(0)
+
+    def waits(_pid: int, _deadline: Deadline) -> bytes:
+        time.sleep(1)
+        return b""
+
+    monkeypatch.setattr(asyncio, "sleep", pause)
+    snapshots = taking(waits)
+    snapshots.takers = {kind: waits}
+    for _ in range(2):
+        await snapshots.take(request(kind))
+    assert (pauses[1] > 10) == is_long
+
+
 async def test_nobody_reads_on_when_nobody_waits_any_more() -> None:
     begun, given_up = threading.Event(), threading.Event()
 
