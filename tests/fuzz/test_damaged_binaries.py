@@ -5,7 +5,7 @@ import sys
 
 from tests.paths import ROOT
 
-EXAMPLES = 300
+EXAMPLES = 150
 
 
 def test_no_damaged_binary_of_a_fixed_series_does_more_than_be_refused() -> None:

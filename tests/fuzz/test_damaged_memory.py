@@ -7,7 +7,7 @@ import pytest
 
 from tests.paths import ROOT
 
-EXAMPLES = 150
+EXAMPLES = 75
 
 
 @pytest.mark.parametrize(("module", "what"), [("run_memory", "damaged processes"), ("run_timers", "damaged timers")])

@@ -33,6 +33,7 @@ def field(package: Path, name: str) -> str:
     return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
 
 
+@pytest.mark.minutes
 def test_equal_sources_make_equal_bytes(folder: Path, tmp_path: Path) -> None:
     built_packages.build(tmp_path, RELEASE)
     for name in NAMES:
