@@ -147,6 +147,11 @@ def row_of(name: str) -> Callable[[str], str]:
     return kept
 
 
+def acts(text: str) -> str:
+    """Which acts an audit has, and whose: which columns fit on a line depends on how long pids are."""
+    return "\n".join(sorted({" ".join(found) for found in re.findall(r"(probes-o\w+) +(local uid \d+)", text)}))
+
+
 def pending(callback: str) -> Callable[[str], str]:
     """A table of timers as `row_of` has it; whether anybody waits just then is chance."""
 

@@ -158,10 +158,10 @@ SECTIONS: Final = (
         "Who has changed what is probed, pulled or reloaded.",
         (
             Line(
-                "gosonde audit --wide",
+                "gosonde audit",
                 When.LAST,
                 has=("probes-off", "probes-on"),
-                compared=likeness.row_of("probes-o"),
+                compared=likeness.acts,
             ),
         ),
     ),
