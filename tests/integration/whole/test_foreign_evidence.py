@@ -1,11 +1,13 @@
 """Every command on profiles, logs and programs whose names are full of controls: none of them reaches the terminal."""
 
+import contextlib
 import json
 import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import grpc
 import pytest
 from gosonde_pb.pprof.v1 import profile_pb2
 from gosonde_pb.v1 import ingest_pb2, model_pb2
@@ -64,14 +66,22 @@ def test_a_snapshot_that_is_taken_is_shown_without_a_control(collector: Collecto
     host = f"{HOST}{len(flags)}"
     command = ("snapshot", "--host", host, "--pid", "4711", "--kind", "pprof", "--collector", collector.address)
     kinds = (model_pb2.SNAPSHOT_KIND_PPROF,)
-    with AgentStream(collector.address, host=host, agent_id=host, snapshot_kinds=kinds) as agent:
+    with (
+        ThreadPoolExecutor(1) as pool,
+        AgentStream(collector.address, host=host, agent_id=host, snapshot_kinds=kinds) as agent,
+    ):
         agent.observe(1, hostile(observation([(1, 10, 3), (2, 4, 0)])))
-        with ThreadPoolExecutor(1) as pool:
-            asking = pool.submit(said, *command, *flags)
-            agent.answer(ingest_pb2.SnapshotPiece(id=agent.asked().id, chunk=profile(), last=True))
-            out, err = asking.result()
+        pool.submit(answer, agent)
+        out, err = said(*command, *flags)
     assert not err
     assert "9" in out
+
+
+def answer(agent: AgentStream) -> None:
+    """Gives whoever asks a profile, until the stream ends: the analysis may ask first."""
+    with contextlib.suppress(StopIteration, grpc.RpcError):
+        while True:
+            agent.answer(ingest_pb2.SnapshotPiece(id=agent.asked().id, chunk=profile(), last=True))
 
 
 @JSON
