@@ -35,7 +35,7 @@ def is_shown(character: str) -> bool:
 
 def shown(value: object, most: int = MAX_TEXT) -> str:
     """The value as text that a terminal shows as it stands, on one line and of bounded length."""
-    text = _bounded(str(value), most)
+    text = bounded(str(value), most)
     if text.isascii() and text.isprintable():
         return text
     return "".join(c if is_shown(c) else _escaped(c) for c in text)
@@ -64,7 +64,7 @@ def shown_within(value: Any) -> Any:  # noqa: ANN401 - whatever a log or a metri
 
 def cut(value: Any) -> Any:  # noqa: ANN401
     """The value with every string in it as it is, but of bounded length; what JSON does not know as text."""
-    return _within(value, lambda text: _bounded(str(text), MAX_TEXT))
+    return _within(value, lambda text: bounded(str(text), MAX_TEXT))
 
 
 def _within(value: Any, change: Callable[[object], str]) -> Any:  # noqa: ANN401
@@ -77,7 +77,8 @@ def _within(value: Any, change: Callable[[object], str]) -> Any:  # noqa: ANN401
     return change(value)
 
 
-def _bounded(text: str, most: int) -> str:
+def bounded(text: str, most: int) -> str:
+    """The text, or so many characters of it, the last of which says that it goes on."""
     return text if len(text) <= most else text[: most - 1] + ENDING
 
 

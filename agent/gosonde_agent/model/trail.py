@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Final
 
 from gosonde_common.clock import steady_unix_nano
+from gosonde_common.foreign import bounded
 from gosonde_common.values.audit import MAX_DETAIL, MAX_WHO, Act, Actor, AuditEvent
 
 #: Loss counter of what is beyond the next two, or that the spool had to drop.
@@ -44,7 +45,7 @@ class Trail:
                 self._dropped += 1
                 return
             self._waiting[actor] += 1
-            cut = _cut(who, MAX_WHO), pid, "", _cut(detail, MAX_DETAIL)
+            cut = bounded(who, MAX_WHO), pid, "", bounded(detail, MAX_DETAIL)
             self._events.append(AuditEvent(ordinal, at_unix_nano, act, actor, *cut))
 
     def note_reading(self, act: Act, who: str, pid: int) -> None:
@@ -69,7 +70,3 @@ class Trail:
     def losses(self) -> dict[str, int]:
         """What found no room, by name, since the start."""
         return {DROPPED: self._dropped}
-
-
-def _cut(text: str, most: int) -> str:
-    return text if len(text) <= most else f"{text[: most - 1]}…"

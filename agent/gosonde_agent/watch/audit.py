@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from gosonde_common.foreign import bounded
 from gosonde_common.values.audit import MAX_EXE, Act, Actor, AuditEvent
 from gosonde_common.values.levels import Level
 from gosonde_common.values.observation import Observation, Process, ProcessKey
@@ -85,5 +86,4 @@ def _newest(process: Process) -> int:
 
 
 def _named(event: AuditEvent, exes: Mapping[int, str]) -> AuditEvent:
-    exe = exes.get(event.pid, "")
-    return replace(event, exe=exe if len(exe) <= MAX_EXE else f"{exe[: MAX_EXE - 1]}…")
+    return replace(event, exe=bounded(exes.get(event.pid, ""), MAX_EXE))

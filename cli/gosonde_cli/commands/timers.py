@@ -90,7 +90,7 @@ def timers(asked: AskedOfTimers) -> None:
 
 def table(found: "PendingTimers", function: str = "") -> Table:
     """The groups, the largest first, and what is not known; those alone in which one function is named like that."""
-    groups = [group for group in found.groups if function in group.callback or function in group.waits_in]
+    groups = [group for group in found.groups if _is_named(group, function)]
     rows = [Row(_cells(group, is_sample=found.each_stands_for > 1), asdict(group)) for group in groups]
     about = "about " if found.each_stands_for > 1 else ""
     notes = [f"{about}{counted(found.pending, 'pending timer')} in all"] if found.groups else []
@@ -118,9 +118,13 @@ def _rows(row: "TimersRow", function: str) -> Iterator[Row]:
     owner = row.host, pid_figure(row.process.pid), row.process.exe
     of = {"host": row.host, "process": asdict(row.process), "read_unix_nano": row.read_unix_nano, "age_ns": row.age_ns}
     for group in row.found.groups:
-        if function in group.callback or function in group.waits_in:
+        if _is_named(group, function):
             cells = _cells(group, is_sample=row.found.each_stands_for > 1)
             yield Row((*cells, *owner), {**asdict(group), **of})
+
+
+def _is_named(group: "TimerGroup", function: str) -> bool:
+    return function in group.callback or function in group.waits_in
 
 
 def _gaps_of(row: "TimersRow") -> Iterator[str]:

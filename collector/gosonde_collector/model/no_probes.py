@@ -3,6 +3,8 @@
 from collections import OrderedDict
 from typing import Final
 
+from gosonde_common.foreign import bounded
+
 #: Hosts that are remembered, and characters of each reason.
 MAX_HOSTS: Final = 10_000
 MAX_REASON: Final = 500
@@ -21,7 +23,7 @@ class NoProbes:
         """Keeps a reason. Without one nothing is forgotten: processes of before are asked about, too."""
         if not because:
             return
-        self._reasons[host] = because if len(because) <= MAX_REASON else because[: MAX_REASON - 1] + "…"
+        self._reasons[host] = bounded(because, MAX_REASON)
         self._reasons.move_to_end(host)
         if len(self._reasons) > MAX_HOSTS:
             self._reasons.popitem(last=False)

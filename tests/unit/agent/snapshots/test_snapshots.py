@@ -36,6 +36,20 @@ def taking(taker: Taker, watches: Callable[[ProcessKey], bool] = lambda key: key
     return snapshots
 
 
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """How long was slept, which nobody does."""
+    asked: list[float] = []
+    sleep = asyncio.sleep
+
+    async def pause(seconds: float) -> None:
+        asked.append(seconds)
+        await sleep(0)
+
+    monkeypatch.setattr(asyncio, "sleep", pause)
+    return asked
+
+
 async def test_a_process_that_is_not_watched_is_not_read() -> None:
     read: list[int] = []
     snapshots = taking(lambda pid, _: bytes(read.append(pid) or 0), lambda _: False)  # type: ignore[func-returns-value]
@@ -68,14 +82,8 @@ async def test_a_fault_becomes_a_reason_too() -> None:
         await taking(broken).take(request())
 
 
-async def test_one_is_taken_at_a_time_with_a_pause_between(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_one_is_taken_at_a_time_with_a_pause_between(pauses: list[float]) -> None:
     busy = threading.Lock()
-    pauses: list[float] = []
-    sleep = asyncio.sleep
-
-    async def pause(seconds: float) -> None:
-        pauses.append(seconds)
-        await sleep(0)
 
     def exclusive(_pid: int, _deadline: Deadline) -> bytes:
         assert busy.acquire(blocking=False), "two at a time"
@@ -84,27 +92,18 @@ async def test_one_is_taken_at_a_time_with_a_pause_between(monkeypatch: pytest.M
         return b"profile"
 
     snapshots = taking(exclusive)
-    monkeypatch.setattr("gosonde_agent.snapshots.taking.asyncio.sleep", pause)
     assert await asyncio.gather(*(snapshots.take(request()) for _ in range(3))) == [b"profile"] * 3
     assert [seconds > 0 for seconds in pauses] == [False, True, True]
 
 
 @pytest.mark.parametrize(("kind", "is_long"), [(SnapshotKind.MEMORY, False), (SnapshotKind.PPROF, True)])
 async def test_a_snapshot_that_waited_for_a_cpu_is_followed_by_no_long_pause_but_what_a_process_may_have_done_is(
-    monkeypatch: pytest.MonkeyPatch, kind: SnapshotKind, is_long: bool
+    pauses: list[float], kind: SnapshotKind, is_long: bool
 ) -> None:
-    pauses: list[float] = []
-    sleep = asyncio.sleep
-
-    async def pause(seconds: float) -> None:
-        pauses.append(seconds)
-        await sleep(0)
-
     def waits(_pid: int, _deadline: Deadline) -> bytes:
         time.sleep(1)
         return b""
 
-    monkeypatch.setattr(asyncio, "sleep", pause)
     snapshots = taking(waits)
     snapshots.takers = {kind: waits}
     for _ in range(2):
