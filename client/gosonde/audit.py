@@ -9,7 +9,8 @@ from gosonde.rows import ProcessName
 
 @dataclass(frozen=True, slots=True)
 class AuditRow:
-    """An act; docs/audit.md says what each is. `process` has pid 0 where it was done to no process, or to all.
+    """An act; docs/audit.md says what each is. `process` has pid 0 where it was done to no process, or to all, and
+    `host` is "" of what was done to the collector itself.
 
     (host, run, ordinal) identifies it.
     """

@@ -85,6 +85,11 @@ class CollectorConfig:
     finding_snapshot_seconds: float = 120.0
     log_level: str = "info"
 
+    @property
+    def min_free_bytes(self) -> int:
+        """`min_free_mb` in bytes."""
+        return int(self.min_free_mb * (1 << 20))
+
     def __post_init__(self) -> None:
         """Checks every value."""
         for address in filter(None, (self.listen, self.query_listen)):

@@ -2,16 +2,15 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
 from pathlib import Path
 from typing import Any
 
 import grpc
 import structlog
-from gosonde_common import logs
 from gosonde_common.connections import Connections
-from gosonde_common.errors import GosondeError, UnavailableError
+from gosonde_common.errors import UnavailableError
 from gosonde_common.listening import check_free
 from gosonde_common.metrics import MetricsServer
 from gosonde_common.notify import Notifier
@@ -22,12 +21,13 @@ from gosonde_pb.v1 import collector_pb2_grpc, ingest_pb2_grpc
 from grpc_health.v1 import health
 
 from gosonde_collector.analysis.analyst import Analyst
-from gosonde_collector.config import CollectorConfig, reloaded
+from gosonde_collector.config import CollectorConfig
 from gosonde_collector.ingest.access import MAX_REQUEST_BYTES, Access
 from gosonde_collector.ingest.committer import Committer
 from gosonde_collector.ingest.service import IngestService
 from gosonde_collector.model.values import ProcessFilter
 from gosonde_collector.model.worker import Worker
+from gosonde_collector.operating import Operating, Reload
 from gosonde_collector.query.query_service import QueryService
 from gosonde_collector.routine import Routine
 from gosonde_collector.snapshots.elsewhere import FromElsewhere
@@ -37,6 +37,7 @@ from gosonde_collector.store.duckdb import open_store
 from gosonde_collector.store.protocol import Store
 from gosonde_collector.telemetry.counters import Telemetry
 from gosonde_collector.telemetry.finding_metrics import FindingMetrics
+from gosonde_collector.telemetry.own_acts import OwnActs
 
 log = structlog.get_logger(__name__)
 
@@ -50,9 +51,6 @@ NO_LOOKBACK_NS = -1
 #: How long open calls may go on after SIGTERM, in seconds.
 GRACE_SECONDS = 2.0
 
-#: Reads the configuration again, flags included.
-Reload = Callable[[], CollectorConfig]
-
 
 def run(config: CollectorConfig, reload: Reload) -> None:
     """Serves until SIGTERM or SIGINT.
@@ -62,17 +60,13 @@ def run(config: CollectorConfig, reload: Reload) -> None:
         UnavailableError: The address cannot be listened on.
     """
     with closing(open_store(config.data)) as store:
-        store.min_free_bytes = _min_free_bytes(config)
+        store.min_free_bytes = config.min_free_bytes
         asyncio.run(_serve(config, reload, store))
 
 
 def unready(store: Store, analyst: Analyst) -> list[str]:
     """Why the collector cannot do all of its work now; empty when it can."""
     return [reason for reason in (store.room(), analyst.freshness.reason()) if reason]
-
-
-def _min_free_bytes(config: CollectorConfig) -> int:
-    return int(config.min_free_mb * (1 << 20))
 
 
 async def _serve(config: CollectorConfig, reload: Reload, store: Store) -> None:
@@ -89,7 +83,8 @@ async def _serve(config: CollectorConfig, reload: Reload, store: Store) -> None:
         telemetry.running.seed(store.running(), store.base_counters(NO_LOOKBACK_NS))
         telemetry.newest.seed(store.processes(ProcessFilter()))
         telemetry.registry.register(FindingMetrics(store, analyst, telemetry))
-        snapshots = SnapshotRequests(store, asking, telemetry)
+        acts = OwnActs(store)
+        snapshots = SnapshotRequests(store, asking, telemetry, acts)
         routine = Routine(
             config, store, analysing, analyst, telemetry, asker=SnapshotAsker(snapshots, telemetry), expiring=expiring
         )
@@ -106,8 +101,9 @@ async def _serve(config: CollectorConfig, reload: Reload, store: Store) -> None:
         ingest = IngestService(
             store, committer, access, telemetry, snapshots=snapshots, no_probes=analyst.no_probes, checking=checking
         )
-        query = QueryService(store, asking, analyst, telemetry, snapshots=snapshots)
-        _on_signals(stopping, lambda: _reload(routine, store, reload))
+        query = QueryService(store, asking, analyst, telemetry, snapshots=snapshots, acts=acts)
+        operating = Operating(routine, store, acts, reload, stopping)
+        _on_signals(operating)
         connections = Connections(int(config.max_connections_per_peer), telemetry.connection_closed)
         listening = _listening(config, ingest, query, access, telemetry, connections=connections)
         servicer = await stack.enter_async_context(listening)
@@ -122,13 +118,15 @@ async def _serve(config: CollectorConfig, reload: Reload, store: Store) -> None:
             showing = Worker("showing")
             stack.callback(showing.close)
             asked = FromElsewhere(snapshots, asyncio.get_running_loop())
-            served = page.serve(config, access, store, analyst, telemetry, worker=showing, snapshots=asked)
+            served = page.serve(config, access, store, analyst, telemetry, worker=showing, snapshots=asked, acts=acts)
             stack.callback(served.close)
+        await operating.started()
         notifier.ready(f"listening on {config.listen}")
         log.info("collector started", listen=config.listen, data=str(config.data))
         await stopping.wait()
         notifier.stopping()
         log.info("collector stopping; a second Ctrl-C ends it at once, and what was acknowledged is stored")
+        await operating.stopped()
 
 
 @asynccontextmanager
@@ -217,17 +215,13 @@ async def _running(work: Coroutine[Any, Any, None], stopping: asyncio.Event) -> 
             await task
 
 
-def _on_signals(stopping: asyncio.Event, reload: Callable[[], None]) -> None:
-    on_stop(stopping.set)
+def _on_signals(operating: Operating) -> None:
+    under_way: set[asyncio.Task[None]] = set()
+
+    def reload() -> None:
+        task = asyncio.create_task(operating.reload())
+        under_way.add(task)
+        task.add_done_callback(under_way.discard)
+
+    on_stop(operating.stop)
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload)
-
-
-def _reload(routine: Routine, store: Store, reload: Reload) -> None:
-    try:
-        routine.config, ignored = reloaded(routine.config, reload())
-    except GosondeError as error:
-        log.error("configuration not reloaded; the former one stays", reason=str(error))  # noqa: TRY400
-        return
-    logs.set_level(routine.config.log_level)
-    store.min_free_bytes = _min_free_bytes(routine.config)
-    log.info("configuration reloaded", needs_restart=list(ignored))

@@ -72,7 +72,7 @@ def _cells(row: AuditRow) -> tuple[object, ...]:
         f"{row.actor} {row.who}".rstrip(),
         rendering.Figure(row.process.pid, str(row.process.pid or "-")),
         row.process.exe or "-",
-        row.host,
+        row.host or "-",
         row.detail,
         rendering.moment_figure(row.at_unix_nano),
     )

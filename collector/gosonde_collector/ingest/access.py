@@ -1,6 +1,5 @@
 """Who may ask for what, and how often. docs/security.md describes it."""
 
-import hashlib
 import hmac
 import re
 from collections import Counter
@@ -22,6 +21,7 @@ from gosonde_common.receiving import QUESTION, Terms
 from gosonde_common.server_tls import Followed, fingerprint, read_list
 
 from gosonde_collector.config import CollectorConfig
+from gosonde_collector.model.tokens import bearer, digest_of
 from gosonde_collector.telemetry.counters import Telemetry
 
 #: Calls of one peer, besides streams: each second, and at once after a rest.
@@ -165,19 +165,14 @@ class Access:
 
     def _check_token(self, method: str, context: Context) -> None:
         metadata = dict(context.invocation_metadata() or ())
-        kind, _, token = str(metadata.get("authorization", "")).partition(" ")
-        if kind.lower() != "bearer" or not token:
+        token = bearer(str(metadata.get("authorization", "")))
+        if not token:
             raise UnauthenticatedError("a token is needed: put it into the environment as GOSONDE_TOKEN")
         role = self.role_of(digest_of(token))
         if role is None:
             raise UnauthenticatedError("the token is not known to this collector")
         if role < Role.ADMIN and not method.rpartition("/")[2].startswith(READING):
             raise ForbiddenError("the token has the role read, but this needs admin")
-
-
-def digest_of(token: str) -> str:
-    """What the file of tokens has in place of a token."""
-    return hashlib.sha256(token.strip().encode("utf-8", "replace")).hexdigest()
 
 
 def read_tokens(path: Path) -> Mapping[str, Role]:

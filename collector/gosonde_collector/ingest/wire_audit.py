@@ -3,6 +3,8 @@
 from typing import Final
 
 from gosonde_common.values.audit import (
+    COLLECTORS_ACTORS,
+    COLLECTORS_ACTS,
     MAX_DETAIL,
     MAX_EXE,
     MAX_WHO,
@@ -19,7 +21,7 @@ NUMBERS: Final = ("ordinal", "at_unix_nano", "pid")
 #: Of each text, the most characters.
 TEXTS: Final = {"who": MAX_WHO, "exe": MAX_EXE, "detail": MAX_DETAIL}
 #: Of each name, those that an agent may say.
-NAMES: Final = {"act": frozenset(Act), "actor": frozenset(Actor)}
+NAMES: Final = {"act": frozenset(Act) - COLLECTORS_ACTS, "actor": frozenset(Actor) - COLLECTORS_ACTORS}
 
 
 def audit_events(message: model_pb2.AuditEvents) -> tuple[AuditEvent, ...]:

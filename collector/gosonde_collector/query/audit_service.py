@@ -40,4 +40,4 @@ class AuditService(collector_pb2_grpc.CollectorServiceServicer):
         now = steady_unix_nano()
         since_unix_nano = max(now - since_ns, 0) if since_ns else 0
         found, ahead = self._store.audit(which, since_unix_nano, limit), self._store.clock_offsets()
-        return [audit_row(record, now, ahead.get(record.host, 0)) for record in found]
+        return [audit_row(record, now, ahead.get(record.host, 0) if record.agent else 0) for record in found]

@@ -7,6 +7,7 @@ from typing import Any, Final
 import grpc
 from gosonde_common.clock import steady_unix_nano
 from gosonde_common.errors import UnavailableError
+from gosonde_common.values.audit import Act
 from gosonde_pb.v1 import collector_pb2, collector_pb2_grpc
 
 from gosonde_collector.analysis.analyst import Analyst
@@ -14,6 +15,7 @@ from gosonde_collector.analysis.explanation import explain
 from gosonde_collector.analysis.finding import Finding
 from gosonde_collector.analysis.gctraces import Comparison, compare
 from gosonde_collector.evidence.gctrace import GcTrace, parse_gctrace
+from gosonde_collector.model.by import By, client
 from gosonde_collector.model.errors import ProfileError
 from gosonde_collector.model.values import ProcessFilter
 from gosonde_collector.model.worker import Worker
@@ -21,6 +23,7 @@ from gosonde_collector.query import finding_wire, query_wire
 from gosonde_collector.snapshots import ownership
 from gosonde_collector.store.protocol import Store
 from gosonde_collector.telemetry.counters import Telemetry
+from gosonde_collector.telemetry.own_acts import OwnActs
 
 #: How often a watcher is sent what changed, in seconds.
 WATCH_S: Final = 1.0
@@ -39,6 +42,7 @@ class FindingService(collector_pb2_grpc.CollectorServiceServicer):
     _worker: Worker
     _analyst: Analyst
     _telemetry: Telemetry
+    _acts: OwnActs
     _watchers = 0
 
     async def ExplainFinding(  # noqa: N802 - gRPC's name, as all below
@@ -92,7 +96,7 @@ class FindingService(collector_pb2_grpc.CollectorServiceServicer):
     async def PushGcTrace(  # noqa: N802
         self,
         request: collector_pb2.PushGcTraceRequest,
-        context: Context,  # noqa: ARG002
+        context: Context,
     ) -> collector_pb2.PushGcTraceResponse:
         """See collector.proto.
 
@@ -104,13 +108,14 @@ class FindingService(collector_pb2_grpc.CollectorServiceServicer):
             if not request.host or not request.pid:
                 raise ProfileError("the request names no host or no pid")
             trace = parse_gctrace(request.lines)
-            compared = await self._worker.run(self._take, request.host, request.pid, trace)
+            compared = await self._worker.run(self._take, request.host, request.pid, trace, client(context))
         return finding_wire.trace_answer(trace, compared)
 
-    def _take(self, host: str, pid: int, trace: GcTrace) -> Comparison:
+    def _take(self, host: str, pid: int, trace: GcTrace, by: By) -> Comparison:
         now = ownership.host_now(self._store, host)
         known = self._store.processes(ProcessFilter())
         process = ownership.owner(known, host, pid, now).process
+        self._acts.note(Act.GCTRACE_PUSHED, by, host, process.key, detail=f"{len(trace.lines):,} lines")
         self._analyst.traces.add(host, process, trace.lines, now)
         cycles = [c for c in self._store.gc_cycles(ProcessFilter(host, pid), CYCLES) if c.process == process.key]
         return compare(process, trace.lines, cycles)

@@ -8,12 +8,14 @@ import grpc
 import structlog
 from gosonde_common.clock import steady_unix_nano
 from gosonde_common.errors import UnavailableError
+from gosonde_common.values.audit import Act
 from gosonde_pb.v1 import collector_pb2
 
 from gosonde_collector.analysis.analyst import Analyst
 from gosonde_collector.evidence.identity import check_goroutines, check_program
 from gosonde_collector.evidence.parse import parse_profile
 from gosonde_collector.evidence.upload import ProfileUpload
+from gosonde_collector.model import by
 from gosonde_collector.model.errors import ProfileError
 from gosonde_collector.model.values import ProcessFilter, SnapshotKind
 from gosonde_collector.model.worker import Worker
@@ -25,6 +27,7 @@ from gosonde_collector.snapshots.requests import SnapshotRequests
 from gosonde_collector.store.protocol import Store
 from gosonde_collector.store.records import Running, TimersRead
 from gosonde_collector.telemetry.counters import Telemetry
+from gosonde_collector.telemetry.own_acts import OwnActs
 
 log = structlog.get_logger(__name__)
 
@@ -46,13 +49,21 @@ class QueryService(FindingService, AuditService):
     """Answers from the store and from the analyst's findings."""
 
     def __init__(
-        self, store: Store, worker: Worker, analyst: Analyst, telemetry: Telemetry, *, snapshots: SnapshotRequests
+        self,
+        store: Store,
+        worker: Worker,
+        analyst: Analyst,
+        telemetry: Telemetry,
+        *,
+        snapshots: SnapshotRequests,
+        acts: OwnActs,
     ) -> None:
         self._store = store
         self._worker = worker
         self._analyst = analyst
         self._telemetry = telemetry
         self._snapshots = snapshots
+        self._acts = acts
         self._uploads = asyncio.Semaphore(MAX_UPLOADS)
 
     async def ListProcesses(  # noqa: N802 - gRPC's name, as all below
@@ -138,13 +149,14 @@ class QueryService(FindingService, AuditService):
     async def Backup(  # noqa: N802
         self,
         request: collector_pb2.BackupRequest,  # noqa: ARG002
-        context: Context,  # noqa: ARG002
+        context: Context,
     ) -> AsyncIterator[collector_pb2.BackupResponse]:
         """See collector.proto.
 
         Raises:
             DiskFullError: There is no room for a second copy on the store's disk.
         """
+        await self._worker.run(self._acts.note, Act.BACKUP_MADE, by.client(context))
         with await self._worker.run(self._store.backup) as file:
             while piece := await asyncio.to_thread(file.read, BACKUP_PIECE_BYTES):
                 yield collector_pb2.BackupResponse(chunk=piece)
@@ -152,7 +164,7 @@ class QueryService(FindingService, AuditService):
     async def PushSnapshot(  # noqa: N802
         self,
         request_iterator: Uploads,
-        context: Context,  # noqa: ARG002
+        context: Context,
     ) -> collector_pb2.PushSnapshotResponse:
         """See collector.proto.
 
@@ -164,10 +176,10 @@ class QueryService(FindingService, AuditService):
         first = await anext(requests, None)
         header = first.header if first else collector_pb2.SnapshotHeader()
         with self._telemetry.evidence("profile", header.host, header.pid):
-            return await self._pushed(header, requests)
+            return await self._pushed(header, requests, by.client(context))
 
     async def _pushed(
-        self, header: collector_pb2.SnapshotHeader, requests: Uploads
+        self, header: collector_pb2.SnapshotHeader, requests: Uploads, who: by.By
     ) -> collector_pb2.PushSnapshotResponse:
         if not header.host or not header.pid:
             raise ProfileError("the first request is not a header that names a host and a pid: no host or no pid")
@@ -181,6 +193,8 @@ class QueryService(FindingService, AuditService):
         own = [total for total in totals if total.process == process]
         check_program(profile, [total.site for total in own])
         check_goroutines(profile, own)
+        note = self._acts.note
+        await self._worker.run(note, Act.PROFILE_PUSHED, who, header.host, process, detail=f"{profile.kind} profile")
         snapshot_id = await self._worker.run(self._store.add_snapshot, header.host, process, taken, profile)
         log.info("snapshot stored", host=header.host, pid=header.pid, format=profile.format, id=snapshot_id)
         self._telemetry.evidence_age("profile", now - taken)
@@ -189,7 +203,7 @@ class QueryService(FindingService, AuditService):
     async def TakeSnapshot(  # noqa: N802
         self,
         request: collector_pb2.TakeSnapshotRequest,
-        context: Context,  # noqa: ARG002
+        context: Context,
     ) -> collector_pb2.TakeSnapshotResponse:
         """See collector.proto.
 
@@ -204,8 +218,8 @@ class QueryService(FindingService, AuditService):
             raise ProfileError("the request names no host or no pid")
         kind = query_wire.snapshot_kind(request.kind)
         if kind is SnapshotKind.PROOF:
-            return query_wire.proved_answer(await self._snapshots.prove(request.host, request.pid))
-        return query_wire.take_answer(await self._snapshots.take(request.host, request.pid, kind))
+            return query_wire.proved_answer(await self._snapshots.prove(request.host, request.pid, by.client(context)))
+        return query_wire.take_answer(await self._snapshots.take(request.host, request.pid, kind, by.client(context)))
 
     async def _received(self, requests: Uploads) -> bytes:
         upload = ProfileUpload()

@@ -12,7 +12,9 @@ from typing import Final
 import structlog
 from gosonde_common.errors import GosondeError, NotFoundError, OverloadedError
 from gosonde_common.ratelimit import Rates
+from gosonde_common.values.audit import Actor
 
+from gosonde_collector.model.by import By
 from gosonde_collector.model.values import ProcessKey, SnapshotKind
 from gosonde_collector.snapshots.requests import SnapshotRequests
 from gosonde_collector.telemetry.counters import Telemetry
@@ -92,7 +94,7 @@ class SnapshotAsker:
     async def _ask(self, due: Due) -> None:
         for kind in self._requests.kinds(due.host):
             try:
-                await self._requests.take_of(due.host, due.process, kind)
+                await self._requests.take_of(due.host, due.process, kind, By(Actor.ANALYSIS, why=due.reason))
             except (NotFoundError, OverloadedError) as error:
                 log.info("snapshot not asked for", host=due.host, pid=due.process.pid, reason=str(error))
                 return

@@ -13,6 +13,7 @@ from typing import Final
 
 import structlog
 from gosonde_common.errors import NotFoundError, OverloadedError, UnsupportedError
+from gosonde_common.values.audit import Act
 from gosonde_common.values.reachability import SearchOutcome
 
 from gosonde_collector.evidence.model import (
@@ -22,6 +23,7 @@ from gosonde_collector.evidence.model import (
     MEMORY,
 )
 from gosonde_collector.evidence.parse import Profile, parse_profile
+from gosonde_collector.model.by import By
 from gosonde_collector.model.errors import ProfileError, Refusal, SnapshotError
 from gosonde_collector.model.values import (
     KnownProcess,
@@ -38,6 +40,7 @@ from gosonde_collector.snapshots import ownership
 from gosonde_collector.snapshots.link import AgentLink, Answer
 from gosonde_collector.store.protocol import Store
 from gosonde_collector.telemetry.counters import Telemetry
+from gosonde_collector.telemetry.own_acts import OwnActs
 
 log = structlog.get_logger(__name__)
 
@@ -85,7 +88,8 @@ class Proved:
 class SnapshotRequests:
     """The one way to a snapshot that an agent takes: for people who ask, and for the analysis."""
 
-    def __init__(self, store: Store, worker: Worker, telemetry: Telemetry) -> None:
+    def __init__(self, store: Store, worker: Worker, telemetry: Telemetry, acts: OwnActs) -> None:
+        self._acts = acts
         self._store = store
         self._worker = worker
         self._telemetry = telemetry
@@ -110,19 +114,19 @@ class SnapshotRequests:
         able = {kind for link in self._links if link.stream.host == host for kind in link.kinds}
         return [kind for kind in EXPECTED if kind in able]
 
-    async def take(self, host: str, pid: int, kind: SnapshotKind) -> Taken:
+    async def take(self, host: str, pid: int, kind: SnapshotKind, by: By) -> Taken:
         """A snapshot of the process that has the pid now, stored; else as `take_of`.
 
         Raises:
             NotFoundError: No such process runs, or no agent of the host is connected.
         """
-        return await self.take_of(host, (await self._known(host, pid)).process.key, kind)
+        return await self.take_of(host, (await self._known(host, pid)).process.key, kind, by)
 
     async def _known(self, host: str, pid: int) -> KnownProcess:
         known = await self._worker.run(self._store.processes, ProcessFilter())
         return ownership.owner(known, host, pid, await self._worker.run(ownership.host_now, self._store, host))
 
-    async def prove(self, host: str, pid: int) -> Proved:
+    async def prove(self, host: str, pid: int, by: By) -> Proved:
         """Has an agent search the memory of the process that has the pid now; returns when that is stored.
 
         Raises:
@@ -135,6 +139,7 @@ class SnapshotRequests:
         known = await self._known(host, pid)
         with self._waits():
             link = self._link(host, SnapshotKind.PROOF)
+            await self._noted(by, host, known.process.key, SnapshotKind.PROOF)
             async with link.proving:
                 outcome = await self._outcome(link, known.process.key)
             search = await self._stored(host, known.process.key, outcome)
@@ -187,7 +192,11 @@ class SnapshotRequests:
         finally:
             self._waiting -= 1
 
-    async def take_of(self, host: str, process: ProcessKey, kind: SnapshotKind) -> Taken:
+    async def _noted(self, by: By, host: str, process: ProcessKey, kind: SnapshotKind) -> None:
+        """Says who asks, before anybody is asked. Raises StoreError and DiskFullError."""
+        await self._worker.run(self._acts.note, Act.SNAPSHOT_ASKED, by, host, process, detail=kind)
+
+    async def take_of(self, host: str, process: ProcessKey, kind: SnapshotKind, by: By) -> Taken:
         """A snapshot of one process image, stored.
 
         Raises:
@@ -199,6 +208,7 @@ class SnapshotRequests:
         """
         with self._waits():
             link = self._link(host, kind)
+            await self._noted(by, host, process, kind)
             # Whoever waits for an agent that is slow takes no room from others.
             async with link.turn, self._room:
                 return await self._taken(link, process, kind)

@@ -10,6 +10,7 @@ from typing import Any, BinaryIO, Final
 
 import duckdb
 from gosonde_common.clock import steady_unix_nano
+from gosonde_common.values.audit import AuditEvent
 
 from gosonde_collector.evidence.model import GoroutineProfile
 from gosonde_collector.evidence.parse import Profile
@@ -27,7 +28,7 @@ from gosonde_collector.store.records import (
     FindingRecord,
     Mute,
 )
-from gosonde_collector.store.writes import Known, pending_tables, run_of
+from gosonde_collector.store.writes import NO_AGENT, Known, audit_columns, audit_row, pending_tables, run_of
 
 FILE_NAME: Final = "gosonde.duckdb"
 #: What DuckDB says of a file that another process has open.
@@ -93,6 +94,14 @@ class DuckDBStore(Reader):
             connection.execute("DELETE FROM mutes")
             if mutes:
                 insert(connection, "mutes", rows.mute_columns(mutes))
+
+    def add_audit(self, host: str, run: str, event: AuditEvent) -> None:
+        """See Store."""
+        self._check_room()
+        with self._transaction() as connection:
+            self._stored_unix_nano = max(self._now(), self._stored_unix_nano + 1)
+            row = audit_row((host, NO_AGENT, run), event, self._stored_unix_nano)
+            insert(connection, "audit", audit_columns([row]))
 
     def expire(self, before_unix_nano: int) -> None:
         """See Store."""

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import BinaryIO, Protocol
 
 import numpy as np
+from gosonde_common.values.audit import AuditEvent
 from numpy.typing import NDArray
 
 from gosonde_collector.evidence.context import ContentionProfile, HeapProfile
@@ -172,6 +173,12 @@ class Store(Protocol):
 
     def mutes(self) -> list[Mute]:
         """Those that were stored last, also those that are over."""
+
+    def add_audit(self, host: str, run: str, event: AuditEvent) -> None:
+        """Stores what was done at the collector itself, in one of its runs; `host` is whose process it is about, or "".
+
+        Raises DiskFullError.
+        """
 
     def audit(self, which: ProcessFilter, since_unix_nano: int, limit: int) -> list[AuditRecord]:
         """The newest `limit` acts that were stored from a moment on, the last one first; each once."""

@@ -390,7 +390,7 @@ QUALIFY row_number() OVER (PARTITION BY id ORDER BY updated_unix_nano DESC) = 1
 MUTES: Final = "SELECT finding, service, function, reason, muted_by, since_unix_nano, until_unix_nano FROM mutes"
 
 AUDIT: Final = """
-SELECT host, agent_epoch, stored_unix_nano, ordinal, at_unix_nano, act, actor, who, pid, exe, detail
+SELECT host, agent_id, agent_epoch, stored_unix_nano, ordinal, at_unix_nano, act, actor, who, pid, exe, detail
 FROM audit_events WHERE ($1 = '' OR host = $1) AND ($2 = 0 OR pid = $2) AND stored_unix_nano >= $3
 ORDER BY stored_unix_nano DESC, agent_epoch, ordinal DESC LIMIT $4
 """

@@ -293,11 +293,13 @@ class AuditRecord:
     """An audit event in the store.
 
     Attributes:
-        run: The agent_epoch of the agent that noted it.
+        agent: The agent_id of the agent that noted it; "" for the collector.
+        run: The agent_epoch of that agent, or the collector's run.
         stored_unix_nano: When that was stored, by the collector's clock.
     """
 
     host: str
+    agent: str
     run: str
     stored_unix_nano: int
     event: AuditEvent

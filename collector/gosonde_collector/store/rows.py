@@ -312,9 +312,9 @@ def mute_columns(mutes: Sequence[Mute]) -> Columns:
 
 def audit_record(row: tuple[Any, ...]) -> AuditRecord:
     """A row of queries.AUDIT."""
-    host, run, stored_unix_nano, ordinal, at_unix_nano, act, actor, *rest = row
+    host, agent, run, stored_unix_nano, ordinal, at_unix_nano, act, actor, *rest = row
     event = AuditEvent(ordinal, at_unix_nano, Act(act), Actor(actor), *rest)
-    return AuditRecord(host, run, stored_unix_nano, event)
+    return AuditRecord(host, agent, run, stored_unix_nano, event)
 
 
 def objects(values: Sequence[Any]) -> NDArray[np.generic]:

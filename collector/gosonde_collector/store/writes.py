@@ -75,6 +75,8 @@ AUDIT_COLUMNS = (
     *("stored_unix_nano", "host", "agent_id", "agent_epoch"),
     *("ordinal", "at_unix_nano", "act", "actor", "who", "pid", "exe", "detail"),
 )
+#: The agent_id of what the collector notes itself, which no agent can have.
+NO_AGENT = ""
 LOSS_COLUMNS = ("agent_id", "agent_epoch", "sequence", "taken_unix_nano", "name", "total")
 
 

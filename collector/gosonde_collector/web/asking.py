@@ -11,9 +11,11 @@ from gosonde_common.errors import GosondeError, OverloadedError
 from gosonde_common.ratelimit import Rates
 
 from gosonde_collector.evidence.model import GoroutineProfile
+from gosonde_collector.model.by import By
 from gosonde_collector.model.values import ProcessKey, SnapshotKind
 from gosonde_collector.snapshots.elsewhere import Snapshots
 from gosonde_collector.snapshots.requests import Proved, Taken
+from gosonde_collector.web.gate import Visitor
 
 log = structlog.get_logger(__name__)
 
@@ -69,7 +71,7 @@ class Asking:
         """What was asked for of a process, the newest first."""
         return self._asked.get((host, process), ())
 
-    def ask(self, host: str, process: ProcessKey, kind: SnapshotKind, by: str) -> None:
+    def ask(self, host: str, process: ProcessKey, kind: SnapshotKind, visitor: Visitor) -> None:
         """Begins to take a snapshot, and returns at once.
 
         Raises:
@@ -83,23 +85,23 @@ class Asking:
         if not self._rates.allows(f"{place}"):
             raise OverloadedError(f"too many snapshots of process {process.pid} were asked for; wait a minute")
         self.number += 1
-        asked = Asked(self.number, kind, by, steady_unix_nano())
+        asked = Asked(self.number, kind, visitor.name, steady_unix_nano())
         self._asked[place] = (asked, *self.of(*place))[:MOST_SHOWN]
         self._asked.move_to_end(place)
         if len(self._asked) > MOST_PROCESSES:
             self._asked.popitem(last=False)
-        log.info("snapshot asked for on the web page", host=host, pid=process.pid, kind=kind, by=by)
-        task = asyncio.create_task(self._take(place, asked))
+        log.info("snapshot asked for on the web page", host=host, pid=process.pid, kind=kind, by=visitor.name)
+        task = asyncio.create_task(self._take(place, asked, visitor.by))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _take(self, place: Place, asked: Asked) -> None:
+    async def _take(self, place: Place, asked: Asked, by: By) -> None:
         host, process = place
         try:
             if asked.kind is SnapshotKind.PROOF:
-                ended = _proved(asked, await self._snapshots.prove(host, process.pid))
+                ended = _proved(asked, await self._snapshots.prove(host, process.pid, by))
             else:
-                ended = _taken(asked, await self._snapshots.take_of(host, process, asked.kind))
+                ended = _taken(asked, await self._snapshots.take_of(host, process, asked.kind, by))
         except GosondeError as error:
             ended = replace(asked, outcome=str(error))
         except Exception:

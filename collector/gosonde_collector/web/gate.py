@@ -8,10 +8,13 @@ from typing import Final
 from gosonde_common import foreign
 from gosonde_common.errors import ForbiddenError, OverloadedError, UnauthenticatedError
 from gosonde_common.ratelimit import Rates
+from gosonde_common.values.audit import Actor
 from starlette.requests import Request
 
 from gosonde_collector.config import CollectorConfig
-from gosonde_collector.ingest.access import Access, Role, digest_of
+from gosonde_collector.ingest.access import Access, Role
+from gosonde_collector.model.by import By, described
+from gosonde_collector.model.tokens import bearer, digest_of
 from gosonde_collector.web.sessions import Sessions
 
 #: Requests of one visitor, and trials of tokens from one address: each second, and at once after a rest.
@@ -26,16 +29,28 @@ SAFE: Final = frozenset({"GET", "HEAD"})
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """Who looks: `name` is what a proxy says; `can_sign_out` where the collector itself has asked for a token."""
+    """Who looks.
+
+    Attributes:
+        name: What a proxy says; else "".
+        can_sign_out: The collector itself has asked for a token.
+        described: The name, or the address and the token's digest.
+    """
 
     name: str
     role: Role
     can_sign_out: bool = False
+    described: str = ""
 
     @property
     def may_act(self) -> bool:
         """Whether he may do what is more than looking."""
         return self.role >= Role.ADMIN
+
+    @property
+    def by(self) -> By:
+        """For what he does."""
+        return By(Actor.PAGE, self.described)
 
 
 class Gate:
@@ -77,15 +92,15 @@ class Gate:
         if self._header:
             return self._named(request)
         if not self._access.wants_tokens:
-            return Visitor("", Role.ADMIN)
-        kind, _, token = request.headers.get("authorization", "").partition(" ")
-        if kind.lower() == "bearer":
-            return Visitor("", self._role(request, token))
+            return Visitor("", Role.ADMIN, described=self._peer(request))
+        if token := bearer(request.headers.get("authorization", "")):
+            by_token = described(self._peer(request), digest_of(token))
+            return Visitor("", self._role(request, token), described=by_token)
         digest = self.sessions.digest(request.cookies.get(self.cookie, ""))
         role = self._access.role_of(digest) if digest else None
         if role is None:
             raise UnauthenticatedError("sign in with a token of this collector")
-        return Visitor("", role, can_sign_out=True)
+        return Visitor("", role, can_sign_out=True, described=described(self._peer(request), digest))
 
     def admin(self, request: Request) -> Visitor:
         """Who asks, and may do more than look.
@@ -129,7 +144,8 @@ class Gate:
         if len(names) != 1 or not names[0].strip() or len(names[0]) > LONGEST_NAME:
             raise UnauthenticatedError(f"the proxy in front of this page gives no name in {self._header}")
         name = names[0].strip()
-        return Visitor(foreign.shown(name), Role.ADMIN if name in self._admins else Role.READ)
+        shown = foreign.shown(name)
+        return Visitor(shown, Role.ADMIN if name in self._admins else Role.READ, described=shown)
 
     def _peer(self, request: Request) -> str:
         name = request.headers.get(self._header, "") if self._header else ""

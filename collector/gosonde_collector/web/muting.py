@@ -6,14 +6,18 @@ from typing import Final
 import structlog
 from gosonde_common.clock import steady_unix_nano
 from gosonde_common.errors import InvalidInputError
+from gosonde_common.values.audit import Act
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from gosonde_collector.analysis.analyst import Analyst
 from gosonde_collector.analysis.finding import Finding
+from gosonde_collector.model.by import By
 from gosonde_collector.model.worker import Worker
 from gosonde_collector.store.records import Mute
+from gosonde_collector.telemetry.own_acts import OwnActs
 from gosonde_collector.web.gate import Gate, Visitor
+from gosonde_collector.web.rendering import moment
 from gosonde_collector.web.signing_in import read_form
 
 log = structlog.get_logger(__name__)
@@ -38,8 +42,9 @@ LONGEST_REASON: Final = 300
 class Muting:
     """Mutes are stored in the worker's thread. Only who has the role admin may."""
 
-    def __init__(self, worker: Worker, analyst: Analyst, gate: Gate) -> None:
+    def __init__(self, worker: Worker, analyst: Analyst, gate: Gate, acts: OwnActs) -> None:
         self._worker = worker
+        self._acts = acts
         self._analyst = analyst
         self._gate = gate
 
@@ -56,7 +61,7 @@ class Muting:
         visitor = self._gate.admin(request)
         finding, fields = self._analyst.finding(request.path_params["id"]), await read_form(request)
         mute = mute_of(fields, finding, visitor, steady_unix_nano())
-        await self._worker.run(self._analyst.mutes.add, mute)
+        await self._worker.run(self._add, mute, finding, visitor.by)
         log.info("findings muted", by=mute.by, reason=mute.reason, until_unix_nano=mute.until_unix_nano, **_named(mute))
         return RedirectResponse(f"/findings/{finding.id}", 303)
 
@@ -64,9 +69,20 @@ class Muting:
         """Ends what mutes a finding, and leads back to it. Raises as `mute`."""
         visitor = self._gate.admin(request)
         finding = self._analyst.finding(request.path_params["id"])
-        await self._worker.run(self._analyst.mutes.end, finding)
+        await self._worker.run(self._end, finding, visitor.by)
         log.info("finding unmuted", by=visitor.name, finding=finding.id)
         return RedirectResponse(f"/findings/{finding.id}", 303)
+
+    def _add(self, mute: Mute, finding: Finding, by: By) -> None:
+        covered = ", ".join(f"{name} {value}" for name, value in _named(mute).items())
+        place = (finding.host, finding.process) if mute.finding else ()
+        detail = f"{covered}, until {moment(mute.until_unix_nano)}: {mute.reason}"
+        self._acts.note(Act.FINDINGS_MUTED, by, *place, detail=detail)
+        self._analyst.mutes.add(mute)
+
+    def _end(self, finding: Finding, by: By) -> None:
+        self._acts.note(Act.FINDING_UNMUTED, by, finding.host, finding.process, detail=f"finding {finding.id}")
+        self._analyst.mutes.end(finding)
 
 
 def mute_of(fields: Mapping[str, str], finding: Finding, visitor: Visitor, now_unix_nano: int) -> Mute:

@@ -7,6 +7,7 @@ from gosonde_collector.model.worker import Worker
 from gosonde_collector.snapshots.elsewhere import Snapshots
 from gosonde_collector.store.protocol import Store
 from gosonde_collector.telemetry.counters import Telemetry
+from gosonde_collector.telemetry.own_acts import OwnActs
 from gosonde_collector.web.app import application
 from gosonde_collector.web.asking import Asking
 from gosonde_collector.web.finding_page import FindingPage
@@ -31,9 +32,10 @@ def serve(
     *,
     worker: Worker,
     snapshots: Snapshots,
+    acts: OwnActs,
 ) -> WebServer:
     """Serves the page from now on, in a thread of its own; `worker` asks the store and makes the pages, `snapshots`
-    are asked for in its event loop.
+    are asked for in its event loop, and `acts` are noted.
 
     Raises:
         UnavailableError: The address cannot be listened on.
@@ -56,7 +58,7 @@ def serve(
         process=process,
         snapshots=SnapshotsPage(worker, store, analyst, pages, gate=gate),
         process_changes=renewed,
-        muting=Muting(worker, analyst, gate),
+        muting=Muting(worker, analyst, gate, acts),
         taking=SnapshotForms(worker, store, analyst, asking, gate),
     )
     return WebServer(config, app)

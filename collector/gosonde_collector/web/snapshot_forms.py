@@ -49,7 +49,7 @@ class SnapshotForms:
         finding = self._analyst.finding(request.path_params["id"])
         kind = kind_of((await read_form(request)).get("kind", ""))
         await self._worker.run(self._running, finding.host, finding.process)
-        self._asking.ask(finding.host, finding.process, kind, admin.name)
+        self._asking.ask(finding.host, finding.process, kind, admin)
         return RedirectResponse(f"/findings/{finding.id}#take", 303)
 
     async def of_process(self, request: Request) -> Response:
@@ -57,7 +57,7 @@ class SnapshotForms:
         admin = self._gate.admin(request)
         kind = kind_of((await read_form(request)).get("kind", ""))
         known = await self._worker.run(self._known, *process_rows.asked_for(request))
-        self._asking.ask(known.host, known.process.key, kind, admin.name)
+        self._asking.ask(known.host, known.process.key, kind, admin)
         return RedirectResponse(f"{process_rows.address(known.host, known.process.key)}#take", 303)
 
     def _running(self, host: str, process: ProcessKey) -> KnownProcess:

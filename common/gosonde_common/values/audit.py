@@ -21,6 +21,14 @@ class Act(StrEnum):
     GOROUTINES_READ = "goroutines-read"
     GC_READ = "gc-read"
     MEMORY_SEARCHED = "memory-searched"
+    COLLECTOR_STARTED = "collector-started"
+    COLLECTOR_STOPPED = "collector-stopped"
+    SNAPSHOT_ASKED = "snapshot-asked"
+    PROFILE_PUSHED = "profile-pushed"
+    GCTRACE_PUSHED = "gctrace-pushed"
+    FINDINGS_MUTED = "findings-muted"
+    FINDING_UNMUTED = "finding-unmuted"
+    BACKUP_MADE = "backup-made"
 
 
 class Actor(StrEnum):
@@ -34,7 +42,30 @@ class Actor(StrEnum):
     SIGNAL = "signal"
     #: A collector that asks an agent: its address.
     COLLECTOR = "collector"
+    #: A collector by itself.
+    ITSELF = "itself"
+    #: A collector's analysis, which asks for snapshots.
+    ANALYSIS = "analysis"
+    #: Who calls a collector over gRPC: the address, and the first digits of the digest of the token.
+    CLIENT = "client"
+    #: Who uses a collector's web page: the same, or the name that a proxy gives.
+    PAGE = "page"
 
+
+#: What a collector notes of itself, beside reloads; no agent may say it.
+COLLECTORS_ACTS = frozenset(
+    {
+        Act.COLLECTOR_STARTED,
+        Act.COLLECTOR_STOPPED,
+        Act.SNAPSHOT_ASKED,
+        Act.PROFILE_PUSHED,
+        Act.GCTRACE_PUSHED,
+        Act.FINDINGS_MUTED,
+        Act.FINDING_UNMUTED,
+        Act.BACKUP_MADE,
+    }
+)
+COLLECTORS_ACTORS = frozenset({Actor.ITSELF, Actor.ANALYSIS, Actor.CLIENT, Actor.PAGE})
 
 #: Characters.
 MAX_WHO, MAX_EXE, MAX_DETAIL = 256, 4_096, 1_024
@@ -45,7 +76,8 @@ class AuditEvent:
     """One act.
 
     Attributes:
-        ordinal: Grows by one from event to event of one run of an agent; one that is missing was dropped, and counted.
+        ordinal: Grows by one from event to event of one run of an agent or a collector. One of an agent that is missing
+            was dropped, and counted.
         at_unix_nano: By the clock of who noted it.
         who: As Actor says; "" where nothing more is known.
         pid: The process that it was done to; 0 where it was none, or all.

@@ -2022,8 +2022,9 @@ class AuditEventRow(_message.Message):
     EXE_FIELD_NUMBER: _builtins.int
     DETAIL_FIELD_NUMBER: _builtins.int
     host: _builtins.str
+    """"" of what was done to the collector itself."""
     run: _builtins.str
-    """The run of the agent that noted it, and the event's number in it. A number that is missing was lost."""
+    """The run of the agent or the collector that noted it, and the event's number in it. A number that is missing was lost."""
     ordinal: _builtins.int
     at_unix_nano: _builtins.int
     """By the clock of who noted it, and by the collector's clock when it was stored."""

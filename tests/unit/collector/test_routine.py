@@ -13,6 +13,7 @@ from gosonde_collector.snapshots.policy import SnapshotAsker
 from gosonde_collector.snapshots.requests import SnapshotRequests
 from gosonde_collector.store.duckdb import open_store
 from gosonde_collector.telemetry.counters import Telemetry
+from gosonde_collector.telemetry.own_acts import OwnActs
 
 
 async def test_a_round_that_fails_for_what_nobody_foresaw_is_counted_and_the_next_one_has_its_turn(
@@ -28,7 +29,7 @@ async def test_a_round_that_fails_for_what_nobody_foresaw_is_counted_and_the_nex
 
     monkeypatch.setattr(store, "expire", fails)
     telemetry, worker = Telemetry(), Worker("analysing")
-    asker = SnapshotAsker(SnapshotRequests(store, Worker("unused"), telemetry), telemetry)
+    asker = SnapshotAsker(SnapshotRequests(store, Worker("unused"), telemetry, OwnActs(store)), telemetry)
     config, analyst = CollectorConfig(data=tmp_path), Analyst(store)
     routine = Routine(config, store, worker, analyst, telemetry, asker=asker, expiring=worker)
     running = asyncio.create_task(routine.expire())
@@ -49,7 +50,7 @@ async def test_an_analysis_that_waits_for_a_cpu_is_not_followed_by_a_longer_rest
     monkeypatch.setattr("gosonde_collector.routine.ANALYSIS_SHARE", 1_000.0)
     store = open_store(tmp_path / "data")
     telemetry, worker = Telemetry(), Worker("analysing")
-    asker = SnapshotAsker(SnapshotRequests(store, Worker("unused"), telemetry), telemetry)
+    asker = SnapshotAsker(SnapshotRequests(store, Worker("unused"), telemetry, OwnActs(store)), telemetry)
     config, analyst = CollectorConfig(data=tmp_path, analysis_interval_seconds=0.5), Analyst(store)
     monkeypatch.setattr(
         analyst, "run", lambda: time.sleep(0.1)

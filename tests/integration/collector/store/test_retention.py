@@ -15,6 +15,7 @@ from gosonde_collector.snapshots.policy import SnapshotAsker
 from gosonde_collector.snapshots.requests import SnapshotRequests
 from gosonde_collector.store.duckdb import DuckDBStore, open_store
 from gosonde_collector.telemetry.counters import Telemetry
+from gosonde_collector.telemetry.own_acts import OwnActs
 
 from tests.unit.collector.batches import batch
 
@@ -61,7 +62,7 @@ def test_a_store_that_is_too_large_lets_go_of_the_oldest_details_and_of_no_total
         Worker("unused"),
         Analyst(store),
         telemetry,
-        asker=SnapshotAsker(SnapshotRequests(store, Worker("unused"), telemetry), telemetry),
+        asker=SnapshotAsker(SnapshotRequests(store, Worker("unused"), telemetry, OwnActs(store)), telemetry),
         expiring=Worker("unused"),
     )
     await_small(routine, store)

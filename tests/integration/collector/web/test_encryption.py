@@ -7,7 +7,7 @@ import ssl
 import subprocess
 from pathlib import Path
 
-from gosonde_collector.ingest.access import digest_of
+from gosonde_collector.model.tokens import digest_of
 from gosonde_common.addresses import ClientTls
 from gosonde_common.channels import credentials
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from gosonde_collector.ingest.access import digest_of
+from gosonde_collector.model.tokens import digest_of
 from playwright.sync_api import Browser, expect
 
 from tests import browser, web_page

@@ -19,6 +19,7 @@ from gosonde_collector.snapshots.requests import SnapshotRequests
 from gosonde_collector.store.duckdb import open_store
 from gosonde_collector.telemetry.counters import Telemetry
 from gosonde_collector.telemetry.finding_metrics import FindingMetrics
+from gosonde_collector.telemetry.own_acts import OwnActs
 from prometheus_client import CollectorRegistry, generate_latest
 from typer.testing import CliRunner
 
@@ -55,7 +56,7 @@ def rest_after(seconds: float, folder: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(routine, "time", SimpleNamespace(thread_time=clock.now))
     with closing(open_store(folder / "data")) as store, closing(Worker("analysing")) as worker:
         telemetry = Telemetry()
-        asker = SnapshotAsker(SnapshotRequests(store, worker, telemetry), telemetry)
+        asker = SnapshotAsker(SnapshotRequests(store, worker, telemetry, OwnActs(store)), telemetry)
         work = routine.Routine(
             CollectorConfig(data=folder), store, worker, Laborious(store), telemetry, asker=asker, expiring=worker
         )

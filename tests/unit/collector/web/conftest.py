@@ -16,13 +16,16 @@ from gosonde_collector.analysis.finding import Finding
 from gosonde_collector.analysis.witnesses import Witness
 from gosonde_collector.config import CollectorConfig
 from gosonde_collector.evidence.model import Frame
-from gosonde_collector.ingest.access import Access, digest_of
+from gosonde_collector.ingest.access import Access
+from gosonde_collector.model.by import By
+from gosonde_collector.model.tokens import digest_of
 from gosonde_collector.model.values import Batch, ProcessKey, Site, SnapshotKind
 from gosonde_collector.model.worker import Worker
 from gosonde_collector.snapshots.elsewhere import Snapshots
 from gosonde_collector.snapshots.requests import Proved, Taken
 from gosonde_collector.store.duckdb import DuckDBStore
 from gosonde_collector.telemetry.counters import Telemetry
+from gosonde_collector.telemetry.own_acts import OwnActs
 from gosonde_collector.web import page
 from gosonde_common.errors import NotFoundError
 
@@ -74,10 +77,10 @@ class Served:
 class NoAgents:
     """Takes no snapshot."""
 
-    async def take_of(self, host: str, process: ProcessKey, kind: SnapshotKind) -> Taken:  # noqa: ARG002
+    async def take_of(self, host: str, process: ProcessKey, kind: SnapshotKind, by: By) -> Taken:  # noqa: ARG002
         raise NotFoundError(f"no agent of {host} is connected, so no snapshot can be taken there")
 
-    async def prove(self, host: str, pid: int) -> Proved:  # noqa: ARG002
+    async def prove(self, host: str, pid: int, by: By) -> Proved:  # noqa: ARG002
         raise NotFoundError(f"no agent of {host} is connected, so no snapshot can be taken there")
 
 
@@ -123,7 +126,14 @@ def serving(store: DuckDBStore, tmp_path: Path) -> Iterator[Callable[..., Served
             stack.callback(worker.close)
             access = Access(settings, telemetry)
             server = page.serve(
-                settings, access, store, Analyst(store), telemetry, worker=worker, snapshots=snapshots or NoAgents()
+                settings,
+                access,
+                store,
+                Analyst(store),
+                telemetry,
+                worker=worker,
+                snapshots=snapshots or NoAgents(),
+                acts=OwnActs(store),
             )
             stack.callback(server.close)
             return Served(settings.web, file)

@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 from gosonde_collector.evidence.model import Frame, GoroutineGroup, GoroutineProfile
+from gosonde_collector.model.by import By
 from gosonde_collector.model.errors import SnapshotError
 from gosonde_collector.model.values import ProcessKey, SnapshotKind
 from gosonde_collector.snapshots.requests import Proved, Taken
 from gosonde_collector.web import process_rows
+from gosonde_common.values.audit import Actor
 from gosonde_common.values.reachability import SearchOutcome
 
 from tests.agent_process import eventually
@@ -33,14 +35,17 @@ class Agent:
     def __init__(self, error: str = "") -> None:
         self.may_answer = threading.Event()
         self.asked: list[tuple[str, int, str]] = []
+        self.by: list[By] = []
         self._error = error
 
-    async def take_of(self, host: str, process: ProcessKey, kind: SnapshotKind) -> Taken:
+    async def take_of(self, host: str, process: ProcessKey, kind: SnapshotKind, by: By) -> Taken:
+        self.by.append(by)
         self.asked.append((host, process.pid, kind))
         await self._turn()
         return Taken("anid", PROFILE, 5)
 
-    async def prove(self, host: str, pid: int) -> Proved:
+    async def prove(self, host: str, pid: int, by: By) -> Proved:
+        self.by.append(by)
         self.asked.append((host, pid, "proof"))
         await self._turn()
         return Proved(SearchOutcome(START, 3, "", 70, 60, 2), 5, ())
@@ -102,6 +107,7 @@ def test_the_page_of_the_process_takes_one_too_and_both_show_it(serving: Serving
     answer = page.post(below(PROCESS), {"kind": "pprof"}, X_User="ann")
     assert (answer.status, answer.headers["location"]) == (303, f"{PROCESS}#take")
     eventually(lambda: "1,234 goroutines with" in page.get(PROCESS, X_User="zoe").text)
+    assert agent.by == [By(Actor.PAGE, "ann")]
     text = page.get(FOUND, X_User="zoe").text
     assert "by <bdi>ann</bdi>" in text
     assert "<button>Take" not in text

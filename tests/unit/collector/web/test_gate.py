@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 
 import pytest
-from gosonde_collector.ingest.access import digest_of
+from gosonde_collector.model.tokens import digest_of
 
 from tests.unit.collector.web.conftest import ADMIN, READ, Served, finding
 

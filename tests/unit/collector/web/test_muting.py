@@ -5,8 +5,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from gosonde_collector.model.tokens import digest_of
+from gosonde_collector.model.values import ProcessFilter
 from gosonde_collector.store.duckdb import DuckDBStore
 from gosonde_collector.web.muting import DAY_NS, LONGEST_REASON
+from gosonde_common.values.audit import Act, Actor, AuditEvent
 
 from tests.hostile_text import SENDABLE, unshown
 from tests.unit.collector.web.conftest import ADMIN, READ, Served, finding
@@ -132,3 +135,35 @@ def test_another_page_cannot_have_a_browser_mute(serving: Serving, act: str) -> 
 
 def test_there_is_no_muting_what_is_not_there(serving: Serving) -> None:
     assert serving(finding(1)).post(f"{SECOND}/mute", FORM).status == 404
+
+
+def noted(store: DuckDBStore) -> list[AuditEvent]:
+    """What is known of who has muted, the first first."""
+    return [record.event for record in reversed(store.audit(ProcessFilter(), 0, 100))]
+
+
+def test_who_mutes_and_unmutes_is_noted_with_what_and_why(serving: Serving, store: DuckDBStore) -> None:
+    page = serving(finding(), tokens=True)
+    page.post(f"{FIRST}/mute", FORM, Authorization=f"Bearer {ADMIN}")
+    page.post(f"{FIRST}/unmute", {}, Cookie=page.sign_in(ADMIN))
+    muted, unmuted = noted(store)
+    assert (muted.act, unmuted.act) == (Act.FINDINGS_MUTED, Act.FINDING_UNMUTED)
+    assert {muted.actor, unmuted.actor} == {Actor.PAGE}
+    assert {muted.who, unmuted.who} == {f"127.0.0.1 token {digest_of(ADMIN)[:12]}"}
+    assert (muted.pid, muted.detail.startswith("finding 0000000000000001, until 20")) == (7, True)
+    assert muted.detail.endswith(f"UTC: {FORM['reason']}")
+
+
+def test_what_is_refused_is_no_act(serving: Serving, store: DuckDBStore) -> None:
+    page = serving(finding(), tokens=True)
+    page.post(f"{FIRST}/mute", FORM, Authorization=f"Bearer {READ}")
+    page.post(f"{FIRST}/mute", {**FORM, "reason": ""}, Authorization=f"Bearer {ADMIN}")
+    assert noted(store) == []
+
+
+def test_nothing_is_muted_that_cannot_be_noted(serving: Serving, store: DuckDBStore) -> None:
+    page = serving(finding())
+    store.min_free_bytes = 1 << 60
+    assert page.post(f"{FIRST}/mute", FORM).status >= 400
+    store.min_free_bytes = 0
+    assert store.mutes() == []
