@@ -78,8 +78,8 @@ test-images: setup ## Build the container images, and find a leak with them in a
 	scripts/setup images
 	$(BIN)/pytest -m "" $(PYTEST_ARGS) tests/integration/images
 
-test-kubernetes: setup ## Check the Helm chart at length (as root)
-	$(BIN)/pytest -m "" $(PYTEST_ARGS) tests/integration/kubernetes
+test-kubernetes: setup ## Check the Helm chart at length, and have a leak in a pod become a finding that names it (as root)
+	$(BIN)/pytest -m "" $(PYTEST_ARGS) tests/integration/kubernetes tests/integration/agent/discovery/test_container_names.py
 
 test-kernels: setup ## Boot kernels of Debian and Ubuntu and run gosonde on them (half an hour, as root); KERNELS="6.1 newest" some of them, KERNELS=arm64 those of arm64
 	scripts/setup kernels

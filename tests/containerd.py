@@ -22,7 +22,9 @@ from tests import go_programs, real_binaries
 from tests.paths import ROOT
 
 PROTO = ROOT / "tests" / "fixtures" / "cri"
-IMAGE = "localhost/churn:1"
+IMAGE = "localhost/programs:1"
+#: In the image, beside `pause`.
+PROGRAMS = ("churn", "leak")
 #: Of runtime.v1.NamespaceMode: no network of its own, which would need plugins, and its own pids.
 NODE, CONTAINER = 2, 1
 CONFIG = """
@@ -83,8 +85,10 @@ class Containerd:
         """Whether the daemon runs."""
         return self._process is not None and self._process.poll() is None
 
-    def run(self, pod: str, namespace: str, container: str, labels: Mapping[str, str]) -> tuple[str, int]:
-        """(id, pid on the host) of a container that runs `churn` in a pod of its own."""
+    def run(
+        self, pod: str, namespace: str, container: str, labels: Mapping[str, str], command: Sequence[str] = ("/churn",)
+    ) -> tuple[str, int]:
+        """(id, pid on the host) of a container that runs one of PROGRAMS in a pod of its own."""
         m, uid = self._messages, str(uuid.uuid4())
         options = m.NamespaceOption(network=NODE, pid=CONTAINER, ipc=CONTAINER)
         config = m.PodSandboxConfig(
@@ -101,7 +105,7 @@ class Containerd:
         made = m.ContainerConfig(
             metadata=m.ContainerMetadata(name=container),
             image=m.ImageSpec(image=IMAGE),
-            command=["/churn"],
+            command=command,
             stdin=True,  # which stays open: the program waits for commands
             linux=m.LinuxContainerConfig(security_context=m.LinuxContainerSecurityContext(namespace_options=options)),
         )
@@ -183,11 +187,12 @@ def _pause(folder: Path) -> Path:
 
 
 def _write_image(archive: Path) -> None:
-    """An image as `docker save` writes it: one layer with two programs, of which it runs `pause` by itself."""
+    """An image as `docker save` writes it: one layer with some programs, of which it runs `pause` by itself."""
     layer = io.BytesIO()
     with tarfile.open(fileobj=layer, mode="w") as files:
         files.add(_pause(archive.parent), "pause")
-        files.add(go_programs.build("churn", env={"CGO_ENABLED": "0"}), "churn")
+        for program in PROGRAMS:
+            files.add(go_programs.build(program, env={"CGO_ENABLED": "0"}), program)
     digest = hashlib.sha256(layer.getvalue()).hexdigest()
     config = {
         "architecture": "amd64", "os": "linux", "config": {"Entrypoint": ["/pause"]},

@@ -46,6 +46,7 @@ from gosonde_agent.watch.governing import count_parks, govern, sample_sites
 from gosonde_agent.watch.loading import CLOSING_SECONDS, Loading
 from gosonde_agent.watch.memory import Memory
 from gosonde_agent.watch.monitor import Monitor
+from gosonde_agent.watch.naming import Naming
 from gosonde_agent.watch.observing import Observing, Outlet
 from gosonde_agent.watch.operating import Operating
 from gosonde_agent.watch.proving import Proving
@@ -284,6 +285,8 @@ class _Work:
         windows = sample_sites(self.monitor, self.running)
         loops = [self.loading.follow(), self.loading.run(), self._memory.run(), self._memory.look()]
         loops += [self.proving.run(), self._timing.run(), govern_probes, windows]
+        if self.running.config.cri:
+            loops.append(Naming(self.monitor.processes, self.running).run())
         return [*loops, count_parks(self.monitor, self.running.desk)] if self.monitor.costs.parks else loops
 
     def listen(self, event_fd: int, reread: Callable[[], AgentConfig], background: Background) -> None:

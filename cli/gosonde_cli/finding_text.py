@@ -12,7 +12,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from gosonde_cli import rendering
+from gosonde_cli import container_text, rendering
 from gosonde_cli.age_text import age_lines
 from gosonde_cli.chart import chart
 from gosonde_cli.proof_text import proof_lines
@@ -37,6 +37,8 @@ def block(finding: Finding, room: int) -> Iterator[RenderableType]:
     yield _line(_numbers(finding))
     yield _line(f"host {finding.host}, process {process.pid}")
     yield _place(process.exe, room)
+    if finding.container:
+        yield _line(container_text.line(finding.container))
     again = f", {finding.restarts} restarts of the process" if finding.restarts else ""
     pattern = f", {finding.pattern}" if finding.pattern else ""
     known = f"confidence {finding.confidence:.2f}, cause {finding.cause}{pattern}, finding {finding.id}{again}"

@@ -21,4 +21,9 @@ Watch = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, as described in docs/json.md.")]
 Collector = Annotated[str, typer.Option(metavar="HOST:PORT", help="The collector to ask.")]
+Namespace = Annotated[str, typer.Option(metavar="NAME", help="Only this Kubernetes namespace.")]
+Pod = Annotated[str, typer.Option(metavar="NAME", help="Only the pod with this name.")]
+Workload = Annotated[
+    str, typer.Option(metavar="NAME", help="Only pods of the Deployment, StatefulSet, DaemonSet or Job of this name.")
+]
 Host = Annotated[str, typer.Option(metavar="NAME", help="Only this host, named as in gosonde processes.")]

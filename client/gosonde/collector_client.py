@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import IO, Final
 
+from gosonde_common.values.containers import NO_CONTAINER, Container
 from gosonde_pb.v1 import collector_pb2, model_pb2
 
 from gosonde.audit import AuditRow, audit_of
@@ -43,6 +44,7 @@ __all__ = [
     "SNAPSHOT_KINDS",
     "AuditRow",
     "CollectorClient",
+    "Container",
     "Estimate",
     "Finding",
     "GcRow",
@@ -81,34 +83,40 @@ CHUNK_BYTES: Final = 1 << 20
 class CollectorClient(Connection):
     """What a collector knows, has done and can be given. Every method raises GosondeError."""
 
-    def processes(self, host: str = "", pid: int = 0) -> list[ProcessRow]:
-        """Every process that the collector knows: the running ones first, then the newest."""
-        request = collector_pb2.ListProcessesRequest(filter=_filter(host, pid))
+    def processes(self, host: str = "", pid: int = 0, container: Container = NO_CONTAINER) -> list[ProcessRow]:
+        """Every process that the collector knows: the running ones first, then the newest.
+
+        Args:
+            host: Where it runs; empty for any, as in all lists.
+            pid: Its number there; 0 for any.
+            container: Namespace, pod and workload of its container, each empty for any.
+        """
+        request = collector_pb2.ListProcessesRequest(filter=filter_of(host, pid, container))
         return [process_of(row) for row in self.call(self.stub.ListProcesses, request).rows]
 
     def sites(self, host: str = "", pid: int = 0) -> list[SiteRow]:
         """Every site: running processes first, then the most live goroutines."""
-        request = collector_pb2.ListSitesRequest(filter=_filter(host, pid))
+        request = collector_pb2.ListSitesRequest(filter=filter_of(host, pid))
         return [site_of(row) for row in self.call(self.stub.ListSites, request).rows]
 
     def parks(self, host: str = "", pid: int = 0) -> list[ParkRow]:
         """Every estimate of parks: running processes first, then the most parks."""
-        request = collector_pb2.ListParksRequest(filter=_filter(host, pid))
+        request = collector_pb2.ListParksRequest(filter=filter_of(host, pid))
         return [park_of(row) for row in self.call(self.stub.ListParks, request).rows]
 
     def timers(self, host: str = "", pid: int = 0) -> list[TimersRow]:
         """The pending timers of each running process, as they were read last."""
-        request = collector_pb2.ListTimersRequest(filter=_filter(host, pid))
+        request = collector_pb2.ListTimersRequest(filter=filter_of(host, pid))
         return [timers_of(row) for row in self.call(self.stub.ListTimers, request).rows]
 
     def gc(self, host: str = "", pid: int = 0, limit: int = 0) -> list[GcRow]:
         """The newest `limit` cycles of each process, newest first; 0 leaves the number to the collector."""
-        request = collector_pb2.ListGcCyclesRequest(filter=_filter(host, pid), limit=limit)
+        request = collector_pb2.ListGcCyclesRequest(filter=filter_of(host, pid), limit=limit)
         return [cycle_of(row) for row in self.call(self.stub.ListGcCycles, request).rows]
 
-    def findings(self, host: str = "", pid: int = 0) -> list[Finding]:
-        """Every finding, those that grow fastest first, resolved ones last."""
-        request = collector_pb2.ListFindingsRequest(filter=_filter(host, pid))
+    def findings(self, host: str = "", pid: int = 0, container: Container = NO_CONTAINER) -> list[Finding]:
+        """Every finding, those that grow fastest first, resolved ones last. `container` as in `processes`."""
+        request = collector_pb2.ListFindingsRequest(filter=filter_of(host, pid, container))
         return [finding_of(found) for found in self.call(self.stub.ListFindings, request).findings]
 
     def audit(self, host: str = "", pid: int = 0, since_ns: int = 0, limit: int = 0) -> list[AuditRow]:
@@ -116,7 +124,7 @@ class CollectorClient(Connection):
 
         A limit of 0 leaves the number to the collector, which gives 10,000 at most.
         """
-        request = collector_pb2.ListAuditEventsRequest(filter=_filter(host, pid), since_ns=since_ns, limit=limit)
+        request = collector_pb2.ListAuditEventsRequest(filter=filter_of(host, pid), since_ns=since_ns, limit=limit)
         return [audit_of(row) for row in self.call(self.stub.ListAuditEvents, request).rows]
 
     def backup(self) -> Iterator[bytes]:
@@ -154,5 +162,8 @@ def _pieces(header: collector_pb2.SnapshotHeader, file: IO[bytes]) -> Iterator[c
         yield collector_pb2.PushSnapshotRequest(chunk=chunk)
 
 
-def _filter(host: str, pid: int) -> collector_pb2.ProcessFilter:
-    return collector_pb2.ProcessFilter(host=host, pid=pid)
+def filter_of(host: str, pid: int, container: Container = NO_CONTAINER) -> collector_pb2.ProcessFilter:
+    """Which processes a list is to be about."""
+    return collector_pb2.ProcessFilter(
+        host=host, pid=pid, namespace=container.namespace, pod=container.pod, workload=container.workload
+    )

@@ -4,9 +4,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from gosonde_common.values.ages import AgeBar, Ages
+from gosonde_common.values.containers import NO_CONTAINER, Container
 from gosonde_pb.v1 import collector_pb2
 
-from gosonde.collector_client import CollectorClient
+from gosonde.collector_client import CollectorClient, filter_of
 from gosonde.proofs import Proof, proof_of
 from gosonde.row_wire import finding_of, verdict_name
 from gosonde.rows import Finding
@@ -111,9 +112,9 @@ class PushedTrace:
 class FindingsClient(CollectorClient):
     """Every method raises GosondeError."""
 
-    def listing(self, host: str = "", pid: int = 0) -> Listing:
+    def listing(self, host: str = "", pid: int = 0, container: Container = NO_CONTAINER) -> Listing:
         """What `findings` gives, and how old it is."""
-        request = collector_pb2.ListFindingsRequest(filter=collector_pb2.ProcessFilter(host=host, pid=pid))
+        request = collector_pb2.ListFindingsRequest(filter=filter_of(host, pid, container))
         answer = self.call(self.stub.ListFindings, request)
         age_ns = _age(answer)
         found = (replace(finding_of(finding), analysis_age_ns=age_ns) for finding in answer.findings)
@@ -124,9 +125,9 @@ class FindingsClient(CollectorClient):
         request = collector_pb2.ExplainFindingRequest(id=finding_id)
         return _explanation(self.call(self.stub.ExplainFinding, request))
 
-    def watch(self, host: str = "", pid: int = 0) -> Iterator[Finding]:
+    def watch(self, host: str = "", pid: int = 0, container: Container = NO_CONTAINER) -> Iterator[Finding]:
         """Every finding as it is now, then each again when its state, its cause or a witness changes; without end."""
-        request = collector_pb2.WatchFindingsRequest(filter=collector_pb2.ProcessFilter(host=host, pid=pid))
+        request = collector_pb2.WatchFindingsRequest(filter=filter_of(host, pid, container))
         for answer in self.stream(self.stub.WatchFindings, request):
             yield finding_of(answer.finding)
 

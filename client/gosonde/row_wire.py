@@ -4,6 +4,7 @@ from dataclasses import fields, replace
 
 from gosonde_common.errors import InvalidInputError
 from gosonde_common.values.observation import ProcessKey
+from gosonde_common.wire.containers import decode_container
 from gosonde_common.wire.timers import READINGS, reading
 from gosonde_pb.v1 import collector_pb2, model_pb2
 
@@ -30,7 +31,11 @@ from gosonde.witness_numbers import numbers_of
 
 
 def process_of(row: collector_pb2.ProcessRow) -> ProcessRow:
-    """A process."""
+    """A process.
+
+    Raises:
+        InvalidInputError: Its container has a text that none can have.
+    """
     process = row.process
     return ProcessRow(
         row.host,
@@ -61,6 +66,7 @@ def process_of(row: collector_pb2.ProcessRow) -> ProcessRow:
         process.sums,
         row.no_probes_because,
         _source(process),
+        decode_container(process.container) if process.HasField("container") else None,
     )
 
 
@@ -152,7 +158,7 @@ def verdict_name(verdict: collector_pb2.Verdict.ValueType) -> str:
 
 
 def finding_of(found: collector_pb2.Finding) -> Finding:
-    """The message as a plain value."""
+    """The message as a plain value. Raises InvalidInputError as `process_of`."""
     return Finding(
         found.id,
         collector_pb2.FindingState.Name(found.state).removeprefix("FINDING_STATE_").lower(),
@@ -177,6 +183,7 @@ def finding_of(found: collector_pb2.Finding) -> Finding:
         muted=_muted(found.mute) if found.HasField("mute") else None,
         numbers=numbers_of(found.witnesses),
         timers=_timers(found.timers) if found.HasField("timers") else None,
+        container=decode_container(found.container) if found.HasField("container") else None,
     )
 
 

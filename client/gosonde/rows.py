@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from gosonde_common.values.containers import Container
 from gosonde_common.values.timers import PendingTimers
 
 from gosonde.witness_numbers import WitnessNumbers
@@ -42,6 +43,7 @@ class ProcessRow:
     sums: int
     no_probes_because: str
     source: str
+    container: Container | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,6 +247,7 @@ class Finding:
     muted: Muted | None = None
     numbers: Mapping[str, WitnessNumbers] = field(default_factory=dict)
     timers: TimersFound | None = None
+    container: Container | None = None
 
 
 @dataclass(frozen=True, slots=True)

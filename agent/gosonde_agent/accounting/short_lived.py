@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import structlog
+from gosonde_common.values.containers import NO_CONTAINER, Container
 from gosonde_common.values.observation import GcTotal, Observation, Process, Site, SiteCount
 
 from gosonde_agent.accounting.aggregation import OUTSIDE, UNREPORTED
@@ -32,6 +33,7 @@ class Sum:
         count: How many they are.
         ended_unix_nano: When the last one ended.
         precise: Whether all of them are.
+        container: That of all of them; NO_CONTAINER where they ran in several.
         sites: [created, exited] by site.
         known: The site of each link-time address.
     """
@@ -40,6 +42,7 @@ class Sum:
     count: int = 0
     ended_unix_nano: int = 0
     precise: bool = True
+    container: Container = NO_CONTAINER
     sites: dict[Site, list[int]] = field(default_factory=dict)
     known: dict[int, Site] = field(default_factory=dict)
     world: WorldTotal = NOTHING
@@ -48,7 +51,12 @@ class Sum:
     def description(self) -> Process:
         """What is reported of them."""
         return replace(
-            self.first, ended_unix_nano=self.ended_unix_nano, precise=self.precise, sums=self.count, steps=()
+            self.first,
+            ended_unix_nano=self.ended_unix_nano,
+            precise=self.precise,
+            sums=self.count,
+            steps=(),
+            container=self.container,
         )
 
     def rows(self) -> list[SiteCount]:
@@ -80,6 +88,8 @@ class ShortLived:
 
     @staticmethod
     def _count(found: Sum, process: GoProcess, world: WorldTotal | None) -> None:
+        container = process.description.container
+        found.container = container if not found.count or found.container == container else NO_CONTAINER
         found.count += 1
         found.ended_unix_nano = max(found.ended_unix_nano, process.description.ended_unix_nano)
         found.precise = found.precise and process.precise

@@ -56,6 +56,11 @@ class ContainerRuntime:
                 self._kept.popitem(last=False)
         return names
 
+    def kept(self, container_id: str) -> ContainerNames | None:
+        """See Containers."""
+        with self._lock:
+            return self._kept.get(container_id)
+
     def _checked(self, container_id: str) -> ContainerNames | None:
         """One answer that is wrong costs these names alone."""
         try:

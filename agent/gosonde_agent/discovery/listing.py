@@ -9,7 +9,9 @@ from functools import partial
 from pathlib import Path
 
 from gosonde_common.errors import GosondeError, NotFoundError
+from gosonde_common.values.containers import NO_CONTAINER, Container
 
+from gosonde_agent.discovery.containers import container_of
 from gosonde_agent.golang import binary as golang
 from gosonde_agent.golang.binary import FileIdentity
 from gosonde_agent.host import checks, procfs
@@ -40,6 +42,7 @@ class Listed:
         goroutines: As runtime.NumGoroutine counts them; None where its memory was not read.
         created_per_second: Goroutines that it makes, by two readings; None as `goroutines`.
         cannot: Why READ or TRACE cannot be done with it; empty where both can.
+        container: That it runs in; nobody is asked for names.
     """
 
     pid: int
@@ -48,6 +51,7 @@ class Listed:
     goroutines: int | None
     created_per_second: float | None
     cannot: dict[str, str]
+    container: Container = NO_CONTAINER
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +168,8 @@ class _Looking:
         if (first := seen.totals) is not None:
             goroutines = first.live - first.system
             rate = within(EACH_SECONDS + APART_SECONDS, partial(self._rate, seen, first))
-        return Listed(seen.pid, seen.exe, seen.go_version, goroutines, rate, seen.cannot)
+        container = container_of(seen.pid, seen.start_ticks)
+        return Listed(seen.pid, seen.exe, seen.go_version, goroutines, rate, seen.cannot, container)
 
     def _rate(self, seen: _Seen, first: GoroutineTotals) -> float | None:
         time.sleep(max(seen.at + APART_SECONDS - time.monotonic(), 0))

@@ -16,11 +16,19 @@ class Containers(Protocol):
         """
         ...
 
+    def kept(self, container_id: str) -> ContainerNames | None:
+        """The same of what is known already, for any thread: nobody is asked."""
+        ...
+
 
 class Nobody:
     """Where no container runtime is to be asked."""
 
     def names(self, container_id: str) -> ContainerNames | None:
+        """See Containers."""
+        return self.kept(container_id)
+
+    def kept(self, container_id: str) -> ContainerNames | None:
         """See Containers."""
         del container_id
         return None

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-#: Names that Kubernetes gives: labels and subdomains of DNS (RFC 1123).
-NAME: Final = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
+from gosonde_common.values.containers import NAME
+
 #: What a controller's pods have behind its name: five letters of their own.
 OWN: Final = r"-[a-z0-9]{5}"
 

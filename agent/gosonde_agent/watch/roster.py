@@ -14,6 +14,7 @@ from gosonde_agent.accounting.baseline import Baseline
 from gosonde_agent.accounting.processes import GoProcess, Processes
 from gosonde_agent.accounting.totals_check import TotalsCheck
 from gosonde_agent.discovery.attachments import Attachment
+from gosonde_agent.discovery.containers import container_of
 from gosonde_agent.discovery.deselected import DESELECTED, Deselected
 from gosonde_agent.host import procfs
 from gosonde_agent.host.kernel import monotonic_to_unix_nano
@@ -132,6 +133,7 @@ class Roster:
             started_unix_nano=started,
             counted_since_unix_nano=started if from_start else since + to_unix,
             counted_from_start=from_start,
+            container=container_of(pid, start.ticks),
         )
         process = GoProcess(
             Image(pid, epoch, attachment.number),
@@ -153,7 +155,10 @@ class Roster:
     ) -> None:
         """Keeps a process that cannot be watched, so that it can be said why."""
         key = self._key(pid, epoch, start.ticks)
-        description = Process(key, path, "", "", start.unix_nano, 0, counted_from_start=False, refusal=str(error))
+        container = container_of(pid, start.ticks)
+        description = Process(
+            *(key, path, "", "", start.unix_nano, 0), counted_from_start=False, refusal=str(error), container=container
+        )
         self._keep(pid, epoch, GoProcess(None, None, description))
         self.losses["processes_refused"] += 1
 

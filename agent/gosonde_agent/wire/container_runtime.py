@@ -5,17 +5,16 @@ from typing import Final
 
 from google.protobuf.message import DecodeError
 from gosonde_common.errors import InvalidInputError
+from gosonde_common.values.containers import NAME, SHOWN
 from gosonde_pb.cri.v1 import names_pb2
 
-from gosonde_agent.model.container_names import NAME, ContainerNames, workload_of
+from gosonde_agent.model.container_names import ContainerNames, workload_of
 
 #: Methods of runtime.v1 in kubernetes/cri-api, pkg/apis/runtime/v1/api.proto.
 LIST_CONTAINERS: Final = "/runtime.v1.RuntimeService/ListContainers"
 LIST_PODS: Final = "/runtime.v1.RuntimeService/ListPodSandbox"
 #: Labels of a pod that are looked at; no pod has as many.
 MOST_LABELS: Final = 1_000
-#: Longer names are not repeated in an error.
-SHOWN: Final = 80
 
 
 def container_question(container_id: str) -> bytes:

@@ -28,6 +28,7 @@ from gosonde_common.values.observation import (
 )
 from gosonde_common.values.status import AgentStatus
 from gosonde_common.wire.audit import AUDIT
+from gosonde_common.wire.containers import encode_container
 from gosonde_common.wire.observations import LEVELS, PARK_COUNTS, PROOFS, REASONS, SITE_ESTIMATES
 from gosonde_pb.v1 import agent_pb2, ingest_pb2, model_pb2
 
@@ -172,6 +173,7 @@ def _process(process: Process) -> model_pb2.Process:
             for step in process.steps
         ],
         sums=process.sums,
+        container=encode_container(process.container),
     )
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from gosonde.collector_client import Finding
 from gosonde.findings_client import Explanation, FindingsClient
+from gosonde_common.values.containers import NO_CONTAINER
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
@@ -14,7 +15,7 @@ from gosonde_cli import rendering
 from gosonde_cli.finding_text import block, gc_signs, indented, sections
 from gosonde_cli.options import Function, State
 from gosonde_cli.tables import known
-from gosonde_cli.tables.asked import AskedOfCollector, add
+from gosonde_cli.tables.asked import AskedOfContainers, add
 from gosonde_cli.tables.columns import Column
 from gosonde_cli.tables.showing import Filters, show
 from gosonde_cli.tables.table import Row, Table
@@ -28,7 +29,7 @@ NO_DATA = "No finding, but no all-clear either: there are no current data about 
 
 
 @dataclass(frozen=True)
-class AskedOfFindings(AskedOfCollector):
+class AskedOfFindings(AskedOfContainers):
     """Which findings."""
 
     function: Function = ""
@@ -53,10 +54,10 @@ def findings(asked: AskedOfFindings) -> None:
 
 def _read(client: FindingsClient, asked: AskedOfFindings) -> Table:
     processes = client.processes()
-    listing = client.listing(asked.host, known.pid_of(asked.which))
-    found = known.of(asked, listing.findings)
+    listing = client.listing(asked.host, known.pid_of(asked.which), asked.container)
+    found = [one for one in known.of(asked, listing.findings) if _is_in(one, asked)]
     if not found:  # they outlive the processes that are known
-        processes = known.selected(processes, asked.host, asked.which, asked.exe)
+        processes = known.selected(processes, asked.host, asked.which, asked.exe, asked.container)
     stale = [_stale(listing.analysis_age_ns)] if listing.is_stale else []
     return Table(
         COLUMNS,
@@ -65,6 +66,11 @@ def _read(client: FindingsClient, asked: AskedOfFindings) -> Table:
         _age(listing.analysis_age_ns),
         gaps=[*stale, *known.gaps(processes)],
     )
+
+
+def _is_in(finding: Finding, asked: AskedOfFindings) -> bool:
+    """Whether it is of the container that is asked for: older collectors give those of all."""
+    return (finding.container or NO_CONTAINER).is_like(asked.container)
 
 
 def _cells(finding: Finding) -> tuple[object, ...]:

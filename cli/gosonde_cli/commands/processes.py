@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import typer
 from gosonde.collector_client import CollectorClient, ProcessRow
 
-from gosonde_cli import rendering
+from gosonde_cli import container_text, rendering
 from gosonde_cli.options import State
 from gosonde_cli.tables import known
-from gosonde_cli.tables.asked import AskedOfCollector, add
+from gosonde_cli.tables.asked import AskedOfContainers, add
 from gosonde_cli.tables.columns import Column, Kind
 from gosonde_cli.tables.showing import Filters, show
 from gosonde_cli.tables.table import Row, Table
@@ -18,6 +18,7 @@ COLUMNS = (
     Column("LIVE"),
     Column("PID"),
     Column("EXE", Kind.PATH),
+    *container_text.COLUMNS,
     Column("LEVEL"),
     Column("AGE", rank=1),
     Column("HOST", Kind.TEXT, 2, "host"),
@@ -36,7 +37,7 @@ STALE = "!"
 
 
 @dataclass(frozen=True)
-class AskedOfProcesses(AskedOfCollector):
+class AskedOfProcesses(AskedOfContainers):
     """At which levels."""
 
     state: State = ""
@@ -54,7 +55,7 @@ def processes(asked: AskedOfProcesses) -> None:
 
 
 def _read(client: CollectorClient, asked: AskedOfProcesses) -> Table:
-    rows = known.selected(client.processes(), asked.host, asked.which, asked.exe)
+    rows = known.selected(client.processes(), asked.host, asked.which, asked.exe, asked.container)
     gaps = [] if rows else [*known.gaps(rows)]
     return Table(COLUMNS, [Row(_cells(row), row) for row in rows], "No process.", list(_legend(rows)), gaps=gaps)
 
@@ -97,6 +98,7 @@ def _cells(row: ProcessRow) -> tuple[object, ...]:
         live,
         rendering.Figure(row.pid, f"{row.pid} x{row.sums:,}" if row.sums else str(row.pid)),
         row.exe,
+        *container_text.cells(row.container),
         _level(row),
         rendering.Figure(row.age_ns, f"{rendering.duration(row.age_ns)}{' ' + STALE if row.stale else ''}"),
         row.host,

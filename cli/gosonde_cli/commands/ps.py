@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 from gosonde_common.errors import NotFoundError
 
-from gosonde_cli import here, rendering
+from gosonde_cli import container_text, here, rendering
 from gosonde_cli.importing import needing
 from gosonde_cli.rendering import counted
 from gosonde_cli.tables.arranging import is_executable
@@ -24,6 +24,7 @@ COLUMNS = (
     Column("CREATED/S"),
     Column("PID"),
     Column("EXE", Kind.PATH),
+    *container_text.COLUMNS,
     Column("CAN", rank=1),
     Column("GO", rank=2),
 )
@@ -87,6 +88,7 @@ def document(one: "Listed") -> dict[str, object]:
         "created_per_second": one.created_per_second,
         "can": [what for what in ALL if what not in one.cannot],
         "cannot": one.cannot,
+        "container": one.container.document,
     }
 
 
@@ -97,6 +99,7 @@ def _cells(one: "Listed") -> tuple[object, ...]:
         NOT_KNOWN if rate is None else rendering.Figure(rate, f"{rate:,.0f}" if rate >= 10 else f"{rate:.1f}"),
         rendering.pid_figure(one.pid),
         one.exe,
+        *container_text.cells(one.container),
         ", ".join(what for what in ALL if what not in one.cannot) or "nothing",
         one.go_version or "?",
     )

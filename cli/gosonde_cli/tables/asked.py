@@ -7,9 +7,25 @@ from typing import Any, TypeVar, get_type_hints
 
 import typer
 from gosonde_common.addresses import COLLECTOR_ADDRESS
+from gosonde_common.errors import UsageError
+from gosonde_common.values.containers import Container
 
 from gosonde_cli.here import chosen
-from gosonde_cli.options import Collector, Exe, Host, Json, Limit, Pid, Process, Sort, Watch, Wide
+from gosonde_cli.options import (
+    Collector,
+    Exe,
+    Host,
+    Json,
+    Limit,
+    Namespace,
+    Pid,
+    Pod,
+    Process,
+    Sort,
+    Watch,
+    Wide,
+    Workload,
+)
 
 
 @dataclass(frozen=True)
@@ -50,6 +66,29 @@ class AskedOfCollector(Asked):
 
     host: Host = ""
     collector: Collector = COLLECTOR_ADDRESS
+
+
+@dataclass(frozen=True)
+class AskedOfContainers(AskedOfCollector):
+    """Of a list whose rows have the names of containers.
+
+    Raises:
+        UsageError: A name is none that Kubernetes gives.
+    """
+
+    namespace: Namespace = ""
+    pod: Pod = ""
+    workload: Workload = ""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if fault := self.container.fault:
+            raise UsageError(f"--{fault}, which is no name that Kubernetes gives: a-z, 0-9, '-' and '.' alone")
+
+    @property
+    def container(self) -> Container:
+        """What is asked for of the container; the texts for what is not are empty."""
+        return Container(namespace=self.namespace, pod=self.pod, workload=self.workload)
 
 
 Options = TypeVar("Options", bound=AskedOfList)

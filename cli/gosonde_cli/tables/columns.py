@@ -33,12 +33,14 @@ class Column:
         rank: Where room is missing, columns of the highest rank go first; those of rank 0 stay.
         shared: What the value is called below the table when all rows have the same, and there is no column for it;
             empty for a column that stays.
+        optional: There is no column for it where no row has a value.
     """
 
     title: str
     kind: Kind = Kind.WHOLE
     rank: int = 0
     shared: str = ""
+    optional: bool = False
 
     def fitted(self, text: str, width: int) -> str:
         """A value in so many columns."""

@@ -6,6 +6,7 @@ from typing import Final, Protocol, TypeVar
 
 from gosonde.collector_client import ProcessName, ProcessRow
 from gosonde_common.errors import NotFoundError
+from gosonde_common.values.containers import NO_CONTAINER, Container
 
 from gosonde_cli.rendering import cell, counted, duration
 from gosonde_cli.tables.arranging import is_executable
@@ -21,8 +22,12 @@ NONE_KNOWN: Final = (
 )
 
 
-def selected(known: Sequence[ProcessRow], host: str, which: str, exe: str = "") -> list[ProcessRow]:
-    """Those of a host, with a pid or a name, and with an executable that matches; all of them when nothing is asked.
+def selected(
+    known: Sequence[ProcessRow], host: str, which: str, exe: str = "", container: Container = NO_CONTAINER
+) -> list[ProcessRow]:
+    """Those of a host, with a pid or a name, with an executable that matches, and in a container with these names.
+
+    All of them when nothing is asked.
 
     Raises:
         NotFoundError: There is none; names what is known.
@@ -40,7 +45,21 @@ def selected(known: Sequence[ProcessRow], host: str, which: str, exe: str = "") 
     if exe and not matching:
         exes = _named("executables", (row.exe for row in found), exe)
         raise NotFoundError(f"no executable matches {cell(exe)}; {exes}")
-    return matching
+    return matching if container == NO_CONTAINER else _in_container(matching, container)
+
+
+def _in_container(rows: Sequence[ProcessRow], wanted: Container) -> list[ProcessRow]:
+    """Raises NotFoundError, which names what is known of the first name that none of them has."""
+    left = list(rows)
+    for field in ("namespace", "pod", "workload"):
+        if name := getattr(wanted, field):
+            names = [getattr(row.container, field, "") for row in left]
+            left = [row for row, own in zip(left, names, strict=True) if own == name]
+            if not left:
+                raise NotFoundError(
+                    f"no process of a {field} {cell(name)} is known; {_named(f'{field}s', names, name)}"
+                )
+    return left
 
 
 class Owned(Protocol):
@@ -104,7 +123,7 @@ def _whole_name(row: ProcessRow) -> str:
 
 def _named(what: str, names: Iterable[str], wanted: str) -> str:
     """Those that are known, what looks like the one that was wanted first."""
-    every = list(dict.fromkeys(names))
+    every = list(dict.fromkeys(filter(None, names)))
     if not every:
         return f"known {what}: none"
     like = difflib.get_close_matches(wanted, every[:1_000], MOST_NAMED)

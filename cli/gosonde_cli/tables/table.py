@@ -64,8 +64,9 @@ def rendered(table: Table, out: Console, *, wide: bool) -> RenderableType:
     if not table.rows:
         return Group(*map(Text, [*table.before, table.empty, *table.gaps, *table.notes]))
     texts = [[rendering.cell(row.cells[at]) for row in table.rows] for at in range(len(table.columns))]
-    shared = {} if wide else _shared(table.columns, texts, out.width // 2)
-    shown = [at for at in range(len(table.columns)) if at not in shared]
+    filled = [at for at, column in enumerate(table.columns) if any(texts[at]) or not column.optional]
+    shared = {} if wide else _shared(table.columns, texts, filled, out.width // 2)
+    shown = [at for at in filled if at not in shared]
     of = widths([table.columns[at] for at in shown], [texts[at] for at in shown], out.width)
     grid = rich_table.Table(box=None, padding=(0, GAP, 0, 0), pad_edge=False, header_style="bold")
     for at, width in ((shown[position], width) for position, width in of.items()):
@@ -78,12 +79,14 @@ def rendered(table: Table, out: Console, *, wide: bool) -> RenderableType:
     return Group(*map(Text, table.before), grid, *map(Text, below))
 
 
-def _shared(columns: Sequence[Column], texts: Sequence[Sequence[str]], room: int) -> dict[int, str]:
+def _shared(
+    columns: Sequence[Column], texts: Sequence[Sequence[str]], filled: Sequence[int], room: int
+) -> dict[int, str]:
     """What all rows have in common, by the position of its column."""
     return {
-        at: f"{column.shared} {column.fitted(values[0], room)}"
-        for at, (column, values) in enumerate(zip(columns, texts, strict=True))
-        if column.shared and len(set(values)) == 1
+        at: f"{columns[at].shared} {columns[at].fitted(texts[at][0], room)}"
+        for at in filled
+        if columns[at].shared and len(set(texts[at])) == 1
     }
 
 

@@ -76,9 +76,7 @@ class Analyst:
     def findings(self, which: ProcessFilter) -> list[Finding]:
         """As of the last run: the unresolved first, the fastest first."""
         chosen = [
-            found
-            for found in self._findings.values()
-            if which.host in {"", found.host} and which.pid in {0, found.process.pid}
+            found for found in self._findings.values() if which.has(found.host, found.process.pid, found.container)
         ]
         return sorted(chosen, key=lambda found: (found.state in OVER, -found.growth_per_second, -found.live))
 

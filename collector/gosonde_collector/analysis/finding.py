@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any, Final
 
+from gosonde_common.values.containers import NO_CONTAINER, Container
+
 from gosonde_collector.analysis.cause_names import UNKNOWN
 from gosonde_collector.analysis.causes import Cause, Work
 from gosonde_collector.analysis.growth import Growth
@@ -104,6 +106,7 @@ class Finding:
         works: What its goroutines run, when that is more than one function; see Cause.
         proof: What the newest search of the process's memory that named the site found of it.
         timers: Of which timers it is; None where it is of goroutines.
+        container: That of its process.
     """
 
     id: str
@@ -137,6 +140,7 @@ class Finding:
     works: tuple[Work, ...] = ()
     proof: SiteProof | None = None
     timers: TimersFound | None = None
+    container: Container = NO_CONTAINER
 
     @property
     def service(self) -> str:
@@ -160,6 +164,7 @@ class Finding:
         values["works"] = tuple(Work(**work) for work in values.get("works", ()))
         values["proof"] = _proof(found) if (found := values.get("proof")) else None
         values["timers"] = _timers(found) if (found := values.get("timers")) else None
+        values["container"] = Container(**values.get("container", {}))
         values["persistence"] = Persistence(**kept) if (kept := values.get("persistence")) else None
         return cls(**values)
 
@@ -250,6 +255,7 @@ def _found(series: Series, rise: _Rise, confidence: float, evidence: Evidence, p
         restarts=previous.restarts + (previous.process != series.process.key) if previous else 0,
         persistence=evidence.persistence,
         proof=evidence.proof,
+        container=series.process.container,
     )
     return with_cause(found, evidence.cause, again)
 
@@ -300,6 +306,7 @@ def not_grown(finding: Finding, series: Series, evidence: Evidence) -> Finding:
     live = int(series.live[-1])
     proof = evidence.proof or finding.proof
     finding = replace(finding, live=live, peak=max(live, finding.peak), site=series.site, proof=proof)
+    finding = replace(finding, container=series.process.container)
     if live <= finding.peak - FALLEN * (finding.peak - finding.base):
         pattern = BATCH if swings(series.live) >= SEVERAL else BURST
         return resolved(replace(finding, witnesses=witnesses, pattern=pattern))

@@ -5,9 +5,12 @@ from dataclasses import replace
 from functools import partial
 
 import numpy as np
+from gosonde_common.errors import InvalidInputError
+from gosonde_common.values.containers import Container
 from gosonde_common.values.observation import NAMELESS_PC
 from gosonde_common.values.reachability import SearchOutcome
 from gosonde_common.wire import outcomes
+from gosonde_common.wire.containers import decode_container
 from gosonde_pb.v1 import ingest_pb2, model_pb2
 from numpy.typing import NDArray
 
@@ -246,7 +249,15 @@ def _process(number: int, process: model_pb2.Process) -> Process:
         not process.imprecise,
         _steps(where, process.steps),
         _number(f"{where}.sums", process.sums),
+        _container(where, process.container),
     )
+
+
+def _container(where: str, message: model_pb2.Container) -> Container:
+    try:
+        return decode_container(message)
+    except InvalidInputError as error:
+        raise BatchError(f"{where}.{error}") from error
 
 
 def _steps(where: str, steps: Sequence[model_pb2.Step]) -> tuple[Step, ...]:

@@ -9,7 +9,9 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 
 import numpy as np
+from gosonde_common.errors import InvalidInputError
 from gosonde_common.values.audit import AuditEvent
+from gosonde_common.values.containers import NO_CONTAINER, Container
 from gosonde_common.values.reachability import SearchOutcome
 from numpy.typing import NDArray
 
@@ -53,6 +55,7 @@ class Process:
         precise: False when some totals are what readings of memory show, or something of the process was lost.
         steps: The newest changes of its level, the oldest first.
         sums: How many short-lived processes of one file this stands for; 0 for a process of its own.
+        container: What is known of the container that it runs in.
     """
 
     key: ProcessKey
@@ -68,6 +71,7 @@ class Process:
     precise: bool = True
     steps: tuple[Step, ...] = ()
     sums: int = 0
+    container: Container = NO_CONTAINER
 
     @property
     def has_no_probes(self) -> bool:
@@ -245,11 +249,27 @@ class ProcessFilter:
 
     Attributes:
         all_runs: Also what only former runs of an agent counted of processes that its present run counts again.
+        container: What is known of its container: namespace, pod and workload alone.
     """
 
     host: str = ""
     pid: int = 0
     all_runs: bool = False
+    container: Container = NO_CONTAINER
+
+    def __post_init__(self) -> None:
+        """Raises InvalidInputError for a name that no container can have: nothing would ever match."""
+        if fault := self.container.fault:
+            raise InvalidInputError(f"filter: {fault}, which is no name that Kubernetes gives")
+
+    @property
+    def names(self) -> tuple[str, str, str]:
+        """(namespace, pod, workload)."""
+        return self.container.namespace, self.container.pod, self.container.workload
+
+    def has(self, host: str, pid: int, container: Container) -> bool:
+        """Whether a process is selected."""
+        return self.host in {"", host} and self.pid in {0, pid} and container.is_like(self.container)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from typing import Any, Final
 
 import grpc
 from gosonde_common.clock import steady_unix_nano
+from gosonde_common.errors import InvalidInputError
 from gosonde_pb.v1 import collector_pb2, collector_pb2_grpc
 
 from gosonde_collector.model.values import ProcessFilter
@@ -30,8 +31,14 @@ class AuditService(collector_pb2_grpc.CollectorServiceServicer):
         request: collector_pb2.ListAuditEventsRequest,
         context: Context,  # noqa: ARG002
     ) -> collector_pb2.ListAuditEventsResponse:
-        """See collector.proto."""
+        """See collector.proto.
+
+        Raises:
+            InvalidInputError: The filter names a namespace, a pod or a workload.
+        """
         which = query_wire.process_filter(request.filter)
+        if any(which.names):
+            raise InvalidInputError("filter: audit events have no namespace, pod or workload; ask by host and pid")
         limit = min(request.limit or DEFAULT_EVENTS, MAX_EVENTS)
         rows = await self._worker.run(self._audit, which, request.since_ns, limit)
         return collector_pb2.ListAuditEventsResponse(rows=rows)

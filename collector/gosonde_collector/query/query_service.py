@@ -119,12 +119,11 @@ class QueryService(FindingService, AuditService):
         """See collector.proto."""
         which, now = query_wire.process_filter(request.filter), steady_unix_nano()
         newest = self._analyst.timers.newest.values()
-        chosen = [(of, read) for of, read in newest if which.host in {"", of.host}]
         return collector_pb2.ListTimersResponse(
             rows=[
                 query_wire.timers_row(of, read, self._telemetry.newest.age_of(of.host, now)[0] + _before(of, read))
-                for of, read in chosen
-                if which.pid in {0, of.process.key.pid}
+                for of, read in newest
+                if which.has(of.host, of.process.key.pid, of.process.container)
             ]
         )
 

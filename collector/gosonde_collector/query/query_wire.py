@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from gosonde_common.errors import UnsupportedError
+from gosonde_common.values.containers import Container
 from gosonde_common.values.timers import ALL_READ
 from gosonde_common.wire import outcomes
+from gosonde_common.wire.containers import encode_container
 from gosonde_common.wire.timers import GROUPS
 from gosonde_pb.v1 import collector_pb2, model_pb2
 
@@ -52,8 +54,13 @@ KINDS = {
 
 
 def process_filter(message: collector_pb2.ProcessFilter) -> ProcessFilter:
-    """Which processes a request is about."""
-    return ProcessFilter(message.host, message.pid, message.all_runs)
+    """Which processes a request is about.
+
+    Raises:
+        InvalidInputError: A name is none that Kubernetes gives.
+    """
+    container = Container(namespace=message.namespace, pod=message.pod, workload=message.workload)
+    return ProcessFilter(message.host, message.pid, message.all_runs, container)
 
 
 def _key(key: ProcessKey) -> model_pb2.ProcessKey:
@@ -103,6 +110,7 @@ def process_row(
                 for step in process.steps
             ],
             sums=process.sums,
+            container=encode_container(process.container),
         ),
         created=known.created,
         exited=known.exited,
@@ -242,6 +250,7 @@ def finding_message(
         is_stale=is_stale,
         mute=_mute(muted) if muted else None,
         timers=_timers(finding.timers) if finding.timers else None,
+        container=encode_container(finding.container),
     )
 
 

@@ -54,6 +54,10 @@ MIGRATIONS: Final[dict[int, Sequence[str]]] = {
     16: (),  # the table timer_readings, which schema.sql makes
     17: ("ALTER TABLE IF EXISTS timer_readings ADD COLUMN group_lasting BIGINT[]",),  # not before version 16
     18: (),  # the table audit, which schema.sql makes
+    19: tuple(
+        f"ALTER TABLE processes ADD COLUMN {name} VARCHAR DEFAULT ''"
+        for name in ("container_id", "pod_uid", "namespace", "pod", "container", "workload")
+    ),
 }
 SCHEMA_VERSION: Final = max(MIGRATIONS)
 

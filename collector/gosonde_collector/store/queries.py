@@ -1,7 +1,7 @@
 # ruff: noqa: S608 - these statements are put together from constants of this file alone; values are always bound
 """The embedded store's questions, in SQL that ClickHouse understands with little change.
 
-`?` stand for values in the order of the method's arguments; an empty host or a pid of 0 matches everything.
+`$1`, `$2` stand for values in the order of the method's arguments; an empty text or a pid of 0 matches everything.
 """
 
 from typing import Final
@@ -22,7 +22,8 @@ ESTIMATES: Final = (
     "SELECT * FROM site_estimates QUALIFY row_number() OVER (PARTITION BY process, pc ORDER BY sequence DESC) = 1"
 )
 
-CHOSEN: Final = "SELECT * FROM known_processes WHERE ($1 = '' OR host = $1) AND ($2 = 0 OR pid = $2)"
+CHOSEN: Final = """SELECT * FROM known_processes WHERE ($1 = '' OR host = $1) AND ($2 = 0 OR pid = $2)
+    AND ($3 = '' OR namespace = $3) AND ($4 = '' OR pod = $4) AND ($5 = '' OR workload = $5)"""
 
 #: Of one process.
 ITS: Final = "host = $1 AND boot_id = $2 AND pid = $3 AND start_ticks = $4 AND exec_epoch = $5"
@@ -31,7 +32,8 @@ KEY: Final = "p.boot_id, p.pid, p.start_ticks, p.exec_epoch"
 
 DETAILS: Final = f"""{KEY}, p.exe, p.go_version, p.build_id, p.started_unix_nano, p.counted_since_unix_nano,
     p.counted_from_start, p.ended_unix_nano, p.level, p.refusal, p.precise, p.sums,
-    p.step_unix_nano, p.step_level, p.step_reason, p.step_ppm"""
+    p.step_unix_nano, p.step_level, p.step_reason, p.step_ppm,
+    p.container_id, p.pod_uid, p.namespace, p.pod, p.container, p.workload"""
 
 
 #: In the order of Estimate.
@@ -193,7 +195,7 @@ cycles AS (
             PARTITION BY process ORDER BY ordinal ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING
         ) AS ahead_after
     FROM every
-    QUALIFY row_number() OVER (PARTITION BY process ORDER BY ordinal DESC) <= $3
+    QUALIFY row_number() OVER (PARTITION BY process ORDER BY ordinal DESC) <= $6
 ),
 stops AS (
     SELECT process, ordinal, max(start_unix_nano) AS start_unix_nano, max(duration_ns) AS duration_ns,

@@ -51,17 +51,15 @@ class Reader:
 
     def processes(self, which: ProcessFilter) -> list[KnownProcess]:
         """See Store."""
-        return [
-            rows.known_process(row) for row in self._select(queries.processes(which.all_runs), which.host, which.pid)
-        ]
+        return list(map(rows.known_process, self._chosen(queries.processes(which.all_runs), which)))
 
     def sites(self, which: ProcessFilter) -> list[SiteTotal]:
         """See Store."""
-        return [rows.site_total(row) for row in self._select(queries.sites(which.all_runs), which.host, which.pid)]
+        return list(map(rows.site_total, self._chosen(queries.sites(which.all_runs), which)))
 
     def keys(self, which: ProcessFilter) -> list[ProcessKey]:
         """See Store."""
-        return [ProcessKey(*row) for row in self._select(queries.KEYS, which.host, which.pid)]
+        return [ProcessKey(*row) for row in self._chosen(queries.KEYS, which)]
 
     def past(self, host: str, process: ProcessKey) -> Past | None:
         """See Store."""
@@ -70,7 +68,7 @@ class Reader:
 
     def parks(self, which: ProcessFilter) -> list[ParkTotal]:
         """See Store."""
-        return [rows.park_total(row) for row in self._select(queries.PARKS, which.host, which.pid)]
+        return [rows.park_total(row) for row in self._chosen(queries.PARKS, which)]
 
     def clock_offsets(self) -> dict[str, int]:
         """See Store."""
@@ -86,7 +84,7 @@ class Reader:
 
     def gc_cycles(self, which: ProcessFilter, limit: int) -> list[GcCycle]:
         """See Store."""
-        return rows.gc_cycles(self._select(queries.GC_CYCLES, which.host, which.pid, limit))
+        return rows.gc_cycles(self._chosen(queries.GC_CYCLES, which, limit))
 
     def gc_columns(self, number: int, since_unix_nano: int) -> GcColumns:
         """See Store."""
@@ -207,6 +205,10 @@ class Reader:
     def audit(self, which: ProcessFilter, since_unix_nano: int, limit: int) -> list[AuditRecord]:
         """See Store."""
         return list(map(rows.audit_record, self._select(queries.AUDIT, which.host, which.pid, since_unix_nano, limit)))
+
+    def _chosen(self, query: str, which: ProcessFilter, *values: object) -> list[tuple[Any, ...]]:
+        """Of a query with queries.CHOSEN in it."""
+        return self._select(query, which.host, which.pid, *which.names, *values)
 
     def _series(self, query: str, *values: object) -> list[Series]:
         with failures("read the store"), self._connection.cursor() as cursor:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from gosonde_common.values.audit import Act, Actor, AuditEvent
+from gosonde_common.values.containers import NO_CONTAINER, Container
 from gosonde_common.values.timers import ALL_READ, UNKNOWN, PendingTimers, groups_of
 from numpy.typing import NDArray
 
@@ -63,6 +64,7 @@ def key_values(key: ProcessKey) -> tuple[str, int, int, int]:
 def process(values: Sequence[Any]) -> Process:
     """From the columns of queries.DETAILS."""
     exe, go_version, build_id, started, since, from_start, ended, level, refusal, precise, sums, *steps = values[4:19]
+    container = values[19:25]
     return Process(
         ProcessKey(*values[:4]),
         exe,
@@ -77,12 +79,13 @@ def process(values: Sequence[Any]) -> Process:
         bool(precise),
         tuple(map(Step, *steps)),
         sums,
+        Container(*container) if any(container) else NO_CONTAINER,
     )
 
 
 def known_process(row: Row) -> KnownProcess:
     """From queries.PROCESSES."""
-    return KnownProcess(row[0], process(row[1:20]), *row[20:])
+    return KnownProcess(row[0], process(row[1:26]), *row[26:])
 
 
 def site_total(row: Row) -> SiteTotal:
@@ -129,7 +132,7 @@ def gc_columns(cycles: Mapping[str, NDArray[Any]], pauses: Mapping[str, NDArray[
 
 def running(rows: Iterable[Row]) -> dict[int, Running]:
     """From queries.RUNNING, by process number."""
-    return {row[0]: Running(row[1], process(row[2:21]), row[21]) for row in rows}
+    return {row[0]: Running(row[1], process(row[2:27]), row[27]) for row in rows}
 
 
 def searches(found: Iterable[Row], proofs: Iterable[Row]) -> dict[int, Search]:

@@ -11,14 +11,15 @@ CREATE TABLE IF NOT EXISTS batches (
     sequence BIGINT, taken_unix_nano BIGINT, stored_unix_nano BIGINT, interval_ns BIGINT
 );
 
--- A row for each change of what is known of a process.
+-- A row for each change of what is known of a process. Empty texts stand for what is not known of its container.
 CREATE TABLE IF NOT EXISTS processes (
     process BIGINT, agent_id VARCHAR, agent_epoch VARCHAR, sequence BIGINT, stored_unix_nano BIGINT,
     host VARCHAR, boot_id VARCHAR, pid BIGINT, start_ticks BIGINT, exec_epoch BIGINT,
     exe VARCHAR, go_version VARCHAR, build_id VARCHAR,
     started_unix_nano BIGINT, counted_since_unix_nano BIGINT, counted_from_start BIGINT, ended_unix_nano BIGINT,
     level VARCHAR, refusal VARCHAR, precise BIGINT,
-    step_unix_nano BIGINT[], step_level VARCHAR[], step_reason VARCHAR[], step_ppm BIGINT[], sums BIGINT
+    step_unix_nano BIGINT[], step_level VARCHAR[], step_reason VARCHAR[], step_ppm BIGINT[], sums BIGINT,
+    container_id VARCHAR, pod_uid VARCHAR, namespace VARCHAR, pod VARCHAR, container VARCHAR, workload VARCHAR
 );
 
 CREATE TABLE IF NOT EXISTS site_names (

@@ -64,6 +64,7 @@ PROCESS_COLUMNS = (
     "step_level",
     "step_reason",
     "step_ppm",
+    *("container_id", "pod_uid", "namespace", "pod", "container", "workload"),
 )
 #: Tables whose rows are stored as they come.
 TABLES = (
@@ -178,8 +179,8 @@ def _processes(batch: Batch, numbers: Iterable[int], known: Known, now_unix_nano
         if known.processes.get(number) != process:
             put(known.processes, number, process)
             head = (number, stream.agent_id, stream.agent_epoch, batch.sequence, now_unix_nano, stream.host)
-            _, *rest, steps, sums = astuple(process)
-            yield (*head, *astuple(process.key), *rest, sums, *_transposed(steps))
+            _, *rest, steps, sums, container = astuple(process)
+            yield (*head, *astuple(process.key), *rest, sums, *_transposed(steps), *container)
 
 
 def _transposed(steps: Sequence[tuple[Any, ...]]) -> list[list[Any]]:

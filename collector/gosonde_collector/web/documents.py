@@ -37,6 +37,7 @@ def finding(row: Row) -> dict[str, Any]:
         "age_ns": row.age_ns,
         "stale": row.is_stale,
         "timers": timers(found.timers) if found.timers else None,
+        "container": found.container.document,
     }
 
 

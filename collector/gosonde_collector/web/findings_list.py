@@ -64,7 +64,8 @@ class Filters:
         return self.state in (ALL, finding.state) or (self.state == OPEN and finding.state not in OVER)
 
     def _names(self, finding: Finding) -> bool:
-        known = finding.site.function, finding.site.file, finding.cause, finding.id
+        site, of = finding.site, finding.container
+        known = site.function, site.file, finding.cause, finding.id, of.namespace, of.pod, of.workload
         return not self.text or any(self.text.lower() in name.lower() for name in known)
 
 

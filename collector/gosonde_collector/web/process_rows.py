@@ -139,6 +139,7 @@ def document(row: ProcessRow) -> dict[str, Any]:
         "overhead_core_percent": known.core_ppm / PPM,
         "steps": list(map(_step, process.steps)),
         "sums": process.sums,
+        "container": process.container.document,
         "age_ns": row.age_ns,
         "stale": row.is_stale,
     }

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final, NamedTuple
 
 from gosonde_common.values.audit import AuditEvent
+from gosonde_common.values.containers import NO_CONTAINER, Container
 from gosonde_common.values.levels import Level, Step
 from gosonde_common.values.reachability import Holder
 from gosonde_common.values.timers import NONE_PENDING, PendingTimers
@@ -52,6 +53,7 @@ class Process:
         steps: The newest changes of `level`, the oldest first; see levels.MAX_STEPS.
         sums: How many processes of one file this stands for, with their sums: each ended before an observation saw it
             run. `key` and the times before `ended_unix_nano` are the first one's. 0 for a process of its own.
+        container: What is known of the container that it runs in.
     """
 
     key: ProcessKey
@@ -67,6 +69,7 @@ class Process:
     precise: bool = True
     steps: tuple[Step, ...] = ()
     sums: int = 0
+    container: Container = NO_CONTAINER
 
 
 @dataclass(frozen=True, slots=True)

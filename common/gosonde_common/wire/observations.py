@@ -29,6 +29,7 @@ from gosonde_common.values.reachability import Holder
 from gosonde_common.values.status import AgentStatus, UplinkStatus
 from gosonde_common.wire import timers
 from gosonde_common.wire.audit import decode_audit
+from gosonde_common.wire.containers import decode_container
 
 LEVELS = {
     Level.FULL: model_pb2.LEVEL_FULL,
@@ -123,6 +124,7 @@ def _process(message: model_pb2.Process) -> Process:
         precise=not message.imprecise,
         steps=tuple(_step(step) for step in message.steps),
         sums=message.sums,
+        container=decode_container(message.container),
     )
 
 

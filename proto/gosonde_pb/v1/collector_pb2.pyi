@@ -127,22 +127,32 @@ class ProcessFilter(_message.Message):
     HOST_FIELD_NUMBER: _builtins.int
     PID_FIELD_NUMBER: _builtins.int
     ALL_RUNS_FIELD_NUMBER: _builtins.int
+    NAMESPACE_FIELD_NUMBER: _builtins.int
+    POD_FIELD_NUMBER: _builtins.int
+    WORKLOAD_FIELD_NUMBER: _builtins.int
     host: _builtins.str
     pid: _builtins.int
     all_runs: _builtins.bool
     """Also what only former runs of an agent counted of processes that its present run counts again. ListProcesses and
     ListSites alone.
     """
+    namespace: _builtins.str
+    """Of the process's container, as its agent has said. ListAuditEvents has no such names, and refuses them."""
+    pod: _builtins.str
+    workload: _builtins.str
     def __init__(
         self,
         *,
         host: _builtins.str = ...,
         pid: _builtins.int = ...,
         all_runs: _builtins.bool = ...,
+        namespace: _builtins.str = ...,
+        pod: _builtins.str = ...,
+        workload: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["all_runs", b"all_runs", "host", b"host", "pid", b"pid"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["all_runs", b"all_runs", "host", b"host", "namespace", b"namespace", "pid", b"pid", "pod", b"pod", "workload", b"workload"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -833,6 +843,7 @@ class Finding(_message.Message):
     IS_STALE_FIELD_NUMBER: _builtins.int
     MUTE_FIELD_NUMBER: _builtins.int
     TIMERS_FIELD_NUMBER: _builtins.int
+    CONTAINER_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Stable for one site of one build on one host, over restarts of the process too."""
     state: Global___FindingState.ValueType
@@ -880,6 +891,10 @@ class Finding(_message.Message):
         is of goroutines.
         """
 
+    @_builtins.property
+    def container(self) -> _model_pb2.Container:
+        """That of its process, or of the last one that was there. Absent where it is in none."""
+
     def __init__(
         self,
         *,
@@ -905,10 +920,11 @@ class Finding(_message.Message):
         is_stale: _builtins.bool = ...,
         mute: Global___Mute | None = ...,
         timers: Global___TimersFound | None = ...,
+        container: _model_pb2.Container | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["mute", b"mute", "process", b"process", "site", b"site", "timers", b"timers"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["container", b"container", "mute", b"mute", "process", b"process", "site", b"site", "timers", b"timers"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["age_ns", b"age_ns", "cause", b"cause", "confidence", b"confidence", "exe", b"exe", "first_seen_unix_nano", b"first_seen_unix_nano", "growth_per_second", b"growth_per_second", "host", b"host", "id", b"id", "is_stale", b"is_stale", "live", b"live", "mute", b"mute", "part_of", b"part_of", "pattern", b"pattern", "process", b"process", "remedy", b"remedy", "restarts", b"restarts", "site", b"site", "state", b"state", "timers", b"timers", "waits_in", b"waits_in", "witnesses", b"witnesses", "works", b"works"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["age_ns", b"age_ns", "cause", b"cause", "confidence", b"confidence", "container", b"container", "exe", b"exe", "first_seen_unix_nano", b"first_seen_unix_nano", "growth_per_second", b"growth_per_second", "host", b"host", "id", b"id", "is_stale", b"is_stale", "live", b"live", "mute", b"mute", "part_of", b"part_of", "pattern", b"pattern", "process", b"process", "remedy", b"remedy", "restarts", b"restarts", "site", b"site", "state", b"state", "timers", b"timers", "waits_in", b"waits_in", "witnesses", b"witnesses", "works", b"works"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

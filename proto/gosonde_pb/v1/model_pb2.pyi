@@ -201,6 +201,7 @@ class Process(_message.Message):
     IMPRECISE_FIELD_NUMBER: _builtins.int
     STEPS_FIELD_NUMBER: _builtins.int
     SUMS_FIELD_NUMBER: _builtins.int
+    CONTAINER_FIELD_NUMBER: _builtins.int
     exe: _builtins.str
     go_version: _builtins.str
     build_id: _builtins.str
@@ -229,6 +230,10 @@ class Process(_message.Message):
     def steps(self) -> _containers.RepeatedCompositeFieldContainer[Global___Step]:
         """The newest changes of level, at most 16, the oldest first."""
 
+    @_builtins.property
+    def container(self) -> Global___Container:
+        """Absent where it runs in no container, or in one within another."""
+
     def __init__(
         self,
         *,
@@ -245,14 +250,54 @@ class Process(_message.Message):
         imprecise: _builtins.bool = ...,
         steps: _abc.Iterable[Global___Step] | None = ...,
         sums: _builtins.int = ...,
+        container: Global___Container | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["key", b"key"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["container", b"container", "key", b"key"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["build_id", b"build_id", "counted_from_start", b"counted_from_start", "counted_since_unix_nano", b"counted_since_unix_nano", "ended_unix_nano", b"ended_unix_nano", "exe", b"exe", "go_version", b"go_version", "imprecise", b"imprecise", "key", b"key", "level", b"level", "refusal", b"refusal", "started_unix_nano", b"started_unix_nano", "steps", b"steps", "sums", b"sums"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["build_id", b"build_id", "container", b"container", "counted_from_start", b"counted_from_start", "counted_since_unix_nano", b"counted_since_unix_nano", "ended_unix_nano", b"ended_unix_nano", "exe", b"exe", "go_version", b"go_version", "imprecise", b"imprecise", "key", b"key", "level", b"level", "refusal", b"refusal", "started_unix_nano", b"started_unix_nano", "steps", b"steps", "sums", b"sums"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Process: _TypeAlias = Process  # noqa: Y015
+
+@_typing.final
+class Container(_message.Message):
+    """Empty texts stand for what is not known. What is no id, UID or name is refused, and the process with it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    POD_UID_FIELD_NUMBER: _builtins.int
+    NAMESPACE_FIELD_NUMBER: _builtins.int
+    POD_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    WORKLOAD_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """64 hexadecimal digits, and the UID of its pod: both from the control group."""
+    pod_uid: _builtins.str
+    namespace: _builtins.str
+    """What Kubernetes calls it: names of DNS."""
+    pod: _builtins.str
+    name: _builtins.str
+    workload: _builtins.str
+    """The Deployment, StatefulSet, DaemonSet or Job of its pod."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        pod_uid: _builtins.str = ...,
+        namespace: _builtins.str = ...,
+        pod: _builtins.str = ...,
+        name: _builtins.str = ...,
+        workload: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "name", b"name", "namespace", b"namespace", "pod", b"pod", "pod_uid", b"pod_uid", "workload", b"workload"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Container: _TypeAlias = Container  # noqa: Y015
 
 @_typing.final
 class SiteNames(_message.Message):

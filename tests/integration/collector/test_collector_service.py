@@ -10,10 +10,21 @@ from pathlib import Path
 
 import grpc
 import pytest
-from gosonde_pb.v1 import ingest_pb2, model_pb2
+from gosonde_common.errors import InvalidInputError
+from gosonde_common.values.containers import Container
+from gosonde_pb.v1 import collector_pb2, collector_pb2_grpc, ingest_pb2, model_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from tests.collector_process import GOSONDE, PATIENCE_S, AgentStream, CollectorProcess, eventually, leak, observation
+from tests.collector_process import (
+    GOSONDE,
+    PATIENCE_S,
+    AgentStream,
+    CollectorProcess,
+    eventually,
+    leak,
+    observation,
+    open_channel,
+)
 
 
 @pytest.fixture
@@ -145,6 +156,29 @@ def test_a_leak_that_is_streamed_becomes_a_finding_and_a_healthy_site_does_not(c
         "proof": "silent",
         "gctrace": "silent",
     }
+
+
+def test_processes_and_findings_are_chosen_by_the_names_of_their_container(collector: CollectorProcess) -> None:
+    with AgentStream(collector.address) as agent, collector.client() as client:
+        for sequence, seen in enumerate(leak(seconds=50, per_second=50), 1):
+            names = {"namespace": "shop", "pod": "web-0", "name": "server", "workload": "web"}
+            seen.processes[0].container.MergeFrom(model_pb2.Container(id="a" * 64, **names))
+            agent.observe(sequence, seen)
+        assert eventually(client, "opened", live=2_500)
+        for wanted, number in ((Container(namespace="shop", workload="web"), 1), (Container(pod="web-1"), 0)):
+            assert len(client.processes(container=wanted)) == len(client.findings(container=wanted)) == number
+        (finding,), (process,) = client.findings(), client.processes()
+        assert finding.container == process.container == Container("a" * 64, **names)
+        with pytest.raises(InvalidInputError, match="filter: pod is 'Web 0', which is no name that Kubernetes gives"):
+            client.findings(container=Container(pod="Web 0"))
+
+
+def test_audit_events_have_no_names_of_containers_to_be_chosen_by(collector: CollectorProcess) -> None:
+    question = collector_pb2.ListAuditEventsRequest(filter=collector_pb2.ProcessFilter(namespace="shop"))
+    with open_channel(collector.address, None) as channel, pytest.raises(grpc.RpcError) as raised:
+        collector_pb2_grpc.CollectorServiceStub(channel).ListAuditEvents(question, timeout=PATIENCE_S)
+    assert raised.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert "audit events have no namespace" in str(raised.value.details())
 
 
 def test_health_and_reflection_are_served(collector: CollectorProcess) -> None:

@@ -42,14 +42,15 @@ COMMON: Final = {"--sort", "--limit", "--wide", "--json", "--pid"}
 #: Of what is read again and again; a trace and a proof take their time, and are over then.
 READ_AT_ONCE: Final = {"--watch"}
 OF_A_COLLECTOR: Final = {*COMMON, *READ_AT_ONCE, "--host", "--exe", "--collector"}
+OF_CONTAINERS: Final = {*OF_A_COLLECTOR, "--namespace", "--pod", "--workload"}
 LISTS: Final[dict[tuple[str, ...], set[str]]] = {
     ("ps",): {*COMMON, *READ_AT_ONCE, "--exe"},
     ("trace",): {*COMMON, "--function"},
     ("goroutines",): {*COMMON, *READ_AT_ONCE, "--function", "--state"},
     ("timers",): {*OF_A_COLLECTOR, "--function"},
     ("leaks",): {*COMMON, "--function"},
-    ("findings",): {*OF_A_COLLECTOR, "--function", "--state"},
-    ("processes",): {*OF_A_COLLECTOR, "--state"},
+    ("findings",): {*OF_CONTAINERS, "--function", "--state"},
+    ("processes",): {*OF_CONTAINERS, "--state"},
     ("sites",): {*OF_A_COLLECTOR, "--function"},
     ("gc",): OF_A_COLLECTOR,
     ("audit",): OF_A_COLLECTOR,

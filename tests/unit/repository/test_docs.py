@@ -32,6 +32,7 @@ from gosonde_common.errors import GosondeError
 from gosonde_common.serving import status_of
 from gosonde_common.values import observation
 from gosonde_common.values.audit import Act, Actor
+from gosonde_common.values.containers import Container
 from gosonde_common.values.gc import GcFigures, LastCycle, PastPause
 from gosonde_common.values.timers import TimerGroup
 
@@ -235,6 +236,7 @@ def test_the_keys_of_findings_are_those_of_the_command() -> None:
     numbers = WitnessNumbers("live", 1, 2, 2, None, None)
     timers = collector_client.TimersFound("func", "main.f", False, 1, 2, None, 3, False)
     finding = dataclasses.replace(finding, numbers={"memory": numbers}, timers=timers)
+    finding = dataclasses.replace(finding, container=Container())
     assert keys_of(findings.document(finding)) - {"memory"} == json_keys("findings")
 
 

@@ -1,10 +1,14 @@
 """Rules by the names of containers, which a real containerd knows."""
 
+import json
 import os
+import subprocess
 import tempfile
 import urllib.request
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 from gosonde.agent_client import AgentClient
@@ -15,6 +19,7 @@ from gosonde_agent.model.container_names import ContainerNames
 from gosonde_common.errors import GosondeError, UnavailableError
 
 from tests.agent_process import AgentProcess, eventually, free_port
+from tests.collector_process import GOSONDE, CollectorProcess
 from tests.containerd import Containerd
 from tests.integration.watching import Watch, watching
 
@@ -123,8 +128,10 @@ def test_the_agent_asks_the_runtime_of_its_configuration(
     http = f"127.0.0.1:{free_port()}"
     keys = f'cri = "unix:{containerd.socket}"\nallow = ["namespace:shop"]\nhttp = "{http}"\n'
     (tmp_path / "agent.toml").write_text(keys)
-    agent = AgentProcess(tmp_path, "", EXE)
-    try:
+    with ExitStack() as stack:
+        collector = stack.enter_context(CollectorProcess(tmp_path)).address
+        agent = AgentProcess(tmp_path, collector, EXE)
+        stack.callback(agent.kill)
 
         def reported() -> set[int]:
             try:
@@ -135,9 +142,47 @@ def test_the_agent_asks_the_runtime_of_its_configuration(
 
         eventually(lambda: shop[1] in reported())
         assert night[1] not in reported()
+        named_so = ("--namespace", "shop", "--pod", SHOP, "--workload", "checkout")
+        eventually(lambda: pids(collector, *named_so) == [shop[1]])
+        (row,) = listed("processes", collector, *named_so)
+        (uid,) = facts.pods(shop[1])
+        assert row["container"] == {
+            "id": shop[0], "pod_uid": uid, "namespace": "shop", "pod": SHOP, "name": "server", "workload": "checkout",
+        }  # fmt: skip
         with urllib.request.urlopen(f"http://{http}/metrics", timeout=60) as answer:
             text = answer.read().decode()
         labels = f'exe="/churn",namespace="shop",pid="{shop[1]}",pod="{SHOP}",workload="checkout"'
         assert f'gosonde_process_container_info{{container="server",{labels}}} 1.0' in text
-    finally:
-        agent.kill()
+
+
+def listed(command: str, collector: str, *options: str) -> Any:
+    """The JSON that a command prints; None where there is nothing of that name."""
+    arguments = (str(GOSONDE), command, "--json", "--collector", collector, *options)
+    done = subprocess.run(arguments, capture_output=True, text=True, check=False)
+    return json.loads(done.stdout) if done.returncode == 0 else None
+
+
+def pids(collector: str, *options: str) -> list[int]:
+    return [row["pid"] for row in listed("processes", collector, *options) or ()]
+
+
+@pytest.mark.minutes
+@pytest.mark.timeout(900)
+@pytest.mark.usefixtures("ebpf")
+def test_a_finding_names_the_pod_whose_container_leaks(containerd: Containerd, tmp_path: Path) -> None:
+    labels = {"statefulset.kubernetes.io/pod-name": "ledger-0"}
+    id_, pid = containerd.run("ledger-0", "bank", "app", labels, ("/leak", "50"))
+    (tmp_path / "agent.toml").write_text(f'cri = "unix:{containerd.socket}"\nallow = ["namespace:bank"]\n')
+    with ExitStack() as stack:
+        collector = stack.enter_context(CollectorProcess(tmp_path)).address
+        agent = AgentProcess(tmp_path, collector, "/leak")
+        stack.callback(agent.kill)
+        eventually(lambda: bool(listed("findings", collector, "--namespace", "bank", "--pod", "ledger-0")), seconds=300)
+        (finding,) = listed("findings", collector, "--workload", "ledger")
+        assert (finding["process"]["pid"], finding["site"]["function"]) == (pid, "main.leak")
+        known = finding["container"]
+        assert (known["id"], known["namespace"], known["pod"]) == (id_, "bank", "ledger-0")
+        assert (known["name"], known["workload"]) == ("app", "ledger")
+        command = (GOSONDE, "findings", "--collector", collector)
+        text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        assert "pod bank/ledger-0, container app, workload ledger" in text

@@ -1,5 +1,6 @@
 """Processes of one file that ended before an observation reported them, as one row."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -7,6 +8,7 @@ from gosonde_agent.accounting.processes import GoProcess
 from gosonde_agent.accounting.short_lived import ShortLived
 from gosonde_agent.accounting.site_names import SiteNames
 from gosonde_agent.sources.counters import Image, Origin, SiteTotal, WorldTotal
+from gosonde_common.values.containers import NO_CONTAINER, Container
 from gosonde_common.values.observation import Observation, Process, ProcessKey
 
 PC, OTHER_PC, OUTSIDE_PC = 0x1000, 0x1010, 0x9000
@@ -92,3 +94,20 @@ def test_the_sums_of_a_file_go_with_its_probes() -> None:
     assert sums.added_to(Observation(1)).processes
     sums.keep(set())
     assert not sums.added_to(Observation(1)).processes
+
+
+def test_a_sum_has_the_container_that_all_its_processes_ran_in() -> None:
+    shop, other = Container("a" * 64, "", "shop"), Container("b" * 64)
+    binary, sums = Binary(), ShortLived(cast("Any", Origins()), SiteNames())
+
+    def add(pid: int, container: Container) -> None:
+        process = ended(pid, binary)
+        process.description = replace(process.description, container=container)
+        sums.add(process, totals(pid, (PC, 1, 1)), None)
+
+    for pid in (1, 2):
+        add(pid, shop)
+    assert sums.added_to(Observation(1)).processes[0].container == shop
+    add(3, other)
+    add(4, other)
+    assert sums.added_to(Observation(1)).processes[0].container == NO_CONTAINER

@@ -50,7 +50,9 @@ def right(method: str) -> bytes:
 def test_what_was_answered_once_is_not_asked_again(tmp_path: Path) -> None:
     with serving(tmp_path, right) as (address, handler):
         runtime = ContainerRuntime(address)
+        assert runtime.kept(ID) is None
         assert [runtime.names(ID) for _ in range(3)] == [ContainerNames("shop", "web", "server")] * 3
+        assert runtime.kept(ID) == ContainerNames("shop", "web", "server")
         assert handler.asked == ["ListContainers", "ListPodSandbox"]
 
 
@@ -113,6 +115,9 @@ class Silent:
 
     def names(self, container_id: str) -> ContainerNames | None:
         raise UnavailableError(container_id)
+
+    def kept(self, container_id: str) -> ContainerNames | None:
+        raise AssertionError(container_id)
 
 
 @pytest.fixture

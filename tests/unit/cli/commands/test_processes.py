@@ -6,6 +6,8 @@ from types import TracebackType
 import pytest
 from gosonde.collector_client import ProcessRow, Step
 from gosonde_cli.commands import processes
+from gosonde_common.errors import UsageError
+from gosonde_common.values.containers import Container
 
 from tests.unit.cli.commands.rows import process_row
 
@@ -74,3 +76,19 @@ def test_the_source_of_each_process_is_named(
     assert "go1 ebpf" in said
     assert "go1.27.3 memory" in said
     assert "go1.27.3 -" in said
+
+
+def test_a_process_in_a_container_shows_pod_and_namespace(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    inside = process_row(pid=1, container=Container("a" * 64, "", "shop", "web-0", "server", "web"))
+    said = printed(monkeypatch, capsys, [inside, process_row(pid=2, container=Container("b" * 64))])
+    assert "EXE POD NAMESPACE WORKLOAD CONTAINER LEVEL" in said
+    assert "/srv/app web-0 shop web server full" in said
+    assert f"/srv/app {'b' * 12} full" in said
+    assert "POD" not in printed(monkeypatch, capsys, [process_row()])
+
+
+def test_a_name_that_no_pod_can_have_is_wrong_usage() -> None:
+    with pytest.raises(UsageError, match="--pod is 'Web 0', which is no name that Kubernetes gives"):
+        processes.AskedOfProcesses(pod="Web 0")

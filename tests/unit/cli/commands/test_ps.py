@@ -1,15 +1,20 @@
 """The list of this host's Go processes says how many, how fast, what can be done, and what was not seen."""
 
+from dataclasses import replace
+
 import pytest
 from gosonde_agent.discovery.listing import READ, TRACE, Listed, Listing
 from gosonde_cli.commands import ps
 from gosonde_cli.rendering import cell
 from gosonde_cli.tables.asked import Asked
 from gosonde_common.errors import NotFoundError
+from gosonde_common.values.containers import Container
 
 BUSY = Listed(7, "/srv/orders", "go1.27.3", 120, 1_234.5, {})
 CLOSED = Listed(8, "/srv/stock", "go1.16", None, None, {READ: "process 8 is closed", TRACE: "process 8 is closed"})
 QUIET = Listed(9, "/srv/quiet", "go1.27.3", 4, 0.25, {TRACE: "without CAP_BPF: run as root"})
+#: The cells about containers of what is in none.
+NOWHERE = ("", "", "", "")
 FOUND = Listing((QUIET, CLOSED, BUSY), 0, 0, 0)
 
 
@@ -19,9 +24,9 @@ def shown(found: Listing, asked: Asked) -> list[list[str]]:
 
 def test_those_with_the_most_goroutines_come_first_and_what_is_not_known_is_no_zero() -> None:
     assert shown(FOUND, Asked()) == [
-        ["120", "1,234", "7", "/srv/orders", "trace, read", "go1.27.3"],
-        ["4", "0.2", "9", "/srv/quiet", "read", "go1.27.3"],
-        ["-", "-", "8", "/srv/stock", "nothing", "go1.16"],
+        ["120", "1,234", "7", "/srv/orders", *NOWHERE, "trace, read", "go1.27.3"],
+        ["4", "0.2", "9", "/srv/quiet", *NOWHERE, "read", "go1.27.3"],
+        ["-", "-", "8", "/srv/stock", *NOWHERE, "nothing", "go1.16"],
     ]
 
 
@@ -67,4 +72,15 @@ def test_json_has_null_for_what_is_not_known() -> None:
         "created_per_second": None,
         "can": [],
         "cannot": CLOSED.cannot,
+        "container": None,
     }
+
+
+def test_a_process_in_a_container_has_its_id_and_the_uid_of_its_pod() -> None:
+    uid = "0b7e3a4c-9f31-4d52-8a77-5a1d2c3b4e5f"
+    inside = replace(BUSY, container=Container("0123456789abcdef" * 4, uid))
+    ((*_, pod, namespace, workload, name, _can, _go),) = shown(Listing((inside,), 0, 0, 0), Asked())
+    assert (pod, namespace, workload, name) == (uid, "", "", "0123456789ab")
+    assert ps.document(inside)["container"] == {
+        "id": "0123456789abcdef" * 4, "pod_uid": uid, "namespace": "", "pod": "", "name": "", "workload": "",
+    }  # fmt: skip

@@ -40,6 +40,7 @@ from gosonde_collector.analysis.dumps import Creation, DumpSummary, Wait
 from gosonde_collector.evidence.model import Frame
 from gosonde_common.flames.placing import By
 from gosonde_common.values.ages import Ages
+from gosonde_common.values.containers import Container
 from gosonde_common.values.gc import GcFigures, PastPause
 from gosonde_common.values.goroutines import Location
 
@@ -63,11 +64,13 @@ REASON = max(REASONS, key=len)
 NAME = ProcessName(4_194_304, EXE)
 HOSTS = ("gosonde-worker-0123456789.eu-central-1.compute.internal", "web-1")
 COUNT = 123_456_789
+POD = Container("a" * 64, "", "n" * 63, f"checkout-{'w' * 200}-7d9f6c5b4d-x2k9p", "c" * 63, f"checkout-{'w' * 200}")
 END = f"{FILE.rpartition('/')[2]}:1234"
 
 
 def process(host: str) -> ProcessRow:
-    return process_row(host=host, pid=NAME.pid, exe=EXE, live=COUNT, created=COUNT, exited=COUNT, stale=True)
+    numbers = {"live": COUNT, "created": COUNT, "exited": COUNT}
+    return process_row(host=host, pid=NAME.pid, exe=EXE, stale=True, container=POD, **numbers)
 
 
 def finding(host: str) -> Finding:
@@ -76,7 +79,7 @@ def finding(host: str) -> Finding:
     site = SiteName(FUNCTION, FILE, 1_234)
     found = Finding("f1", "growing", 0.9, "channel-send", "look at it " * 12, host, NAME, site, COUNT, 1.5, 1, {}, {})
     muted = Muted("a leak that is known " * 12, "ann", 1, 2, "function")
-    return replace(found, witnesses=witnesses, details=details, muted=muted)
+    return replace(found, witnesses=witnesses, details=details, muted=muted, container=POD)
 
 
 class Collector:

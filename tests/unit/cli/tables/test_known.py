@@ -4,6 +4,7 @@ import pytest
 from gosonde.collector_client import ProcessRow
 from gosonde_cli.tables import known
 from gosonde_common.errors import NotFoundError
+from gosonde_common.values.containers import Container
 
 from tests.unit.cli.commands.rows import process_row
 
@@ -84,3 +85,40 @@ def test_no_agent_a_stale_agent_and_levels_without_probes_are_gaps() -> None:
     assert "3 app" in lines[1]
     assert "4 old" in lines[2]
     assert not known.has_data([stale, off, refused])
+
+
+def contained() -> list[ProcessRow]:
+    """Two of two pods, and one in no container."""
+    pods = (("shop", "web-0", "web"), ("shop", "db-0", ""))
+    inside = [
+        process_row(pid=pid, container=Container("a" * 64, "", namespace, pod, "app", workload))
+        for pid, (namespace, pod, workload) in enumerate(pods, 1)
+    ]
+    return [*inside, process_row(pid=3)]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        (Container(), [1, 2, 3]),
+        (Container(namespace="shop"), [1, 2]),
+        (Container(pod="db-0"), [2]),
+        (Container(namespace="shop", workload="web"), [1]),
+    ],
+)
+def test_processes_are_chosen_by_the_names_of_their_container(wanted: Container, found: list[int]) -> None:
+    assert [row.pid for row in known.selected(contained(), "", "", container=wanted)] == found
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        (Container(namespace="shops"), "no process of a namespace shops is known; known namespaces: shop"),
+        (Container(namespace="shop", pod="web-1"), "no process of a pod web-1 is known; known pods: web-0, db-0"),
+        (Container(pod="db-0", workload="web"), "no process of a workload web is known; known workloads: none"),
+    ],
+)
+def test_who_asks_for_a_name_that_is_not_known_hears_what_is(wanted: Container, message: str) -> None:
+    with pytest.raises(NotFoundError) as raised:
+        known.selected(contained(), "", "", container=wanted)
+    assert str(raised.value) == message

@@ -78,3 +78,10 @@ def test_rows_beyond_the_limit_are_counted(capsys: pytest.CaptureFixture[str]) -
 
 def test_text_is_never_taken_for_markup(capsys: pytest.CaptureFixture[str]) -> None:
     assert "[bold]no[/]" in lines(capsys, Table((Column("FILE"),), [Row(("[bold]no[/]",))], ""))[1]
+
+
+def test_an_optional_column_is_there_where_a_row_has_a_value(capsys: pytest.CaptureFixture[str]) -> None:
+    columns = (Column("N"), Column("POD", optional=True), Column("NAMESPACE", shared="namespace", optional=True))
+    assert lines(capsys, Table(columns, [Row((1, "", "")), Row((2, "", ""))], "")) == ["N", "1", "2"]
+    found = lines(capsys, Table(columns, [Row((1, "", "shop")), Row((2, "web-0", "shop"))], ""))
+    assert (found[0].split(), found[-1]) == (["N", "POD"], "in all rows: namespace shop")

@@ -16,6 +16,7 @@ from gosonde_collector.evidence.model import (
 )
 from gosonde_collector.model.values import ProcessFilter
 from gosonde_collector.store.duckdb import DuckDBStore, open_store
+from gosonde_common.values.containers import NO_CONTAINER, Container
 
 from tests.unit.collector.batches import KEY, SECOND, SITE, START, batch, process
 
@@ -271,3 +272,25 @@ def test_goroutines_that_debug_2_marks_as_leaked_are_the_runtimes_proof_too(stor
     (finding,) = found(Analyst(store))
     assert "that 7 goroutines created by main.serve" in verdict(finding, "pprof")[1]
     assert finding.cause == "channel-receive"
+
+
+def test_a_finding_is_of_the_container_of_its_process_and_is_chosen_by_its_names(store: DuckDBStore) -> None:
+    shop = Container("a" * 64, "", "shop", "web-0", "server", "web")
+    processes = [process(container=shop)]
+    store.append([batch(n, counters=[(0, SITE.pc, 6 * n, 0)], processes=processes) for n in range(1, 51)])
+    analyst = Analyst(store)
+    (finding,) = found(analyst)
+    assert finding.container == shop
+    assert analyst.findings(ProcessFilter(container=Container(namespace="shop", pod="web-0"))) == [finding]
+    assert analyst.findings(ProcessFilter(container=Container(namespace="batch"))) == []
+
+
+def test_a_finding_that_rests_learns_the_names_too(store: DuckDBStore) -> None:
+    leak(store, 50)
+    analyst = Analyst(store)
+    assert found(analyst)[0].container == NO_CONTAINER
+    shop = Container("a" * 64, "", "shop", "web-0")
+    rests = [process(container=shop)]
+    store.append([batch(n, counters=[(0, SITE.pc, 1_000, 0)], processes=rests) for n in range(51, 121)])
+    (finding,) = found(analyst)
+    assert (finding.state, finding.container) == ("stable", shop)

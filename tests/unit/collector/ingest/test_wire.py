@@ -12,6 +12,7 @@ from gosonde_collector.ingest.columns import MAX_ROWS, MAX_STEPS, MAX_TEXT
 from gosonde_collector.ingest.wire import decode_batch, decode_hello, decode_piece
 from gosonde_collector.model.errors import BatchError
 from gosonde_collector.model.values import Batch, Estimate, ProcessKey, Site
+from gosonde_common.values.containers import Container
 from gosonde_pb.v1 import ingest_pb2, model_pb2
 from hypothesis import given
 from hypothesis import strategies as st
@@ -336,3 +337,14 @@ def test_what_a_search_found_is_read() -> None:
 def test_an_outcome_that_cannot_be_is_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(BatchError, match="outcome"):
         decode_piece(piece(**changes))
+
+
+def test_a_process_keeps_its_container_and_one_with_a_wrong_name_is_left_out() -> None:
+    message = request()
+    (process,) = message.batch.observation.processes
+    process.container.MergeFrom(model_pb2.Container(id="a" * 64, namespace="shop", pod="web-0", name="server"))
+    assert decode_batch(STREAM, message).processes[0].container == Container("a" * 64, "", "shop", "web-0", "server")
+    process.container.pod = "web\x1b[2J"
+    found = decode_batch(STREAM, message)
+    assert (found.processes, found.left_out["processes"]) == ((), 1)
+    assert found.fault == r"processes[0].container.pod is 'web\x1b[2J'"

@@ -30,6 +30,8 @@ def test_what_older_collectors_stored_says_nothing_of_what_lasts(tmp_path: Path)
         for (name,) in connection.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal").fetchall():
             connection.execute(f"DROP VIEW {name}")
         connection.execute("ALTER TABLE timer_readings DROP COLUMN group_lasting")
+        for name in ("container_id", "pod_uid", "namespace", "pod", "container", "workload"):
+            connection.execute(f"ALTER TABLE processes DROP COLUMN {name}")
         connection.execute("DELETE FROM schema_version WHERE version > 16")
         connection.execute("INSERT INTO schema_version VALUES (16)")
     store = open_store(tmp_path)

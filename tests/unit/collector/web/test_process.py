@@ -11,6 +11,7 @@ from gosonde_collector.model.values import Batch, ProcessKey, Step
 from gosonde_collector.web import process_rows
 from gosonde_collector.web.findings_list import MOST_ROWS
 from gosonde_collector.web.process_page import SHOWN_AT_ONCE
+from gosonde_common.values.containers import Container
 
 from tests.hostile_text import SENDABLE, unshown
 from tests.paths import ROOT
@@ -176,3 +177,23 @@ def test_every_key_of_a_process_is_documented(serving: Serving) -> None:
     keys = keys_of(asked(serving(finding(process=KEY), batches=seen())))
     assert len(keys) > 30
     assert keys - code_words((ROOT / "docs" / "web.md").read_text()) == set()
+
+
+def test_the_pages_of_a_process_and_of_its_finding_name_its_pod(serving: Serving) -> None:
+    shop = Container("a" * 64, "0b7e3a4c-9f31-4d52-8a77-5a1d2c3b4e5f", "shop", "web-0", "server", "web")
+    page = serving(finding(container=shop), batches=[batch(1, processes=[process(container=shop)])])
+    for address in (ADDRESS, "/findings/0000000000000001"):
+        text = page.get(address).text
+        for what, name in (("Namespace", "shop"), ("Pod", "web-0"), ("Container", "server"), ("Workload", "web")):
+            assert f"<dt>{what}</dt><dd><bdi>{name}</bdi></dd>" in text
+    assert asked(page)["process"]["container"] == asked(page, "/findings/0000000000000001")["finding"]["container"]
+    assert len(json.loads(page.get("/findings?format=json&text=web-0").text)["findings"]) == 1
+
+
+def test_without_names_the_page_has_what_is_known(serving: Serving) -> None:
+    uid = "0b7e3a4c-9f31-4d52-8a77-5a1d2c3b4e5f"
+    page = serving(batches=[batch(1, processes=[process(container=Container("a" * 64, uid))])])
+    text = page.get(ADDRESS).text
+    assert f"<dt>Pod</dt><dd><bdi>{uid}</bdi></dd>" in text
+    assert f"<dt>Container</dt><dd><bdi>{'a' * 12}</bdi></dd>" in text
+    assert "Namespace" not in text
