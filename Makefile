@@ -23,7 +23,7 @@ READY := .venv/.ready
 # Stands where gosonde can run; tests need more.
 RUNS := .venv/.runs
 
-.PHONY: bench transcripts help setup demo pictures accuracy accuracy-proof accuracy-verdict test test-attacks test-faults test-images test-kubernetes test-packages test-sources lint format proto proto-check run install image package package-lock uninstall clean test-kernels test-timers
+.PHONY: bench transcripts help setup demo pictures accuracy accuracy-proof accuracy-verdict test test-attacks test-faults test-images test-kubernetes test-packages test-sources lint format proto proto-check run install image package package-lock uninstall clean test-kernels test-distributions test-timers
 
 help: ## Say what each target does
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1\t\2/p' Makefile | expand -t 14
@@ -84,6 +84,9 @@ test-kubernetes: setup ## Check the Helm chart at length, and have a leak in a p
 test-kernels: setup ## Boot kernels of Debian and Ubuntu and run gosonde on them (half an hour, as root); KERNELS="6.1 newest" some of them, KERNELS=arm64 those of arm64
 	scripts/setup kernels
 	$(BIN)/python -m tests.kernels.run $(KERNELS)
+
+test-distributions: setup ## Set gosonde up in Debian 13 and sid and run all tests there (two hours, as root); DISTRIBUTIONS=trixie one of them, with PYTEST_ARGS some tests
+	PYTEST_ARGS='$(PYTEST_ARGS)' $(BIN)/python -m tests.distributions.run $(DISTRIBUTIONS)
 
 test-timers: setup ## Have timers that a program forgets become a finding, beside a program that stops its own (three minutes, as root)
 	$(BIN)/pytest -m "" $(PYTEST_ARGS) tests/integration/collector/web/test_timer_findings.py

@@ -145,6 +145,8 @@ async def running(agents: list[Agent]) -> AsyncIterator[asyncio.Event]:
             task.cancel()
         with suppress(asyncio.CancelledError):
             await asyncio.gather(*tasks, return_exceptions=True)
+        for agent in agents:
+            await agent.uplink.close()
 
 
 async def settled(agents: list[Agent], seconds: float = 120) -> None:

@@ -62,6 +62,7 @@ def wait_for_error(wanted: str, address: str, authority: Authority, folder: Path
                 await asyncio.sleep(0.05)
         task.cancel()
         await asyncio.wait({task})
+        await uplink.close()
 
     asyncio.run(scenario())
 

@@ -241,6 +241,7 @@ def test_an_agent_uses_the_certificate_that_lies_there_at_each_connection(fortre
                 await asyncio.sleep(0.05)
         task.cancel()
         await asyncio.wait({task})
+        await uplink.close()
 
     asyncio.run(scenario())
 

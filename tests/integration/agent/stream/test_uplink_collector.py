@@ -54,6 +54,7 @@ async def running(uplink: Uplink) -> AsyncIterator[None]:
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
+        await uplink.close()
 
 
 def free_address() -> str:

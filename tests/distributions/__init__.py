@@ -1,0 +1,1 @@
+"""Set-up and tests in other distributions: `make test-distributions`."""
