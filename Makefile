@@ -95,7 +95,8 @@ test-matrix: setup ## Run the tests of Go binaries over every Go version and kin
 	$(BIN)/python scripts/generate_layouts.py --check
 	GOSONDE_MATRIX=1 $(BIN)/pytest --timeout=900 $(PYTEST_ARGS) $(addprefix tests/integration/agent/,watch/test_matrix.py \
 		golang/test_symbolization.py golang/test_arm64.py sources/ebpf/test_gc_pauses.py \
-		sources/memory/test_memory_locating.py sources/memory/test_heap_locating.py)
+		sources/memory/test_memory_locating.py sources/memory/test_heap_locating.py \
+		sources/memory/test_contexts.py)
 
 bench: setup ## Measure everything that docs/performance.md tells (an hour, as root); BENCH="life --quick" some of it
 	$(BIN)/python -c 'import matplotlib' 2>/dev/null || \

@@ -161,6 +161,11 @@ def pending(callback: str) -> Callable[[str], str]:
     return kept
 
 
+def of_server(text: str) -> str:
+    """The contexts of an HTTP server's connections: what is dialled just then is chance, and so is what is cut off."""
+    return re.sub(r"value \S+", "value *http.contextKey", row_of("value *http.c")(text))
+
+
 def known_heaps(text: str) -> str:
     """GC cycles, without those of which the heap was read too late."""
     return "\n".join(line for line in text.splitlines() if not line.endswith(" -"))

@@ -120,6 +120,11 @@ SECTIONS: Final = (
         (Line("gosonde timers tickets", When.STARTED, compared=likeness.pending("time.sendTime")),),
     ),
     Section(
+        "gosonde contexts",
+        "Contexts that are not cancelled, and who can cancel them.",
+        (Line("gosonde contexts gateway", When.STARTED, compared=likeness.of_server),),
+    ),
+    Section(
         "gosonde leaks",
         "What is proved to have leaked, and who holds the rest.",
         (Line("gosonde leaks gateway", When.STARTED, has=("can never run again", "none exited")),),

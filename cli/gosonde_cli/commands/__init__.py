@@ -17,6 +17,7 @@ MODULES: tuple[str, ...] = (
     "inspect",
     "goroutines",
     "timers",
+    "contexts",
     "leaks",
     "probes",
     "findings",

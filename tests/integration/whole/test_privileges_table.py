@@ -32,7 +32,10 @@ AS_USER, AS_OTHER = (
 )
 SOURCES = ("memory", "ebpf", "perf-breakpoints", "perf-uprobes", "ptrace")
 COLUMNS = {
-    "`goroutines`, `timers`, `gc --here`, `leaks`": (("goroutines",), ("timers",), ("gc", "--here"), ("leaks",)),
+    "`goroutines`, `timers`, `contexts`, `gc --here`, `leaks`": (
+        *(("goroutines",), ("timers",), ("contexts",)),
+        *(("gc", "--here"), ("leaks",)),
+    ),
     "`goroutines --stop`": (("goroutines", "--stop"),),
     "`inspect PID`": (("inspect",),),
     **{f"`trace --source {name}`": (("trace", "--source", name, "--duration", "0.1s"),) for name in SOURCES},

@@ -21,6 +21,8 @@ from gosonde.collector_client import (
 from gosonde.findings_client import Listing
 from gosonde_agent.discovery import listing
 from gosonde_agent.sources.memory import target
+from gosonde_agent.sources.memory.contexts import listing as context_listing
+from gosonde_agent.sources.memory.contexts.values import Cancel, ContextGroup, ContextKind, LiveContexts
 from gosonde_agent.sources.memory.timers import listing as timer_listing
 from gosonde_agent.watch.trace.seen import Trace
 from gosonde_cli import cli, here, tracing
@@ -48,6 +50,7 @@ LISTS: Final[dict[tuple[str, ...], set[str]]] = {
     ("trace",): {*COMMON, "--function"},
     ("goroutines",): {*COMMON, *READ_AT_ONCE, "--function", "--state"},
     ("timers",): {*OF_A_COLLECTOR, "--function"},
+    ("contexts",): {*COMMON, *READ_AT_ONCE, "--function"},
     ("leaks",): {*COMMON, "--function"},
     ("findings",): {*OF_CONTAINERS, "--function", "--state"},
     ("processes",): {*OF_CONTAINERS, "--state"},
@@ -162,6 +165,11 @@ def pending(_target: Any) -> PendingTimers:
     return PendingTimers([TimerGroup(f"main.f{n}", "", TimerKind.FUNC, n, 1, None, None, 0) for n in (1, 2)])
 
 
+def live(_target: Any, _over_seconds: float) -> LiveContexts:
+    kind, cancel = ContextKind.CANCEL, Cancel.FORGOTTEN
+    return LiveContexts([ContextGroup(kind, cancel, ("cancel",), f"main.f{n}", "", (), n, 0, 0, None) for n in (1, 2)])
+
+
 def seen_here(_pid: int = 0) -> listing.Listing:
     rows = [listing.Listed(process.pid, process.exe, "go1.27.3", n, float(n), {}) for process, n in BOTH]
     return listing.Listing(tuple(rows), 0, 0, 0)
@@ -176,13 +184,14 @@ def known(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listing, "listing", seen_here)
     monkeypatch.setattr(target, "opened", opened)
     monkeypatch.setattr(timer_listing, "read_timers", pending)
+    monkeypatch.setattr(context_listing, "read_contexts", live)
     monkeypatch.setattr(tracing, "run", traced)
     monkeypatch.setattr(leaks, "examined", leaked)
     monkeypatch.setattr(here, "pid_of", lambda _: 7)
 
 
 def run(command: tuple[str, ...], *arguments: str) -> Result:
-    of_one = ("7",) if command[0] in {"trace", "goroutines", "timers", "leaks"} else ()
+    of_one = ("7",) if command[0] in {"trace", "goroutines", "timers", "contexts", "leaks"} else ()
     return CliRunner().invoke(cli.app(command[0]), [*command, *of_one, *arguments], catch_exceptions=False)
 
 
@@ -228,7 +237,8 @@ NUMBERS: Final[dict[tuple[str, ...], tuple[str, Callable[[Any], Any]]]] = {
     ("parks",): ("parks", lambda row: row["parks"]),
     ("timers",): ("pending", lambda row: row["pending"]),
     **dict.fromkeys(
-        [("trace",), ("leaks",), ("findings",), ("processes",), ("sites",)], ("live", lambda row: row["live"])
+        [("trace",), ("leaks",), ("contexts",), ("findings",), ("processes",), ("sites",)],
+        ("live", lambda row: row["live"]),
     ),
 }
 
@@ -248,7 +258,7 @@ def test_a_column_that_is_not_there_is_refused_with_those_that_are(command: tupl
 @pytest.mark.parametrize("command", [name for name in having("--function") if name != ("goroutines",)], ids=" ".join)
 def test_a_function_is_chosen_by_a_part_of_its_name(command: tuple[str, ...]) -> None:
     (row,) = rows(command, "--function", "f2")
-    named = "callback" if command == ("timers",) else "function"
+    named = {"timers": "callback", "contexts": "waits_in"}.get(command[0], "function")
     assert (row["site"] if command == ("findings",) else row)[named] == "main.f2"
 
 

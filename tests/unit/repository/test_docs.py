@@ -18,6 +18,7 @@ from gosonde_agent.discovery.listing import Listed
 from gosonde_agent.host import checks
 from gosonde_agent.model.losses import LOSSES
 from gosonde_agent.sources.kinds import EBPF
+from gosonde_agent.sources.memory.contexts.values import ContextGroup
 from gosonde_agent.sources.possible import Possibility
 from gosonde_agent.watch.trace.seen import Trace
 from gosonde_cli import cli, leak_report
@@ -222,6 +223,12 @@ def test_every_key_of_a_verdict_on_leaks_is_documented() -> None:
     keys = fields_of(leak_report.LeakReport)
     assert {"retained_heap_bytes", "path", "bars"} <= keys
     assert keys - code_words(section((DOCS / "leaks.md").read_text(), "JSON")) == set()
+
+
+def test_every_key_of_contexts_is_documented() -> None:
+    keys = fields_of(ContextGroup)
+    assert {"made_in", "sampled", "grown"} <= keys
+    assert keys - code_words(section((DOCS / "contexts.md").read_text(), "JSON")) == set()
 
 
 def test_every_key_of_a_check_is_documented() -> None:

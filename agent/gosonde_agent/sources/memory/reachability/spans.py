@@ -38,6 +38,7 @@ class Spans:
         alloc_bits: Address of the bits that say which of those behind are not.
         specials: Address of the first special, 0 where there is none.
         noscan: Its objects hold no pointers.
+        bits_at: Where the mspan has `alloc_bits`, which a collection replaces.
     """
 
     at: U64
@@ -49,6 +50,7 @@ class Spans:
     alloc_bits: U64
     specials: U64
     noscan: Bools
+    bits_at: U64
 
     def __len__(self) -> int:
         return len(self.start)
@@ -134,6 +136,7 @@ class SpanReader:
             words(rows, at["allocBits"]),
             words(rows, at["specials"]),
             rows[:, at["spanclass"]] & 1 == 1,
+            pointers + np.uint64(at["allocBits"]),
         )
         used = whole & (rows[:, at["state"]] == IN_USE)
         if not _plausible(start, pages, element, count)[used].all():

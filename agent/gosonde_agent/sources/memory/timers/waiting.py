@@ -59,11 +59,11 @@ def waiting_functions(blocks: Iterable[GoroutineColumns], wanted: U64) -> Mappin
     for block in blocks:
         for kind, goid in zip(block.kinds, block.goids, strict=True):
             if goid in goids and kind.wait_reason in WAITS:
-                found[goid] = names.get(id(kind)) or names.setdefault(id(kind), _function(kind))
+                found[goid] = names.get(id(kind)) or names.setdefault(id(kind), own_function(kind))
     return found
 
 
-def _function(kind: Kind) -> str:
+def own_function(kind: Kind) -> str:
     """The innermost that is neither the runtime's nor time.Sleep."""
     own = (at.function for at in kind.stack if not at.function.startswith("runtime.") and at.function != SLEEP)
     return next(own, "")

@@ -46,6 +46,15 @@ def test_what_is_free_is_told_from_what_is_in_use() -> None:
         assert allocated(process.memory, heap, np.arange(8)).tolist() == [True, True, False, True, *[False] * 4]
 
 
+def test_bits_that_a_collection_has_replaced_meanwhile_say_nothing() -> None:
+    with FakeProcess() as process:
+        bits = process.pointers(0)
+        process.span(1_024, freeindex=2, allocBits=bits)
+        heap = process.heap()
+        heap.spans.alloc_bits[0] += np.uint64(1)
+        assert allocated(process.memory, heap, np.arange(8)).all()
+
+
 @pytest.mark.parametrize(
     "fields",
     [

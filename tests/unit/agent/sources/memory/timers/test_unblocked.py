@@ -74,6 +74,7 @@ class Span:
             alloc_bits=wide(self._bits),
             specials=wide(0),
             noscan=np.zeros(1, np.bool_),
+            bits_at=wide(0),
         )
         search = Search(self._made.runtime(), self._made.at, time.monotonic_ns())
         return search.run(spans, Meter(limits))

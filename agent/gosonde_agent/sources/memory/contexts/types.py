@@ -1,0 +1,175 @@
+"""The types of package context in one process, by the descriptions that the runtime keeps of them, stripped or not."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from gosonde_agent.golang.buildinfo import parse_version
+from gosonde_agent.golang.go_types import GoType, Kind
+from gosonde_agent.model.errors import UnsupportedBinaryError
+from gosonde_agent.sources.memory.contexts.values import ContextKind
+from gosonde_agent.sources.memory.errors import ImplausibleMemoryError
+from gosonde_agent.sources.memory.reachability.runtime_types import RuntimeTypes
+from gosonde_agent.sources.memory.reader import MAX_BYTES
+from gosonde_agent.sources.memory.target import Target
+
+#: The structs whose objects are looked for.
+STRUCTS: Final = {
+    "context.cancelCtx": ContextKind.CANCEL,
+    "context.timerCtx": ContextKind.DEADLINE,
+    "context.afterFuncCtx": ContextKind.AFTER_FUNC,
+}
+INTERFACE: Final = "context.Context"
+CHANNEL: Final = "chan struct {}"
+#: abi.Type: Str, and the steps in which descriptions lie.
+NAME_OFFSET, STEP = 40, 8
+#: Descriptions of one name; a program has two, of the struct and of the pointer to it.
+MOST: Final = 64
+#: Sizes of objects have such steps where contexts are.
+SIZE_STEP: Final = 16
+WORD: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class ContextType:
+    """One kind of context.
+
+    Attributes:
+        pointer: Address of the description of the pointer to it, which is what interfaces hold.
+        size: Of its objects in the heap, bytes.
+    """
+
+    kind: ContextKind
+    pointer: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class ContextTypes:
+    """What package context has in one process. Offsets are those in the objects, bytes.
+
+    Attributes:
+        kinds: That the program can have; none without package context.
+        interfaces: Addresses of the descriptions of context.Context.
+        channels: Of `chan struct{}`.
+        done: An atomic.Value: the type and the channel.
+        children: A map.
+        error: Its first word is 0 until the context is cancelled.
+        timer: Of a context with a deadline, *time.Timer; -1 without such.
+        deadline: time.Time.
+    """
+
+    kinds: tuple[ContextType, ...]
+    interfaces: tuple[int, ...] = ()
+    channels: tuple[int, ...] = ()
+    done: int = -1
+    children: int = -1
+    error: int = -1
+    timer: int = -1
+    deadline: int = -1
+
+
+class Descriptions:
+    """All descriptions of types of the main module.
+
+    Raises:
+        ImplausibleMemoryError: Where they are said to lie cannot be.
+        GosondeError: They cannot be read.
+    """
+
+    def __init__(self, target: Target) -> None:
+        runtime, module = target.runtime, target.pclntab.moduledata
+        self.types = RuntimeTypes(runtime, module, parse_version(target.go_version).minor)
+        self.begin, self.end = (
+            runtime.number(module + runtime.layout.offset("moduledata", name)) for name in ("types", "etypes")
+        )
+        if not 0 < self.begin < self.end <= self.begin + MAX_BYTES:
+            raise ImplausibleMemoryError(
+                f"process {runtime.pid} claims to have types from {self.begin:#x} to {self.end:#x}"
+            )
+        self._data = runtime.memory.read(self.begin, (self.end - self.begin) & ~(STEP - 1))
+
+    def named(self, name: str) -> list[int]:
+        """Addresses of descriptions that have a name, a pointer's among those of its element: both are "*name".
+
+        Raises:
+            ImplausibleMemoryError: There are too many.
+        """
+        text = f"*{name}".encode()
+        wanted, place = bytes([len(text)]) + text, 0
+        offsets: list[int] = []
+        while (place := self._data.find(wanted, place)) > 0 and len(offsets) < MOST:
+            offsets.append(place - 1)
+            place += 1
+        names = np.frombuffer(self._data, "<i4")[NAME_OFFSET // 4 :: STEP // 4]
+        found = np.flatnonzero(np.isin(names, np.array(offsets, np.int32)))
+        if len(found) > MOST:
+            raise ImplausibleMemoryError(f"{len(found)} types claim to be {name}")
+        return [self.begin + STEP * at for at in found.tolist()]
+
+
+def context_types(descriptions: Descriptions) -> ContextTypes:
+    """What package context has.
+
+    Raises:
+        UnsupportedBinaryError: Its contexts have not what is known of them.
+        GosondeError: The descriptions are damaged, or cannot be read.
+    """
+    kinds: list[ContextType] = []
+    places: dict[str, int] = {}
+    for name, kind in STRUCTS.items():
+        pointers = _pointers(descriptions, name)
+        for pointer, struct in pointers.items():
+            places |= _fields(struct)
+            kinds.append(ContextType(kind, pointer, -(-struct.size // SIZE_STEP) * SIZE_STEP))
+    if not kinds:
+        return ContextTypes(())
+    try:
+        done, children, error = (places[name] for name in ("done", "children", "err"))
+    except KeyError as missing:
+        raise UnsupportedBinaryError(f"context.cancelCtx has no field {missing} in this version of Go") from missing
+    return ContextTypes(
+        kinds=tuple(kinds),
+        interfaces=_of_kind(descriptions, INTERFACE, Kind.INTERFACE),
+        channels=_of_kind(descriptions, CHANNEL, Kind.CHANNEL),
+        done=done,
+        children=children,
+        error=error,
+        timer=places.get("timer", -1),
+        deadline=places.get("deadline", -1),
+    )
+
+
+def _of_kind(descriptions: Descriptions, name: str, kind: Kind) -> tuple[int, ...]:
+    described = ((at, descriptions.types.describe(at)) for at in descriptions.named(name))
+    return tuple(at for at, found in described if found.kind is kind and found.name == name)
+
+
+def _pointers(descriptions: Descriptions, name: str) -> dict[int, GoType]:
+    """By the address of a pointer's description, the struct of package context that it points to."""
+    found = {}
+    for address in descriptions.named(name):
+        pointer = descriptions.types.describe(address)
+        if pointer.kind is Kind.POINTER and pointer.name == f"*{name}":
+            struct = pointer.other(pointer.element)
+            if struct.kind is Kind.STRUCT and struct.name == name:
+                found[address] = struct
+    return found
+
+
+def _fields(struct: GoType) -> dict[str, int]:
+    """Offsets by name, those of an embedded cancelCtx among them; a context begins with its parent."""
+    places: dict[str, int] = {}
+    for field in struct.fields:
+        inner = struct.other(field.type)
+        if field.name == "cancelCtx":
+            if inner.kind is not Kind.STRUCT or field.offset:
+                raise UnsupportedBinaryError(f"{struct.name} does not begin with a context.cancelCtx")
+            places |= _fields(inner)
+        places[field.name] = field.offset
+        if field.offset + inner.size > struct.size:
+            raise ImplausibleMemoryError(f"{struct.name} claims a field outside of it: {field.name}")
+    if places.get("Context") != 0:
+        raise UnsupportedBinaryError(f"{struct.name} does not begin with its parent")
+    return places

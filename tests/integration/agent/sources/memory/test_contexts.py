@@ -1,0 +1,143 @@
+"""Live contexts are those that a program says it has made, by who can still cancel them."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from gosonde_agent.sources.memory.contexts.listing import grown, read_contexts
+from gosonde_agent.sources.memory.contexts.values import Cancel, ContextGroup, ContextKind, LiveContexts
+from gosonde_agent.sources.memory.target import opened
+
+from tests.go_programs import GoProgram, site_line
+from tests.versions import OLDEST_MIDDLE_NEWEST, VERSIONS
+
+Start = Callable[..., GoProgram]
+GOSONDE = str(Path(sys.executable).with_name("gosonde"))
+COUNT, HOUR_NS = 12, 3_600_000_000_000
+STRIPPED: dict[str, Any] = {"buildmode": "pie", "ldflags": ("-s", "-w")}
+#: The roots of Go 1.20 and older do not say which they are.
+OLD_ROOT = "background or todo"
+every_version = pytest.mark.parametrize("version", VERSIONS)
+stripped_or_not = pytest.mark.parametrize("build", [{}, STRIPPED], ids=["with symbols", "stripped PIE"])
+
+
+def read(program: GoProgram, over_seconds: float = 0.0) -> LiveContexts:
+    with opened(program.pid) as target:
+        return read_contexts(target, over_seconds)
+
+
+def told(group: ContextGroup) -> tuple[Any, ...]:
+    """What tells groups of these programs apart, with the first deadline in whole hours."""
+    hours = None if group.next_deadline_ns is None else -(-group.next_deadline_ns // HOUR_NS)
+    return group.kind, group.cancel, group.waits_in, hours
+
+
+def root(version: str, name: str) -> str:
+    return OLD_ROOT if version.startswith("1.19.") else name
+
+
+@every_version
+@stripped_or_not
+def test_contexts_are_forgotten_or_held_as_the_program_has_it_and_cancelled_ones_are_not_there(
+    go_program: Start, version: str, build: dict[str, Any]
+) -> None:
+    found = read(go_program("contexts/forgotten", str(COUNT), version=version, **build))
+    app = root(version, "background")
+    assert {told(group): (group.live, group.waiting) for group in found.groups if group.parents != (app,)} == {
+        (ContextKind.CANCEL, Cancel.FORGOTTEN, "main.wait", None): (COUNT, COUNT),
+        (ContextKind.DEADLINE, Cancel.FORGOTTEN, "", 1): (COUNT, 0),
+        (ContextKind.CANCEL, Cancel.HELD, "", None): (COUNT, 0),
+        (ContextKind.DEADLINE, Cancel.HELD, "main.deferring", 2): (COUNT, COUNT),
+    }
+    (parent,) = (group for group in found.groups if group.parents == (app,))
+    assert (told(parent)[:2], parent.live, parent.children) == ((ContextKind.CANCEL, Cancel.HELD), 1, 4 * COUNT)
+    assert {group.parents for group in found.groups} == {(app,), ("cancel", app)}
+    assert {group.created_by for group in found.groups if group.waits_in == "main.wait"} == {"main.handle"}
+    assert (found.changing, found.unnamed) == (0, 0)
+
+
+@every_version
+def test_the_heap_profile_of_the_program_says_which_line_made_a_context(go_program: Start, version: str) -> None:
+    found = read(go_program("contexts/forgotten", str(COUNT), "1", version=version, **STRIPPED))
+    made = {group.made_in[0].function: group for group in found.groups if group.made_in}
+    assert {name: group.made_in[0].sampled for name, group in made.items()} == dict.fromkeys(
+        ["main.handle", "main.limit", "main.keep", "main.deferring"], COUNT
+    )
+    assert made["main.limit"].made_in[0].line == site_line("contexts/forgotten", "limit")
+    assert made["main.limit"].cancel is Cancel.FORGOTTEN
+    unsampled = read(go_program("contexts/forgotten", str(COUNT), "0", version=version))
+    assert [group.made_in for group in unsampled.groups] == [[]] * len(unsampled.groups)
+
+
+@every_version
+@stripped_or_not
+def test_parents_are_followed_through_values_and_types_of_the_program(
+    go_program: Start, version: str, build: dict[str, Any]
+) -> None:
+    found = read(go_program("contexts/chains", str(COUNT), version=version, **build))
+    above = ("value main.key", "*main.request", "cancel", root(version, "todo"))
+    groups = {tuple(group.parents): group for group in found.groups}
+    assert {parents: group.live for parents, group in groups.items()} == {
+        ("cancel", *above): 2 * COUNT,
+        above: COUNT,
+        above[-1:]: 1,
+    }
+    assert groups[above].children == 2 * COUNT
+    assert {group.cancel for group in found.groups} == {Cancel.HELD}
+
+
+@pytest.mark.parametrize("version", OLDEST_MIDDLE_NEWEST)
+def test_what_is_there_all_the_time_is_counted_exactly_while_others_are_made_and_cancelled(
+    go_program: Start, version: str
+) -> None:
+    program = go_program("contexts/busy", "2000", version=version)
+    for _ in range(3):
+        found = read(program)
+        live = {(told(group)[1], told(group)[3]): group.live for group in found.groups}
+        # Of what the runtime moves within a map just then it is not always known that it is a map's.
+        assert live[Cancel.FORGOTTEN, 1] + live.get((Cancel.UNKNOWN, 1), 0) == 2_000
+        assert live[Cancel.FORGOTTEN, 1] > 1_000
+        assert live[Cancel.HELD, 2] == 2_000
+
+
+def test_between_two_readings_groups_grow_by_what_was_made(go_program: Start) -> None:
+    program = go_program("contexts/forgotten", str(COUNT))
+    with opened(program.pid) as target:
+        before = read_contexts(target)
+        program.ask("more")
+        after = grown(before, read_contexts(target))
+    assert [group.grown for group in after.groups] == [COUNT] * 4 + [0]
+    assert after.live == before.live + 4 * COUNT
+
+
+def test_the_command_prints_groups_for_people_and_for_programs(go_program: Start) -> None:
+    program = go_program("contexts/forgotten", str(COUNT), "1")
+    command = [GOSONDE, "contexts", str(program.pid)]
+    printed = subprocess.run([*command, "--json", "--function", "main.limit"], capture_output=True, check=True).stdout
+    (group,) = json.loads(printed)
+    assert 0 < group.pop("next_deadline_ns") < HOUR_NS
+    (made,) = group.pop("made_in")
+    assert made["file"].endswith("contexts/forgotten/main.go")
+    assert group == {
+        "kind": "deadline",
+        "cancel": "forgotten",
+        "parents": ["cancel", "background"],
+        "waits_in": "",
+        "created_by": "",
+        "live": COUNT,
+        "children": 0,
+        "waiting": 0,
+        "grown": None,
+    }
+    text = subprocess.run([*command, "--over", "0.1s"], capture_output=True, text=True, check=True).stdout
+    assert text.splitlines()[0].split()[:3] == ["LIVE", "GREW", "CANCEL"]
+    assert [line.split()[:2] for line in text.splitlines()[1:6]] == [[str(COUNT), "0"]] * 4 + [["1", "0"]]
+    assert f"{4 * COUNT + 1} live contexts in all" in text
+
+
+def test_a_program_without_contexts_is_told_from_one_that_has_none(go_program: Start) -> None:
+    assert not read(go_program("timed/callbacks", "1")).has_package
