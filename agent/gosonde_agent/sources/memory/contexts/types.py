@@ -9,7 +9,7 @@ from gosonde_agent.golang.buildinfo import parse_version
 from gosonde_agent.golang.go_types import GoType, Kind
 from gosonde_agent.model.errors import UnsupportedBinaryError
 from gosonde_agent.sources.memory.contexts.values import ContextKind
-from gosonde_agent.sources.memory.errors import ImplausibleMemoryError
+from gosonde_agent.sources.memory.errors import ImplausibleMemoryError, UnreadableMemoryError
 from gosonde_agent.sources.memory.reachability.runtime_types import RuntimeTypes
 from gosonde_agent.sources.memory.reader import MAX_BYTES
 from gosonde_agent.sources.memory.target import Target
@@ -24,11 +24,13 @@ INTERFACE: Final = "context.Context"
 CHANNEL: Final = "chan struct {}"
 #: abi.Type: Str, and the steps in which descriptions lie.
 NAME_OFFSET, STEP = 40, 8
-#: Descriptions of one name; a program has two, of the struct and of the pointer to it.
-MOST: Final = 64
+#: Names that are the same, and places that may be descriptions of one: more than chance makes.
+MOST: Final = 4_096
 #: Sizes of objects have such steps where contexts are.
 SIZE_STEP: Final = 16
 WORD: Final = 8
+#: No context is larger, bytes.
+MAX_SIZE: Final = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +92,24 @@ class Descriptions:
             )
         self._data = runtime.memory.read(self.begin, (self.end - self.begin) & ~(STEP - 1))
 
-    def named(self, name: str) -> list[int]:
-        """Addresses of descriptions that have a name, a pointer's among those of its element: both are "*name".
+    def named(self, name: str, kind: Kind) -> dict[int, GoType]:
+        """By address, the types of a kind that have a name; a description has the name of its type, or of its element.
 
         Raises:
-            ImplausibleMemoryError: There are too many.
+            GosondeError: The process has ended, or may not be read.
         """
-        text = f"*{name}".encode()
+        found: dict[int, GoType] = {}
+        for address in self._saying(f"*{name.lstrip('*')}".encode()):
+            try:
+                described = self.types.describe(address)
+            except (ImplausibleMemoryError, UnreadableMemoryError):
+                continue  # any number may look like the offset of a name
+            if described.kind is kind and described.name == name:
+                found[address] = described
+        return found
+
+    def _saying(self, text: bytes) -> list[int]:
+        """Where there may be a description that has a name: its offset among the types is at a certain place."""
         wanted, place = bytes([len(text)]) + text, 0
         offsets: list[int] = []
         while (place := self._data.find(wanted, place)) > 0 and len(offsets) < MOST:
@@ -105,7 +118,7 @@ class Descriptions:
         names = np.frombuffer(self._data, "<i4")[NAME_OFFSET // 4 :: STEP // 4]
         found = np.flatnonzero(np.isin(names, np.array(offsets, np.int32)))
         if len(found) > MOST:
-            raise ImplausibleMemoryError(f"{len(found)} types claim to be {name}")
+            raise ImplausibleMemoryError(f"{len(found)} types claim to be {text.decode()}")
         return [self.begin + STEP * at for at in found.tolist()]
 
 
@@ -119,8 +132,8 @@ def context_types(descriptions: Descriptions) -> ContextTypes:
     kinds: list[ContextType] = []
     places: dict[str, int] = {}
     for name, kind in STRUCTS.items():
-        pointers = _pointers(descriptions, name)
-        for pointer, struct in pointers.items():
+        for pointer, described in descriptions.named(f"*{name}", Kind.POINTER).items():
+            struct = described.other(described.element)
             places |= _fields(struct)
             kinds.append(ContextType(kind, pointer, -(-struct.size // SIZE_STEP) * SIZE_STEP))
     if not kinds:
@@ -129,33 +142,28 @@ def context_types(descriptions: Descriptions) -> ContextTypes:
         done, children, error = (places[name] for name in ("done", "children", "err"))
     except KeyError as missing:
         raise UnsupportedBinaryError(f"context.cancelCtx has no field {missing} in this version of Go") from missing
-    return ContextTypes(
+    found = ContextTypes(
         kinds=tuple(kinds),
-        interfaces=_of_kind(descriptions, INTERFACE, Kind.INTERFACE),
-        channels=_of_kind(descriptions, CHANNEL, Kind.CHANNEL),
+        interfaces=tuple(descriptions.named(INTERFACE, Kind.INTERFACE)),
+        channels=tuple(descriptions.named(CHANNEL, Kind.CHANNEL)),
         done=done,
         children=children,
         error=error,
         timer=places.get("timer", -1),
         deadline=places.get("deadline", -1),
     )
-
-
-def _of_kind(descriptions: Descriptions, name: str, kind: Kind) -> tuple[int, ...]:
-    described = ((at, descriptions.types.describe(at)) for at in descriptions.named(name))
-    return tuple(at for at, found in described if found.kind is kind and found.name == name)
-
-
-def _pointers(descriptions: Descriptions, name: str) -> dict[int, GoType]:
-    """By the address of a pointer's description, the struct of package context that it points to."""
-    found = {}
-    for address in descriptions.named(name):
-        pointer = descriptions.types.describe(address)
-        if pointer.kind is Kind.POINTER and pointer.name == f"*{name}":
-            struct = pointer.other(pointer.element)
-            if struct.kind is Kind.STRUCT and struct.name == name:
-                found[address] = struct
+    _check(found)
     return found
+
+
+def _check(found: ContextTypes) -> None:
+    """Whether all that is read of an object lies in it."""
+    last = max(found.done, found.error, found.children)
+    for kind in found.kinds:
+        ends = max(last, found.timer, found.deadline) if kind.kind is ContextKind.DEADLINE else last
+        lacks = kind.kind is ContextKind.DEADLINE and min(found.timer, found.deadline) < 0
+        if lacks or not ends + 2 * WORD <= kind.size <= MAX_SIZE:
+            raise UnsupportedBinaryError(f"contexts of kind {kind.kind} have no room for what is known of them")
 
 
 def _fields(struct: GoType) -> dict[str, int]:
