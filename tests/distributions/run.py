@@ -1,7 +1,7 @@
 """Sets gosonde up in other distributions and runs its tests there: `python -m tests.distributions.run [SUITE ...]`.
 
-A suite is one of Debian's; without any, all of SUITES are tried. Each has the repository as it was committed. Ends with 1
-when something did not hold. PYTEST_ARGS in the environment chooses among the tests, as for `make test`.
+A suite is one of Debian's; without any, all of SUITES are tried. Each has the repository as it was committed. Ends with
+1 when something did not hold. PYTEST_ARGS in the environment chooses among the tests, as for `make test`.
 """
 
 import os
@@ -26,7 +26,7 @@ VERSIONS = "import sys; print('Python', sys.version.split()[0]); import bcc; pri
 
 def say(text: str) -> None:
     """To whoever waits."""
-    print(text, file=sys.stderr, flush=True)
+    sys.stderr.write(f"{text}\n")
 
 
 def holds_in(suite: str, pytest_args: str) -> bool:
