@@ -116,6 +116,13 @@ def _digest(flags: Sequence[str], env: Mapping[str, str]) -> str:
     return digest.hexdigest()[:16]
 
 
+def compiler_output(name: str, version: str = toolchains.DEFAULT, *flags: str) -> bytes:
+    """What `go build` with the flags, such as "-gcflags=-m -m", prints on standard error as it builds `name`."""
+    command = [str(toolchains.go(version)), "build", "-buildvcs=false", *flags, "-o", os.devnull, f"./{name}"]
+    environment = toolchains.environment(version)
+    return subprocess.run(command, cwd=SOURCES, env=environment, capture_output=True, check=True).stderr
+
+
 def site_line(program: str, marker: str) -> int:
     """The line of `program`'s main.go that ends in the comment `// site: MARKER`.
 

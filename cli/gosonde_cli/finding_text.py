@@ -15,6 +15,7 @@ from rich.text import Text
 from gosonde_cli import container_text, rendering
 from gosonde_cli.age_text import age_lines
 from gosonde_cli.chart import chart
+from gosonde_cli.escape_text import escape_lines
 from gosonde_cli.proof_text import proof_lines
 from gosonde_cli.tables.shortening import OF_FUNCTIONS, OF_PATHS, shortened
 
@@ -101,6 +102,8 @@ def sections(explanation: Explanation, room: int) -> Iterator[tuple[str, Sequenc
     yield "the goroutines", _goroutines(explanation)
     yield "ages, from", _ages(explanation.ages)
     yield "what can wake them", proof_lines(explanation.proof) if explanation.proof else ()
+    escapes, live = explanation.escapes, explanation.finding.live
+    yield "what escapes to the heap", list(escape_lines(escapes, live, room - 4)) if escapes else ()
     for number, stack in enumerate(explanation.stacks):
         whose = f"the stack of {stack.goroutines:,}" + (f" ({explanation.cause_reason})" if not number else "")
         yield rendering.cell(whose), [_call(frame, room - 4) for frame in stack.frames]

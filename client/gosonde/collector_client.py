@@ -8,6 +8,7 @@ from gosonde_pb.v1 import collector_pb2, model_pb2
 
 from gosonde.audit import AuditRow, audit_of
 from gosonde.connection import Connection, tls_from_environment
+from gosonde.escapes import PushedEscapes, pieces, pushed_escapes_of
 from gosonde.proofs import Searched, searched_of
 from gosonde.row_wire import (
     cycle_of,
@@ -136,6 +137,10 @@ class CollectorClient(Connection):
         """Sends a profile of any kind; a time of 0 means now, unless the profile itself says when it was taken."""
         header = collector_pb2.SnapshotHeader(host=host, pid=pid, taken_unix_nano=taken_unix_nano)
         return pushed_of(self.call(self.stub.PushSnapshot, _pieces(header, file)))
+
+    def push_escapes(self, file: IO[bytes], host: str, pid: int) -> PushedEscapes:
+        """Sends what `go build -gcflags='-m -m'` prints on standard error, of the build that the process runs."""
+        return pushed_escapes_of(self.call(self.stub.PushEscapes, pieces(host, pid, file)))
 
     def take_snapshot(self, host: str, pid: int, kind: str = "memory") -> Pushed:
         """Has the host's agent take a snapshot of a process, of a kind in SNAPSHOT_KINDS; the collector stores it."""

@@ -8,6 +8,7 @@ from gosonde_common.values.containers import NO_CONTAINER, Container
 from gosonde_pb.v1 import collector_pb2
 
 from gosonde.collector_client import CollectorClient, filter_of
+from gosonde.escapes import FindingEscapes, finding_escapes_of
 from gosonde.proofs import Proof, proof_of
 from gosonde.row_wire import finding_of, verdict_name
 from gosonde.rows import Finding
@@ -95,6 +96,7 @@ class Explanation:
     analysis_is_stale: bool
     proof: Proof | None
     ages: Ages | None
+    escapes: FindingEscapes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +170,7 @@ def _explanation(answer: collector_pb2.ExplainFindingResponse) -> Explanation:
         answer.analysis_is_stale,
         proof_of(answer.proof) if answer.HasField("proof") else None,
         _ages(answer.ages) if answer.HasField("ages") else None,
+        finding_escapes_of(answer.escapes) if answer.HasField("escapes") else None,
     )
 
 

@@ -10,7 +10,7 @@ from gosonde.collector_client import CollectorClient
 from gosonde_common.addresses import COLLECTOR_ADDRESS
 from gosonde_common.errors import InvalidInputError
 
-from gosonde_cli import dump_text, rendering
+from gosonde_cli import dump_text, escape_text, rendering
 from gosonde_cli.importing import needing
 from gosonde_cli.options import Collector, Json, Pid, Process, Wide
 from gosonde_cli.pushing import HostOfProcess, owner, which_of
@@ -34,6 +34,9 @@ def push(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The profile, of any format; - reads standard input.")],
     process: Process = "",
     *,
+    escapes: Annotated[
+        bool, typer.Option("--escapes", help="FILE is what go build -gcflags='-m -m' printed as it built the program.")
+    ] = False,
     pid: Pid = None,
     host: HostOfProcess = "",
     json: Json = False,
@@ -45,10 +48,16 @@ def push(
 
     Goroutine and goroutineleak profiles may have debug=0, 1 or 2, the others debug=0.
 
+    What the compiler says of escapes goes to findings of every process of the
+    same build: gosonde pprof push --escapes build.txt orders
+
     The time of a profile is the one inside it. Only debug=0 has one; of the
     others it is the time when FILE was last written.
     """
     which = which_of(process, pid)
+    if escapes:
+        _push_escapes(file, which, host, collector, json=json)
+        return
     with _opened(file) as profile, CollectorClient(collector) as client:
         taken = file.stat().st_mtime_ns if file.is_file() else 0
         pushed = client.push_snapshot(profile, *owner(client, host, which), taken)
@@ -56,6 +65,15 @@ def push(
         rendering.print_json(pushed)
     else:
         rendering.console().print(rendering.cell(snapshot_line(pushed)), markup=False)
+
+
+def _push_escapes(file: Path, which: str, host: str, collector: str, *, json: bool) -> None:
+    with _opened(file) as output, CollectorClient(collector) as client:
+        pushed = client.push_escapes(output, *owner(client, host, which))
+    if json:
+        rendering.print_json(pushed)
+    else:
+        rendering.console().print(rendering.cell(escape_text.pushed_line(pushed)), markup=False)
 
 
 @pprof.command()

@@ -7,6 +7,7 @@ from gosonde_common.values.ages import Ages, AgesByGoid
 
 from gosonde_collector.analysis.ages import ages_by_goid
 from gosonde_collector.analysis.analyst import Analyst
+from gosonde_collector.analysis.escapes import FindingEscapes, escapes_of
 from gosonde_collector.analysis.finding import Finding
 from gosonde_collector.analysis.gc_signs import gc_signs
 from gosonde_collector.analysis.growth import LOOKBACK_NS
@@ -61,6 +62,7 @@ class Explanation:
         contentions: By the same function, at most one of each kind.
         ages_by_goid: How old each goroutine of the process is, by the newest memory snapshot; None without one.
         ages: About how old those of the finding are, by the same.
+        escapes: What the compiler says of its functions; None without its output.
         series: The recent past of the site.
         snapshot: The newest one of the process that was read from memory, else the newest one that was pushed; also
             of a process that has ended.
@@ -75,6 +77,7 @@ class Explanation:
     contentions: tuple[Contention, ...] = ()
     ages_by_goid: AgesByGoid | None = None
     ages: Ages | None = None
+    escapes: FindingEscapes | None = None
     series: Series | None = None
     snapshot: Snapshot | None = None
 
@@ -90,8 +93,10 @@ def explain(store: Store, analyst: Analyst, finding_id: str) -> Explanation:
     cache.open()
     snapshot = cache.newest(finding.host, finding.process, from_memory=True)
     known = snapshot or cache.newest(finding.host, finding.process, from_memory=False)
+    heap = store.newest_heap(finding.host, finding.process)
+    escapes = escapes_of(store, finding, heap)
     if series is None:
-        return Explanation(finding, snapshot=known)
+        return Explanation(finding, escapes=escapes, snapshot=known)
     goroutines = snapshot.profile if snapshot and usable(series, snapshot) else None
     by_goid = ages_by_goid(snapshot, series) if goroutines and snapshot else None
     return Explanation(
@@ -100,7 +105,7 @@ def explain(store: Store, analyst: Analyst, finding_id: str) -> Explanation:
         _signs(store, analyst, series, goroutines),
         _shares(finding),
         _stack_bytes(series.site, goroutines),
-        _heap_bytes(series.site, store.newest_heap(series.host, series.process.key)),
+        _heap_bytes(series.site, heap),
         tuple(
             _contention(series.site, profile)
             for kind in (BLOCK, MUTEX)
@@ -108,6 +113,7 @@ def explain(store: Store, analyst: Analyst, finding_id: str) -> Explanation:
         ),
         by_goid,
         by_goid.of(goids_of(goroutines, series.site)) if goroutines and by_goid else None,
+        escapes,
         series,
         known,
     )

@@ -5,9 +5,9 @@ from itertools import combinations
 from typing import Final
 
 from gosonde_collector.analysis.finding import OVER, Finding
-from gosonde_collector.analysis.user_code import is_dependency, is_user_code
+from gosonde_collector.analysis.user_code import is_user_code
 from gosonde_collector.evidence.model import Frame
-from gosonde_collector.evidence.names import is_standard, package_of
+from gosonde_collector.evidence.names import is_dependency, is_standard, package_of
 
 #: Two counts grow together when the larger rise is so many times the other, give or take TOLERANCE.
 MULTIPLES: Final = (1, 2, 3, 4)

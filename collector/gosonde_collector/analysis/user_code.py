@@ -1,18 +1,9 @@
 """Which frames of a stack are the program's own, and which a library's."""
 
 from collections.abc import Sequence
-from typing import Final
 
 from gosonde_collector.evidence.model import Frame
-from gosonde_collector.evidence.names import is_standard
-
-#: What the path of a dependency's file has: the module cache's version, or the folder of vendored code.
-DEPENDENCY: Final = ("@v", "/vendor/")
-
-
-def is_dependency(file: str) -> bool:
-    """Whether a file is neither the program's own nor the standard library's, as far as its path shows."""
-    return any(mark in file for mark in DEPENDENCY)
+from gosonde_collector.evidence.names import is_dependency, is_standard
 
 
 def is_user_code(frame: Frame) -> bool:

@@ -1,1 +1,1 @@
-"""Reads evidence from others: pprof profiles and gctrace logs."""
+"""Reads evidence from others: pprof profiles, gctrace logs, and what compilers say of escapes."""

@@ -14,6 +14,8 @@ STANDARD: Final = frozenset({
     "slices", "sort", "strconv", "strings", "structs", "sync", "syscall", "testing", "text", "time", "unicode",
     "unique", "unsafe", "vendor", "weak"
 })  # fmt: skip
+#: What the path of a dependency's file has: the module cache's version, or the folder of vendored code.
+DEPENDENCY: Final = ("@v", "/vendor/")
 
 
 def plain_name(function: str) -> str:
@@ -35,3 +37,8 @@ def is_standard(function: str) -> bool:
     """Whether the function is of Go's own library."""
     package = package_of(function)
     return package.partition("/")[0] in STANDARD or package.startswith("golang.org/x/")
+
+
+def is_dependency(file: str) -> bool:
+    """Whether a file is neither the program's own nor the standard library's, as far as its path shows."""
+    return any(mark in file for mark in DEPENDENCY)

@@ -1,6 +1,7 @@
-"""Takes a pushed profile in piece by piece: inflates it, and refuses what is too large or something else at once."""
+"""Takes a pushed file in piece by piece: inflates it, and refuses what is too large or something else at once."""
 
 import zlib
+from collections.abc import Callable
 
 from gosonde_collector.evidence.cleaning import behind_hole
 from gosonde_collector.model.errors import ProfileError, Refusal
@@ -29,10 +30,17 @@ PACKED = {
 }
 
 
-class ProfileUpload:
-    """Collects one profile. Feed it every piece, then finish it."""
+class Upload:
+    """Collects one file. Feed it every piece, then finish it.
 
-    def __init__(self, max_bytes: int = MAX_BYTES) -> None:
+    Args:
+        what: What it is, for errors.
+        check: Raises ProfileError when the file's first bytes fit nothing that it may be; gets where they stand, too.
+    """
+
+    def __init__(self, what: str, check: Callable[[bytes, str], None], max_bytes: int = MAX_BYTES) -> None:
+        self._what = what
+        self._check = check
         self._max_bytes = max_bytes
         self._received = 0
         self._start = b""
@@ -44,11 +52,11 @@ class ProfileUpload:
         """Takes the next piece in.
 
         Raises:
-            ProfileError: The file is no profile, is damaged, or is too large as sent or after inflating.
+            ProfileError: The file is something else, is damaged, or is too large as sent or after inflating.
         """
         self._received += len(chunk)
         if self._received > self._max_bytes:
-            raise ProfileError(f"the profile is larger than {self._max_bytes} bytes", Refusal.TOO_LARGE)
+            raise ProfileError(f"the {self._what} is larger than {self._max_bytes} bytes", Refusal.TOO_LARGE)
         if self._gunzip or self._plain:
             self._take(chunk)
             return
@@ -57,27 +65,28 @@ class ProfileUpload:
             self._begin()
 
     def finish(self) -> bytes:
-        """The whole profile, inflated.
+        """The whole file, inflated.
 
         Raises:
-            ProfileError: The file is empty, no profile, or ends within its gzip stream.
+            ProfileError: The file is empty, something else, or ends within its gzip stream.
         """
         if not self._received:
-            raise ProfileError("the profile is empty", Refusal.EMPTY)
+            raise ProfileError(f"the {self._what} is empty", Refusal.EMPTY)
         if not (self._gunzip or self._plain):
             self._begin()
         if self._gunzip and not self._gunzip.eof:
             raise ProfileError(
-                f"the profile is cut off: its gzip stream does not end within {self._received} bytes", Refusal.TRUNCATED
+                f"the {self._what} is cut off: its gzip stream does not end within {self._received} bytes",
+                Refusal.TRUNCATED,
             )
-        check_start(bytes(self._plain[:START_BYTES]), "inside the gzip stream" if self._gunzip else "")
+        self._check(bytes(self._plain[:START_BYTES]), "inside the gzip stream" if self._gunzip else "")
         return bytes(self._plain)
 
     def _begin(self) -> None:
         if self._start.startswith(GZIP_MAGIC):
             self._gunzip = zlib.decompressobj(wbits=31)
         else:
-            check_start(self._start[:START_BYTES])
+            self._check(self._start[:START_BYTES], "")
         self._take(self._start)
         self._start = b""
 
@@ -95,7 +104,7 @@ class ProfileUpload:
             except zlib.error as error:
                 raise ProfileError(f"the gzip stream is damaged before byte {self._received}: {error}") from error
             if len(self._plain) > self._max_bytes:
-                raise ProfileError(f"the profile inflates to more than {self._max_bytes} bytes", Refusal.TOO_LARGE)
+                raise ProfileError(f"the {self._what} inflates to more than {self._max_bytes} bytes", Refusal.TOO_LARGE)
             chunk = self._gunzip.unused_data
 
     def _next_member(self, chunk: bytes) -> bytes:
@@ -111,6 +120,20 @@ class ProfileUpload:
         return chunk
 
 
+class ProfileUpload(Upload):
+    """Collects one profile."""
+
+    def __init__(self, max_bytes: int = MAX_BYTES) -> None:
+        super().__init__("profile", check_start, max_bytes)
+
+
+class EscapesUpload(Upload):
+    """Collects what the compiler says of escapes."""
+
+    def __init__(self, max_bytes: int = MAX_BYTES) -> None:
+        super().__init__("output", check_text, max_bytes)
+
+
 def check_start(start: bytes, where: str = "") -> None:
     """Raises ProfileError when the file's first bytes fit no format of a profile."""
     start = behind_hole(start)
@@ -120,6 +143,16 @@ def check_start(start: bytes, where: str = "") -> None:
     wide = len(start) > 3 and (not any(start[1::2]) or not any(start[::2])) and any(start)
     if not (text or wide or start.startswith(PROTO_START)):
         raise unknown(start, f" {where}" if where else "")
+
+
+def check_text(start: bytes, where: str = "") -> None:
+    """Raises ProfileError when the file's first bytes are no text."""
+    if any(byte < 9 or 13 < byte < 27 for byte in start):
+        raise ProfileError(
+            f"not what go build -gcflags='-m -m' prints{f' {where}' if where else ''}: the file is no text, it begins "
+            f"with {start!r}",
+            Refusal.UNKNOWN_KIND,
+        )
 
 
 def unknown(start: bytes, what: str = "") -> ProfileError:

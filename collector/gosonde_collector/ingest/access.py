@@ -44,6 +44,7 @@ BATCH_ELEMENTS: Final = 100_000
 TERMS: Final = {
     f"{INGEST}StreamObservations": Terms(BATCH_BYTES, may_rest=True, most_elements=BATCH_ELEMENTS),
     f"{QUERIES}PushSnapshot": Terms(UPLOAD_BYTES),
+    f"{QUERIES}PushEscapes": Terms(UPLOAD_BYTES),
     f"{QUERIES}PushGcTrace": Terms(UPLOAD_BYTES),
 }
 #: The largest of them: gRPC lets no longer request in.

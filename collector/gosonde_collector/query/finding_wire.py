@@ -11,6 +11,7 @@ from gosonde_collector.analysis.persistence import Persistence
 from gosonde_collector.analysis.steps import SECOND
 from gosonde_collector.evidence.gctrace import GcTrace
 from gosonde_collector.evidence.model import Frame
+from gosonde_collector.query.escape_wire import finding_escapes
 from gosonde_collector.query.query_wire import proof
 from gosonde_collector.query.witness_wire import VERDICTS
 
@@ -47,6 +48,7 @@ def explanation(
         clock_offset_ns=clock_offset_ns,
         proof=proof(finding.proof) if finding.proof else None,
         ages=_ages(found.ages) if found.ages else None,
+        escapes=finding_escapes(found.escapes) if found.escapes else None,
     )
 
 

@@ -7,7 +7,6 @@ from typing import Any, Final
 import grpc
 import structlog
 from gosonde_common.clock import steady_unix_nano
-from gosonde_common.errors import UnavailableError
 from gosonde_common.values.audit import Act
 from gosonde_pb.v1 import collector_pb2
 
@@ -21,7 +20,9 @@ from gosonde_collector.model.values import ProcessFilter, SnapshotKind
 from gosonde_collector.model.worker import Worker
 from gosonde_collector.query import query_wire
 from gosonde_collector.query.audit_service import AuditService
+from gosonde_collector.query.escape_service import EscapeService
 from gosonde_collector.query.finding_service import FindingService
+from gosonde_collector.query.uploads import Uploads
 from gosonde_collector.snapshots import ownership
 from gosonde_collector.snapshots.requests import SnapshotRequests
 from gosonde_collector.store.protocol import Store
@@ -36,16 +37,12 @@ DEFAULT_CYCLES: Final = 100
 MAX_CYCLES: Final = 10_000
 #: Bytes of one message of a backup.
 BACKUP_PIECE_BYTES: Final = 1 << 20
-#: Uploads that are received at the same time; each may hold 64 MiB.
-MAX_UPLOADS: Final = 2
-#: How long one upload may take, in seconds, so that a slow one cannot keep others out for ever.
-UPLOAD_SECONDS: Final = 120
 
 Context = grpc.aio.ServicerContext[Any, Any]
-Uploads = AsyncIterator[collector_pb2.PushSnapshotRequest]
+Requests = AsyncIterator[collector_pb2.PushSnapshotRequest]
 
 
-class QueryService(FindingService, AuditService):
+class QueryService(FindingService, AuditService, EscapeService):
     """Answers from the store and from the analyst's findings."""
 
     def __init__(
@@ -64,7 +61,7 @@ class QueryService(FindingService, AuditService):
         self._telemetry = telemetry
         self._snapshots = snapshots
         self._acts = acts
-        self._uploads = asyncio.Semaphore(MAX_UPLOADS)
+        self._uploads = Uploads()
 
     async def ListProcesses(  # noqa: N802 - gRPC's name, as all below
         self,
@@ -162,7 +159,7 @@ class QueryService(FindingService, AuditService):
 
     async def PushSnapshot(  # noqa: N802
         self,
-        request_iterator: Uploads,
+        request_iterator: Requests,
         context: Context,
     ) -> collector_pb2.PushSnapshotResponse:
         """See collector.proto.
@@ -178,12 +175,11 @@ class QueryService(FindingService, AuditService):
             return await self._pushed(header, requests, by.client(context))
 
     async def _pushed(
-        self, header: collector_pb2.SnapshotHeader, requests: Uploads, who: by.By
+        self, header: collector_pb2.SnapshotHeader, requests: Requests, who: by.By
     ) -> collector_pb2.PushSnapshotResponse:
         if not header.host or not header.pid:
             raise ProfileError("the first request is not a header that names a host and a pid: no host or no pid")
-        async with self._uploads:
-            profile = await asyncio.to_thread(parse_profile, await self._received(requests))
+        profile = await self._uploads.read(requests, ProfileUpload(), parse_profile)
         now = await self._worker.run(ownership.host_now, self._store, header.host)
         taken = ownership.taken_at(profile.taken_unix_nano, header.taken_unix_nano, now)
         known = await self._worker.run(self._store.processes, ProcessFilter())
@@ -219,18 +215,6 @@ class QueryService(FindingService, AuditService):
         if kind is SnapshotKind.PROOF:
             return query_wire.proved_answer(await self._snapshots.prove(request.host, request.pid, by.client(context)))
         return query_wire.take_answer(await self._snapshots.take(request.host, request.pid, kind, by.client(context)))
-
-    async def _received(self, requests: Uploads) -> bytes:
-        upload = ProfileUpload()
-        try:
-            async with asyncio.timeout(UPLOAD_SECONDS):
-                async for request in requests:
-                    if request.WhichOneof("message") != "chunk":
-                        raise ProfileError("every request after the first must be a piece of the file")
-                    await asyncio.to_thread(upload.feed, request.chunk)
-        except TimeoutError as error:
-            raise UnavailableError(f"the upload took longer than {UPLOAD_SECONDS} s; try again") from error
-        return upload.finish()
 
 
 def _before(of: Running, read: TimersRead) -> int:

@@ -12,6 +12,7 @@ import duckdb
 from gosonde_common.clock import steady_unix_nano
 from gosonde_common.values.audit import AuditEvent
 
+from gosonde_collector.evidence.escapes.model import Escapes
 from gosonde_collector.evidence.model import GoroutineProfile
 from gosonde_collector.evidence.parse import Profile
 from gosonde_collector.model.errors import DiskFullError, StoreError
@@ -20,7 +21,7 @@ from gosonde_collector.model.values import (
     ProcessKey,
     Stream,
 )
-from gosonde_collector.store import queries, rows
+from gosonde_collector.store import escape_outputs, queries, rows
 from gosonde_collector.store.failures import failures, store_error
 from gosonde_collector.store.migrations import prepare
 from gosonde_collector.store.reading import Reader
@@ -79,6 +80,16 @@ class DuckDBStore(Reader):
             else:
                 insert(connection, "snapshot_samples", rows.sample_columns(snapshot_id, profile))
         return snapshot_id
+
+    def save_escapes(self, build_id: str, found: Escapes) -> bool:
+        """See Store."""
+        self._check_room()
+        with self._transaction() as connection:
+            was_there = escape_outputs.delete(connection, build_id)
+            for table, columns in escape_outputs.tables(build_id, self._now(), found):
+                insert(connection, table, columns)
+            escape_outputs.make_room(connection)
+        return was_there
 
     def save_findings(self, findings: Sequence[FindingRecord]) -> None:
         """See Store."""

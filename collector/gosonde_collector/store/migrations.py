@@ -58,6 +58,7 @@ MIGRATIONS: Final[dict[int, Sequence[str]]] = {
         f"ALTER TABLE processes ADD COLUMN {name} VARCHAR DEFAULT ''"
         for name in ("container_id", "pod_uid", "namespace", "pod", "container", "workload")
     ),
+    20: (),  # the tables escape_outputs and escapes, which schema.sql makes
 }
 SCHEMA_VERSION: Final = max(MIGRATIONS)
 

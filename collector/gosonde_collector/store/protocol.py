@@ -8,6 +8,7 @@ from gosonde_common.values.audit import AuditEvent
 from numpy.typing import NDArray
 
 from gosonde_collector.evidence.context import ContentionProfile, HeapProfile
+from gosonde_collector.evidence.escapes.model import Escapes
 from gosonde_collector.evidence.parse import Profile
 from gosonde_collector.model.values import (
     Batch,
@@ -26,6 +27,7 @@ from gosonde_collector.model.values import (
 from gosonde_collector.store.records import (
     AuditRecord,
     Counters,
+    EscapesRead,
     Estimates,
     FindingRecord,
     GcColumns,
@@ -161,6 +163,15 @@ class Store(Protocol):
 
     def newest_contention(self, host: str, process: ProcessKey, kind: str) -> ContentionProfile | None:
         """The block or mutex profile (evidence.model.BLOCK, MUTEX) of the process that was taken last."""
+
+    def save_escapes(self, build_id: str, found: Escapes) -> bool:
+        """Stores what the compiler says of a build in place of what was stored of it; whether there was anything.
+
+        What was stored first makes room: of 64 builds, and of a million values and functions, the newest are kept.
+        """
+
+    def escapes(self, build_id: str, names: Sequence[str]) -> EscapesRead | None:
+        """What is stored of a build's files with one of these names, without folders; None without any output."""
 
     def save_findings(self, findings: Sequence[FindingRecord]) -> None:
         """Stores a new version of each finding."""

@@ -9,6 +9,7 @@ from typing import Final
 from gosonde_common.values.observation import NAMELESS_PC
 
 from gosonde_collector.model.values import Estimate
+from gosonde_collector.store import escape_outputs
 
 #: Totals never fall, so the highest is the latest whatever the order of arrival. A baseline is narrowed down: the
 #: newest is the best.
@@ -467,6 +468,7 @@ EXPIRE: Final = (
     """
 DELETE FROM site_names WHERE stored_unix_nano < $before AND build_id NOT IN (SELECT build_id FROM processes)
 """,
+    *escape_outputs.EXPIRE,
     """
 DELETE FROM findings AS old USING (SELECT id, max(updated_unix_nano) AS newest FROM findings GROUP BY id) AS kept
 WHERE old.id = kept.id AND (old.updated_unix_nano < kept.newest OR kept.newest < $before)

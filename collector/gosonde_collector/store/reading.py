@@ -21,11 +21,12 @@ from gosonde_collector.model.values import (
     Site,
     SiteTotal,
 )
-from gosonde_collector.store import past, queries, rows, snapshot_queries
+from gosonde_collector.store import escape_outputs, past, queries, rows, snapshot_queries
 from gosonde_collector.store.failures import failures
 from gosonde_collector.store.records import (
     AuditRecord,
     Counters,
+    EscapesRead,
     Estimates,
     FindingRecord,
     GcColumns,
@@ -193,6 +194,11 @@ class Reader:
 
     def _samples(self, host: str, process: ProcessKey, kind: str) -> list[tuple[Any, ...]]:
         return self._select(snapshot_queries.NEWEST_SAMPLES, host, *rows.key_values(process), kind)
+
+    def escapes(self, build_id: str, names: Sequence[str]) -> EscapesRead | None:
+        """See Store."""
+        with failures("read the store"), self._connection.cursor() as cursor:
+            return escape_outputs.read(cursor, build_id, names)
 
     def findings(self) -> list[FindingRecord]:
         """See Store."""

@@ -9,6 +9,7 @@ from gosonde_common.values.audit import AuditEvent
 from gosonde_common.values.timers import PendingTimers
 from numpy.typing import NDArray
 
+from gosonde_collector.evidence.escapes.model import Escapes
 from gosonde_collector.evidence.model import Frame, GoroutineProfile
 from gosonde_collector.model.values import KnownProcess, Process, ProcessKey, Site, SiteTotal
 
@@ -277,6 +278,14 @@ class TimersRead:
     def pending(self) -> int:
         """All that are pending."""
         return self.found.pending + self.others
+
+
+@dataclass(frozen=True, slots=True)
+class EscapesRead:
+    """What the newest output of the compiler for a build says of some of its files, and when it was stored."""
+
+    stored_unix_nano: int
+    escapes: Escapes
 
 
 @dataclass(frozen=True, slots=True)

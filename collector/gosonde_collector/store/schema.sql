@@ -134,3 +134,12 @@ CREATE TABLE IF NOT EXISTS audit (
     stored_unix_nano BIGINT, at_unix_nano BIGINT, host VARCHAR, agent_id VARCHAR, agent_epoch VARCHAR, ordinal BIGINT,
     act VARCHAR, actor VARCHAR, who VARCHAR, pid BIGINT, exe VARCHAR, detail VARCHAR
 );
+
+-- What the compiler says of the escapes of a build: its newest output, and what is kept of that. A row of kind
+-- 'function' is where a function begins. Both are replaced as a whole.
+CREATE TABLE IF NOT EXISTS escape_outputs (build_id VARCHAR, stored_unix_nano BIGINT, detailed BIGINT, kept BIGINT);
+
+CREATE TABLE IF NOT EXISTS escapes (
+    build_id VARCHAR, position BIGINT, base VARCHAR, package VARCHAR, file VARCHAR, line BIGINT, line_column BIGINT,
+    kind VARCHAR, name VARCHAR, why VARCHAR, function VARCHAR, inlined VARCHAR[]
+);

@@ -22,8 +22,8 @@ ACKNOWLEDGE_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 
 
 #: Seconds between the taking of a profile and its arrival; beyond 600 it is of no use any more.
 AGE_BUCKETS = (0.0, 0.1, 1.0, 5.0, 30.0, 60.0, 300.0, 600.0, 3600.0)
-#: What may be refused: profiles that people push, that agents take, and gctrace logs.
-EVIDENCE = ("profile", "snapshot", "gctrace")
+#: What may be refused: profiles that people push, that agents take, gctrace logs, and the output of a compiler.
+EVIDENCE = ("profile", "snapshot", "gctrace", "escapes")
 #: What may be beyond a quota; totals of sites are part of a sum, or of none.
 BEYOND_QUOTA = (
     *("processes", "sites_summed", "sites_left_out", "losses", "wait_reasons", "proofs", "estimates"),

@@ -26,6 +26,7 @@ class Act(StrEnum):
     SNAPSHOT_ASKED = "snapshot-asked"
     PROFILE_PUSHED = "profile-pushed"
     GCTRACE_PUSHED = "gctrace-pushed"
+    ESCAPES_PUSHED = "escapes-pushed"
     FINDINGS_MUTED = "findings-muted"
     FINDING_UNMUTED = "finding-unmuted"
     BACKUP_MADE = "backup-made"
@@ -60,6 +61,7 @@ COLLECTORS_ACTS = frozenset(
         Act.SNAPSHOT_ASKED,
         Act.PROFILE_PUSHED,
         Act.GCTRACE_PUSHED,
+        Act.ESCAPES_PUSHED,
         Act.FINDINGS_MUTED,
         Act.FINDING_UNMUTED,
         Act.BACKUP_MADE,

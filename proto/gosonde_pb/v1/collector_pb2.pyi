@@ -1271,6 +1271,111 @@ class PushSnapshotResponse(_message.Message):
 Global___PushSnapshotResponse: _TypeAlias = PushSnapshotResponse  # noqa: Y015
 
 @_typing.final
+class EscapesHeader(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HOST_FIELD_NUMBER: _builtins.int
+    PID_FIELD_NUMBER: _builtins.int
+    host: _builtins.str
+    pid: _builtins.int
+    """A process of the build."""
+    def __init__(
+        self,
+        *,
+        host: _builtins.str = ...,
+        pid: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["host", b"host", "pid", b"pid"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EscapesHeader: _TypeAlias = EscapesHeader  # noqa: Y015
+
+@_typing.final
+class PushEscapesRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HEADER_FIELD_NUMBER: _builtins.int
+    CHUNK_FIELD_NUMBER: _builtins.int
+    chunk: _builtins.bytes
+    @_builtins.property
+    def header(self) -> Global___EscapesHeader: ...
+    def __init__(
+        self,
+        *,
+        header: Global___EscapesHeader | None = ...,
+        chunk: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "header", b"header", "message", b"message"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "header", b"header", "message", b"message"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["header", "chunk"]  # noqa: Y015
+    _WhichOneofArgType_message: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_message) -> _WhichOneofReturnType_message | None: ...
+
+Global___PushEscapesRequest: _TypeAlias = PushEscapesRequest  # noqa: Y015
+
+@_typing.final
+class PushEscapesResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BUILD_ID_FIELD_NUMBER: _builtins.int
+    PACKAGES_FIELD_NUMBER: _builtins.int
+    VALUES_FIELD_NUMBER: _builtins.int
+    FUNCTIONS_FIELD_NUMBER: _builtins.int
+    KEPT_ON_STACK_FIELD_NUMBER: _builtins.int
+    FOREIGN_FIELD_NUMBER: _builtins.int
+    PASSED_OVER_FIELD_NUMBER: _builtins.int
+    LEFT_OUT_FIELD_NUMBER: _builtins.int
+    IS_DETAILED_FIELD_NUMBER: _builtins.int
+    IS_CUT_FIELD_NUMBER: _builtins.int
+    HAS_REPLACED_FIELD_NUMBER: _builtins.int
+    build_id: _builtins.str
+    packages: _builtins.int
+    """Of these packages: values that escape, and functions, of the program's own source; each once."""
+    values: _builtins.int
+    functions: _builtins.int
+    kept_on_stack: _builtins.int
+    """Verdicts that a value does not escape."""
+    foreign: _builtins.int
+    """Lines about the standard library and dependencies, which are not kept."""
+    passed_over: _builtins.int
+    """Lines that are nothing that the compiler says of escapes or inlining, or are damaged."""
+    left_out: _builtins.int
+    """Values and functions for which there was no room."""
+    is_detailed: _builtins.bool
+    """Written with -m twice: it has reasons and all functions."""
+    is_cut: _builtins.bool
+    """Its last line has no end, and is not read."""
+    has_replaced: _builtins.bool
+    """There was another output of this build."""
+    def __init__(
+        self,
+        *,
+        build_id: _builtins.str = ...,
+        packages: _builtins.int = ...,
+        values: _builtins.int = ...,
+        functions: _builtins.int = ...,
+        kept_on_stack: _builtins.int = ...,
+        foreign: _builtins.int = ...,
+        passed_over: _builtins.int = ...,
+        left_out: _builtins.int = ...,
+        is_detailed: _builtins.bool = ...,
+        is_cut: _builtins.bool = ...,
+        has_replaced: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["build_id", b"build_id", "foreign", b"foreign", "functions", b"functions", "has_replaced", b"has_replaced", "is_cut", b"is_cut", "is_detailed", b"is_detailed", "kept_on_stack", b"kept_on_stack", "left_out", b"left_out", "packages", b"packages", "passed_over", b"passed_over", "values", b"values"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PushEscapesResponse: _TypeAlias = PushEscapesResponse  # noqa: Y015
+
+@_typing.final
 class TakeSnapshotRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1530,6 +1635,7 @@ class ExplainFindingResponse(_message.Message):
     CLOCK_OFFSET_NS_FIELD_NUMBER: _builtins.int
     ANALYSIS_AGE_NS_FIELD_NUMBER: _builtins.int
     ANALYSIS_IS_STALE_FIELD_NUMBER: _builtins.int
+    ESCAPES_FIELD_NUMBER: _builtins.int
     cause_reason: _builtins.str
     """What the cause was inferred from; empty while it is unknown for want of evidence."""
     opened_unix_nano: _builtins.int
@@ -1584,6 +1690,10 @@ class ExplainFindingResponse(_message.Message):
     def ages(self) -> Global___Ages:
         """How old the goroutines are, as the newest memory snapshot has it; absent without one."""
 
+    @_builtins.property
+    def escapes(self) -> Global___FindingEscapes:
+        """What the compiler says of the functions of the finding; absent where no output of the build is stored."""
+
     def __init__(
         self,
         *,
@@ -1607,10 +1717,11 @@ class ExplainFindingResponse(_message.Message):
         clock_offset_ns: _builtins.int = ...,
         analysis_age_ns: _builtins.int | None = ...,
         analysis_is_stale: _builtins.bool = ...,
+        escapes: Global___FindingEscapes | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_analysis_age_ns", b"_analysis_age_ns", "_heap_bytes", b"_heap_bytes", "_stack_bytes", b"_stack_bytes", "ages", b"ages", "analysis_age_ns", b"analysis_age_ns", "finding", b"finding", "heap_bytes", b"heap_bytes", "persistence", b"persistence", "proof", b"proof", "stack_bytes", b"stack_bytes"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_analysis_age_ns", b"_analysis_age_ns", "_heap_bytes", b"_heap_bytes", "_stack_bytes", b"_stack_bytes", "ages", b"ages", "analysis_age_ns", b"analysis_age_ns", "escapes", b"escapes", "finding", b"finding", "heap_bytes", b"heap_bytes", "persistence", b"persistence", "proof", b"proof", "stack_bytes", b"stack_bytes"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_analysis_age_ns", b"_analysis_age_ns", "_heap_bytes", b"_heap_bytes", "_stack_bytes", b"_stack_bytes", "ages", b"ages", "analysis_age_ns", b"analysis_age_ns", "analysis_is_stale", b"analysis_is_stale", "cause_reason", b"cause_reason", "clock_offset_ns", b"clock_offset_ns", "contentions", b"contentions", "finding", b"finding", "gc_signs", b"gc_signs", "grew_unix_nano", b"grew_unix_nano", "heap_bytes", b"heap_bytes", "oldest_wait_ns", b"oldest_wait_ns", "opened_unix_nano", b"opened_unix_nano", "persistence", b"persistence", "points", b"points", "proof", b"proof", "shares", b"shares", "stack", b"stack", "stack_bytes", b"stack_bytes", "stacks", b"stacks", "states", b"states"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_analysis_age_ns", b"_analysis_age_ns", "_heap_bytes", b"_heap_bytes", "_stack_bytes", b"_stack_bytes", "ages", b"ages", "analysis_age_ns", b"analysis_age_ns", "analysis_is_stale", b"analysis_is_stale", "cause_reason", b"cause_reason", "clock_offset_ns", b"clock_offset_ns", "contentions", b"contentions", "escapes", b"escapes", "finding", b"finding", "gc_signs", b"gc_signs", "grew_unix_nano", b"grew_unix_nano", "heap_bytes", b"heap_bytes", "oldest_wait_ns", b"oldest_wait_ns", "opened_unix_nano", b"opened_unix_nano", "persistence", b"persistence", "points", b"points", "proof", b"proof", "shares", b"shares", "stack", b"stack", "stack_bytes", b"stack_bytes", "stacks", b"stacks", "states", b"states"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__analysis_age_ns: _TypeAlias = _typing.Literal["analysis_age_ns"]  # noqa: Y015
     _WhichOneofArgType__analysis_age_ns: _TypeAlias = _typing.Literal["_analysis_age_ns", b"_analysis_age_ns"]  # noqa: Y015
@@ -1626,6 +1737,171 @@ class ExplainFindingResponse(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__stack_bytes) -> _WhichOneofReturnType__stack_bytes | None: ...
 
 Global___ExplainFindingResponse: _TypeAlias = ExplainFindingResponse  # noqa: Y015
+
+@_typing.final
+class FindingEscapes(_message.Message):
+    """Lines on which values escape to the heap: of the function with the go statement, of what its goroutines run first, and of
+    the program's own functions on their stacks.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STORED_UNIX_NANO_FIELD_NUMBER: _builtins.int
+    IS_DETAILED_FIELD_NUMBER: _builtins.int
+    HEAP_TAKEN_UNIX_NANO_FIELD_NUMBER: _builtins.int
+    LINES_FIELD_NUMBER: _builtins.int
+    LINES_LEFT_OUT_FIELD_NUMBER: _builtins.int
+    MISSING_FIELD_NUMBER: _builtins.int
+    stored_unix_nano: _builtins.int
+    """When the compiler's output came."""
+    is_detailed: _builtins.bool
+    """It has reasons (-m twice)."""
+    heap_taken_unix_nano: _builtins.int
+    """Of the heap profile; absent without one."""
+    lines_left_out: _builtins.int
+    @_builtins.property
+    def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___EscapeLine]:
+        """Those with the most bytes in use first; at most 20."""
+
+    @_builtins.property
+    def missing(self) -> _containers.RepeatedCompositeFieldContainer[Global___MissingFunction]:
+        """Functions that are not in the output."""
+
+    def __init__(
+        self,
+        *,
+        stored_unix_nano: _builtins.int = ...,
+        is_detailed: _builtins.bool = ...,
+        heap_taken_unix_nano: _builtins.int | None = ...,
+        lines: _abc.Iterable[Global___EscapeLine] | None = ...,
+        lines_left_out: _builtins.int = ...,
+        missing: _abc.Iterable[Global___MissingFunction] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_heap_taken_unix_nano", b"_heap_taken_unix_nano", "heap_taken_unix_nano", b"heap_taken_unix_nano"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_heap_taken_unix_nano", b"_heap_taken_unix_nano", "heap_taken_unix_nano", b"heap_taken_unix_nano", "is_detailed", b"is_detailed", "lines", b"lines", "lines_left_out", b"lines_left_out", "missing", b"missing", "stored_unix_nano", b"stored_unix_nano"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__heap_taken_unix_nano: _TypeAlias = _typing.Literal["heap_taken_unix_nano"]  # noqa: Y015
+    _WhichOneofArgType__heap_taken_unix_nano: _TypeAlias = _typing.Literal["_heap_taken_unix_nano", b"_heap_taken_unix_nano"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__heap_taken_unix_nano) -> _WhichOneofReturnType__heap_taken_unix_nano | None: ...
+
+Global___FindingEscapes: _TypeAlias = FindingEscapes  # noqa: Y015
+
+@_typing.final
+class EscapeLine(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FUNCTION_FIELD_NUMBER: _builtins.int
+    FILE_FIELD_NUMBER: _builtins.int
+    LINE_FIELD_NUMBER: _builtins.int
+    VALUES_FIELD_NUMBER: _builtins.int
+    ALLOCATED_FIELD_NUMBER: _builtins.int
+    function: _builtins.str
+    file: _builtins.str
+    line: _builtins.int
+    @_builtins.property
+    def values(self) -> _containers.RepeatedCompositeFieldContainer[Global___EscapingValue]:
+        """At most 10."""
+
+    @_builtins.property
+    def allocated(self) -> Global___Allocated:
+        """Absent without a heap profile, and where only parameters escape."""
+
+    def __init__(
+        self,
+        *,
+        function: _builtins.str = ...,
+        file: _builtins.str = ...,
+        line: _builtins.int = ...,
+        values: _abc.Iterable[Global___EscapingValue] | None = ...,
+        allocated: Global___Allocated | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["allocated", b"allocated"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allocated", b"allocated", "file", b"file", "function", b"function", "line", b"line", "values", b"values"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EscapeLine: _TypeAlias = EscapeLine  # noqa: Y015
+
+@_typing.final
+class EscapingValue(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    WHY_FIELD_NUMBER: _builtins.int
+    kind: _builtins.str
+    """"expression", "variable", or "parameter" (what a parameter points to)."""
+    name: _builtins.str
+    why: _builtins.str
+    """Empty where the output does not say it."""
+    def __init__(
+        self,
+        *,
+        kind: _builtins.str = ...,
+        name: _builtins.str = ...,
+        why: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "name", b"name", "why", b"why"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EscapingValue: _TypeAlias = EscapingValue  # noqa: Y015
+
+@_typing.final
+class Allocated(_message.Message):
+    """What was allocated at a line since the program began, and what of that was in use: the runtime's estimates."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ALLOC_OBJECTS_FIELD_NUMBER: _builtins.int
+    ALLOC_BYTES_FIELD_NUMBER: _builtins.int
+    INUSE_OBJECTS_FIELD_NUMBER: _builtins.int
+    INUSE_BYTES_FIELD_NUMBER: _builtins.int
+    alloc_objects: _builtins.int
+    alloc_bytes: _builtins.int
+    inuse_objects: _builtins.int
+    inuse_bytes: _builtins.int
+    def __init__(
+        self,
+        *,
+        alloc_objects: _builtins.int = ...,
+        alloc_bytes: _builtins.int = ...,
+        inuse_objects: _builtins.int = ...,
+        inuse_bytes: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alloc_bytes", b"alloc_bytes", "alloc_objects", b"alloc_objects", "inuse_bytes", b"inuse_bytes", "inuse_objects", b"inuse_objects"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Allocated: _TypeAlias = Allocated  # noqa: Y015
+
+@_typing.final
+class MissingFunction(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FUNCTION_FIELD_NUMBER: _builtins.int
+    WHY_FIELD_NUMBER: _builtins.int
+    function: _builtins.str
+    why: _builtins.str
+    def __init__(
+        self,
+        *,
+        function: _builtins.str = ...,
+        why: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["function", b"function", "why", b"why"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MissingFunction: _TypeAlias = MissingFunction  # noqa: Y015
 
 @_typing.final
 class Proof(_message.Message):

@@ -75,6 +75,11 @@ class CollectorServiceStub:
                 request_serializer=gosonde_dot_v1_dot_collector__pb2.PushSnapshotRequest.SerializeToString,
                 response_deserializer=gosonde_dot_v1_dot_collector__pb2.PushSnapshotResponse.FromString,
                 _registered_method=True)
+        self.PushEscapes = channel.stream_unary(
+                '/gosonde.v1.CollectorService/PushEscapes',
+                request_serializer=gosonde_dot_v1_dot_collector__pb2.PushEscapesRequest.SerializeToString,
+                response_deserializer=gosonde_dot_v1_dot_collector__pb2.PushEscapesResponse.FromString,
+                _registered_method=True)
         self.TakeSnapshot = channel.unary_unary(
                 '/gosonde.v1.CollectorService/TakeSnapshot',
                 request_serializer=gosonde_dot_v1_dot_collector__pb2.TakeSnapshotRequest.SerializeToString,
@@ -151,6 +156,14 @@ class CollectorServiceServicer:
 
     def PushSnapshot(self, request_iterator, context):
         """The first request is the header, every later one a piece of the file.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PushEscapes(self, request_iterator, context):
+        """What the Go compiler says of the escapes of the program that a process runs (go build -gcflags='-m -m'). It replaces
+        what was said of the same build before. The first request is the header, every later one a piece of the file.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -233,6 +246,11 @@ def add_CollectorServiceServicer_to_server(servicer, server):
                     servicer.PushSnapshot,
                     request_deserializer=gosonde_dot_v1_dot_collector__pb2.PushSnapshotRequest.FromString,
                     response_serializer=gosonde_dot_v1_dot_collector__pb2.PushSnapshotResponse.SerializeToString,
+            ),
+            'PushEscapes': grpc.stream_unary_rpc_method_handler(
+                    servicer.PushEscapes,
+                    request_deserializer=gosonde_dot_v1_dot_collector__pb2.PushEscapesRequest.FromString,
+                    response_serializer=gosonde_dot_v1_dot_collector__pb2.PushEscapesResponse.SerializeToString,
             ),
             'TakeSnapshot': grpc.unary_unary_rpc_method_handler(
                     servicer.TakeSnapshot,
@@ -477,6 +495,33 @@ class CollectorService:
             '/gosonde.v1.CollectorService/PushSnapshot',
             gosonde_dot_v1_dot_collector__pb2.PushSnapshotRequest.SerializeToString,
             gosonde_dot_v1_dot_collector__pb2.PushSnapshotResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PushEscapes(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_unary(
+            request_iterator,
+            target,
+            '/gosonde.v1.CollectorService/PushEscapes',
+            gosonde_dot_v1_dot_collector__pb2.PushEscapesRequest.SerializeToString,
+            gosonde_dot_v1_dot_collector__pb2.PushEscapesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -43,6 +43,10 @@ class CollectorServiceStub:
     ListFindings: _grpc.UnaryUnaryMultiCallable[_collector_pb2.ListFindingsRequest, _collector_pb2.ListFindingsResponse]
     PushSnapshot: _grpc.StreamUnaryMultiCallable[_collector_pb2.PushSnapshotRequest, _collector_pb2.PushSnapshotResponse]
     """The first request is the header, every later one a piece of the file."""
+    PushEscapes: _grpc.StreamUnaryMultiCallable[_collector_pb2.PushEscapesRequest, _collector_pb2.PushEscapesResponse]
+    """What the Go compiler says of the escapes of the program that a process runs (go build -gcflags='-m -m'). It replaces
+    what was said of the same build before. The first request is the header, every later one a piece of the file.
+    """
     TakeSnapshot: _grpc.UnaryUnaryMultiCallable[_collector_pb2.TakeSnapshotRequest, _collector_pb2.TakeSnapshotResponse]
     """Has the agent of a host take a snapshot of a process, and stores it."""
     ExplainFinding: _grpc.UnaryUnaryMultiCallable[_collector_pb2.ExplainFindingRequest, _collector_pb2.ExplainFindingResponse]
@@ -69,6 +73,10 @@ class CollectorServiceAsyncStub(CollectorServiceStub):
     ListFindings: _aio.UnaryUnaryMultiCallable[_collector_pb2.ListFindingsRequest, _collector_pb2.ListFindingsResponse]  # type: ignore[assignment]
     PushSnapshot: _aio.StreamUnaryMultiCallable[_collector_pb2.PushSnapshotRequest, _collector_pb2.PushSnapshotResponse]  # type: ignore[assignment]
     """The first request is the header, every later one a piece of the file."""
+    PushEscapes: _aio.StreamUnaryMultiCallable[_collector_pb2.PushEscapesRequest, _collector_pb2.PushEscapesResponse]  # type: ignore[assignment]
+    """What the Go compiler says of the escapes of the program that a process runs (go build -gcflags='-m -m'). It replaces
+    what was said of the same build before. The first request is the header, every later one a piece of the file.
+    """
     TakeSnapshot: _aio.UnaryUnaryMultiCallable[_collector_pb2.TakeSnapshotRequest, _collector_pb2.TakeSnapshotResponse]  # type: ignore[assignment]
     """Has the agent of a host take a snapshot of a process, and stores it."""
     ExplainFinding: _aio.UnaryUnaryMultiCallable[_collector_pb2.ExplainFindingRequest, _collector_pb2.ExplainFindingResponse]  # type: ignore[assignment]
@@ -140,6 +148,16 @@ class CollectorServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_collector_pb2.PushSnapshotResponse, _abc.Awaitable[_collector_pb2.PushSnapshotResponse]]:
         """The first request is the header, every later one a piece of the file."""
+
+    @_abc_1.abstractmethod
+    def PushEscapes(
+        self,
+        request_iterator: _MaybeAsyncIterator[_collector_pb2.PushEscapesRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_collector_pb2.PushEscapesResponse, _abc.Awaitable[_collector_pb2.PushEscapesResponse]]:
+        """What the Go compiler says of the escapes of the program that a process runs (go build -gcflags='-m -m'). It replaces
+        what was said of the same build before. The first request is the header, every later one a piece of the file.
+        """
 
     @_abc_1.abstractmethod
     def TakeSnapshot(
