@@ -7,6 +7,7 @@
 
 #if defined(__TARGET_ARCH_arm64) || defined(__aarch64__)
 #define ARGUMENT_0(ctx) ((ctx)->regs[0])
+#define ARGUMENT_1(ctx) ((ctx)->regs[1])
 #define ARGUMENT_2(ctx) ((ctx)->regs[2])
 #define ARGUMENT_4(ctx) ((ctx)->regs[4])
 #define PROBE_ADDRESS(ctx) ((ctx)->pc)
@@ -14,6 +15,7 @@
 #else
 /* Go's register ABI: integer arguments in AX, BX, CX, ... (src/cmd/compile/abi-internal.md). */
 #define ARGUMENT_0(ctx) ((ctx)->ax)
+#define ARGUMENT_1(ctx) ((ctx)->bx)
 #define ARGUMENT_2(ctx) ((ctx)->cx)
 #define ARGUMENT_4(ctx) ((ctx)->si)
 #define PROBE_ADDRESS(ctx) ((ctx)->ip)

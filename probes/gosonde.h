@@ -148,6 +148,42 @@ struct world {
 	u32 padding;
 };
 
+/*
+ * A timeline that is being recorded of a process, by the number of its binary: whose it is, where its binary keeps what
+ * of a goroutine, and how far it is.
+ */
+#define NO_OFFSET 0xffffffff
+
+struct timeline {
+	u32 tgid;
+	u32 goid;      /* offsets in runtime.g; NO_OFFSET for a version without the field */
+	u32 waitreason;
+	u32 gopc;
+	u32 startpc;
+	u32 parent;
+	u64 most_hits; /* the last hit that is recorded; what comes after ends the timeline */
+	u64 hits;
+	u64 lost;      /* changes for which the ring buffer had no room */
+	u64 ended_at;  /* CLOCK_MONOTONIC; 0 before that */
+	u64 ip;        /* address of the probe, with the load bias; 0 before the first hit */
+};
+
+/* One goroutine changes its status. The fields of its life are read where it begins and ends, and are 0 else. */
+struct transition {
+	u64 at; /* CLOCK_MONOTONIC */
+	u64 g;
+	u64 goid;
+	u64 gopc;
+	u64 startpc;
+	u64 parent;
+	u32 thread;
+	u32 cpu;
+	u32 from; /* runtime.g.atomicstatus */
+	u32 to;
+	u32 reason; /* runtime.waitReason */
+	u32 padding;
+};
+
 /* Addresses of code, relative to the probe that asks: `size` bytes from `first` on (which may be negative). */
 struct code_range {
 	u64 first;

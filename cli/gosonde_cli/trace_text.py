@@ -8,7 +8,7 @@ from gosonde_common import foreign
 from rich.console import Console
 from rich.markup import escape
 
-from gosonde_cli import rates, rendering
+from gosonde_cli import rates, rendering, timelines
 from gosonde_cli.tables.arranging import arranged
 from gosonde_cli.tables.columns import Column, Kind
 from gosonde_cli.tables.shortening import OF_PATHS, shortened
@@ -90,6 +90,9 @@ def render(document: dict[str, Any], shown: Shown = Shown(), *, wide: bool = Fal
     if (cost := document["cost"])["probe_ns"] and cost["cpu_ns"]:
         share = min(100 * cost["probe_ns"] / cost["cpu_ns"], 100)
         console.print(f"counting took about {share:.1f} % of the process's CPU time")
+    if "timeline" in document:
+        for line in timelines.lines(document["timeline"]):
+            console.print(foreign.shown(line), markup=False, soft_wrap=True)
     _render_source(console, document)
     if not process["precise"]:
         console.print("[bold red]not precise[/]: some goroutines were not counted, or not at their go statement")

@@ -58,18 +58,20 @@ def seconds_of(duration: str | None, command: Sequence[str]) -> float:
 
 
 class What(NamedTuple):
-    """What to trace, for how long, and by which source."""
+    """What to trace, for how long, by which source, and whether a timeline is recorded meanwhile."""
 
     pid: int | None
     exe: Path | None
     command: list[str]
     seconds: float
     source: str
+    has_timeline: bool = False
 
 
 def run(probes: ExitStack, what: What, watching: Watching, *, shows_progress: bool) -> "Trace":
     """What was seen; `probes` takes them out."""
     with needing("agent", "tracing"), soon():
+        from gosonde_agent.watch.timeline.recording import Recorder  # noqa: PLC0415
         from gosonde_agent.watch.trace import attaching, tracing  # noqa: PLC0415
         from gosonde_common import logs  # noqa: PLC0415
     logs.configure(json=False)
@@ -101,15 +103,13 @@ def run(probes: ExitStack, what: What, watching: Watching, *, shows_progress: bo
         def at_end(seen: "Trace") -> None:
             watching.end(seen, say)
 
+        recorder = Recorder(what.seconds) if what.has_timeline else None
+        how = (what.seconds, on_step, what.source)
         if what.pid is not None:
-            return probes.enter_context(tracing.trace_pid(what.pid, what.seconds, on_step, what.source, at_end=at_end))
+            return probes.enter_context(tracing.trace_pid(what.pid, *how, at_end=at_end, recorder=recorder))
         if what.exe is not None:
-            return probes.enter_context(
-                tracing.trace_exe(str(what.exe), what.seconds, on_step, what.source, at_end=at_end)
-            )
+            return probes.enter_context(tracing.trace_exe(str(what.exe), *how, at_end=at_end, recorder=recorder))
         path = shutil.which(what.command[0])
         if path is None:
             raise NotFoundError(f"there is no command {what.command[0]!r} on PATH that may be run")
-        return probes.enter_context(
-            tracing.trace_command(what.command, path, what.seconds, on_step, what.source, at_end=at_end)
-        )
+        return probes.enter_context(tracing.trace_command(what.command, path, *how, at_end=at_end, recorder=recorder))

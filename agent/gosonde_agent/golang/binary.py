@@ -60,7 +60,8 @@ class GoBinary:
     """A Go executable that can be watched.
 
     Attributes:
-        points: Proved probe points by probe name: created, exited, parked, stopped, started, mark_termination.
+        points: Proved probe points by probe name: created, exited, parked, stopped, started,
+            status_changed, mark_termination.
         unproved: Why a probe has no point, by probe name.
         file_offsets: Where in the file each probe belongs, also those of `refill` and `gopc_store`.
         gc_stop_callers, refill, gopc_store: See `points.Points`.

@@ -75,6 +75,7 @@ def find_points(image: ElfImage, pclntab: Pclntab, layout: Layout) -> Points:
         "parked": lambda probe: finder.entry(probe, "runtime.gopark", frozenset({arguments[2]})),
         "stopped": lambda probe: finder.entry(probe, STOP, stop_registers),
         "started": lambda probe: finder.last_call(probe, "runtime.startTheWorldWithSema", "runtime.wakep"),
+        "status_changed": lambda probe: finder.entry(probe, "runtime.casgstatus", frozenset(arguments[:3])),
         "mark_termination": lambda probe: finder.entry(probe, "runtime.gcMarkTermination", frozenset()),
     }
     points: dict[str, ProbePoint] = {}

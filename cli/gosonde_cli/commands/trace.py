@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from gosonde_common.errors import UsageError
 
-from gosonde_cli import here, rendering, trace_text, tracing
+from gosonde_cli import here, rendering, timelines, trace_text, tracing
 from gosonde_cli.options import Function, Json, Limit, Pid, Process, Sort, Wide
 from gosonde_cli.suspects.judging import Watching
 from gosonde_cli.suspects.verdict_text import verdict_lines
@@ -32,6 +32,10 @@ def trace(
     ] = None,
     duration: tracing.Duration = None,
     source: tracing.SourceName = "",
+    perfetto: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Also record what each goroutine does, as a trace that Perfetto opens."),
+    ] = None,
     function: Function = "",
     sort: Sort = "",
     limit: Limit = 0,
@@ -48,13 +52,18 @@ def trace(
     which = here.chosen(process, pid)
     if sum((bool(which), exe is not None, bool(command))) != 1:
         raise UsageError("say what to trace with exactly one of PROCESS (or --pid N), --exe PATH, or -- CMD ARGS")
+    if perfetto is not None:
+        timelines.refuse_unwritable(perfetto)
     shown = trace_text.Shown(function, sort, limit)
     target = here.pid_of(which) if which else None
     seconds = tracing.seconds_of(duration, command)
     with ExitStack() as probes:
-        what = tracing.What(target, exe, command, seconds, source)
+        what = tracing.What(target, exe, command, seconds, source, perfetto is not None)
         watching = Watching()
-        document = as_document(tracing.run(probes, what, watching, shows_progress=not as_json))
+        seen = tracing.run(probes, what, watching, shows_progress=not as_json)
+        document = as_document(seen)
+        if perfetto is not None:
+            document["timeline"] = timelines.written(seen, perfetto)
         over_ns = document["process"]["counted_ns"]
         verdict = watching.verdict(document["sites"], document["source"], over_ns)
         if as_json:

@@ -22,7 +22,7 @@ EXIT_PROGRAM_OFFSETS = range(240, 353, 8)
 #: Those at uprobes.
 PROGRAMS = (
     *("on_created", "on_created_117", "on_stop", "on_stop_untold", "on_start", "on_mark_termination", "on_park"),
-    "on_ids_taken",
+    *("on_ids_taken", "on_status_changed"),
     *(f"on_exited_{offset}" for offset in EXIT_PROGRAM_OFFSETS),
 )
 #: Programs at raw tracepoints, and which.
@@ -31,7 +31,7 @@ RAW_TRACEPOINTS = {"on_exec": "sched_process_exec", "on_exit": "sched_process_ex
 MAPS = (
     *("counting", "events", "freed", "gc_stop_callers", "hits", "images", "last_epoch", "losses", "lost_at", "origins"),
     *("parks", "pid_namespace", "report_next_hit", "rounds", "sample_places", "samples", "shares", "sites", "spending"),
-    *("taken", "watched", "worlds"),
+    *("taken", "timelines", "transitions", "watched", "worlds"),
 )
 #: The package that is installed, an earlier start, or this one.
 Origin = Literal["package", "kept", "compiled"]

@@ -17,6 +17,7 @@ from gosonde_agent.sources.ebpf import records
 from gosonde_agent.sources.ebpf.counting import Counting, cookie
 from gosonde_agent.sources.ebpf.loading import EXIT_PROGRAM_OFFSETS, Probes
 from gosonde_agent.sources.ebpf.maps import Maps
+from gosonde_agent.sources.ebpf.timeline import TimelineWindow, status_place
 from gosonde_agent.sources.ebpf.uprobe import Place, close_all, placed
 from gosonde_agent.sources.ebpf.window_probes import WindowProbes
 from gosonde_agent.sources.park_window import ParkWindow
@@ -42,6 +43,7 @@ class _Attached:
         closing: Probes that are being detached.
         park_window: The newest one in which parks are counted, whether it is over or not.
         site_window: The newest one in which creations and exits are.
+        timeline: The newest one.
     """
 
     fd: int
@@ -53,6 +55,7 @@ class _Attached:
     closing: list[Future[None]] = field(default_factory=list)
     park_window: ParkWindow | None = None
     site_window: SiteWindow | None = None
+    timeline: TimelineWindow | None = None
 
     def place(self, probe: str) -> Place:
         """Where a probe belongs."""
@@ -120,6 +123,8 @@ class Placing:
             programs["ids_taken"] = "on_ids_taken"
         if "parked" in binary.points:
             programs["parked"] = "on_park"
+        if "status_changed" in binary.points:
+            programs["status_changed"] = "on_status_changed"
         return programs
 
     def set_probes(self, number: int, probes: Collection[str]) -> None:
@@ -215,6 +220,22 @@ class Placing:
             attached.open["ids_taken"] = self._open(number, attached, "ids_taken")
         return "ids_taken" in attached.open
 
+    def timeline(self, number: int, pid: int, most_hits: int) -> TimelineWindow | None:
+        """A window in which a process's goroutines are recorded, open; None when its file is attached no longer.
+
+        Raises:
+            UnsupportedBinaryError: As `status_place`.
+            GosondeError: The probe could not be attached.
+        """
+        attached = self._attached.get(number)
+        if attached is None:
+            return None
+        place = status_place(attached.binary, pid, most_hits)
+        vaddr = attached.binary.points["status_changed"].vaddr
+        open_probe = partial(self._open, number, attached, "status_changed")
+        attached.timeline = TimelineWindow(self._probes, number, place, vaddr, open_probe)
+        return attached.timeline
+
     def is_closing(self, number: int) -> bool:
         """Whether a probe that was detached can still be hit."""
         attached = self._attached.get(number)
@@ -237,6 +258,8 @@ class Placing:
         self.set_probes(number, ())
         if attached := self._attached.pop(number, None):
             attached.wait()
+            if attached.timeline is not None:
+                attached.timeline.stop()
             for window in attached.windows:
                 window.wait()
             self._counting.release(attached.slot)

@@ -17,6 +17,7 @@ SOURCES = (
     "samples.bpf.c",
     "world.bpf.c",
     "park.bpf.c",
+    "timeline.bpf.c",
 )
 #: Elements of the map `counting`: one for each file whose probes may come and go, and one that is always on.
 COUNTING_SLOTS = 65_536
@@ -25,6 +26,8 @@ SIZES = {
     "MAX_IMAGES": 32_768,
     "MAX_PARKS": 16_384,
     "EVENT_PAGES": 1_024,
+    "MAX_TIMELINES": 8,
+    "TIMELINE_PAGES": 512,
     "COUNTING_SLOTS": COUNTING_SLOTS,
 }
 #: Of what is kept of a compilation. What was kept in another form is not used.

@@ -39,6 +39,20 @@ LOST_SLOTS = 4096
 HIT_SLOTS = 1024
 HITS = np.dtype([("slots", "<u8", HIT_SLOTS)])
 PARK_KEY = np.dtype([("image", IMAGE), ("reason", "<u4"), ("padding", "<u4")])
+#: Of a version of Go whose g does not have the field.
+NO_OFFSET = 0xFFFF_FFFF
+TIMELINE = np.dtype(
+    [
+        *((name, "<u4") for name in ("tgid", "goid", "waitreason", "gopc", "startpc", "parent")),
+        *((name, "<u8") for name in ("most_hits", "hits", "lost", "ended_at", "ip")),
+    ]
+)
+TRANSITION = np.dtype(
+    [
+        *((name, "<u8") for name in ("at", "g", "goid", "gopc", "startpc", "parent")),
+        *((name, "<u4") for name in ("thread", "cpu", "from", "to", "reason", "padding")),
+    ]
+)
 CODE_RANGE = np.dtype([("first", "<i8"), ("size", "<u8")])
 WORLD = np.dtype(
     [

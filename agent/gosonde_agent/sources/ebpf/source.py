@@ -20,6 +20,7 @@ from gosonde_agent.sources.ebpf.loading import RAW_TRACEPOINTS, Probes
 from gosonde_agent.sources.ebpf.maps import Maps
 from gosonde_agent.sources.ebpf.placing import Placing
 from gosonde_agent.sources.ebpf.ring_buffer import RingBuffer
+from gosonde_agent.sources.ebpf.timeline import TimelineWindow
 from gosonde_agent.sources.ebpf.uprobe import close_all
 from gosonde_agent.sources.events import Event
 from gosonde_agent.sources.hit_costs import HitCosts
@@ -113,6 +114,10 @@ class EbpfSource:
     def sample_creations(self, number: int) -> bool:
         """See Source."""
         return self._placing.sample_creations(number)
+
+    def timeline(self, number: int, pid: int, most_hits: int) -> TimelineWindow | None:
+        """See Placing.timeline, also for what is raised."""
+        return self._placing.timeline(number, pid, most_hits)
 
     def is_closing(self, number: int) -> bool:
         """See Source."""

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from gosonde_common.values.observation import (
+    GcCycle,
     GcTotal,
     Observation,
     Pause,
@@ -13,6 +14,7 @@ from gosonde_common.values.observation import (
 )
 
 from gosonde_agent.sources.kinds import EBPF, Kind
+from gosonde_agent.watch.timeline.values import Timeline
 
 #: Stops of the world that are kept one by one: two hours of 14 a second.
 MOST_PAUSES = 100_000
@@ -32,6 +34,8 @@ class Trace:
         kind: Of the source.
         why: Why that is the source, for people.
         exit_code: Of the command that was run, negative for a signal; None where it was stopped or none was run.
+        cycles: The GC cycles that were seen, in order; of more than `MOST_PAUSES` the newest.
+        timeline: What each goroutine did in the window that was asked for; None where there was none.
         became: The program that the process runs since by exec, as far as it is known; empty where it runs none.
         left: Why the source counted no more before the time was over; empty where it counted to the end.
     """
@@ -49,6 +53,8 @@ class Trace:
     left: str = ""
     exit_code: int | None = None
     became: str = ""
+    cycles: list[GcCycle] = field(default_factory=list)
+    timeline: Timeline | None = None
 
     @property
     def has_ended(self) -> bool:
@@ -73,10 +79,11 @@ class Trace:
         self.add_pauses(observation)
 
     def add_pauses(self, observation: Observation) -> None:
-        """Records the stops of the process alone."""
+        """Records the stops and the GC cycles of the process alone."""
         if self.process is not None:
             self.pauses += [row for row in observation.pauses if row.process == self.process.key]
-            del self.pauses[:-MOST_PAUSES]
+            self.cycles += [row for row in observation.gc_cycles if row.process == self.process.key]
+            del self.pauses[:-MOST_PAUSES], self.cycles[:-MOST_PAUSES]
 
     @property
     def pauses_left_out(self) -> int:

@@ -11,6 +11,7 @@ from gosonde_agent.host import procfs
 from gosonde_agent.host.ending import own_end, stop
 from gosonde_agent.sources.ptrace.held_start import HeldStart
 from gosonde_agent.sources.select import Choice
+from gosonde_agent.watch.timeline.recording import Recorder
 from gosonde_agent.watch.trace.attaching import attached, chosen, watching
 from gosonde_agent.watch.trace.runners import refuse_several, runner
 from gosonde_agent.watch.trace.seen import Trace
@@ -19,12 +20,19 @@ from gosonde_agent.watch.trace.watching import AtEnd, OnStep, nothing_more, watc
 
 @contextlib.contextmanager
 def trace_pid(
-    pid: int, duration: float, on_step: OnStep, source: str = "", *, at_end: AtEnd = nothing_more
+    pid: int,
+    duration: float,
+    on_step: OnStep,
+    source: str = "",
+    *,
+    at_end: AtEnd = nothing_more,
+    recorder: Recorder | None = None,
 ) -> Iterator[Trace]:
     """Watches a running process for `duration` seconds or until it ends; what was seen is there before the probes go.
 
     Args:
         source: The name of the source to use; empty for the best that the host allows.
+        recorder: Records a timeline meanwhile, which only `ebpf` can.
 
     Raises:
         NoSuchProcessError: It is not there.
@@ -33,12 +41,18 @@ def trace_pid(
     procfs.start_of(pid)
     with contextlib.ExitStack() as stack:
         choice, monitor = attached(stack, pid, source)
-        yield watch(monitor, _new(choice), pid, duration=duration, on_step=on_step, at_end=at_end)
+        yield watch(monitor, _new(choice), pid, duration=duration, on_step=on_step, at_end=at_end, recorder=recorder)
 
 
 @contextlib.contextmanager
 def trace_exe(
-    path: str, duration: float, on_step: OnStep, source: str = "", *, at_end: AtEnd = nothing_more
+    path: str,
+    duration: float,
+    on_step: OnStep,
+    source: str = "",
+    *,
+    at_end: AtEnd = nothing_more,
+    recorder: Recorder | None = None,
 ) -> Iterator[Trace]:
     """As `trace_pid`, of the process that runs a file, or the first one that starts it, for `duration` seconds in all.
 
@@ -56,7 +70,8 @@ def trace_exe(
             with contextlib.ExitStack() as stack:
                 choice, monitor = attached(stack, pid, source, choice.refused)
                 left = max(end - time.monotonic(), 0)
-                yield watch(monitor, _new(choice), pid, duration=left, on_step=on_step, at_end=at_end)
+                seen = _new(choice)
+                yield watch(monitor, seen, pid, duration=left, on_step=on_step, at_end=at_end, recorder=recorder)
             return
         with watching(choice, Selection(exe=(glob.escape(real_path),))) as monitor:
             monitor.files.attach(fd, real_path, None)
@@ -65,7 +80,7 @@ def trace_exe(
             refuse_several([process.key.pid for process in first.processes], real_path)
             trace = _new(choice)
             trace.add(first, None)
-            yield watch(monitor, trace, None, duration=duration, on_step=on_step, at_end=at_end)
+            yield watch(monitor, trace, None, duration=duration, on_step=on_step, at_end=at_end, recorder=recorder)
 
 
 @contextlib.contextmanager
@@ -77,6 +92,7 @@ def trace_command(
     source: str = "",
     *,
     at_end: AtEnd = nothing_more,
+    recorder: Recorder | None = None,
 ) -> Iterator[Trace]:
     """As `trace_pid`, of a Go program that it runs, with its probes in place before its first instruction.
 
@@ -99,7 +115,12 @@ def trace_command(
                 held.let_go()
             trace = _new(choice)
             seen = watch(
-                monitor, trace, child.pid, duration=duration, on_step=on_step, at_end=at_end, is_running=_runs(child)
+                *(monitor, trace, child.pid),
+                duration=duration,
+                on_step=on_step,
+                at_end=at_end,
+                is_running=_runs(child),
+                recorder=recorder,
             )
             seen.exit_code = own_end(child, has_ended=seen.has_ended)
         yield seen

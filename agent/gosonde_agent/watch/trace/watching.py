@@ -11,6 +11,7 @@ from gosonde_agent.host.interrupting import interruptible
 from gosonde_agent.model.errors import NoSuchProcessError
 from gosonde_agent.sources.ptrace.source import PtraceSource
 from gosonde_agent.watch.monitor import Monitor
+from gosonde_agent.watch.timeline.recording import Recorder
 from gosonde_agent.watch.trace.runners import NOBODY
 from gosonde_agent.watch.trace.seen import Trace
 
@@ -41,8 +42,12 @@ def watch(
     on_step: OnStep,
     at_end: AtEnd,
     is_running: Callable[[], bool] = always,
+    recorder: Recorder | None = None,
 ) -> Trace:
     """Observes a process, or the first one without a pid, for some seconds; Ctrl-C ends it early with what was seen.
+
+    Args:
+        recorder: Records a timeline meanwhile.
 
     Raises:
         NoSuchProcessError: There was none.
@@ -51,13 +56,17 @@ def watch(
     end = time.monotonic() + duration
     with interruptible() as interrupt:
         _observe(monitor, trace, pid)
+        _record(recorder, monitor, trace)
         on_step(0.0, trace)
         while is_running() and not (trace.has_ended or trace.left) and (left := end - time.monotonic()) > 0:
             time.sleep(min(STEP_SECONDS, left))
             if interrupt.came:
                 break
             _observe(monitor, trace, pid)
+            _record(recorder, monitor, trace)
             on_step(duration - max(end - time.monotonic(), 0), trace)
+    if recorder is not None:
+        recorder.end(monitor, trace)
     # A process that ended before it was examined is learnt of in the first, and final in the second.
     for _ in range(2):
         if not trace.has_ended:
@@ -65,6 +74,11 @@ def watch(
     _conclude(monitor, trace)
     at_end(trace)
     return trace
+
+
+def _record(recorder: Recorder | None, monitor: Monitor, trace: Trace) -> None:
+    if recorder is not None and not trace.has_ended:
+        recorder.step(monitor, trace)
 
 
 def _conclude(monitor: Monitor, trace: Trace) -> None:

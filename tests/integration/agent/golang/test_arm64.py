@@ -23,10 +23,10 @@ from tests.integration.agent.golang.test_symbolization import addr2line
 from tests.versions import IS_MATRIX, VERSIONS
 
 ARM64 = {"GOARCH": "arm64"}
-PROBES = {"created", "exited", "parked", "stopped", "started", "mark_termination"}
+PROBES = {"created", "exited", "parked", "stopped", "started", "status_changed", "mark_termination"}
 BUILDS = {"default": {}, "stripped": {"ldflags": ("-s", "-w")}, "trimpath": {"flags": ("-trimpath",)}}
 #: What Go's register ABI has the arguments in, and what the probes read of the kernel's registers.
-NEEDED = {"created": ("x0", "x2"), "exited": ("x0",), "parked": ("x2",)}
+NEEDED = {"created": ("x0", "x2"), "exited": ("x0",), "parked": ("x2",), "status_changed": ("x0", "x1", "x2")}
 
 
 def load(path: Path) -> GoBinary:

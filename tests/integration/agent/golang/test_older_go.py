@@ -31,7 +31,7 @@ from tests import real_binaries, toolchains
 from tests.integration.watching import Watch, watching
 
 GOSONDE = Path(sys.executable).with_name("gosonde")
-PROBES = {"created", "exited", "parked", "stopped", "started", "mark_termination"}
+PROBES = {"created", "exited", "parked", "stopped", "started", "status_changed", "mark_termination"}
 CONNECTIONS = 40
 CYCLES = 3
 ADDRESSES = 2_000

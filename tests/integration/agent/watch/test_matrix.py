@@ -46,7 +46,7 @@ CASES = [
     for version in (toolchains.ALL_VERSIONS if IS_MATRIX else OLDEST_MIDDLE_NEWEST)
     for build in (BUILDS if IS_MATRIX or version == OLDEST_MIDDLE_NEWEST[-1] else SOME)
 ]
-PROBES = {"created", "exited", "parked", "stopped", "started", "mark_termination"}
+PROBES = {"created", "exited", "parked", "stopped", "started", "status_changed", "mark_termination"}
 
 
 def load(path: Path) -> GoBinary:

@@ -102,7 +102,7 @@ def test_without_bcc_the_error_names_the_distributions_package() -> None:
 def test_source_that_the_compiler_refuses_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copytree(Path(gosonde_agent.__file__).parent, tmp_path / "gosonde_agent")
     shutil.copytree(probe_text.probe_dir(), tmp_path / "gosonde_agent" / "probes")
-    with (tmp_path / "gosonde_agent" / "probes" / "park.bpf.c").open("a") as source:
+    with (tmp_path / "gosonde_agent" / "probes" / probe_text.SOURCES[-1]).open("a") as source:
         source.write("int broken(\n")
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(ProbeError, match="refused"):
@@ -170,7 +170,7 @@ def test_a_folder_that_cannot_be_written_costs_only_the_next_start_its_time() ->
 def test_another_source_is_another_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = probe_text.key_of_host()
     shutil.copytree(probe_text.probe_dir(), tmp_path / "probes")
-    with (tmp_path / "probes" / "park.bpf.c").open("a") as source:
+    with (tmp_path / "probes" / probe_text.SOURCES[-1]).open("a") as source:
         source.write("/* new */\n")
     monkeypatch.setattr(probe_text, "probe_dir", lambda: tmp_path / "probes")
     assert probe_text.key_of_host() != before

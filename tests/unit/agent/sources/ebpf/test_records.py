@@ -25,6 +25,8 @@ DTYPES = {
     "sample_count": records.SAMPLE_COUNT,
     "sample_place": records.SAMPLE_PLACE,
     "share": records.SHARE,
+    "timeline": records.TIMELINE,
+    "transition": records.TRANSITION,
 }
 
 
@@ -89,6 +91,7 @@ def test_loss_counters_have_the_same_names_on_both_sides() -> None:
         ("OWNER_NOBODY", records.OWNER_NOBODY),
         ("LOST_SLOTS", records.LOST_SLOTS),
         ("HIT_SLOTS", records.HIT_SLOTS),
+        ("NO_OFFSET", records.NO_OFFSET),
     ],
 )
 def test_numbers_that_both_sides_use_are_the_same(name: str, number: int) -> None:

@@ -1,0 +1,1 @@
+"""What each goroutine of one process does in a short window: `gosonde trace --perfetto`."""

@@ -1,0 +1,1 @@
+"""Timelines as traces that Perfetto opens."""
