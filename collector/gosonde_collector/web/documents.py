@@ -3,6 +3,7 @@
 from dataclasses import asdict
 from typing import Any
 
+from gosonde_collector.analysis.escapes import Amounts, FindingEscapes
 from gosonde_collector.analysis.explanation import Explanation
 from gosonde_collector.analysis.finding import TimersFound
 from gosonde_collector.analysis.witnesses import Witness
@@ -80,8 +81,30 @@ def explained(row: Row, known: Explanation, course: Course) -> dict[str, Any]:
         "gc_signs": list(map(witness, known.gc_signs)),
         "stack_bytes": known.stack_bytes,
         "heap_bytes": known.heap_bytes,
+        "escapes": known.escapes and escapes(known.escapes),
         "oldest_wait_seconds": found.oldest_wait_s,
         "stacks": [{"goroutines": count, "frames": frames} for count, frames in found.stacks],
+    }
+
+
+def escapes(found: FindingEscapes) -> dict[str, Any]:
+    """What the compiler says of a finding's functions, with the keys of `gosonde findings --explain --json`."""
+    return {
+        "stored_unix_nano": found.stored_unix_nano,
+        "is_detailed": found.is_detailed,
+        "heap_taken_unix_nano": found.heap_taken_unix_nano,
+        "lines": [
+            {
+                "function": line.function,
+                "file": line.file,
+                "line": line.line,
+                "values": [{"kind": value.kind, "name": value.name, "why": value.why} for value in line.values],
+                **(line.amounts._asdict() if line.amounts else dict.fromkeys(Amounts._fields)),
+            }
+            for line in found.lines
+        ],
+        "lines_left_out": found.lines_left_out,
+        "missing": [{"function": function, "why": why} for function, why in found.missing],
     }
 
 

@@ -8,6 +8,7 @@ from gosonde_common.flames.colours import ColourBy
 from gosonde_common.flames.svg import flame_graph
 from gosonde_common.flames.tree import Stack, Tree
 from gosonde_common.values.ages import Ages
+from gosonde_common.values.escapes import NOT_WHO_HOLDS, SAMPLED
 from gosonde_common.values.goroutines import Location
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
@@ -131,6 +132,8 @@ class FindingPage:
             "longest_reason": LONGEST_REASON,
             "bars": bars(known.ages) if known.ages else [],
             "flames": _digest(known.finding),
+            "sampled": SAMPLED,
+            "not_who_holds": NOT_WHO_HOLDS,
         }
         return HTMLResponse(self._pages.html("finding.html", visitor, **values))
 

@@ -138,7 +138,7 @@ def test_a_finding_says_what_escapes_why_and_how_much_of_it_is_in_use(collector:
     assert at("dropped") not in lines
 
 
-def test_the_command_and_the_page_s_document_show_the_same(collector: CollectorProcess) -> None:
+def test_the_command_shows_the_same_in_words_and_as_json(collector: CollectorProcess) -> None:
     assert push(collector, compiler_output(PROGRAM, VERSIONS[-1], EXPLAINED)).returncode == 0
     with FindingsClient(collector.address) as client:
         finding = client.findings()[0].id
