@@ -5,11 +5,11 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import accumulate
-from typing import Final, NamedTuple
+from typing import Final
 
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
 
-from gosonde_common.goroutine_metrics import OTHERS
+from gosonde_common.owners import Owner
 
 #: Upper bounds in seconds.
 BUCKETS: Final = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.015, 0.02, 0.05, 0.1, 0.25, 1.0)
@@ -17,14 +17,6 @@ BUCKETS: Final = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.015, 0.
 PHASES: Final = {"GC sweep termination": "sweep_termination", "GC mark termination": "mark_termination"}
 #: Processes with metrics of their own.
 MAX_PROCESSES: Final = 500
-
-
-class Owner(NamedTuple):
-    """The labels of a process; `host` is empty in an agent's own metrics."""
-
-    host: str
-    pid: str
-    exe: str
 
 
 @dataclass(slots=True)
@@ -37,22 +29,35 @@ class _Histogram:
         self.seconds += seconds
 
 
+@dataclass(slots=True)
+class _Pauses:
+    """Those of a process by phase."""
+
+    owner: Owner
+    phases: dict[str, _Histogram] = field(default_factory=dict)
+
+
 class PauseHistograms:
     """Stop-the-world pauses by the GC, by process and phase. One thread writes; any may read meanwhile."""
 
     def __init__(self, max_processes: int = MAX_PROCESSES) -> None:
         self._max = max_processes
-        self._own: dict[Owner, dict[str, _Histogram]] = {}
-        self._others: dict[Owner, dict[str, _Histogram]] = {}
+        self._own: dict[tuple[str, str, str], _Pauses] = {}
+        self._others: dict[str, _Pauses] = {}
 
     def observe(self, owner: Owner, reason: str, duration_ns: int) -> None:
         """Counts one stop, unless the GC did not make it."""
         if phase := PHASES.get(reason):
-            self._of(owner).setdefault(phase, _Histogram()).observe(duration_ns / 1e9)
+            self._of(owner).phases.setdefault(phase, _Histogram()).observe(duration_ns / 1e9)
+
+    def rename(self, owner: Owner) -> None:
+        """Gives the pauses of a process its labels of now: names of containers become known late."""
+        if known := self._own.get(owner.process):
+            known.owner = owner
 
     def keep(self, is_wanted: Callable[[Owner], bool]) -> None:
         """Forgets the other processes."""
-        self._own = {owner: phases for owner, phases in self._own.items() if is_wanted(owner)}
+        self._own = {process: known for process, known in self._own.items() if is_wanted(known.owner)}
 
     def metric(self) -> Metric:
         """gosonde_gc_pause_seconds."""
@@ -60,16 +65,16 @@ class PauseHistograms:
             "gosonde_gc_pause_seconds", "Stop-the-world pauses by the GC.", labels=(*Owner._fields, "phase")
         )
         bounds = [*map(str, BUCKETS), "+Inf"]
-        for owner, phases in [*self._own.items(), *self._others.items()]:
-            for phase, histogram in list(phases.items()):
+        for known in [*self._own.values(), *self._others.values()]:
+            for phase, histogram in list(known.phases.items()):
                 buckets = list(zip(bounds, accumulate(histogram.counts), strict=True))
-                family.add_metric((*owner, phase), buckets, histogram.seconds)
+                family.add_metric((*known.owner, phase), buckets, histogram.seconds)
         return family
 
-    def _of(self, owner: Owner) -> dict[str, _Histogram]:
-        if owner in self._own or len(self._own) < self._max:
-            return self._own.setdefault(owner, {})
-        return self._others.setdefault(Owner(owner.host, OTHERS, OTHERS), {})
+    def _of(self, owner: Owner) -> _Pauses:
+        if owner.process in self._own or len(self._own) < self._max:
+            return self._own.setdefault(owner.process, _Pauses(owner))
+        return self._others.setdefault(owner.host, _Pauses(owner.others))
 
 
 def cycles_metric(totals: Iterable[tuple[Owner, int]]) -> Metric:

@@ -8,13 +8,13 @@ from typing import Final, NamedTuple
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
+from gosonde_common.owners import OTHERS, Owner
+
 #: Sites of a process that have metrics of their own, those with the most live goroutines first.
 TOP_SITES: Final = 10
 #: Sites that have metrics of their own in all.
 MAX_SITES: Final = 2_000
-#: Stands for the function of all other sites, and for the process of those for which there is no room.
-OTHERS: Final = "(others)"
-LABELS: Final = ("host", "pid", "exe", "function", "location")
+LABELS: Final = (*Owner._fields, "function", "location")
 
 
 class Estimated(NamedTuple):
@@ -32,9 +32,7 @@ class Estimated(NamedTuple):
 class SiteRow:
     """A `go` statement of a process with its totals, and what is estimated to come on top of them."""
 
-    host: str
-    pid: int
-    exe: str
+    owner: Owner
     function: str
     location: str
     created: int
@@ -89,9 +87,9 @@ def _summed(rows: Sequence[SiteRow]) -> Estimated | None:
 
 def _grouped(rows: Iterable[SiteRow]) -> dict[tuple[str, ...], list[SiteRow]]:
     """Rows by labels; several rows of one statement (a line may have several, a library several copies) are summed."""
-    processes: dict[tuple[str, int, str], list[SiteRow]] = defaultdict(list)
+    processes: dict[Owner, list[SiteRow]] = defaultdict(list)
     for row in rows:
-        processes[row.host, row.pid, row.exe].append(row)
+        processes[row.owner].append(row)
     grouped: dict[tuple[str, ...], list[SiteRow]] = defaultdict(list)
     for members in sorted(processes.values(), key=_live, reverse=True):
         members.sort(key=lambda row: (row.function == OTHERS, -row.live, -row.created))
@@ -107,11 +105,11 @@ def _live(rows: Sequence[SiteRow]) -> int:
 
 def _labels(row: SiteRow, *, own: bool, room: bool) -> tuple[str, ...]:
     if not room:
-        return _elsewhere(row.host)
+        return _elsewhere(row.owner.host)
     if not own:
-        return row.host, str(row.pid), row.exe, OTHERS, ""
-    return row.host, str(row.pid), row.exe, row.function, row.location
+        return *row.owner, OTHERS, ""
+    return *row.owner, row.function, row.location
 
 
 def _elsewhere(host: str) -> tuple[str, ...]:
-    return host, OTHERS, OTHERS, OTHERS, ""
+    return *Owner(host, OTHERS, OTHERS), OTHERS, ""

@@ -6,8 +6,8 @@ from typing import Final, Protocol
 
 from prometheus_client.core import GaugeMetricFamily, Metric
 
-from gosonde_common.gc_metrics import MAX_PROCESSES, Owner
-from gosonde_common.goroutine_metrics import OTHERS
+from gosonde_common.gc_metrics import MAX_PROCESSES
+from gosonde_common.owners import OTHERS, Owner
 from gosonde_common.values.timers import PendingTimers
 
 #: Groups of a process with series of their own.
@@ -45,7 +45,7 @@ def timer_metrics(rows: Iterable[tuple[Owner, Reading]]) -> Iterator[Metric]:
             pending.add_metric(values, number)
         others[(*owner, "", OTHERS, "", "")] += row.pending - sum(sums.values())
     for owner, row in most[MAX_PROCESSES:]:
-        others[(owner.host, OTHERS, "", "", OTHERS, "", "")] += row.pending
+        others[(*Owner(owner.host, OTHERS, ""), "", OTHERS, "", "")] += row.pending
     for values, number in (+others).items():
         pending.add_metric(values, number)
     return iter((pending,))

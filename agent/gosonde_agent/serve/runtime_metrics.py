@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable, Iterator
 
-from gosonde_common.gc_metrics import Owner, PauseHistograms, cycles_metric
+from gosonde_common.container_metrics import container_metric
+from gosonde_common.gc_metrics import PauseHistograms, cycles_metric
 from gosonde_common.goroutine_metrics import Estimated, SiteRow, goroutine_metrics
 from gosonde_common.metrics import Group
+from gosonde_common.owners import Owner, owner_of
 from gosonde_common.timer_metrics import timer_metrics
 from gosonde_common.values.observation import Observation, ProcessKey, TimerReading
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -19,6 +21,8 @@ class Pauses:
     def update(self, observation: Observation) -> None:
         """Takes each observation once; forgets processes that it no longer reports."""
         owners = _owners(observation)
+        for known in owners.values():
+            self.histograms.rename(known)
         for pause in observation.pauses:
             if owner := owners.get(pause.process):
                 self.histograms.observe(owner, pause.reason, pause.duration_ns)
@@ -36,11 +40,14 @@ def runtime_metrics(newest: Observation, pauses: Pauses) -> dict[str, Group]:
         "probe_costs": lambda: _cost_metrics(newest, owners),
         "parks": lambda: _park_metrics(newest, owners),
         "timers": lambda: timer_metrics(_timers(newest, owners)),
+        "containers": lambda: [container_metric(_workloads(newest, owners))],
     }
 
 
 def _owners(observation: Observation) -> dict[ProcessKey, Owner]:
-    return {process.key: Owner("", str(process.key.pid), process.exe) for process in observation.processes}
+    return {
+        process.key: owner_of("", process.key.pid, process.exe, process.container) for process in observation.processes
+    }
 
 
 def _cost_metrics(newest: Observation, owners: dict[ProcessKey, Owner]) -> Iterator[Metric]:
@@ -80,6 +87,12 @@ def _park_metrics(newest: Observation, owners: dict[ProcessKey, Owner]) -> Itera
     return iter((parks, low, high))
 
 
+def _workloads(newest: Observation, owners: dict[ProcessKey, Owner]) -> Iterator[tuple[Owner, str]]:
+    """Of each process of its own that runs."""
+    running = (process for process in newest.processes if not process.ended_unix_nano and not process.sums)
+    return ((owners[process.key], process.container.workload) for process in running)
+
+
 def _timers(newest: Observation, owners: dict[ProcessKey, Owner]) -> Iterator[tuple[Owner, TimerReading]]:
     return ((owners[row.process], row) for row in newest.timers if row.process in owners)
 
@@ -89,9 +102,9 @@ def _rows(newest: Observation, owners: dict[ProcessKey, Owner]) -> Iterable[Site
     estimates = {(row.process, row.site.pc): row for row in newest.estimates}
     for row in newest.site_counts:
         site = row.site
-        exe = owners[row.process].exe if row.process in owners else ""
+        owner = owners.get(row.process, Owner("", str(row.process.pid), ""))
         live = 0 if row.process in over else row.live
         place = f"{site.file}:{site.line}" if site.file else ""
         found = estimates.get((row.process, site.pc))
         estimated = Estimated(*(getattr(found, name) for name in Estimated._fields)) if found else None
-        yield SiteRow("", row.process.pid, exe, site.function, place, row.created, row.exited, live, estimated)
+        yield SiteRow(owner, site.function, place, row.created, row.exited, live, estimated)

@@ -14,7 +14,6 @@ from prometheus_client.registry import Collector
 from gosonde_agent.host.spending import Spending
 from gosonde_agent.model.losses import LOSSES
 from gosonde_agent.model.spool_state import SpoolState
-from gosonde_agent.serve.container_metrics import container_metrics
 from gosonde_agent.serve.latest import Latest
 from gosonde_agent.serve.runtime_metrics import Pauses, runtime_metrics
 
@@ -62,7 +61,6 @@ class AgentMetrics(Collector):
             age=lambda: _age(newest),
             refusals=lambda: _refusals(self._refused),
             spending=lambda: _spending_metrics(self._spending()),
-            containers=lambda: container_metrics(newest.processes),
             **runtime_metrics(newest, self._pauses),
         )
 

@@ -5,9 +5,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from gosonde_common.clock import steady_unix_nano
+from gosonde_common.container_metrics import container_metric
 from gosonde_common.gc_metrics import MAX_PROCESSES, cycles_metric
 from gosonde_common.goroutine_metrics import goroutine_metrics
 from gosonde_common.metrics import grouped
+from gosonde_common.owners import owner_of
 from gosonde_common.timer_metrics import timer_metrics
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -17,7 +19,6 @@ from gosonde_collector.analysis.analyst import Analyst
 from gosonde_collector.model.values import Loss, ProcessFilter
 from gosonde_collector.store.protocol import Store
 from gosonde_collector.telemetry.counters import Telemetry
-from gosonde_collector.telemetry.pause_metrics import owner
 from gosonde_collector.telemetry.site_rows import most, site_rows
 
 PREFIX: Final = "gosonde_collector"
@@ -49,6 +50,7 @@ class FindingMetrics(Collector):
             timers=self._timers,
             gc_pauses=lambda: [telemetry.pauses.metric(telemetry.running.is_running)],
             gc_cycles=self._cycles,
+            containers=self._containers,
             clock_offsets=lambda: [_clock_offsets(telemetry.newest.offsets())],
             ages=lambda: _ages(telemetry.newest.ages(steady_unix_nano())),
             losses=lambda: [_losses(telemetry.newest.losses())],
@@ -97,13 +99,20 @@ class FindingMetrics(Collector):
     def _timers(self) -> Iterator[Metric]:
         """As of the last analysis."""
         newest = self._analyst.timers.newest.values()
-        return timer_metrics((owner(of.host, of.process.key, of.process.exe), read) for of, read in newest)
+        return timer_metrics(
+            (owner_of(of.host, of.process.key.pid, of.process.exe, of.process.container), read) for of, read in newest
+        )
 
     def _cycles(self) -> Iterator[Metric]:
         with self._telemetry.running.reading() as (running, _):
             collecting = most(running, [totals.cycles for totals in running], MAX_PROCESSES)
-            cycles = [(owner(t.stream.host, t.key, t.exe), t.cycles) for t in collecting if t.cycles]
+            cycles = [(t.owner, t.cycles) for t in collecting if t.cycles]
         yield cycles_metric(cycles)
+
+    def _containers(self) -> Iterator[Metric]:
+        with self._telemetry.running.reading() as (running, _):
+            named = [(totals.owner, totals.container.workload) for totals in running if totals.container.namespace]
+        yield container_metric(named)
 
 
 def _clock_offsets(nanoseconds_by_host: Mapping[str, int]) -> Metric:

@@ -5,7 +5,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from typing import Final, TypeVar
 
-from gosonde_common.goroutine_metrics import OTHERS
+from gosonde_common.owners import OTHERS
 from gosonde_common.staleness import is_stale
 
 from gosonde_collector.model.ages import since

@@ -5,7 +5,8 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final
 
-from gosonde_common.gc_metrics import Owner, PauseHistograms
+from gosonde_common.gc_metrics import PauseHistograms
+from gosonde_common.owners import owner_of
 from prometheus_client.core import Metric
 
 from gosonde_collector.model.values import Batch, ProcessKey
@@ -16,11 +17,6 @@ MAX_IMAGES: Final = 100_000
 #: Of a host and a pid.
 IsRunning = Callable[[str, int], bool]
 _Image = tuple[str, str, ProcessKey]
-
-
-def owner(host: str, key: ProcessKey, exe: str) -> Owner:
-    """The labels of a process."""
-    return Owner(host, str(key.pid), exe)
 
 
 class BatchPauses:
@@ -34,7 +30,10 @@ class BatchPauses:
     def take(self, batch: Batch) -> None:
         """Records what was stored."""
         rows = [batch.pauses[name].tolist() for name in ("process", "ordinal", "duration_ns", "reason")]
+        owners = [owner_of(batch.stream.host, one.key.pid, one.exe, one.container) for one in batch.processes]
         with self._lock:
+            for owner in owners:
+                self._histograms.rename(owner)
             for process, ordinal, duration_ns, reason in zip(*rows, strict=True):
                 described = batch.processes[process]
                 image = batch.stream.host, batch.stream.agent_epoch, described.key
@@ -43,8 +42,7 @@ class BatchPauses:
                     self._counted.move_to_end(image)
                     if len(self._counted) > MAX_IMAGES:
                         self._counted.popitem(last=False)
-                    whose = owner(batch.stream.host, described.key, described.exe)
-                    self._histograms.observe(whose, reason, duration_ns)
+                    self._histograms.observe(owners[process], reason, duration_ns)
 
     def metric(self, is_running: IsRunning) -> Metric:
         """gosonde_gc_pause_seconds; forgets the processes that do not run any more."""

@@ -72,7 +72,7 @@ class RunningTotals:
         stream, process = Stream("", "", known.host, ""), known.process
         if not self._has_room(known.host):
             return None
-        return self._add(ProcessTotals(number, stream, process.key, process.exe, process.build_id))
+        return self._add(ProcessTotals(number, stream, process.key, process.exe, process.build_id, process.container))
 
     def _add(self, totals: ProcessTotals) -> ProcessTotals:
         agent = _agent(totals.stream)
@@ -109,7 +109,7 @@ class RunningTotals:
                 totals.stream = stream
             if totals is None:
                 totals = self._add(ProcessTotals(number, stream, process.key, process.exe, process.build_id))
-            totals.exe, totals.build_id = process.exe, process.build_id
+            totals.exe, totals.build_id, totals.container = process.exe, process.build_id, process.container
             return totals
 
     def take(self, totals: ProcessTotals, pcs: NDArray[np.uint64], counts: Column) -> NDArray[np.bool_]:

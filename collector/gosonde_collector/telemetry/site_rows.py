@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
-from gosonde_common.goroutine_metrics import MAX_SITES, OTHERS, SiteRow
+from gosonde_common.goroutine_metrics import MAX_SITES, SiteRow
+from gosonde_common.owners import OTHERS
 
 from gosonde_collector.model.values import Site
 from gosonde_collector.telemetry.totals import ProcessTotals
@@ -37,11 +38,11 @@ def most(running: Sequence[ProcessTotals], numbers: Sequence[int], limit: int) -
 
 
 def _rows(totals: ProcessTotals, names: Names) -> Iterator[SiteRow]:
-    host, pid, exe = totals.stream.host, totals.key.pid, totals.exe
+    owner = totals.owner
     sites = names(totals.build_id, totals.pcs[totals.top].tolist())
     top = totals.top.tolist()
     for site, number, (created, exited, baseline) in zip(sites, top, totals.counts[:, top].T.tolist(), strict=True):
         place, live = f"{site.file}:{site.line}" if site.file else "", baseline + created - exited
-        yield SiteRow(host, pid, exe, site.function, place, created, exited, live, totals.estimated(number))
+        yield SiteRow(owner, site.function, place, created, exited, live, totals.estimated(number))
     if totals.pcs.size > totals.top.size:
-        yield SiteRow(host, pid, exe, OTHERS, "", *totals.rest())
+        yield SiteRow(owner, OTHERS, "", *totals.rest())

@@ -4,7 +4,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
-from gosonde_common.goroutine_metrics import OTHERS, TOP_SITES, Estimated
+from gosonde_common.goroutine_metrics import TOP_SITES, Estimated
+from gosonde_common.owners import OTHERS, Owner, owner_of
+from gosonde_common.values.containers import NO_CONTAINER, Container
 from numpy.typing import NDArray
 
 from gosonde_collector.model.values import ProcessKey, Site, Stream
@@ -47,6 +49,7 @@ class ProcessTotals:
     key: ProcessKey
     exe: str
     build_id: str
+    container: Container = NO_CONTAINER
     pcs: NDArray[np.uint64] = field(default_factory=lambda: np.empty(0, np.uint64))
     counts: Column = field(default_factory=lambda: np.empty((3, 0), np.int64))
     estimates: Column = field(default_factory=lambda: np.empty((len(ESTIMATES), 0), np.int64))
@@ -56,6 +59,11 @@ class ProcessTotals:
     is_current: bool = True
     reasons: frozenset[str] = frozenset()
     top: NDArray[np.intp] = field(default_factory=lambda: np.empty(0, np.intp))
+
+    @property
+    def owner(self) -> Owner:
+        """The labels of the process."""
+        return owner_of(self.stream.host, self.key.pid, self.exe, self.container)
 
     @property
     def sites(self) -> int:

@@ -32,7 +32,12 @@ CERTAIN = {LEAKS: 5, CHURNS: 2}
 ESTIMATED = {LEAKS: 30_000, CHURNS: 60_000}
 #: What the runtime counts beyond the sites.
 NAMELESS = 100_000
-LABELS = {"host": "web-1", "pid": "4711", "exe": "/srv/app"}
+LABELS = {
+    "host": "web-1",
+    "pid": "4711",
+    "exe": "/srv/app",
+    **dict.fromkeys(("namespace", "pod", "container"), ""),
+}
 
 
 def sampled(second: int, now: int) -> model_pb2.Observation:

@@ -15,10 +15,10 @@ from gosonde_collector.telemetry.counters import Telemetry
 from gosonde_collector.telemetry.finding_metrics import FindingMetrics
 from gosonde_common.gc_metrics import (
     MAX_PROCESSES,
-    Owner,
     PauseHistograms,
     cycles_metric,
 )
+from gosonde_common.owners import Owner
 from gosonde_common.values.observation import (
     GcTotal,
     Observation,
@@ -117,7 +117,7 @@ def test_prometheus_finds_no_fault_with_the_metrics(tmp_path: Path) -> None:
 
 
 def bucket(bound: str, phase: str, count: float, host: str = "", pid: int = 7) -> str:
-    labels = f'exe="/srv/app",host="{host}",le="{bound}",phase="{phase}",pid="{pid}"'
+    labels = f'container="",exe="/srv/app",host="{host}",le="{bound}",namespace="",phase="{phase}",pid="{pid}",pod=""'
     return f"gosonde_gc_pause_seconds_bucket{{{labels}}} {count:.1f}"
 
 
@@ -154,7 +154,10 @@ def test_the_collector_counts_pauses_once_by_host_process_and_phase(tmp_path: Pa
     assert bucket("0.015", "mark_termination", 1, host, pid) in lines
     assert bucket("0.0001", "sweep_termination", 1, host, pid) in lines
     assert sum(line.startswith("gosonde_gc_pause_seconds_count") for line in lines) == 2
-    assert f'gosonde_gc_cycles_total{{exe="/srv/app",host="{host}",pid="{pid}"}} 1.0' in lines
+    assert (
+        f'gosonde_gc_cycles_total{{container="",exe="/srv/app",host="{host}",namespace="",pid="{pid}",pod=""}} 1.0'
+        in lines
+    )
 
 
 def test_a_process_that_ended_has_no_metrics_any_more(tmp_path: Path) -> None:

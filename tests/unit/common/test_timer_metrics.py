@@ -1,6 +1,7 @@
 """Metrics of pending timers: a bounded number of series, whose sum is what is pending."""
 
-from gosonde_common.gc_metrics import MAX_PROCESSES, Owner
+from gosonde_common.gc_metrics import MAX_PROCESSES
+from gosonde_common.owners import Owner
 from gosonde_common.timer_metrics import MAX_GROUPS, timer_metrics
 from gosonde_common.values.observation import ProcessKey, TimerReading
 from gosonde_common.values.timers import PendingTimers, TimerGroup, TimerKind

@@ -151,7 +151,7 @@ def test_the_agent_asks_the_runtime_of_its_configuration(
         }  # fmt: skip
         with urllib.request.urlopen(f"http://{http}/metrics", timeout=60) as answer:
             text = answer.read().decode()
-        labels = f'exe="/churn",namespace="shop",pid="{shop[1]}",pod="{SHOP}",workload="checkout"'
+        labels = f'exe="/churn",host="",namespace="shop",pid="{shop[1]}",pod="{SHOP}",workload="checkout"'
         assert f'gosonde_process_container_info{{container="server",{labels}}} 1.0' in text
 
 

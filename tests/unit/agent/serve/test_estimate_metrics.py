@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from gosonde_agent.serve.runtime_metrics import Pauses, runtime_metrics
 from gosonde_common.goroutine_metrics import Estimated, SiteRow, goroutine_metrics
+from gosonde_common.owners import Owner
 from gosonde_common.values.observation import Observation
 from prometheus_client import Metric
 
@@ -11,6 +12,8 @@ from tests.unit.agent.observations import count, estimate, observed, process
 
 Values = dict[tuple[str, str], float]
 ONE = process(1)
+
+OWNER = Owner("", "1", "/x")
 
 
 def values(metrics: Iterable[Metric]) -> Values:
@@ -45,12 +48,9 @@ def test_an_estimate_may_fall_and_no_counter_does() -> None:
 
 
 def test_estimates_of_one_statement_are_summed_and_those_of_others_are_left_out() -> None:
-    rows = [
-        SiteRow("", 1, "/x", "main.f", "f.go:1", 5, 5, live, Estimated(10, 8, 12, 10, 8, 12)) for live in (200, 199)
-    ]
+    rows = [SiteRow(OWNER, "main.f", "f.go:1", 5, 5, live, Estimated(10, 8, 12, 10, 8, 12)) for live in (200, 199)]
     rows += [
-        SiteRow("", 1, "/x", f"main.g{number}", "", 1, 0, 100 - number, Estimated(1, 0, 3, 1, 0, 3))
-        for number in range(12)
+        SiteRow(OWNER, f"main.g{number}", "", 1, 0, 100 - number, Estimated(1, 0, 3, 1, 0, 3)) for number in range(12)
     ]
     found = values(goroutine_metrics(rows))
     assert (found["created_estimate", "main.f"], found["created_estimate_low", "main.f"]) == (20, 16)
