@@ -40,12 +40,23 @@ class PcValues:
         """
         if table == 0:
             return -1
+        ends, values = self._decoded(table)
+        index = bisect.bisect_right(ends, offset)
+        return values[index] if index < len(values) else -1
+
+    def values(self, table: int) -> frozenset[int]:
+        """All values of a table; none where it is 0.
+
+        Raises:
+            MalformedBinaryError: The table does not end.
+        """
+        return frozenset(self._decoded(table)[1]) if table else frozenset()
+
+    def _decoded(self, table: int) -> tuple["array[int]", "array[int]"]:
         decoded = self._tables.get(table, self._decode)
         if decoded is None:
             raise MalformedBinaryError(f"the pc-value table at {table} does not end within {MAX_STEPS} steps")
-        ends, values = decoded
-        index = bisect.bisect_right(ends, offset)
-        return values[index] if index < len(values) else -1
+        return decoded
 
     def _decode(self, table: int) -> Table:
         position = self._start + table

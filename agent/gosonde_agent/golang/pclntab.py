@@ -245,6 +245,26 @@ class Pclntab:
                 raise MalformedBinaryError(f"a call inlined into {details.name} claims to be made outside of it")
         raise MalformedBinaryError(f"calls inlined into {details.name} nest deeper than {MAX_INLINE_DEPTH}")
 
+    def inlined_into(self, details: FunctionDetails) -> frozenset[str]:
+        """Names of the functions that the compiler inlined into one, at any depth.
+
+        Raises:
+            MalformedBinaryError: The table contradicts itself.
+        """
+        if len(details.pcdata) <= PCDATA_INLINE_INDEX or len(details.funcdata) <= FUNCDATA_INLINE_TREE:
+            return frozenset()
+        tree = details.funcdata[FUNCDATA_INLINE_TREE]
+        if tree == ABSENT or self.module.gofunc is None:
+            return frozenset()
+        # Calls that others are inlined into stand before those in the tree.
+        last = max(self._pc_values.values(details.pcdata[PCDATA_INLINE_INDEX]), default=-1)
+        if last >= MAX_INLINE_TREE:
+            raise MalformedBinaryError(f"{details.name} claims more than {MAX_INLINE_TREE} inlined calls")
+        base = self.module.gofunc + tree
+        return frozenset(
+            self._name(self._inlined.get((base, index), self._read_inlined_call)[1]) for index in range(last + 1)
+        )
+
     def _is_elided(self, func_id: int, callee: int) -> bool:
         ids = self._layout.func_ids
         return func_id == ids["wrapper"] and callee not in (ids["gopanic"], ids["sigpanic"], ids["panicwrap"])

@@ -11,9 +11,12 @@ from typing import Final
 import numpy as np
 
 from gosonde_agent.golang.pclntab import Pclntab
+from gosonde_agent.golang.unwind import Unwinder
 from gosonde_agent.model.errors import MalformedBinaryError
 from gosonde_agent.sources.memory.contexts.references import NOBODY, References
+from gosonde_agent.sources.memory.goroutines import WAITING
 from gosonde_agent.sources.memory.reachability.bitmap import Bitmap
+from gosonde_agent.sources.memory.reachability.headers import Goroutines, HeaderReader
 from gosonde_agent.sources.memory.reachability.heap_pass import pointerful
 from gosonde_agent.sources.memory.reachability.limits import Meter
 from gosonde_agent.sources.memory.reachability.objects import HeapMap
@@ -23,8 +26,13 @@ from gosonde_agent.sources.memory.reachability.rows import I64, U64, Bools, amon
 from gosonde_agent.sources.memory.reachability.search import Ground, Search
 from gosonde_agent.sources.memory.reachability.suspects import Suspects
 from gosonde_agent.sources.memory.runtime import Runtime
+from gosonde_agent.sources.memory.stacks import StackWords
 
 PACKAGE: Final = "context."
+#: Who calls the methods of a context need not have made it.
+METHODS: Final = "context.(*"
+#: Elsewhere a stack says its innermost call only together with a register.
+WALKED: Final = "amd64"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +86,36 @@ class Holding:
         codes = distinct(first[~heap.near(first)])
         of_package = np.array([self._is_of_package(code) for code in codes.tolist()], np.bool_)
         return among(first, codes[of_package])
+
+    def only_interfaces(self, goroutines: Goroutines, found: References) -> Bools:
+        """Which pointers lie on stacks of which no function could cancel a context: it keeps half of an interface.
+
+        The code that cancels is a closure of package context, or was inlined where the context is made. A stack that is
+        not walked to its end may have it.
+        """
+        on_stack = found.goroutine != NOBODY
+        rows = np.unique(found.goroutine[on_stack])
+        rows = rows[(goroutines.status[rows] == WAITING) & (goroutines.used[rows] == goroutines.sp[rows])]
+        if self._pclntab.architecture != WALKED or not len(rows):
+            return np.zeros(len(found), np.bool_)
+        some = goroutines.selected(rows)
+        words = StackWords(self._runtime.memory, some.sp, some.high)
+        walk = Unwinder(self._pclntab).walk(some.pc, some.sp, some.high, self._runtime.bias, words)
+        calls = distinct(walk.pcs.reshape(-1))
+        makers = np.array([call for call in calls.tolist() if call and self._makes_contexts(call)], np.uint64)
+        stands = some.same_stacks(HeaderReader(self._runtime).again(some, self._meter))
+        cannot = rows[walk.complete & stands & ~np.isin(walk.pcs, makers).any(axis=1)]
+        keeps: Bools = on_stack & among(found.goroutine, cannot)
+        return keeps
+
+    def _makes_contexts(self, call: int) -> bool:
+        """Whether the function at a link-time address is of package context, or has its makers inlined."""
+        try:
+            details = self._pclntab.details_of(call)
+            names = {details.name, *self._pclntab.inlined_into(details)} if details else {PACKAGE}
+        except MalformedBinaryError:
+            return True
+        return any(name.startswith(PACKAGE) and not name.startswith(METHODS) for name in names)
 
     def closures_of_deadlines(self, timers: U64, argument: int) -> U64:
         """What the timers of contexts call, by the address of each time.Timer; 0 where there is none.

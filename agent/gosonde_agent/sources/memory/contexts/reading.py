@@ -127,6 +127,8 @@ class ContextReader:
         alive = holding.alive(heap, np.concatenate((numbers, raw.holder)), references.rooted, passed)
         raw = raw.selected(alive.has(raw.holder) & ~self._is_own_deadline(holding, heap, maybe, numbers, raw))
         is_cancel = holding.cancel_functions(heap, raw)
+        may_be = is_cancel | ~holding.only_interfaces(goroutines, raw)
+        raw, is_cancel = raw.selected(may_be), is_cancel[may_be]
         cancel = np.zeros(len(maybe), np.int64)
         cancel[np.searchsorted(numbers, raw.target)] = UNKNOWN
         cancel[np.searchsorted(numbers, raw.target[is_cancel])] = HELD

@@ -49,12 +49,13 @@ def test_contexts_are_forgotten_or_held_as_the_program_has_it_and_cancelled_ones
     app = root(version, "background")
     assert {told(group): (group.live, group.waiting) for group in found.groups if group.parents != (app,)} == {
         (ContextKind.CANCEL, Cancel.FORGOTTEN, "main.wait", None): (COUNT, COUNT),
+        (ContextKind.CANCEL, Cancel.FORGOTTEN, "main.watch.func1", None): (COUNT, COUNT),
         (ContextKind.DEADLINE, Cancel.FORGOTTEN, "", 1): (COUNT, 0),
         (ContextKind.CANCEL, Cancel.HELD, "", None): (COUNT, 0),
         (ContextKind.DEADLINE, Cancel.HELD, "main.deferring", 2): (COUNT, COUNT),
     }
     (parent,) = (group for group in found.groups if group.parents == (app,))
-    assert (told(parent)[:2], parent.live, parent.children) == ((ContextKind.CANCEL, Cancel.HELD), 1, 4 * COUNT)
+    assert (told(parent)[:2], parent.live, parent.children) == ((ContextKind.CANCEL, Cancel.HELD), 1, 5 * COUNT)
     assert {group.parents for group in found.groups} == {(app,), ("cancel", app)}
     assert {group.created_by for group in found.groups if group.waits_in == "main.wait"} == {"main.handle"}
     assert (found.changing, found.unnamed) == (0, 0)
@@ -65,7 +66,7 @@ def test_the_heap_profile_of_the_program_says_which_line_made_a_context(go_progr
     found = read(go_program("contexts/forgotten", str(COUNT), "1", version=version, **STRIPPED))
     made = {group.made_in[0].function: group for group in found.groups if group.made_in}
     assert {name: group.made_in[0].sampled for name, group in made.items()} == dict.fromkeys(
-        ["main.handle", "main.limit", "main.keep", "main.deferring"], COUNT
+        ["main.handle", "main.watch", "main.limit", "main.keep", "main.deferring"], COUNT
     )
     assert made["main.limit"].made_in[0].line == site_line("contexts/forgotten", "limit")
     assert made["main.limit"].cancel is Cancel.FORGOTTEN
@@ -110,8 +111,8 @@ def test_between_two_readings_groups_grow_by_what_was_made(go_program: Start) ->
         before = read_contexts(target)
         program.ask("more")
         after = grown(before, read_contexts(target))
-    assert [group.grown for group in after.groups] == [COUNT] * 4 + [0]
-    assert after.live == before.live + 4 * COUNT
+    assert [group.grown for group in after.groups] == [COUNT] * 5 + [0]
+    assert after.live == before.live + 5 * COUNT
 
 
 def test_the_command_prints_groups_for_people_and_for_programs(go_program: Start) -> None:
@@ -135,8 +136,8 @@ def test_the_command_prints_groups_for_people_and_for_programs(go_program: Start
     }
     text = subprocess.run([*command, "--over", "0.1s"], capture_output=True, text=True, check=True).stdout
     assert text.splitlines()[0].split()[:3] == ["LIVE", "GREW", "CANCEL"]
-    assert [line.split()[:2] for line in text.splitlines()[1:6]] == [[str(COUNT), "0"]] * 4 + [["1", "0"]]
-    assert f"{4 * COUNT + 1} live contexts in all" in text
+    assert [line.split()[:2] for line in text.splitlines()[1:7]] == [[str(COUNT), "0"]] * 5 + [["1", "0"]]
+    assert f"{5 * COUNT + 1} live contexts in all" in text
 
 
 def test_a_program_without_contexts_is_told_from_one_that_has_none(go_program: Start) -> None:
