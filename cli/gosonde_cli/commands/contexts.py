@@ -8,17 +8,17 @@ import typer
 from gosonde_common import durations
 from gosonde_common.errors import UsageError
 
-from gosonde_cli import here
+from gosonde_cli import context_tree, here
 from gosonde_cli.importing import needing, soon
 from gosonde_cli.options import Function
-from gosonde_cli.rendering import Figure, counted, duration_figure
+from gosonde_cli.rendering import Figure, console, counted, duration_figure, print_json
 from gosonde_cli.tables.asked import AskedOfList, add
 from gosonde_cli.tables.columns import Column, Kind
 from gosonde_cli.tables.showing import show
 from gosonde_cli.tables.table import Row, Table
 
 if TYPE_CHECKING:
-    from gosonde_agent.sources.memory.contexts.values import ContextGroup, LiveContexts, MadeIn
+    from gosonde_agent.sources.memory.contexts.values import ContextGroup, ContextTree, LiveContexts, MadeIn
 
 MAX_SECONDS: Final = 86_400.0
 GREW: Final = Column("GREW")
@@ -41,16 +41,22 @@ class AskedOfContexts(AskedOfList):
     """Which contexts, and for how long to look.
 
     Raises:
-        UsageError: `over` is no duration, or is to be repeated.
+        UsageError: `over` is no duration, or is to be repeated; `goroutine` comes with what is about groups.
     """
 
     function: Function = ""
     over: Annotated[
         str | None, typer.Option(metavar="SECONDS", help="Read twice, so long apart, such as 10s, and show what grew.")
     ] = None
+    goroutine: Annotated[
+        int | None,
+        typer.Option(metavar="GOID", min=1, help="Show the contexts of this goroutine as a tree, up to the roots."),
+    ] = None
 
     def __post_init__(self) -> None:
         AskedOfList.__post_init__(self)
+        if self.goroutine is not None and (self.over or self.function or self.sort or self.limit or self.watch):
+            raise UsageError("--goroutine shows one tree: without --over, --function, --sort, --limit and --watch")
         if self.over is not None and self.watch:
             raise UsageError("--over reads twice and then ends: use it without --watch")
         _ = self.seconds
@@ -70,9 +76,24 @@ def contexts(asked: AskedOfContexts) -> None:
     """List the contexts of a process that are not cancelled: which CancelFunc was forgotten, and who waits for them."""
     with needing("agent"), soon():
         from gosonde_agent.sources.memory import target  # noqa: PLC0415 - some hosts have no agent
-        from gosonde_agent.sources.memory.contexts import listing  # noqa: PLC0415
+        from gosonde_agent.sources.memory.contexts import listing, tree  # noqa: PLC0415
     with target.opened(here.pid_of(asked.which)) as opened:
-        show(lambda: table(listing.read_contexts(opened, asked.seconds), asked.function), asked)
+        if asked.goroutine is not None:
+            _print_tree(tree.read_tree(opened, asked.goroutine), asked)
+        else:
+            show(lambda: table(listing.read_contexts(opened, asked.seconds), asked.function), asked)
+
+
+def _print_tree(tree: "ContextTree", asked: AskedOfContexts) -> None:
+    missing = list(context_tree.gaps(tree))
+    if asked.json:
+        for gap in missing:
+            typer.echo(gap, err=True)
+        print_json(asdict(tree))
+        return
+    out = console(wide=asked.wide)
+    for line in (*context_tree.lines(tree), *missing):
+        out.print(line, markup=False, no_wrap=True, overflow="ellipsis", crop=True)
 
 
 def table(found: "LiveContexts", function: str = "") -> Table:

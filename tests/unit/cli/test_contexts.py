@@ -1,10 +1,21 @@
 """`gosonde contexts` shows groups of contexts, and says what it does not know of them."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
-from gosonde_agent.sources.memory.contexts.values import Cancel, ContextGroup, ContextKind, LiveContexts, MadeIn
+from gosonde_agent.sources.memory.contexts.values import (
+    Cancel,
+    ContextGroup,
+    ContextKind,
+    ContextNode,
+    ContextTree,
+    LiveContexts,
+    MadeIn,
+)
 from gosonde_cli.commands.contexts import AskedOfContexts, gaps, table
+from gosonde_cli.context_tree import gaps as tree_gaps
+from gosonde_cli.context_tree import lines
 from gosonde_cli.rendering import cell
 from gosonde_common.errors import UsageError
 
@@ -49,6 +60,29 @@ def test_what_is_not_counted_is_said() -> None:
         "not counted: 2 contexts that no interface holds, only a CancelFunc",
     ]
     assert list(gaps(LiveContexts(()))) == []
+
+
+def test_a_tree_has_a_line_for_each_context_below_the_one_that_it_was_made_from() -> None:
+    child = ContextNode("deadline", True, Cancel.FORGOTTEN, "main.work", 2, 5_000_000_000)
+    root = ContextNode("background", children=[ContextNode("value \x1b", children=[child])])
+    tree = ContextTree(6, [root], left_out=1, changing=2)
+    assert lines(tree) == [
+        "  background",
+        r"    value \x1b",
+        "*     deadline, forgotten, ends in 5 s, 2 goroutines wait in main.work",
+        "* goroutine 6 has it on its stack, or waits for its Done",
+    ]
+    assert list(tree_gaps(tree)) == [
+        "left out: 1 further context made from these",
+        "not shown: 2 contexts of the process, made or ended while being read",
+    ]
+    assert lines(ContextTree(6, ())) == ["Goroutine 6 has no context on its stack, and waits for none."]
+
+
+@pytest.mark.parametrize("given", [{"over": "1s"}, {"function": "f"}, {"sort": "live"}, {"limit": 1}, {"watch": True}])
+def test_a_tree_takes_no_option_that_would_do_nothing(given: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="--goroutine shows one tree"):
+        AskedOfContexts(goroutine=6, **given)
 
 
 def test_two_readings_are_not_repeated() -> None:

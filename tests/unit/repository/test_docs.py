@@ -18,7 +18,7 @@ from gosonde_agent.discovery.listing import Listed
 from gosonde_agent.host import checks
 from gosonde_agent.model.losses import LOSSES
 from gosonde_agent.sources.kinds import EBPF
-from gosonde_agent.sources.memory.contexts.values import ContextGroup
+from gosonde_agent.sources.memory.contexts.values import ContextGroup, ContextNode, ContextTree
 from gosonde_agent.sources.possible import Possibility
 from gosonde_agent.watch.trace.seen import Trace
 from gosonde_cli import cli, leak_report
@@ -226,8 +226,10 @@ def test_every_key_of_a_verdict_on_leaks_is_documented() -> None:
 
 
 def test_every_key_of_contexts_is_documented() -> None:
-    keys = fields_of(ContextGroup)
-    assert {"made_in", "sampled", "grown"} <= keys
+    keys = fields_of(ContextGroup) | {
+        field.name for of in (ContextTree, ContextNode) for field in dataclasses.fields(of)
+    }
+    assert {"made_in", "sampled", "grown", "goid", "is_own"} <= keys
     assert keys - code_words(section((DOCS / "contexts.md").read_text(), "JSON")) == set()
 
 

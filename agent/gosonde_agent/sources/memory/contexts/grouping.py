@@ -36,7 +36,7 @@ def grouped(reader: ContextReader, found: Found) -> list[ContextGroup]:
     chains = ChainReader(memory, reader.descriptions.types, reader.interfaces)
     chain = chains.read(found.of.parent, found.of.parent_data)
     waits, wait = waiting_functions(reader.target, found)
-    children, deadline = _children(reader, found), _deadlines(found)
+    children, deadline = _children(reader, found), deadlines(found)
     waiting = np.bincount(found.waiting[0], minlength=len(found))
     key = ((chain.which * len(waits) + wait) * len(reader.types.kinds) + found.kind) * len(CANCELS) + found.cancel
     _keys, which = np.unique(key, return_inverse=True)
@@ -94,7 +94,7 @@ def _children(reader: ContextReader, found: Found) -> I64:
     return np.where(count < np.uint64(MOST_CHILDREN), count, np.uint64(0)).astype(np.int64)
 
 
-def _deadlines(found: Found) -> I64:
+def deadlines(found: Found) -> I64:
     """When each ends, ns since 1970; 0 without a deadline."""
     wall, ext = found.of.wall, found.of.ext
     since_1885 = ((wall >> np.uint64(30)) & SECONDS).astype(np.int64) - FROM_1885

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from gosonde_common.errors import NotFoundError
 
 from gosonde_agent.sources.memory.contexts.candidates import CandidateReader, Candidates
 from gosonde_agent.sources.memory.contexts.holding import Holding
@@ -11,14 +12,14 @@ from gosonde_agent.sources.memory.contexts.interfaces import Interfaces
 from gosonde_agent.sources.memory.contexts.pointer_words import Passed, pointer_words
 from gosonde_agent.sources.memory.contexts.references import NOBODY, ReferenceReader, References
 from gosonde_agent.sources.memory.contexts.samples import Samples
-from gosonde_agent.sources.memory.contexts.types import Descriptions, context_types
+from gosonde_agent.sources.memory.contexts.types import WORD, Descriptions, context_types
 from gosonde_agent.sources.memory.reachability.awaited import SudogLayout, awaited_channels
 from gosonde_agent.sources.memory.reachability.headers import Goroutines, HeaderReader
 from gosonde_agent.sources.memory.reachability.limits import Limits, Meter
 from gosonde_agent.sources.memory.reachability.objects import HeapMap
 from gosonde_agent.sources.memory.reachability.regions import RegionReader
 from gosonde_agent.sources.memory.reachability.roots import RootReader
-from gosonde_agent.sources.memory.reachability.rows import I64, U64, Bools, among
+from gosonde_agent.sources.memory.reachability.rows import I64, U64, Bools, among, joined, words
 from gosonde_agent.sources.memory.reachability.spans import SpanReader
 from gosonde_agent.sources.memory.reachability.stacks import StackReader
 from gosonde_agent.sources.memory.reachability.waiting import CHANNEL, Reasons
@@ -115,8 +116,8 @@ class ContextReader:
         references = ReferenceReader(self.target.runtime.memory, self._reader, heap, meter)
         everyone = np.ones(len(goroutines), np.bool_)
         roots = self._roots.pointers(heap, goroutines, everyone, processors, meter)
-        words = pointer_words(self.target.runtime, heap, self.types, maybe)
-        passed = Passed(processors.at, processors.size, processors.regions, words)
+        pointers = pointer_words(self.target.runtime, heap, self.types, maybe)
+        passed = Passed(processors.at, processors.size, processors.regions, pointers)
         found = references.read(numbers, roots, passed)
         themselves = heap.numbers(goroutines.at)
         references.rooted.add(themselves[themselves >= 0])
@@ -136,6 +137,24 @@ class ContextReader:
         sampled = self.samples.read(heap, maybe.at, meter)
         self._check_same()
         return Found(maybe, kind, alive.has(numbers), cancel, waiting, sampled)
+
+    def on_stack(self, goid: int) -> tuple[U64, U64]:
+        """(the word before, pointer) of what a goroutine's stack holds of the heap, as far as it is not known dead.
+
+        Raises:
+            NotFoundError: There is no such goroutine.
+            GosondeError: As `read`.
+        """
+        meter = Meter(LIMITS)
+        heap = HeapMap(self._spans.read(meter), meter)
+        goroutines = self._headers.read(meter)
+        rows = np.flatnonzero(goroutines.goid == np.uint64(goid))
+        if not len(rows):
+            raise NotFoundError(f"process {self.target.runtime.pid} has no goroutine {goid}: it may have ended")
+        parts = list(self.stacks.pointers(heap, goroutines, rows, meter))
+        at, word = (joined([getattr(part, name) for part in parts]) for name in ("at", "word"))
+        before, _whole = self.target.runtime.memory.read_each(at - np.uint64(WORD), WORD)
+        return words(before, 0), word
 
     def _type_places(self, found: References) -> I64:
         """Which kind of context each pointer says that it leads to, as an interface's second word; -1 for none."""

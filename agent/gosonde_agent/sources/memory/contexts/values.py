@@ -1,7 +1,7 @@
 """Contexts that are not cancelled, in groups: of which kind, made from which others, and forgotten or not."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -68,6 +68,44 @@ class ContextGroup:
     waiting: int
     next_deadline_ns: int | None
     grown: int | None = None
+
+
+@dataclass(slots=True)
+class ContextNode:
+    """A context in a tree, with those that were made from it.
+
+    Attributes:
+        name: As in `ContextGroup.parents`.
+        is_own: The goroutine has it on its stack, or waits for its Done.
+        cancel: Who holds its CancelFunc; None for one that has none of its own.
+        waits_in: The function of a goroutine that waits for its Done; empty where none does.
+        waiting: How many do.
+        deadline_ns: Until its deadline; None without one.
+    """
+
+    name: str
+    is_own: bool = False
+    cancel: Cancel | None = None
+    waits_in: str = ""
+    waiting: int = 0
+    deadline_ns: int | None = None
+    children: list["ContextNode"] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class ContextTree:
+    """The contexts of one goroutine, what they were made from, and what was made from them.
+
+    Attributes:
+        contexts: The roots.
+        left_out: Contexts below the goroutine's own that are not in the tree.
+        changing: As of LiveContexts.
+    """
+
+    goid: int
+    contexts: Sequence[ContextNode]
+    left_out: int = 0
+    changing: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,14 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from gosonde_agent.sources.memory.contexts.listing import grown, read_contexts
-from gosonde_agent.sources.memory.contexts.values import Cancel, ContextGroup, ContextKind, LiveContexts
+from gosonde_agent.sources.memory.contexts.tree import read_tree
+from gosonde_agent.sources.memory.contexts.values import Cancel, ContextGroup, ContextKind, ContextNode, LiveContexts
 from gosonde_agent.sources.memory.target import opened
 
 from tests.go_programs import GoProgram, site_line
@@ -138,6 +139,56 @@ def test_the_command_prints_groups_for_people_and_for_programs(go_program: Start
     assert text.splitlines()[0].split()[:3] == ["LIVE", "GREW", "CANCEL"]
     assert [line.split()[:2] for line in text.splitlines()[1:7]] == [[str(COUNT), "0"]] * 5 + [["1", "0"]]
     assert f"{5 * COUNT + 1} live contexts in all" in text
+
+
+def goroutines_of(program: GoProgram, statement: str) -> list[int]:
+    """The goids of the goroutines that a function created."""
+    with opened(program.pid) as target:
+        found = [one for one in target.goroutines() if one.created_by.function == statement]
+    return [one.goid for one in found]
+
+
+def flat(nodes: Sequence[ContextNode], depth: int = 0) -> list[tuple[int, str, bool]]:
+    """(depth, name, whether it is the goroutine's own) of each node of a tree."""
+    found = []
+    for node in nodes:
+        found += [(depth, node.name, node.is_own), *flat(node.children, depth + 1)]
+    return found
+
+
+@every_version
+@stripped_or_not
+def test_the_contexts_of_a_goroutine_are_a_tree_up_to_the_root_and_down_to_its_children(
+    go_program: Start, version: str, build: dict[str, Any]
+) -> None:
+    program = go_program("contexts/chains", "3", version=version, **build)
+    above = [(0, root(version, "todo")), (1, "cancel"), (2, "*main.request"), (3, "value main.key"), (4, "cancel")]
+    for goid in goroutines_of(program, "main.main"):
+        with opened(program.pid) as target:
+            nodes = flat(read_tree(target, goid).contexts)
+        assert [node[:2] for node in nodes] == [*above, (5, "cancel"), (5, "cancel")]
+        assert nodes[4][2]
+    workers = goroutines_of(program, "main.serve")
+    assert len(workers) == 6
+    with opened(program.pid) as target:
+        nodes = flat(read_tree(target, workers[0]).contexts)
+    assert [node[:2] for node in nodes] == [*above, (5, "cancel")]
+    assert [node[2] for node in nodes] == [False] * 5 + [True]
+
+
+def test_the_tree_of_a_goroutine_is_printed_and_one_that_is_not_there_is_refused(go_program: Start) -> None:
+    program = go_program("contexts/chains", "1")
+    (goid,) = goroutines_of(program, "main.main")
+    command = [GOSONDE, "contexts", str(program.pid), "--goroutine"]
+    text = subprocess.run([*command, str(goid)], capture_output=True, text=True, check=True).stdout.splitlines()
+    assert text[0] == "  todo"
+    assert text[4] == "*         cancel, held, 1 goroutine waits in main.serve"
+    printed = subprocess.run([*command, str(goid), "--json"], capture_output=True, check=True).stdout
+    document = json.loads(printed)
+    assert (document["goid"], [node["name"] for node in document["contexts"]]) == (goid, ["todo"])
+    refused = subprocess.run([*command, "999999"], capture_output=True, text=True, check=False)
+    assert refused.returncode != 0
+    assert f"process {program.pid} has no goroutine 999999" in refused.stderr
 
 
 def test_a_program_without_contexts_is_told_from_one_that_has_none(go_program: Start) -> None:
