@@ -9,6 +9,7 @@ from typing import Any
 
 from gosonde_common import addresses, misspelt, places
 from gosonde_common.errors import UnsupportedError, UsageError
+from gosonde_common.values.labels import DEFAULT_KEYS, check_keys
 
 from gosonde_agent.discovery.selection import NAMES, Selection, parse_rules
 from gosonde_agent.host.own_budget import MEBIBYTE, OwnBudget
@@ -61,6 +62,7 @@ class AgentConfig:
         exe: Globs over the absolute path of the executable; none means every Go process.
         pid: Processes to watch besides those that `exe` names; when only `pid` is given, nothing else is watched.
         redact_paths: Report executables and source files without their folders.
+        labels: Keys of pprof labels whose values may leave the host; of others only the number of goroutines may.
         allow: Only processes that one of these rules matches are watched: "KIND:GLOB" with a kind of selection.FACTS or
             "exe"; none allows all.
         cri: The container runtime that is asked for the names of containers, "unix:PATH"; "" asks none.
@@ -101,6 +103,7 @@ class AgentConfig:
     exe: tuple[str, ...] = ()
     pid: tuple[int, ...] = ()
     redact_paths: bool = False
+    labels: tuple[str, ...] = DEFAULT_KEYS
     cri: str = ""
     allow: tuple[str, ...] = ()
     deny: tuple[str, ...] = ()
@@ -143,6 +146,7 @@ class AgentConfig:
         _check_number("max_agent_memory_mb", self.max_agent_memory_mb, 64, 65_536)
         if self.pprof and self.redact_paths:
             raise UsageError("pprof: profiles contain whole paths, which redact_paths does not allow to be sent")
+        check_keys(self.labels)
         for text in self.pprof:
             pprof_allowed.place(text)
         for glob in self.exe:
@@ -319,6 +323,7 @@ _CONVERT: Mapping[str, Callable[[str, object], object]] = {
     "exe": _strings,
     "pid": _integers,
     "redact_paths": _boolean,
+    "labels": _strings,
     "allow": _strings,
     "cri": _string,
     "deny": _strings,

@@ -172,7 +172,8 @@ class _Peers:
         self.redact = self._redaction.goroutine if self._redaction else same
         pprof = tuple(map(pprof_allowed.place, config.pprof))
         stop = partial(while_held, helper.client) if config.ptrace_snapshots else None
-        self.snapshots = Snapshots(self._watches, self.redact, pprof, self._prove, stop)
+        labels = frozenset(config.labels)
+        self.snapshots = Snapshots(self._watches, self.redact, pprof, self._prove, stop, labels=labels)
         self.uplink = Uplink(
             config.collector,
             self.me,

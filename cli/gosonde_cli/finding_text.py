@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from gosonde.collector_client import Finding
 from gosonde.findings_client import Explanation, StackFrame
 from gosonde_common.values.ages import EVENLY, Ages
+from gosonde_common.values.labels import sentence
 from rich.cells import cell_len
 from rich.console import RenderableType
 from rich.padding import Padding
@@ -50,6 +51,10 @@ def block(finding: Finding, room: int) -> Iterator[RenderableType]:
         yield hanging(Text(f"{mark} {rendering.cell(name):<8}", colour), detail, 2 * INDENT)
     for work in finding.works:
         yield _line(f"{work.goroutines:>8,} run {work.function}, cause {work.cause}")
+    for share in finding.labels:
+        ago = rendering.duration(max(time.time_ns() - share.taken_unix_nano, 0))
+        said = sentence(share.key, share.value, share.goroutines, share.at_most, share.of)
+        yield hanging(Text("# "), rendering.cell(f"{said} (snapshot taken {ago} ago)"), INDENT)
     if muted := finding.muted:
         by = f" by {muted.by}" if muted.by else ""
         text = f"muted{by} until {rendering.moment(muted.until_unix_nano)}: {muted.reason}"

@@ -12,6 +12,7 @@ from gosonde.rows import (
     Estimate,
     Finding,
     GcRow,
+    LabelShare,
     Muted,
     ParkRow,
     Pause,
@@ -184,7 +185,13 @@ def finding_of(found: collector_pb2.Finding) -> Finding:
         numbers=numbers_of(found.witnesses),
         timers=_timers(found.timers) if found.HasField("timers") else None,
         container=decode_container(found.container) if found.HasField("container") else None,
+        labels=tuple(map(_label, found.labels)),
     )
+
+
+def _label(share: collector_pb2.LabelShare) -> LabelShare:
+    value = share.value if share.HasField("value") else None
+    return LabelShare(share.key, value, share.goroutines, share.at_most, share.of, share.taken_unix_nano)
 
 
 def _timers(found: collector_pb2.TimersFound) -> TimersFound:

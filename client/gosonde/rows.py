@@ -217,6 +217,26 @@ class TimersFound:
 
 
 @dataclass(frozen=True, slots=True)
+class LabelShare:
+    """A pprof label that many goroutines of a finding have.
+
+    Attributes:
+        value: None where many have the key, and no value of it is reported.
+        goroutines: How many have it, at least.
+        at_most: How many have it, at most.
+        of: How many goroutines the site has in the snapshot.
+        taken_unix_nano: When the snapshot was taken.
+    """
+
+    key: str
+    value: str | None
+    goroutines: int
+    at_most: int
+    of: int
+    taken_unix_nano: int
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """A site whose live count grew, or grows; or pending timers, if it has `timers`: these are what lives.
 
@@ -248,6 +268,7 @@ class Finding:
     numbers: Mapping[str, WitnessNumbers] = field(default_factory=dict)
     timers: TimersFound | None = None
     container: Container | None = None
+    labels: tuple[LabelShare, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from gosonde_common import addresses, misspelt, places
 from gosonde_common.errors import UnsupportedError, UsageError
+from gosonde_common.values.labels import DEFAULT_KEYS, check_keys
 
 #: A configuration file larger than this is a mistake.
 MAX_FILE_BYTES: Final = 1 << 20
@@ -55,6 +56,7 @@ class CollectorConfig:
         min_free_mb: Room in MiB that the store leaves on its disk, 1 to 1,000,000: below, nothing is acknowledged.
         analysis_interval_seconds: Least time between two analyses, 0.5 to 3,600.
         snapshots_on_suspicion: Ask the agent for a snapshot of a process when a site of it starts to grow.
+        labels: Keys of pprof labels whose values are stored; of others only how many goroutines have them.
         finding_snapshot_seconds: How often to ask for one of a process with open findings, 30 to 86,400; 0 for never.
         log_level: One of LOG_LEVELS.
 
@@ -83,6 +85,7 @@ class CollectorConfig:
     analysis_interval_seconds: float = 2.0
     snapshots_on_suspicion: bool = True
     finding_snapshot_seconds: float = 120.0
+    labels: tuple[str, ...] = DEFAULT_KEYS
     log_level: str = "info"
 
     @property
@@ -112,6 +115,7 @@ class CollectorConfig:
         _check_range("analysis_interval_seconds", self.analysis_interval_seconds, 0.5, 3_600)
         if self.finding_snapshot_seconds:
             _check_range("finding_snapshot_seconds", self.finding_snapshot_seconds, 30, 86_400)
+        check_keys(self.labels)
         if self.log_level not in LOG_LEVELS:
             raise UsageError(f"log_level: {self.log_level!r} is not one of {', '.join(LOG_LEVELS)}")
 
@@ -224,7 +228,11 @@ def _converted(key: str, value: object, kind: Any) -> object:  # noqa: ANN401 - 
         return float(value)
     if kind in {str, bool} and type(value) is kind:
         return value
-    expected = {Path: "a path", float: "a number", str: "a string", bool: "true or false"}[kind]
+    if kind == tuple[str, ...] and isinstance(value, list | tuple) and all(isinstance(item, str) for item in value):
+        return tuple(value)
+    expected = {Path: "a path", float: "a number", str: "a string", bool: "true or false"}.get(
+        kind, "a list of strings"
+    )
     raise UsageError(f"{key}: {value!r} is not {expected}")
 
 

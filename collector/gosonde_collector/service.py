@@ -84,7 +84,8 @@ async def _serve(config: CollectorConfig, reload: Reload, store: Store) -> None:
         telemetry.newest.seed(store.processes(ProcessFilter()))
         telemetry.registry.register(FindingMetrics(store, analyst, telemetry))
         acts = OwnActs(store)
-        snapshots = SnapshotRequests(store, asking, telemetry, acts)
+        labels = frozenset(config.labels)
+        snapshots = SnapshotRequests(store, asking, telemetry, acts, labels=labels)
         routine = Routine(
             config, store, analysing, analyst, telemetry, asker=SnapshotAsker(snapshots, telemetry), expiring=expiring
         )

@@ -3,7 +3,7 @@
 import asyncio
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TypeVar
 
@@ -15,6 +15,7 @@ from gosonde_common.errors import (
     OverloadedError,
     UnsupportedError,
 )
+from gosonde_common.values.labels import DEFAULT_KEYS, LabelTally
 from gosonde_common.values.observation import ProcessKey
 from gosonde_common.values.reachability import SearchOutcome
 from gosonde_common.wire.profile import encode_profile
@@ -25,6 +26,7 @@ from gosonde_agent.snapshots.pprof_allowed import PprofPlace
 from gosonde_agent.snapshots.redaction import Redact, same
 from gosonde_agent.snapshots.stopping import Stop, Stopping
 from gosonde_agent.sources.memory.target import KnownBinaries, opened
+from gosonde_agent.wire.pulled_labels import labels_counted
 
 log = structlog.get_logger(__name__)
 
@@ -72,14 +74,14 @@ Taker = Callable[[int, Deadline], bytes]
 Prove = Callable[[ProcessKey], Awaitable[SearchOutcome]]
 
 
-def _asking(pprof: Sequence[PprofPlace]) -> Mapping[SnapshotKind, Taker]:
+def _asking(pprof: Sequence[PprofPlace], labels: Collection[str]) -> Mapping[SnapshotKind, Taker]:
     """What asks processes themselves, and needs HTTP, which no agent imports that may not."""
     from gosonde_agent.snapshots.pprof_pull import PprofPuller  # noqa: PLC0415
 
     puller = PprofPuller(pprof)
 
     def taker(profile: str) -> Taker:
-        return lambda pid, _: puller.take(pid, profile)
+        return lambda pid, _: labels_counted(puller.take(pid, profile), labels)
 
     return {kind: taker(profile) for kind, profile in PROFILES.items()}
 
@@ -87,7 +89,8 @@ def _asking(pprof: Sequence[PprofPlace]) -> Mapping[SnapshotKind, Taker]:
 class Snapshots:
     """Every kind of snapshot that this agent can take; `takers` is the one place that lists those that are files.
 
-    With `stop`, a process is stopped for a moment before its memory is read, as Stopping says.
+    With `stop`, a process is stopped for a moment before its memory is read, as Stopping says. Of pprof labels they
+    have how many goroutines have which key, and the values of the keys in `labels`.
     """
 
     def __init__(
@@ -97,7 +100,10 @@ class Snapshots:
         pprof: Sequence[PprofPlace] = (),
         prove: Prove | None = None,
         stop: Stop | None = None,
+        *,
+        labels: Collection[str] = DEFAULT_KEYS,
     ) -> None:
+        self._labels = labels
         self._stopping = Stopping(stop) if stop else None
         self._watches = watches
         self._redact = redact
@@ -106,7 +112,7 @@ class Snapshots:
         self._turn = asyncio.Lock()
         self._not_before = 0.0
         self._under_way: set[ProcessKey] = set()
-        asked = _asking(pprof) if pprof else {}
+        asked = _asking(pprof, labels) if pprof else {}
         self.takers: Mapping[SnapshotKind, Taker] = {SnapshotKind.MEMORY: self._read_memory, **asked}
 
     def losses(self) -> Mapping[str, int]:
@@ -195,4 +201,5 @@ class Snapshots:
         taken_unix_nano = steady_unix_nano()
         with opened(pid, self._known) as target:
             found = self._stopping.goroutines(target) if self._stopping else target.goroutines()
-            return encode_profile(deadline.limit(map(self._redact, found)), taken_unix_nano)
+            tally = LabelTally(self._labels)
+            return encode_profile(deadline.limit(map(self._redact, found)), taken_unix_nano, tally=tally)

@@ -14,6 +14,7 @@ from gosonde_collector.analysis.finding import OVER, Evidence, Finding
 from gosonde_collector.analysis.freshness import Freshness
 from gosonde_collector.analysis.gctraces import GcTraces
 from gosonde_collector.analysis.growth import Growth, find_growth
+from gosonde_collector.analysis.label_shares import LabelShare, standing_out
 from gosonde_collector.analysis.mutes import Mutes
 from gosonde_collector.analysis.persistence import (
     Persistence,
@@ -218,7 +219,8 @@ class Analyst:
         if proofs.is_leak(series, proofs.of_site(series, search)):
             counted = (proofs.early(witness, series) for witness in counted)
         witnesses = (*counted, proofs.witness(series, search), traced)
-        return Evidence(witnesses, cause, kept, proofs.of_site(series, search))
+        labels = _labels(series, (newest.memory, newest.pprof))
+        return Evidence(witnesses, cause, kept, proofs.of_site(series, search), labels)
 
     def _persistence(self, series: Series, newest: Snapshots) -> Persistence | None:
         """As far as snapshots that are not too old show."""
@@ -244,6 +246,12 @@ class Analyst:
 def _withdrawn(found: Finding, series: Series, evidence: Evidence, doubt: Witness) -> Finding:
     log.warning("finding withdrawn", finding=found.id, host=found.host, pid=found.process.pid, reason=doubt.detail)
     return finding.withdrawn(found, series, contradicted(evidence.witnesses, doubt))
+
+
+def _labels(series: Series, snapshots: Iterable[Snapshot | None]) -> tuple[LabelShare, ...] | None:
+    """What the first snapshot says that says anything."""
+    said = (standing_out(s, series.site) for s in snapshots if s is not None and usable(series, s))
+    return next((labels for labels in said if labels is not None), None)
 
 
 def _cause(series: Series, growth: Growth | None, snapshots: Iterable[Snapshot | None], turns: bool | None) -> Cause:

@@ -11,6 +11,7 @@ from gosonde_common.values.containers import NO_CONTAINER, Container
 from gosonde_collector.analysis.cause_names import UNKNOWN
 from gosonde_collector.analysis.causes import Cause, Work
 from gosonde_collector.analysis.growth import Growth
+from gosonde_collector.analysis.label_shares import LabelShare
 from gosonde_collector.analysis.numbers import Numbers
 from gosonde_collector.analysis.persistence import Persistence, turns_over
 from gosonde_collector.analysis.proofs import rise_per_second
@@ -50,12 +51,13 @@ CLOCKS_NS: Final = 5 * SECOND
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What every kind of evidence says of a site at one time."""
+    """What every kind of evidence says of a site at one time; of labels None where no snapshot says anything."""
 
     witnesses: tuple[Witness, ...]
     cause: Cause
     persistence: Persistence | None = None
     proof: SiteProof | None = None
+    labels: tuple[LabelShare, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,7 @@ class Finding:
         proof: What the newest search of the process's memory that named the site found of it.
         timers: Of which timers it is; None where it is of goroutines.
         container: That of its process.
+        labels: Labels that stand out among its goroutines, as the newest snapshot has them that says anything of them.
     """
 
     id: str
@@ -141,6 +144,7 @@ class Finding:
     proof: SiteProof | None = None
     timers: TimersFound | None = None
     container: Container = NO_CONTAINER
+    labels: tuple[LabelShare, ...] = ()
 
     @property
     def service(self) -> str:
@@ -162,6 +166,7 @@ class Finding:
         values.pop("stack", None)  # what older collectors wrote
         values["states"] = tuple((state, count) for state, count in values.get("states", ()))
         values["works"] = tuple(Work(**work) for work in values.get("works", ()))
+        values["labels"] = tuple(LabelShare(**share) for share in values.get("labels", ()))
         values["proof"] = _proof(found) if (found := values.get("proof")) else None
         values["timers"] = _timers(found) if (found := values.get("timers")) else None
         values["container"] = Container(**values.get("container", {}))
@@ -256,8 +261,16 @@ def _found(series: Series, rise: _Rise, confidence: float, evidence: Evidence, p
         persistence=evidence.persistence,
         proof=evidence.proof,
         container=series.process.container,
+        labels=_labels(evidence, again),
     )
     return with_cause(found, evidence.cause, again)
+
+
+def _labels(evidence: Evidence, previous: Finding | None) -> tuple[LabelShare, ...]:
+    """Those of now, or of before where no snapshot of now says anything."""
+    if evidence.labels is not None:
+        return evidence.labels
+    return previous.labels if previous else ()
 
 
 def with_cause(finding: Finding, cause: Cause, previous: Finding | None) -> Finding:
@@ -305,8 +318,9 @@ def not_grown(finding: Finding, series: Series, evidence: Evidence) -> Finding:
     witnesses = evidence.witnesses
     live = int(series.live[-1])
     proof = evidence.proof or finding.proof
+    labels = _labels(evidence, finding)
     finding = replace(finding, live=live, peak=max(live, finding.peak), site=series.site, proof=proof)
-    finding = replace(finding, container=series.process.container)
+    finding = replace(finding, container=series.process.container, labels=labels)
     if live <= finding.peak - FALLEN * (finding.peak - finding.base):
         pattern = BATCH if swings(series.live) >= SEVERAL else BURST
         return resolved(replace(finding, witnesses=witnesses, pattern=pattern))

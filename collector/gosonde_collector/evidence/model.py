@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Final
 
+from gosonde_common.values.labels import PlaceLabels
+
 #: The format of a profile that gosonde read from a process's memory.
 MEMORY: Final = "memory"
 #: The format of a dump that lacks its end: counts from it are too low.
@@ -82,6 +84,7 @@ class GoroutineProfile:
         taken_unix_nano: When it was taken; 0 when the file does not say (the text formats never do).
         kind: GOROUTINE, or LEAK for goroutines of which the runtime proved that they wait for ever.
         reading: How it was read; text formats alone.
+        labels: pprof's labels by place: by `go` statement in formats of WITH_STATEMENT, by start function in others.
     """
 
     format: str
@@ -89,6 +92,7 @@ class GoroutineProfile:
     taken_unix_nano: int = 0
     kind: str = GOROUTINE
     reading: Reading = Reading()
+    labels: tuple[PlaceLabels, ...] = ()
 
     @property
     def goroutines(self) -> int:

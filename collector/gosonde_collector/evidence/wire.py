@@ -1,13 +1,19 @@
 """profile.proto into plain values: its kind is inferred from the types of its samples."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
+from gosonde_common.errors import InvalidInputError
+from gosonde_common.values.goroutines import Labels
+from gosonde_common.values.labels import LabelTally, PlaceLabels
+from gosonde_common.wire import label_comments
 from gosonde_common.wire.profile import (
     ACTIVE,
     AGE,
     CREATED_BY,
     GOIDS,
+    OF_PROGRAM,
+    OWN_KEYS,
     READ_BY_GOSONDE,
     STACK_BYTES,
     STATE,
@@ -34,6 +40,7 @@ from gosonde_collector.evidence.model import (
     GoroutineGroup,
     GoroutineProfile,
 )
+from gosonde_collector.evidence.places import place_of
 from gosonde_collector.evidence.wire_stacks import Decoded, Sample, decode
 from gosonde_collector.model.errors import ProfileError, Refusal
 
@@ -77,7 +84,27 @@ def _goroutines(decoded: Decoded, kind: str) -> GoroutineProfile:
             _labelled(group, sample.texts, sample.numbers)
             for group, sample in zip(groups, decoded.samples, strict=True)
         )
-    return GoroutineProfile(form, groups, decoded.taken_unix_nano, kind)
+    return GoroutineProfile(form, groups, decoded.taken_unix_nano, kind, labels=_labels(decoded, groups, form))
+
+
+def _labels(decoded: Decoded, groups: Sequence[GoroutineGroup], form: str) -> tuple[PlaceLabels, ...]:
+    """What an agent has counted, which takes labels out; else what is counted here."""
+    try:
+        if counted := label_comments.read(decoded.comments):
+            return counted
+    except InvalidInputError as error:
+        raise ProfileError(str(error)) from error
+    tally = LabelTally()
+    for group, sample in zip(groups, decoded.samples, strict=True):
+        tally.add(place_of(group, form), _own(sample.texts, form), group.count)
+    return tally.found()
+
+
+def _own(texts: Mapping[str, str], form: str) -> Labels:
+    """The program's labels; in files of gosonde there are others beside them."""
+    if form != MEMORY:
+        return tuple(texts.items())
+    return tuple((key.removeprefix(OF_PROGRAM), value) for key, value in texts.items() if key not in OWN_KEYS)
 
 
 def _group(number: int, sample: Sample) -> GoroutineGroup:

@@ -190,8 +190,7 @@ class QueryService(FindingService, AuditService, EscapeService):
         check_goroutines(profile, own)
         note = self._acts.note
         await self._worker.run(note, Act.PROFILE_PUSHED, who, header.host, process, detail=f"{profile.kind} profile")
-        snapshot_id = await self._worker.run(self._store.add_snapshot, header.host, process, taken, profile)
-        log.info("snapshot stored", host=header.host, pid=header.pid, format=profile.format, id=snapshot_id)
+        snapshot_id = await self._snapshots.keep(header.host, process, taken, profile)
         self._telemetry.evidence_age("profile", now - taken)
         return query_wire.push_answer(snapshot_id, profile, now - taken)
 

@@ -251,6 +251,7 @@ def finding_message(
         mute=_mute(muted) if muted else None,
         timers=_timers(finding.timers) if finding.timers else None,
         container=encode_container(finding.container),
+        labels=[collector_pb2.LabelShare(**asdict(share)) for share in finding.labels],
     )
 
 

@@ -6,14 +6,15 @@ asyncio.run_coroutine_threadsafe.
 
 import asyncio
 import itertools
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import structlog
 from gosonde_common.errors import NotFoundError, OverloadedError, UnsupportedError
 from gosonde_common.values.audit import Act
+from gosonde_common.values.labels import DEFAULT_KEYS, only
 from gosonde_common.values.reachability import SearchOutcome
 
 from gosonde_collector.evidence.model import (
@@ -21,6 +22,7 @@ from gosonde_collector.evidence.model import (
     HEAP,
     LEAK,
     MEMORY,
+    GoroutineProfile,
 )
 from gosonde_collector.evidence.parse import Profile, parse_profile
 from gosonde_collector.model.by import By
@@ -86,11 +88,24 @@ class Proved:
 
 
 class SnapshotRequests:
-    """The one way to a snapshot that an agent takes: for people who ask, and for the analysis."""
+    """The one way to a snapshot that an agent takes: for people who ask, and for the analysis.
 
-    def __init__(self, store: Store, worker: Worker, telemetry: Telemetry, acts: OwnActs) -> None:
+    Args:
+        labels: Keys of pprof labels whose values are stored.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        worker: Worker,
+        telemetry: Telemetry,
+        acts: OwnActs,
+        *,
+        labels: Collection[str] = DEFAULT_KEYS,
+    ) -> None:
         self._acts = acts
         self._store = store
+        self._labels = labels
         self._worker = worker
         self._telemetry = telemetry
         self._links: list[AgentLink] = []
@@ -237,10 +252,21 @@ class SnapshotRequests:
         except SnapshotError as error:
             log.info("no snapshot", host=host, pid=pid, kind=kind, reason=str(error))
             raise
-        snapshot_id = await self._worker.run(self._store.add_snapshot, host, process, taken, profile)
-        log.info("snapshot stored", host=host, pid=pid, format=profile.format, id=snapshot_id)
+        snapshot_id = await self.keep(host, process, taken, profile)
         self._telemetry.evidence_age("snapshot", now - taken)
         return Taken(snapshot_id, profile, now - taken)
+
+    async def keep(self, host: str, process: ProcessKey, taken_unix_nano: int, profile: Profile) -> str:
+        """Stores a profile, of its labels the values that may be stored alone; returns its id.
+
+        Raises:
+            StoreError: It could not be stored.
+        """
+        if isinstance(profile, GoroutineProfile):
+            profile = replace(profile, labels=only(profile.labels, self._labels))
+        snapshot_id = await self._worker.run(self._store.add_snapshot, host, process, taken_unix_nano, profile)
+        log.info("snapshot stored", host=host, pid=process.pid, format=profile.format, id=snapshot_id)
+        return snapshot_id
 
     async def _profile(self, link: AgentLink, process: ProcessKey, kind: SnapshotKind) -> Profile:
         answer: Answer = await link.ask(process, kind)

@@ -59,6 +59,7 @@ MIGRATIONS: Final[dict[int, Sequence[str]]] = {
         for name in ("container_id", "pod_uid", "namespace", "pod", "container", "workload")
     ),
     20: (),  # the tables escape_outputs and escapes, which schema.sql makes
+    21: (),  # the table snapshot_labels, which schema.sql makes
 }
 SCHEMA_VERSION: Final = max(MIGRATIONS)
 

@@ -461,7 +461,7 @@ EXPIRE: Final = (
     _events("gc_cycles"),
     *(
         f"DELETE FROM {table} WHERE snapshot_id IN (SELECT snapshot_id FROM snapshots WHERE stored_unix_nano < $before)"
-        for table in ("snapshot_groups", "snapshot_samples")
+        for table in ("snapshot_groups", "snapshot_samples", "snapshot_labels")
     ),
     *(f"DELETE FROM {table} WHERE stored_unix_nano < $before" for table in ("snapshots", "audit")),
     # Of a build that no process is of any more.

@@ -170,7 +170,8 @@ class Reader:
 
     def snapshot(self, snapshot_id: str) -> Snapshot | None:
         """See Store."""
-        return rows.snapshot(self._select(snapshot_queries.SNAPSHOT, snapshot_id))
+        labels = self._select(snapshot_queries.SNAPSHOT_LABELS, snapshot_id)
+        return rows.snapshot(self._select(snapshot_queries.SNAPSHOT, snapshot_id), labels)
 
     def states_seen(self, host: str, process: ProcessKey, line: int, most: int) -> list[StateSeen]:
         """See Store."""

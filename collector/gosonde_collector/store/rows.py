@@ -9,6 +9,7 @@ import numpy as np
 from gosonde_common.values.audit import Act, Actor, AuditEvent
 from gosonde_common.values.containers import NO_CONTAINER, Container
 from gosonde_common.values.timers import ALL_READ, UNKNOWN, PendingTimers, groups_of
+from gosonde_common.wire import label_comments
 from numpy.typing import NDArray
 
 from gosonde_collector.evidence.context import (
@@ -221,12 +222,14 @@ def state_seen(row: Row) -> StateSeen:
     return StateSeen(taken, Frame(function, file, line), state, goroutines)
 
 
-def snapshot(rows: Sequence[Row]) -> Snapshot | None:
-    """From snapshot_queries.SNAPSHOT: one row per group; None when there is none."""
+def snapshot(rows: Sequence[Row], labels: Sequence[Row]) -> Snapshot | None:
+    """From snapshot_queries.SNAPSHOT: one row per group; None when there is none. And from SNAPSHOT_LABELS."""
     if not rows:
         return None
     snapshot_id, taken, form, kind = rows[0][:4]
-    return Snapshot(snapshot_id, taken, GoroutineProfile(form, tuple(map(_group, rows)), taken, kind))
+    labelled = label_comments.read(labels[0][0]) if labels else ()
+    profile = GoroutineProfile(form, tuple(map(_group, rows)), taken, kind, labels=labelled)
+    return Snapshot(snapshot_id, taken, profile)
 
 
 def _group(row: Row) -> GoroutineGroup:
@@ -252,6 +255,14 @@ def group_columns(snapshot_id: str, profile: GoroutineProfile) -> Columns:
         "wait_s": np.array([group.wait_s for group in groups], np.int64),
         "goids": objects([list(group.goids) for group in groups]),
         "stack_bytes": np.array([group.stack_bytes for group in groups], np.int64),
+    }
+
+
+def label_columns(snapshot_id: str, profile: GoroutineProfile) -> Columns:
+    """The columns of snapshot_labels: one row."""
+    return {
+        "snapshot_id": objects([snapshot_id]),
+        "comments": objects([list(label_comments.comments(profile.labels))]),
     }
 
 

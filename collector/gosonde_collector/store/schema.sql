@@ -114,6 +114,9 @@ CREATE TABLE IF NOT EXISTS snapshot_groups (
     state VARCHAR, wait_s BIGINT, goids BIGINT[], stack_bytes BIGINT
 );
 
+-- How many goroutines of a snapshot have which pprof labels: in JSON, as gosonde_common.wire.label_comments has it.
+CREATE TABLE IF NOT EXISTS snapshot_labels (snapshot_id VARCHAR, comments VARCHAR[]);
+
 -- Heap, block and mutex profiles. `amounts` are the fields of evidence/context.py's samples, in their order.
 CREATE TABLE IF NOT EXISTS snapshot_samples (
     snapshot_id VARCHAR, position BIGINT, functions VARCHAR[], files VARCHAR[], lines BIGINT[], amounts BIGINT[]

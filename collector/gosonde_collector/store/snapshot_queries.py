@@ -67,6 +67,8 @@ JOIN snapshot_groups AS g ON g.snapshot_id = s.snapshot_id
 ORDER BY g.position
 """
 
+SNAPSHOT_LABELS: Final = "SELECT comments FROM snapshot_labels WHERE snapshot_id = $1"
+
 NEWEST_SAMPLES: Final = f"""
 SELECT s.taken_unix_nano, g.functions, g.files, g.lines, g.amounts
 FROM (

@@ -39,6 +39,7 @@ def finding(row: Row) -> dict[str, Any]:
         "stale": row.is_stale,
         "timers": timers(found.timers) if found.timers else None,
         "container": found.container.document,
+        "labels": list(map(asdict, found.labels)),
     }
 
 

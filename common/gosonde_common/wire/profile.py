@@ -1,7 +1,7 @@
 """Goroutines as a pprof goroutine profile (profile.proto), with labels that pprof's own lacks."""
 
 import gzip
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -9,6 +9,8 @@ from gosonde_pb.pprof.v1 import profile_pb2
 
 from gosonde_common.values.estimates import estimate, surely_seen
 from gosonde_common.values.goroutines import REGISTERS, Goroutine, Labels, Location
+from gosonde_common.values.labels import LabelTally
+from gosonde_common.wire.label_comments import comments
 
 #: Labels of a sample.
 STATE, WAIT_REASON, CREATED_BY, AGE, WAITS_FOR = "state", "wait_reason", "created_by", "age", "waits_for"
@@ -22,6 +24,8 @@ OF_PROGRAM = "program."
 OWN_KEYS = frozenset({STATE, WAIT_REASON, CREATED_BY, AGE, WAITS_FOR, STACK_FROM, GOIDS, STACK_BYTES})
 #: Goroutines of one sample, so that its list of goids stays short.
 MOST_TOGETHER = 2_000
+#: Different labels, or places, of goroutines that are counted together.
+COUNTED_TOGETHER = 4_096
 #: The profile's comment, by which the collector knows it.
 READ_BY_GOSONDE = "read by gosonde"
 
@@ -65,7 +69,13 @@ class Sample:
     stack_bytes: int
 
 
-def encode_profile(goroutines: Iterable[Goroutine], taken_unix_nano: int, *, with_labels: bool = False) -> bytes:
+def encode_profile(
+    goroutines: Iterable[Goroutine],
+    taken_unix_nano: int,
+    *,
+    with_labels: bool = False,
+    tally: LabelTally | None = None,
+) -> bytes:
     """The profile, gzipped, of all goroutines that pprof would show: those that are not the runtime's own.
 
     Goroutines that agree in stack, state, wait reason, creation site and age (in whole seconds) are one sample, or as
@@ -73,13 +83,37 @@ def encode_profile(goroutines: Iterable[Goroutine], taken_unix_nano: int, *, wit
 
     Args:
         with_labels: Whether those that the program gave them are in it: goroutines of one sample have the same, then.
+        tally: Counts their labels: the profile's comments say what it has found.
     """
-    own = goroutines if with_labels else (replace(one, labels=()) if one.labels else one for one in goroutines)
-    return encode_samples(_samples(own), taken_unix_nano, READ_BY_GOSONDE)
+    counted = goroutines if tally is None else _tallied(goroutines, tally)
+    own = counted if with_labels else (replace(one, labels=()) if one.labels else one for one in counted)
+    found = tally.found if tally else tuple
+    return encode_samples(_samples(own), taken_unix_nano, READ_BY_GOSONDE, lambda: comments(found()))
 
 
-def encode_samples(samples: Iterable[Sample], taken_unix_nano: int, comment: str) -> bytes:
-    """The profile, gzipped, of these samples; "" for no comment."""
+def _tallied(goroutines: Iterable[Goroutine], tally: LabelTally) -> Iterator[Goroutine]:
+    """The goroutines, counted on their way: those that share labels, and their statement as an object, together."""
+    alike: dict[tuple[int, Labels], tuple[Location, list[int]]] = {}
+    for one in goroutines:
+        if not one.system:
+            _, count = alike.setdefault((id(one.created_by), one.labels), (one.created_by, [0]))
+            count[0] += 1
+        if len(alike) >= COUNTED_TOGETHER:
+            _count(alike, tally)
+        yield one
+    _count(alike, tally)
+
+
+def _count(alike: dict[tuple[int, Labels], tuple[Location, list[int]]], tally: LabelTally) -> None:
+    for (_, labels), (place, (count,)) in alike.items():
+        tally.add(place, labels, count)
+    alike.clear()
+
+
+def encode_samples(
+    samples: Iterable[Sample], taken_unix_nano: int, comment: str, more: Callable[[], Iterable[str]] = tuple
+) -> bytes:
+    """The profile, gzipped, of these samples; "" for no comment. `more` has comments once all samples are written."""
     writer = _Writer(taken_unix_nano, comment)
     everyone = unread = 0
     for sample in samples:
@@ -88,6 +122,8 @@ def encode_samples(samples: Iterable[Sample], taken_unix_nano: int, comment: str
         unread += sample.goroutines * (sample.alike.stack == (UNREAD,))
     if unread:
         writer.comment(_sampled(everyone, everyone - unread))
+    for text in more():
+        writer.comment(text)
     return gzip.compress(writer.profile.SerializeToString(), compresslevel=6, mtime=0)
 
 

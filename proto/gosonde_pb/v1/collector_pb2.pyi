@@ -844,6 +844,7 @@ class Finding(_message.Message):
     MUTE_FIELD_NUMBER: _builtins.int
     TIMERS_FIELD_NUMBER: _builtins.int
     CONTAINER_FIELD_NUMBER: _builtins.int
+    LABELS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Stable for one site of one build on one host, over restarts of the process too."""
     state: Global___FindingState.ValueType
@@ -895,6 +896,10 @@ class Finding(_message.Message):
     def container(self) -> _model_pb2.Container:
         """That of its process, or of the last one that was there. Absent where it is in none."""
 
+    @_builtins.property
+    def labels(self) -> _containers.RepeatedCompositeFieldContainer[Global___LabelShare]:
+        """pprof labels that stand out among its goroutines, at most 5; as a snapshot had them."""
+
     def __init__(
         self,
         *,
@@ -921,14 +926,56 @@ class Finding(_message.Message):
         mute: Global___Mute | None = ...,
         timers: Global___TimersFound | None = ...,
         container: _model_pb2.Container | None = ...,
+        labels: _abc.Iterable[Global___LabelShare] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["container", b"container", "mute", b"mute", "process", b"process", "site", b"site", "timers", b"timers"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["age_ns", b"age_ns", "cause", b"cause", "confidence", b"confidence", "container", b"container", "exe", b"exe", "first_seen_unix_nano", b"first_seen_unix_nano", "growth_per_second", b"growth_per_second", "host", b"host", "id", b"id", "is_stale", b"is_stale", "live", b"live", "mute", b"mute", "part_of", b"part_of", "pattern", b"pattern", "process", b"process", "remedy", b"remedy", "restarts", b"restarts", "site", b"site", "state", b"state", "timers", b"timers", "waits_in", b"waits_in", "witnesses", b"witnesses", "works", b"works"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["age_ns", b"age_ns", "cause", b"cause", "confidence", b"confidence", "container", b"container", "exe", b"exe", "first_seen_unix_nano", b"first_seen_unix_nano", "growth_per_second", b"growth_per_second", "host", b"host", "id", b"id", "is_stale", b"is_stale", "labels", b"labels", "live", b"live", "mute", b"mute", "part_of", b"part_of", "pattern", b"pattern", "process", b"process", "remedy", b"remedy", "restarts", b"restarts", "site", b"site", "state", b"state", "timers", b"timers", "waits_in", b"waits_in", "witnesses", b"witnesses", "works", b"works"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Finding: _TypeAlias = Finding  # noqa: Y015
+
+@_typing.final
+class LabelShare(_message.Message):
+    """A pprof label that many goroutines of a finding have."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    GOROUTINES_FIELD_NUMBER: _builtins.int
+    AT_MOST_FIELD_NUMBER: _builtins.int
+    OF_FIELD_NUMBER: _builtins.int
+    TAKEN_UNIX_NANO_FIELD_NUMBER: _builtins.int
+    key: _builtins.str
+    value: _builtins.str
+    """Missing where many have the key, and no value of it is reported."""
+    goroutines: _builtins.int
+    """Goroutines that have it, at least and at most."""
+    at_most: _builtins.int
+    of: _builtins.int
+    """Goroutines of the site in the snapshot."""
+    taken_unix_nano: _builtins.int
+    def __init__(
+        self,
+        *,
+        key: _builtins.str = ...,
+        value: _builtins.str | None = ...,
+        goroutines: _builtins.int = ...,
+        at_most: _builtins.int = ...,
+        of: _builtins.int = ...,
+        taken_unix_nano: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_value", b"_value", "value", b"value"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_value", b"_value", "at_most", b"at_most", "goroutines", b"goroutines", "key", b"key", "of", b"of", "taken_unix_nano", b"taken_unix_nano", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__value: _TypeAlias = _typing.Literal["value"]  # noqa: Y015
+    _WhichOneofArgType__value: _TypeAlias = _typing.Literal["_value", b"_value"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__value) -> _WhichOneofReturnType__value | None: ...
+
+Global___LabelShare: _TypeAlias = LabelShare  # noqa: Y015
 
 @_typing.final
 class TimersFound(_message.Message):

@@ -94,6 +94,8 @@ def test_findings_as_json(collector: CollectorProcess) -> None:
         "muted",
         "numbers",
         "timers",
+        "container",
+        "labels",
     ]
     assert finding["process"] == {"pid": 4711, "exe": "/srv/app"}
     assert finding["site"] == {"function": "main.site_42", "file": "main.go", "line": 42}

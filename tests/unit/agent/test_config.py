@@ -32,6 +32,7 @@ interval_seconds = 2
 exe = ["/usr/bin/*", "*/server"]
 pid = [1, 4711]
 redact_paths = true
+labels = ["endpoint", "tenant"]
 cri = "unix:/run/cri.sock"
 allow = ["unit:*.service"]
 deny = ["user:root", "exe:/usr/*"]
@@ -72,6 +73,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         exe=("/usr/bin/*", "*/server"),
         pid=(1, 4711),
         redact_paths=True,
+        labels=("endpoint", "tenant"),
         cri="unix:/run/cri.sock",
         allow=("unit:*.service",),
         deny=("user:root", "exe:/usr/*"),
@@ -132,6 +134,8 @@ def test_an_empty_file_gives_the_defaults(tmp_path: Path) -> None:
         (f'host = "{"n" * 254}"', "is no name of a host: at most 253 letters"),
         ('http = "0.0.0.0:9318"', "http: 0.0.0.0:9318 can be reached from other machines"),
         ('pprof = ["/a=http://10.0.0.1:1"]', "pprof: 'http://10.0.0.1:1' is not on a loopback address"),
+        ('labels = ["endpoint", ""]', "labels: '' has not 1 to 127 characters"),
+        ("labels = 7", "labels: 7 is not a list of strings"),
         ('redact_paths = true\npprof = ["/a=unix:/b"]', "pprof: profiles contain whole paths"),
         ("park = 1", "park: 1 is not true or false"),
         ('log_level = "loud"', "log_level: 'loud' is not one of debug, info, warning, error"),

@@ -29,7 +29,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         'tls_cert = "/c"\ntls_key = "/k"\ntls_client_ca = "/a"\ntls_revoked = "/r"\ntokens = "/t"\nmax_agents = 9\n'
         "max_connections_per_peer = 8\n"
         "retention_hours = 48\nretention_mb = 100\nmin_free_mb = 7\nanalysis_interval_seconds = 5\n"
-        "snapshots_on_suspicion = false\nfinding_snapshot_seconds = 60\n"
+        "snapshots_on_suspicion = false\nfinding_snapshot_seconds = 60\nlabels = []\n"
         'log_level = "debug"\n'
     )
     config = load(written(tmp_path, text), NO_FLAGS)
@@ -55,6 +55,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         analysis_interval_seconds=5,
         snapshots_on_suspicion=False,
         finding_snapshot_seconds=60,
+        labels=(),
         log_level="debug",
     )
     assert tomllib.loads(text).keys() == {field.name for field in fields(CollectorConfig)}

@@ -3,6 +3,7 @@
 import dataclasses
 import importlib
 import inspect
+import json
 import re
 import typing
 from collections.abc import Iterable, Iterator, Mapping
@@ -78,7 +79,7 @@ def as_toml(value: object) -> str:
         return str(value).lower()
     if isinstance(value, str | Path):
         return f'"{value}"'
-    return "[]" if value == () else str(value)
+    return json.dumps(value) if isinstance(value, tuple) else str(value)
 
 
 def test_every_loss_counter_is_documented_and_no_other() -> None:
@@ -244,7 +245,8 @@ def test_the_keys_of_findings_are_those_of_the_command() -> None:
     finding = dataclasses.replace(finding, muted=collector_client.Muted("r", "b", 1, 2, "finding"))
     numbers = WitnessNumbers("live", 1, 2, 2, None, None)
     timers = collector_client.TimersFound("func", "main.f", False, 1, 2, None, 3, False)
-    finding = dataclasses.replace(finding, numbers={"memory": numbers}, timers=timers)
+    labels = (collector_client.LabelShare("k", "v", 1, 1, 2, 3),)
+    finding = dataclasses.replace(finding, numbers={"memory": numbers}, timers=timers, labels=labels)
     finding = dataclasses.replace(finding, container=Container())
     assert keys_of(findings.document(finding)) - {"memory"} == json_keys("findings")
 
