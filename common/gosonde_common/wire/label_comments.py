@@ -19,21 +19,27 @@ START: Final = "labels read by gosonde: "
 #: Bytes of a comment, and of all of them.
 MOST_BYTES, MOST_BYTES_IN_ALL = 60_000, 2 << 20
 #: Characters of a function or file.
-MOST_NAME: Final = 16_384
-MOST_GOROUTINES: Final = 1 << 40
+MOST_NAME: Final = 8_192
+#: Goroutines, and lines.
+MOST: Final = (1 << 63) - 1
 
 
 def comments(found: Iterable[PlaceLabels]) -> Iterator[str]:
-    """One for each place, as far as there is room; the rarest keys go first."""
+    """One for each place, as far as there is room; the rarest keys go first. What `read` refuses is left out."""
     room = MOST_BYTES_IN_ALL
-    for place in found:
+    for place in filter(_can_be, found):
         keys = list(place.keys)
         while (size := len((text := _comment(place, keys)).encode("utf-8", "replace"))) > MOST_BYTES and keys:
             keys.pop()
+        if size > min(MOST_BYTES, room):
+            continue
         room -= size
-        if room < 0:
-            return
         yield text
+
+
+def _can_be(of: PlaceLabels) -> bool:
+    place = of.place
+    return max(len(place.function), len(place.file)) <= MOST_NAME and 0 <= place.line <= MOST and of.goroutines <= MOST
 
 
 def _comment(of: PlaceLabels, keys: Iterable[KeyCount]) -> str:
@@ -57,8 +63,8 @@ def read(texts: Iterable[str]) -> tuple[PlaceLabels, ...]:
 def _place(number: int, text: str) -> PlaceLabels:
     try:
         function, file, line, goroutines, counts = json.loads(text)
-        place = Location(_text(function, MOST_NAME), _text(file, MOST_NAME), _number(line, MOST_GOROUTINES))
-        everyone = _number(goroutines, MOST_GOROUTINES)
+        place = Location(_text(function, MOST_NAME), _text(file, MOST_NAME), _number(line, MOST))
+        everyone = _number(goroutines, MOST)
         keys = tuple(_key(of, everyone) for of in _listed(counts, MOST_KEYS))
     except (ValueError, TypeError, RecursionError) as error:
         raise InvalidInputError(f"comment {number} about labels is damaged: {error}") from error

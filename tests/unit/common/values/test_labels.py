@@ -110,6 +110,26 @@ def test_comments_say_it_again_and_stay_within_their_room() -> None:
 
 
 @pytest.mark.parametrize(
+    ("place", "count"),
+    [
+        (Location("f" * 10_000, "f.go", 1), 5),
+        (Location("f", "\x00" * 10_000, 1), 5),
+        (Location("\x00" * 8_000, "\x00" * 8_000, 1), 5),
+        (Location("f", "f.go", -1), 5),
+        (Location("f", "f.go", 1 << 63), 5),
+        (Location("f", "f.go", 1), 1 << 63),
+    ],
+)
+def test_a_place_that_cannot_be_is_left_out_of_the_comments(place: Location, count: int) -> None:
+    tally = LabelTally()
+    tally.add(place, (("k", "v"),), count)
+    tally.add(PLACE, (("k", "v"),), 2)
+    found = {one.place for one in label_comments.read(label_comments.comments(tally.found()))}
+    assert PLACE in found
+    assert place not in found
+
+
+@pytest.mark.parametrize(
     "damaged",
     [
         "{",
