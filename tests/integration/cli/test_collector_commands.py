@@ -142,6 +142,7 @@ def test_processes_as_json(collector: CollectorProcess) -> None:
         "sums": 0,
         "no_probes_because": "",
         "source": "ebpf",
+        "container": None,
     }
 
 
