@@ -96,7 +96,7 @@ test-matrix: setup ## Run the tests of Go binaries over every Go version and kin
 	GOSONDE_MATRIX=1 $(BIN)/pytest --timeout=900 $(PYTEST_ARGS) $(addprefix tests/integration/agent/,watch/test_matrix.py \
 		golang/test_symbolization.py golang/test_arm64.py sources/ebpf/test_gc_pauses.py \
 		sources/memory/test_memory_locating.py sources/memory/test_heap_locating.py \
-		sources/memory/test_contexts.py)
+		sources/memory/test_contexts.py) tests/integration/collector/evidence/test_escapes.py
 
 bench: setup ## Measure everything that docs/performance.md tells (an hour, as root); BENCH="life --quick" some of it
 	$(BIN)/python -c 'import matplotlib' 2>/dev/null || \

@@ -1,12 +1,15 @@
 """What the compiler says of a build is stored once, comes back file by file, and makes room for what is newer."""
 
+from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from itertools import count
+from pathlib import Path
 
 import pytest
 from gosonde_collector.evidence.escapes.model import EXPRESSION, VARIABLE, Escapes, Function, Value
 from gosonde_collector.store import escape_outputs
-from gosonde_collector.store.duckdb import DuckDBStore
+from gosonde_collector.store.duckdb import DuckDBStore, open_store
 
 from tests.unit.collector.batches import batch
 
@@ -40,27 +43,30 @@ def test_a_newer_output_takes_the_place_of_the_older_and_may_be_empty(store: Duc
     assert empty.escapes == Escapes()
 
 
+@pytest.fixture
+def counting(tmp_path: Path) -> Iterator[DuckDBStore]:
+    """A store whose clock is at 1, 2, 3 and so on."""
+    clock = count(1)
+    with closing(open_store(tmp_path / "counting", lambda: next(clock))) as opened:
+        yield opened
+
+
 @pytest.mark.parametrize(("limit", "kept"), [("MOST_BUILDS", 3), ("MOST_ROWS", 9)])
 def test_the_outputs_that_came_first_make_room(
-    store: DuckDBStore, monkeypatch: pytest.MonkeyPatch, limit: str, kept: int
+    counting: DuckDBStore, monkeypatch: pytest.MonkeyPatch, limit: str, kept: int
 ) -> None:
-    clock = count(10**18)
-    monkeypatch.setattr(store, "_now", lambda: next(clock))
     monkeypatch.setattr(escape_outputs, limit, kept)
     for number in range(5):
-        store.save_escapes(f"build {number}", OUTPUT)
-    assert [number for number in range(5) if store.escapes(f"build {number}", ["main.go"])] == [2, 3, 4]
+        counting.save_escapes(f"build {number}", OUTPUT)
+    assert [number for number in range(5) if counting.escapes(f"build {number}", ["main.go"])] == [2, 3, 4]
 
 
-def test_an_old_output_is_kept_while_a_process_of_its_build_is_known(
-    store: DuckDBStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    store.append([batch(1)])
-    monkeypatch.setattr(store, "_now", lambda: 1)
+def test_an_old_output_is_kept_while_a_process_of_its_build_is_known(counting: DuckDBStore) -> None:
     for build in ("build", "forgotten"):
-        store.save_escapes(build, OUTPUT)
-    store.expire(2)
-    assert store.escapes("forgotten", ["main.go"]) is None
-    read = store.escapes("build", ["main.go"])
+        counting.save_escapes(build, OUTPUT)
+    counting.append([batch(1)])
+    counting.expire(3)
+    assert counting.escapes("forgotten", ["main.go"]) is None
+    read = counting.escapes("build", ["main.go"])
     assert read
     assert read.escapes.values == VALUES[:1]
