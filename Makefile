@@ -108,6 +108,7 @@ fuzz: setup ## Damage binaries and processes, send hostile messages, at random f
 	$(BIN)/python -m tests.fuzz.run $(FUZZ_SECONDS)
 	$(BIN)/python -m tests.fuzz.run_memory $(FUZZ_SECONDS)
 	$(BIN)/python -m tests.fuzz.run_timers $(FUZZ_SECONDS)
+	$(BIN)/python -m tests.fuzz.run_contexts $(FUZZ_SECONDS)
 	$(BIN)/python -m tests.fuzz.run_grpc $(FUZZ_SECONDS)
 	$(BIN)/python -m tests.fuzz.run_dumps $(FUZZ_SECONDS)
 

@@ -10,10 +10,17 @@ from tests.paths import ROOT
 EXAMPLES = 75
 
 
-@pytest.mark.parametrize(("module", "what"), [("run_memory", "damaged processes"), ("run_timers", "damaged timers")])
-def test_no_damaged_process_of_a_fixed_series_does_more_than_be_refused(module: str, what: str) -> None:
+@pytest.mark.parametrize(
+    ("module", "what", "examples"),
+    [
+        ("run_memory", "damaged processes", EXAMPLES),
+        ("run_timers", "damaged timers", EXAMPLES),
+        ("run_contexts", "damaged contexts", EXAMPLES // 3),
+    ],
+)
+def test_no_damaged_process_of_a_fixed_series_does_more_than_be_refused(module: str, what: str, examples: int) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", f"tests.fuzz.{module}", "--examples", str(EXAMPLES)],
+        [sys.executable, "-m", f"tests.fuzz.{module}", "--examples", str(examples)],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -73,7 +73,8 @@ def waiting_functions(target: Target, found: Found) -> tuple[list[tuple[str, str
     functions = _functions(target, goid[order][first]) if len(rows) else {}
     different = [NOBODY, *sorted(set(functions.values()) - {NOBODY})]
     wait = np.zeros(len(found), np.int64)
-    wait[rows] = [different.index(functions.get(one, NOBODY)) for one in goid[order][first].tolist()]
+    place = {names: at for at, names in enumerate(different)}
+    wait[rows] = [place[functions.get(one, NOBODY)] for one in goid[order][first].tolist()]
     return different, wait
 
 

@@ -45,6 +45,7 @@ class Samples:
         self._kind = layout.special_kinds.get("Profile", 0)
         self._at = {name: layout.offset("special", name) for name in ("next", "offset", "kind")}
         self._bucket = layout.size("special")
+        self._read = max(self._bucket, *self._at.values()) + WORD
         self._offset_size = _offset_size(layout)
 
     def read(self, heap: HeapMap, contexts: U64, meter: Meter) -> tuple[I64, U64]:
@@ -62,8 +63,8 @@ class Samples:
         while len(at):
             seen += len(at)
             meter.bound("finalizers, cleanups and weak pointers", seen, meter.limits.specials)
-            meter.take(len(at) * (self._bucket + WORD))
-            rows, _whole = self._runtime.memory.read_each(at, self._bucket + WORD)
+            meter.take(len(at) * self._read)
+            rows, _whole = self._runtime.memory.read_each(at, self._read)
             sampled = rows[:, self._at["kind"]] == self._kind
             offset = numbers(rows, self._at["offset"], self._offset_size).astype(np.uint64)
             found.append((heap.spans.start[span] + offset)[sampled])
