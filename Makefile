@@ -96,7 +96,7 @@ test-matrix: setup ## Run the tests of Go binaries over every Go version and kin
 	GOSONDE_MATRIX=1 $(BIN)/pytest --timeout=900 $(PYTEST_ARGS) $(addprefix tests/integration/agent/,watch/test_matrix.py \
 		golang/test_symbolization.py golang/test_arm64.py sources/ebpf/test_gc_pauses.py \
 		sources/memory/test_memory_locating.py sources/memory/test_heap_locating.py \
-		sources/memory/test_contexts.py) tests/integration/collector/evidence/test_escapes.py
+		sources/memory/test_contexts.py sources/memory/test_http.py) tests/integration/collector/evidence/test_escapes.py
 
 bench: setup ## Measure everything that docs/performance.md tells (an hour, as root); BENCH="life --quick" some of it
 	$(BIN)/python -c 'import matplotlib' 2>/dev/null || \
@@ -109,6 +109,7 @@ fuzz: setup ## Damage binaries and processes, send hostile messages, at random f
 	$(BIN)/python -m tests.fuzz.run_memory $(FUZZ_SECONDS)
 	$(BIN)/python -m tests.fuzz.run_timers $(FUZZ_SECONDS)
 	$(BIN)/python -m tests.fuzz.run_contexts $(FUZZ_SECONDS)
+	$(BIN)/python -m tests.fuzz.run_http $(FUZZ_SECONDS)
 	$(BIN)/python -m tests.fuzz.run_grpc $(FUZZ_SECONDS)
 	$(BIN)/python -m tests.fuzz.run_dumps $(FUZZ_SECONDS)
 

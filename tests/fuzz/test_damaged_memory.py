@@ -16,6 +16,7 @@ EXAMPLES = 75
         ("run_memory", "damaged processes", EXAMPLES),
         ("run_timers", "damaged timers", EXAMPLES),
         ("run_contexts", "damaged contexts", EXAMPLES // 3),
+        ("run_http", "damaged connections", EXAMPLES // 3),
     ],
 )
 def test_no_damaged_process_of_a_fixed_series_does_more_than_be_refused(module: str, what: str, examples: int) -> None:

@@ -125,6 +125,11 @@ SECTIONS: Final = (
         (Line("gosonde contexts gateway", When.STARTED, compared=likeness.of_server),),
     ),
     Section(
+        "gosonde http",
+        "HTTP connections, here of a service to itself.",
+        (Line("gosonde http gateway", When.STARTED, has=("idle",), compared=likeness.row_of("client")),),
+    ),
+    Section(
         "gosonde leaks",
         "What is proved to have leaked, and who holds the rest.",
         (Line("gosonde leaks gateway", When.STARTED, has=("can never run again", "none exited")),),

@@ -50,10 +50,13 @@ class Walk:
     Attributes:
         pcs: uint64[n, depth]: link-time addresses of the calls, innermost first, 0 where there is none.
         complete: bool[n]: the walk reached the goroutine's first frame.
+        ends: uint64[n, depth]: where each frame ends, 0 where it does not go on; what its function was called with
+            begins there (on arm64 behind the link register's word). Of no depth where it was not asked for.
     """
 
     pcs: U64
     complete: Bools
+    ends: U64
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +99,7 @@ class Unwinder:
         *,
         interrupted: Bools | None = None,
         links: U64 | None = None,
+        with_ends: bool = False,
     ) -> Walk:
         """Walks from (pc, sp) up to the stack's end `high`; addresses are the process's.
 
@@ -112,6 +116,7 @@ class Unwinder:
         """
         count = len(pcs)
         columns: list[U64] = []
+        ends: list[U64] = []
         complete = np.zeros(count, np.bool_)
         rows = np.arange(count, dtype=np.int64)
         pc, sp = pcs.copy(), sps.copy()
@@ -130,8 +135,10 @@ class Unwinder:
             frames = _Frames(rows, sp, delta.astype(np.uint64), link, is_injected.astype(np.bool_))
             frames, pc, link = self._callers(frames.where(kind == GOES_ON), highs, words)
             rows, sp, is_call = frames.rows, frames.sp, ~frames.is_injected
-        matrix = np.stack(columns, axis=1) if columns else np.zeros((count, 0), np.uint64)
-        return Walk(matrix, complete)
+            if with_ends:
+                ends.append(np.zeros(count, np.uint64))
+                ends[-1][rows] = sp
+        return Walk(_side_by_side(columns, count), complete, _side_by_side(ends, count))
 
     def _look_up(self, pcs: U64, *, first: bool) -> tuple[I64, I64, I64, I64]:
         """(frame size less the return address, kind, how far the call is before the address, is injected), [n]."""
@@ -169,6 +176,10 @@ class Unwinder:
         if is_odd or not 0 <= delta < MAX_FRAME_SIZE:
             return 0, TOP if is_odd else STOPS, shift, is_injected
         return delta, GOES_ON, shift, is_injected
+
+
+def _side_by_side(columns: list[U64], count: int) -> U64:
+    return np.stack(columns, axis=1) if columns else np.zeros((count, 0), np.uint64)
 
 
 def _callers_by_stack(frames: _Frames, highs: U64, words: Words) -> _Callers:

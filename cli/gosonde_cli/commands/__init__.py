@@ -18,6 +18,7 @@ MODULES: tuple[str, ...] = (
     "goroutines",
     "timers",
     "contexts",
+    "http",
     "leaks",
     "probes",
     "findings",

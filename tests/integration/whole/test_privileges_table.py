@@ -32,8 +32,8 @@ AS_USER, AS_OTHER = (
 )
 SOURCES = ("memory", "ebpf", "perf-breakpoints", "perf-uprobes", "ptrace")
 COLUMNS = {
-    "`goroutines`, `timers`, `contexts`, `gc --here`, `leaks`": (
-        *(("goroutines",), ("timers",), ("contexts",)),
+    "`goroutines`, `timers`, `contexts`, `http`, `gc --here`, `leaks`": (
+        *(("goroutines",), ("timers",), ("contexts",), ("http",)),
         *(("gc", "--here"), ("leaks",)),
     ),
     "`goroutines --stop`": (("goroutines", "--stop"),),

@@ -23,6 +23,7 @@ from gosonde_agent.discovery import listing
 from gosonde_agent.sources.memory import target
 from gosonde_agent.sources.memory.contexts import listing as context_listing
 from gosonde_agent.sources.memory.contexts.values import Cancel, ContextGroup, ContextKind, LiveContexts
+from gosonde_agent.sources.memory.http import listing as http_listing
 from gosonde_agent.sources.memory.timers import listing as timer_listing
 from gosonde_agent.watch.trace.seen import Trace
 from gosonde_cli import cli, here, tracing
@@ -31,6 +32,7 @@ from gosonde_cli.leak_report import LeakProcess, LeakReport, LeakSite
 from gosonde_common.values.ages import Ages
 from gosonde_common.values.gc import GcFigures, PastPause
 from gosonde_common.values.goroutines import GoroutineColumns, Location
+from gosonde_common.values.http import HttpConnections, HttpGroup, Side, State
 from gosonde_common.values.timers import PendingTimers, TimerGroup, TimerKind
 from typer.testing import CliRunner, Result
 
@@ -51,6 +53,7 @@ LISTS: Final[dict[tuple[str, ...], set[str]]] = {
     ("goroutines",): {*COMMON, *READ_AT_ONCE, "--function", "--state"},
     ("timers",): {*OF_A_COLLECTOR, "--function"},
     ("contexts",): {*COMMON, *READ_AT_ONCE, "--function"},
+    ("http",): {*COMMON, *READ_AT_ONCE, "--function", "--state"},
     ("leaks",): {*COMMON, "--function"},
     ("findings",): {*OF_CONTAINERS, "--function", "--state"},
     ("processes",): {*OF_CONTAINERS, "--state"},
@@ -170,6 +173,27 @@ def live(_target: Any, _over_seconds: float) -> LiveContexts:
     return LiveContexts([ContextGroup(kind, cancel, ("cancel",), f"main.f{n}", "", (), n, 0, 0, None) for n in (1, 2)])
 
 
+def connected(_target: Any) -> HttpConnections:
+    return HttpConnections(
+        [
+            HttpGroup(
+                Side.SERVER,
+                "HTTP/1.1",
+                "",
+                "",
+                state,
+                f"main.f{n}",
+                n,
+                n,
+                is_on_no_stack=False,
+                oldest_ns=None,
+                oldest_is_least=False,
+            )
+            for n, state in ((1, State.NEW), (2, State.ACTIVE))
+        ]
+    )
+
+
 def seen_here(_pid: int = 0) -> listing.Listing:
     rows = [listing.Listed(process.pid, process.exe, "go1.27.3", n, float(n), {}) for process, n in BOTH]
     return listing.Listing(tuple(rows), 0, 0, 0)
@@ -185,13 +209,14 @@ def known(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(target, "opened", opened)
     monkeypatch.setattr(timer_listing, "read_timers", pending)
     monkeypatch.setattr(context_listing, "read_contexts", live)
+    monkeypatch.setattr(http_listing, "read_http", connected)
     monkeypatch.setattr(tracing, "run", traced)
     monkeypatch.setattr(leaks, "examined", leaked)
     monkeypatch.setattr(here, "pid_of", lambda _: 7)
 
 
 def run(command: tuple[str, ...], *arguments: str) -> Result:
-    of_one = ("7",) if command[0] in {"trace", "goroutines", "timers", "contexts", "leaks"} else ()
+    of_one = ("7",) if command[0] in {"trace", "goroutines", "timers", "contexts", "http", "leaks"} else ()
     return CliRunner().invoke(cli.app(command[0]), [*command, *of_one, *arguments], catch_exceptions=False)
 
 
@@ -236,6 +261,7 @@ NUMBERS: Final[dict[tuple[str, ...], tuple[str, Callable[[Any], Any]]]] = {
     ("gc",): ("cycle", lambda row: row["cycle"]),
     ("parks",): ("parks", lambda row: row["parks"]),
     ("timers",): ("pending", lambda row: row["pending"]),
+    ("http",): ("connections", lambda row: row["connections"]),
     **dict.fromkeys(
         [("trace",), ("leaks",), ("contexts",), ("findings",), ("processes",), ("sites",)],
         ("live", lambda row: row["live"]),
@@ -251,7 +277,7 @@ def test_the_largest_number_comes_first_where_rows_are_sorted(command: tuple[str
 
 @pytest.mark.parametrize("command", having("--sort"), ids=" ".join)
 def test_a_column_that_is_not_there_is_refused_with_those_that_are(command: tuple[str, ...]) -> None:
-    with pytest.raises(Exception, match=r"--sort nothing: .*(live|goroutines|cycle|parks|pending|act)"):
+    with pytest.raises(Exception, match=r"--sort nothing: .*(live|goroutines|cycle|parks|pending|connections|act)"):
         run(command, "--sort", "nothing")
 
 
@@ -264,9 +290,10 @@ def test_a_function_is_chosen_by_a_part_of_its_name(command: tuple[str, ...]) ->
 
 @pytest.mark.parametrize("command", having("--state"), ids=" ".join)
 def test_a_state_is_chosen_by_a_part_of_its_name(command: tuple[str, ...]) -> None:
-    found = rows(command, "--state", "ate2")
+    wanted, other = ("active", "new") if command == ("http",) else ("state2", "state1")
+    found = rows(command, "--state", wanted[2:])
     assert len(found) == (2 if command == ("goroutines",) else 1)
-    assert all("state2" in json.dumps(row) and "state1" not in json.dumps(row) for row in found)
+    assert all(f'"{wanted}"' in json.dumps(row) and f'"{other}"' not in json.dumps(row) for row in found)
 
 
 @pytest.mark.parametrize("command", [one for one in having("--exe") if one != ("timers",)], ids=" ".join)

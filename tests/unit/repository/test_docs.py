@@ -36,6 +36,7 @@ from gosonde_common.values import observation
 from gosonde_common.values.audit import Act, Actor
 from gosonde_common.values.containers import Container
 from gosonde_common.values.gc import GcFigures, LastCycle, PastPause
+from gosonde_common.values.http import HttpGroup
 from gosonde_common.values.timers import TimerGroup
 
 from tests.paths import ROOT
@@ -189,6 +190,7 @@ def json_keys(command: str) -> set[str]:
         "audit": lambda: fields_of(collector_client.AuditRow),
         "gc --here": lambda: keys_of(gc_local.as_document(collected(), 1)),
         "timers": lambda: fields_of(TimerGroup),
+        "http": lambda: fields_of(HttpGroup),
         "findings": lambda: fields_of(collector_client.Finding) - {"details"},
         "pprof push": lambda: fields_of(collector_client.Pushed),
         "pprof show": lambda: fields_of(dumps.DumpSummary) | fields_of(dumps.Creation) | fields_of(dumps.Wait),
@@ -209,6 +211,7 @@ def json_keys(command: str) -> set[str]:
         "audit",
         "gc --here",
         "timers",
+        "http",
         "findings",
         "pprof push",
         "pprof show",

@@ -18,6 +18,10 @@ from gosonde_agent.sources.memory.runtime import Runtime
 
 #: abi.Type, the same from Go 1.17 to 1.27: Size_ 0, Hash 16, TFlag 20, Kind_ 23, Str 40.
 TYPE_BYTES: Final = 48
+STR: Final = 40
+#: abi.StructType.
+STRUCT_BYTES: Final = 80
+UNCOMMON: Final = 1 << 0
 #: What follows an abi.Type: up to the end of a map's, the longest that is read.
 MORE_BYTES: Final = 32
 EXTRA_STAR: Final = 1 << 1
@@ -63,6 +67,23 @@ class RuntimeTypes:
             GosondeError: The process cannot be read.
         """
         return self._kept.get(reference, self._read)
+
+    def extent(self) -> tuple[int, int]:
+        """(begin, end) of the addresses that types and their names lie at."""
+        return self._begin, self._end
+
+    def package(self, reference: int) -> str:
+        """The path of the package that declares the struct type at an address ("net/http"); empty where it has no name.
+
+        It is in abi.UncommonType, behind abi.StructType.
+
+        Raises:
+            GosondeError: The process cannot be read.
+        """
+        data = self._memory.read(reference, STRUCT_BYTES + 4)
+        if not data[20] & UNCOMMON:
+            return ""
+        return self._name(self._begin + int.from_bytes(data[STRUCT_BYTES:], "little", signed=True))
 
     def of_interface(self, word: int) -> tuple[GoType, bool] | None:
         """What an interface holds, by its first word: (type, whether the second word is the value itself).
