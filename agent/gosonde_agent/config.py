@@ -9,6 +9,7 @@ from typing import Any
 
 from gosonde_common import addresses, misspelt, places
 from gosonde_common.errors import UnsupportedError, UsageError
+from gosonde_common.values.goroutines import MAX_STACKS
 from gosonde_common.values.labels import DEFAULT_KEYS, check_keys
 
 from gosonde_agent.discovery.selection import NAMES, Selection, parse_rules
@@ -20,6 +21,8 @@ from gosonde_agent.snapshots import pprof_allowed
 MAX_FILE_BYTES = 1 << 20
 #: sockaddr_un.sun_path holds 108 bytes, the last of which is 0; one is for the dot of `local_socket.inner_path`.
 MAX_SOCKET_PATH_BYTES = 106
+#: More goroutines than any process has.
+MOST_STACKS = 100_000_000
 #: Largest pid that Linux hands out (PID_MAX_LIMIT).
 MAX_PID = 1 << 22
 #: A name of DNS, and what people call hosts besides.
@@ -71,6 +74,7 @@ class AgentConfig:
         target_overhead: Other limits for executables that match, "GLOB=PERCENT" or "GLOB=off"; the first match counts.
         pprof: Executables that may be asked for their own profiles, "GLOB=http://127.0.0.1:PORT/debug/pprof" or
             "GLOB=unix:PATH"; the first match counts.
+        max_stacks: Of more goroutines a snapshot has the stacks of about so many, chosen by chance; 0 for all.
         ptrace_snapshots: Stop a process for a moment before a snapshot of its memory, so that what runs has a stack.
         park: Estimate parks by wait reason, from short windows. Parking is hot: the probe cannot stay.
         reconcile_seconds: Least time between two readings of a process's memory, 1 to 86400; a large process is read
@@ -110,6 +114,7 @@ class AgentConfig:
     max_target_overhead: float | str = 3.0
     target_overhead: tuple[str, ...] = ()
     pprof: tuple[str, ...] = ()
+    max_stacks: float = MAX_STACKS
     ptrace_snapshots: bool = False
     park: bool = False
     reconcile_seconds: float = 30.0
@@ -147,6 +152,7 @@ class AgentConfig:
         if self.pprof and self.redact_paths:
             raise UsageError("pprof: profiles contain whole paths, which redact_paths does not allow to be sent")
         check_keys(self.labels)
+        _check_number("max_stacks", self.max_stacks, 0, MOST_STACKS)
         for text in self.pprof:
             pprof_allowed.place(text)
         for glob in self.exe:
@@ -330,6 +336,7 @@ _CONVERT: Mapping[str, Callable[[str, object], object]] = {
     "max_target_overhead": _percent,
     "target_overhead": _strings,
     "pprof": _strings,
+    "max_stacks": _number,
     "ptrace_snapshots": _boolean,
     "park": _boolean,
     "spool_mb": _number,

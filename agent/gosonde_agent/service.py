@@ -173,7 +173,9 @@ class _Peers:
         pprof = tuple(map(pprof_allowed.place, config.pprof))
         stop = partial(while_held, helper.client) if config.ptrace_snapshots else None
         labels = frozenset(config.labels)
-        self.snapshots = Snapshots(self._watches, self.redact, pprof, self._prove, stop, labels=labels)
+        self.snapshots = Snapshots(
+            self._watches, self.redact, pprof, self._prove, stop, labels=labels, max_stacks=int(config.max_stacks)
+        )
         self.uplink = Uplink(
             config.collector,
             self.me,

@@ -50,7 +50,7 @@ def block(finding: Finding, room: int) -> Iterator[RenderableType]:
         detail = rendering.cell(finding.details.get(name, ""))
         yield hanging(Text(f"{mark} {rendering.cell(name):<8}", colour), detail, 2 * INDENT)
     for work in finding.works:
-        yield _line(f"{work.goroutines:>8,} run {work.function}, cause {work.cause}")
+        yield _line(f"{_about(finding, work.goroutines):>8} run {work.function}, cause {work.cause}")
     for share in finding.labels:
         ago = rendering.duration(max(time.time_ns() - share.taken_unix_nano, 0))
         said = sentence(share.key, share.value, share.goroutines, share.at_most, share.of)
@@ -67,6 +67,11 @@ def block(finding: Finding, room: int) -> Iterator[RenderableType]:
     elif finding.state not in {"resolved", "withdrawn"}:
         yield hanging(Text("→ "), rendering.cell(finding.remedy), INDENT)
     yield Text()
+
+
+def _about(finding: Finding, goroutines: int) -> str:
+    """A number that stacks say."""
+    return f"{'~' if finding.is_estimated else ''}{goroutines:,}"
 
 
 def indented(text: Text, columns: int) -> RenderableType:
@@ -110,7 +115,8 @@ def sections(explanation: Explanation, room: int) -> Iterator[tuple[str, Sequenc
     escapes, live = explanation.escapes, explanation.finding.live
     yield "what escapes to the heap", list(escape_lines(escapes, live, room - 4)) if escapes else ()
     for number, stack in enumerate(explanation.stacks):
-        whose = f"the stack of {stack.goroutines:,}" + (f" ({explanation.cause_reason})" if not number else "")
+        about = _about(explanation.finding, stack.goroutines)
+        whose = f"the stack of {about}" + (f" ({explanation.cause_reason})" if not number else "")
         yield rendering.cell(whose), [_call(frame, room - 4) for frame in stack.frames]
     yield "clocks", [f"host {rendering.cell(explanation.finding.host)}: {rendering.clock(explanation.clock_offset_ns)}"]
 

@@ -6,14 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from gosonde_common.flames.placing import By, state_of
+from gosonde_common.strata import Seen, Strata, stratum_of
 from gosonde_common.values.estimates import Estimate
 
-from gosonde_cli.strata import Seen, Strata, stratum_of
-
 if TYPE_CHECKING:
+    from gosonde_common.strata import Stratum
     from gosonde_common.values.goroutines import GoroutineColumns, Kind, Location
-
-    from gosonde_cli.strata import Stratum
 
     Group = tuple[str, Location, tuple[Location, ...], str, str]
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from gosonde_common.flames.view import StackView
+from gosonde_common.strata import Seen, Strata
 
 from gosonde_cli.families import family
 from gosonde_cli.label_view import Wanted, said
-from gosonde_cli.strata import Seen, Strata
 
 if TYPE_CHECKING:
     from gosonde_common.values.goroutines import GoroutineColumns, Kind

@@ -149,7 +149,13 @@ class CollectorClient(Connection):
         request = collector_pb2.TakeSnapshotRequest(host=host, pid=pid, kind=SNAPSHOT_KINDS[kind])
         answer = self.call(self.stub.TakeSnapshot, request, max(self.timeout_seconds, SNAPSHOT_SECONDS))
         return Pushed(
-            answer.snapshot_id, answer.kind, answer.format, answer.goroutines, answer.distinct_stacks, answer.age_ns
+            answer.snapshot_id,
+            answer.kind,
+            answer.format,
+            answer.goroutines,
+            answer.distinct_stacks,
+            answer.age_ns,
+            partial=answer.partial,
         )
 
     def prove(self, host: str, pid: int) -> Searched:

@@ -186,6 +186,7 @@ def finding_of(found: collector_pb2.Finding) -> Finding:
         timers=_timers(found.timers) if found.HasField("timers") else None,
         container=decode_container(found.container) if found.HasField("container") else None,
         labels=tuple(map(_label, found.labels)),
+        is_estimated=found.is_estimated,
     )
 
 

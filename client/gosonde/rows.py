@@ -240,6 +240,7 @@ class LabelShare:
 class Finding:
     """A site whose live count grew, or grows; or pending timers, if it has `timers`: these are what lives.
 
+    With `is_estimated` not all stacks were read, so numbers of works and stacks are estimates.
     `details` has each witness's numbers in a sentence; `numbers` has them by witness, where a witness has any.
     """
 
@@ -269,6 +270,7 @@ class Finding:
     timers: TimersFound | None = None
     container: Container | None = None
     labels: tuple[LabelShare, ...] = ()
+    is_estimated: bool = False
 
 
 @dataclass(frozen=True, slots=True)

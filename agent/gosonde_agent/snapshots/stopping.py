@@ -31,11 +31,11 @@ class Stopping:
         self._not_before = float("-inf")
         self.failed = 0
 
-    def goroutines(self, target: Target) -> Iterator[Goroutine]:
+    def goroutines(self, target: Target, *, max_stacks: int = 0) -> Iterator[Goroutine]:
         """Those of `Target.goroutines`, the ones that had a thread at the stop first, and as they were then."""
         ran = self._ran(target)
         yield from ran.values()
-        for one in target.goroutines():
+        for one in target.goroutines(max_stacks=max_stacks):
             if one.goid not in ran:
                 yield one
 

@@ -15,6 +15,7 @@ from gosonde_common.errors import (
     OverloadedError,
     UnsupportedError,
 )
+from gosonde_common.values.goroutines import MAX_STACKS
 from gosonde_common.values.labels import DEFAULT_KEYS, LabelTally
 from gosonde_common.values.observation import ProcessKey
 from gosonde_common.values.reachability import SearchOutcome
@@ -90,7 +91,8 @@ class Snapshots:
     """Every kind of snapshot that this agent can take; `takers` is the one place that lists those that are files.
 
     With `stop`, a process is stopped for a moment before its memory is read, as Stopping says. Of pprof labels they
-    have how many goroutines have which key, and the values of the keys in `labels`.
+    have how many goroutines have which key, and the values of the keys in `labels`. Of more than `max_stacks`
+    goroutines they have the stacks of a sample.
     """
 
     def __init__(
@@ -102,8 +104,10 @@ class Snapshots:
         stop: Stop | None = None,
         *,
         labels: Collection[str] = DEFAULT_KEYS,
+        max_stacks: int = MAX_STACKS,
     ) -> None:
         self._labels = labels
+        self._max_stacks = max_stacks
         self._stopping = Stopping(stop) if stop else None
         self._watches = watches
         self._redact = redact
@@ -200,6 +204,7 @@ class Snapshots:
     def _read_memory(self, pid: int, deadline: Deadline) -> bytes:
         taken_unix_nano = steady_unix_nano()
         with opened(pid, self._known) as target:
-            found = self._stopping.goroutines(target) if self._stopping else target.goroutines()
+            read = partial(self._stopping.goroutines, target) if self._stopping else target.goroutines
+            found = read(max_stacks=self._max_stacks)
             tally = LabelTally(self._labels)
             return encode_profile(deadline.limit(map(self._redact, found)), taken_unix_nano, tally=tally)

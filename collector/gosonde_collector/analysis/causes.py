@@ -6,10 +6,12 @@ unknown.
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from statistics import median
 from typing import Final
+
+from gosonde_common.values.estimates import estimate
 
 from gosonde_collector.analysis.cause_names import HTTP_BODY, HTTP_IDLE, UNBOUNDED, UNKNOWN
 from gosonde_collector.analysis.growth import Growth
@@ -68,6 +70,7 @@ class Cause:
         oldest_wait_s: The longest wait among them, as far as the runtime has noted it.
         waits_in: The function of the program in which those with the cause wait; empty without a snapshot.
         works: What the site's goroutines run, the most first, when it is more than one function.
+        is_estimated: Not all stacks were read: numbers of stacks and works are estimates.
     """
 
     name: str = UNKNOWN
@@ -78,6 +81,7 @@ class Cause:
     oldest_wait_s: int = 0
     waits_in: str = ""
     works: tuple[Work, ...] = ()
+    is_estimated: bool = False
 
 
 def classify(site: Site, profile: GoroutineProfile, growth: Growth | None, served: bool | None = None) -> Cause:
@@ -102,23 +106,49 @@ def classify(site: Site, profile: GoroutineProfile, growth: Growth | None, serve
     what = ", ".join(f"{number} {state}" for state, number in states[:3])
     return Cause(
         name,
-        f"of {total} goroutines: {what}",
+        f"of {total} goroutines: {what}{_sampled(groups)}",
         _stacks(typical, judged),
         states,
         _callers(profile) if name in {HTTP_BODY, HTTP_IDLE} else (),
         max(group.wait_s for group in groups),
         waits_in(typical.frames),
         works if len(works) > 1 else (),
+        any(group.unread for group in groups),
     )
 
 
 def _with_stacks(groups: Sequence[GoroutineGroup]) -> list[GoroutineGroup]:
     """Those that say where they are. Of the others, such as stacks that were not read, those in a state of their own.
 
-    What the others wait for is what goroutines in the same state wait for whose stacks are known.
+    What the others wait for is what goroutines in the same state wait for whose stacks are known: where some were not
+    read, those that were stand for them.
     """
-    known = {_state(group) for group in groups if group.frames}
-    return [group for group in groups if group.frames or _state(group) not in known]
+    everyone, read = Counter[str](), Counter[str]()
+    for group in groups:
+        if group.frames or group.unread:
+            everyone[_state(group)] += group.count
+            read[_state(group)] += 0 if group.unread else group.count
+    return [
+        _standing_for(group, everyone[_state(group)], read[_state(group)])
+        for group in groups
+        if group.frames or not read[_state(group)]
+    ]
+
+
+def _standing_for(group: GoroutineGroup, everyone: int, read: int) -> GoroutineGroup:
+    return replace(group, count=estimate(everyone, read, group.count).about) if group.frames else group
+
+
+def _sampled(groups: Sequence[GoroutineGroup]) -> str:
+    """What to know of numbers of stacks where not all were read; empty where all were."""
+    everyone, read = sum(group.count for group in groups), sum(group.count for group in groups if not group.unread)
+    if read == everyone:
+        return ""
+    half = estimate(everyone, read, read // 2)
+    return (
+        f"; the stacks of {read:,} of them were read, so numbers of stacks are estimates, off by up to "
+        f"{max(half.most - half.about, half.about - half.least):,} in 99 of 100 cases"
+    )
 
 
 def _state(group: GoroutineGroup) -> str:

@@ -107,6 +107,7 @@ class Finding:
         waits_in: The function of the program in which its goroutines wait; empty when no snapshot shows it.
         works: What its goroutines run, when that is more than one function; see Cause.
         proof: What the newest search of the process's memory that named the site found of it.
+        is_estimated: Numbers of stacks and works are estimates; see Cause.
         timers: Of which timers it is; None where it is of goroutines.
         container: That of its process.
         labels: Labels that stand out among its goroutines, as the newest snapshot has them that says anything of them.
@@ -145,6 +146,7 @@ class Finding:
     timers: TimersFound | None = None
     container: Container = NO_CONTAINER
     labels: tuple[LabelShare, ...] = ()
+    is_estimated: bool = False
 
     @property
     def service(self) -> str:
@@ -286,6 +288,7 @@ def with_cause(finding: Finding, cause: Cause, previous: Finding | None) -> Find
             oldest_wait_s=previous.oldest_wait_s,
             waits_in=previous.waits_in,
             works=previous.works,
+            is_estimated=previous.is_estimated,
         )
     return replace(
         finding,
@@ -297,6 +300,7 @@ def with_cause(finding: Finding, cause: Cause, previous: Finding | None) -> Find
         oldest_wait_s=cause.oldest_wait_s,
         waits_in=cause.waits_in,
         works=cause.works,
+        is_estimated=cause.is_estimated,
     )
 
 

@@ -48,6 +48,7 @@ class GoroutineGroup:
         wait_s: The longest wait among them, in seconds (debug=2 has whole minutes); as `created_by`.
         goids: Who they are; as `created_by`.
         stack_bytes: What their stacks take together; 0 when the format does not say (MEMORY alone does).
+        unread: Their stacks were not read, as there are too many goroutines; MEMORY alone has such.
     """
 
     count: int
@@ -57,6 +58,7 @@ class GoroutineGroup:
     wait_s: int = 0
     goids: tuple[int, ...] = ()
     stack_bytes: int = 0
+    unread: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,11 @@ class GoroutineProfile:
         return sum(group.count for group in self.groups)
 
     @property
+    def read(self) -> int:
+        """Of how many of them the stacks were read, or need not be."""
+        return sum(group.count for group in self.groups if not group.unread)
+
+    @property
     def stacks(self) -> frozenset[tuple[Frame, ...]]:
-        """The distinct stacks."""
-        return frozenset(group.frames for group in self.groups)
+        """The distinct stacks, of those that were read."""
+        return frozenset(group.frames for group in self.groups if not group.unread)

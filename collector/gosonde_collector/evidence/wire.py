@@ -1,6 +1,7 @@
 """profile.proto into plain values: its kind is inferred from the types of its samples."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from gosonde_common.errors import InvalidInputError
@@ -39,6 +40,7 @@ from gosonde_collector.evidence.model import (
     Frame,
     GoroutineGroup,
     GoroutineProfile,
+    Reading,
 )
 from gosonde_collector.evidence.places import place_of
 from gosonde_collector.evidence.wire_stacks import Decoded, Sample, decode
@@ -84,7 +86,14 @@ def _goroutines(decoded: Decoded, kind: str) -> GoroutineProfile:
             _labelled(group, sample.texts, sample.numbers)
             for group, sample in zip(groups, decoded.samples, strict=True)
         )
-    return GoroutineProfile(form, groups, decoded.taken_unix_nano, kind, labels=_labels(decoded, groups, form))
+    profile = GoroutineProfile(form, groups, decoded.taken_unix_nano, kind, labels=_labels(decoded, groups, form))
+    return replace(profile, reading=Reading(partial=_sampled(profile)))
+
+
+def _sampled(profile: GoroutineProfile) -> str:
+    """Why not all stacks are there; empty where all are."""
+    everyone, read = profile.goroutines, profile.read
+    return f"the stacks of {read:,} of {everyone:,} goroutines were read, chosen by chance" if read < everyone else ""
 
 
 def _labels(decoded: Decoded, groups: Sequence[GoroutineGroup], form: str) -> tuple[PlaceLabels, ...]:
@@ -126,7 +135,8 @@ def _labelled(group: GoroutineGroup, texts: Mapping[str, str], numbers: Mapping[
         state = f"{state}{FOR_A}{waits_for}"
     frames = tuple(frame for frame in group.frames if frame.function not in {ACTIVE.function, UNREAD.function})
     waited, stacks = (max(numbers.get(key, 0), 0) for key in (AGE, STACK_BYTES))
-    return GoroutineGroup(group.count, frames, created_by, state, waited, _goids(texts, group.count), stacks)
+    goids, unread = _goids(texts, group.count), any(frame.function == UNREAD.function for frame in group.frames)
+    return GoroutineGroup(group.count, frames, created_by, state, waited, goids, stacks, unread)
 
 
 def _goids(texts: Mapping[str, str], count: int) -> tuple[int, ...]:

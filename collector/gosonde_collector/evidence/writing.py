@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from gosonde_common.values.goroutines import Location
-from gosonde_common.wire.profile import MOST_TOGETHER, READ_BY_GOSONDE, Alike, Sample, encode_samples
+from gosonde_common.wire.profile import MOST_TOGETHER, READ_BY_GOSONDE, UNREAD, Alike, Sample, encode_samples
 
 from gosonde_collector.evidence.model import FOR_A, MEMORY, Frame, GoroutineGroup
 
@@ -34,7 +34,7 @@ def _alike(group: GoroutineGroup) -> Alike:
     state, _, waits_for = group.state.partition(FOR_A)
     is_status = state in STATUSES
     return Alike(
-        stack=tuple(map(_location, group.frames)),
+        stack=(UNREAD,) if group.unread else tuple(map(_location, group.frames)),
         status=state if is_status else "waiting",
         wait_reason="" if is_status else state,
         created_by=_location(group.created_by) if group.created_by else NOWHERE,

@@ -252,6 +252,7 @@ def finding_message(
         timers=_timers(finding.timers) if finding.timers else None,
         container=encode_container(finding.container),
         labels=[collector_pb2.LabelShare(**asdict(share)) for share in finding.labels],
+        is_estimated=finding.is_estimated,
     )
 
 
@@ -314,6 +315,7 @@ def take_answer(taken: Taken) -> collector_pb2.TakeSnapshotResponse:
         distinct_stacks=pushed.distinct_stacks,
         kind=pushed.kind,
         age_ns=pushed.age_ns,
+        partial=pushed.partial,
     )
 
 

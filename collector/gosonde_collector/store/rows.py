@@ -10,6 +10,7 @@ from gosonde_common.values.audit import Act, Actor, AuditEvent
 from gosonde_common.values.containers import NO_CONTAINER, Container
 from gosonde_common.values.timers import ALL_READ, UNKNOWN, PendingTimers, groups_of
 from gosonde_common.wire import label_comments
+from gosonde_common.wire.profile import UNREAD
 from numpy.typing import NDArray
 
 from gosonde_collector.evidence.context import (
@@ -55,6 +56,8 @@ from gosonde_collector.store.records import (
 )
 
 Row = tuple[Any, ...]
+#: Stands for a stack that was not read.
+NOT_READ = Frame(UNREAD.function, UNREAD.file, UNREAD.line)
 
 
 def key_values(key: ProcessKey) -> tuple[str, int, int, int]:
@@ -234,9 +237,10 @@ def snapshot(rows: Sequence[Row], labels: Sequence[Row]) -> Snapshot | None:
 
 def _group(row: Row) -> GoroutineGroup:
     count, functions, files, lines, function, file, line, state, waited, goids, stack_bytes = row[4:]
-    frames = tuple(map(Frame, functions, files, lines))
+    unread = functions == [UNREAD.function]
+    frames = () if unread else tuple(map(Frame, functions, files, lines))
     created_by = Frame(function, file, line) if function else None
-    return GoroutineGroup(count, frames, created_by, state, waited, tuple(goids), stack_bytes)
+    return GoroutineGroup(count, frames, created_by, state, waited, tuple(goids), stack_bytes, unread)
 
 
 def group_columns(snapshot_id: str, profile: GoroutineProfile) -> Columns:
@@ -247,7 +251,7 @@ def group_columns(snapshot_id: str, profile: GoroutineProfile) -> Columns:
         "snapshot_id": objects([snapshot_id] * len(groups)),
         "position": np.arange(len(groups), dtype=np.int64),
         "goroutines": np.array([group.count for group in groups], np.int64),
-        **_stack_columns([group.frames for group in groups]),
+        **_stack_columns([(NOT_READ,) if group.unread else group.frames for group in groups]),
         "created_function": objects([(group.created_by or nowhere).function for group in groups]),
         "created_file": objects([(group.created_by or nowhere).file for group in groups]),
         "created_line": np.array([(group.created_by or nowhere).line for group in groups], np.int64),

@@ -40,6 +40,7 @@ def finding(row: Row) -> dict[str, Any]:
         "timers": timers(found.timers) if found.timers else None,
         "container": found.container.document,
         "labels": list(map(asdict, found.labels)),
+        "is_estimated": found.is_estimated,
     }
 
 

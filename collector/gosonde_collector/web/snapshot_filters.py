@@ -12,7 +12,7 @@ from gosonde_common.flames.colours import ColourBy
 from gosonde_common.flames.placing import By
 from gosonde_common.flames.view import StackView
 
-from gosonde_collector.analysis.looked_at import Looking, Part, names
+from gosonde_collector.analysis.looked_at import Looked, Looking, names
 from gosonde_collector.evidence.model import WITH_STATEMENT, GoroutineProfile
 from gosonde_collector.store.expressions import Expression
 
@@ -72,7 +72,7 @@ class Filters:
         """What the colours of its flame graph say, chosen or not."""
         return self.color or (ColourBy.STATE if profile.format in WITH_STATEMENT else ColourBy.COUNT)
 
-    def parts(self, *profiles: GoroutineProfile) -> list[list[Part]]:
+    def looked_at(self, *profiles: GoroutineProfile) -> list[Looked]:
         """What they let through, of each of the profiles.
 
         Raises:
@@ -94,7 +94,12 @@ class Filters:
             runtime=self.runtime,
         )
         looking = Looking(view, wait_ns)
-        return [looking.parts(profile) for profile in profiles]
+        found = [looking.at(profile) for profile in profiles]
+        if len(found) > 1 and view.by_stack and any(one.strata.is_sampled for one in found):
+            raise InvalidInputError(
+                "focus and ignore: not all stacks of the snapshots were read, and those of two samples are not compared"
+            )
+        return found
 
     def query(self) -> str:
         """As the query of an address has them, without those that let all through."""

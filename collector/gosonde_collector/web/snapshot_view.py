@@ -6,10 +6,11 @@ from typing import Any, Final
 
 from gosonde_common import foreign
 from gosonde_common.flames.placing import state_of
+from gosonde_common.values.estimates import Estimate
 from gosonde_common.values.goroutines import Kind, Location
 
 from gosonde_collector.analysis.comparison import Change, compare, identities
-from gosonde_collector.analysis.looked_at import groups
+from gosonde_collector.analysis.looked_at import Looked, comparable, groups
 from gosonde_collector.evidence.model import CUT, WITH_STATEMENT, GoroutineProfile
 from gosonde_collector.web.snapshot_filters import Filters
 from gosonde_collector.web.snapshot_list import SnapshotRow, of_snapshot
@@ -42,6 +43,7 @@ class _Stacks:
             "created_by": _place(kind.created_by),
             "stack": list(map(_place, shown)),
             "calls_left_out": len(kind.stack) - len(shown),
+            "is_unread": kind.unread,
         }
 
 
@@ -56,25 +58,30 @@ def document(chosen: Sequence[Chosen], filters: Filters) -> dict[str, Any]:
 
 def one(chosen: Chosen, filters: Filters) -> dict[str, Any]:
     """The groups of one snapshot, the largest first. Raises as `document`."""
-    (found,) = filters.parts(chosen.profile)
+    (found,) = filters.looked_at(chosen.profile)
     together, stacks = groups(found), _Stacks()
     rows = [
-        {"goroutines": group.goroutines, "longest_wait_ns": group.wait_ns, **stacks.of(group.kind)}
+        {**_number(group.goroutines), "longest_wait_ns": group.wait_ns, **stacks.of(group.kind)}
         for group in together[:MOST_ROWS]
     ]
     return {
         "snapshot": of_snapshot(chosen.row),
-        "goroutines": sum(part.goroutines for part in found),
+        **_number(found.total),
         "groups": rows,
         "groups_left_out": len(together) - len(rows),
-        "notes": _notes([chosen]),
+        "notes": _notes([chosen], [found]),
     }
+
+
+def _number(goroutines: Estimate) -> dict[str, int]:
+    return {"goroutines": goroutines.about, "at_least": goroutines.least, "at_most": goroutines.most}
 
 
 def two(earlier: Chosen, later: Chosen, filters: Filters) -> dict[str, Any]:
     """What changed from one to the other, what came most first. Raises as `document`."""
-    before, after = filters.parts(earlier.profile, later.profile)
-    found = compare(before, after, identities(earlier.profile, later.profile))
+    looked = filters.looked_at(earlier.profile, later.profile)
+    before, after = comparable(looked)
+    found = compare(before.parts, after.parts, identities(earlier.profile, later.profile))
     stacks = _Stacks()
     names_sites = {earlier.profile.format, later.profile.format} <= WITH_STATEMENT
     sites = [{**_place(site), **asdict(change)} for site, change in found.sites[:MOST_ROWS]] if names_sites else None
@@ -87,7 +94,7 @@ def two(earlier: Chosen, later: Chosen, filters: Filters) -> dict[str, Any]:
         "sites_left_out": len(found.sites) - len(sites) if sites is not None else 0,
         "stacks": [_stack_row(kind, change, stacks) for kind, change in found.stacks[:MOST_ROWS]],
         "stacks_left_out": max(len(found.stacks) - MOST_ROWS, 0),
-        "notes": _notes([earlier, later]),
+        "notes": _notes([earlier, later], looked),
     }
 
 
@@ -95,10 +102,20 @@ def _stack_row(kind: Kind, change: Change, stacks: _Stacks) -> dict[str, Any]:
     return {**stacks.of(kind), **asdict(change)}
 
 
-def _notes(chosen: Sequence[Chosen]) -> list[str]:
+def sample_note(looked: Sequence[Looked]) -> str:
+    """What to know of numbers where not all stacks were read, in a sentence; empty where all were."""
+    if len(looked) == 1:
+        return looked[0].strata.note()
+    if not any(one.strata.is_sampled for one in looked):
+        return ""
+    read = " and ".join(f"{one.strata.read.total():,} of {one.strata.everyone.total():,}" for one in looked)
+    return f"the stacks of {read} goroutines were read, so what changed is shown by state and go statement, and exactly"
+
+
+def _notes(chosen: Sequence[Chosen], looked: Sequence[Looked]) -> list[str]:
     """What must be known to read the numbers rightly."""
     formats = sorted({one.profile.format for one in chosen})
-    notes = []
+    notes = [f"{note[0].upper()}{note[1:]}."] if (note := sample_note(looked)) else []
     if CUT in formats:
         notes.append("A dump is cut off: goroutines behind its end are missing.")
     if len(formats) > 1:

@@ -845,6 +845,7 @@ class Finding(_message.Message):
     TIMERS_FIELD_NUMBER: _builtins.int
     CONTAINER_FIELD_NUMBER: _builtins.int
     LABELS_FIELD_NUMBER: _builtins.int
+    IS_ESTIMATED_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Stable for one site of one build on one host, over restarts of the process too."""
     state: Global___FindingState.ValueType
@@ -872,6 +873,8 @@ class Finding(_message.Message):
     not in the finding. 0 and false for findings that are over.
     """
     is_stale: _builtins.bool
+    is_estimated: _builtins.bool
+    """Not all stacks were read: numbers of works, and of stacks in an explanation, are estimates."""
     @_builtins.property
     def process(self) -> _model_pb2.ProcessKey: ...
     @_builtins.property
@@ -927,10 +930,11 @@ class Finding(_message.Message):
         timers: Global___TimersFound | None = ...,
         container: _model_pb2.Container | None = ...,
         labels: _abc.Iterable[Global___LabelShare] | None = ...,
+        is_estimated: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["container", b"container", "mute", b"mute", "process", b"process", "site", b"site", "timers", b"timers"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["age_ns", b"age_ns", "cause", b"cause", "confidence", b"confidence", "container", b"container", "exe", b"exe", "first_seen_unix_nano", b"first_seen_unix_nano", "growth_per_second", b"growth_per_second", "host", b"host", "id", b"id", "is_stale", b"is_stale", "labels", b"labels", "live", b"live", "mute", b"mute", "part_of", b"part_of", "pattern", b"pattern", "process", b"process", "remedy", b"remedy", "restarts", b"restarts", "site", b"site", "state", b"state", "timers", b"timers", "waits_in", b"waits_in", "witnesses", b"witnesses", "works", b"works"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["age_ns", b"age_ns", "cause", b"cause", "confidence", b"confidence", "container", b"container", "exe", b"exe", "first_seen_unix_nano", b"first_seen_unix_nano", "growth_per_second", b"growth_per_second", "host", b"host", "id", b"id", "is_estimated", b"is_estimated", "is_stale", b"is_stale", "labels", b"labels", "live", b"live", "mute", b"mute", "part_of", b"part_of", "pattern", b"pattern", "process", b"process", "remedy", b"remedy", "restarts", b"restarts", "site", b"site", "state", b"state", "timers", b"timers", "waits_in", b"waits_in", "witnesses", b"witnesses", "works", b"works"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1460,6 +1464,7 @@ class TakeSnapshotResponse(_message.Message):
     AGE_NS_FIELD_NUMBER: _builtins.int
     OUTCOME_FIELD_NUMBER: _builtins.int
     SITES_FIELD_NUMBER: _builtins.int
+    PARTIAL_FIELD_NUMBER: _builtins.int
     snapshot_id: _builtins.str
     """Empty for a proof, which is no file."""
     format: _builtins.str
@@ -1468,6 +1473,8 @@ class TakeSnapshotResponse(_message.Message):
     distinct_stacks: _builtins.int
     kind: _builtins.str
     age_ns: _builtins.int
+    partial: _builtins.str
+    """As in PushSnapshotResponse."""
     @_builtins.property
     def outcome(self) -> _model_pb2.SearchOutcome:
         """Of a proof alone, as are the sites."""
@@ -1487,10 +1494,11 @@ class TakeSnapshotResponse(_message.Message):
         age_ns: _builtins.int = ...,
         outcome: _model_pb2.SearchOutcome | None = ...,
         sites: _abc.Iterable[Global___SearchedSite] | None = ...,
+        partial: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["outcome", b"outcome"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["age_ns", b"age_ns", "distinct_stacks", b"distinct_stacks", "format", b"format", "goroutines", b"goroutines", "kind", b"kind", "outcome", b"outcome", "sites", b"sites", "snapshot_id", b"snapshot_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["age_ns", b"age_ns", "distinct_stacks", b"distinct_stacks", "format", b"format", "goroutines", b"goroutines", "kind", b"kind", "outcome", b"outcome", "partial", b"partial", "sites", b"sites", "snapshot_id", b"snapshot_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

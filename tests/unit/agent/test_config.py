@@ -33,6 +33,7 @@ exe = ["/usr/bin/*", "*/server"]
 pid = [1, 4711]
 redact_paths = true
 labels = ["endpoint", "tenant"]
+max_stacks = 5000
 cri = "unix:/run/cri.sock"
 allow = ["unit:*.service"]
 deny = ["user:root", "exe:/usr/*"]
@@ -74,6 +75,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         pid=(1, 4711),
         redact_paths=True,
         labels=("endpoint", "tenant"),
+        max_stacks=5_000,
         cri="unix:/run/cri.sock",
         allow=("unit:*.service",),
         deny=("user:root", "exe:/usr/*"),
@@ -135,6 +137,7 @@ def test_an_empty_file_gives_the_defaults(tmp_path: Path) -> None:
         ('http = "0.0.0.0:9318"', "http: 0.0.0.0:9318 can be reached from other machines"),
         ('pprof = ["/a=http://10.0.0.1:1"]', "pprof: 'http://10.0.0.1:1' is not on a loopback address"),
         ('labels = ["endpoint", ""]', "labels: '' has not 1 to 127 characters"),
+        ("max_stacks = -1", "max_stacks: -1 is not allowed; give a number from 0 to"),
         ("labels = 7", "labels: 7 is not a list of strings"),
         ('redact_paths = true\npprof = ["/a=unix:/b"]', "pprof: profiles contain whole paths"),
         ("park = 1", "park: 1 is not true or false"),

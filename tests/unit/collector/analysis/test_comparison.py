@@ -24,7 +24,7 @@ def snapshot(*found: GoroutineGroup, form: str = "memory") -> GoroutineProfile:
 
 def compared(earlier: GoroutineProfile, later: GoroutineProfile, view: StackView | None = None) -> Comparison:
     looking = Looking(view or StackView())
-    return compare(looking.parts(earlier), looking.parts(later), identities(earlier, later))
+    return compare(looking.at(earlier).parts, looking.at(later).parts, identities(earlier, later))
 
 
 BEFORE = snapshot(group(SEND, ASK, range(10, 20)), group(READ, SERVE, [30, 31, 32]))
@@ -90,7 +90,7 @@ def test_parts_of_one_group_are_one_row_with_the_longest_wait() -> None:
         group(SEND, None, [4]),
         group(READ, None, [1]),
     )
-    found = groups(Looking(StackView()).parts(profile))
-    assert [(one.goroutines, one.wait_ns) for one in found] == [(3, 70_000_000_000), (1, None), (1, None)]
+    found = groups(Looking(StackView()).at(profile))
+    assert [(one.goroutines.about, one.wait_ns) for one in found] == [(3, 70_000_000_000), (1, None), (1, None)]
     assert [one.kind.created_by.function for one in found] == ["main.ask", "", MAIN_GOROUTINE.function]
-    assert [part.goids for part in Looking(StackView(), 8_000_000_000).parts(profile)] == [(3,)]
+    assert [part.goids for part in Looking(StackView(), 8_000_000_000).at(profile).parts] == [(3,)]

@@ -28,10 +28,14 @@ class Strata:
     def add(self, kinds: "Iterable[Kind]") -> None:
         """Counts goroutines, one for each kind that is given."""
         for kind, count in Counter(kinds).items():
-            if not kind.system:
-                self.everyone[stratum_of(kind)] += count
-                if not kind.unread:
-                    self.read[stratum_of(kind)] += count
+            self.count(kind, count)
+
+    def count(self, kind: "Kind", goroutines: int) -> None:
+        """Counts so many of one kind."""
+        if not kind.system:
+            self.everyone[stratum_of(kind)] += goroutines
+            if not kind.unread:
+                self.read[stratum_of(kind)] += goroutines
 
     @property
     def is_sampled(self) -> bool:
