@@ -111,7 +111,7 @@ def gaps(found: "LiveContexts") -> Iterator[str]:
     if found.changing:
         yield f"not counted: {counted(found.changing, 'context')} made or ended while being read"
     if found.unnamed:
-        yield f"not counted: {counted(found.unnamed, 'context')} that no interface holds, only a CancelFunc"
+        yield f"not counted: {counted(found.unnamed, 'context')} that only a CancelFunc leads to"
 
 
 def _nothing(found: "LiveContexts") -> str:

@@ -57,7 +57,7 @@ def test_none_is_told_from_a_program_that_can_have_none() -> None:
 def test_what_is_not_counted_is_said() -> None:
     assert list(gaps(LiveContexts((), changing=1, unnamed=2))) == [
         "not counted: 1 context made or ended while being read",
-        "not counted: 2 contexts that no interface holds, only a CancelFunc",
+        "not counted: 2 contexts that only a CancelFunc leads to",
     ]
     assert list(gaps(LiveContexts(()))) == []
 

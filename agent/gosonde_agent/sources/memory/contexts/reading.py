@@ -13,6 +13,7 @@ from gosonde_agent.sources.memory.contexts.pointer_words import Passed, pointer_
 from gosonde_agent.sources.memory.contexts.references import NOBODY, ReferenceReader, References
 from gosonde_agent.sources.memory.contexts.samples import Samples
 from gosonde_agent.sources.memory.contexts.types import WORD, Descriptions, context_types
+from gosonde_agent.sources.memory.contexts.values import ContextKind
 from gosonde_agent.sources.memory.reachability.awaited import SudogLayout, awaited_channels
 from gosonde_agent.sources.memory.reachability.headers import Goroutines, HeaderReader
 from gosonde_agent.sources.memory.reachability.limits import Limits, Meter
@@ -40,7 +41,7 @@ class Found:
 
     Attributes:
         of: What they themselves say.
-        kind: Place in the kinds of `ContextTypes`; NOBODY where no interface names it.
+        kind: Place in the kinds of `ContextTypes`; NOBODY where nothing says that it is a context.
         alive: A root leads to it.
         cancel: FORGOTTEN, HELD or UNKNOWN.
         waiting: (row, goid): the goroutines that wait for Done.
@@ -123,10 +124,12 @@ class ContextReader:
         references.rooted.add(themselves[themselves >= 0])
 
         holding = Holding(self.target.runtime, self.target.pclntab, self._reader, meter)
-        kind = self._kinds(maybe, numbers, found)
         raw = found.selected(self._type_places(found) < 0)
+        is_own = self._is_own_deadline(holding, heap, maybe, numbers, raw)
+        kind = np.maximum(self._kinds(maybe, numbers, found), self._kinds_by_size(maybe, numbers, raw.target[is_own]))
+        raw = raw.selected(~is_own)
         alive = holding.alive(heap, np.concatenate((numbers, raw.holder)), references.rooted, passed)
-        raw = raw.selected(alive.has(raw.holder) & ~self._is_own_deadline(holding, heap, maybe, numbers, raw))
+        raw = raw.selected(alive.has(raw.holder))
         is_cancel = holding.cancel_functions(heap, raw)
         may_be = is_cancel | ~holding.only_interfaces(goroutines, raw)
         raw, is_cancel = raw.selected(may_be), is_cancel[may_be]
@@ -172,6 +175,19 @@ class ContextReader:
         says = (places >= 0) & (found.word == maybe.at[row]) & (maybe.size[row] == sizes[places])
         kind = np.full(len(maybe), NOBODY, np.int64)
         kind[row[says]] = places[says]
+        return kind
+
+    def _kinds_by_size(self, maybe: Candidates, numbers: I64, with_deadline: I64) -> I64:
+        """Of which kind each is whose Done or deadline shows that it is a context; NOBODY of the others.
+
+        Args:
+            with_deadline: Numbers of those that their own deadline's timer leads to.
+        """
+        has_deadline = among(numbers, np.unique(with_deadline))
+        kind = np.full(len(maybe), NOBODY, np.int64)
+        for place, of in enumerate(self.types.kinds):
+            fits = has_deadline if of.kind is ContextKind.DEADLINE else ~has_deadline & (maybe.channel != 0)
+            kind[fits & (maybe.size == of.size)] = place
         return kind
 
     def _is_own_deadline(

@@ -84,7 +84,7 @@ class _Tree:
         self._reader, self._found, self._above = reader, found, above
         self._waits, self._wait = waiting_functions(reader.target, found)
         self._waiting = np.bincount(found.waiting[0], minlength=len(found))
-        self._deadlines, self._now_ns = deadlines(found), time.time_ns()
+        self._deadlines, self._now_ns = deadlines(reader, found), time.time_ns()
         self._addresses = [dict(zip(rows.tolist(), data.tolist(), strict=True)) for rows, data in above.steps]
 
     def add(self, row: int, *, is_own: bool) -> None:

@@ -13,6 +13,7 @@ from gosonde_agent.sources.memory.contexts.tree import read_tree
 from gosonde_agent.sources.memory.contexts.values import Cancel, ContextGroup, ContextKind, ContextNode, LiveContexts
 from gosonde_agent.sources.memory.target import opened
 
+from tests import toolchains
 from tests.go_programs import GoProgram, site_line
 from tests.versions import OLDEST_MIDDLE_NEWEST, VERSIONS
 
@@ -90,6 +91,29 @@ def test_parents_are_followed_through_values_and_types_of_the_program(
     }
     assert groups[above].children == 2 * COUNT
     assert {group.cancel for group in found.groups} == {Cancel.HELD}
+
+
+@pytest.mark.parametrize("version", [version for version in VERSIONS if version != toolchains.DEBIAN])
+def test_functions_that_run_after_a_context_and_what_is_cut_off_from_its_parent_are_contexts_too(
+    go_program: Start, version: str
+) -> None:
+    found = read(go_program("contexts/newer", str(COUNT), version=version, **STRIPPED))
+    assert {(*told(group), tuple(group.parents)): group.live for group in found.groups} == {
+        (ContextKind.AFTER_FUNC, Cancel.FORGOTTEN, "", None, ("cancel", "background")): COUNT,
+        (ContextKind.AFTER_FUNC, Cancel.HELD, "", None, ("cancel", "background")): COUNT,
+        (ContextKind.CANCEL, Cancel.HELD, "", None, ("without-cancel", "cancel", "background")): COUNT,
+        (ContextKind.CANCEL, Cancel.FORGOTTEN, "", None, ("cancel", "without-cancel", "cancel", "background")): COUNT,
+        (ContextKind.CANCEL, Cancel.HELD, "", None, ("background",)): 1,
+    }
+
+
+@every_version
+def test_deadlines_by_the_wall_clock_and_far_away_are_read_as_well(go_program: Start, version: str) -> None:
+    found = read(go_program("contexts/deadlines", "30", version=version))
+    app = root(version, "background")
+    ends = {tuple(group.parents): told(group)[-1] for group in found.groups if group.kind is ContextKind.DEADLINE}
+    assert ends["cancel", app] == 30
+    assert ends[app,] > 1_000_000
 
 
 @pytest.mark.parametrize("version", OLDEST_MIDDLE_NEWEST)
