@@ -61,6 +61,22 @@ def test_the_innermost_frame_of_any_address_is_the_runtimes(
     assert compared > ADDRESSES * 0.9
 
 
+@pytest.mark.parametrize("version", VERSIONS)
+def test_what_is_inlined_into_a_function_is_all_that_any_of_its_addresses_shows(version: str) -> None:
+    pclntab = load(go_programs.build("contexts/forgotten", version)).pclntab
+    inlined = 0
+    for name in ("main.main.func1", "main.handle", "net/http.Get", "fmt.Fprintf", "time.AfterFunc"):
+        found = pclntab.find(name)
+        details = pclntab.details_of(found.entry) if found else None
+        if found is None or details is None:
+            continue
+        shown = {frame.function for pc in range(found.entry, found.end) for frame in pclntab.frames_of(pc)[:-1]}
+        into = {printed_name(one) for one in pclntab.inlined_into(details)}
+        assert shown <= into
+        inlined += len(shown)
+    assert inlined >= 3
+
+
 @pytest.mark.parametrize("build", BUILDS)
 @pytest.mark.parametrize("version", VERSIONS)
 def test_whole_stacks_with_their_inlined_calls_are_the_runtimes(go_program: Start, version: str, build: str) -> None:

@@ -64,6 +64,17 @@ def test_contexts_are_forgotten_or_held_as_the_program_has_it_and_cancelled_ones
 
 
 @every_version
+@stripped_or_not
+def test_nothing_is_forgotten_whose_function_is_called_later_however_it_is_kept(
+    go_program: Start, version: str, build: dict[str, Any]
+) -> None:
+    program = go_program("contexts/kept", str(COUNT), version=version, **build)
+    found = read(program)
+    assert {group.cancel for group in found.groups} == {Cancel.HELD}
+    assert found.live == program.ready["ways"] * COUNT + 1
+
+
+@every_version
 def test_the_heap_profile_of_the_program_says_which_line_made_a_context(go_program: Start, version: str) -> None:
     found = read(go_program("contexts/forgotten", str(COUNT), "1", version=version, **STRIPPED))
     made = {group.made_in[0].function: group for group in found.groups if group.made_in}
