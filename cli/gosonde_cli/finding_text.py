@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator, Sequence
 
 from gosonde.collector_client import Finding
-from gosonde.findings_client import Explanation, StackFrame
+from gosonde.findings_client import Contention, Explanation, StackFrame
 from gosonde_common.values.ages import EVENLY, Ages
 from gosonde_common.values.labels import sentence
 from rich.cells import cell_len
@@ -156,10 +156,14 @@ def _goroutines(explanation: Explanation) -> list[str]:
         lines.append(f"the oldest has waited for {rendering.duration(explanation.oldest_wait_ns)}")
     held = (("their stacks take", explanation.stack_bytes), ("they allocated and hold", explanation.heap_bytes))
     lines += [f"{what} {size / MIB:,.1f} MiB" for what, size in held if size is not None]
-    for row in explanation.contentions:
-        ended = f"{row.waits:,} waits that ended, {rendering.duration(row.delay_ns)} in all"
-        lines.append(f"{ended} ({rendering.cell(row.kind)} profile of {rendering.moment(row.taken_unix_nano)})")
-    return lines
+    return lines + list(map(_contention, explanation.contentions))
+
+
+def _contention(row: Contention) -> str:
+    why = f" for {rendering.cell(row.reason)}" if row.reason else ""
+    ended = f"{row.waits:,} waits{why} that ended, {rendering.duration(row.delay_ns)} in all"
+    source = "execution trace" if row.kind == "trace" else f"{rendering.cell(row.kind)} profile"
+    return f"{ended} ({source} of {rendering.moment(row.taken_unix_nano)})"
 
 
 def _ages(ages: Ages | None) -> list[str]:

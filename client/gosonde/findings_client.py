@@ -54,12 +54,17 @@ class Persistence:
 
 @dataclass(frozen=True, slots=True)
 class Contention:
-    """Waits that have ended, as the newest profile of a `kind`, "block" or "mutex", has them."""
+    """Waits that have ended, as the newest profile of a `kind`, "block", "mutex" or "trace", has them.
+
+    Attributes:
+        reason: Why they waited, where an execution trace ("trace") says it.
+    """
 
     kind: str
     taken_unix_nano: int
     waits: int
     delay_ns: int
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +170,9 @@ def _explanation(answer: collector_pb2.ExplainFindingResponse) -> Explanation:
         answer.heap_bytes if answer.HasField("heap_bytes") else None,
         tuple(Stack(stack.goroutines, _frames(stack.frames)) for stack in answer.stacks),
         answer.clock_offset_ns,
-        tuple(Contention(row.kind, row.taken_unix_nano, row.waits, row.delay_ns) for row in answer.contentions),
+        tuple(
+            Contention(row.kind, row.taken_unix_nano, row.waits, row.delay_ns, row.reason) for row in answer.contentions
+        ),
         _age(answer),
         answer.analysis_is_stale,
         proof_of(answer.proof) if answer.HasField("proof") else None,

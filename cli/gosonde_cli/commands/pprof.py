@@ -42,11 +42,12 @@ def push(
     json: Json = False,
     collector: Collector = COLLECTOR_ADDRESS,
 ) -> None:
-    """Send a profile from /debug/pprof to the collector, compressed or not.
+    """Send a profile or a trace from /debug/pprof to the collector, compressed or not.
 
     PROCESS is the one that it is of: gosonde pprof push heap.pb.gz orders
 
-    Goroutine and goroutineleak profiles may have debug=0, 1 or 2, the others debug=0.
+    Goroutine and goroutineleak profiles may have debug=0, 1 or 2, the others debug=0. A
+    trace (runtime/trace, Go 1.22 or newer) counts for what it says of blocking.
 
     What the compiler says of escapes goes to findings of every process of the
     same build: gosonde pprof push --escapes build.txt orders
@@ -102,7 +103,7 @@ def show(
 def _summarized(file: Path) -> "DumpSummary":
     with needing("collector"):
         from gosonde_collector.analysis.dumps import summarize  # noqa: PLC0415
-        from gosonde_collector.evidence.model import GoroutineProfile  # noqa: PLC0415
+        from gosonde_collector.evidence.model import TRACE, GoroutineProfile  # noqa: PLC0415
         from gosonde_collector.evidence.parse import parse_profile  # noqa: PLC0415
         from gosonde_collector.evidence.upload import ProfileUpload  # noqa: PLC0415
     upload = ProfileUpload()
@@ -114,7 +115,10 @@ def _summarized(file: Path) -> "DumpSummary":
         raise InvalidInputError(f"cannot read {file}: {error.strerror}") from error
     profile = parse_profile(upload.finish(), partial=True)
     if not isinstance(profile, GoroutineProfile):
-        raise InvalidInputError(f"{file} is a {profile.kind} profile, which shows no goroutines: use go tool pprof")
+        what, tool = (
+            ("an execution trace", "trace") if profile.kind == TRACE else (f"a {profile.kind} profile", "pprof")
+        )
+        raise InvalidInputError(f"{file} is {what}, which shows no goroutines: use go tool {tool}")
     return summarize(profile)
 
 

@@ -21,7 +21,7 @@ from gosonde_collector.evidence.context import (
     HeapProfile,
     HeapSample,
 )
-from gosonde_collector.evidence.model import BLOCK, MUTEX, GoroutineProfile
+from gosonde_collector.evidence.model import BLOCK, MUTEX, TRACE, GoroutineProfile
 from gosonde_collector.evidence.names import plain_name
 from gosonde_collector.model.values import ProcessFilter, Site
 from gosonde_collector.store.protocol import Store
@@ -31,6 +31,8 @@ from gosonde_collector.store.records import Series, Snapshot
 POINTS: Final = 120
 #: Cycles of the process that are examined.
 CYCLES: Final = 1_000
+#: Reasons of a trace that are reported: the runtime has fewer.
+MOST_REASONS: Final = 20
 #: States of goroutines that do not wait.
 AT_WORK: Final = ("runnable", "running", "syscall")
 
@@ -40,13 +42,15 @@ class Contention:
     """Waits that have ended, as the newest profile has them: of those who waited (block), or let others wait (mutex).
 
     Attributes:
-        kind: BLOCK or MUTEX.
+        kind: BLOCK, MUTEX or TRACE.
+        reason: Why they waited, as an execution trace says it; empty for the others.
     """
 
     kind: str
     taken_unix_nano: int
     waits: int
     delay_ns: int
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +63,7 @@ class Explanation:
         stack_bytes: What their stacks take, None when the newest snapshot does not show it.
         heap_bytes: What is in use of what they allocated, None without a heap profile: an estimate of the runtime's, by
             the function that the goroutines run first.
-        contentions: By the same function, at most one of each kind.
+        contentions: By the same function, at most one of each kind; of TRACE one for each reason, the longest first.
         ages_by_goid: How old each goroutine of the process is, by the newest memory snapshot; None without one.
         ages: About how old those of the finding are, by the same.
         escapes: What the compiler says of its functions; None without its output.
@@ -107,9 +111,10 @@ def explain(store: Store, analyst: Analyst, finding_id: str) -> Explanation:
         _stack_bytes(series.site, goroutines),
         _heap_bytes(series.site, heap),
         tuple(
-            _contention(series.site, profile)
-            for kind in (BLOCK, MUTEX)
+            row
+            for kind in (BLOCK, MUTEX, TRACE)
             if (profile := store.newest_contention(series.host, series.process.key, kind))
+            for row in _contentions(series.site, profile)
         ),
         by_goid,
         by_goid.of(goids_of(goroutines, series.site)) if goroutines and by_goid else None,
@@ -138,10 +143,15 @@ def _heap_bytes(site: Site, heap: HeapProfile | None) -> int | None:
     return sum(sample.inuse_bytes for sample in heap.samples if _is_of(site, sample))
 
 
-def _contention(site: Site, profile: ContentionProfile) -> Contention:
-    samples = [sample for sample in profile.samples if _is_of(site, sample)]
-    waits, delay_ns = sum(sample.contentions for sample in samples), sum(sample.delay_ns for sample in samples)
-    return Contention(profile.kind, profile.taken_unix_nano, waits, delay_ns)
+def _contentions(site: Site, profile: ContentionProfile) -> list[Contention]:
+    """What a profile says of a site: in all, but by reasons where it has them."""
+    found: dict[str, tuple[int, int]] = {"": (0, 0)} if profile.kind != TRACE else {}
+    for sample in profile.samples:
+        if _is_of(site, sample):
+            waits, delay_ns = found.get(sample.reason, (0, 0))
+            found[sample.reason] = waits + sample.contentions, delay_ns + sample.delay_ns
+    longest = sorted(found.items(), key=lambda one: (-one[1][1], one[0]))[:MOST_REASONS]
+    return [Contention(profile.kind, profile.taken_unix_nano, *amounts, reason) for reason, amounts in longest]
 
 
 def _is_of(site: Site, sample: HeapSample | ContentionSample) -> bool:

@@ -1,1 +1,1 @@
-"""Reads evidence from others: pprof profiles, gctrace logs, and what compilers say of escapes."""
+"""Reads evidence from others: pprof profiles, execution traces, gctrace logs, and what compilers say of escapes."""

@@ -1,12 +1,13 @@
 """Heap, block and mutex profiles as plain values: no witnesses, but context for what the analysis says.
 
-All come as profile.proto alone. The numbers are the runtime's estimates for the whole program, not samples.
+All come as profile.proto alone, and what an execution trace says of blocking is kept like a block profile. The numbers
+are the runtime's estimates for the whole program, not samples; those of a trace are counts.
 """
 
 from dataclasses import dataclass
 from typing import ClassVar
 
-from gosonde_collector.evidence.model import HEAP, Frame
+from gosonde_collector.evidence.model import HEAP, TRACE, Frame
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,27 +46,39 @@ class ContentionSample:
     """How often goroutines waited, since the program began, and for how long in all.
 
     Attributes:
-        frames: Innermost first. In a block profile the stack of who waited, in a mutex profile of who let them wait.
+        frames: Innermost first. In a block profile the stack of who waited, in a mutex profile of who let them wait. An
+            execution trace has "[chan receive]", or another reason, as the innermost one.
     """
 
     frames: tuple[Frame, ...]
     contentions: int
     delay_ns: int
 
+    @property
+    def reason(self) -> str:
+        """Why they waited, as an execution trace says; empty in a profile."""
+        first = self.frames[0].function if self.frames else ""
+        return first[1:-1] if first.startswith("[") and not self.frames[0].file else ""
+
 
 @dataclass(frozen=True, slots=True)
 class ContentionProfile:
-    """What a block or mutex profile says (runtime/pprof.printCountCycleProfile). Waits that go on are not in it.
+    """What a block or mutex profile says (runtime/pprof.printCountCycleProfile), or an execution trace of blocking.
+
+    Waits that go on are not in it.
 
     Attributes:
-        kind: BLOCK or MUTEX.
+        kind: BLOCK, MUTEX or TRACE.
     """
-
-    format: ClassVar[str] = "proto"
 
     kind: str
     samples: tuple[ContentionSample, ...]
     taken_unix_nano: int = 0
+
+    @property
+    def format(self) -> str:
+        """Which one it came in."""
+        return "trace v2" if self.kind == TRACE else "proto"
 
     @property
     def stacks(self) -> frozenset[tuple[Frame, ...]]:

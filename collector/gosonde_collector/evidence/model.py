@@ -15,6 +15,8 @@ FOR_A: Final = ", for a "
 WITH_STATEMENT: Final = frozenset({"debug=2", MEMORY, CUT})
 #: What a profile is of, as the runtime names its profiles.
 GOROUTINE, LEAK, HEAP, BLOCK, MUTEX = "goroutine", "goroutineleak", "heap", "block", "mutex"
+#: What an execution trace (runtime/trace) says of blocking.
+TRACE: Final = "trace"
 #: Behind the state of a goroutine that the runtime itself found to wait for ever (runtime.goroutineheader, Go 1.26+).
 LEAKED: Final = " (leaked)"
 

@@ -6,8 +6,10 @@ from gosonde_collector.evidence.cleaning import behind_hole, cleaned, is_text
 from gosonde_collector.evidence.context import ContextProfile
 from gosonde_collector.evidence.debug1 import parse_debug1
 from gosonde_collector.evidence.debug2 import parse_debug2
+from gosonde_collector.evidence.execution_trace import parse_trace
 from gosonde_collector.evidence.model import GOROUTINE, GoroutineProfile, Reading
 from gosonde_collector.evidence.prefixes import ANCHOR
+from gosonde_collector.evidence.trace_generations import is_trace
 from gosonde_collector.evidence.upload import START_BYTES, check_start, unknown
 from gosonde_collector.evidence.wire import parse_proto
 from gosonde_collector.model.errors import ProfileError, Refusal
@@ -28,6 +30,8 @@ def parse_profile(data: bytes, *, partial: bool = False) -> Profile:
     """
     data = behind_hole(data)
     check_start(data[:START_BYTES])
+    if is_trace(data):
+        return parse_trace(data)
     text, found = cleaned(data) if is_text(data) else (b"", ())
     if anchor := ANCHOR.search(text):
         profile: Profile = _parse_text(text, anchor[0], found, len(data), partial=partial)

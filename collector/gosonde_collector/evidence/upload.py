@@ -160,6 +160,6 @@ def unknown(start: bytes, what: str = "") -> ProfileError:
     return ProfileError(
         f"not a profile{what}: it begins with {start!r}; expected are profile.proto (gzip or not), the text that "
         f"/debug/pprof/goroutine or goroutineleak answers with debug=1 or debug=2, or what a Go program prints as it "
-        f"dies of SIGQUIT, a panic or a deadlock",
+        f"dies of SIGQUIT, a panic or a deadlock, or an execution trace (runtime/trace)",
         Refusal.UNKNOWN_KIND,
     )

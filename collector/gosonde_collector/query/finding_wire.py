@@ -41,7 +41,11 @@ def explanation(
         heap_bytes=found.heap_bytes,
         contentions=[
             collector_pb2.Contention(
-                kind=row.kind, taken_unix_nano=row.taken_unix_nano, waits=row.waits, delay_ns=row.delay_ns
+                kind=row.kind,
+                taken_unix_nano=row.taken_unix_nano,
+                waits=row.waits,
+                delay_ns=row.delay_ns,
+                reason=row.reason,
             )
             for row in found.contentions
         ],

@@ -162,7 +162,7 @@ class Store(Protocol):
         """The heap profile of the process that was taken last."""
 
     def newest_contention(self, host: str, process: ProcessKey, kind: str) -> ContentionProfile | None:
-        """The block or mutex profile (evidence.model.BLOCK, MUTEX) of the process that was taken last."""
+        """The block or mutex profile (evidence.model.BLOCK, MUTEX, or TRACE) of the process that was taken last."""
 
     def save_escapes(self, build_id: str, found: Escapes) -> bool:
         """Stores what the compiler says of a build in place of what was stored of it; whether there was anything.

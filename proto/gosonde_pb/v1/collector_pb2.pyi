@@ -1285,12 +1285,12 @@ class PushSnapshotResponse(_message.Message):
     PARTIAL_FIELD_NUMBER: _builtins.int
     snapshot_id: _builtins.str
     format: _builtins.str
-    """"proto", "debug=1", "debug=2", or "memory" (read by gosonde)."""
+    """"proto", "debug=1", "debug=2", "trace v2", or "memory" (read by gosonde)."""
     goroutines: _builtins.int
-    """0 for a heap, block or mutex profile."""
+    """0 for a heap, block or mutex profile, and for an execution trace."""
     distinct_stacks: _builtins.int
     kind: _builtins.str
-    """"goroutine", "goroutineleak", "heap", "block" or "mutex", as its content shows."""
+    """"goroutine", "goroutineleak", "heap", "block", "mutex" or "trace", as its content shows."""
     age_ns: _builtins.int
     """How long before it came it was taken, by the clock of the process's host."""
     passed_over: _builtins.int
@@ -2091,7 +2091,9 @@ Global___AgeBar: _TypeAlias = AgeBar  # noqa: Y015
 
 @_typing.final
 class Contention(_message.Message):
-    """Waits of the statement's goroutines that have ended, as the newest block or mutex profile of the process has them."""
+    """Waits of the statement's goroutines that have ended, as the newest block or mutex profile of the process, or the
+    newest execution trace, has them.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -2099,11 +2101,14 @@ class Contention(_message.Message):
     TAKEN_UNIX_NANO_FIELD_NUMBER: _builtins.int
     WAITS_FIELD_NUMBER: _builtins.int
     DELAY_NS_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
     kind: _builtins.str
-    """"block" or "mutex"."""
+    """"block", "mutex" or "trace"."""
     taken_unix_nano: _builtins.int
     waits: _builtins.int
     delay_ns: _builtins.int
+    reason: _builtins.str
+    """Of a trace: why they waited, such as "chan receive". There is one element for each reason then."""
     def __init__(
         self,
         *,
@@ -2111,10 +2116,11 @@ class Contention(_message.Message):
         taken_unix_nano: _builtins.int = ...,
         waits: _builtins.int = ...,
         delay_ns: _builtins.int = ...,
+        reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["delay_ns", b"delay_ns", "kind", b"kind", "taken_unix_nano", b"taken_unix_nano", "waits", b"waits"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["delay_ns", b"delay_ns", "kind", b"kind", "reason", b"reason", "taken_unix_nano", b"taken_unix_nano", "waits", b"waits"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,6 +1,7 @@
 """Pushing profiles to a running collector: what fits is compared, what does not is refused, and nobody else notices."""
 
 import gzip
+import json
 import os
 import subprocess
 import time
@@ -12,6 +13,7 @@ from gosonde.collector_client import CollectorClient
 from gosonde_common.errors import InvalidInputError, NotFoundError
 
 from tests.collector_process import GOSONDE, PATIENCE_S, AgentStream, CollectorProcess, eventually, leak, observation
+from tests.go_programs import build
 from tests.paths import FIXTURES
 
 RECORDED = FIXTURES / "pprof"
@@ -58,6 +60,20 @@ def test_a_profile_comes_through_standard_input_too(collector: CollectorProcess)
     done = push(collector, "-", "--json", text=gzip.compress((RECORDED / "go1.21.debug2.txt").read_bytes()))
     assert done.returncode == 0
     assert b'"goroutines": 22' in done.stdout
+
+
+def test_an_execution_trace_is_taken(collector: CollectorProcess, tmp_path: Path) -> None:
+    file = tmp_path / "trace"
+    subprocess.run([str(build("traced")), str(file)], stdout=subprocess.DEVNULL, timeout=PATIENCE_S, check=True)
+    done = push(collector, file, "--json")
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert (said["kind"], said["format"], said["goroutines"]) == ("trace", "trace v2", 0)
+    assert said["distinct_stacks"] > 3
+    file.write_bytes(file.read_bytes()[:-1])
+    cut = push(collector, file)
+    assert cut.returncode == 1
+    assert b"the execution trace is cut off at byte" in cut.stderr
 
 
 def test_a_profile_from_before_the_process_is_refused(collector: CollectorProcess, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from gosonde.collector_client import (
     SiteRow,
 )
 from gosonde.escapes import EscapeLine, EscapingValue, FindingEscapes, MissingFunction
-from gosonde.findings_client import Explanation, Listing, Stack, StackFrame
+from gosonde.findings_client import Contention, Explanation, Listing, Stack, StackFrame
 from gosonde_agent.discovery.listing import Listed
 from gosonde_agent.discovery.listing import Listing as Host
 from gosonde_agent.host import checks
@@ -127,7 +127,8 @@ class Collector:
         frames = (StackFrame(FUNCTION, FILE, 1_234),) * 3
         points = tuple((10**18 + second, COUNT + second) for second in range(3_600))
         stacks = (Stack(COUNT, frames),)
-        nothing: dict[str, Any] = {"persistence": None, "stack_bytes": None, "heap_bytes": None, "contentions": ()}
+        waits = (Contention("trace", 10**18, COUNT, 10**18, REASON),)
+        nothing: dict[str, Any] = {"persistence": None, "stack_bytes": None, "heap_bytes": None, "contentions": waits}
         return Explanation(
             finding(HOSTS[0]),
             "it waits " * 20,

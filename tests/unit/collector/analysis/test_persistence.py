@@ -17,6 +17,7 @@ from gosonde_collector.evidence.context import (
 from gosonde_collector.evidence.model import (
     BLOCK,
     MEMORY,
+    TRACE,
     Frame,
     GoroutineGroup,
     GoroutineProfile,
@@ -90,6 +91,22 @@ def test_an_explanation_tells_states_waits_stacks_heap_and_contention(store: Duc
     assert reported.contentions == (Contention(BLOCK, START + 40 * SECOND, waits=3, delay_ns=7_000),)
     assert dict(reported.shares) == {"waiting": 0.5, "runnable": 0.5, "running": 0.0, "syscall": 0.0}
     assert (reported.stack_bytes, reported.heap_bytes, finding.oldest_wait_s) == (400 * 2_048, 5_000, 3)
+
+
+def test_an_explanation_tells_why_they_waited_where_a_trace_says_it(store: DuckDBStore) -> None:
+    waits = [(("sleep", STACK), 1, 10), (("chan receive", STACK), 4, 500), (("chan receive", STACK[-1:]), 2, 50)]
+    waits.append((("select", (Frame("main.other", "main.go", 1),)), 9, 9_000))
+    samples = tuple(
+        ContentionSample((Frame(f"[{reason}]", "", 0), *stack), number, ns) for (reason, stack), number, ns in waits
+    )
+    snapshot(store, 50, range(1, 401))
+    store.add_snapshot("web-1", KEY, START + 40 * SECOND, ContentionProfile(TRACE, samples))
+    finding, analyst = found(store)
+    taken = START + 40 * SECOND
+    assert explain(store, analyst, finding.id).contentions == (
+        Contention(TRACE, taken, waits=6, delay_ns=550, reason="chan receive"),
+        Contention(TRACE, taken, waits=1, delay_ns=10, reason="sleep"),
+    )
 
 
 def test_whose_turn_comes_is_told_from_who_is_gone() -> None:
