@@ -36,6 +36,7 @@ OTHER: Final = re.compile(
     r".+ capturing by (?:ref|value): .*|.+ ignoring self-assignment in .*"
     r"|(?:assuming|marking) .+ (?:is unsafe|as escaping) .*"
     r"|(?:partially |PGO )?devirtualizing .*|mark inlined callsite .*|zero-copy .*|skip inlining .*"
+    r"|index bounds check elided"
 )
 
 

@@ -27,7 +27,11 @@ WORDS: Final = {
     "map literal value": "put into {}",
     "assign": "assigned by {}",
     "assign-pair": "assigned by {}",
+    "assign-pair-dot-type": "assigned by {}",
     "assign-pair-func-call": "assigned by {}",
+    "appendee slice": "appended to by {}",
+    "appended slice...": "appended by {}",
+    "copied slice": "copied by {}",
     "key of map put": "put into a map as a key",
     "value of map put": "put into a map",
 }

@@ -57,6 +57,8 @@ def test_what_is_said_twice_counts_once() -> None:
         (b"x" * 200_000 + b"\n", 1),
         (b"orders/a.go:5:2: moved to heap: " + b"y" * 200_000 + b"\n", 1),
         (b"\n\n", 0),
+        (b"orders/a.go:5:2: index bounds check elided\n", 0),
+        (b"orders/a.go:5:2: start capturing by ref: n (addr=false assign=true width=8)\n", 0),
         (b"\x00:1:1: \x1b[31m\n", 1),
     ],
 )
