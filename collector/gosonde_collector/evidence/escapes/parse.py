@@ -36,7 +36,7 @@ OTHER: Final = re.compile(
     r".+ capturing by (?:ref|value): .*|.+ ignoring self-assignment in .*"
     r"|(?:assuming|marking) .+ (?:is unsafe|as escaping) .*"
     r"|(?:partially |PGO )?devirtualizing .*|mark inlined callsite .*|zero-copy .*|skip inlining .*"
-    r"|index bounds check elided"
+    r"|index bounds check elided|function .+ considered 'big'; .*"
 )
 
 
@@ -183,7 +183,9 @@ class _Reader:
     def _completed(self, value: Value) -> Value:
         position = _Position(value.package, value.file, value.line, value.column)
         here = self._explanations.get(position, [])
-        own = [one for one in here if one.name == value.name] or (here if len(here) == 1 else [])
+        # From Go 1.25 on the verdict about append has no arguments.
+        own = [one for one in here if one.name == value.name or one.name.startswith(f"{value.name}(")]
+        own = own or (here if len(here) == 1 else [])
         best = next((one for one in own if one.to_heap), own[0] if own else None)
         why, function = (best.why(), best.function) if best else ("", "")
         return replace(value, why=why, function=function, inlined=tuple(self._inlined.get(position, ())))

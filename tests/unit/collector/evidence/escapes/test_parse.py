@@ -43,6 +43,22 @@ def test_a_value_has_its_kind_and_the_last_step_of_its_last_flow_as_reason() -> 
     assert (found.is_detailed, found.kept_on_stack, found.passed_over, found.is_cut) == (True, 1, 0, False)
 
 
+def test_an_append_has_its_own_reason_beside_others_at_the_same_place() -> None:
+    found = parse_escapes(
+        b"# shop.example\n"
+        b'a.go:4:7: "illegal" escapes to heap in f:\n'
+        b'a.go:4:7:   flow: {heap} \xe2\x86\x90 &{storage for "illegal"}:\n'
+        b'a.go:4:7:     from panic("illegal") (call parameter) at a.go:4:7\n'
+        b"a.go:4:7: append(b, s...) escapes to heap in f:\n"
+        b"a.go:4:7:   flow: {heap} \xe2\x86\x90 &{storage for append(b, s...)}:\n"
+        b"a.go:4:7:     from b = append(b, s...) (assign) at a.go:4:5\n"
+        b"a.go:4:7: append escapes to heap\n"
+    )
+    assert [(one.name, one.why, one.function) for one in found.values] == [
+        ("append", "assigned by b = append(b, s...)", "f")
+    ]
+
+
 def test_what_is_said_twice_counts_once() -> None:
     assert parse_escapes(BOTH + BOTH).values == parse_escapes(BOTH).values
 
