@@ -125,6 +125,7 @@ def test_deadlines_by_the_wall_clock_and_far_away_are_read_as_well(go_program: S
     ends = {tuple(group.parents): told(group)[-1] for group in found.groups if group.kind is ContextKind.DEADLINE}
     assert ends["cancel", app] == 30
     assert ends[app,] > 1_000_000
+    assert (found.live, found.unnamed) == (3, 1)
 
 
 @pytest.mark.parametrize("version", OLDEST_MIDDLE_NEWEST)
