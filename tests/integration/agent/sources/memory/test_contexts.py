@@ -136,10 +136,12 @@ def test_what_is_there_all_the_time_is_counted_exactly_while_others_are_made_and
     for _ in range(3):
         found = read(program)
         live = {(told(group)[1], told(group)[3]): group.live for group in found.groups}
-        # Of what the runtime moves within a map just then it is not always known that it is a map's.
-        assert live[Cancel.FORGOTTEN, 1] + live.get((Cancel.UNKNOWN, 1), 0) == 2_000
+        # Each goroutine may have one more at hand, where it waits for a CPU. Of what the runtime moves within a map
+        # just then it is not always known that it is a map's.
+        passing = program.ready["goroutines"]
+        assert 0 <= live[Cancel.FORGOTTEN, 1] + live.get((Cancel.UNKNOWN, 1), 0) - 2_000 <= passing
         assert live[Cancel.FORGOTTEN, 1] > 1_000
-        assert live[Cancel.HELD, 2] == 2_000
+        assert 0 <= live[Cancel.HELD, 2] - 2_000 <= passing
 
 
 def test_between_two_readings_groups_grow_by_what_was_made(go_program: Start) -> None:
