@@ -12,6 +12,7 @@ from gosonde_common.errors import UnsupportedError, UsageError
 from gosonde_common.values.goroutines import MAX_STACKS
 from gosonde_common.values.labels import DEFAULT_KEYS, check_keys
 
+from gosonde_agent.discovery import kubelet_place
 from gosonde_agent.discovery.selection import NAMES, Selection, parse_rules
 from gosonde_agent.host.own_budget import MEBIBYTE, OwnBudget
 from gosonde_agent.model import budget
@@ -69,6 +70,9 @@ class AgentConfig:
         allow: Only processes that one of these rules matches are watched: "KIND:GLOB" with a kind of selection.FACTS or
             "exe"; none allows all.
         cri: The container runtime that is asked for the names of containers, "unix:PATH"; "" asks none.
+        kubelet: The kubelet that is asked instead, "https://HOST:PORT", or "http://HOST:PORT" of this host; "" is none.
+        kubelet_token: A file with the token of a service account that may get nodes/pods or nodes/proxy.
+        kubelet_ca: A file with the authorities that the kubelet's certificate may come from.
         deny: No process that one of these rules matches is watched.
         max_target_overhead: What probes may cost a target, in percent of its own CPU time, 0.01 to 100, or "off".
         target_overhead: Other limits for executables that match, "GLOB=PERCENT" or "GLOB=off"; the first match counts.
@@ -109,6 +113,9 @@ class AgentConfig:
     redact_paths: bool = False
     labels: tuple[str, ...] = DEFAULT_KEYS
     cri: str = ""
+    kubelet: str = ""
+    kubelet_token: str = ""
+    kubelet_ca: str = ""
     allow: tuple[str, ...] = ()
     deny: tuple[str, ...] = ()
     max_target_overhead: float | str = 3.0
@@ -145,6 +152,7 @@ class AgentConfig:
         _check_number("spool_mb", self.spool_mb, 1, 65_536)
         _check_number("spool_hours", self.spool_hours, 0.1, 8_760)
         _check_unix("cri", self.cri or self.listen)
+        self._check_kubelet()
         self._check_rules()
         budget.parse(self.max_target_overhead, self.target_overhead)
         _check_number("max_agent_cpu", self.max_agent_cpu, 0.1, 100)
@@ -165,11 +173,24 @@ class AgentConfig:
     def _check_rules(self) -> None:
         rules = (*parse_rules("allow", self.allow), *parse_rules("deny", self.deny))
         about_names = [rule for rule in rules if rule.kind in NAMES]
-        if about_names and not self.cri:
+        if about_names and not self.asks_for_names:
             raise UsageError(
                 f"cri: missing; a rule of the kind {about_names[0].kind} needs the names of containers, such as "
                 f'cri = "unix:/run/containerd/containerd.sock"'
             )
+
+    def _check_kubelet(self) -> None:
+        if self.kubelet and self.cri:
+            raise UsageError("kubelet: cri is given as well; one of them is asked for names")
+        if self.kubelet:
+            kubelet_place.place(self.kubelet, self.kubelet_token, self.kubelet_ca)
+        elif self.kubelet_token or self.kubelet_ca:
+            raise UsageError("kubelet: missing; kubelet_token and kubelet_ca are for it alone")
+
+    @property
+    def asks_for_names(self) -> bool:
+        """Whether somebody is asked for the names of containers."""
+        return bool(self.cri or self.kubelet)
 
     def _check_secret(self, address: str) -> None:
         if not (self.tls_ca or self.insecure or addresses.is_local(address)):
@@ -332,6 +353,9 @@ _CONVERT: Mapping[str, Callable[[str, object], object]] = {
     "labels": _strings,
     "allow": _strings,
     "cri": _string,
+    "kubelet": _string,
+    "kubelet_token": _string,
+    "kubelet_ca": _string,
     "deny": _strings,
     "max_target_overhead": _percent,
     "target_overhead": _strings,

@@ -18,8 +18,9 @@ from gosonde_common.values.reachability import SearchOutcome
 from gosonde_common.values.status import AgentStatus
 
 from gosonde_agent.config import AgentConfig
-from gosonde_agent.discovery import named
+from gosonde_agent.discovery import kubelet_place, named
 from gosonde_agent.discovery.container_runtime import ContainerRuntime
+from gosonde_agent.discovery.kubelet import Kubelet
 from gosonde_agent.discovery.limits import Limits
 from gosonde_agent.helper import Helper
 from gosonde_agent.host import identity, own_budget
@@ -78,8 +79,7 @@ def run(config: AgentConfig, reread: Callable[[], AgentConfig], helper: Helper) 
 
 
 async def _run(config: AgentConfig, reread: Callable[[], AgentConfig], helper: Helper) -> None:
-    if config.cri:
-        named.use(ContainerRuntime(config.cri))
+    _ask_for_names(config)
     peers = _Peers(config, helper)
     doors = await open_doors(
         config,
@@ -135,6 +135,14 @@ async def _run(config: AgentConfig, reread: Callable[[], AgentConfig], helper: H
         await work.close()
     background.check()
     log.info("agent stopped")
+
+
+def _ask_for_names(config: AgentConfig) -> None:
+    """Says who is asked for the names of containers, if the operator wants that."""
+    if config.cri:
+        named.use(ContainerRuntime(config.cri))
+    elif config.kubelet:
+        named.use(Kubelet(kubelet_place.place(config.kubelet, config.kubelet_token, config.kubelet_ca)))
 
 
 def _source(config: AgentConfig, helper: Helper, peers: "_Peers") -> tuple[EbpfSource | WholeHostSource, HitCosts]:
@@ -288,7 +296,7 @@ class _Work:
         windows = sample_sites(self.monitor, self.running)
         loops = [self.loading.follow(), self.loading.run(), self._memory.run(), self._memory.look()]
         loops += [self.proving.run(), self._timing.run(), govern_probes, windows]
-        if self.running.config.cri:
+        if self.running.config.asks_for_names:
             loops.append(Naming(self.monitor.processes, self.running).run())
         return [*loops, count_parks(self.monitor, self.running.desk)] if self.monitor.costs.parks else loops
 

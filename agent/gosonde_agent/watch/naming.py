@@ -48,7 +48,7 @@ def asked(container_ids: Collection[str]) -> dict[str, ContainerNames]:
         try:
             names = named.current().names(container_id)
         except UnavailableError:
-            break  # so it is for the others
+            continue  # others may be known, and whoever does not answer is not asked again at once
         if names:
             found[container_id] = names
     return found

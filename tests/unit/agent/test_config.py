@@ -50,6 +50,12 @@ max_agent_cpu = 1.5
 max_agent_memory_mb = 200
 log_level = "debug"
 """
+#: What cannot be given together with `cri`.
+OTHER = """
+kubelet = "https://10.0.0.7:10250"
+kubelet_token = "/run/token"
+kubelet_ca = "/etc/kubelet-ca.crt"
+"""
 
 
 def written(folder: Path, text: str) -> Path:
@@ -91,7 +97,9 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         max_agent_memory_mb=200,
         log_level="debug",
     )
-    assert tomllib.loads(FULL).keys() == {field.name for field in fields(AgentConfig)}
+    other = tomllib.loads(OTHER)
+    assert tomllib.loads(FULL).keys() | other.keys() == {field.name for field in fields(AgentConfig)}
+    assert load(written(tmp_path, OTHER)) == AgentConfig(**other)
 
 
 def test_an_empty_file_gives_the_defaults(tmp_path: Path) -> None:
@@ -118,6 +126,9 @@ def test_an_empty_file_gives_the_defaults(tmp_path: Path) -> None:
         ('allow = ["node:x"]', "allow: 'node:x' is not KIND:GLOB; the kinds are exe, unit, container, pod, user"),
         ('deny = ["namespace:shop"]', "cri: missing; a rule of the kind namespace needs the names of containers"),
         ('cri = "/run/cri.sock"', "cri: '/run/cri.sock' is not unix:PATH"),
+        ('kubelet = "https://10.0.0.7:10250"', "kubelet: https needs kubelet_token and kubelet_ca"),
+        ('kubelet_token = "/run/token"', "kubelet: missing; kubelet_token and kubelet_ca are for it alone"),
+        ('cri = "unix:/a"\nkubelet = "http://127.0.0.1:10255"', "kubelet: cri is given as well"),
         ('deny = ["user:"]', "deny: 'user:' is not KIND:GLOB"),
         ("max_target_overhead = 0", "max_target_overhead: 0 is not allowed; give a number from 0.01 to 100 (percent)"),
         ('max_target_overhead = "on"', "max_target_overhead: 'on' is not a number"),
@@ -195,3 +206,9 @@ def test_the_first_glob_that_matches_sets_the_budget_of_a_target() -> None:
     assert limits.of("/srv/hot") == 0.01
     assert limits.of("/srv/other") == float("inf")
     assert limits.of("/usr/bin/other") == 0.03
+
+
+def test_rules_by_name_may_rest_on_the_kubelet(tmp_path: Path) -> None:
+    text = 'kubelet = "http://127.0.0.1:10255"\ndeny = ["namespace:shop"]'
+    assert load(written(tmp_path, text)).asks_for_names
+    assert not load(written(tmp_path, "")).asks_for_names

@@ -17,11 +17,13 @@ from gosonde_agent.discovery.container_runtime import ContainerRuntime
 from gosonde_agent.discovery.selection import Selection, parse_rules
 from gosonde_agent.model.container_names import ContainerNames
 from gosonde_common.errors import GosondeError, UnavailableError
+from gosonde_common.values.containers import NO_CONTAINER, Container
 
 from tests.agent_process import AgentProcess, eventually, free_port
 from tests.collector_process import GOSONDE, CollectorProcess
 from tests.containerd import Containerd
 from tests.integration.watching import Watch, watching
+from tests.kubelet_server import PODS, kubelet, pods
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make containers")
 
@@ -153,6 +155,28 @@ def test_the_agent_asks_the_runtime_of_its_configuration(
             text = answer.read().decode()
         labels = f'exe="/churn",host="",namespace="shop",pid="{shop[1]}",pod="{SHOP}",workload="checkout"'
         assert f'gosonde_process_container_info{{container="server",{labels}}} 1.0' in text
+
+
+@pytest.mark.usefixtures("ebpf")
+def test_without_a_socket_the_agent_asks_the_kubelet(shop: tuple[str, int], tmp_path: Path) -> None:
+    listed_by_it = PODS.replace(b"5" * 64, shop[0].encode())
+    with kubelet(tmp_path, pods(listed_by_it)) as server:
+        keys = "".join(f'{key} = "{value}"\n' for key, value in server.keys.items())
+        (tmp_path / "agent.toml").write_text(f'{keys}allow = ["workload:ledger"]\n')
+        agent = AgentProcess(tmp_path, "", EXE)
+        try:
+
+            def known() -> Container:
+                try:
+                    with AgentClient(agent.listen, timeout_seconds=5) as client:
+                        return client.observation(shop[1]).processes[0].container
+                except (GosondeError, IndexError):
+                    return NO_CONTAINER
+
+            eventually(lambda: known().pod == "ledger-0", seconds=120)
+            assert (known().namespace, known().name, known().workload) == ("bank", "app", "ledger")
+        finally:
+            agent.kill()
 
 
 def listed(command: str, collector: str, *options: str) -> Any:

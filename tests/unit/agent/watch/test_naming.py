@@ -21,11 +21,12 @@ class Runtime:
 
     def __init__(self) -> None:
         self.answers = True
+        self.late = ""
         self.asked: list[str] = []
 
     def names(self, container_id: str) -> ContainerNames | None:
         self.asked.append(container_id)
-        if not self.answers:
+        if not self.answers or container_id == self.late:
             raise UnavailableError("away")
         return ContainerNames("shop", "web-0", "server") if container_id == SHOP else None
 
@@ -59,11 +60,16 @@ def test_each_container_without_names_is_asked_for_once(runtime: Runtime) -> Non
     assert nameless_of(processes) == {DOCKER}
 
 
-def test_while_nobody_answers_the_others_are_not_asked_for_and_keep_their_ids(runtime: Runtime) -> None:
+def test_a_container_that_is_not_known_yet_holds_up_no_other(runtime: Runtime) -> None:
+    runtime.late = "0" * 64
+    assert asked({runtime.late, SHOP}).keys() == {SHOP}
+
+
+def test_while_nobody_answers_containers_keep_their_ids(runtime: Runtime) -> None:
     runtime.answers = False
     processes = watched(Container(SHOP), Container(DOCKER))
     assert asked(nameless_of(processes)) == {}
-    assert len(runtime.asked) == 1
+    assert processes.of_pid(1)[0][1].description.container == Container(SHOP)
     runtime.answers = True
     note(processes, asked(nameless_of(processes)))
     assert processes.of_pid(1)[0][1].description.container.pod == "web-0"
