@@ -51,9 +51,8 @@ def block(finding: Finding, room: int) -> Iterator[RenderableType]:
         yield hanging(Text(f"{mark} {rendering.cell(name):<8}", colour), detail, 2 * INDENT)
     for work in finding.works:
         yield _line(f"{_about(finding, work.goroutines):>8} run {work.function}, cause {work.cause}")
-    for share in finding.labels:
-        ago = rendering.duration(max(time.time_ns() - share.taken_unix_nano, 0))
-        said = sentence(share.key, share.value, share.goroutines, share.at_most, share.of)
+    for said, taken in _of_snapshots(finding):
+        ago = rendering.duration(max(time.time_ns() - taken, 0))
         yield hanging(Text("# "), rendering.cell(f"{said} (snapshot taken {ago} ago)"), INDENT)
     if muted := finding.muted:
         by = f" by {muted.by}" if muted.by else ""
@@ -72,6 +71,14 @@ def block(finding: Finding, room: int) -> Iterator[RenderableType]:
 def _about(finding: Finding, goroutines: int) -> str:
     """A number that stacks say."""
     return f"{'~' if finding.is_estimated else ''}{goroutines:,}"
+
+
+def _of_snapshots(finding: Finding) -> Iterator[tuple[str, int]]:
+    """(what a snapshot says beside the witnesses, when it was taken)."""
+    for share in finding.labels:
+        yield sentence(share.key, share.value, share.goroutines, share.at_most, share.of), share.taken_unix_nano
+    for host in finding.hosts:
+        yield host.said, host.taken_unix_nano
 
 
 def indented(text: Text, columns: int) -> RenderableType:

@@ -12,6 +12,7 @@ from gosonde.rows import (
     Estimate,
     Finding,
     GcRow,
+    HostSeen,
     LabelShare,
     Muted,
     ParkRow,
@@ -187,7 +188,13 @@ def finding_of(found: collector_pb2.Finding) -> Finding:
         container=decode_container(found.container) if found.HasField("container") else None,
         labels=tuple(map(_label, found.labels)),
         is_estimated=found.is_estimated,
+        hosts=tuple(map(_host, found.hosts)),
     )
+
+
+def _host(of: collector_pb2.HostConnections) -> HostSeen:
+    counts = of.connections, of.bodies, of.waiting, of.idle, of.on_no_stack
+    return HostSeen(of.host, *counts, of.taken_unix_nano)
 
 
 def _label(share: collector_pb2.LabelShare) -> LabelShare:

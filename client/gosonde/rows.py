@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gosonde_common.values.containers import Container
+from gosonde_common.values.http import HostConnections
 from gosonde_common.values.timers import PendingTimers
 
 from gosonde.witness_numbers import WitnessNumbers
@@ -237,6 +238,25 @@ class LabelShare:
 
 
 @dataclass(frozen=True, slots=True)
+class HostSeen:
+    """A client's HTTP connections to one host, as HostConnections has them, in a snapshot that was taken then."""
+
+    host: str
+    connections: int
+    bodies: int
+    waiting: int
+    idle: int
+    on_no_stack: int
+    taken_unix_nano: int
+
+    @property
+    def said(self) -> str:
+        """The same in words, foreign text as it was."""
+        numbers = self.connections, self.bodies, self.waiting, self.idle, self.on_no_stack
+        return HostConnections(self.host, *numbers).said
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """A site whose live count grew, or grows; or pending timers, if it has `timers`: these are what lives.
 
@@ -271,6 +291,7 @@ class Finding:
     container: Container | None = None
     labels: tuple[LabelShare, ...] = ()
     is_estimated: bool = False
+    hosts: tuple[HostSeen, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

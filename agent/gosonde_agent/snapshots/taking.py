@@ -16,9 +16,11 @@ from gosonde_common.errors import (
     UnsupportedError,
 )
 from gosonde_common.values.goroutines import MAX_STACKS
+from gosonde_common.values.http import by_host
 from gosonde_common.values.labels import DEFAULT_KEYS, LabelTally
 from gosonde_common.values.observation import ProcessKey
 from gosonde_common.values.reachability import SearchOutcome
+from gosonde_common.wire import http_comments
 from gosonde_common.wire.profile import encode_profile
 
 from gosonde_agent.host.threads import in_thread
@@ -26,7 +28,8 @@ from gosonde_agent.model.snapshots import SnapshotKind, SnapshotRequest
 from gosonde_agent.snapshots.pprof_allowed import PprofPlace
 from gosonde_agent.snapshots.redaction import Redact, same
 from gosonde_agent.snapshots.stopping import Stop, Stopping
-from gosonde_agent.sources.memory.target import KnownBinaries, opened
+from gosonde_agent.sources.memory.http.listing import read_http
+from gosonde_agent.sources.memory.target import KnownBinaries, Target, opened
 from gosonde_agent.wire.pulled_labels import labels_counted
 
 log = structlog.get_logger(__name__)
@@ -206,5 +209,16 @@ class Snapshots:
         with opened(pid, self._known) as target:
             read = partial(self._stopping.goroutines, target) if self._stopping else target.goroutines
             found = read(max_stacks=self._max_stacks)
-            tally = LabelTally(self._labels)
-            return encode_profile(deadline.limit(map(self._redact, found)), taken_unix_nano, tally=tally)
+            tally, hosts = LabelTally(self._labels), partial(self._hosts, target)
+            goroutines = deadline.limit(map(self._redact, found))
+            return encode_profile(goroutines, taken_unix_nano, tally=tally, more=hosts)
+
+    def _hosts(self, target: Target) -> Iterable[str]:
+        """To which hosts the process has connections, as comments; none where that is not known, or not to be sent."""
+        if self._redact is not same:
+            return ()
+        try:
+            return tuple(http_comments.comments(by_host(read_http(target).groups)))
+        except GosondeError as error:
+            log.debug("HTTP connections not read", pid=target.runtime.pid, reason=str(error))
+            return ()

@@ -14,6 +14,7 @@ from gosonde_collector.analysis.finding import OVER, Evidence, Finding
 from gosonde_collector.analysis.freshness import Freshness
 from gosonde_collector.analysis.gctraces import GcTraces
 from gosonde_collector.analysis.growth import Growth, find_growth
+from gosonde_collector.analysis.http_hosts import hosts_of
 from gosonde_collector.analysis.label_shares import LabelShare, standing_out
 from gosonde_collector.analysis.mutes import Mutes
 from gosonde_collector.analysis.persistence import (
@@ -220,7 +221,9 @@ class Analyst:
             counted = (proofs.early(witness, series) for witness in counted)
         witnesses = (*counted, proofs.witness(series, search), traced)
         labels = _labels(series, (newest.memory, newest.pprof))
-        return Evidence(witnesses, cause, kept, proofs.of_site(series, search), labels)
+        memory = newest.memory if newest.memory is not None and usable(series, newest.memory) else None
+        hosts = hosts_of(memory, cause.name)
+        return Evidence(witnesses, cause, kept, proofs.of_site(series, search), labels, hosts)
 
     def _persistence(self, series: Series, newest: Snapshots) -> Persistence | None:
         """As far as snapshots that are not too old show."""

@@ -11,6 +11,7 @@ from gosonde_common.values.containers import NO_CONTAINER, Container
 from gosonde_collector.analysis.cause_names import UNKNOWN
 from gosonde_collector.analysis.causes import Cause, Work
 from gosonde_collector.analysis.growth import Growth
+from gosonde_collector.analysis.http_hosts import HostSeen
 from gosonde_collector.analysis.label_shares import LabelShare
 from gosonde_collector.analysis.numbers import Numbers
 from gosonde_collector.analysis.persistence import Persistence, turns_over
@@ -51,13 +52,14 @@ CLOCKS_NS: Final = 5 * SECOND
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What every kind of evidence says of a site at one time; of labels None where no snapshot says anything."""
+    """What every kind of evidence says of a site at one time; labels and hosts are None where no snapshot says them."""
 
     witnesses: tuple[Witness, ...]
     cause: Cause
     persistence: Persistence | None = None
     proof: SiteProof | None = None
     labels: tuple[LabelShare, ...] | None = None
+    hosts: tuple[HostSeen, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,7 @@ class Finding:
         is_estimated: Numbers of stacks and works are estimates; see Cause.
         timers: Of which timers it is; None where it is of goroutines.
         container: That of its process.
+        hosts: To whom its process has HTTP connections, if the cause is about those; as `labels`.
         labels: Labels that stand out among its goroutines, as the newest snapshot has them that says anything of them.
     """
 
@@ -147,6 +150,7 @@ class Finding:
     container: Container = NO_CONTAINER
     labels: tuple[LabelShare, ...] = ()
     is_estimated: bool = False
+    hosts: tuple[HostSeen, ...] = ()
 
     @property
     def service(self) -> str:
@@ -169,6 +173,7 @@ class Finding:
         values["states"] = tuple((state, count) for state, count in values.get("states", ()))
         values["works"] = tuple(Work(**work) for work in values.get("works", ()))
         values["labels"] = tuple(LabelShare(**share) for share in values.get("labels", ()))
+        values["hosts"] = tuple(HostSeen(**host) for host in values.get("hosts", ()))
         values["proof"] = _proof(found) if (found := values.get("proof")) else None
         values["timers"] = _timers(found) if (found := values.get("timers")) else None
         values["container"] = Container(**values.get("container", {}))
@@ -264,6 +269,7 @@ def _found(series: Series, rise: _Rise, confidence: float, evidence: Evidence, p
         proof=evidence.proof,
         container=series.process.container,
         labels=_labels(evidence, again),
+        hosts=_hosts(evidence, again),
     )
     return with_cause(found, evidence.cause, again)
 
@@ -273,6 +279,13 @@ def _labels(evidence: Evidence, previous: Finding | None) -> tuple[LabelShare, .
     if evidence.labels is not None:
         return evidence.labels
     return previous.labels if previous else ()
+
+
+def _hosts(evidence: Evidence, previous: Finding | None) -> tuple[HostSeen, ...]:
+    """As `_labels`."""
+    if evidence.hosts is not None:
+        return evidence.hosts
+    return previous.hosts if previous else ()
 
 
 def with_cause(finding: Finding, cause: Cause, previous: Finding | None) -> Finding:
@@ -322,9 +335,9 @@ def not_grown(finding: Finding, series: Series, evidence: Evidence) -> Finding:
     witnesses = evidence.witnesses
     live = int(series.live[-1])
     proof = evidence.proof or finding.proof
-    labels = _labels(evidence, finding)
+    labels, hosts = _labels(evidence, finding), _hosts(evidence, finding)
     finding = replace(finding, live=live, peak=max(live, finding.peak), site=series.site, proof=proof)
-    finding = replace(finding, container=series.process.container, labels=labels)
+    finding = replace(finding, container=series.process.container, labels=labels, hosts=hosts)
     if live <= finding.peak - FALLEN * (finding.peak - finding.base):
         pattern = BATCH if swings(series.live) >= SEVERAL else BURST
         return resolved(replace(finding, witnesses=witnesses, pattern=pattern))

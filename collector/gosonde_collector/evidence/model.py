@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
+from gosonde_common.values.http import HostConnections
 from gosonde_common.values.labels import PlaceLabels
 
 #: The format of a profile that gosonde read from a process's memory.
@@ -88,6 +89,7 @@ class GoroutineProfile:
         taken_unix_nano: When it was taken; 0 when the file does not say (the text formats never do).
         kind: GOROUTINE, or LEAK for goroutines of which the runtime proved that they wait for ever.
         reading: How it was read; text formats alone.
+        hosts: To whom the process has HTTP connections; MEMORY alone.
         labels: pprof's labels by place: by `go` statement in formats of WITH_STATEMENT, by start function in others.
     """
 
@@ -97,6 +99,7 @@ class GoroutineProfile:
     kind: str = GOROUTINE
     reading: Reading = Reading()
     labels: tuple[PlaceLabels, ...] = ()
+    hosts: tuple[HostConnections, ...] = ()
 
     @property
     def goroutines(self) -> int:

@@ -6,8 +6,9 @@ from typing import Final
 
 from gosonde_common.errors import InvalidInputError
 from gosonde_common.values.goroutines import Labels
+from gosonde_common.values.http import HostConnections
 from gosonde_common.values.labels import LabelTally, PlaceLabels
-from gosonde_common.wire import label_comments
+from gosonde_common.wire import http_comments, label_comments
 from gosonde_common.wire.profile import (
     ACTIVE,
     AGE,
@@ -86,7 +87,8 @@ def _goroutines(decoded: Decoded, kind: str) -> GoroutineProfile:
             _labelled(group, sample.texts, sample.numbers)
             for group, sample in zip(groups, decoded.samples, strict=True)
         )
-    profile = GoroutineProfile(form, groups, decoded.taken_unix_nano, kind, labels=_labels(decoded, groups, form))
+    labels, hosts = _labels(decoded, groups, form), _hosts(decoded) if form == MEMORY else ()
+    profile = GoroutineProfile(form, groups, decoded.taken_unix_nano, kind, labels=labels, hosts=hosts)
     return replace(profile, reading=Reading(partial=_sampled(profile)))
 
 
@@ -94,6 +96,13 @@ def _sampled(profile: GoroutineProfile) -> str:
     """Why not all stacks are there; empty where all are."""
     everyone, read = profile.goroutines, profile.read
     return f"the stacks of {read:,} of {everyone:,} goroutines were read, chosen by chance" if read < everyone else ""
+
+
+def _hosts(decoded: Decoded) -> tuple[HostConnections, ...]:
+    try:
+        return http_comments.read(decoded.comments)
+    except InvalidInputError as error:
+        raise ProfileError(str(error)) from error
 
 
 def _labels(decoded: Decoded, groups: Sequence[GoroutineGroup], form: str) -> tuple[PlaceLabels, ...]:

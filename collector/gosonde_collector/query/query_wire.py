@@ -253,6 +253,7 @@ def finding_message(
         container=encode_container(finding.container),
         labels=[collector_pb2.LabelShare(**asdict(share)) for share in finding.labels],
         is_estimated=finding.is_estimated,
+        hosts=[collector_pb2.HostConnections(**asdict(host)) for host in finding.hosts],
     )
 
 

@@ -77,7 +77,7 @@ class DuckDBStore(Reader):
             connection.execute(f"INSERT INTO snapshots VALUES ({places})", head)  # noqa: S608
             if isinstance(profile, GoroutineProfile):
                 insert(connection, "snapshot_groups", rows.group_columns(snapshot_id, profile))
-                if profile.labels:
+                if profile.labels or profile.hosts:
                     insert(connection, "snapshot_labels", rows.label_columns(snapshot_id, profile))
             else:
                 insert(connection, "snapshot_samples", rows.sample_columns(snapshot_id, profile))

@@ -9,7 +9,7 @@ import numpy as np
 from gosonde_common.values.audit import Act, Actor, AuditEvent
 from gosonde_common.values.containers import NO_CONTAINER, Container
 from gosonde_common.values.timers import ALL_READ, UNKNOWN, PendingTimers, groups_of
-from gosonde_common.wire import label_comments
+from gosonde_common.wire import http_comments, label_comments
 from gosonde_common.wire.profile import UNREAD
 from numpy.typing import NDArray
 
@@ -230,8 +230,9 @@ def snapshot(rows: Sequence[Row], labels: Sequence[Row]) -> Snapshot | None:
     if not rows:
         return None
     snapshot_id, taken, form, kind = rows[0][:4]
-    labelled = label_comments.read(labels[0][0]) if labels else ()
-    profile = GoroutineProfile(form, tuple(map(_group, rows)), taken, kind, labels=labelled)
+    said = labels[0][0] if labels else ()
+    labelled, hosts = label_comments.read(said), http_comments.read(said)
+    profile = GoroutineProfile(form, tuple(map(_group, rows)), taken, kind, labels=labelled, hosts=hosts)
     return Snapshot(snapshot_id, taken, profile)
 
 
@@ -266,7 +267,7 @@ def label_columns(snapshot_id: str, profile: GoroutineProfile) -> Columns:
     """The columns of snapshot_labels: one row."""
     return {
         "snapshot_id": objects([snapshot_id]),
-        "comments": objects([list(label_comments.comments(profile.labels))]),
+        "comments": objects([[*label_comments.comments(profile.labels), *http_comments.comments(profile.hosts)]]),
     }
 
 

@@ -114,7 +114,8 @@ CREATE TABLE IF NOT EXISTS snapshot_groups (
     state VARCHAR, wait_s BIGINT, goids BIGINT[], stack_bytes BIGINT
 );
 
--- How many goroutines of a snapshot have which pprof labels: in JSON, as gosonde_common.wire.label_comments has it.
+-- How many goroutines of a snapshot have which pprof labels, and to which hosts the process has HTTP connections: in JSON,
+-- as gosonde_common.wire.label_comments and http_comments have it.
 CREATE TABLE IF NOT EXISTS snapshot_labels (snapshot_id VARCHAR, comments VARCHAR[]);
 
 -- Heap, block and mutex profiles. `amounts` are the fields of evidence/context.py's samples, in their order.

@@ -41,6 +41,7 @@ def finding(row: Row) -> dict[str, Any]:
         "container": found.container.document,
         "labels": list(map(asdict, found.labels)),
         "is_estimated": found.is_estimated,
+        "hosts": list(map(asdict, found.hosts)),
     }
 
 

@@ -1,8 +1,10 @@
 """Connections of net/http in groups: of a client by host, of a server by handler, both by state."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 
 class Side(StrEnum):
@@ -78,3 +80,70 @@ class HttpConnections:
     def connections(self) -> int:
         """How many there are in all groups."""
         return sum(group.connections for group in self.groups)
+
+
+#: Hosts that are counted one by one, and characters of a host's name with its scheme.
+MOST_HOSTS: Final = 32
+MOST_CHARACTERS: Final = 310
+OTHERS: Final = "(others)"
+
+
+@dataclass(frozen=True, slots=True)
+class HostConnections:
+    """A client's connections to one host.
+
+    Attributes:
+        host: "https://api.example:443"; OTHERS for all beyond the first ones, and empty where it is not known.
+        connections: How many, those in states that are none of these as well.
+        bodies: That wait for the body of an answer to be read.
+        waiting: That wait for an answer.
+        idle: On which nothing is asked.
+        on_no_stack: Of `bodies`, those whose response is known to be on no goroutine's stack.
+    """
+
+    host: str
+    connections: int
+    bodies: int
+    waiting: int
+    idle: int
+    on_no_stack: int
+
+    @property
+    def said(self) -> str:
+        """The same in words, foreign text as it was."""
+        to = f"{self.connections:,} connections to {self.host or 'hosts that are not known'}"
+        parts = [
+            f"{count:,} of {to} {what}"
+            for count, what in (
+                (self.bodies, "wait for their body to be read"),
+                (self.waiting, "wait for an answer"),
+                (self.idle, "are idle"),
+            )
+            if count
+        ]
+        first = parts[0] if parts else f"{to} are in another state"
+        more = f", {self.on_no_stack:,} of them with a response on no goroutine's stack" if self.on_no_stack else ""
+        return first + more
+
+
+def by_host(groups: Sequence[HttpGroup]) -> tuple[HostConnections, ...]:
+    """A client's connections by host, those with the most open bodies first."""
+    counts: dict[str, Counter[str]] = {}
+    for group in groups:
+        if group.side is Side.CLIENT:
+            host = f"{group.scheme}://{group.host}" if group.host else ""
+            of = counts.setdefault(host, Counter())
+            of["all"] += group.connections
+            of[group.state] += group.connections
+            of["on no stack"] += group.connections * group.is_on_no_stack
+    found = sorted((_host(host, of) for host, of in counts.items()), key=lambda one: (-one.bodies, -one.connections))
+    if len(found) <= MOST_HOSTS:
+        return tuple(found)
+    others: Counter[str] = Counter()
+    for one in found[MOST_HOSTS - 1 :]:
+        others += counts[one.host]
+    return (*found[: MOST_HOSTS - 1], _host(OTHERS, others))
+
+
+def _host(host: str, of: Counter[str]) -> HostConnections:
+    return HostConnections(host, of["all"], of[State.BODY], of[State.WAITING], of[State.IDLE], of["on no stack"])

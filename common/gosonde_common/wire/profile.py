@@ -75,6 +75,7 @@ def encode_profile(
     *,
     with_labels: bool = False,
     tally: LabelTally | None = None,
+    more: Callable[[], Iterable[str]] = tuple,
 ) -> bytes:
     """The profile, gzipped, of all goroutines that pprof would show: those that are not the runtime's own.
 
@@ -84,11 +85,12 @@ def encode_profile(
     Args:
         with_labels: Whether those that the program gave them are in it: goroutines of one sample have the same, then.
         tally: Counts their labels: the profile's comments say what it has found.
+        more: Further comments, once all goroutines have been read.
     """
     counted = goroutines if tally is None else _tallied(goroutines, tally)
     own = counted if with_labels else (replace(one, labels=()) if one.labels else one for one in counted)
     found = tally.found if tally else tuple
-    return encode_samples(_samples(own), taken_unix_nano, READ_BY_GOSONDE, lambda: comments(found()))
+    return encode_samples(_samples(own), taken_unix_nano, READ_BY_GOSONDE, lambda: (*comments(found()), *more()))
 
 
 def _tallied(goroutines: Iterable[Goroutine], tally: LabelTally) -> Iterator[Goroutine]:

@@ -846,6 +846,7 @@ class Finding(_message.Message):
     CONTAINER_FIELD_NUMBER: _builtins.int
     LABELS_FIELD_NUMBER: _builtins.int
     IS_ESTIMATED_FIELD_NUMBER: _builtins.int
+    HOSTS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Stable for one site of one build on one host, over restarts of the process too."""
     state: Global___FindingState.ValueType
@@ -903,6 +904,10 @@ class Finding(_message.Message):
     def labels(self) -> _containers.RepeatedCompositeFieldContainer[Global___LabelShare]:
         """pprof labels that stand out among its goroutines, at most 5; as a snapshot had them."""
 
+    @_builtins.property
+    def hosts(self) -> _containers.RepeatedCompositeFieldContainer[Global___HostConnections]:
+        """To which hosts its process has HTTP connections, if the cause is about those, at most 5; as a snapshot had them."""
+
     def __init__(
         self,
         *,
@@ -931,14 +936,57 @@ class Finding(_message.Message):
         container: _model_pb2.Container | None = ...,
         labels: _abc.Iterable[Global___LabelShare] | None = ...,
         is_estimated: _builtins.bool = ...,
+        hosts: _abc.Iterable[Global___HostConnections] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["container", b"container", "mute", b"mute", "process", b"process", "site", b"site", "timers", b"timers"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["age_ns", b"age_ns", "cause", b"cause", "confidence", b"confidence", "container", b"container", "exe", b"exe", "first_seen_unix_nano", b"first_seen_unix_nano", "growth_per_second", b"growth_per_second", "host", b"host", "id", b"id", "is_estimated", b"is_estimated", "is_stale", b"is_stale", "labels", b"labels", "live", b"live", "mute", b"mute", "part_of", b"part_of", "pattern", b"pattern", "process", b"process", "remedy", b"remedy", "restarts", b"restarts", "site", b"site", "state", b"state", "timers", b"timers", "waits_in", b"waits_in", "witnesses", b"witnesses", "works", b"works"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["age_ns", b"age_ns", "cause", b"cause", "confidence", b"confidence", "container", b"container", "exe", b"exe", "first_seen_unix_nano", b"first_seen_unix_nano", "growth_per_second", b"growth_per_second", "host", b"host", "hosts", b"hosts", "id", b"id", "is_estimated", b"is_estimated", "is_stale", b"is_stale", "labels", b"labels", "live", b"live", "mute", b"mute", "part_of", b"part_of", "pattern", b"pattern", "process", b"process", "remedy", b"remedy", "restarts", b"restarts", "site", b"site", "state", b"state", "timers", b"timers", "waits_in", b"waits_in", "witnesses", b"witnesses", "works", b"works"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Finding: _TypeAlias = Finding  # noqa: Y015
+
+@_typing.final
+class HostConnections(_message.Message):
+    """A client's HTTP connections to one host."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HOST_FIELD_NUMBER: _builtins.int
+    CONNECTIONS_FIELD_NUMBER: _builtins.int
+    BODIES_FIELD_NUMBER: _builtins.int
+    WAITING_FIELD_NUMBER: _builtins.int
+    IDLE_FIELD_NUMBER: _builtins.int
+    ON_NO_STACK_FIELD_NUMBER: _builtins.int
+    TAKEN_UNIX_NANO_FIELD_NUMBER: _builtins.int
+    host: _builtins.str
+    """"https://api.example:443", or "(others)"; empty where it is not known."""
+    connections: _builtins.int
+    bodies: _builtins.int
+    """Of them, those that wait for the body of an answer to be read, for an answer, and on which nothing is asked."""
+    waiting: _builtins.int
+    idle: _builtins.int
+    on_no_stack: _builtins.int
+    """Of `bodies`, those whose response is known to be on no goroutine's stack."""
+    taken_unix_nano: _builtins.int
+    def __init__(
+        self,
+        *,
+        host: _builtins.str = ...,
+        connections: _builtins.int = ...,
+        bodies: _builtins.int = ...,
+        waiting: _builtins.int = ...,
+        idle: _builtins.int = ...,
+        on_no_stack: _builtins.int = ...,
+        taken_unix_nano: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bodies", b"bodies", "connections", b"connections", "host", b"host", "idle", b"idle", "on_no_stack", b"on_no_stack", "taken_unix_nano", b"taken_unix_nano", "waiting", b"waiting"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HostConnections: _TypeAlias = HostConnections  # noqa: Y015
 
 @_typing.final
 class LabelShare(_message.Message):

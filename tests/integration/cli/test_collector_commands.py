@@ -97,6 +97,7 @@ def test_findings_as_json(collector: CollectorProcess) -> None:
         "container",
         "labels",
         "is_estimated",
+        "hosts",
     ]
     assert finding["process"] == {"pid": 4711, "exe": "/srv/app"}
     assert finding["site"] == {"function": "main.site_42", "file": "main.go", "line": 42}

@@ -2,8 +2,10 @@
 
 from dataclasses import asdict
 
+from gosonde.collector_client import Finding, HostSeen, ProcessName, SiteName
 from gosonde_cli.commands.http import gaps, table
-from gosonde_cli.rendering import cell
+from gosonde_cli.finding_text import block
+from gosonde_cli.rendering import cell, console
 from gosonde_common.values.http import HttpConnections, HttpGroup, Side, State
 
 BODIES = HttpGroup(
@@ -40,3 +42,14 @@ def test_what_is_not_known_is_said() -> None:
         "not read: 2 further goroutines of net/http, because there are so many",
     ]
     assert list(gaps(HttpConnections([]))) == []
+
+
+def test_a_finding_says_to_which_hosts_its_connections_are() -> None:
+    hosts = (HostSeen("https://api:443", 40, 37, 0, 3, 0, 1),)
+    process, site = ProcessName(1, "/srv/shop"), SiteName("net/http.(*Transport).dialConn", "", 0)
+    found = Finding("i", "growing", 1.0, "http-body", "", "web-1", process, site, 37, 1.0, 1, {}, {}, hosts=hosts)
+    out = console(wide=True)
+    with out.capture() as captured:
+        for part in block(found, 80):
+            out.print(part)
+    assert "37 of 40 connections to https://api:443 wait for their body to be read (snapshot taken" in captured.get()

@@ -250,6 +250,8 @@ def test_the_keys_of_findings_are_those_of_the_command() -> None:
     timers = collector_client.TimersFound("func", "main.f", False, 1, 2, None, 3, False)
     labels = (collector_client.LabelShare("k", "v", 1, 1, 2, 3),)
     finding = dataclasses.replace(finding, numbers={"memory": numbers}, timers=timers, labels=labels)
+    hosts = (collector_client.HostSeen("h", 4, 1, 1, 1, 1, 3),)
+    finding = dataclasses.replace(finding, hosts=hosts)
     finding = dataclasses.replace(finding, container=Container())
     assert keys_of(findings.document(finding)) - {"memory"} == json_keys("findings")
 

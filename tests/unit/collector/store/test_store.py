@@ -22,6 +22,7 @@ from gosonde_collector.model.values import (
 )
 from gosonde_collector.store.duckdb import FILE_NAME, DuckDBStore, open_store
 from gosonde_collector.store.records import FindingRecord, Series
+from gosonde_common.values.http import HostConnections
 
 from tests.unit.collector.batches import KEY, SECOND, SITE, START, STREAM, batch, process
 
@@ -265,6 +266,14 @@ def test_a_snapshot_comes_back_as_it_went_in(store: DuckDBStore) -> None:
     assert (snapshot.id, snapshot.taken_unix_nano, snapshot.profile.groups) == (newest, START + 1, groups)
     assert len(store.snapshot_heads(5)) == 2
     assert store.snapshot("another") is None
+
+
+def test_a_snapshot_has_the_hosts_that_it_came_with(store: DuckDBStore) -> None:
+    hosts = (HostConnections("https://api:443", 40, 37, 0, 3, 30),)
+    groups = (GoroutineGroup(1, ()),)
+    stored = store.snapshot(store.add_snapshot("web-1", KEY, START, GoroutineProfile("memory", groups, hosts=hosts)))
+    assert stored
+    assert (stored.profile.hosts, stored.profile.labels) == (hosts, ())
 
 
 def test_profiles_of_a_process_are_its_own_the_newest_first_and_none_of_them_is_lost_from_the_count(

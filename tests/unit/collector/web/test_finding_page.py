@@ -6,6 +6,7 @@ from dataclasses import fields, replace
 from gosonde import escapes as client
 from gosonde_collector.analysis.escapes import Amounts, EscapeLine, FindingEscapes
 from gosonde_collector.analysis.explanation import Explanation
+from gosonde_collector.analysis.http_hosts import HostSeen
 from gosonde_collector.evidence.escapes.model import PARAMETER, VARIABLE, Value
 from gosonde_collector.ingest.access import Role
 from gosonde_collector.web import documents
@@ -24,8 +25,8 @@ from tests.unit.collector.web.conftest import finding
 SECOND = 1_000_000_000
 
 
-def html(ages: Ages | None = None, escapes: FindingEscapes | None = None) -> str:
-    known = Explanation(finding(), ages=ages, escapes=escapes)
+def html(ages: Ages | None = None, escapes: FindingEscapes | None = None, hosts: tuple[HostSeen, ...] = ()) -> str:
+    known = Explanation(replace(finding(), hosts=hosts), ages=ages, escapes=escapes)
     values = {
         "row": Row(known.finding),
         "known": known,
@@ -58,6 +59,12 @@ def test_where_no_age_is_known_it_says_so() -> None:
 
 def test_without_a_snapshot_nothing_is_said_of_ages() -> None:
     assert 'id="ages"' not in html(None)
+
+
+def test_hosts_of_connections_are_shown_and_no_markup_of_theirs() -> None:
+    text = html(hosts=(HostSeen("https://<b>api:443", 40, 37, 0, 3, 0, 1),))
+    assert "37 of 40 connections to https://&lt;b&gt;api:443 wait for their body to be read" in text
+    assert 'id="hosts"' not in html()
 
 
 def value(kind: str, name: str, why: str) -> Value:
