@@ -44,7 +44,7 @@ def places(target: Target) -> Mapping[str, tuple[int, int]]:
     for index, at in enumerate(contexts.children[contexts.children != 0].tolist()):
         found[f"map{index}"] = (at, 48)
     for index, name in enumerate(STRUCTS):
-        for address, described in reader.descriptions.named(f"*{name}", Kind.POINTER).items():
+        for address, described in reader.named.named(f"*{name}", Kind.POINTER).items():
             found[f"pointer{index}"] = (address, TYPE_BYTES)
             found[f"struct{index}"] = (described.element, TYPE_BYTES)
     for index, bucket in enumerate(np.unique(reader.read().sampled[1])[:SOME].tolist()):

@@ -33,7 +33,7 @@ def grouped(reader: ContextReader, found: Found) -> list[ContextGroup]:
     if not len(found):
         return []
     memory = reader.target.runtime.memory
-    chains = ChainReader(memory, reader.descriptions.types, reader.interfaces)
+    chains = ChainReader(memory, reader.named.types, reader.interfaces)
     chain = chains.read(found.of.parent, found.of.parent_data)
     waits, wait = waiting_functions(reader.target, found)
     children, deadline = _children(reader, found), deadlines(reader, found)

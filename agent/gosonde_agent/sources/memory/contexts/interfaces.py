@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gosonde_agent.sources.memory.contexts.types import WORD, Descriptions
+from gosonde_agent.sources.memory.contexts.types import WORD
+from gosonde_agent.sources.memory.reachability.named_types import NamedTypes
 from gosonde_agent.sources.memory.reachability.rows import U64, Bools, numbers, words
 from gosonde_agent.sources.memory.reader import ProcessMemory
 
@@ -28,9 +29,9 @@ class FirstWords:
 class Interfaces:
     """Understands them in one process."""
 
-    def __init__(self, memory: ProcessMemory, descriptions: Descriptions) -> None:
+    def __init__(self, memory: ProcessMemory, types: NamedTypes) -> None:
         self._memory = memory
-        self._begin, self._end = np.uint64(descriptions.begin), np.uint64(descriptions.end)
+        self._begin, self._end = np.uint64(types.begin), np.uint64(types.end)
 
     def of(self, first: U64) -> FirstWords:
         """What each word says.
@@ -49,6 +50,6 @@ class Interfaces:
         return FirstWords(types[which], np.where(is_itab, interface, np.uint64(0))[which])
 
     def _has(self, addresses: U64) -> Bools:
-        """Which addresses may be descriptions."""
+        """Which addresses may be types."""
         inside: Bools = (addresses >= self._begin) & (addresses < self._end) & (addresses % np.uint64(WORD) == 0)
         return inside

@@ -6,21 +6,24 @@ from typing import Final
 import numpy as np
 from gosonde_common.errors import NotFoundError
 
+from gosonde_agent.golang.buildinfo import parse_version
 from gosonde_agent.sources.memory.contexts.candidates import CandidateReader, Candidates
 from gosonde_agent.sources.memory.contexts.holding import Holding
 from gosonde_agent.sources.memory.contexts.interfaces import Interfaces
 from gosonde_agent.sources.memory.contexts.pointer_words import Passed, pointer_words
 from gosonde_agent.sources.memory.contexts.references import NOBODY, ReferenceReader, References
 from gosonde_agent.sources.memory.contexts.samples import Samples
-from gosonde_agent.sources.memory.contexts.types import WORD, Descriptions, context_types
+from gosonde_agent.sources.memory.contexts.types import WORD, context_types
 from gosonde_agent.sources.memory.contexts.values import ContextKind
 from gosonde_agent.sources.memory.reachability.awaited import SudogLayout, awaited_channels
 from gosonde_agent.sources.memory.reachability.headers import Goroutines, HeaderReader
 from gosonde_agent.sources.memory.reachability.limits import Limits, Meter
+from gosonde_agent.sources.memory.reachability.named_types import NamedTypes
 from gosonde_agent.sources.memory.reachability.objects import HeapMap
 from gosonde_agent.sources.memory.reachability.regions import RegionReader
 from gosonde_agent.sources.memory.reachability.roots import RootReader
 from gosonde_agent.sources.memory.reachability.rows import I64, U64, Bools, among, joined, words
+from gosonde_agent.sources.memory.reachability.runtime_types import RuntimeTypes
 from gosonde_agent.sources.memory.reachability.spans import SpanReader
 from gosonde_agent.sources.memory.reachability.stacks import StackReader
 from gosonde_agent.sources.memory.reachability.waiting import CHANNEL, Reasons
@@ -87,9 +90,10 @@ class ContextReader:
     def __init__(self, target: Target) -> None:
         runtime, addresses = target.runtime, target.heap_addresses()
         self.target = target
-        self.descriptions = Descriptions(target)
-        self.types = context_types(self.descriptions)
-        self.interfaces = Interfaces(runtime.memory, self.descriptions)
+        minor = parse_version(target.go_version).minor
+        self.named = NamedTypes(runtime, RuntimeTypes(runtime, target.pclntab.moduledata, minor))
+        self.types = context_types(self.named)
+        self.interfaces = Interfaces(runtime.memory, self.named)
         self._candidates = CandidateReader(runtime.memory, self.types, self.interfaces)
         self._spans = SpanReader(runtime, addresses.mheap)
         self._reader = RegionReader(runtime.memory)

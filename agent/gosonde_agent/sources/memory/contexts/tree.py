@@ -35,7 +35,7 @@ def read_tree(target: Target, goid: int) -> ContextTree:
     if not reader.types.kinds:
         return ContextTree(goid, ())
     found, changing, _unnamed = settled(reader)
-    chains = ChainReader(target.runtime.memory, reader.descriptions.types, reader.interfaces)
+    chains = ChainReader(target.runtime.memory, reader.named.types, reader.interfaces)
     above = chains.read(found.of.parent, found.of.parent_data)
     is_context = among(held, found.of.at)
     waits = found.waiting[0][found.waiting[1] == np.uint64(goid)]

@@ -3,16 +3,11 @@
 from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
-
-from gosonde_agent.golang.buildinfo import parse_version
 from gosonde_agent.golang.go_types import GoType, Kind
 from gosonde_agent.model.errors import UnsupportedBinaryError
 from gosonde_agent.sources.memory.contexts.values import ContextKind
-from gosonde_agent.sources.memory.errors import ImplausibleMemoryError, UnreadableMemoryError
-from gosonde_agent.sources.memory.reachability.runtime_types import RuntimeTypes
-from gosonde_agent.sources.memory.reader import MAX_BYTES
-from gosonde_agent.sources.memory.target import Target
+from gosonde_agent.sources.memory.errors import ImplausibleMemoryError
+from gosonde_agent.sources.memory.reachability.named_types import NamedTypes
 
 #: The structs whose objects are looked for.
 STRUCTS: Final = {
@@ -22,10 +17,6 @@ STRUCTS: Final = {
 }
 INTERFACE: Final = "context.Context"
 CHANNEL: Final = "chan struct {}"
-#: abi.Type: Str, and the steps in which descriptions lie.
-NAME_OFFSET, STEP = 40, 8
-#: Names that are the same, and places that may be descriptions of one: more than chance makes.
-MOST: Final = 4_096
 #: Sizes of objects have such steps where contexts are.
 SIZE_STEP: Final = 16
 WORD: Final = 8
@@ -72,57 +63,7 @@ class ContextTypes:
     deadline: int = -1
 
 
-class Descriptions:
-    """All descriptions of types of the main module.
-
-    Raises:
-        ImplausibleMemoryError: Where they are said to lie cannot be.
-        GosondeError: They cannot be read.
-    """
-
-    def __init__(self, target: Target) -> None:
-        runtime, module = target.runtime, target.pclntab.moduledata
-        self.types = RuntimeTypes(runtime, module, parse_version(target.go_version).minor)
-        self.begin, self.end = (
-            runtime.number(module + runtime.layout.offset("moduledata", name)) for name in ("types", "etypes")
-        )
-        if not 0 < self.begin < self.end <= self.begin + MAX_BYTES:
-            raise ImplausibleMemoryError(
-                f"process {runtime.pid} claims to have types from {self.begin:#x} to {self.end:#x}"
-            )
-        self._data = runtime.memory.read(self.begin, (self.end - self.begin) & ~(STEP - 1))
-
-    def named(self, name: str, kind: Kind) -> dict[int, GoType]:
-        """By address, the types of a kind that have a name; a description has the name of its type, or of its element.
-
-        Raises:
-            GosondeError: The process has ended, or may not be read.
-        """
-        found: dict[int, GoType] = {}
-        for address in self._saying(f"*{name.lstrip('*')}".encode()):
-            try:
-                described = self.types.describe(address)
-            except (ImplausibleMemoryError, UnreadableMemoryError):
-                continue  # any number may look like the offset of a name
-            if described.kind is kind and described.name == name:
-                found[address] = described
-        return found
-
-    def _saying(self, text: bytes) -> list[int]:
-        """Where there may be a description that has a name: its offset among the types is at a certain place."""
-        wanted, place = bytes([len(text)]) + text, 0
-        offsets: list[int] = []
-        while (place := self._data.find(wanted, place)) > 0 and len(offsets) < MOST:
-            offsets.append(place - 1)
-            place += 1
-        names = np.frombuffer(self._data, "<i4")[NAME_OFFSET // 4 :: STEP // 4]
-        found = np.flatnonzero(np.isin(names, np.array(offsets, np.int32)))
-        if len(found) > MOST:
-            raise ImplausibleMemoryError(f"{len(found)} types claim to be {text.decode()}")
-        return [self.begin + STEP * at for at in found.tolist()]
-
-
-def context_types(descriptions: Descriptions) -> ContextTypes:
+def context_types(types: NamedTypes) -> ContextTypes:
     """What package context has.
 
     Raises:
@@ -132,7 +73,7 @@ def context_types(descriptions: Descriptions) -> ContextTypes:
     kinds: list[ContextType] = []
     places: dict[str, int] = {}
     for name, kind in STRUCTS.items():
-        for pointer, described in descriptions.named(f"*{name}", Kind.POINTER).items():
+        for pointer, described in types.named(f"*{name}", Kind.POINTER).items():
             struct = described.other(described.element)
             places |= _fields(struct)
             kinds.append(ContextType(kind, pointer, -(-struct.size // SIZE_STEP) * SIZE_STEP))
@@ -144,8 +85,8 @@ def context_types(descriptions: Descriptions) -> ContextTypes:
         raise UnsupportedBinaryError(f"context.cancelCtx has no field {missing} in this version of Go") from missing
     found = ContextTypes(
         kinds=tuple(kinds),
-        interfaces=tuple(descriptions.named(INTERFACE, Kind.INTERFACE)),
-        channels=tuple(descriptions.named(CHANNEL, Kind.CHANNEL)),
+        interfaces=tuple(types.named(INTERFACE, Kind.INTERFACE)),
+        channels=tuple(types.named(CHANNEL, Kind.CHANNEL)),
         done=done,
         children=children,
         error=error,

@@ -6,7 +6,6 @@ from typing import Final
 import numpy as np
 
 from gosonde_agent.golang.buildinfo import parse_version
-from gosonde_agent.sources.memory.http.named_types import NamedTypes
 from gosonde_agent.sources.memory.http.seen import Texts
 from gosonde_agent.sources.memory.http.stacks import Learnt
 from gosonde_agent.sources.memory.http.structs import Struct
@@ -14,6 +13,7 @@ from gosonde_agent.sources.memory.layout import goroutine_layout
 from gosonde_agent.sources.memory.reachability.awaited import SudogLayout, awaited_channels
 from gosonde_agent.sources.memory.reachability.headers import Goroutines
 from gosonde_agent.sources.memory.reachability.limits import Limits, Meter
+from gosonde_agent.sources.memory.reachability.named_types import NamedTypes
 from gosonde_agent.sources.memory.reachability.rows import U64, Bools
 from gosonde_agent.sources.memory.reachability.runtime_types import RuntimeTypes
 from gosonde_agent.sources.memory.target import Target
