@@ -80,6 +80,10 @@ class AgentProcess:
         assert len(children) == 1, children
         return int(children[0])
 
+    def has_ended(self) -> bool:
+        """Whether it runs no more."""
+        return self.process.poll() is not None
+
     def kill(self) -> None:
         self.process.kill()
         self.process.wait()

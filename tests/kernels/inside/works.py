@@ -57,7 +57,8 @@ def test_an_agent_delivers_exact_totals_to_a_collector(tmp_path: Path) -> None:
     with CollectorProcess(tmp_path) as collector, GoProgram(executable) as program:
         agent = AgentProcess(tmp_path, collector.address, str(executable))
         try:
-            eventually(lambda: len(program_text.changed(program.pid)) >= PROBES, LONG_S)
+            eventually(lambda: agent.has_ended() or len(program_text.changed(program.pid)) >= PROBES, LONG_S)
+            assert not agent.has_ended(), agent.log.read_text()
             program.ask("run 7000")
             # The main goroutine is one of them.
             eventually(lambda: totals_of_all_runs(collector.address).get(str(program.pid)) == [7_000, 7_000], LONG_S)

@@ -33,11 +33,13 @@ def running_agent(folder: Path, pid: int) -> Iterator[subprocess.Popen[bytes]]:
     arguments = ["--config", str(folder / "agent.toml"), *places, "--pid", str(pid)]
     agent = subprocess.Popen([GOSONDE, "agent", *arguments], stderr=subprocess.PIPE)
     assert agent.stderr is not None
+    said = b""
     try:
         for line in agent.stderr:
+            said += line
             if b"agent started" in line:
                 break
-        assert agent.poll() is None, "the agent ended at once"
+        assert agent.poll() is None, f"the agent ended at once: {said.decode()}"
         yield agent
     finally:
         agent.kill()
