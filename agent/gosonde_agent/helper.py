@@ -141,13 +141,16 @@ def _joined(channel: socket.socket, process: "subprocess.Popen[bytes] | None") -
 def without_privileges(helper: Helper) -> None:
     """Gives up every privilege of this process, for good, and has it open files of others through the helper.
 
+    Where the kernel lets nobody else use maps it keeps CAP_BPF, if it has it.
+
     Call it before any library starts a thread: capabilities and filters belong to threads.
 
     Raises:
         NotPermittedError: The kernel refuses, or there is another thread.
     """
     privileges.check_alone()
-    privileges.drop_all()
+    some_map = next(iter(helper.probes.descriptors.values()), -1)
+    privileges.drop_all(keep_bpf=some_map >= 0 and privileges.maps_need_bpf(some_map))
     seccomp.install(seccomp.AGENT)
     access.use(helper.client)
 

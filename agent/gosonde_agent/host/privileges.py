@@ -8,7 +8,7 @@ from pathlib import Path
 
 from gosonde_common.errors import GosondeError
 
-from gosonde_agent.host import trials
+from gosonde_agent.host import bpf, trials
 from gosonde_agent.model.errors import NotPermittedError
 
 #: Number and reason of each capability that the helper keeps when it has it. docs/security.md shows them.
@@ -20,6 +20,7 @@ KEPT: Mapping[str, tuple[int, str]] = {
     "CAP_PERFMON": (38, "opens uprobes, and lets BPF programs read memory"),
     "CAP_BPF": (39, "loads BPF programs, makes maps, and attaches programs where the kernel asks for it"),
 }
+_BPF = 1 << KEPT["CAP_BPF"][0]
 VERSION_3 = 0x20080522
 PR_CAPBSET_READ = 23
 PR_CAPBSET_DROP = 24
@@ -70,9 +71,31 @@ def drop(*, keep_admin: bool) -> frozenset[str]:
     return frozenset(name for name, (number, _) in KEPT.items() if keep >> number & 1)
 
 
-def drop_all() -> None:
-    """Gives up every capability, for good; else as `drop`."""
-    _drop_all_but(0)
+def drop_all(*, keep_bpf: bool) -> None:
+    """Gives up every capability, for good, but CAP_BPF where that is to be kept; else as `drop`."""
+    _drop_all_but(_BPF & _mask("CapPrm") if keep_bpf else 0)
+
+
+def maps_need_bpf(map_fd: int) -> bool:
+    """Whether this process has CAP_BPF, and needs it to use a map that another one has opened: a child without tries.
+
+    So it is before Linux 5.19 where kernel.unprivileged_bpf_disabled is not 0 (`__sys_bpf` in kernel/bpf/syscall.c).
+    """
+    if not _BPF & _mask("CapPrm"):
+        return False
+    child = os.fork()
+    if child == 0:
+        os._exit(_try_without_bpf(map_fd))
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) != 0
+
+
+def _try_without_bpf(map_fd: int) -> int:
+    try:
+        drop_all(keep_bpf=False)
+        bpf.map_shape(map_fd)
+    except GosondeError:
+        return 1
+    return 0
 
 
 def check_alone() -> None:

@@ -1,6 +1,8 @@
 """The helper keeps what it needs to attach, and nothing else; the agent nothing."""
 
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -58,3 +60,24 @@ def test_the_helper_has_only_these_and_the_agent_attaches_with_them(
             eventually(lambda: agent.counted(later.pid) == 7)
         finally:
             agent.kill()
+
+
+#: Makes a map, says whether another process would need CAP_BPF for it, drops everything and looks what is left.
+TRIAL = """
+import sys
+from gosonde_agent.host import bpf, privileges
+made = bpf.create_map("trial", (2, 4, 8, 1, 0))
+needed = privileges.maps_need_bpf(made)
+privileges.drop_all(keep_bpf=sys.argv[1] == "keep")
+(left,) = [line.split()[1] for line in open("/proc/self/status") if line.startswith("CapEff")]
+print(needed, left, bpf.map_shape(made))
+"""
+
+
+@pytest.mark.usefixtures("ebpf")
+@pytest.mark.parametrize(("said", "left"), [("drop", 0), ("keep", 1 << KEPT["CAP_BPF"][0])])
+def test_the_agent_keeps_cap_bpf_alone_and_only_where_maps_need_it(said: str, left: int) -> None:
+    """The same map can be used afterwards: this kernel asks for no capability."""
+    done = subprocess.run([sys.executable, "-c", TRIAL, said], capture_output=True, text=True, check=True)
+    needed, effective, shape = done.stdout.split(maxsplit=2)
+    assert (needed, int(effective, 16), shape.strip()) == ("False", left, "(2, 4, 8, 1, 0)")
