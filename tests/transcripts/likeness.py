@@ -34,7 +34,7 @@ OF_PROCESSES = re.compile(r"[\d,]+ process|this user may not know")
 #: Words that begin lines of their own.
 MARKS = {"#", "-", "·", "✓", "✗", "→"}
 #: What the agent logs only where it takes a while.
-SOMETIMES = {"detaching the probes"}
+SOMETIMES = ("detaching the probes", "what a hit costs was measured again")
 HEADER = re.compile(r" *[A-Z][A-Z/]*( [A-Z/]+)*( {2,}[A-Z/]+( [A-Z/]+)*)+ *")
 
 
@@ -120,7 +120,7 @@ def events(text: str) -> str:
     """What a service logs where nothing disturbs it, without when, with what, and how often."""
     whole = re.sub(rf"^(.{{{COLUMNS}}})\n", r"\1", text, flags=re.MULTILINE)
     found = re.findall(r"\[info +\] (.+?)(?: {2,}|$)", whole, re.MULTILINE)
-    return "\n".join(sorted(set(found) - SOMETIMES))
+    return "\n".join(sorted(event for event in set(found) if not event.startswith(SOMETIMES)))
 
 
 def table_alone(text: str) -> str:
@@ -162,8 +162,13 @@ def pending(callback: str) -> Callable[[str], str]:
 
 
 def of_server(text: str) -> str:
-    """The contexts of an HTTP server's connections: what is dialled just then is chance, and so is what is cut off."""
-    return re.sub(r"value \S+", "value *http.contextKey", row_of("value *http.c")(text))
+    """That an HTTP server's connections have contexts: what is dialled just then is chance, and so are the columns."""
+    return "held" if re.search(r"^ +\d+  held +cancel .* value \*http\.c", text, re.MULTILINE) else ""
+
+
+def of_client(text: str) -> str:
+    """That a client's connection to a host is shown: what it does just then is chance."""
+    return "\n".join(sorted(set(re.findall(r"http://127\.0\.0\.1", text))))
 
 
 def known_heaps(text: str) -> str:

@@ -127,7 +127,7 @@ SECTIONS: Final = (
     Section(
         "gosonde http",
         "HTTP connections, here of a service to itself.",
-        (Line("gosonde http gateway", When.STARTED, has=("idle",), compared=likeness.row_of("client")),),
+        (Line("gosonde http gateway", When.STARTED, compared=likeness.of_client),),
     ),
     Section(
         "gosonde leaks",
