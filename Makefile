@@ -60,7 +60,7 @@ accuracy-verdict: setup ## Have gosonde trace and gosonde check look at each of 
 	$(BIN)/python scripts/accuracy_verdict.py $(ACCURACY_VERDICT)
 
 test-faults: setup ## Kill, cut and fill up everything, at length
-	GOSONDE_FAULTS=full $(BIN)/pytest -m "" $(PYTEST_ARGS) $(addprefix tests/integration/,whole/test_faults.py collector/store/test_room.py \
+	GOSONDE_FAULTS=full $(BIN)/pytest -m "" $(PYTEST_ARGS) $(addprefix tests/integration/,whole/test_faults.py collector/store/test_room.py collector/evidence/test_cut_dump.py \
 		whole/test_clock_jumps.py whole/test_security.py::test_an_encrypted_stream_over_a_network_that_harms_it_loses_nothing)
 
 test-attacks: setup ## Attach, kill, stop, starve and lie to everything, at length (a quarter of an hour, as root)

@@ -5,7 +5,7 @@ import sys
 
 from tests.paths import ROOT
 
-EXAMPLES = 150
+EXAMPLES = 50
 
 
 def test_no_damaged_binary_of_a_fixed_series_does_more_than_be_refused() -> None:

@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-EXAMPLES = 500
+EXAMPLES = 150
 
 
 def test_no_damaged_dump_of_a_fixed_series_does_more_than_be_refused() -> None:
