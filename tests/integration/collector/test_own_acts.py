@@ -15,7 +15,7 @@ from gosonde_common.errors import GosondeError
 from gosonde_pb.v1 import ingest_pb2, model_pb2
 
 from tests.agent_process import eventually, free_port
-from tests.collector_process import AgentStream, CollectorProcess, observation
+from tests.collector_process import AgentStream, CollectorProcess, leak, observation
 
 TOKEN, READ = "a secret of somebody", "another one"
 PID = 4711
@@ -111,3 +111,12 @@ def test_reloads_starts_and_stops_are_known(collector: CollectorProcess, tmp_pat
         stopped = acts(again)["collector-stopped"]
         assert (stopped.actor, stopped.who) == ("signal", "SIGTERM or SIGINT")
         eventually(lambda: starts(again) == 2)
+
+
+def test_the_analysis_says_why_it_asks_an_agent_for_a_snapshot(collector: CollectorProcess) -> None:
+    with AgentStream(collector.address, snapshot_kinds=[model_pb2.SNAPSHOT_KIND_MEMORY]) as stream:
+        for sequence, seen in enumerate(leak(30, 5), 1):
+            stream.observe(sequence, seen)
+        row = awaited(collector, "snapshot-asked")
+    assert (row.host, row.actor, row.who, row.process.pid) == ("web-1", "analysis", "", PID)
+    assert row.detail in {"memory, suspicion", "memory, schedule"}

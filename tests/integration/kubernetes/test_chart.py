@@ -145,7 +145,7 @@ def test_the_agent_asks_the_container_runtime_only_if_that_was_asked_for(tmp_pat
 NO_VALUES = {
     "agent": {
         "collector", "cri", "insecure", "tls_ca", "tls_cert", "tls_key", "listen", "http", "host", "helper", "state",
-        "pid", "pprof",
+        "pid", "pprof", "kubelet", "kubelet_token", "kubelet_ca",
     },
     "collector": {
         "listen", "data", "query_listen", "http", "web", "web_user_header", "web_admins", "insecure", "tls_cert",
