@@ -153,7 +153,7 @@ def test_inspect_shows_a_proof_for_every_probe(find: Callable[[], Path]) -> None
     done = subprocess.run([GOSONDE, "inspect", "--json", str(find())], capture_output=True, text=True, check=True)
     document = json.loads(done.stdout)
     assert not document["unproved"]
-    assert len(document["probes"]) == 6
+    assert len(document["probes"]) == 7
     assert all(probe["proof"] and probe["instruction"] for probe in document["probes"])
 
 
