@@ -75,6 +75,7 @@ class Subject(Generic[D]):
             self.exercise(damage)
         except (Exception, MemoryError) as error:  # whatever comes out is the finding
             name = hashlib.sha256(damage.to_json().encode()).hexdigest()[:12]
+            self.corpus.mkdir(exist_ok=True)
             (self.corpus / f"{name}.json").write_text(damage.to_json() + "\n")
             print(f"{name}: {type(error).__name__}: {error}", file=sys.stderr)
             sys.excepthook(type(error), error, error.__traceback__)

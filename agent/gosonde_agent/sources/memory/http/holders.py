@@ -79,7 +79,8 @@ class Holders:
     def _look(self, goroutines: Goroutines) -> Bools:
         """Which stacks are known to have none of the objects, or were searched for who holds them."""
         sizes = (goroutines.high - goroutines.sp).astype(np.int64)
-        done: Bools = np.isin(goroutines.status, STILL) & (goroutines.used == goroutines.sp) & (sizes <= MAX_STACK)
+        done: Bools = np.isin(goroutines.status, STILL) & (goroutines.used == goroutines.sp)
+        done &= (sizes >= 0) & (sizes <= MAX_STACK) & (sizes % WORD == 0)
         rows = np.flatnonzero(done)
         self._known.meter.take(int(sizes[rows].sum()))
         data, whole = self._known.memory.read_pieces(goroutines.sp[rows], sizes[rows])

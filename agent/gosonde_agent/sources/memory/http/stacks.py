@@ -86,8 +86,10 @@ class HttpStacks:
         walk = Unwinder(target.pclntab).walk(
             found.pc[still], sp, high, bias, StackWords(self._memory, sp, high), with_ends=True
         )
-        pcs, ends = (np.zeros((len(found), walk.pcs.shape[1]), np.uint64) for _ in range(2))
-        pcs[still], ends[still] = walk.pcs, walk.ends
+        deepest = walk.pcs.shape[1]
+        # One place at least, of no function, where no stack could be read.
+        pcs, ends = (np.zeros((len(found), max(deepest, 1)), np.uint64) for _ in range(2))
+        pcs[still, :deepest], ends[still, :deepest] = walk.pcs, walk.ends
         return pcs, ends
 
     def of(self, function: str) -> Calls:
