@@ -48,7 +48,7 @@ def test_a_document_of_what_strangers_say_has_no_control_and_gives_it_back(
 ) -> None:
     out, _ = said(query, "--collector", collector.address, "--json")
     rows = json.loads(out)
-    assert {row["host"] for row in rows} == {HOST}
+    assert {row["host"] for row in rows if row["host"]} == {HOST}  # what was done to the collector itself has none
     assert SENDABLE in {row["exe"] if query == "processes" else row["process"]["exe"] for row in rows}
 
 
