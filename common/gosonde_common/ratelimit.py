@@ -27,6 +27,10 @@ class MessageLimiter:
             self._last.popitem(last=False)
         return True
 
+    def forget(self, message: str) -> None:
+        """Allows the message again."""
+        self._last.pop(message, None)
+
 
 @dataclass(slots=True)
 class _Bucket:

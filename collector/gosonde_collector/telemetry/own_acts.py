@@ -38,12 +38,17 @@ class OwnActs:
         """
         pid = process.pid if process else 0
         detail = bounded(", ".join(filter(None, (detail, by.why))), MAX_DETAIL)
-        with self._lock:
-            if not self._repeated.allows(repr((act, by, host, pid, detail))):
+        same = repr((act, by, host, pid, detail))
+        with self._lock:  # until it is stored: whoever does the same meanwhile relies on it
+            if not self._repeated.allows(same):
                 return
-            ordinal = next(self._ordinals)
-        who, exe = bounded(by.who, MAX_WHO), self._exe(host, process)
-        self._store.add_audit(host, self._run, AuditEvent(ordinal, self._now(), act, by.actor, who, pid, exe, detail))
+            try:
+                who, exe = bounded(by.who, MAX_WHO), self._exe(host, process)
+                event = AuditEvent(next(self._ordinals), self._now(), act, by.actor, who, pid, exe, detail)
+                self._store.add_audit(host, self._run, event)
+            except BaseException:
+                self._repeated.forget(same)
+                raise
 
     def _exe(self, host: str, process: ProcessKey | None) -> str:
         if process is None:

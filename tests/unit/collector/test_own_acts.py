@@ -64,10 +64,13 @@ def test_an_agent_that_knows_the_run_hides_nothing(store: DuckDBStore) -> None:
 
 
 def test_what_cannot_be_stored_is_not_to_be_done(store: DuckDBStore) -> None:
-    store.min_free_bytes = 1 << 60
+    acts, store.min_free_bytes = OwnActs(store), 1 << 60
     with pytest.raises(DiskFullError):
-        OwnActs(store).note(Act.BACKUP_MADE, SOMEBODY)
+        acts.note(Act.BACKUP_MADE, SOMEBODY)
     assert stored(store) == []
+    store.min_free_bytes = 0
+    acts.note(Act.BACKUP_MADE, SOMEBODY)
+    assert len(stored(store)) == 1, "who tries again once there is room is noted"
 
 
 def test_long_names_are_cut(store: DuckDBStore) -> None:
