@@ -130,7 +130,7 @@ def test_what_runs_as_the_agent_does_may_look_into_no_process(
     _, child, program = agent
     code = (
         "import os, sys\nfrom gosonde_agent.host import privileges, seccomp\n"
-        "privileges.drop_all(); seccomp.install(seccomp.AGENT)\n"
+        "privileges.drop_all(keep_bpf=False); seccomp.install(seccomp.AGENT)\n"
         "for path in sys.argv[1:]:\n"
         "    try:\n        os.open(path, os.O_RDONLY); print('open')\n"
         "    except PermissionError:\n        print('refused')\n"
