@@ -76,7 +76,7 @@ def numbers(system: BootedSystem, names: Sequence[str]) -> set[int]:
 
 def filters_of_threads(main: int) -> set[tuple[seccomp_filters.Program, ...]]:
     """Those of all threads of a process, but for such as end meanwhile: most threads have the same."""
-    found = set()
+    found: set[tuple[seccomp_filters.Program, ...]] = set()
     for thread in Path(f"/proc/{main}/task").iterdir():
         with suppress(ProcessLookupError):
             found.add(tuple(tuple(program) for program in seccomp_filters.filters_of(int(thread.name))))
