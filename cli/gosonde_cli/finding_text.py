@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from gosonde.collector_client import Finding
 from gosonde.findings_client import Contention, Explanation, StackFrame
 from gosonde_common.values.ages import EVENLY, Ages
-from gosonde_common.values.labels import sentence
 from rich.cells import cell_len
 from rich.console import RenderableType
 from rich.padding import Padding
@@ -76,7 +75,7 @@ def _about(finding: Finding, goroutines: int) -> str:
 def _of_snapshots(finding: Finding) -> Iterator[tuple[str, int]]:
     """(what a snapshot says beside the witnesses, when it was taken)."""
     for share in finding.labels:
-        yield sentence(share.key, share.value, share.goroutines, share.at_most, share.of), share.taken_unix_nano
+        yield share.said, share.taken_unix_nano
     for host in finding.hosts:
         yield host.said, host.taken_unix_nano
 

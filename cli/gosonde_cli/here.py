@@ -1,9 +1,16 @@
-"""Which process of this host a command is about."""
+"""Which process of this host a command is about, and its memory."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from gosonde_common.errors import UsageError
 
-from gosonde_cli.importing import needing
+from gosonde_cli.importing import needing, soon
 from gosonde_cli.options import MAX_PID
+
+if TYPE_CHECKING:
+    from gosonde_agent.sources.memory.target import Target
 
 
 def pid_of(which: str) -> int:
@@ -34,3 +41,17 @@ def chosen(process: str, pid: int | None) -> str:
     if process and pid:
         raise UsageError(f"the process is named twice: {process} and --pid {pid}")
     return process or (str(pid) if pid else "")
+
+
+@contextmanager
+def opened(pid: int) -> "Iterator[Target]":
+    """The memory of a process.
+
+    Raises:
+        UnsupportedError: A library is missing.
+        GosondeError: The process cannot be read.
+    """
+    with needing("agent"), soon():
+        from gosonde_agent.sources.memory.target import opened as open_target  # noqa: PLC0415 - some hosts have no agent
+    with open_target(pid) as target:
+        yield target

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from typing import IO, Final
 
 from gosonde_common.values.containers import NO_CONTAINER, Container
+from gosonde_common.values.http import HostSeen
+from gosonde_common.values.labels import LabelShare
 from gosonde_pb.v1 import collector_pb2, model_pb2
 
 from gosonde.audit import AuditRow, audit_of
@@ -25,8 +27,6 @@ from gosonde.rows import (
     Estimate,
     Finding,
     GcRow,
-    HostSeen,
-    LabelShare,
     Muted,
     ParkRow,
     Pause,
@@ -42,6 +42,7 @@ from gosonde.rows import (
     TimersRow,
     Work,
 )
+from gosonde.uploads import chunks
 
 __all__ = [
     "SNAPSHOT_KINDS",
@@ -82,7 +83,6 @@ SNAPSHOT_KINDS: Final = {
 }
 #: How long taking a snapshot may last: others may be taken before it.
 SNAPSHOT_SECONDS: Final = 180.0
-CHUNK_BYTES: Final = 1 << 20
 
 
 class CollectorClient(Connection):
@@ -173,7 +173,7 @@ class CollectorClient(Connection):
 
 def _pieces(header: collector_pb2.SnapshotHeader, file: IO[bytes]) -> Iterator[collector_pb2.PushSnapshotRequest]:
     yield collector_pb2.PushSnapshotRequest(header=header)
-    while chunk := file.read(CHUNK_BYTES):
+    for chunk in chunks(file):
         yield collector_pb2.PushSnapshotRequest(chunk=chunk)
 
 

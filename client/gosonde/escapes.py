@@ -2,12 +2,11 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import IO, Final
+from typing import IO
 
 from gosonde_pb.v1 import collector_pb2
 
-#: Bytes of a file that are sent in one message.
-CHUNK_BYTES: Final = 1 << 20
+from gosonde.uploads import chunks
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +72,7 @@ class FindingEscapes:
 def pieces(host: str, pid: int, file: IO[bytes]) -> Iterator[collector_pb2.PushEscapesRequest]:
     """The requests that send a file."""
     yield collector_pb2.PushEscapesRequest(header=collector_pb2.EscapesHeader(host=host, pid=pid))
-    while chunk := file.read(CHUNK_BYTES):
+    for chunk in chunks(file):
         yield collector_pb2.PushEscapesRequest(chunk=chunk)
 
 

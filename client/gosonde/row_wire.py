@@ -3,6 +3,8 @@
 from dataclasses import fields, replace
 
 from gosonde_common.errors import InvalidInputError
+from gosonde_common.values.http import HostSeen
+from gosonde_common.values.labels import LabelShare
 from gosonde_common.values.observation import ProcessKey
 from gosonde_common.wire.containers import decode_container
 from gosonde_common.wire.timers import READINGS, reading
@@ -12,8 +14,6 @@ from gosonde.rows import (
     Estimate,
     Finding,
     GcRow,
-    HostSeen,
-    LabelShare,
     Muted,
     ParkRow,
     Pause,

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gosonde_common.values.containers import Container
-from gosonde_common.values.http import HostConnections
+from gosonde_common.values.http import HostSeen
+from gosonde_common.values.labels import LabelShare
 from gosonde_common.values.timers import PendingTimers
 
 from gosonde.witness_numbers import WitnessNumbers
@@ -215,45 +216,6 @@ class TimersFound:
     period_ns: int | None
     retained_heap_bytes: int | None
     is_estimated: bool
-
-
-@dataclass(frozen=True, slots=True)
-class LabelShare:
-    """A pprof label that many goroutines of a finding have.
-
-    Attributes:
-        value: None where many have the key, and no value of it is reported.
-        goroutines: How many have it, at least.
-        at_most: How many have it, at most.
-        of: How many goroutines the site has in the snapshot.
-        taken_unix_nano: When the snapshot was taken.
-    """
-
-    key: str
-    value: str | None
-    goroutines: int
-    at_most: int
-    of: int
-    taken_unix_nano: int
-
-
-@dataclass(frozen=True, slots=True)
-class HostSeen:
-    """A client's HTTP connections to one host, as HostConnections has them, in a snapshot that was taken then."""
-
-    host: str
-    connections: int
-    bodies: int
-    waiting: int
-    idle: int
-    on_no_stack: int
-    taken_unix_nano: int
-
-    @property
-    def said(self) -> str:
-        """The same in words, foreign text as it was."""
-        numbers = self.connections, self.bodies, self.waiting, self.idle, self.on_no_stack
-        return HostConnections(self.host, *numbers).said
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,6 @@ As in `run_memory`, some examples also damage the layout, and every example must
 
 import contextlib
 import functools
-import random
-import sys
 from collections.abc import Mapping
 from typing import Final
 
@@ -20,8 +18,8 @@ from gosonde_agent.sources.memory.target import Target
 from gosonde_common.errors import GosondeError
 
 from tests import go_programs
-from tests.fuzz.harness import CORPUS, Subject
-from tests.fuzz.run_memory import VERSIONS, Damage, Process, damage_to, heap_places, read_damaged
+from tests.fuzz.programs import Programs
+from tests.fuzz.run_memory import Process, heap_places
 from tests.go_programs import GoProgram
 
 PROGRAMS: Final = ("contexts/forgotten", "contexts/chains")
@@ -58,18 +56,6 @@ def process(version: str, program: str) -> Process:
     return Process(GoProgram(go_programs.build(program, version), "8", "1").__enter__(), places)
 
 
-def random_damage(chance: random.Random) -> Damage:
-    """Some patches at places that matter."""
-    version = chance.choice(VERSIONS)
-    name = f"{version} {chance.choice(PROGRAMS)}"
-    return damage_to(process(*name.split()), name, STRUCTURES, chance)
-
-
-def exercise(damage: Damage) -> None:
-    """Reads all contexts, and those of one goroutine; only typed errors may come out."""
-    read_damaged(process(*damage.version.split()), damage, read)
-
-
 def read(target: Target) -> None:
     """All of them, and the tree of the first goroutine."""
     with contextlib.suppress(GosondeError):
@@ -80,10 +66,7 @@ def read(target: Target) -> None:
 
 def main() -> None:
     """Runs the examples."""
-    for version in VERSIONS:
-        for program in PROGRAMS:
-            process(version, program)
-    Subject("damaged contexts", CORPUS / "contexts", Damage.from_json, random_damage, exercise).run(sys.argv[1:])
+    Programs(process, PROGRAMS, STRUCTURES, read).run("damaged contexts", "contexts")
 
 
 if __name__ == "__main__":

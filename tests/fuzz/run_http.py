@@ -4,8 +4,6 @@ As in `run_memory`, some examples also damage the layout, and every example must
 """
 
 import functools
-import random
-import sys
 from collections.abc import Mapping
 from typing import Final
 
@@ -17,8 +15,8 @@ from gosonde_agent.sources.memory.reachability.headers import HeaderReader
 from gosonde_agent.sources.memory.target import Target
 
 from tests import go_programs
-from tests.fuzz.harness import CORPUS, Subject
-from tests.fuzz.run_memory import VERSIONS, Damage, Process, damage_to, heap_places, read_damaged
+from tests.fuzz.programs import Programs
+from tests.fuzz.run_memory import Process, heap_places
 from tests.go_programs import GoProgram
 
 PROGRAMS: Final = {"connected/bodies": ("4", "4"), "connected/served": ("2", "2", "4", "0")}
@@ -64,17 +62,6 @@ def process(version: str, program: str) -> Process:
     return Process(GoProgram(built, *PROGRAMS[program]).__enter__(), places)
 
 
-def random_damage(chance: random.Random) -> Damage:
-    """Some patches at places that matter."""
-    name = f"{chance.choice(VERSIONS)} {chance.choice(list(PROGRAMS))}"
-    return damage_to(process(*name.split()), name, STRUCTURES, chance)
-
-
-def exercise(damage: Damage) -> None:
-    """Reads all connections; only typed errors may come out."""
-    read_damaged(process(*damage.version.split()), damage, read)
-
-
 def read(target: Target) -> None:
     """All of them, and as many as are read at most."""
     for most in (1_000, 3):
@@ -85,10 +72,7 @@ def read(target: Target) -> None:
 
 def main() -> None:
     """Runs the examples."""
-    for version in VERSIONS:
-        for program in PROGRAMS:
-            process(version, program)
-    Subject("damaged connections", CORPUS / "http", Damage.from_json, random_damage, exercise).run(sys.argv[1:])
+    Programs(process, tuple(PROGRAMS), STRUCTURES, read).run("damaged connections", "http")
 
 
 if __name__ == "__main__":

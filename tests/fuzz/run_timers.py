@@ -4,8 +4,6 @@ As in `run_memory`, some examples also damage the layout, and every example must
 """
 
 import functools
-import random
-import sys
 from collections.abc import Mapping
 from typing import Final
 
@@ -14,8 +12,8 @@ from gosonde_agent.sources.memory.target import Target
 from gosonde_agent.sources.memory.timers.listing import read_timers
 
 from tests import go_programs
-from tests.fuzz.harness import CORPUS, Subject
-from tests.fuzz.run_memory import VERSIONS, Damage, Process, damage_to, heap_places, read_damaged
+from tests.fuzz.programs import Programs
+from tests.fuzz.run_memory import Process, heap_places
 from tests.go_programs import GoProgram
 
 PROGRAMS: Final = ("timed/channels", "timed/contexts")
@@ -53,18 +51,6 @@ def process(version: str, program: str) -> Process:
     return Process(GoProgram(built, "20", env={"GODEBUG": "asynctimerchan=0"}).__enter__(), places)
 
 
-def random_damage(chance: random.Random) -> Damage:
-    """Some patches at places that matter."""
-    version = chance.choice(VERSIONS)
-    name = f"{version} {chance.choice(PROGRAMS)}"
-    return damage_to(process(*name.split()), name, STRUCTURES, chance)
-
-
-def exercise(damage: Damage) -> None:
-    """Reads all timers; only typed errors may come out."""
-    read_damaged(process(*damage.version.split()), damage, read)
-
-
 def read(target: Target) -> None:
     """All of them, and as many as a sample has."""
     for most in (1_000, 5):
@@ -74,10 +60,7 @@ def read(target: Target) -> None:
 
 def main() -> None:
     """Runs the examples."""
-    for version in VERSIONS:
-        for program in PROGRAMS:
-            process(version, program)
-    Subject("damaged timers", CORPUS / "timers", Damage.from_json, random_damage, exercise).run(sys.argv[1:])
+    Programs(process, PROGRAMS, STRUCTURES, read).run("damaged timers", "timers")
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ def container_of(pid: int, start_ticks: int) -> Container:
         NO_CONTAINER also of a process that has ended, and of one in a container within another: its control group has
         the ids of both, and which one the names are for would be a guess.
     """
-    ids, uids = sorted(facts.containers(pid)), sorted(facts.pods(pid))
+    ids, uids = map(sorted, facts.containers_and_pods(pid))
     try:
         is_same = procfs.start_of(pid).ticks == start_ticks
     except GosondeError:

@@ -30,12 +30,26 @@ def units(pid: int) -> frozenset[str]:
 
 def containers(pid: int) -> frozenset[str]:
     """The id of the container that a process is in, by its control group; none outside of one."""
-    return frozenset(CONTAINER.findall(_cgroup(pid)))
+    return _container_ids(_cgroup(pid))
 
 
 def pods(pid: int) -> frozenset[str]:
     """The UID of the Kubernetes pod that a process is in, as the API writes it; none outside of one."""
-    return frozenset(uid.replace("_", "-") for uid, _ in POD.findall(_cgroup(pid)))
+    return _pod_uids(_cgroup(pid))
+
+
+def containers_and_pods(pid: int) -> tuple[frozenset[str], frozenset[str]]:
+    """Both, of one moment."""
+    group = _cgroup(pid)
+    return _container_ids(group), _pod_uids(group)
+
+
+def _container_ids(group: str) -> frozenset[str]:
+    return frozenset(CONTAINER.findall(group))
+
+
+def _pod_uids(group: str) -> frozenset[str]:
+    return frozenset(uid.replace("_", "-") for uid, _ in POD.findall(group))
 
 
 def namespaces(pid: int) -> frozenset[str]:

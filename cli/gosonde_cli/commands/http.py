@@ -1,14 +1,12 @@
 """`gosonde http`: the HTTP connections of a process, read from its memory without stopping it."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import typer
 
 from gosonde_cli import here
-from gosonde_cli.importing import needing, soon
 from gosonde_cli.options import Function, State
 from gosonde_cli.rendering import Figure, counted, duration
 from gosonde_cli.tables.asked import AskedOfList, add
@@ -17,7 +15,6 @@ from gosonde_cli.tables.showing import show
 from gosonde_cli.tables.table import Row, Table
 
 if TYPE_CHECKING:
-    from gosonde_agent.sources.memory.target import Target
     from gosonde_common.values.http import HttpConnections, HttpGroup
 
 COLUMNS = (
@@ -49,7 +46,7 @@ def register(app: typer.Typer) -> None:
 
 def http(asked: AskedOfHttp) -> None:
     """List the HTTP connections of a process: to which hosts, in which state, and who holds open bodies."""
-    with _opened(here.pid_of(asked.which)) as target:
+    with here.opened(here.pid_of(asked.which)) as target:
         from gosonde_agent.sources.memory.http.listing import read_http  # noqa: PLC0415 - some hosts have no agent
 
         show(lambda: table(read_http(target), asked.function, asked.state), asked)
@@ -90,11 +87,3 @@ def gaps(found: "HttpConnections") -> Iterator[str]:
         yield f"unknown: the state of {counted(found.changing, 'connection')} that changed each time while being read"
     if found.unread:
         yield f"not read: {counted(found.unread, 'further goroutine')} of net/http, because there are so many"
-
-
-@contextmanager
-def _opened(pid: int) -> "Iterator[Target]":
-    with needing("agent"), soon():
-        from gosonde_agent.sources.memory.target import opened  # noqa: PLC0415
-    with opened(pid) as target:
-        yield target

@@ -1,7 +1,6 @@
 """`gosonde timers`: the timers of a process that have not fired yet, read from its memory without stopping it."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,7 +8,6 @@ import typer
 from gosonde_common.errors import UsageError
 
 from gosonde_cli import here
-from gosonde_cli.importing import needing, soon
 from gosonde_cli.options import Exe, Function, Host
 from gosonde_cli.rendering import About, Figure, cell, counted, duration, duration_figure, pid_figure, size
 from gosonde_cli.tables.asked import AskedOfCollector, AskedOfList, add
@@ -19,7 +17,6 @@ from gosonde_cli.tables.table import Row, Table
 
 if TYPE_CHECKING:
     from gosonde.collector_client import CollectorClient, TimersRow
-    from gosonde_agent.sources.memory.target import Target
     from gosonde_common.values.timers import PendingTimers, TimerGroup
 
 COLUMNS = (
@@ -82,7 +79,7 @@ def timers(asked: AskedOfTimers) -> None:
         with CollectorClient(asked.collector) as client:
             show(lambda: _known(client, asked), asked)
         return
-    with _opened(here.pid_of(asked.which)) as target:
+    with here.opened(here.pid_of(asked.which)) as target:
         from gosonde_agent.sources.memory.timers.listing import read_timers  # noqa: PLC0415 - some hosts have no agent
 
         show(lambda: table(read_timers(target), asked.function), asked)
@@ -167,11 +164,3 @@ def gaps(found: "PendingTimers") -> Iterator[str]:
             "not known: what timers keep, and since Go 1.23 timers of channels that nobody waits for: "
             f"{cell(found.heap_unread)}"
         )
-
-
-@contextmanager
-def _opened(pid: int) -> "Iterator[Target]":
-    with needing("agent"), soon():
-        from gosonde_agent.sources.memory.target import opened  # noqa: PLC0415
-    with opened(pid) as target:
-        yield target

@@ -6,6 +6,7 @@ from typing import Final
 import structlog
 from gosonde_common.clock import steady_unix_nano
 from gosonde_common.errors import NotFoundError
+from gosonde_common.values.labels import LabelShare
 
 from gosonde_collector.analysis import finding, gctraces, proofs, stories
 from gosonde_collector.analysis.cause_names import UNKNOWN
@@ -15,7 +16,7 @@ from gosonde_collector.analysis.freshness import Freshness
 from gosonde_collector.analysis.gctraces import GcTraces
 from gosonde_collector.analysis.growth import Growth, find_growth
 from gosonde_collector.analysis.http_hosts import hosts_of
-from gosonde_collector.analysis.label_shares import LabelShare, standing_out
+from gosonde_collector.analysis.label_shares import standing_out
 from gosonde_collector.analysis.mutes import Mutes
 from gosonde_collector.analysis.persistence import (
     Persistence,

@@ -4,15 +4,15 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import PurePosixPath
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from gosonde_common.values.containers import NO_CONTAINER, Container
+from gosonde_common.values.http import HostSeen
+from gosonde_common.values.labels import LabelShare
 
 from gosonde_collector.analysis.cause_names import UNKNOWN
 from gosonde_collector.analysis.causes import Cause, Work
 from gosonde_collector.analysis.growth import Growth
-from gosonde_collector.analysis.http_hosts import HostSeen
-from gosonde_collector.analysis.label_shares import LabelShare
 from gosonde_collector.analysis.numbers import Numbers
 from gosonde_collector.analysis.persistence import Persistence, turns_over
 from gosonde_collector.analysis.proofs import rise_per_second
@@ -48,6 +48,7 @@ PLATEAU, BURST, BATCH, TURNOVER = "plateau", "burst", "batch", "turnover"
 SEVERAL: Final = 2
 #: A process that takes another's place may seem to have begun that long before that one's last observation.
 CLOCKS_NS: Final = 5 * SECOND
+Shown = TypeVar("Shown")
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,24 +269,15 @@ def _found(series: Series, rise: _Rise, confidence: float, evidence: Evidence, p
         persistence=evidence.persistence,
         proof=evidence.proof,
         container=series.process.container,
-        labels=_labels(evidence, again),
-        hosts=_hosts(evidence, again),
+        labels=_seen(evidence.labels, again.labels if again else ()),
+        hosts=_seen(evidence.hosts, again.hosts if again else ()),
     )
     return with_cause(found, evidence.cause, again)
 
 
-def _labels(evidence: Evidence, previous: Finding | None) -> tuple[LabelShare, ...]:
-    """Those of now, or of before where no snapshot of now says anything."""
-    if evidence.labels is not None:
-        return evidence.labels
-    return previous.labels if previous else ()
-
-
-def _hosts(evidence: Evidence, previous: Finding | None) -> tuple[HostSeen, ...]:
-    """As `_labels`."""
-    if evidence.hosts is not None:
-        return evidence.hosts
-    return previous.hosts if previous else ()
+def _seen(now: tuple[Shown, ...] | None, before: tuple[Shown, ...]) -> tuple[Shown, ...]:
+    """What a snapshot of now shows, or that of before where none says anything."""
+    return before if now is None else now
 
 
 def with_cause(finding: Finding, cause: Cause, previous: Finding | None) -> Finding:
@@ -335,7 +327,7 @@ def not_grown(finding: Finding, series: Series, evidence: Evidence) -> Finding:
     witnesses = evidence.witnesses
     live = int(series.live[-1])
     proof = evidence.proof or finding.proof
-    labels, hosts = _labels(evidence, finding), _hosts(evidence, finding)
+    labels, hosts = _seen(evidence.labels, finding.labels), _seen(evidence.hosts, finding.hosts)
     finding = replace(finding, live=live, peak=max(live, finding.peak), site=series.site, proof=proof)
     finding = replace(finding, container=series.process.container, labels=labels, hosts=hosts)
     if live <= finding.peak - FALLEN * (finding.peak - finding.base):

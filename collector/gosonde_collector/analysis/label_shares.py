@@ -1,10 +1,9 @@
 """Which labels stand out among a site's goroutines: docs/adr/0168-labels-in-findings.md says when one does."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 
-from gosonde_common.values.labels import EVERYONE, FEWEST, PlaceLabels, sentence
+from gosonde_common.values.labels import EVERYONE, FEWEST, LabelShare, PlaceLabels
 
 from gosonde_collector.analysis.matching import is_statement
 from gosonde_collector.evidence.model import WITH_STATEMENT, Frame, GoroutineProfile
@@ -17,31 +16,6 @@ MOST: Final = 5
 #: At least this share of the site's goroutines have it, and so many times the share of all others that have it.
 SHARE: Final = 0.5
 TIMES: Final = 2.0
-
-
-@dataclass(frozen=True, slots=True)
-class LabelShare:
-    """A label that many goroutines of a site have.
-
-    Attributes:
-        value: None where many have the key, and no value of it is reported.
-        goroutines: How many have it, at least.
-        at_most: How many have it, at most.
-        of: How many goroutines the site has in the snapshot.
-        taken_unix_nano: When the snapshot was taken.
-    """
-
-    key: str
-    value: str | None
-    goroutines: int
-    at_most: int
-    of: int
-    taken_unix_nano: int
-
-    @property
-    def said(self) -> str:
-        """The same in words, foreign text as it was."""
-        return sentence(self.key, self.value, self.goroutines, self.at_most, self.of)
 
 
 def standing_out(snapshot: Snapshot, site: Site) -> tuple[LabelShare, ...] | None:

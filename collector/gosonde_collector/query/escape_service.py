@@ -17,7 +17,7 @@ from gosonde_collector.model.errors import ProfileError, Refusal
 from gosonde_collector.model.values import ProcessFilter
 from gosonde_collector.model.worker import Worker
 from gosonde_collector.query import escape_wire
-from gosonde_collector.query.uploads import Uploads
+from gosonde_collector.query.uploads import Uploads, check_header
 from gosonde_collector.snapshots import ownership
 from gosonde_collector.store.protocol import Store
 from gosonde_collector.telemetry.counters import Telemetry
@@ -53,8 +53,7 @@ class EscapeService(collector_pb2_grpc.CollectorServiceServicer):
         first = await anext(requests, None)
         header = first.header if first else collector_pb2.EscapesHeader()
         with self._telemetry.evidence("escapes", header.host, header.pid):
-            if not header.host or not header.pid:
-                raise ProfileError("the first request is not a header that names a host and a pid: no host or no pid")
+            check_header(header.host, header.pid)
             found = await self._uploads.read(requests, EscapesUpload(), parse_escapes)
             return await self._worker.run(self._keep, header.host, header.pid, found, client(context))
 

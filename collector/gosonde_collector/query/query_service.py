@@ -22,7 +22,7 @@ from gosonde_collector.query import query_wire
 from gosonde_collector.query.audit_service import AuditService
 from gosonde_collector.query.escape_service import EscapeService
 from gosonde_collector.query.finding_service import FindingService
-from gosonde_collector.query.uploads import Uploads
+from gosonde_collector.query.uploads import Uploads, check_header
 from gosonde_collector.snapshots import ownership
 from gosonde_collector.snapshots.requests import SnapshotRequests
 from gosonde_collector.store.protocol import Store
@@ -177,8 +177,7 @@ class QueryService(FindingService, AuditService, EscapeService):
     async def _pushed(
         self, header: collector_pb2.SnapshotHeader, requests: Requests, who: by.By
     ) -> collector_pb2.PushSnapshotResponse:
-        if not header.host or not header.pid:
-            raise ProfileError("the first request is not a header that names a host and a pid: no host or no pid")
+        check_header(header.host, header.pid)
         profile = await self._uploads.read(requests, ProfileUpload(), parse_profile)
         now = await self._worker.run(ownership.host_now, self._store, header.host)
         taken = ownership.taken_at(profile.taken_unix_nano, header.taken_unix_nano, now)

@@ -19,6 +19,12 @@ Parsed = TypeVar("Parsed")
 Requests = AsyncIterator[collector_pb2.PushSnapshotRequest] | AsyncIterator[collector_pb2.PushEscapesRequest]
 
 
+def check_header(host: str, pid: int) -> None:
+    """Raises ProfileError when the first request does not say which process the file is about."""
+    if not host or not pid:
+        raise ProfileError("the first request is not a header that names a host and a pid: no host or no pid")
+
+
 class Uploads:
     """Receives and reads a few at a time."""
 

@@ -126,6 +126,13 @@ class HostConnections:
         return first + more
 
 
+@dataclass(frozen=True, slots=True)
+class HostSeen(HostConnections):
+    """The same in a snapshot that was taken then."""
+
+    taken_unix_nano: int
+
+
 def by_host(groups: Sequence[HttpGroup]) -> tuple[HostConnections, ...]:
     """A client's connections by host, those with the most open bodies first."""
     counts: dict[str, Counter[str]] = {}

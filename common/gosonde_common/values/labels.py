@@ -56,6 +56,31 @@ class PlaceLabels:
     keys: tuple[KeyCount, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class LabelShare:
+    """A label that many goroutines of a `go` statement have.
+
+    Attributes:
+        value: None where many have the key, and no value of it is reported.
+        goroutines: How many have it, at least.
+        at_most: How many have it, at most.
+        of: How many goroutines the statement has in the snapshot.
+        taken_unix_nano: When the snapshot was taken.
+    """
+
+    key: str
+    value: str | None
+    goroutines: int
+    at_most: int
+    of: int
+    taken_unix_nano: int
+
+    @property
+    def said(self) -> str:
+        """The same in words, foreign text as it was."""
+        return sentence(self.key, self.value, self.goroutines, self.at_most, self.of)
+
+
 class LabelTally:
     """Counts labels of any number of goroutines in bounded room.
 

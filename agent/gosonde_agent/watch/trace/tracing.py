@@ -147,7 +147,3 @@ def _running(
 
 def _runs(child: "subprocess.Popen[bytes]") -> Callable[[], bool]:
     return lambda: child.poll() is None
-
-
-def _always() -> bool:
-    return True

@@ -1,9 +1,9 @@
 """A finding of HTTP connections says to which hosts they are, and others do not."""
 
-from gosonde_collector.analysis.http_hosts import MOST, HostSeen, hosts_of
+from gosonde_collector.analysis.http_hosts import MOST, hosts_of
 from gosonde_collector.evidence.model import GoroutineProfile
 from gosonde_collector.store.records import Snapshot
-from gosonde_common.values.http import HostConnections
+from gosonde_common.values.http import HostConnections, HostSeen
 
 BODIES, IDLE = HostConnections("https://a:1", 40, 37, 0, 3, 30), HostConnections("https://b:1", 90, 0, 0, 90, 0)
 

@@ -3,12 +3,12 @@
 from dataclasses import replace
 
 import pytest
-from gosonde_collector.analysis.label_shares import MOST, LabelShare, standing_out
+from gosonde_collector.analysis.label_shares import MOST, standing_out
 from gosonde_collector.evidence.model import GoroutineProfile
 from gosonde_collector.model.values import Site
 from gosonde_collector.store.records import Snapshot
 from gosonde_common.values.goroutines import Location
-from gosonde_common.values.labels import EVERYONE, KeyCount, LabelTally, PlaceLabels
+from gosonde_common.values.labels import EVERYONE, KeyCount, LabelShare, LabelTally, PlaceLabels
 
 SITE = Site("b", 1, "main.fetch[go.shape.int]", "main.go", 42, "main.fetch.func1")
 PLACE, OTHER = Location("main.fetch[...]", "/srv/main.go", 42), Location("main.other", "/srv/main.go", 7)

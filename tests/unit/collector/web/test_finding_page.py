@@ -6,7 +6,6 @@ from dataclasses import fields, replace
 from gosonde import escapes as client
 from gosonde_collector.analysis.escapes import Amounts, EscapeLine, FindingEscapes
 from gosonde_collector.analysis.explanation import Explanation
-from gosonde_collector.analysis.http_hosts import HostSeen
 from gosonde_collector.evidence.escapes.model import PARAMETER, VARIABLE, Value
 from gosonde_collector.ingest.access import Role
 from gosonde_collector.web import documents
@@ -18,6 +17,7 @@ from gosonde_collector.web.gate import Visitor
 from gosonde_collector.web.rendering import Pages
 from gosonde_common.values.ages import AgeBar, Ages
 from gosonde_common.values.escapes import NOT_WHO_HOLDS, SAMPLED
+from gosonde_common.values.http import HostSeen
 from markupsafe import escape
 
 from tests.unit.collector.web.conftest import finding

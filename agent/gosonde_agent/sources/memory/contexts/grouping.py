@@ -8,20 +8,15 @@ import numpy as np
 from gosonde_agent.sources.memory.contexts.chains import ChainReader
 from gosonde_agent.sources.memory.contexts.reading import ContextReader, Found
 from gosonde_agent.sources.memory.contexts.values import Cancel, ContextGroup, ContextKind
+from gosonde_agent.sources.memory.moments import SECOND, unix_time
 from gosonde_agent.sources.memory.reachability.rows import I64, U64, words
 from gosonde_agent.sources.memory.target import Target
 from gosonde_agent.sources.memory.timers.waiting import WAITS, own_function
 
 CANCELS: Final = (Cancel.FORGOTTEN, Cancel.UNKNOWN, Cancel.HELD)
 NOBODY: Final = ("", "")
-#: time.Time: the flag of a monotonic reading; seconds before 1970 of the years 1885, which it then counts from, and 1.
-MONOTONIC: Final = np.uint64(1 << 63)
-NANOSECONDS: Final = np.uint64((1 << 30) - 1)
-SECONDS: Final = np.uint64((1 << 33) - 1)
-FROM_1885, FROM_1 = 2_682_288_000, 62_135_596_800
 #: A map has no more entries. A deadline that is farther away counts as this one, in the year 2242: it is in seconds.
 MOST_CHILDREN, MOST_SECONDS = 1 << 32, 1 << 33
-BILLION: Final = 1_000_000_000
 
 
 def grouped(reader: ContextReader, found: Found) -> list[ContextGroup]:
@@ -98,8 +93,6 @@ def _children(reader: ContextReader, found: Found) -> I64:
 def deadlines(reader: ContextReader, found: Found) -> I64:
     """When each ends, ns since 1970; 0 without a deadline."""
     has_one = np.array([kind.kind is ContextKind.DEADLINE for kind in reader.types.kinds], np.bool_)[found.kind]
-    wall, ext = found.of.wall, found.of.ext
-    since_1885 = ((wall >> np.uint64(30)) & SECONDS).astype(np.int64) - FROM_1885
-    seconds = np.where(wall & MONOTONIC != 0, since_1885, ext.astype(np.int64) - FROM_1)
+    seconds, nanoseconds = unix_time(found.of.wall, found.of.ext)
     is_one = has_one & (seconds > 0)
-    return np.where(is_one, np.clip(seconds, 0, MOST_SECONDS) * BILLION + (wall & NANOSECONDS).astype(np.int64), 0)
+    return np.where(is_one, np.clip(seconds, 0, MOST_SECONDS) * SECOND + nanoseconds, 0)

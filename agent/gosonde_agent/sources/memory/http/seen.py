@@ -10,18 +10,13 @@ from gosonde_common.values.http import Side, State
 
 from gosonde_agent.sources.memory.errors import ImplausibleMemoryError, UnreadableMemoryError
 from gosonde_agent.sources.memory.http.structs import Values
+from gosonde_agent.sources.memory.moments import SECOND, unix_time
 from gosonde_agent.sources.memory.reachability.rows import I64, U64, Bools, words
 from gosonde_agent.sources.memory.reachability.runtime_types import RuntimeTypes
 from gosonde_agent.sources.memory.reader import ProcessMemory
 
 #: A host's name and port are no longer.
 MAX_TEXT: Final = 300
-#: time.Time: the seconds in `wall` count from 1885 where its first bit is set, those in `ext` from the year 1.
-HAS_MONOTONIC: Final = 1 << 63
-NANOSECONDS: Final = (1 << 30) - 1
-FROM_1885: Final = 2_682_288_000
-FROM_YEAR_1: Final = 62_135_596_800
-SECOND: Final = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,13 +106,8 @@ def _name(types: RuntimeTypes, reference: int) -> str:
 
 def ages_ns(values: Values, path: str) -> list[int | None]:
     """How long ago each time.Time was, by the wall clock; None for none, and for one that is yet to come."""
-    wall, ext = values.words(path), values.words(path, 8).astype(np.int64)
-    seconds = np.where(
-        wall & np.uint64(HAS_MONOTONIC) != 0,
-        ((wall & np.uint64(HAS_MONOTONIC - 1)) >> np.uint64(30)).astype(np.int64) - FROM_1885,
-        np.clip(ext, 0, 1 << 40) - FROM_YEAR_1,
-    )
-    nanoseconds = (wall & np.uint64(NANOSECONDS)).astype(np.int64)
+    wall, ext = values.words(path), values.words(path, 8)
+    seconds, nanoseconds = unix_time(wall, ext)
     now, now_ns = divmod(time.time_ns(), SECOND)
     ages = (now - seconds) * SECOND + now_ns - nanoseconds
     is_one = ((wall != 0) | (ext != 0)) & (ages >= 0) & (seconds > 0)

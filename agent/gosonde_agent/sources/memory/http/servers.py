@@ -7,9 +7,10 @@ import numpy as np
 from gosonde_common.values.http import Side, State
 
 from gosonde_agent.sources.memory.http.known import Known
-from gosonde_agent.sources.memory.http.seen import SECOND, Connection, held_types
+from gosonde_agent.sources.memory.http.seen import Connection, held_types
 from gosonde_agent.sources.memory.http.stacks import NET_HTTP, HttpStacks
 from gosonde_agent.sources.memory.http.structs import Values
+from gosonde_agent.sources.memory.moments import SECOND
 from gosonde_agent.sources.memory.reachability.rows import I64, Bools
 
 SERVES: Final = "net/http.(*conn).serve"
