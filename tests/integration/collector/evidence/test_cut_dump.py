@@ -16,6 +16,8 @@ from tests.collector_process import GOSONDE, AgentStream, CollectorProcess, obse
 from tests.go_programs import build
 from tests.paths import FIXTURES
 
+#: Long, so that the padding is few lines: each takes time.
+BLANK_LINE = b" " * 1023 + b"\n"
 PLAIN = (FIXTURES / "dumps" / "plain.txt").read_bytes()
 
 
@@ -23,7 +25,8 @@ def test_what_go_cuts_at_64_mib_is_partial_evidence() -> None:
     whole = PLAIN.replace(b"goroutine 1 ", b"goroutine 7 ")
     end = whole.index(b"\n\n") + 2
     cut = PLAIN[:120]
-    padding = b"\n" * (GO_CUTS_AT - len(whole) - len(cut))
+    padding = BLANK_LINE * (GO_CUTS_AT // len(BLANK_LINE))
+    padding = padding[len(whole) + len(cut) :]
     upload = ProfileUpload()
     upload.feed(gzip.compress(whole[:end] + padding + whole[end:] + cut, 1))
     profile = parse_profile(upload.finish())
