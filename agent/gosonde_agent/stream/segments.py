@@ -11,6 +11,7 @@ from gosonde_common.values.observation import (
     ParkCount,
     ProbeCost,
     ProofCount,
+    RuntimeReading,
     Search,
     SiteEstimate,
     TimerReading,
@@ -18,7 +19,7 @@ from gosonde_common.values.observation import (
 
 Row = TypeVar("Row")
 
-NewestRow = ParkCount | GcTotal | ProbeCost | ProofCount | Search | SiteEstimate | TimerReading
+NewestRow = ParkCount | GcTotal | ProbeCost | ProofCount | RuntimeReading | Search | SiteEstimate | TimerReading
 
 #: Small tables of which only the newest row counts: by what identifies those of one process.
 NEWEST: Final[Mapping[str, Callable[[Any], Hashable]]] = {
@@ -29,6 +30,7 @@ NEWEST: Final[Mapping[str, Callable[[Any], Hashable]]] = {
     "searches": lambda _: None,
     "estimates": lambda row: row.site.pc,
     "timers": lambda _: None,
+    "runtimes": lambda _: None,
 }
 
 

@@ -13,6 +13,7 @@ from gosonde_common.errors import InvalidInputError
 from gosonde_common.values.audit import AuditEvent
 from gosonde_common.values.containers import NO_CONTAINER, Container
 from gosonde_common.values.reachability import SearchOutcome
+from gosonde_common.values.runtime import RuntimeFigures
 from numpy.typing import NDArray
 
 #: Columns of equal length by name.
@@ -282,6 +283,7 @@ class KnownProcess:
         core_ppm: The same of one core.
         last_stored_unix_nano: When that was stored, by the collector's clock.
         interval_ns: The configured time between two observations of its agent; 0 when it is not known.
+        runtime_figures: What its runtime says of itself; None where no agent has read it.
     """
 
     host: str
@@ -294,6 +296,7 @@ class KnownProcess:
     core_ppm: int
     last_stored_unix_nano: int = 0
     interval_ns: int = 0
+    runtime_figures: RuntimeFigures | None = None
 
 
 class Estimate(NamedTuple):

@@ -12,6 +12,7 @@ from gosonde_common.values.audit import AuditEvent
 from gosonde_common.values.containers import NO_CONTAINER, Container
 from gosonde_common.values.levels import Level, Step
 from gosonde_common.values.reachability import Holder
+from gosonde_common.values.runtime import RuntimeFigures
 from gosonde_common.values.timers import NONE_PENDING, PendingTimers
 
 #: The pc of what is counted without its `go` statement.
@@ -293,6 +294,14 @@ class TimerReading:
 
 
 @dataclass(frozen=True, slots=True)
+class RuntimeReading:
+    """What the runtime of a process says of itself, as its memory showed it last."""
+
+    process: ProcessKey
+    runtime_figures: RuntimeFigures
+
+
+@dataclass(frozen=True, slots=True)
 class Observation:
     """What the agent knows of a set of processes at one moment.
 
@@ -317,6 +326,7 @@ class Observation:
     estimates: tuple[SiteEstimate, ...] = ()
     timers: tuple[TimerReading, ...] = ()
     audit: tuple[AuditEvent, ...] = ()
+    runtimes: tuple[RuntimeReading, ...] = ()
 
     def of(self, processes: tuple[Process, ...]) -> "Observation":
         """What is known of these processes alone; times and losses stay. `audit` is of the agent, and is left out."""
