@@ -1,15 +1,15 @@
 """The container of a process is stored with it, also names that are known later, and processes are chosen by it."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from gosonde_collector.model.values import ProcessFilter, ProcessKey
-from gosonde_collector.store.duckdb import DuckDBStore, open_store
+from gosonde_collector.store.protocol import Store
 from gosonde_common.errors import InvalidInputError
 from gosonde_common.values.containers import NO_CONTAINER, Container
 
 from tests.unit.collector.batches import KEY, SITE, START, batch, process
+from tests.unit.collector.stores import OpenStore
 
 ID = Container("a" * 64, "0b7e3a4c-9f31-4d52-8a77-5a1d2c3b4e5f")
 SHOP = replace(ID, namespace="shop", pod="checkout-1", name="server", workload="checkout")
@@ -18,7 +18,7 @@ OTHER, BARE = ProcessKey("boot", 5, 100, 0), ProcessKey("boot", 6, 100, 0)
 
 
 @pytest.fixture
-def three(store: DuckDBStore) -> DuckDBStore:
+def three(store: Store) -> Store:
     """Three processes, of which one is in no container."""
     processes = [process(container=SHOP), process(OTHER, container=NIGHT), process(BARE)]
     counters = [(place, SITE.pc, 10, 0) for place in range(3)]
@@ -27,7 +27,7 @@ def three(store: DuckDBStore) -> DuckDBStore:
     return store
 
 
-def test_names_that_are_known_later_are_the_names(store: DuckDBStore) -> None:
+def test_names_that_are_known_later_are_the_names(store: Store) -> None:
     store.append([batch(1, processes=[process(container=ID)])])
     assert [known.process.container for known in store.processes(ProcessFilter())] == [ID]
     store.append([batch(2, processes=[process(container=SHOP)])])
@@ -36,16 +36,15 @@ def test_names_that_are_known_later_are_the_names(store: DuckDBStore) -> None:
     assert known.process == process(container=SHOP)
 
 
-def test_they_are_still_there_when_the_store_is_opened_again(tmp_path: Path) -> None:
-    store = open_store(tmp_path)
+def test_they_are_still_there_when_the_store_is_opened_again(open_one: OpenStore) -> None:
+    store = open_one()
     store.append([batch(1, processes=[process(container=SHOP)])])
     store.close()
-    again = open_store(tmp_path)
+    again = open_one()
     assert again.processes(ProcessFilter())[0].process.container == SHOP
     past = again.past("web-1", KEY)
     assert past
     assert past.known.process.container == SHOP
-    again.close()
 
 
 @pytest.mark.parametrize(
@@ -60,7 +59,7 @@ def test_they_are_still_there_when_the_store_is_opened_again(tmp_path: Path) -> 
     ],
 )
 def test_every_list_is_about_the_containers_that_were_asked_for(
-    three: DuckDBStore, wanted: Container, found: set[ProcessKey]
+    three: Store, wanted: Container, found: set[ProcessKey]
 ) -> None:
     which = ProcessFilter(container=wanted)
     assert {known.process.key for known in three.processes(which)} == found
