@@ -16,6 +16,7 @@ from benchmarks import (
     calibration,
     churn,
     closing,
+    containers,
     crowd,
     dumps,
     footprint,
@@ -78,6 +79,7 @@ BENCHMARKS: dict[str, Callable[[Effort], Iterator[Row]]] = {
     "megabytes": lambda _effort: megabytes.megabytes(),
     "lasting": lambda effort: lasting.lasting(2 * effort.watched_seconds),
     "crowd": lambda effort: crowd.crowd(effort.watched_seconds),
+    "containers": lambda effort: containers.containers(effort.watched_seconds),
     "web": web.web,
     "growth": lambda effort: growth_curves.growth(effort.rounds),
 }

@@ -24,7 +24,7 @@ from tests.paths import ROOT
 PROTO = ROOT / "tests" / "fixtures" / "cri"
 IMAGE = "localhost/programs:1"
 #: In the image, beside `pause`.
-PROGRAMS = ("churn", "leak")
+PROGRAMS = ("churn", "leak", "sites")
 #: Of runtime.v1.NamespaceMode: no network of its own, which would need plugins, and its own pids.
 NODE, CONTAINER = 2, 1
 CONFIG = """
