@@ -28,8 +28,11 @@ class Authority:
             *("-subj", f"/CN={name}", "-keyout", self._key, "-out", self.cert),
         )
 
-    def issue(self, name: str, *, days: int = 2, file: str = "") -> Certificate:
-        """A certificate whose one subject alternative name is the host `name` (and 127.0.0.1 for a server)."""
+    def issue(self, name: str, *, days: int = 2, file: str = "", strict: bool = True) -> Certificate:
+        """A certificate whose one subject alternative name is the host `name` (and 127.0.0.1 for a server).
+
+        If it is not `strict`, it does not name the authority's key, which RFC 5280 asks for.
+        """
         base = self._folder / (file or name)
         made = Certificate(base.with_suffix(".pem"), base.with_suffix(".key"))
         request, extensions = base.with_suffix(".csr"), base.with_suffix(".ext")
@@ -37,7 +40,9 @@ class Authority:
             *("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", f"/CN={name}"),
             *("-keyout", made.key, "-out", request),
         )
-        extensions.write_text(f"subjectAltName=DNS:{name}" + (",IP:127.0.0.1\n" if name == "collector" else "\n"))
+        names = f"DNS:{name}" + (",IP:127.0.0.1" if name == "collector" else "")
+        key = "authorityKeyIdentifier=keyid\n" if strict else ""
+        extensions.write_text(f"subjectAltName={names}\n{key}")
         openssl(
             *("x509", "-req", "-in", request, "-CA", self.cert, "-CAkey", self._key, "-CAcreateserial"),
             *("-days", str(days), "-extfile", extensions, "-out", made.cert),
