@@ -23,7 +23,7 @@ READY := .venv/.ready
 # Stands where gosonde can run; tests need more.
 RUNS := .venv/.runs
 
-.PHONY: bench transcripts help setup demo pictures accuracy accuracy-proof accuracy-verdict test test-attacks test-faults test-images test-kubernetes test-packages test-sources lint format proto proto-check run install image package package-lock uninstall clean test-kernels test-distributions test-timers
+.PHONY: bench transcripts help setup demo pictures accuracy accuracy-proof accuracy-verdict test test-attacks test-faults test-images test-kubernetes test-packages test-sources lint format proto proto-check proto-release run install image package package-lock uninstall clean test-kernels test-distributions test-timers
 
 help: ## Say what each target does
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1\t\2/p' Makefile | expand -t 14
@@ -116,13 +116,14 @@ fuzz: setup ## Damage binaries and processes, send hostile messages, at random f
 transcripts: setup ## Write docs/transcripts.md from a real run of every command (a minute and a half, as root)
 	$(BIN)/python scripts/write_transcripts.py
 
-lint: setup ## Check style, types, imports between rooms and the protocol
+lint: setup ## Check style, types, imports between rooms, and that the protocol keeps what was released
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/mypy tests scripts benchmarks
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/buf lint proto
+	$(BIN)/buf breaking proto --against proto/released.binpb
 
 format: setup ## Put all Python code into the project's format
 	$(BIN)/ruff check --fix .
@@ -130,6 +131,9 @@ format: setup ## Put all Python code into the project's format
 
 proto: setup ## Generate proto/gosonde_pb
 	$(BIN)/python scripts/generate_proto.py
+
+proto-release: setup ## At a release: keep the protocol that later changes must not break
+	$(BIN)/buf build proto --exclude-source-info --output proto/released.binpb
 
 proto-check: setup ## Fail when proto/gosonde_pb is not what `make proto` generates
 	scripts/check-proto
