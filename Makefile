@@ -23,7 +23,7 @@ READY := .venv/.ready
 # Stands where gosonde can run; tests need more.
 RUNS := .venv/.runs
 
-.PHONY: bench transcripts help setup demo pictures accuracy accuracy-proof accuracy-verdict test test-attacks test-faults test-images test-kubernetes test-packages test-sources lint format proto proto-check proto-release run install image package package-lock uninstall clean test-kernels test-distributions test-timers
+.PHONY: bench client client-wheel transcripts help setup demo pictures accuracy accuracy-proof accuracy-verdict test test-attacks test-faults test-images test-kubernetes test-packages test-sources lint format proto proto-check proto-release run install image package package-lock uninstall clean test-kernels test-distributions test-timers
 
 help: ## Say what each target does
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1\t\2/p' Makefile | expand -t 14
@@ -131,6 +131,12 @@ format: setup ## Put all Python code into the project's format
 
 proto: setup ## Generate proto/gosonde_pb
 	$(BIN)/python scripts/generate_proto.py
+
+client: setup ## Generate the client that blocks from the one for asyncio
+	$(BIN)/python scripts/generate_client.py
+
+client-wheel: $(RUNS) ## Build the wheel of the Python library alone into dist/
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist client/
 
 proto-release: setup ## At a release: keep the protocol that later changes must not break
 	$(BIN)/buf build proto --exclude-source-info --output proto/released.binpb

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
-from gosonde.findings_client import FindingsClient
+from gosonde.collector_client import CollectorClient
 from gosonde_common.errors import UnavailableError
 from gosonde_common.values.levels import Level
 
@@ -55,7 +55,7 @@ def _seconds(programs: int) -> tuple[dict[str, float], float]:
         started = [stack.enter_context(GoProgram(shared)) for _ in range(programs)]
         eventually(lambda: _are_counted_from_memory(running, programs), PATIENCE_SECONDS)
         time.sleep(SETTLE_SECONDS)
-        client = stack.enter_context(FindingsClient(collector.address))
+        client = stack.enter_context(CollectorClient(collector.address))
         fresh = stack.enter_context(GoProgram(own))
         leaks = {LATER: started[0], AT_START: fresh}
         return _found(running, client, leaks)
@@ -67,7 +67,7 @@ def _are_counted_from_memory(running: Agent, programs: int) -> bool:
     return len(levels) >= programs and Level.FULL not in levels and Level.CREATION not in levels
 
 
-def _found(running: Agent, client: FindingsClient, leaks: dict[str, GoProgram]) -> tuple[dict[str, float], float]:
+def _found(running: Agent, client: CollectorClient, leaks: dict[str, GoProgram]) -> tuple[dict[str, float], float]:
     began, cpu = {}, cpu_seconds(running.process.pid)
     for case, program in leaks.items():
         began[case] = time.time()
@@ -83,7 +83,7 @@ def _found(running: Agent, client: FindingsClient, leaks: dict[str, GoProgram]) 
     return {case: found.get(case, LONGEST_SECONDS) for case in leaks}, share
 
 
-def _opened(client: FindingsClient, pid: int) -> float | None:
+def _opened(client: CollectorClient, pid: int) -> float | None:
     """When the finding of the leak was opened, in seconds since the Unix epoch; None while there is none."""
     with suppress(UnavailableError):  # on a busy machine it answers later
         for found in client.findings(pid=pid):

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
-from gosonde.findings_client import FindingsClient
+from gosonde.collector_client import CollectorClient
 from gosonde_common.errors import UnavailableError
 
 from benchmarks.results import Row
@@ -42,11 +42,11 @@ def _seconds(others: int, rounds: int) -> Sequence[float]:
             stack.enter_context(GoProgram(program))
         eventually(lambda: delivers_its_own(agent.listen))
         time.sleep(SETTLE_SECONDS if others else 0.0)
-        client = stack.enter_context(FindingsClient(collector.address))
+        client = stack.enter_context(CollectorClient(collector.address))
         return [_one(leak, client) for _ in range(rounds)]
 
 
-def _one(leak: Path, client: FindingsClient) -> float:
+def _one(leak: Path, client: CollectorClient) -> float:
     began = time.monotonic()
     with subprocess.Popen([leak, EVERY], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
         try:
@@ -57,7 +57,7 @@ def _one(leak: Path, client: FindingsClient) -> float:
             process.kill()
 
 
-def _is_proved(pid: int, client: FindingsClient) -> bool:
+def _is_proved(pid: int, client: CollectorClient) -> bool:
     with suppress(UnavailableError):  # on a busy machine it answers later
         return any(found.witnesses["proof"] == "agrees" for found in client.findings(pid=pid))
     return False

@@ -11,8 +11,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gosonde.collector_client import Finding
-from gosonde.findings_client import FindingsClient
+from gosonde.collector_client import CollectorClient, Finding
 from gosonde_agent.sources.memory.target import opened
 from gosonde_common.errors import GosondeError
 from gosonde_common.wire.profile import encode_profile
@@ -53,7 +52,7 @@ class Trial:
     others: set[str] = field(default_factory=set)
     pulled_s: float | None = None
 
-    def note(self, finding: Finding, client: FindingsClient) -> None:
+    def note(self, finding: Finding, client: CollectorClient) -> None:
         """Takes a finding of this program in."""
         site = finding.site
         if not self.label.leaks or not self.label.is_site(site.function, site.file, site.line):
@@ -101,7 +100,7 @@ def run(labels: Sequence[Labelled], seconds: float, *, pull: bool = True, busy: 
         if busy:
             stack.enter_context(busy_host())
         collector = stack.enter_context(CollectorProcess(folder))
-        client = stack.enter_context(FindingsClient(collector.address))
+        client = stack.enter_context(CollectorClient(collector.address))
         stack.enter_context(_agent(folder, collector.address, executables.values()))
         trials = [_start(stack, label, executables[label.name]) for label in labels]
         _watch(client, trials, seconds, pull=pull)
@@ -113,7 +112,7 @@ def _start(stack: ExitStack, label: Labelled, executable: Path) -> Trial:
     return Trial(label, program, time.time())
 
 
-def _watch(client: FindingsClient, trials: list[Trial], seconds: float, *, pull: bool) -> None:
+def _watch(client: CollectorClient, trials: list[Trial], seconds: float, *, pull: bool) -> None:
     running = {trial.program.pid: trial for trial in trials}
     while running:
         time.sleep(LOOK_S)
@@ -130,7 +129,7 @@ def _watch(client: FindingsClient, trials: list[Trial], seconds: float, *, pull:
                 del running[pid]
 
 
-def _pull(client: FindingsClient, trial: Trial) -> None:
+def _pull(client: CollectorClient, trial: Trial) -> None:
     """Hands the collector what it takes from the program: its own profile, and its goroutines read from memory."""
     (row,) = client.processes(pid=trial.program.pid)
     url = f"http://127.0.0.1:{trial.program.ready['port']}/debug/pprof/goroutine?debug=2"

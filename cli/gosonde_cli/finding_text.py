@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator, Sequence
 
 from gosonde.collector_client import Finding
-from gosonde.findings_client import Contention, Explanation, StackFrame
+from gosonde.explanations import Contention, Explanation, StackFrame
 from gosonde_common.values.ages import EVENLY, Ages
 from rich.cells import cell_len
 from rich.console import RenderableType

@@ -6,7 +6,7 @@ from typing import IO
 
 from gosonde_pb.v1 import collector_pb2
 
-from gosonde.uploads import chunks
+from gosonde.transport.uploads import chunks
 
 
 @dataclass(frozen=True, slots=True)

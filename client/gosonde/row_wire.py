@@ -233,3 +233,16 @@ def pushed_of(answer: collector_pb2.PushSnapshotResponse) -> Pushed:
         answer.passed_over,
         answer.partial,
     )
+
+
+def taken_of(answer: collector_pb2.TakeSnapshotResponse) -> Pushed:
+    """A snapshot that an agent took."""
+    return Pushed(
+        answer.snapshot_id,
+        answer.kind,
+        answer.format,
+        answer.goroutines,
+        answer.distinct_stacks,
+        answer.age_ns,
+        partial=answer.partial,
+    )

@@ -5,8 +5,8 @@ from dataclasses import asdict, dataclass
 from typing import Annotated
 
 import typer
-from gosonde.collector_client import Finding
-from gosonde.findings_client import Explanation, FindingsClient
+from gosonde.collector_client import CollectorClient, Finding
+from gosonde.explanations import Explanation
 from gosonde_common.values.containers import NO_CONTAINER
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
@@ -44,7 +44,7 @@ def register(app: typer.Typer) -> None:
 
 def findings(asked: AskedOfFindings) -> None:
     """Show which go statements leak goroutines, with the evidence for and against."""
-    with FindingsClient(asked.collector) as client:
+    with CollectorClient(asked.collector) as client:
         if asked.explain:
             _explain(client.explain(asked.explain), asked)
             return
@@ -52,7 +52,7 @@ def findings(asked: AskedOfFindings) -> None:
         show(lambda: _read(client, asked), asked, filters, _blocks)
 
 
-def _read(client: FindingsClient, asked: AskedOfFindings) -> Table:
+def _read(client: CollectorClient, asked: AskedOfFindings) -> Table:
     processes = client.processes()
     listing = client.listing(asked.host, known.pid_of(asked.which), asked.container)
     found = [one for one in known.of(asked, listing.findings) if _is_in(one, asked)]

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Annotated, Final
 
 import typer
-from gosonde.findings_client import FindingsClient, PushedTrace
+from gosonde.collector_client import CollectorClient
+from gosonde.explanations import PushedTrace
 from gosonde_common.addresses import COLLECTOR_ADDRESS
 from gosonde_common.errors import InvalidInputError
 
@@ -51,7 +52,7 @@ def push(
     From journald: journalctl -f -o cat _PID=4711 | gosonde gctrace push - 4711
     """
     which = which_of(process, pid)
-    with FindingsClient(collector) as client:
+    with CollectorClient(collector) as client:
         whose = owner(client, host, which)
         cycles = others = 0
         for piece in pieces(_lines(file, follow=follow), PIECE_BYTES, PIECE_SECONDS, time.monotonic):

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import grpc
-from gosonde.collector_client import CollectorClient, tls_from_environment
+from gosonde.collector_client import CollectorClient
+from gosonde.transport.access import Access
 from gosonde_common import channels
 from gosonde_common.addresses import HOST_PORT
 from gosonde_common.errors import GosondeError
@@ -57,7 +58,7 @@ def _reach(address: str) -> Step:
 
 
 def _speak(address: str) -> Step:
-    tls = tls_from_environment()
+    tls = Access.from_environment().tls
     how = "TLS" if tls else "plain text"
     with channels.channel(address, tls, (("grpc.use_local_subchannel_pool", 1),)) as channel:
         try:
@@ -71,7 +72,7 @@ def _speak(address: str) -> Step:
 
 
 def _serve(address: str) -> Step:
-    with channels.channel(address, tls_from_environment(), (("grpc.use_local_subchannel_pool", 1),)) as channel:
+    with channels.channel(address, Access.from_environment().tls, (("grpc.use_local_subchannel_pool", 1),)) as channel:
         request = health_pb2.HealthCheckRequest(service=INGEST)
         try:
             answer = health_pb2_grpc.HealthStub(channel).Check(request, timeout=SECONDS)

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from gosonde.audit import AuditRow
 from gosonde.collector_client import CollectorClient
-from gosonde.findings_client import FindingsClient
 from gosonde_collector.model.tokens import digest_of
 from gosonde_common.errors import GosondeError
 from gosonde_pb.v1 import ingest_pb2, model_pb2
@@ -63,7 +62,7 @@ def test_what_people_do_over_grpc_is_known_by_address_and_token(collector: Colle
     ):
         stream.observe(1, observation([(1, 10, 3)]))
         client.push_snapshot(io.BytesIO(PROFILE), "web-1", PID)
-        with FindingsClient(collector.address) as findings:
+        with CollectorClient(collector.address) as findings:
             findings.push_gctrace(TRACE, "web-1", PID)
         assert b"".join(client.backup())
         asked = pool.submit(client.take_snapshot, "web-1", PID)

@@ -1,8 +1,10 @@
 """What is built and installed has everything in it that it needs."""
 
 import os
+import re
 import subprocess
 import sys
+import sysconfig
 import zipfile
 from pathlib import Path
 
@@ -25,10 +27,21 @@ CLEAN = {name: value for name, value in os.environ.items() if name not in ("PYTH
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The project's wheel, built as pip builds it."""
-    folder = tmp_path_factory.mktemp("wheel")
-    pip = (sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(folder), str(ROOT))
+    return built(ROOT, tmp_path_factory.mktemp("wheel"))
+
+
+@pytest.fixture(scope="module")
+def client_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel that has the client alone."""
+    return built(ROOT / "client", tmp_path_factory.mktemp("client"))
+
+
+def built(project: Path, folder: Path) -> Path:
+    """The wheel of a project, in a folder."""
+    pip = (sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(folder), str(project))
     subprocess.run(pip, check=True)
-    return next(folder.glob("gosonde-*.whl"))
+    (wheel,) = folder.glob("*.whl")
+    return wheel
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +79,50 @@ def test_a_wheel_has_every_module_every_type_marker_and_every_probe(wheel: Path)
 def test_a_wheel_has_the_licences(wheel: Path) -> None:
     names = {Path(name).name for name in zipfile.ZipFile(wheel).namelist() if "/licenses/" in name}
     assert {"LICENSE", "GPL-2.0-only.txt", "BSD-2-Clause.txt"} <= names
+
+
+def requirements(wheel: Path) -> set[str]:
+    """What a wheel always needs."""
+    archive = zipfile.ZipFile(wheel)
+    (metadata,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+    rows = re.findall(r"^Requires-Dist: (.+)$", archive.read(metadata).decode(), re.MULTILINE)
+    return {row for row in rows if "extra ==" not in row}
+
+
+def test_the_clients_wheel_has_the_client_and_what_it_imports_and_no_more(client_wheel: Path, wheel: Path) -> None:
+    names = set(zipfile.ZipFile(client_wheel).namelist())
+    packages = ("gosonde", "gosonde_common", "gosonde_pb")
+    assert {name.partition("/")[0] for name in names if ".dist-info/" not in name} == set(packages)
+    for package in packages:
+        assert {f"{package}/{path}" for path in files(f"{PACKAGES[package]}/{package}")} <= names
+    assert {name.rpartition("/")[2] for name in names if "/licenses/" in name} == {"LICENSE"}
+    needed = requirements(client_wheel)
+    assert {re.split(r"[<>=~]", row)[0] for row in needed} == {"grpcio", "protobuf"}
+    assert needed < requirements(wheel)
+
+
+def test_the_clients_wheel_needs_nothing_but_grpc_and_protobuf(client_wheel: Path, tmp_path: Path) -> None:
+    zipfile.ZipFile(client_wheel).extractall(tmp_path / "client")
+    needed = tmp_path / "needed"
+    needed.mkdir()
+    for package in ("grpc", "google", "typing_extensions.py"):  # the last is gRPC's
+        (needed / package).symlink_to(Path(sysconfig.get_path("platlib")) / package)
+    code = f"""
+import sys
+sys.path[:0] = {[str(tmp_path / "client"), str(needed)]!r}
+from gosonde import *
+from gosonde.observed import *
+import gosonde
+with CollectorClient("127.0.0.1:9") as client:
+    try:
+        client.processes()
+    except UnavailableError as error:
+        print(gosonde.__file__, error)
+"""
+    command = (sys.executable, "-I", "-S", "-c", code)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"{tmp_path}/client/gosonde/__init__.py the collector at 127.0.0.1:9 does not answer")
 
 
 def test_an_installed_wheel_finds_its_own_probes(wheel: Path, tmp_path: Path) -> None:

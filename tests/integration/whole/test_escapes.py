@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from gosonde.findings_client import FindingsClient
+from gosonde.collector_client import CollectorClient
 
 from tests.agent_process import AgentProcess, delivers_its_own, eventually
 from tests.collector_process import CollectorProcess
@@ -21,7 +21,7 @@ def test_a_real_finding_has_what_escapes_and_numbers_equal_to_what_the_program_c
     (tmp_path / "agent.toml").write_text("")
     program = build(PROGRAM)
     (tmp_path / "build.txt").write_bytes(compiler_output(PROGRAM, "1.27.3", "-gcflags=-m -m", "-trimpath"))
-    with CollectorProcess(tmp_path) as collector, FindingsClient(collector.address) as client:
+    with CollectorProcess(tmp_path) as collector, CollectorClient(collector.address) as client:
         agent = AgentProcess(tmp_path, collector.address, str(program))
         try:
             eventually(lambda: delivers_its_own(agent.listen))
@@ -52,6 +52,6 @@ def test_a_real_finding_has_what_escapes_and_numbers_equal_to_what_the_program_c
     assert found.missing == ()
 
 
-def leaks_until_found(program: GoProgram, client: FindingsClient) -> bool:
+def leaks_until_found(program: GoProgram, client: CollectorClient) -> bool:
     program.ask("leak 5")
     return bool(client.findings())

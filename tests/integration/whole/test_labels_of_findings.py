@@ -9,8 +9,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from gosonde.collector_client import Finding
-from gosonde.findings_client import FindingsClient
+from gosonde.collector_client import CollectorClient, Finding
 
 from tests.agent_process import AgentProcess, eventually
 from tests.collector_process import GOSONDE, CollectorProcess
@@ -34,7 +33,7 @@ def leaking(version: str) -> Iterator[GoProgram]:
         yield program
 
 
-def found(client: FindingsClient) -> Finding | None:
+def found(client: CollectorClient) -> Finding | None:
     return next((one for one in client.findings() if one.site.line == site_line(PROGRAM, "fetch") and one.labels), None)
 
 
@@ -46,7 +45,7 @@ def test_a_finding_says_which_endpoint_its_goroutines_are_of(version: str, tmp_p
     with leaking(version) as program, CollectorProcess(tmp_path, *map(str, flags)) as collector:
         agent = AgentProcess(tmp_path, collector.address, str(build(PROGRAM, version)))
         try:
-            with FindingsClient(collector.address) as client:
+            with CollectorClient(collector.address) as client:
                 host = host_of(client, program.pid)
                 assert client.prove(host, program.pid).outcome.proved >= 10
                 client.take_snapshot(host, program.pid)

@@ -14,8 +14,7 @@ from pathlib import Path
 
 import pytest
 from gosonde.agent_client import AgentClient
-from gosonde.collector_client import Finding
-from gosonde.findings_client import FindingsClient
+from gosonde.collector_client import CollectorClient, Finding
 from gosonde_common.errors import GosondeError, UnsupportedError
 from gosonde_common.values.levels import Level, Reason
 from gosonde_common.values.observation import Process
@@ -63,7 +62,7 @@ class Watched:
 
     collector: CollectorProcess
     agent: AgentProcess
-    client: FindingsClient
+    client: CollectorClient
     http: str
 
     def shown(self, pid: int) -> Process | None:
@@ -94,7 +93,7 @@ def own(folder: Path, name: str) -> Path:
 def watching(folder: Path, prefix: Sequence[str]) -> Iterator[Watched]:
     http = f"127.0.0.1:{free_port()}"
     (folder / "agent.toml").write_text(f'interval_seconds = 0.5\nhttp = "{http}"\n')
-    with CollectorProcess(folder) as collector, FindingsClient(collector.address) as client:
+    with CollectorProcess(folder) as collector, CollectorClient(collector.address) as client:
         program: Sequence[str | Path] = (*prefix, GOSONDE)
         agent = AgentProcess(folder, collector.address, f"{folder}/bin/*", program, compiles=True)
         try:

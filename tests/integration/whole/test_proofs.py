@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 from gosonde.agent_client import AgentClient
-from gosonde.collector_client import Finding
-from gosonde.findings_client import FindingsClient
+from gosonde.collector_client import CollectorClient, Finding
 from gosonde_common.errors import GosondeError, NotFoundError
 from gosonde_common.values.observation import Observation
 
@@ -24,7 +23,7 @@ HELD, LEAK, HEALTHY, FEW = "leak", "leaky/channel_send", "healthy/growing_pool",
 class Watched:
     """A collector and an agent that watches some programs."""
 
-    def __init__(self, collector: CollectorProcess, agent: AgentProcess, client: FindingsClient) -> None:
+    def __init__(self, collector: CollectorProcess, agent: AgentProcess, client: CollectorClient) -> None:
         self.collector, self.agent, self.client = collector, agent, client
 
     def seen(self, pid: int) -> Observation:
@@ -59,7 +58,7 @@ class Watched:
 def watched(tmp_path: Path, ebpf: None) -> Iterator[Watched]:  # noqa: ARG001
     (tmp_path / "agent.toml").write_text("")
     folder = str(build(LEAK).parents[1])
-    with CollectorProcess(tmp_path) as collector, FindingsClient(collector.address) as client:
+    with CollectorProcess(tmp_path) as collector, CollectorClient(collector.address) as client:
         agent = AgentProcess(tmp_path, collector.address, f"{folder}/*")
         try:
             eventually(lambda: delivers_its_own(agent.listen))

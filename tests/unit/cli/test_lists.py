@@ -18,7 +18,7 @@ from gosonde.collector_client import (
     SiteName,
     SiteRow,
 )
-from gosonde.findings_client import Listing
+from gosonde.explanations import Listing
 from gosonde_agent.discovery import listing
 from gosonde_agent.sources.memory import target
 from gosonde_agent.sources.memory.contexts import listing as context_listing
@@ -204,7 +204,7 @@ def known(monkeypatch: pytest.MonkeyPatch) -> None:
     """Everything that lists ask knows two things."""
     for module in (processes, sites, audit, parks, gc):
         monkeypatch.setattr(module, "CollectorClient", Collector)
-    monkeypatch.setattr(findings, "FindingsClient", Collector)
+    monkeypatch.setattr(findings, "CollectorClient", Collector)
     monkeypatch.setattr(listing, "listing", seen_here)
     monkeypatch.setattr(target, "opened", opened)
     monkeypatch.setattr(timer_listing, "read_timers", pending)

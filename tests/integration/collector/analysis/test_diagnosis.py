@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from gosonde.collector_client import Finding
-from gosonde.findings_client import FindingsClient
+from gosonde.collector_client import CollectorClient, Finding
 from gosonde_common.errors import InvalidInputError, NotFoundError
 
 from tests.collector_process import GOSONDE, PATIENCE_S, AgentStream, CollectorProcess, eventually, leak
@@ -37,8 +36,8 @@ def collector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CollectorPro
 
 
 @pytest.fixture
-def client(collector: CollectorProcess) -> Iterator[FindingsClient]:
-    with FindingsClient(collector.address) as asking:
+def client(collector: CollectorProcess) -> Iterator[CollectorClient]:
+    with CollectorClient(collector.address) as asking:
         yield asking
 
 
@@ -46,7 +45,7 @@ def profile(goroutines: int) -> bytes:
     return "\n".join(f"goroutine {n} [chan send]:\n{STACK}" for n in range(2, goroutines + 2)).encode()
 
 
-def until(client: FindingsClient, cause: str) -> Finding:
+def until(client: CollectorClient, cause: str) -> Finding:
     end = time.monotonic() + PATIENCE_S
     while (finding := client.findings()[0]).cause != cause:
         assert time.monotonic() < end, finding
@@ -55,13 +54,13 @@ def until(client: FindingsClient, cause: str) -> Finding:
 
 
 def test_a_profile_tells_the_cause_and_watchers_hear_of_it(
-    collector: CollectorProcess, client: FindingsClient, tmp_path: Path
+    collector: CollectorProcess, client: CollectorClient, tmp_path: Path
 ) -> None:
     heard: list[Finding] = []
     reported = threading.Event()
 
     def listen() -> None:
-        with FindingsClient(collector.address) as watching:
+        with CollectorClient(collector.address) as watching:
             for finding in watching.watch():
                 heard.append(finding)
                 if finding.cause == "channel-send":
@@ -81,7 +80,7 @@ def test_a_profile_tells_the_cause_and_watchers_hear_of_it(
     assert len(essences) == len(set(essences))
 
 
-def test_an_explanation_has_the_live_count_the_states_and_the_stack(client: FindingsClient) -> None:
+def test_an_explanation_has_the_live_count_the_states_and_the_stack(client: CollectorClient) -> None:
     found = client.explain(client.findings()[0].id)
     lives = [live for _, live in found.points]
     assert lives == sorted(lives)
@@ -91,7 +90,7 @@ def test_an_explanation_has_the_live_count_the_states_and_the_stack(client: Find
     assert {sign.name for sign in found.gc_signs} >= {"gc interval", "heap at goal"}
 
 
-def test_the_command_draws_it(collector: CollectorProcess, client: FindingsClient) -> None:
+def test_the_command_draws_it(collector: CollectorProcess, client: CollectorClient) -> None:
     finding = client.findings()[0].id
     command: list[str | Path] = [GOSONDE, "findings", "--explain", finding, "--collector", collector.address]
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
@@ -102,12 +101,12 @@ def test_the_command_draws_it(collector: CollectorProcess, client: FindingsClien
     assert set(document["states"]) == {"chan send"}
 
 
-def test_an_unknown_finding_is_said_to_be_unknown(client: FindingsClient) -> None:
+def test_an_unknown_finding_is_said_to_be_unknown(client: CollectorClient) -> None:
     with pytest.raises(NotFoundError, match="there is no finding 0123"):
         client.explain("0123")
 
 
-def test_a_gctrace_log_becomes_a_witness(collector: CollectorProcess, client: FindingsClient) -> None:
+def test_a_gctrace_log_becomes_a_witness(collector: CollectorProcess, client: CollectorClient) -> None:
     command: list[str | Path] = [
         GOSONDE,
         "gctrace",
@@ -193,7 +192,7 @@ def _cycles(output: Iterator[str]) -> int:
     ],
     ids=["of a process that runs longer", "from before the last line"],
 )
-def test_a_log_that_cannot_be_this_process_is_refused(client: FindingsClient, lines: bytes, words: str) -> None:
+def test_a_log_that_cannot_be_this_process_is_refused(client: CollectorClient, lines: bytes, words: str) -> None:
     with pytest.raises(InvalidInputError, match=words):
         client.push_gctrace(lines, "web-1", PID)
 
@@ -217,6 +216,6 @@ def test_a_log_without_a_cycle_ends_the_command_with_1_and_a_reason(collector: C
     assert b"reports no garbage collection" in done.stderr
 
 
-def test_a_log_of_an_unknown_process_is_refused(client: FindingsClient) -> None:
+def test_a_log_of_an_unknown_process_is_refused(client: CollectorClient) -> None:
     with pytest.raises(NotFoundError):
         client.push_gctrace(LOG, "web-1", 99)

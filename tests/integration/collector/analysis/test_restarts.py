@@ -7,8 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from gosonde.collector_client import Finding
-from gosonde.findings_client import FindingsClient
+from gosonde.collector_client import CollectorClient, Finding
 from gosonde_common.errors import UnavailableError
 
 from tests.collector_process import PATIENCE_S, SECOND, AgentStream, CollectorProcess, observation
@@ -28,7 +27,7 @@ class Watcher:
 
     def __init__(self, address: str) -> None:
         self.heard: list[Finding] = []
-        self._client = FindingsClient(address)
+        self._client = CollectorClient(address)
         self._thread = threading.Thread(target=self._listen, daemon=True)
         self._thread.start()
 
@@ -79,5 +78,5 @@ def test_a_restart_of_the_process_continues_the_finding(collector: CollectorProc
     assert again.first_seen_unix_nano == first.first_seen_unix_nano
     reported = [(finding.process.pid, finding.state, tuple(finding.witnesses.items())) for finding in watcher.heard]
     assert len(reported) == len(set(reported))
-    with FindingsClient(collector.address) as client:
+    with CollectorClient(collector.address) as client:
         assert [finding.id for finding in client.findings()] == [first.id]

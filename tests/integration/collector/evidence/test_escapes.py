@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from gosonde.collector_client import CollectorClient
 from gosonde.escapes import EscapeLine
-from gosonde.findings_client import FindingsClient
 from gosonde_collector.evidence.escapes.matching import Source, Sources
 from gosonde_collector.evidence.escapes.parse import parse_escapes
 from gosonde_collector.evidence.model import Frame
@@ -124,7 +124,7 @@ def test_a_finding_says_what_escapes_why_and_how_much_of_it_is_in_use(collector:
     done = push(collector, compiler_output(PROGRAM, VERSIONS[-1], EXPLAINED), "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["build_id"] == BUILD
-    with FindingsClient(collector.address) as client:
+    with CollectorClient(collector.address) as client:
         assert "escapes-pushed" in {row.act for row in client.audit()}
         found = client.explain(client.findings()[0].id)
     assert found.escapes
@@ -140,7 +140,7 @@ def test_a_finding_says_what_escapes_why_and_how_much_of_it_is_in_use(collector:
 
 def test_the_command_shows_the_same_in_words_and_as_json(collector: CollectorProcess) -> None:
     assert push(collector, compiler_output(PROGRAM, VERSIONS[-1], EXPLAINED)).returncode == 0
-    with FindingsClient(collector.address) as client:
+    with CollectorClient(collector.address) as client:
         finding = client.findings()[0].id
     printed = " ".join(command(collector, "findings", "--explain", finding).stdout.decode().split())
     for words in (
@@ -159,7 +159,7 @@ def test_a_newer_output_of_the_build_takes_the_place_of_the_older(collector: Col
     done = push(collector, compiler_output(PROGRAM, VERSIONS[-1], SHORT))
     said = " ".join(done.stdout.decode().split())
     assert said.endswith("no reasons: built with -m once; in place of an earlier output")
-    with FindingsClient(collector.address) as client:
+    with CollectorClient(collector.address) as client:
         found = client.explain(client.findings()[0].id).escapes
     assert found
     assert not found.is_detailed

@@ -10,7 +10,7 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
-from gosonde.findings_client import FindingsClient
+from gosonde.collector_client import CollectorClient
 from gosonde_common.errors import InvalidInputError, NotFoundError
 
 from tests.collector_process import SECOND, AgentStream, CollectorProcess, observation
@@ -55,7 +55,7 @@ def collecting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collecting]
         yield Collecting(running.address, http)
 
 
-Push = Callable[[FindingsClient], object]
+Push = Callable[[CollectorClient], object]
 
 
 def profile(data: bytes, host: str = HOST, taken_unix_nano: int = 0) -> Push:
@@ -99,7 +99,7 @@ DAY_NS = 86_400 * SECOND
 )
 def test_bad_evidence_is_counted_with_its_reason(collecting: Collecting, push: Push, kind: str, reason: str) -> None:
     before = collecting.refused()
-    with FindingsClient(collecting.address) as client, pytest.raises((InvalidInputError, NotFoundError)):
+    with CollectorClient(collecting.address) as client, pytest.raises((InvalidInputError, NotFoundError)):
         push(client)
     after = collecting.refused()
     assert {key: value - before.get(key, 0) for key, value in after.items() if value != before.get(key)} == {
@@ -108,21 +108,21 @@ def test_bad_evidence_is_counted_with_its_reason(collecting: Collecting, push: P
 
 
 def test_a_torn_line_of_gctrace_is_counted_and_not_refused(collecting: Collecting) -> None:
-    with FindingsClient(collecting.address) as client:
+    with CollectorClient(collecting.address) as client:
         pushed = client.push_gctrace(b"gc 1 @nonsense\ngc 2 @0.1s 1%: 0.0\n", HOST, PID)
     assert (pushed.cycles, pushed.others, pushed.torn) == (0, 2, 1)
 
 
 def test_good_evidence_is_not_counted_as_refused(collecting: Collecting) -> None:
     before = collecting.refused()
-    with FindingsClient(collecting.address) as client:
+    with CollectorClient(collecting.address) as client:
         profile(TEXT)(client)
         gctrace((1, 1.5), (2, 2.5))(client)
     assert collecting.refused() == before
 
 
 def test_what_is_refused_is_never_part_of_what_is_known(collecting: Collecting) -> None:
-    with FindingsClient(collecting.address) as client:
+    with CollectorClient(collecting.address) as client:
         with pytest.raises(
             InvalidInputError, match=r"it has main.site_1 in /elsewhere/other.go, and this process has it in"
         ):
@@ -133,7 +133,7 @@ def test_what_is_refused_is_never_part_of_what_is_known(collecting: Collecting) 
 
 def test_a_host_whose_clock_is_off_is_told_of_and_its_profiles_are_taken_by_its_own_clock(tmp_path: Path) -> None:
     late = 3_600 * SECOND
-    with CollectorProcess(tmp_path) as running, FindingsClient(running.address) as client:
+    with CollectorProcess(tmp_path) as running, CollectorClient(running.address) as client:
         with AgentStream(running.address) as agent:
             seen = observation([(1, 10, 3)], taken_unix_nano=time.time_ns() - late)
             seen.processes[0].started_unix_nano = seen.taken_unix_nano - 60 * SECOND

@@ -5,8 +5,8 @@ import socket
 from pathlib import Path
 
 import pytest
-from gosonde.agent_access import why_unavailable
 from gosonde.agent_client import AgentClient
+from gosonde.transport.agent_access import why_unavailable
 from gosonde_common.errors import UnavailableError, UnsupportedError
 
 

@@ -20,7 +20,7 @@ from gosonde.collector_client import (
     SiteRow,
 )
 from gosonde.escapes import EscapeLine, EscapingValue, FindingEscapes, MissingFunction
-from gosonde.findings_client import Contention, Explanation, Listing, Stack, StackFrame
+from gosonde.explanations import Contention, Explanation, Listing, Stack, StackFrame
 from gosonde_agent.discovery.listing import Listed
 from gosonde_agent.discovery.listing import Listing as Host
 from gosonde_agent.host import checks
@@ -160,7 +160,7 @@ def asking(monkeypatch: pytest.MonkeyPatch, hosts: tuple[str, ...] = HOSTS) -> I
         for module, client in ((sites, "CollectorClient"), (parks, "CollectorClient"), (gc, "CollectorClient")):
             patched.setattr(module, client, Collector)
         patched.setattr(processes, "CollectorClient", Collector)
-        patched.setattr(findings, "FindingsClient", Collector)
+        patched.setattr(findings, "CollectorClient", Collector)
         yield
 
 

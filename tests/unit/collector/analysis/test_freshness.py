@@ -7,7 +7,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from gosonde.findings_client import FindingsClient, Listing
+from gosonde.collector_client import CollectorClient
+from gosonde.explanations import Listing
 from gosonde_cli import cli
 from gosonde_collector import routine, service
 from gosonde_collector.analysis.analyst import Analyst
@@ -107,8 +108,8 @@ def test_an_analysis_that_has_ended_makes_the_findings_new(tmp_path: Path) -> No
 def test_whoever_asks_for_findings_hears_that_they_are_stale_also_when_there_is_none(
     flags: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(FindingsClient, "processes", lambda _: [])
-    monkeypatch.setattr(FindingsClient, "listing", lambda *_: Listing((), STALL_S * SECOND, is_stale=True))
+    monkeypatch.setattr(CollectorClient, "processes", lambda _: [])
+    monkeypatch.setattr(CollectorClient, "listing", lambda *_: Listing((), STALL_S * SECOND, is_stale=True))
     said = CliRunner().invoke(cli.app("findings"), ["findings", "--wide", *flags])
     stale = "stale: the last analysis ended 6 min 0 s ago; findings do not show what happened since"
     if flags:

@@ -1,13 +1,11 @@
-"""Asks a collector about one finding, watches all of them, and hands it gctrace logs."""
+"""Findings with their evidence, and what a collector made of gctrace logs."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from gosonde_common.values.ages import AgeBar, Ages
-from gosonde_common.values.containers import NO_CONTAINER, Container
 from gosonde_pb.v1 import collector_pb2
 
-from gosonde.collector_client import CollectorClient, filter_of
 from gosonde.escapes import FindingEscapes, finding_escapes_of
 from gosonde.proofs import Proof, proof_of
 from gosonde.row_wire import finding_of, verdict_name
@@ -116,42 +114,24 @@ class PushedTrace:
     torn: int = 0
 
 
-class FindingsClient(CollectorClient):
-    """Every method raises GosondeError."""
-
-    def listing(self, host: str = "", pid: int = 0, container: Container = NO_CONTAINER) -> Listing:
-        """What `findings` gives, and how old it is."""
-        request = collector_pb2.ListFindingsRequest(filter=filter_of(host, pid, container))
-        answer = self.call(self.stub.ListFindings, request)
-        age_ns = _age(answer)
-        found = (replace(finding_of(finding), analysis_age_ns=age_ns) for finding in answer.findings)
-        return Listing(tuple(found), age_ns, answer.analysis_is_stale)
-
-    def explain(self, finding_id: str) -> Explanation:
-        """Raises NotFoundError when there is no such finding."""
-        request = collector_pb2.ExplainFindingRequest(id=finding_id)
-        return _explanation(self.call(self.stub.ExplainFinding, request))
-
-    def watch(self, host: str = "", pid: int = 0, container: Container = NO_CONTAINER) -> Iterator[Finding]:
-        """Every finding as it is now, then each again when its state, its cause or a witness changes; without end."""
-        request = collector_pb2.WatchFindingsRequest(filter=filter_of(host, pid, container))
-        for answer in self.stream(self.stub.WatchFindings, request):
-            yield finding_of(answer.finding)
-
-    def push_gctrace(self, lines: bytes, host: str, pid: int) -> PushedTrace:
-        """Sends whole lines of a process's log, at most 4 MiB."""
-        answer = self.call(self.stub.PushGcTrace, collector_pb2.PushGcTraceRequest(host=host, pid=pid, lines=lines))
-        return PushedTrace(
-            answer.cycles,
-            answer.others,
-            answer.agreeing,
-            answer.differing,
-            answer.largest_difference_ns,
-            answer.torn,
-        )
+def pushed_trace_of(answer: collector_pb2.PushGcTraceResponse) -> PushedTrace:
+    """The message as a plain value."""
+    return PushedTrace(
+        *(answer.cycles, answer.others, answer.agreeing, answer.differing),
+        answer.largest_difference_ns,
+        answer.torn,
+    )
 
 
-def _explanation(answer: collector_pb2.ExplainFindingResponse) -> Explanation:
+def listing_of(answer: collector_pb2.ListFindingsResponse) -> Listing:
+    """The message as a plain value. Raises InvalidInputError as `finding_of`."""
+    age_ns = _age(answer)
+    found = (replace(finding_of(finding), analysis_age_ns=age_ns) for finding in answer.findings)
+    return Listing(tuple(found), age_ns, answer.analysis_is_stale)
+
+
+def explanation_of(answer: collector_pb2.ExplainFindingResponse) -> Explanation:
+    """The message as a plain value. Raises InvalidInputError as `finding_of`."""
     finding = replace(finding_of(answer.finding), analysis_age_ns=_age(answer))
     return Explanation(
         finding,

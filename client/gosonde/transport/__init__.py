@@ -1,0 +1,1 @@
+"""Connections to agents and collectors: who may ask, over what, and what failures mean."""
