@@ -5,6 +5,7 @@ import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from gosonde_common import addresses, misspelt, places
@@ -236,7 +237,7 @@ class AgentConfig:
         Raises:
             UsageError: As the constructor, and for a name that is no key.
         """
-        return replace(self, **_typed({key: value for key, value in flags.items() if value not in (None, (), [])}))
+        return replace(self, **_typed(_given(flags)))
 
 
 def by_hand() -> AgentConfig:
@@ -250,17 +251,21 @@ def by_hand() -> AgentConfig:
     )
 
 
-def load(path: Path) -> AgentConfig:
-    """Reads a TOML file whose keys are AgentConfig's fields.
+def load(path: Path, flags: Mapping[str, object] = MappingProxyType({})) -> AgentConfig:
+    """Reads a TOML file whose keys are AgentConfig's fields; flags win over it, if they are given as for `merged`.
 
     Raises:
         UsageError: The file is missing, is not TOML, has an unknown key, or a key has a value that is not allowed.
         UnsupportedError: The file may not be read by this user.
     """
     try:
-        return AgentConfig(**_typed(_read(path)))
+        return AgentConfig(**_typed(_read(path) | _given(flags)))
     except UsageError as error:
         raise UsageError(f"{path}: {error}") from error
+
+
+def _given(flags: Mapping[str, object]) -> dict[str, object]:
+    return {key: value for key, value in flags.items() if value not in (None, (), [])}
 
 
 def reloaded(current: AgentConfig, fresh: AgentConfig) -> tuple[AgentConfig, tuple[str, ...]]:

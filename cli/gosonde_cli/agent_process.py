@@ -41,7 +41,7 @@ def _run(config: str | None, flags: dict[str, object], *, as_json: bool) -> None
         from gosonde_agent.host.own_budget import allocate_sparingly  # noqa: PLC0415
 
     def reread() -> AgentConfig:
-        return (load(Path(config)) if config else by_hand()).merged(flags)
+        return load(Path(config), flags) if config else by_hand().merged(flags)
 
     settings = reread()
     check_enough()

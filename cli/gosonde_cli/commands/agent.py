@@ -31,6 +31,9 @@ def agent(
     host: Annotated[
         str | None, typer.Option(metavar="NAME", help="Name to report for this host. Default: the host's own.")
     ] = None,
+    kubelet: Annotated[
+        str | None, typer.Option(metavar="URL", help="Kubelet to ask for names of containers, https://HOST:PORT.")
+    ] = None,
     exe: Annotated[
         list[str] | None,
         typer.Option(
@@ -42,6 +45,7 @@ def agent(
 ) -> None:
     """Watch the Go processes of this host, answer local commands, and send to a collector."""
     flags = {
-        "collector": collector, "listen": listen, "helper": helper, "state": state, "host": host, "exe": exe, "pid": pid
+        "collector": collector, "listen": listen, "helper": helper, "state": state, "host": host, "exe": exe,
+        "pid": pid, "kubelet": kubelet,
     }  # fmt: skip
     become(config, flags, as_json=as_json)

@@ -1,5 +1,6 @@
 """The Helm chart: helm takes it, wrong values are refused clearly, and all objects are what Kubernetes knows."""
 
+import itertools
 import json
 import re
 import subprocess
@@ -16,6 +17,7 @@ from gosonde_collector.config import load as load_collector
 from gosonde_common import __version__
 
 from scripts import write_manifests
+from scripts.packages.releases import ARCHITECTURES
 from tests import kubernetes_tools
 from tests.kubernetes_tools import CHART, Document, of_kind
 from tests.paths import ROOT
@@ -26,6 +28,7 @@ VARIANTS: dict[str, dict[str, object]] = {
     "with metrics": {"metrics": {"podMonitor": True, "labels": {"team": "x"}, "from": [{"podSelector": {}}]}},
     "with given secrets": {"tls": {"source": "secrets", "secrets": {"agent": "a", "collector": "b"}}},
     "with another issuer": {"tls.certManager": {"issuer": "ca", "issuerKind": "ClusterIssuer"}},
+    "with the kubelet": {"agent.kubelet": {"enabled": True, "resource": "nodes/proxy", "caConfigMap": "kubelets"}},
     "with all else": {
         "images": {"registry": "r.example/x", "tag": "1", "pullPolicy": "Always", "pullSecrets": ["key"]},
         "agent": {
@@ -41,6 +44,7 @@ VARIANTS: dict[str, dict[str, object]] = {
         "networkPolicy.queriesFrom": [{"ipBlock": {"cidr": "10.0.0.0/8"}}],
     },
 }
+NODE = "10.0.0.7"
 #: What the cluster has beyond Kubernetes itself: test_custom_resources.py checks it.
 CUSTOM = {"Certificate", "Issuer", "PodMonitor"}
 
@@ -62,6 +66,15 @@ def container_of(objects: list[Document], kind: str, component: str) -> Document
     (container,) = of_kind(objects, kind, component)["spec"]["template"]["spec"]["containers"]
     found: Document = container
     return found
+
+
+def agent_of(objects: list[Document], folder: Path) -> AgentConfig:
+    """What an agent is told by its file and its options, on a node with the address NODE."""
+    options = {"--kubelet": "kubelet", "--host": "host"}
+    text = "\n".join(container_of(objects, "DaemonSet", "agent")["args"])
+    arguments = text.replace("$(NODE_ADDRESS)", NODE).replace("$(NODE_NAME)", "web-1").split("\n")
+    flags = {options[name]: value for name, value in itertools.pairwise(arguments) if name in options}
+    return load_agent(toml_of(objects, "agent", folder), flags)
 
 
 def test_helm_has_nothing_to_say_against_the_chart() -> None:
@@ -95,6 +108,15 @@ def test_an_object_with_a_key_that_kubernetes_does_not_know_would_be_refused(obj
         ("collector.storage.size=much", "at '/collector/storage/size': 'much' does not match"),
         ("collector.tokensSecret=", "at '/collector/tokensSecret': '' does not match"),
         ("agent.cri=containerd.sock", "at '/agent/cri': 'containerd.sock' does not match"),
+        (
+            "agent.kubelet.resource=pods",
+            "at '/agent/kubelet/resource': value must be one of 'nodes/pods', 'nodes/proxy'",
+        ),
+        ("agent.kubelet.port=0", "at '/agent/kubelet/port': minimum: got 0, want 1"),
+        (
+            "agent.kubelet.enabled=true,agent.cri=/run/x.sock",
+            "agent.cri is given as well; one of them is asked for names",
+        ),
         ("tls.source=none", "at '/tls/source': value must be one of 'cert-manager', 'secrets'"),
         ("tls.source=secrets", "missing; with tls.source secrets, name a secret with tls.crt, tls.key and ca.crt"),
         ("images.pullPolicy=often", "at '/images/pullPolicy': value must be one of 'Always'"),
@@ -107,7 +129,7 @@ def test_a_wrong_value_is_refused_with_its_place_and_what_is_allowed(value: str,
 
 
 def test_the_services_accept_the_configurations(objects: list[Document], tmp_path: Path) -> None:
-    agent = load_agent(toml_of(objects, "agent", tmp_path))
+    agent = agent_of(objects, tmp_path)
     collector = load_collector(toml_of(objects, "collector", tmp_path), {})
     assert agent.tls_cert
     assert collector.tls_client_ca
@@ -139,6 +161,56 @@ def test_the_agent_asks_the_container_runtime_only_if_that_was_asked_for(tmp_pat
     assert {"name": "cri", "hostPath": {"path": "/run/crio", "type": "Directory"}} in volumes
     plain = kubernetes_tools.objects(kubernetes_tools.rendered({}))
     assert load_agent(toml_of(plain, "agent", tmp_path)).cri == ""
+
+
+def test_the_agent_asks_its_own_nodes_kubelet_only_if_that_was_asked_for(tmp_path: Path) -> None:
+    values = {"agent.kubelet": {"enabled": True, "port": 10251}, "agent.config": {"allow": ["namespace:shop"]}}
+    objects = kubernetes_tools.objects(kubernetes_tools.rendered(values))
+    container, spec = container_of(objects, "DaemonSet", "agent"), of_kind(objects, "DaemonSet", "agent")["spec"]
+    (address,) = [one for one in container["env"] if one["name"] == "NODE_ADDRESS"]
+    assert address["valueFrom"] == {"fieldRef": {"fieldPath": "status.hostIP"}}
+    config = agent_of(objects, tmp_path)
+    assert config.kubelet == f"https://{NODE}:10251"
+    (mount,) = [one["mountPath"] for one in container["volumeMounts"] if one["name"] == "kubelet"]
+    (volume,) = [one["projected"] for one in spec["template"]["spec"]["volumes"] if one["name"] == "kubelet"]
+    token, ca = volume["sources"]
+    assert config.kubelet_token == f"{mount}/{token['serviceAccountToken']['path']}"
+    assert config.kubelet_ca == f"{mount}/{ca['configMap']['items'][0]['path']}"
+    ports = [
+        port["port"] for rule in of_kind(objects, "NetworkPolicy", "agent")["spec"]["egress"] for port in rule["ports"]
+    ]
+    assert 10251 in ports
+
+
+def test_who_asks_no_kubelet_has_no_token_and_no_rights() -> None:
+    text = kubernetes_tools.rendered({})
+    assert "kubelet" not in text
+    assert not {"ClusterRole", "ClusterRoleBinding"} & {one["kind"] for one in kubernetes_tools.objects(text)}
+
+
+@pytest.mark.parametrize("resource", ["nodes/pods", "nodes/proxy"])
+def test_who_asks_the_kubelet_may_get_that_and_nothing_else(resource: str) -> None:
+    values = {"agent.kubelet": {"enabled": True, "resource": resource}}
+    objects = kubernetes_tools.objects(kubernetes_tools.rendered(values))
+    role, binding = (of_kind(objects, kind, "agent") for kind in ("ClusterRole", "ClusterRoleBinding"))
+    assert role["rules"] == [{"apiGroups": [""], "resources": [resource], "verbs": ["get"]}]
+    assert binding["roleRef"]["name"] == role["metadata"]["name"]
+    (account,) = binding["subjects"]
+    assert account["name"] == of_kind(objects, "DaemonSet", "agent")["spec"]["template"]["spec"]["serviceAccountName"]
+    assert account["namespace"] == of_kind(objects, "ServiceAccount", "agent")["metadata"]["namespace"]
+
+
+@pytest.mark.parametrize(("kind", "component"), [("DaemonSet", "agent"), ("StatefulSet", "collector")])
+def test_pods_run_on_every_processor_for_which_there_are_images(kind: str, component: str) -> None:
+    values = {f"{component}.nodeSelector": {"pool": "a"}}
+    spec = of_kind(kubernetes_tools.objects(kubernetes_tools.rendered(values)), kind, component)["spec"]["template"][
+        "spec"
+    ]
+    terms = spec["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"]
+    ((wanted,),) = [term["matchExpressions"] for term in terms]
+    assert (wanted["key"], wanted["operator"]) == ("kubernetes.io/arch", "In")
+    assert wanted["values"] == list(ARCHITECTURES)
+    assert spec["nodeSelector"] == {"kubernetes.io/os": "linux", "pool": "a"}
 
 
 #: Keys that the chart sets, or that mean nothing in a pod, and so are no values.

@@ -45,11 +45,21 @@ labels:
 {{- if .Values.metrics.podMonitor }}0.0.0.0{{ else }}127.0.0.1{{ end }}:9320
 {{- end }}
 
+{{/* The processors for which there are images. */}}
+{{- define "gosonde.affinity" -}}
+nodeAffinity:
+  requiredDuringSchedulingIgnoredDuringExecution:
+    nodeSelectorTerms:
+      - matchExpressions:
+          - {key: kubernetes.io/arch, operator: In, values: [amd64, arm64]}
+{{- end }}
+
 {{- define "gosonde.agent.toml" -}}
 {{- $collector := printf "%s-collector.%s.svc:9317" (include "gosonde.name" .) .Release.Namespace -}}
 {{- $own := dict "collector" (list $collector) "http" (include "gosonde.http" .) "insecure" .Values.metrics.podMonitor
   "tls_ca" "/etc/gosonde/tls/ca.crt" "tls_cert" "/etc/gosonde/tls/tls.crt" "tls_key" "/etc/gosonde/tls/tls.key" -}}
 {{- if .Values.agent.cri }}{{ $_ := set $own "cri" (printf "unix:/run/cri/%s" (base .Values.agent.cri)) }}{{ end -}}
+{{- if .Values.agent.kubelet.enabled }}{{ $_ := merge $own (dict "kubelet_token" "/run/kubelet/token" "kubelet_ca" "/run/kubelet/ca.crt") }}{{ end -}}
 {{ merge $own .Values.agent.config | toToml }}
 {{- end }}
 
