@@ -9,7 +9,7 @@ from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 import structlog
-from prometheus_client import CollectorRegistry, Metric, make_wsgi_app
+from prometheus_client import CollectorRegistry, Metric, disable_created_metrics, make_wsgi_app
 from prometheus_client.core import CounterMetricFamily
 from prometheus_client.exposition import ThreadingWSGIServer
 from prometheus_client.registry import Collector
@@ -112,6 +112,8 @@ class MetricsServer:
         match = HOST_PORT.fullmatch(address)
         if not match:
             raise UsageError(f"http: {address!r} is not HOST:PORT")
+        # They would double the number of series; a counter that falls tells Prometheus of a restart.
+        disable_created_metrics()
         shown = CollectorRegistry(support_collectors_without_names=True)
         shown.register(ShownMetrics(registry))
         app = _app(_OneAtATime(make_wsgi_app(shown)), unready)

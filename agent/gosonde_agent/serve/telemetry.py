@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
+from gosonde_common.build_metrics import build_metric
 from gosonde_common.clock import steady_unix_nano
 from gosonde_common.metrics import grouped
 from gosonde_common.staleness import is_stale
@@ -53,6 +54,7 @@ class AgentMetrics(Collector):
         """See prometheus_client."""
         newest = self._latest.current(None)
         return grouped(
+            build=lambda: [build_metric("agent")],
             losses=lambda: _losses(newest),
             processes=lambda: _processes(newest),
             spool=lambda: _spool_metrics(self._spool()),

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
+from gosonde_common.build_metrics import build_metric
 from gosonde_common.clock import steady_unix_nano
 from gosonde_common.container_metrics import container_metric
 from gosonde_common.gc_metrics import MAX_PROCESSES, cycles_metric
@@ -19,6 +20,7 @@ from gosonde_collector.analysis.analyst import Analyst
 from gosonde_collector.model.values import Loss, ProcessFilter
 from gosonde_collector.store.protocol import Store
 from gosonde_collector.telemetry.counters import Telemetry
+from gosonde_collector.telemetry.finding_info import finding_metric
 from gosonde_collector.telemetry.site_rows import most, site_rows
 
 PREFIX: Final = "gosonde_collector"
@@ -44,6 +46,7 @@ class FindingMetrics(Collector):
         """See prometheus_client."""
         store, telemetry = self._store, self._telemetry
         return grouped(
+            build=lambda: [build_metric("collector")],
             findings=self._states,
             analysis=self._analysis,
             goroutines=self._goroutines,
@@ -73,6 +76,7 @@ class FindingMetrics(Collector):
             of_them.add_metric((state,), muted[state])
         yield findings
         yield of_them
+        yield finding_metric(found, self._analyst.mutes)
 
     def _analysis(self) -> Iterator[Metric]:
         yield GaugeMetricFamily(

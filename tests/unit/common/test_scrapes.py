@@ -3,8 +3,9 @@ import time
 import urllib.request
 from collections.abc import Iterator
 
+import pytest
 from gosonde_common.metrics import MetricsServer
-from prometheus_client import CollectorRegistry, Metric
+from prometheus_client import CollectorRegistry, Counter, Histogram, Metric
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
@@ -55,3 +56,20 @@ def test_scrapes_that_come_meanwhile_share_the_next_one() -> None:
     assert slow.asked in {2, 3}  # one that had its thread and no turn yet may have come too late to share
     assert len(texts) == len(threads)
     assert all("asked " in text for text in texts)
+
+
+@pytest.mark.parametrize("accept", ["text/plain", "application/openmetrics-text; version=1.0.0"])
+def test_no_series_says_since_when_another_is_there(accept: str) -> None:
+    registry = CollectorRegistry()
+    Counter("scrapes", "Some.", registry=registry).inc()
+    Histogram("seconds", "Some.", registry=registry).observe(1)
+    server = MetricsServer("127.0.0.1:0", registry, list)
+    request = urllib.request.Request(f"http://127.0.0.1:{server.port}/metrics", headers={"Accept": accept})
+    with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:  # noqa: S310
+        text = answer.read().decode()
+        kind = answer.headers["Content-Type"]
+    server.close()
+    assert kind.startswith(accept.partition(";")[0])
+    assert "scrapes_total 1.0" in text
+    assert "seconds_count 1" in text
+    assert "_created" not in text
