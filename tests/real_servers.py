@@ -1,11 +1,14 @@
 """Go servers that nobody here wrote: how they are started, and used."""
 
 import base64
+import json
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+import urllib.parse
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from tests import real_binaries
 from tests.real_binaries import Http
@@ -58,6 +61,26 @@ def used_prometheus(folder: Path) -> Iterator[int]:
         _wait_until_ready(port)
         with _used(port, lambda http, _: http.get(asked)):
             yield pid
+
+
+@contextmanager
+def scraping_prometheus(folder: Path, addresses: Mapping[str, str]) -> Iterator[Callable[..., Any]]:
+    """Asks one that scrapes HOST:PORT of each job every second: `ask("query", query="up")` is `data` of its answer."""
+    command, port, _ = prometheus(folder)
+    jobs = [
+        {"job_name": job, "honor_labels": True, "static_configs": [{"targets": [address]}]}
+        for job, address in addresses.items()
+    ]
+    config = {"global": {"scrape_interval": "1s", "scrape_timeout": "1s"}, "scrape_configs": jobs}
+    (folder / "prometheus.yml").write_text(json.dumps(config))
+
+    def ask(what: str, **asked: object) -> Any:
+        return json.loads(http.get(f"/api/v1/{what}?{urllib.parse.urlencode(asked, doseq=True)}"))["data"]
+
+    with real_binaries.running(command, port, folder):
+        _wait_until_ready(port)
+        with Http(port) as http:
+            yield ask
 
 
 @contextmanager

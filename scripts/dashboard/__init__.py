@@ -1,0 +1,1 @@
+"""The Grafana dashboard: `python -m scripts.dashboard` writes deploy/grafana/gosonde.json."""
