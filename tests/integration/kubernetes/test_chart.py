@@ -19,13 +19,17 @@ from gosonde_common import __version__
 from scripts import write_manifests
 from scripts.packages.releases import ARCHITECTURES
 from tests import kubernetes_tools
+from tests.grafana_dashboard import dashboard
 from tests.kubernetes_tools import CHART, Document, of_kind
 from tests.paths import ROOT
 
 #: Values that take every branch of the templates between them.
 VARIANTS: dict[str, dict[str, object]] = {
     "as it is": {},
-    "with metrics": {"metrics": {"podMonitor": True, "labels": {"team": "x"}, "from": [{"podSelector": {}}]}},
+    "with metrics": {
+        "metrics": {"podMonitor": True, "labels": {"team": "x"}, "from": [{"podSelector": {}}]},
+        "metrics.dashboard": True,
+    },
     "with given secrets": {"tls": {"source": "secrets", "secrets": {"agent": "a", "collector": "b"}}},
     "with another issuer": {"tls.certManager": {"issuer": "ca", "issuerKind": "ClusterIssuer"}},
     "with the kubelet": {"agent.kubelet": {"enabled": True, "resource": "nodes/proxy", "caConfigMap": "kubelets"}},
@@ -139,6 +143,14 @@ def test_the_services_accept_the_configurations(objects: list[Document], tmp_pat
     assert agent.collector == (f"{service['metadata']['name']}.gosonde.svc:{ports['agents']}",)
     listening = [address.rpartition(":")[2] for address in (collector.listen, collector.query_listen, collector.web)]
     assert listening == [str(ports[name]) for name in ("agents", "queries", "web")]
+
+
+def test_the_dashboard_is_there_for_grafanas_sidecar_only_if_that_was_asked_for() -> None:
+    objects = kubernetes_tools.objects(kubernetes_tools.rendered({"metrics.dashboard": True}))
+    found = of_kind(objects, "ConfigMap", "dashboard")
+    assert found["metadata"]["labels"]["grafana_dashboard"] == "1"
+    assert json.loads(found["data"]["gosonde.json"]) == dashboard()
+    assert "grafana_dashboard" not in kubernetes_tools.rendered({})
 
 
 @pytest.mark.parametrize("podMonitor", [False, True])
