@@ -100,7 +100,7 @@ test-matrix: setup ## Run the tests of Go binaries over every Go version and kin
 
 bench: setup ## Measure everything that docs/performance.md tells (an hour, as root); BENCH="life --quick" some of it
 	$(BIN)/python -c 'import matplotlib' 2>/dev/null || \
-		$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[agent,collector,dev,bench]' || \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[agent,collector,otlp,dev,bench]' || \
 		echo 'matplotlib is missing and could not be installed: there will be figures, and no pictures' >&2
 	$(BIN)/python -m benchmarks.run $(BENCH)
 

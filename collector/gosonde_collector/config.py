@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from gosonde_common import addresses, misspelt, places
 from gosonde_common.errors import UnsupportedError, UsageError
+from gosonde_common.otlp.keys import OtlpKeys
 from gosonde_common.values.labels import DEFAULT_KEYS, check_keys
 
 #: A configuration file larger than this is a mistake.
@@ -27,13 +28,14 @@ RELOADABLE: Final = frozenset(
         "snapshots_on_suspicion",
         "finding_snapshot_seconds",
         "log_level",
+        *OtlpKeys.__dataclass_fields__,
     }
 )
 
 
 @dataclass(frozen=True, slots=True)
-class CollectorConfig:
-    """What the operator asks of the collector.
+class CollectorConfig(OtlpKeys):
+    """What the operator asks of the collector; OtlpKeys has the keys about OTLP.
 
     Attributes:
         listen: The address of every gRPC service: "HOST:PORT" or "unix:PATH".
@@ -116,6 +118,7 @@ class CollectorConfig:
         if self.finding_snapshot_seconds:
             _check_range("finding_snapshot_seconds", self.finding_snapshot_seconds, 30, 86_400)
         check_keys(self.labels)
+        self.check_otlp(insecure=self.insecure)
         if self.log_level not in LOG_LEVELS:
             raise UsageError(f"log_level: {self.log_level!r} is not one of {', '.join(LOG_LEVELS)}")
 
@@ -212,7 +215,8 @@ def _read(path: Path) -> dict[str, object]:
 
 
 def _typed(values: Mapping[str, object]) -> dict[str, Any]:
-    known = {field.name: field.type for field in fields(CollectorConfig)}
+    own_first = sorted(fields(CollectorConfig), key=lambda field: field.name in OtlpKeys.__dataclass_fields__)
+    known = {field.name: field.type for field in own_first}
     typed = {}
     for key, value in values.items():
         if key not in known:

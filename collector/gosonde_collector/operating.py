@@ -7,6 +7,7 @@ from typing import Final
 import structlog
 from gosonde_common import __version__, logs
 from gosonde_common.errors import GosondeError
+from gosonde_common.otlp.keys import otlp_keys
 from gosonde_common.values.audit import Act, Actor
 
 from gosonde_collector.config import RELOADABLE, CollectorConfig, reloaded
@@ -14,6 +15,7 @@ from gosonde_collector.model.by import By
 from gosonde_collector.model.errors import DiskFullError, StoreError
 from gosonde_collector.routine import Routine
 from gosonde_collector.store.protocol import Store
+from gosonde_collector.telemetry.otlp import Otlp
 from gosonde_collector.telemetry.own_acts import OwnActs
 
 log = structlog.get_logger(__name__)
@@ -34,10 +36,13 @@ class Operating:
         stopping: Set when the collector is to stop.
     """
 
-    def __init__(self, routine: Routine, store: Store, acts: OwnActs, reload: Reload, stopping: asyncio.Event) -> None:
+    def __init__(
+        self, routine: Routine, store: Store, acts: OwnActs, reload: Reload, stopping: asyncio.Event, *, otlp: Otlp
+    ) -> None:
         self._routine = routine
         self._store = store
         self._acts = acts
+        self._otlp = otlp
         self._reload = reload
         self._stopped_by = ITSELF
         self._turn = asyncio.Lock()
@@ -75,6 +80,7 @@ class Operating:
         self._routine.config = config
         logs.set_level(config.log_level)
         self._store.min_free_bytes = config.min_free_bytes
+        self._otlp.apply(otlp_keys(config))
         log.info("configuration reloaded", needs_restart=list(ignored))
         changed = sorted(key for key in RELOADABLE if getattr(before, key) != getattr(config, key))
         detail = f"changed: {', '.join(changed) or 'nothing'}"

@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import structlog
@@ -48,6 +48,7 @@ class Routine:
         *,
         asker: SnapshotAsker,
         expiring: Worker,
+        on_analysed: Callable[[], None] = lambda: None,
     ) -> None:
         self.config = config
         self._store = store
@@ -58,6 +59,7 @@ class Routine:
         self._asker = asker
         self._policy = SnapshotPolicy()
         self._forget_before = 0
+        self._on_analysed = on_analysed
 
     async def analyse(self) -> None:
         """Judges every site, rests, and begins again."""
@@ -77,6 +79,7 @@ class Routine:
         """Judges, and says of which processes snapshots are due."""
         self._analyst.forget(self._forget_before)
         self._analyst.run()
+        self._on_analysed()
         suspected = self._analyst.beginning(self._policy.rested) if self.config.snapshots_on_suspicion else []
         return self._policy.due(suspected, self._analyst.open(), self.config.finding_snapshot_seconds)
 

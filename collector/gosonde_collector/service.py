@@ -14,6 +14,7 @@ from gosonde_common.errors import UnavailableError
 from gosonde_common.listening import check_free
 from gosonde_common.metrics import MetricsServer
 from gosonde_common.notify import Notifier
+from gosonde_common.otlp.keys import otlp_keys
 from gosonde_common.server_tls import ServerTls, server_credentials
 from gosonde_common.serving import new_server, set_serving
 from gosonde_common.stopping import on_stop
@@ -37,6 +38,7 @@ from gosonde_collector.store.duckdb import open_store
 from gosonde_collector.store.protocol import Store
 from gosonde_collector.telemetry.counters import Telemetry
 from gosonde_collector.telemetry.finding_metrics import FindingMetrics
+from gosonde_collector.telemetry.otlp import Otlp
 from gosonde_collector.telemetry.own_acts import OwnActs
 
 log = structlog.get_logger(__name__)
@@ -82,12 +84,18 @@ async def _serve(config: CollectorConfig, reload: Reload, store: Store) -> None:
         telemetry = Telemetry(are_pauses_asked_for=bool(config.http))
         telemetry.running.seed(store.running(), store.base_counters(NO_LOOKBACK_NS))
         telemetry.newest.seed(store.processes(ProcessFilter()))
-        telemetry.registry.register(FindingMetrics(store, analyst, telemetry))
+        metrics = FindingMetrics(store, analyst, telemetry)
+        telemetry.registry.register(metrics)
+        otlp = Otlp(config.data, telemetry, metrics, analyst)
+        stack.callback(otlp.close)
         acts = OwnActs(store)
         labels = frozenset(config.labels)
         snapshots = SnapshotRequests(store, asking, telemetry, acts, labels=labels)
         routine = Routine(
-            config, store, analysing, analyst, telemetry, asker=SnapshotAsker(snapshots, telemetry), expiring=expiring
+            *(config, store, analysing, analyst, telemetry),
+            asker=SnapshotAsker(snapshots, telemetry),
+            expiring=expiring,
+            on_analysed=otlp.look,
         )
         committer = Committer(store, writing, telemetry)
         for work in (
@@ -103,7 +111,7 @@ async def _serve(config: CollectorConfig, reload: Reload, store: Store) -> None:
             store, committer, access, telemetry, snapshots=snapshots, no_probes=analyst.no_probes, checking=checking
         )
         query = QueryService(store, asking, analyst, telemetry, snapshots=snapshots, acts=acts)
-        operating = Operating(routine, store, acts, reload, stopping)
+        operating = Operating(routine, store, acts, reload, stopping, otlp=otlp)
         _on_signals(operating)
         connections = Connections(int(config.max_connections_per_peer), telemetry.connection_closed)
         listening = _listening(config, ingest, query, access, telemetry, connections=connections)
@@ -121,6 +129,7 @@ async def _serve(config: CollectorConfig, reload: Reload, store: Store) -> None:
             asked = FromElsewhere(snapshots, asyncio.get_running_loop())
             served = page.serve(config, access, store, analyst, telemetry, worker=showing, snapshots=asked, acts=acts)
             stack.callback(served.close)
+        otlp.apply(otlp_keys(config))
         await operating.started()
         notifier.ready(f"listening on {config.listen}")
         log.info("collector started", listen=config.listen, data=str(config.data))

@@ -73,7 +73,7 @@ def lock(release: Release) -> None:
 def _wanted() -> Sequence[str]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    return [*project["dependencies"], *extras["agent"], *extras["collector"]]
+    return [*project["dependencies"], *extras["agent"], *extras["collector"], *extras["otlp"]]
 
 
 def _lines(paths: Iterable[Path]) -> list[str]:

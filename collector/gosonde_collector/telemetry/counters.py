@@ -38,10 +38,11 @@ class Telemetry:
         running: The totals of all processes that run.
         newest: What agents and their clocks said last.
         pauses: The GC pauses in what was stored; none where nobody asks, because it is asking that forgets some.
+        are_pauses_asked_for: Whether somebody asks.
     """
 
     def __init__(self, *, are_pauses_asked_for: bool = True) -> None:
-        self._are_pauses_asked_for = are_pauses_asked_for
+        self.are_pauses_asked_for = are_pauses_asked_for
         self.registry = CollectorRegistry()
         prefix = "gosonde_collector"
         self.agents = Gauge(f"{prefix}_agents", "Agents that are connected.", registry=self.registry)
@@ -161,7 +162,7 @@ class Telemetry:
         self.newest.take(batch, steady_unix_nano())
         for table, elements in batch.left_out.items():
             self._left_out.labels(table).inc(elements)
-        if self._are_pauses_asked_for:
+        if self.are_pauses_asked_for:
             self.pauses.take(batch)
 
 

@@ -72,7 +72,7 @@ class RunningTotals:
         stream, process = Stream("", "", known.host, ""), known.process
         if not self._has_room(known.host):
             return None
-        return self._add(ProcessTotals(number, stream, process.key, process.exe, process.build_id, process.container))
+        return self._add(_described(ProcessTotals(number, stream, process.key, process.exe, process.build_id), process))
 
     def _add(self, totals: ProcessTotals) -> ProcessTotals:
         agent = _agent(totals.stream)
@@ -109,8 +109,7 @@ class RunningTotals:
                 totals.stream = stream
             if totals is None:
                 totals = self._add(ProcessTotals(number, stream, process.key, process.exe, process.build_id))
-            totals.exe, totals.build_id, totals.container = process.exe, process.build_id, process.container
-            return totals
+            return _described(totals, process)
 
     def take(self, totals: ProcessTotals, pcs: NDArray[np.uint64], counts: Column) -> NDArray[np.bool_]:
         """See ProcessTotals.take."""
@@ -178,6 +177,12 @@ class RunningTotals:
     def _forget_sites(self, totals: ProcessTotals) -> None:
         self._sites[totals.stream.host] -= totals.sites
         self._summed[totals.stream.host] -= totals.summed
+
+
+def _described(totals: ProcessTotals, process: Process) -> ProcessTotals:
+    totals.exe, totals.build_id, totals.container = process.exe, process.build_id, process.container
+    totals.go_version, totals.since_unix_nano = process.go_version, process.counted_since_unix_nano
+    return totals
 
 
 def _agent(stream: Stream) -> Agent:

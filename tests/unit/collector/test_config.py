@@ -31,6 +31,9 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         "retention_hours = 48\nretention_mb = 100\nmin_free_mb = 7\nanalysis_interval_seconds = 5\n"
         "snapshots_on_suspicion = false\nfinding_snapshot_seconds = 60\nlabels = []\n"
         'log_level = "debug"\n'
+        'otlp = "https://otel.example:4318/a"\notlp_protocol = "http/protobuf"\notlp_ca = "/o/ca"\n'
+        'otlp_cert = "/o/c"\notlp_key = "/o/k"\notlp_headers = "/o/h"\notlp_attributes = ["a=b"]\n'
+        'otlp_service_name = ["unit"]\notlp_compression = "none"\notlp_interval_seconds = 10\n'
     )
     config = load(written(tmp_path, text), NO_FLAGS)
     assert config == CollectorConfig(
@@ -57,6 +60,16 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         finding_snapshot_seconds=60,
         labels=(),
         log_level="debug",
+        otlp="https://otel.example:4318/a",
+        otlp_protocol="http/protobuf",
+        otlp_ca="/o/ca",
+        otlp_cert="/o/c",
+        otlp_key="/o/k",
+        otlp_headers="/o/h",
+        otlp_attributes=("a=b",),
+        otlp_service_name=("unit",),
+        otlp_compression="none",
+        otlp_interval_seconds=10,
     )
     assert tomllib.loads(text).keys() == {field.name for field in fields(CollectorConfig)}
 

@@ -1,0 +1,99 @@
+"""A collector that exports to a real receiver of OTLP."""
+
+import signal
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+from gosonde_common.otlp.keys import GRPC, HTTP
+
+from tests.collector_process import AgentStream, CollectorProcess, eventually, leak, metric, observation
+from tests.otlp_receiver import Received, grpc_receiver, http_receiver
+
+Receiver = Callable[[], AbstractContextManager[tuple[str, Received]]]
+
+
+def configuration(folder: Path, address: str, protocol: str = GRPC, more: str = "") -> Path:
+    file = folder / "collector.toml"
+    file.write_text(
+        f'otlp = "http://{address}"\notlp_protocol = "{protocol}"\notlp_interval_seconds = 1\n{more}\n'
+        if address
+        else more
+    )
+    return file
+
+
+def states(received: Received) -> list[tuple[str, str]]:
+    found = [{one.key: one.value.string_value for one in record.attributes} for _, record in received.events()]
+    return [(one["gosonde.finding.id"], one["gosonde.finding.state"]) for one in found]
+
+
+@pytest.mark.parametrize(("protocol", "receiver"), [(GRPC, grpc_receiver), (HTTP, http_receiver)], ids=["grpc", "http"])
+def test_a_leak_arrives_as_figures_and_once_as_an_event_also_when_the_collector_starts_again(
+    tmp_path: Path, protocol: str, receiver: Receiver
+) -> None:
+    with receiver() as (address, received):
+        file = configuration(tmp_path, address, protocol, 'otlp_attributes = ["deployment.environment.name=test"]')
+        with CollectorProcess(tmp_path, "--config", str(file)) as collector:
+            with AgentStream(collector.address) as agent:
+                for sequence, seen in enumerate(leak(seconds=50, per_second=50), 1):
+                    agent.observe(sequence, seen)
+                received.until(lambda: [p for p in received.points("gosonde.goroutine.live") if p.value == 2_500])
+                (first, opened) = received.until(lambda: states(received))[0]
+            assert opened in {"opened", "growing"}
+            collector.stop(signal.SIGTERM)
+        before = len(received.metrics)
+        with CollectorProcess(tmp_path, "--config", str(file)) as collector, collector.client() as client:
+            assert [one.id for one in client.findings()] == [first]
+            received.until(lambda: len(received.metrics) > before + 3)
+    assert len(states(received)) == len(set(states(received)))
+    point = received.points("gosonde.goroutine.created")[-1]
+    assert point.resource["host.name"] == "web-1"
+    assert point.resource["process.runtime.version"] == "go1.24.11"
+    assert point.resource["service.name"] == "app"
+    assert point.resource["deployment.environment.name"] == "test"
+    assert point.point.start_time_unix_nano > 0
+    total = received.points("go.goroutine.count")[-1]
+    assert total.value == 2_503
+    resource, record = received.events()[0]
+    assert resource["process.pid"] == 4711
+    assert resource["service.instance.id"] == total.resource["service.instance.id"]
+    assert record.severity_text in {"WARN", "ERROR"}
+    assert "main.site_42" in record.body.string_value
+    names = {point.name for point in received.points()}
+    assert {"gosonde.observation.age", "gosonde.finding.count", "gosonde.analysis.age", "gosonde.otlp.sent"} <= names
+
+
+def test_a_receiver_is_taken_from_the_configuration_when_it_is_read_again(tmp_path: Path) -> None:
+    with grpc_receiver() as (address, received):
+        file = configuration(tmp_path, "", more="insecure = false")
+        with CollectorProcess(tmp_path, "--config", str(file)) as collector:
+            with AgentStream(collector.address) as agent:
+                agent.observe(1, observation([(42, 5, 1)]))
+            configuration(tmp_path, address)
+            collector.process.send_signal(signal.SIGHUP)
+            assert received.until(lambda: received.points("go.goroutine.count"))[0].value == 4
+            configuration(tmp_path, "", more="insecure = false")
+            collector.process.send_signal(signal.SIGHUP)
+            assert collector.stop(signal.SIGTERM) == 0
+
+
+def test_a_receiver_that_is_down_keeps_nothing_from_being_stored_and_is_counted(tmp_path: Path) -> None:
+    with grpc_receiver() as (address, _):
+        pass
+    with grpc_receiver() as (http, _):
+        pass
+    file = configuration(tmp_path, address, more=f'http = "{http}"')
+    with CollectorProcess(tmp_path, "--config", str(file)) as collector:
+        with AgentStream(collector.address) as agent, collector.client() as client:
+            for sequence, seen in enumerate(leak(seconds=50, per_second=50), 1):
+                agent.observe(sequence, seen)
+            assert eventually(client, "opened") or eventually(client, "growing")
+        lost = {"signal": "metrics", "reason": "unreachable"}
+        Received().until(lambda: metric(http, "gosonde_otlp_dropped_total", lost) > 0)
+        Received().until(lambda: metric(http, "gosonde_otlp_queued", {}) == 1)
+        assert collector.stop(signal.SIGTERM) == 0
+    port = int(address.rpartition(":")[2])
+    with grpc_receiver(port=port) as (_, received), CollectorProcess(tmp_path, "--config", str(file)):
+        assert received.until(lambda: states(received))
