@@ -10,6 +10,7 @@ from typing import Any
 
 from gosonde_common import addresses, misspelt, places
 from gosonde_common.errors import UnsupportedError, UsageError
+from gosonde_common.otlp.keys import OtlpKeys
 from gosonde_common.values.goroutines import MAX_STACKS
 from gosonde_common.values.labels import DEFAULT_KEYS, check_keys
 
@@ -44,13 +45,14 @@ RELOADABLE = frozenset(
         "max_agent_cpu",
         "max_agent_memory_mb",
         "log_level",
+        *OtlpKeys.__dataclass_fields__,
     }
 )
 
 
 @dataclass(frozen=True, slots=True)
-class AgentConfig:
-    """What the operator asks of the agent.
+class AgentConfig(OtlpKeys):
+    """What the operator asks of the agent; OtlpKeys has the keys about OTLP.
 
     Attributes:
         collector: Where to send, "HOST:PORT" or "unix:PATH", in order of preference; none means local queries only.
@@ -161,6 +163,7 @@ class AgentConfig:
         if self.pprof and self.redact_paths:
             raise UsageError("pprof: profiles contain whole paths, which redact_paths does not allow to be sent")
         check_keys(self.labels)
+        self.check_otlp(insecure=self.insecure)
         _check_number("max_stacks", self.max_stacks, 0, MOST_STACKS)
         for text in self.pprof:
             pprof_allowed.place(text)
@@ -375,6 +378,16 @@ _CONVERT: Mapping[str, Callable[[str, object], object]] = {
     "max_agent_cpu": _number,
     "max_agent_memory_mb": _number,
     "log_level": _string,
+    "otlp": _string,
+    "otlp_protocol": _string,
+    "otlp_ca": _string,
+    "otlp_cert": _string,
+    "otlp_key": _string,
+    "otlp_headers": _string,
+    "otlp_attributes": _strings,
+    "otlp_service_name": _strings,
+    "otlp_compression": _string,
+    "otlp_interval_seconds": _number,
 }
 
 

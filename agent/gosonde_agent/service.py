@@ -11,6 +11,7 @@ import structlog
 from gosonde_common import __version__
 from gosonde_common.errors import GosondeError, UnavailableError
 from gosonde_common.notify import Notifier
+from gosonde_common.otlp.keys import otlp_keys
 from gosonde_common.stopping import on_stop
 from gosonde_common.values.audit import Act, Actor
 from gosonde_common.values.observation import Observation, Process, ProcessKey
@@ -30,6 +31,7 @@ from gosonde_agent.host.spending import Spending
 from gosonde_agent.model.spool_state import SpoolState
 from gosonde_agent.model.trail import Trail
 from gosonde_agent.serve.doors import open_doors
+from gosonde_agent.serve.exports import Exports
 from gosonde_agent.serve.latest import Latest
 from gosonde_agent.snapshots import pprof_allowed
 from gosonde_agent.snapshots.redaction import Redaction, same
@@ -107,7 +109,7 @@ async def _run(config: AgentConfig, reread: Callable[[], AgentConfig], helper: H
         recalibrating = Recalibrating(work.monitor, work.running, source.hit_costs, keep)
         loops.append(recalibrating.run(costs))
     background = Background(loops, work.running.stopping)
-    work.listen(source.event_fd, reread, background)
+    work.listen(source.event_fd, reread, background, doors.exports)
     previous = peers.uplink.previous_end
     peers.trail.note(Act.AGENT_STARTED, Actor.AGENT, detail=f"version {__version__}; the run before: {previous}")
     try:
@@ -124,6 +126,7 @@ async def _run(config: AgentConfig, reread: Callable[[], AgentConfig], helper: H
             probes_from=helper.probes.origin if helper.probes.descriptors else "",
             probes_compiled_because=helper.probes.compiled_because,
         )
+        doors.exports.apply(otlp_keys(config))
         notifier.ready("watching")
         await work.observing.run()
     finally:
@@ -300,14 +303,20 @@ class _Work:
             loops.append(Naming(self.monitor.processes, self.running).run())
         return [*loops, count_parks(self.monitor, self.running.desk)] if self.monitor.costs.parks else loops
 
-    def listen(self, event_fd: int, reread: Callable[[], AgentConfig], background: Background) -> None:
+    def listen(
+        self, event_fd: int, reread: Callable[[], AgentConfig], background: Background, exports: Exports
+    ) -> None:
         """Takes signals and the kernel's events from now on."""
         loop = asyncio.get_running_loop()
         on_stop(self._stop)
-        loop.add_signal_handler(signal.SIGHUP, lambda: background.add(self.operating.reload(reread)))
+        loop.add_signal_handler(signal.SIGHUP, lambda: background.add(self._reload(reread, exports)))
         loop.add_signal_handler(signal.SIGUSR2, lambda: background.add(self.operating.all_off()))
         loop.add_signal_handler(BREAK_SIGNAL, self.loading.on_event)
         self.loading.listen(event_fd)
+
+    async def _reload(self, reread: Callable[[], AgentConfig], exports: Exports) -> None:
+        await self.operating.reload(reread)
+        exports.apply(otlp_keys(self.running.config))
 
     def _stop(self) -> None:
         log.info("agent stopping; a second Ctrl-C ends it at once, and the kernel detaches the probes")

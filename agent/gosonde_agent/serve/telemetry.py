@@ -22,7 +22,11 @@ PREFIX = "gosonde_agent"
 
 
 class AgentMetrics(Collector):
-    """Reads at each scrape what the agent knows then; called from another thread, it changes nothing."""
+    """Reads at each scrape what the agent knows then; called from another thread, it changes nothing.
+
+    Attributes:
+        exports: What is counted of exports, once there are any.
+    """
 
     def __init__(
         self,
@@ -39,6 +43,7 @@ class AgentMetrics(Collector):
         self._spool = spool
         self._refused = refused
         self._spending = spending
+        self.exports: Collector | None = None
 
     def registry(self) -> CollectorRegistry:
         """A registry with these metrics alone."""
@@ -63,6 +68,7 @@ class AgentMetrics(Collector):
             age=lambda: _age(newest),
             refusals=lambda: _refusals(self._refused),
             spending=lambda: _spending_metrics(self._spending()),
+            exports=lambda: self.exports.collect() if self.exports else (),
             **runtime_metrics(newest, self._pauses),
         )
 

@@ -49,6 +49,16 @@ spool_hours = 48
 max_agent_cpu = 1.5
 max_agent_memory_mb = 200
 log_level = "debug"
+otlp = "https://otel.example:4318/a"
+otlp_protocol = "http/protobuf"
+otlp_ca = "/o/ca"
+otlp_cert = "/o/c"
+otlp_key = "/o/k"
+otlp_headers = "/o/h"
+otlp_attributes = ["a=b"]
+otlp_service_name = ["unit"]
+otlp_compression = "none"
+otlp_interval_seconds = 10
 """
 #: What cannot be given together with `cri`.
 OTHER = """
@@ -96,6 +106,16 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         max_agent_cpu=1.5,
         max_agent_memory_mb=200,
         log_level="debug",
+        otlp="https://otel.example:4318/a",
+        otlp_protocol="http/protobuf",
+        otlp_ca="/o/ca",
+        otlp_cert="/o/c",
+        otlp_key="/o/k",
+        otlp_headers="/o/h",
+        otlp_attributes=("a=b",),
+        otlp_service_name=("unit",),
+        otlp_compression="none",
+        otlp_interval_seconds=10,
     )
     other = tomllib.loads(OTHER)
     assert tomllib.loads(FULL).keys() | other.keys() == {field.name for field in fields(AgentConfig)}

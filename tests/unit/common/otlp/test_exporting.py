@@ -1,4 +1,6 @@
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -258,3 +260,11 @@ def test_nothing_is_sent_any_more_once_there_is_no_receiver() -> None:
         calls = received.calls
         time.sleep(2.5)
         assert received.calls == calls
+
+
+@pytest.mark.parametrize("service", ["gosonde_agent.service", "gosonde_collector.service"])
+def test_a_service_without_a_receiver_imports_nothing_of_opentelemetry(service: str) -> None:
+    names = "{name.partition('.')[0] for name in sys.modules} & {'opentelemetry', 'requests', 'grpc'}"
+    program = f"import sys, {service}; print({names})"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "{'grpc'}\n"
