@@ -41,6 +41,12 @@ def prometheus() -> Path:
     return cached("prometheus", lambda f: debian_packages.unpack(["prometheus"], f)) / "usr" / "bin" / "prometheus"
 
 
+def alertmanager() -> Path:
+    """Debian's prometheus-alertmanager; amtool is beside it."""
+    folder = cached("alertmanager", lambda f: debian_packages.unpack(["prometheus-alertmanager"], f))
+    return folder / "usr" / "bin" / "prometheus-alertmanager"
+
+
 def etcd() -> Path:
     """Debian's etcd."""
     return cached("etcd", lambda f: debian_packages.unpack(["etcd-server"], f)) / "usr" / "bin" / "etcd"

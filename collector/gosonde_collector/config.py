@@ -13,6 +13,8 @@ from gosonde_common.errors import UnsupportedError, UsageError
 from gosonde_common.otlp.keys import OtlpKeys
 from gosonde_common.values.labels import DEFAULT_KEYS, check_keys
 
+from gosonde_collector.model.http_url import HttpUrl, parsed
+
 #: A configuration file larger than this is a mistake.
 MAX_FILE_BYTES: Final = 1 << 20
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
@@ -27,6 +29,14 @@ RELOADABLE: Final = frozenset(
         "analysis_interval_seconds",
         "snapshots_on_suspicion",
         "finding_snapshot_seconds",
+        "alerts_to",
+        "webhook_to",
+        "webhook_template",
+        "webhook_secret",
+        "webhook_token",
+        "webhook_per_minute",
+        "outward_ca",
+        "public_url",
         "log_level",
         *OtlpKeys.__dataclass_fields__,
     }
@@ -60,6 +70,14 @@ class CollectorConfig(OtlpKeys):
         snapshots_on_suspicion: Ask the agent for a snapshot of a process when a site of it starts to grow.
         labels: Keys of pprof labels whose values are stored; of others only how many goroutines have them.
         finding_snapshot_seconds: How often to ask for one of a process with open findings, 30 to 86,400; 0 for never.
+        alerts_to: URLs of Alertmanagers that are told of findings.
+        webhook_to: URL of a server that is sent a document for each finding; "" for none.
+        webhook_template: File with a template of that document; "" for all that is known.
+        webhook_secret: File with the secret that signs it; "" for no signature.
+        webhook_token: File with a token that is sent with it; "" for none.
+        webhook_per_minute: How often it is sent one, 1 to 6,000.
+        outward_ca: PEM file with the authorities of certificates of all these; "" for the system's.
+        public_url: Where people reach the web page; "" for no links to it.
         log_level: One of LOG_LEVELS.
 
     Raises:
@@ -88,6 +106,14 @@ class CollectorConfig(OtlpKeys):
     snapshots_on_suspicion: bool = True
     finding_snapshot_seconds: float = 120.0
     labels: tuple[str, ...] = DEFAULT_KEYS
+    alerts_to: tuple[str, ...] = ()
+    webhook_to: str = ""
+    webhook_template: str = ""
+    webhook_secret: str = ""
+    webhook_token: str = ""
+    webhook_per_minute: float = 60.0
+    outward_ca: str = ""
+    public_url: str = ""
     log_level: str = "info"
 
     @property
@@ -119,6 +145,7 @@ class CollectorConfig(OtlpKeys):
             _check_range("finding_snapshot_seconds", self.finding_snapshot_seconds, 30, 86_400)
         check_keys(self.labels)
         self.check_otlp(insecure=self.insecure)
+        self._check_outward()
         if self.log_level not in LOG_LEVELS:
             raise UsageError(f"log_level: {self.log_level!r} is not one of {', '.join(LOG_LEVELS)}")
 
@@ -154,6 +181,25 @@ class CollectorConfig(OtlpKeys):
                 f"web: {self.web} can be reached from other machines, and what travels there would not be encrypted "
                 f"and authenticated without {', '.join(missing)}; give these, name a port of 127.0.0.1, or write "
                 f"insecure = true into the configuration file"
+            )
+
+    def _check_outward(self) -> None:
+        _check_range("webhook_per_minute", self.webhook_per_minute, 1, 6_000)
+        for key, urls in (("alerts_to", self.alerts_to), ("public_url", filter(None, (self.public_url,)))):
+            for url in urls:
+                _check_base(key, parsed(url, key))
+        if len(set(self.alerts_to)) < len(self.alerts_to):
+            raise UsageError("alerts_to: has the same URL twice")
+        for key in ("webhook_template", "webhook_secret", "webhook_token"):
+            if getattr(self, key) and not self.webhook_to:
+                raise UsageError(f"{key}: is for a webhook; give webhook_to too")
+        if not self.webhook_to:
+            return
+        to = parsed(self.webhook_to, "webhook_to")
+        if self.webhook_token and not (to.is_encrypted or to.is_local or self.insecure):
+            raise UsageError(
+                f"webhook_token: {to.place} is another machine, and everyone on the way could read the token; name "
+                f"https:, or write insecure = true into the configuration file"
             )
 
     def merged(self, flags: Mapping[str, object]) -> "CollectorConfig":
@@ -238,6 +284,11 @@ def _converted(key: str, value: object, kind: Any) -> object:  # noqa: ANN401 - 
         kind, "a list of strings"
     )
     raise UsageError(f"{key}: {value!r} is not {expected}")
+
+
+def _check_base(key: str, url: HttpUrl) -> None:
+    if "?" in url.target:
+        raise UsageError(f"{key}: has a part behind ?, and paths are put behind it")
 
 
 def _check_range(key: str, value: float, least: float, most: float) -> None:

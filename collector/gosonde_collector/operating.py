@@ -13,6 +13,7 @@ from gosonde_common.values.audit import Act, Actor
 from gosonde_collector.config import RELOADABLE, CollectorConfig, reloaded
 from gosonde_collector.model.by import By
 from gosonde_collector.model.errors import DiskFullError, StoreError
+from gosonde_collector.outward.sending import Outward, Plan
 from gosonde_collector.routine import Routine
 from gosonde_collector.store.protocol import Store
 from gosonde_collector.telemetry.otlp import Otlp
@@ -37,9 +38,18 @@ class Operating:
     """
 
     def __init__(
-        self, routine: Routine, store: Store, acts: OwnActs, reload: Reload, stopping: asyncio.Event, *, otlp: Otlp
+        self,
+        routine: Routine,
+        store: Store,
+        acts: OwnActs,
+        reload: Reload,
+        stopping: asyncio.Event,
+        *,
+        otlp: Otlp,
+        outward: Outward,
     ) -> None:
         self._routine = routine
+        self._outward = outward
         self._store = store
         self._acts = acts
         self._otlp = otlp
@@ -73,11 +83,13 @@ class Operating:
         before = self._routine.config
         try:
             config, ignored = reloaded(before, await asyncio.to_thread(self._reload))
+            plan = await asyncio.to_thread(Plan, config)
         except GosondeError as error:
             log.error("configuration not reloaded; the former one stays", reason=str(error))  # noqa: TRY400
             await self._note(Act.RELOAD_REFUSED, RELOADING, str(error))
             return
         self._routine.config = config
+        self._outward.follow(plan)
         logs.set_level(config.log_level)
         self._store.min_free_bytes = config.min_free_bytes
         self._otlp.apply(otlp_keys(config))

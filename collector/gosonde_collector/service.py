@@ -29,6 +29,7 @@ from gosonde_collector.ingest.service import IngestService
 from gosonde_collector.model.values import ProcessFilter
 from gosonde_collector.model.worker import Worker
 from gosonde_collector.operating import Operating, Reload
+from gosonde_collector.outward.sending import Outward, Plan
 from gosonde_collector.query.query_service import QueryService
 from gosonde_collector.routine import Routine
 from gosonde_collector.snapshots.elsewhere import FromElsewhere
@@ -60,10 +61,12 @@ def run(config: CollectorConfig, reload: Reload) -> None:
     Raises:
         StoreError: The store cannot be opened.
         UnavailableError: The address cannot be listened on.
+        UsageError: A file that the configuration names cannot be used.
     """
+    plan = Plan(config)
     with closing(open_store(config.data)) as store:
         store.min_free_bytes = config.min_free_bytes
-        asyncio.run(_serve(config, reload, store))
+        asyncio.run(_serve(config, reload, store, plan))
 
 
 def unready(store: Store, analyst: Analyst) -> list[str]:
@@ -71,7 +74,7 @@ def unready(store: Store, analyst: Analyst) -> list[str]:
     return [reason for reason in (store.room(), analyst.freshness.reason()) if reason]
 
 
-async def _serve(config: CollectorConfig, reload: Reload, store: Store) -> None:
+async def _serve(config: CollectorConfig, reload: Reload, store: Store, plan: Plan) -> None:
     stopping = asyncio.Event()
     notifier = Notifier()
     async with AsyncExitStack() as stack:
@@ -111,7 +114,9 @@ async def _serve(config: CollectorConfig, reload: Reload, store: Store) -> None:
             store, committer, access, telemetry, snapshots=snapshots, no_probes=analyst.no_probes, checking=checking
         )
         query = QueryService(store, asking, analyst, telemetry, snapshots=snapshots, acts=acts)
-        operating = Operating(routine, store, acts, reload, stopping, otlp=otlp)
+        outward = Outward(plan, store, analyst, telemetry.registry)
+        stack.callback(outward.close)
+        operating = Operating(routine, store, acts, reload, stopping, otlp=otlp, outward=outward)
         _on_signals(operating)
         connections = Connections(int(config.max_connections_per_peer), telemetry.connection_closed)
         listening = _listening(config, ingest, query, access, telemetry, connections=connections)

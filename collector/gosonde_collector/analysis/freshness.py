@@ -14,16 +14,19 @@ class Freshness:
 
     Attributes:
         rest_seconds: How long the analysis rests on purpose.
+        has_ended: Whether any analysis has.
     """
 
     def __init__(self, clock: Callable[[], int] = boottime_ns) -> None:
         self._clock = clock
         self._since = clock()
         self.rest_seconds = 0.0
+        self.has_ended = False
 
     def renew(self) -> None:
         """An analysis has ended."""
         self._since = self._clock()
+        self.has_ended = True
 
     def age_ns(self) -> int:
         """Since the last analysis ended, or since the beginning while none has."""

@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from gosonde_common.errors import GosondeError, InvalidInputError, OverloadedError
+from gosonde_common.errors import GosondeError, InvalidInputError, OverloadedError, UnavailableError
 
 
 class BatchError(InvalidInputError):
@@ -54,3 +54,40 @@ class DiskFullError(OverloadedError):
 
 class SnapshotError(GosondeError):
     """An agent did not take the snapshot that it was asked for, or sent something else. The message says which."""
+
+
+class Undelivered(StrEnum):
+    """Why something was not delivered, as the metric gosonde_collector_outward_failures_total names it."""
+
+    UNREACHABLE = "unreachable"
+    TIMEOUT = "timeout"
+    #: No encrypted connection, as with a certificate of nobody who is trusted.
+    TLS = "tls"
+    #: The answer is no HTTP.
+    PROTOCOL = "protocol"
+    #: To another place, where nothing is sent.
+    REDIRECT = "redirect"
+    #: Status 429 or 503: it wants less.
+    BUSY = "busy"
+    #: Status 400, 413 or 422: it will never take this.
+    REFUSED = "refused"
+    #: Any other status.
+    STATUS = "status"
+    #: A file with a secret cannot be used.
+    SECRET = "secret"  # noqa: S105 - a name
+    #: The template makes no document of it.
+    TEMPLATE = "template"
+
+
+class DeliveryError(UnavailableError):
+    """Something that the collector sends to others did not get there.
+
+    Attributes:
+        reason: Why.
+        retry_after_s: For how long the receiver wants nothing; 0 where it does not say.
+    """
+
+    def __init__(self, message: str, reason: Undelivered, retry_after_s: float = 0.0) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.retry_after_s = retry_after_s

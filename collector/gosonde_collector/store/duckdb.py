@@ -28,6 +28,7 @@ from gosonde_collector.store.reading import Reader
 from gosonde_collector.store.records import (
     FindingRecord,
     Mute,
+    Told,
 )
 from gosonde_collector.store.writes import NO_AGENT, Known, audit_columns, audit_row, pending_tables, run_of
 
@@ -107,6 +108,14 @@ class DuckDBStore(Reader):
             connection.execute("DELETE FROM mutes")
             if mutes:
                 insert(connection, "mutes", rows.mute_columns(mutes))
+
+    def save_told(self, told: Sequence[Told]) -> None:
+        """See Store."""
+        self._check_room()
+        with self._transaction() as connection:
+            connection.execute("DELETE FROM told")
+            if told:
+                insert(connection, "told", rows.told_columns(told))
 
     def add_audit(self, host: str, run: str, event: AuditEvent) -> None:
         """See Store."""

@@ -40,6 +40,7 @@ from gosonde_collector.store.records import (
     StateSeen,
     StoredProfile,
     TimersRead,
+    Told,
 )
 
 
@@ -184,6 +185,12 @@ class Store(Protocol):
 
     def mutes(self) -> list[Mute]:
         """Those that were stored last, also those that are over."""
+
+    def save_told(self, told: Sequence[Told]) -> None:
+        """Stores what receivers of alerts know in place of all that was stored before."""
+
+    def told(self) -> list[Told]:
+        """What was stored last."""
 
     def add_audit(self, host: str, run: str, event: AuditEvent) -> None:
         """Stores what was done at the collector itself, in one of its runs; `host` is whose process it is about, or "".

@@ -39,6 +39,7 @@ from gosonde_collector.store.records import (
     StateSeen,
     StoredProfile,
     TimersRead,
+    Told,
 )
 from gosonde_collector.store.writes import Known
 
@@ -208,6 +209,10 @@ class Reader:
     def mutes(self) -> list[Mute]:
         """See Store."""
         return [Mute(*row) for row in self._select(queries.MUTES)]
+
+    def told(self) -> list[Told]:
+        """See Store."""
+        return [Told(*row) for row in self._select(queries.TOLD)]
 
     def audit(self, which: ProcessFilter, since_unix_nano: int, limit: int) -> list[AuditRecord]:
         """See Store."""

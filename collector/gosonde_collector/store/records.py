@@ -248,6 +248,21 @@ class Mute:
         return self.finding, self.service, self.function
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a receiver of alerts was told last of a finding.
+
+    Attributes:
+        receiver: A digest of the receiver's address.
+        finding: The finding's id.
+        document: JSON that only `outward` reads.
+    """
+
+    receiver: str
+    finding: str
+    document: str
+
+
 class StateSeen(NamedTuple):
     """How many goroutines of one `go` statement were in one state when a snapshot was taken."""
 

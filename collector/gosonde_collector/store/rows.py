@@ -53,6 +53,7 @@ from gosonde_collector.store.records import (
     SnapshotHead,
     StateSeen,
     TimersRead,
+    Told,
 )
 
 Row = tuple[Any, ...]
@@ -327,6 +328,12 @@ def mute_columns(mutes: Sequence[Mute]) -> Columns:
         name: np.array(values, np.int64) if name.endswith("_nano") else objects(values)
         for name, values in zip(names, columns, strict=True)
     }
+
+
+def told_columns(told: Sequence[Told]) -> Columns:
+    """The columns of what receivers were told."""
+    names = ("receiver", "finding", "document")
+    return {name: objects([getattr(one, name) for one in told]) for name in names}
 
 
 def audit_record(row: tuple[Any, ...]) -> AuditRecord:

@@ -233,7 +233,8 @@ NO_VALUES = {
     },
     "collector": {
         "listen", "data", "query_listen", "http", "web", "web_user_header", "web_admins", "insecure", "tls_cert",
-        "tls_key", "tls_client_ca", "tls_revoked", "tokens",
+        "tls_key", "tls_client_ca", "tls_revoked", "tokens", "alerts_to", "webhook_to", "webhook_template",
+        "webhook_secret", "webhook_token", "webhook_per_minute", "outward_ca", "public_url",
     },
 }  # fmt: skip
 

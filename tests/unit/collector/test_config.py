@@ -30,6 +30,8 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         "max_connections_per_peer = 8\n"
         "retention_hours = 48\nretention_mb = 100\nmin_free_mb = 7\nanalysis_interval_seconds = 5\n"
         "snapshots_on_suspicion = false\nfinding_snapshot_seconds = 60\nlabels = []\n"
+        'alerts_to = ["http://a"]\nwebhook_to = "https://w/x"\nwebhook_template = "/b"\nwebhook_secret = "/s"\n'
+        'webhook_token = "/o"\nwebhook_per_minute = 6\noutward_ca = "/u"\npublic_url = "https://p"\n'
         'log_level = "debug"\n'
         'otlp = "https://otel.example:4318/a"\notlp_protocol = "http/protobuf"\notlp_ca = "/o/ca"\n'
         'otlp_cert = "/o/c"\notlp_key = "/o/k"\notlp_headers = "/o/h"\notlp_attributes = ["a=b"]\n'
@@ -59,6 +61,14 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         snapshots_on_suspicion=False,
         finding_snapshot_seconds=60,
         labels=(),
+        alerts_to=("http://a",),
+        webhook_to="https://w/x",
+        webhook_template="/b",
+        webhook_secret="/s",  # noqa: S106
+        webhook_token="/o",  # noqa: S106
+        webhook_per_minute=6,
+        outward_ca="/u",
+        public_url="https://p",
         log_level="debug",
         otlp="https://otel.example:4318/a",
         otlp_protocol="http/protobuf",
@@ -168,3 +178,28 @@ def test_a_web_page_for_other_machines_needs_encryption_and_tokens() -> None:
     secure = CollectorConfig(web="0.0.0.0:9319", tls_cert="/c", tls_key="/k", tokens="/t")
     assert secure.web == "0.0.0.0:9319"
     assert CollectorConfig(web="0.0.0.0:9319", insecure=True).insecure
+
+
+@pytest.mark.parametrize(
+    ("keys", "fault"),
+    [
+        ({"alerts_to": ("am:9093",)}, "alerts_to: is no URL of a web server"),
+        ({"alerts_to": ("http://am", "http://am")}, "alerts_to: has the same URL twice"),
+        ({"alerts_to": ("http://am/?x=1",)}, "alerts_to: has a part behind ?"),
+        ({"public_url": "gosonde.example"}, "public_url: is no URL of a web server"),
+        ({"webhook_to": "http://ann:pw@hook"}, "webhook_to: has a name or a password"),
+        ({"webhook_secret": "/s"}, "webhook_secret: is for a webhook; give webhook_to too"),
+        ({"webhook_to": "http://hook", "webhook_token": "/t"}, "webhook_token: http://hook:80 is another machine"),
+        ({"webhook_per_minute": 0.5}, "webhook_per_minute: 0.5 is not between 1 and 6000"),
+    ],
+)
+def test_where_the_collector_sends_to_is_checked_at_the_start(keys: dict[str, Any], fault: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        CollectorConfig(**keys)
+    assert str(refused.value).startswith(fault)
+
+
+@pytest.mark.parametrize("keys", [{"webhook_to": "https://hook"}, {"webhook_to": "http://[::1]:1"}])
+def test_a_token_is_sent_encrypted_or_to_this_machine(keys: dict[str, Any]) -> None:
+    assert CollectorConfig(**keys, webhook_token="/t").webhook_to == keys["webhook_to"]  # noqa: S106
+    assert CollectorConfig(webhook_to="http://hook", webhook_token="/t", insecure=True).insecure  # noqa: S106
