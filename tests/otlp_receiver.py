@@ -102,7 +102,7 @@ def plain(attributes: Any) -> dict[str, Any]:
 
 
 def _plain(one: KeyValue) -> Any:
-    return getattr(one.value, one.value.WhichOneof("value"))
+    return getattr(one.value, one.value.WhichOneof("value") or "")
 
 
 def _points(request: metrics_service_pb2.ExportMetricsServiceRequest) -> Iterator[Point]:
@@ -110,7 +110,7 @@ def _points(request: metrics_service_pb2.ExportMetricsServiceRequest) -> Iterato
         resource = plain(of.resource.attributes)
         for scope in of.scope_metrics:
             for metric in scope.metrics:
-                kind = metric.WhichOneof("data")
+                kind = metric.WhichOneof("data") or ""
                 for point in getattr(metric, kind).data_points:
                     yield Point(resource, metric.name, metric.unit, kind, plain(point.attributes), point)
 
@@ -149,8 +149,8 @@ def grpc_receiver(tls: Tls | None = None, port: int = 0) -> Iterator[tuple[str, 
     server = grpc.server(ThreadPoolExecutor(8), options=[("grpc.so_reuseport", 0)])
     of_metrics = _Service(received, received.metrics, metrics_service_pb2.ExportMetricsServiceResponse)
     of_logs = _Service(received, received.logs, logs_service_pb2.ExportLogsServiceResponse)
-    metrics_service_pb2_grpc.add_MetricsServiceServicer_to_server(of_metrics, server)
-    logs_service_pb2_grpc.add_LogsServiceServicer_to_server(of_logs, server)
+    metrics_service_pb2_grpc.add_MetricsServiceServicer_to_server(of_metrics, server)  # type: ignore[no-untyped-call]
+    logs_service_pb2_grpc.add_LogsServiceServicer_to_server(of_logs, server)  # type: ignore[no-untyped-call]
     if tls:
         clients = tls.clients.cert.read_bytes() if tls.clients else None
         pair = tls.own.key.read_bytes(), tls.own.cert.read_bytes()

@@ -113,7 +113,7 @@ class MetricsServer:
         if not match:
             raise UsageError(f"http: {address!r} is not HOST:PORT")
         # They would double the number of series; a counter that falls tells Prometheus of a restart.
-        disable_created_metrics()
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         shown = CollectorRegistry(support_collectors_without_names=True)
         shown.register(ShownMetrics(registry))
         app = _app(_OneAtATime(make_wsgi_app(shown)), unready)

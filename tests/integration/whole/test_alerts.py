@@ -7,8 +7,8 @@ import signal
 from pathlib import Path
 
 import pytest
+from gosonde import CollectorClient
 from gosonde.collector_client import Finding
-from gosonde.findings_client import FindingsClient
 
 from tests import alertmanager
 from tests.agent_process import AgentProcess, eventually
@@ -24,7 +24,7 @@ SECRET = b"a secret of the webhook"
 LONG_S = 180.0
 
 
-def leak_of(client: FindingsClient, pid: int) -> Finding | None:
+def leak_of(client: CollectorClient, pid: int) -> Finding | None:
     line = site_line("endpoints", "fetch")
     return next((one for one in client.findings() if one.process.pid == pid and one.site.line == line), None)
 
@@ -57,7 +57,7 @@ def test_a_leak_becomes_an_alert_that_ends_with_its_process_though_the_collector
         assert "error" not in leaking.ask("ask /export?forget=1 10")
         with CollectorProcess(tmp_path, *map(str, flags)) as collector:
             agent = AgentProcess(tmp_path, collector.address, str(program))
-            with FindingsClient(collector.address) as client:
+            with CollectorClient(collector.address) as client:
                 host = host_of(client, leaking.pid)
                 assert client.prove(host, leaking.pid).outcome.proved >= 10
                 eventually(lambda: leak_of(client, leaking.pid) is not None, LONG_S)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gosonde.findings_client import FindingsClient
+from gosonde import CollectorClient
 from gosonde_common import __version__
 
 from tests import web_page
@@ -83,7 +83,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
         leaks = stack.enter_context(GoProgram(leaking, "20", env=OFTEN))
         other = stack.enter_context(GoProgram(healthy))
         ask = stack.enter_context(scraping_prometheus(folder, services))
-        client = stack.enter_context(FindingsClient(collector.address))
+        client = stack.enter_context(CollectorClient(collector.address))
         host = host_of(client, leaks.pid)
         eventually(lambda: client.prove(host, leaks.pid).outcome.proved > 0, LONG_S)
         yield Run(ask, services, web, host, leaks.pid, other)

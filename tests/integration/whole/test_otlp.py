@@ -5,8 +5,8 @@ import socket
 from pathlib import Path
 
 import pytest
+from gosonde import CollectorClient
 from gosonde.agent_client import AgentClient
-from gosonde.findings_client import FindingsClient
 from gosonde_common.errors import GosondeError
 
 from tests.agent_process import AgentProcess, eventually
@@ -60,7 +60,7 @@ def test_a_leak_arrives_from_the_collector_as_figures_and_as_an_event(tmp_path: 
             agent = AgentProcess(tmp_path, collector.address, str(build(PROGRAM, VERSION)))
             try:
                 assert "error" not in program.ask("ask /export?forget=1 9")
-                with FindingsClient(collector.address) as client:
+                with CollectorClient(collector.address) as client:
                     host = host_of(client, program.pid)
                     assert client.prove(host, program.pid).outcome.proved >= 9
                 resource, record = received.until(received.events)[0]

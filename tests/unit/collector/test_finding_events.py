@@ -10,10 +10,13 @@ from gosonde_collector.telemetry.finding_events import FILE_NAME, FindingEvents
 from gosonde_common.otlp.counts import Counts
 from gosonde_common.otlp.events import Events, Severity
 
+PROCESS = ProcessKey("boot", 7, 70, 0)
+SITE = Site("build", 1, "main.f", "main.go", 12, "")
+# fmt: off
 LEAK = Finding(
-    *("id", OPENED, 0.5, "unknown", "look", "web-1", ProcessKey("boot", 7, 70, 0), "/srv/app"),
-    *(Site("build", 1, "main.f", "main.go", 12, ""), 40, 1.5, 1, 2, 3, 45, 0, 40, 0.5, ()),
+    "id", OPENED, 0.5, "unknown", "look", "web-1", PROCESS, "/srv/app", SITE, 40, 1.5, 1, 2, 3, 45, 0, 40, 0.5, ()
 )
+# fmt: on
 
 
 @pytest.fixture

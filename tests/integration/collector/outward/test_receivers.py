@@ -24,7 +24,7 @@ def configure(folder: Path, *lines: str) -> None:
 
 def audit(address: str) -> list[str]:
     """What reloads said, the newest first."""
-    command = [GOSONDE, "audit", "--collector", address, "--json"]
+    command: list[str | Path] = [GOSONDE, "audit", "--collector", address, "--json"]
     rows = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
     return [row["detail"] for row in rows if "reload" in row["act"]]
 
@@ -66,7 +66,14 @@ def test_a_receiver_that_never_answers_holds_up_nobody_and_a_reload_replaces_it(
 
 def test_a_collector_does_not_start_with_a_file_that_it_cannot_use(tmp_path: Path) -> None:
     configure(tmp_path, 'webhook_to = "https://127.0.0.1:1"', f'outward_ca = "{tmp_path}/none.pem"')
-    command = [GOSONDE, "collector", "--config", tmp_path / "collector.toml", "--data", tmp_path / "data"]
+    command: list[str | Path] = [
+        GOSONDE,
+        "collector",
+        "--config",
+        tmp_path / "collector.toml",
+        "--data",
+        tmp_path / "data",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     assert done.returncode == 2
     assert f"outward_ca: {tmp_path}/none.pem has no certificates that can be read" in done.stderr
