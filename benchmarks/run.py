@@ -26,6 +26,7 @@ from benchmarks import (
     lasting,
     megabytes,
     onset,
+    otlp,
     parking,
     proving,
     requests,
@@ -81,6 +82,7 @@ BENCHMARKS: dict[str, Callable[[Effort], Iterator[Row]]] = {
     "crowd": lambda effort: crowd.crowd(effort.watched_seconds),
     "containers": lambda effort: containers.containers(effort.watched_seconds),
     "web": web.web,
+    "otlp": otlp.otlp,
     "growth": lambda effort: growth_curves.growth(effort.rounds),
 }
 #: Names for several.

@@ -10,13 +10,27 @@ from gosonde_collector.telemetry.finding_events import FILE_NAME, FindingEvents
 from gosonde_common.otlp.counts import Counts
 from gosonde_common.otlp.events import Events, Severity
 
-PROCESS = ProcessKey("boot", 7, 70, 0)
-SITE = Site("build", 1, "main.f", "main.go", 12, "")
-# fmt: off
 LEAK = Finding(
-    "id", OPENED, 0.5, "unknown", "look", "web-1", PROCESS, "/srv/app", SITE, 40, 1.5, 1, 2, 3, 45, 0, 40, 0.5, ()
+    id="id",
+    state=OPENED,
+    confidence=0.5,
+    cause="unknown",
+    remedy="look",
+    host="web-1",
+    process=ProcessKey("boot", 7, 70, 0),
+    exe="/srv/app",
+    site=Site("build", 1, "main.f", "main.go", 12, ""),
+    live=40,
+    growth_per_second=1.5,
+    first_seen_unix_nano=1,
+    opened_unix_nano=2,
+    grew_unix_nano=3,
+    window_s=45,
+    base=0,
+    peak=40,
+    grown_confidence=0.5,
+    witnesses=(),
 )
-# fmt: on
 
 
 @pytest.fixture
