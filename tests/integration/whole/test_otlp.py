@@ -5,8 +5,8 @@ import socket
 from pathlib import Path
 
 import pytest
-from gosonde import CollectorClient
 from gosonde.agent_client import AgentClient
+from gosonde.collector_client import CollectorClient
 from gosonde_common.errors import GosondeError
 
 from tests.agent_process import AgentProcess, eventually
