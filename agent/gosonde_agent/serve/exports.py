@@ -66,6 +66,7 @@ def _targets(newest: Observation) -> Iterator[Target]:
     for row in newest.site_counts:
         goroutines[row.process] += row.live
     cycles = {total.process: total.cycles for total in newest.gc_totals}
+    figures = {row.process: row.runtime_figures for row in newest.runtimes}
     for process in newest.processes:
         if process.refusal or process.ended_unix_nano or process.sums:
             continue
@@ -80,4 +81,6 @@ def _targets(newest: Observation) -> Iterator[Target]:
             since_unix_nano=process.counted_since_unix_nano,
             goroutines=goroutines[key],
             gc_cycles=cycles.get(key),
+            started_unix_nano=process.started_unix_nano,
+            runtime_figures=figures.get(key),
         )

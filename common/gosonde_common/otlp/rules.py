@@ -27,6 +27,28 @@ class Rule(NamedTuple):
 GOROUTINES: Final = Rule("go.goroutine.count", "{goroutine}", Kind.UP_DOWN_COUNTER)
 GC_CYCLES: Final = Rule("go.memory.gc.cycles", "{gc_cycle}", Kind.COUNTER)
 
+
+class Figure(NamedTuple):
+    """A field of RuntimeFigures, and the attributes that it has besides."""
+
+    rule: Rule
+    field: str
+    attributes: Mapping[str, str] = MappingProxyType({})
+
+
+MEMORY_USED: Final = Rule("go.memory.used", "By", Kind.UP_DOWN_COUNTER)
+#: What runtimes say of themselves, by the same conventions.
+FIGURES: Final = (
+    Figure(MEMORY_USED, "stack_bytes", MappingProxyType({"go.memory.type": "stack"})),
+    Figure(MEMORY_USED, "other_bytes", MappingProxyType({"go.memory.type": "other"})),
+    Figure(Rule("go.memory.limit", "By", Kind.UP_DOWN_COUNTER), "memory_limit_bytes"),
+    Figure(Rule("go.memory.allocated", "By", Kind.COUNTER), "allocated_bytes"),
+    Figure(Rule("go.memory.allocations", "{allocation}", Kind.COUNTER), "allocations"),
+    Figure(Rule("go.memory.gc.goal", "By", Kind.UP_DOWN_COUNTER), "gc_goal_bytes"),
+    Figure(Rule("go.config.gogc", "%", Kind.UP_DOWN_COUNTER), "gogc_percent"),
+    Figure(Rule("go.processor.limit", "{thread}", Kind.UP_DOWN_COUNTER), "processors"),
+)
+
 #: By the name that the metric has in Prometheus, without the ending of counters. What is not here is not exported.
 RULES: Final[Mapping[str, Rule]] = MappingProxyType(
     {

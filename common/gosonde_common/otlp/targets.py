@@ -13,6 +13,7 @@ from gosonde_common.foreign import shown
 from gosonde_common.otlp.keys import OtlpKeys
 from gosonde_common.owners import Owner
 from gosonde_common.values.containers import NO_CONTAINER, Container
+from gosonde_common.values.runtime import RuntimeFigures
 
 #: Processes with figures of their own in one export, those with the most goroutines first.
 MAX_TARGETS: Final = 2_000
@@ -33,6 +34,8 @@ class Target:
         since_unix_nano: When counting began; 0 when it is not known.
         goroutines: How many are alive; None when it is not known.
         gc_cycles: Since counting began; None when it is not known.
+        started_unix_nano: When the process began; 0 when it is not known.
+        runtime_figures: What its runtime said last; None when that was not read.
     """
 
     owner: Owner
@@ -44,6 +47,8 @@ class Target:
     since_unix_nano: int = 0
     goroutines: int | None = None
     gc_cycles: int | None = None
+    started_unix_nano: int = 0
+    runtime_figures: RuntimeFigures | None = None
 
 
 @dataclass(frozen=True, slots=True)

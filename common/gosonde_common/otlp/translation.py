@@ -30,9 +30,10 @@ from gosonde_common.foreign import shown
 from gosonde_common.metrics import FailedGroup
 from gosonde_common.otlp.counts import METRICS, Counts
 from gosonde_common.otlp.outcome import Reason
-from gosonde_common.otlp.rules import ATTRIBUTES, GC_CYCLES, GOROUTINES, RULES, Kind, Rule
+from gosonde_common.otlp.rules import ATTRIBUTES, FIGURES, GC_CYCLES, GOROUTINES, RULES, Kind, Rule
 from gosonde_common.otlp.targets import MAX_TEXT, Figures, Naming, Target
 from gosonde_common.owners import OTHERS, Owner
+from gosonde_common.values.runtime import UNLIMITED
 
 SCOPE: Final = InstrumentationScope("gosonde", __version__)
 #: A request of more bytes takes no further resource: receivers refuse those of more than 4 MiB.
@@ -60,6 +61,8 @@ class _Point(NamedTuple):
     value: float
     #: Counts by bucket, sum and upper bounds, of a histogram.
     histogram: tuple[list[int], float, list[float]] | None = None
+    #: When it was read, and from when on it counts, where that is not so of the whole process.
+    times: tuple[int, int] | None = None
 
 
 _Points = dict[Rule, list[_Point]]
@@ -102,6 +105,12 @@ class Translation:
             points[GOROUTINES].append(_Point({}, target.goroutines))
         if target.gc_cycles is not None:
             points[GC_CYCLES].append(_Point({}, target.gc_cycles))
+        if read := target.runtime_figures:
+            taken = min(read.read_unix_nano, self._now)
+            times = taken, min(target.started_unix_nano, taken)
+            for rule, field, attributes in FIGURES:
+                if (value := getattr(read, field)) not in {None, UNLIMITED}:
+                    points[rule].append(_Point(dict(attributes), value, times=times))
 
     def _add(self, family: Metric) -> None:
         if isinstance(family, FailedGroup):
@@ -141,8 +150,7 @@ class Translation:
             began = min(self._figures.started_unix_nano, taken)
             histograms = [_histogram(point, began, taken) for point in points]
             return Exported(rule.name, "", rule.unit, Histogram(histograms, cumulative))
-        start = since if rule.kind is Kind.COUNTER else 0
-        numbers = [NumberDataPoint(point.attributes, start, taken, _number(point.value)) for point in points]
+        numbers = [_number_point(rule, point, *(point.times or (taken, since))) for point in points]
         if rule.kind is Kind.GAUGE:
             return Exported(rule.name, "", rule.unit, Gauge(numbers))
         return Exported(rule.name, "", rule.unit, Sum(numbers, cumulative, is_monotonic=rule.kind is Kind.COUNTER))
@@ -181,6 +189,11 @@ def _size(attributes: Mapping[str, object]) -> int:
 def _point_size(point: _Point) -> int:
     buckets = len(point.histogram[0]) if point.histogram else 0
     return POINT + 16 * buckets + _size(point.attributes)
+
+
+def _number_point(rule: Rule, point: _Point, taken: int, since: int) -> NumberDataPoint:
+    start = since if rule.kind is Kind.COUNTER else 0
+    return NumberDataPoint(point.attributes, start, taken, _number(point.value))
 
 
 def _number(value: float) -> int | float:

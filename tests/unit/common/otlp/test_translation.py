@@ -7,11 +7,12 @@ from gosonde_common.goroutine_metrics import SiteRow, goroutine_metrics
 from gosonde_common.metrics import FailedGroup
 from gosonde_common.otlp.counts import Counts
 from gosonde_common.otlp.keys import OtlpKeys
-from gosonde_common.otlp.rules import ATTRIBUTES, GC_CYCLES, GOROUTINES, RULES
+from gosonde_common.otlp.rules import ATTRIBUTES, FIGURES, GC_CYCLES, GOROUTINES, RULES
 from gosonde_common.otlp.targets import MAX_TEXT, Figures, Naming, Target, instance_id, service_name
 from gosonde_common.otlp.translation import MAX_REQUEST, Translation
 from gosonde_common.owners import OTHERS, Owner
 from gosonde_common.values.containers import Container
+from gosonde_common.values.runtime import UNLIMITED, RuntimeFigures
 from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
@@ -52,6 +53,26 @@ def test_a_figure_has_the_time_of_its_observation() -> None:
     for point in translated(goroutine_metrics([row]), target, ages={"web-1": 300}):
         assert point.point.time_unix_nano == NOW - 300
         assert point.point.start_time_unix_nano <= NOW - 300
+
+
+def test_what_the_runtime_says_has_the_time_of_its_reading_and_counts_from_the_start_of_the_process() -> None:
+    read = RuntimeFigures(
+        *(NOW - 400, 5, 64, 4_096, UNLIMITED, 10_000, 80, None, 3, 7, 150, 8),
+    )
+    points = translated((), Target(WEB, since_unix_nano=900, started_unix_nano=50, goroutines=6, runtime_figures=read))
+    found = {(point.name, point.attributes.get("go.memory.type")): point for point in points}
+    assert {name: point.value for name, point in found.items()} == {
+        ("go.goroutine.count", None): 6,
+        ("go.memory.used", "stack"): 64,
+        ("go.memory.used", "other"): 4_096,
+        ("go.memory.allocated", None): 10_000,
+        ("go.memory.allocations", None): 80,
+        ("go.config.gogc", None): 150,
+        ("go.processor.limit", None): 8,
+    }
+    allocated = found["go.memory.allocated", None].point
+    assert (allocated.start_time_unix_nano, allocated.time_unix_nano) == (50, NOW - 400)
+    assert found["go.goroutine.count", None].point.time_unix_nano == NOW
 
 
 def test_what_is_summed_over_processes_is_of_their_host() -> None:
@@ -174,6 +195,7 @@ def test_whole_numbers_are_integers_where_there_is_room(value: float, kind: str)
 
 def test_every_metric_and_attribute_is_documented() -> None:
     text = (ROOT / "docs/otlp.md").read_text()
+    figures = [rule.name for rule, _, _ in FIGURES]
     names = [rule.name for rule in (*RULES.values(), GOROUTINES, GC_CYCLES)]
-    assert [name for name in (*names, *ATTRIBUTES.values()) if f"`{name}`" not in text] == []
+    assert [name for name in (*names, *figures, *ATTRIBUTES.values()) if f"`{name}`" not in text] == []
     assert len(set(names)) == len(names)
