@@ -41,6 +41,12 @@ def prometheus() -> Path:
     return cached("prometheus", lambda f: debian_packages.unpack(["prometheus"], f)) / "usr" / "bin" / "prometheus"
 
 
+def victoria_metrics() -> Path:
+    """Debian 13's victoria-metrics: that of Debian 12 receives no OTLP."""
+    folder = cached("victoria-metrics", lambda f: debian_packages.unpack_from("trixie", ["victoria-metrics"], f))
+    return folder / "usr" / "bin" / "victoria-metrics"
+
+
 def alertmanager() -> Path:
     """Debian's prometheus-alertmanager; amtool is beside it."""
     folder = cached("alertmanager", lambda f: debian_packages.unpack(["prometheus-alertmanager"], f))

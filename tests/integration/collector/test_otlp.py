@@ -1,15 +1,19 @@
 """A collector that exports to a real receiver of OTLP."""
 
+import json
 import signal
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 from gosonde_common.otlp.keys import GRPC, HTTP
+from gosonde_pb.v1 import model_pb2
 
-from tests.collector_process import AgentStream, CollectorProcess, eventually, leak, metric, observation
+from tests.collector_process import SECOND, AgentStream, CollectorProcess, eventually, leak, metric, observation
 from tests.otlp_receiver import Received, grpc_receiver, http_receiver
+from tests.real_binaries import Http, free_port, running, victoria_metrics
 
 Receiver = Callable[[], AbstractContextManager[tuple[str, Received]]]
 
@@ -97,3 +101,41 @@ def test_a_receiver_that_is_down_keeps_nothing_from_being_stored_and_is_counted(
     port = int(address.rpartition(":")[2])
     with grpc_receiver(port=port) as (_, received), CollectorProcess(tmp_path, "--config", str(file)):
         assert received.until(lambda: states(received))
+
+
+def test_a_database_that_nobody_here_wrote_understands_the_metrics(tmp_path: Path) -> None:
+    port = free_port()
+    flags = [f"-httpListenAddr=127.0.0.1:{port}", f"-storageDataPath={tmp_path / 'series'}", "-search.latencyOffset=1s"]
+    file = configuration(tmp_path, f"127.0.0.1:{port}/opentelemetry", HTTP)
+    with (
+        running([str(victoria_metrics()), *flags], port, tmp_path),
+        Http(port) as database,
+        CollectorProcess(tmp_path, "--config", str(file)) as collector,
+        AgentStream(collector.address) as agent,
+    ):
+
+        def value(name: str, **labels: str) -> float:
+            chosen = ",".join(f'"{label}"="{wanted}"' for label, wanted in {**labels, "service.name": "app"}.items())
+            asked = urlencode({"query": f'last_over_time({{__name__="{name}",{chosen}}}[1h])', "nocache": 1})
+            answer = json.loads(database.get(f"/api/v1/query?{asked}"))
+            return sum(float(one["value"][1]) for one in answer["data"]["result"])
+
+        seen = observation([(42, 9, 2)])
+        seen.pauses.MergeFrom(
+            model_pb2.Pauses(
+                process=[0, 0],
+                start_unix_nano=[seen.taken_unix_nano - SECOND] * 2,
+                duration_ns=[200_000, 3_000_000],
+                reason=["GC mark termination"] * 2,
+                ordinal=[0, 1],
+            )
+        )
+        agent.observe(1, seen)
+        site = {"code.function.name": "main.site_42", "code.file.path": "main.go", "code.line.number": "42"}
+        Received().until(lambda: value("gosonde.goroutine.created", **site) == 9)
+        known = {"host.name": "web-1", "process.runtime.version": "go1.24.11", "process.pid": "4711"}
+        assert value("go.goroutine.count", **known) == 7
+        # Counts of buckets are cumulative there, and are not in OTLP.
+        for bound, below in {"0.0001": 0, "0.00025": 1, "0.0025": 1, "0.005": 2, "+Inf": 2}.items():
+            name, phase = "go.memory.gc.pause.duration_bucket", {"gosonde.gc.phase": "mark_termination"}
+            assert value(name, le=bound, **phase) == below
