@@ -29,8 +29,8 @@ log = structlog.get_logger(__name__)
 TIMEOUT_S: Final = 10.0
 #: Log records of one request.
 BATCH: Final = 100
-#: How long to wait before events are sent again, in seconds.
-AGAIN_S: Final = 5.0
+#: How long to wait before what failed is sent again, as a part of that.
+AGAIN: Final = 0.5
 #: How long `close` waits for the thread, in seconds.
 CLOSE_S: Final = 2.0
 
@@ -50,6 +50,7 @@ class Exporting:
         self._service = service
         self._host = host
         self._timeout_s = timeout_s
+        self._again_s = timeout_s * AGAIN
         self.counts = Counts()
         self.events = Events(self.counts)
         self.events.on_added = self._wake
@@ -103,7 +104,7 @@ class Exporting:
             except Exception:
                 self.counts.failed(METRICS, Reason.INTERNAL)
                 log.exception("OTLP export failed unexpectedly")
-                rest = AGAIN_S
+                rest = self._again_s
             self._awake.wait(rest)
 
     def _round(self) -> float | None:
@@ -114,7 +115,7 @@ class Exporting:
             return None
         now = time.monotonic()
         if now >= self._events_at and self.counts.queued:
-            self._events_at = 0.0 if self._send_events(keys) else time.monotonic() + AGAIN_S
+            self._events_at = 0.0 if self._send_events(keys) else time.monotonic() + self._again_s
         if now >= self._metrics_at:
             self._send_metrics(keys)
             self._metrics_at = now + keys.otlp_interval_seconds

@@ -2,20 +2,15 @@
 
 import json
 import signal
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from pathlib import Path
 from urllib.parse import urlencode
 
-import pytest
 from gosonde_common.otlp.keys import GRPC, HTTP
 from gosonde_pb.v1 import model_pb2
 
 from tests.collector_process import SECOND, AgentStream, CollectorProcess, eventually, leak, metric, observation
-from tests.otlp_receiver import Received, grpc_receiver, http_receiver
+from tests.otlp_receiver import Received, grpc_receiver
 from tests.real_binaries import Http, free_port, running, victoria_metrics
-
-Receiver = Callable[[], AbstractContextManager[tuple[str, Received]]]
 
 
 def configuration(folder: Path, address: str, protocol: str = GRPC, more: str = "") -> Path:
@@ -33,12 +28,9 @@ def states(received: Received) -> list[tuple[str, str]]:
     return [(one["gosonde.finding.id"], one["gosonde.finding.state"]) for one in found]
 
 
-@pytest.mark.parametrize(("protocol", "receiver"), [(GRPC, grpc_receiver), (HTTP, http_receiver)], ids=["grpc", "http"])
-def test_a_leak_arrives_as_figures_and_once_as_an_event_also_when_the_collector_starts_again(
-    tmp_path: Path, protocol: str, receiver: Receiver
-) -> None:
-    with receiver() as (address, received):
-        file = configuration(tmp_path, address, protocol, 'otlp_attributes = ["deployment.environment.name=test"]')
+def test_a_leak_arrives_as_figures_and_once_as_an_event_also_when_the_collector_starts_again(tmp_path: Path) -> None:
+    with grpc_receiver() as (address, received):
+        file = configuration(tmp_path, address, more='otlp_attributes = ["deployment.environment.name=test"]')
         with CollectorProcess(tmp_path, "--config", str(file)) as collector:
             with AgentStream(collector.address) as agent:
                 for sequence, seen in enumerate(leak(seconds=50, per_second=50), 1):

@@ -24,7 +24,7 @@ Receiver = Callable[..., AbstractContextManager[tuple[str, Received]]]
 RECEIVERS = [pytest.param(GRPC, grpc_receiver, id="grpc"), pytest.param(HTTP, http_receiver, id="http")]
 both = pytest.mark.parametrize(("protocol", "receiver"), RECEIVERS)
 #: For requests that nobody answers, in seconds.
-SOON_S = 1.0
+SOON_S = 2.0
 APP = Target(Owner("web-1", "7", "/srv/app"), "boot", 70, "go1.27", goroutines=12)
 
 
@@ -138,7 +138,7 @@ def test_a_wrong_token_is_counted_and_the_right_one_is_taken_from_the_changed_fi
     headers.write_text("# of the receiver\nAuthorization: Bearer wrong\n")
     with receiver() as (address, received):
         received.token = "Bearer right"  # noqa: S105 - of this test alone
-        with exporting(keys(protocol, address, otlp_headers=str(headers))) as one:
+        with exporting(keys(protocol, address, otlp_headers=str(headers)), SOON_S) as one:
             one.events.add(event())
             until(lambda: counted(one.counts, "gosonde_otlp_failures_total", signal=LOGS, reason=Reason.CREDENTIALS))
             assert not received.events()
