@@ -70,7 +70,7 @@ class CollectorConfig(OtlpKeys):
         snapshots_on_suspicion: Ask the agent for a snapshot of a process when a site of it starts to grow.
         labels: Keys of pprof labels whose values are stored; of others only how many goroutines have them.
         finding_snapshot_seconds: How often to ask for one of a process with open findings, 30 to 86,400; 0 for never.
-        alerts_to: URLs of Alertmanagers that are told of findings.
+        alerts_to: URLs of Alertmanagers that get the findings.
         webhook_to: URL of a server that is sent a document for each finding; "" for none.
         webhook_template: File with a template of that document; "" for all that is known.
         webhook_secret: File with the secret that signs it; "" for no signature.

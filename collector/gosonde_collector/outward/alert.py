@@ -22,12 +22,12 @@ SECOND: Final = 1_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """What is told of a finding.
+    """What is said of a finding.
 
     Attributes:
         finding: Its id.
         severity: One of SEVERITIES.
-        state: The finding's; of one that is over, or that somebody muted, why it is told no more.
+        state: The finding's; of one that is over, or that somebody muted, why it is sent no more.
         labels: What it is known by, without the severity; none is empty.
         annotations: What it says; they may change while it goes on.
         url: Its page; "" where no address of pages is known.
@@ -57,7 +57,7 @@ class Alert:
 
 
 def alert_of(found: Finding, public_url: str, part_of: str, analysed_unix_nano: int) -> Alert:
-    """What is told of a finding that is not over.
+    """What is said of a finding that is not over.
 
     Args:
         public_url: Where the web page is; "" where that is not known.

@@ -1,4 +1,4 @@
-"""Tells one receiver what it should know, again and again until it does."""
+"""Sends one receiver what it should know, again and again until it does."""
 
 import asyncio
 import random
@@ -17,7 +17,7 @@ from gosonde_collector.outward.receiver import Receiver
 
 log = structlog.get_logger(__name__)
 
-#: Between two looks whether there is something to tell, in seconds.
+#: Between two looks whether there is something to send, in seconds.
 LOOK_S: Final = 1.0
 #: The first rest after a failure, and the longest, in seconds.
 FIRST_REST_S, LONGEST_REST_S = 1.0, 60.0
@@ -79,14 +79,14 @@ class Delivery:
             await asyncio.sleep(LOOK_S)
 
     async def round(self, wanted: Wanted) -> None:
-        """Tells what is due, unless the receiver rests, until it fails."""
+        """Sends what is due, unless the receiver rests, until it fails."""
         before, left_out = self.ledger.number, self.ledger.left_out
         due = self.ledger.due(wanted, steady_unix_nano())
         self._dropped(TOO_MANY, len(self.ledger.left_out - left_out))
         most = self._receiver.most
         for start in range(0, len(due), most):
             self._counts.waiting.labels(*self._of).set(len(due) - start)
-            if not (self._may() and await self._tell(due[start : start + most])):
+            if not (self._may() and await self._send(due[start : start + most])):
                 break
         else:
             self._counts.waiting.labels(*self._of).set(0)
@@ -98,7 +98,7 @@ class Delivery:
             return False
         return self._receiver.pace is None or self._receiver.pace.allows("")
 
-    async def _tell(self, messages: Sequence[Message]) -> bool:
+    async def _send(self, messages: Sequence[Message]) -> bool:
         """Whether one may go on."""
         try:
             skipped = await self._receiver.send(messages, steady_unix_nano())
@@ -134,6 +134,4 @@ class Delivery:
         try:
             await self._keep()
         except (StoreError, DiskFullError) as error:
-            log.warning(
-                "what receivers were told is not stored; after a restart they are told again", reason=str(error)
-            )
+            log.warning("what receivers know is not stored; after a restart they get it again", reason=str(error))

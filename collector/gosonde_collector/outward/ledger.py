@@ -1,15 +1,15 @@
-"""What one receiver was told, and what it is to be told now."""
+"""What one receiver knows, and what it is to be sent now."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
 from gosonde_collector.outward.alert import SEVERITIES, Alert
-from gosonde_collector.store.records import Told
+from gosonde_collector.store.records import Reported
 
-#: Alerts that a receiver is told of at a time.
+#: Alerts of which a receiver knows at a time.
 MOST_ALERTS: Final = 2_000
-#: Why a finding is told no more that is nowhere to be found.
+#: Why a finding is over that is nowhere to be found.
 GONE: Final = "gone"
 
 
@@ -28,7 +28,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What a receiver is told of one alert: that it goes on or, with `ended_unix_nano`, that it is over."""
+    """What a receiver is sent of one alert: that it goes on or, with `ended_unix_nano`, that it is over."""
 
     alert: Alert
     ended_unix_nano: int = 0
@@ -41,10 +41,10 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How a receiver wants to be told.
+    """How a receiver wants to be served.
 
     Attributes:
-        repeat_ns: After what time it is told again of what goes on; 0 for never.
+        repeat_ns: After what time it is sent again what goes on; 0 for never.
         by_labels: It knows alerts by their labels, so that others make another alert; else by the finding's id.
     """
 
@@ -53,27 +53,27 @@ class Manner:
 
 
 class Ledger:
-    """Of one receiver. What was delivered is noted at once; whoever keeps it stores `told` when `number` has changed.
+    """Of one receiver. What was delivered is noted at once; `reported` is to be stored when `number` has changed.
 
     Attributes:
         number: Grows with each change that a restart has to know of.
-        left_out: Findings that it is not told of, as there are too many.
+        left_out: Findings of which it gets nothing, as there are too many.
     """
 
-    def __init__(self, receiver: str, manner: Manner, told: Mapping[str, Told]) -> None:
+    def __init__(self, receiver: str, manner: Manner, reported: Mapping[str, Reported]) -> None:
         self._receiver = receiver
         self._manner = manner
-        self._told = dict(told)
-        self._known = {key: Alert.from_document(one.document) for key, one in told.items()}
-        # When it was told in this run: after a restart it is told again at once.
-        self._told_at: dict[str, int] = {}
+        self._reported = dict(reported)
+        self._known = {key: Alert.from_document(one.document) for key, one in reported.items()}
+        # When it was sent in this run: after a restart it is sent again at once.
+        self._reported_at: dict[str, int] = {}
         self.number = 0
         self.left_out: frozenset[str] = frozenset()
 
     @property
-    def told(self) -> list[Told]:
+    def reported(self) -> list[Reported]:
         """For the store."""
-        return list(self._told.values())
+        return list(self._reported.values())
 
     def due(self, wanted: Wanted, now_unix_nano: int) -> list[Message]:
         """What is over first, then what is new, then what is repeated."""
@@ -94,17 +94,17 @@ class Ledger:
         before = self._known.get(alert.finding)
         if not message.is_firing:
             self._known.pop(alert.finding, None)
-            self._told.pop(alert.finding, None)
-            self._told_at.pop(alert.finding, None)
+            self._reported.pop(alert.finding, None)
+            self._reported_at.pop(alert.finding, None)
             self.number += before is not None
             return
         self._known[alert.finding] = alert
-        self._told[alert.finding] = Told(self._receiver, alert.finding, alert.document())
-        self._told_at[alert.finding] = now_unix_nano
+        self._reported[alert.finding] = Reported(self._receiver, alert.finding, alert.document())
+        self._reported_at[alert.finding] = now_unix_nano
         self.number += before is None or not self._is_same(before, alert)
 
     def _chosen(self, wanted: Wanted) -> Iterator[Alert]:
-        """What it is told of: what it knows already, and of the rest as much as there is room for."""
+        """What it is sent: what it knows already, and of the rest as much as there is room for."""
         known = [alert for key, alert in wanted.alerts.items() if key in self._known]
         others = [alert for key, alert in wanted.alerts.items() if key not in self._known]
         room = max(MOST_ALERTS - len(self._known), 0)
@@ -124,7 +124,7 @@ class Ledger:
         yield Message(alert)
 
     def _is_old(self, finding: str, now_unix_nano: int) -> bool:
-        age = now_unix_nano - self._told_at.get(finding, 0)
+        age = now_unix_nano - self._reported_at.get(finding, 0)
         return 0 < self._manner.repeat_ns <= age
 
     def _ended(self, finding: str, wanted: Wanted, now_unix_nano: int) -> Message:

@@ -14,15 +14,15 @@ MOST_SECRET_BYTES: Final = 4_096
 
 
 class Receiver(Protocol):
-    """Somebody who is told of findings.
+    """Somebody who gets findings.
 
     Attributes:
         kind: As the label of metrics has it.
         place: Scheme, host and port.
         key: What the store knows it by: no two have the same, and no secret can be read from it.
-        manner: How it wants to be told.
+        manner: How it wants to be served.
         most: Messages that it takes at a time.
-        pace: How often it may be told; None for as often as there is something.
+        pace: How often it may be sent something; None for as often as there is something.
     """
 
     kind: str

@@ -23,7 +23,7 @@ from gosonde_collector.outward.ledgers import Ledgers
 from gosonde_collector.outward.receiver import Receiver
 from gosonde_collector.outward.receivers import receivers
 from gosonde_collector.store.protocol import Store
-from gosonde_collector.store.records import Told
+from gosonde_collector.store.records import Reported
 
 log = structlog.get_logger(__name__)
 
@@ -57,7 +57,7 @@ class Outward:
         self._thread.start()
 
     def follow(self, plan: Plan) -> None:
-        """Sends by another plan from now on. What a receiver of both was told is kept."""
+        """Sends by another plan from now on. What a receiver of both knows is kept."""
         self._call(self._follow, plan)
 
     def close(self) -> None:
@@ -82,7 +82,7 @@ class Outward:
             log.exception("nothing is sent to others any more")
 
     async def _until_closed(self) -> None:
-        ledgers = Ledgers(self._store, await self._told())
+        ledgers = Ledgers(self._store, await self._reported())
         while not self._is_over:
             self._changed.clear()
             kept = ledgers.of(self._plan.receivers)
@@ -97,11 +97,11 @@ class Outward:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _told(self) -> list[Told]:
+    async def _reported(self) -> list[Reported]:
         try:
-            return await asyncio.to_thread(self._store.told)
+            return await asyncio.to_thread(self._store.reported)
         except StoreError as error:
-            log.warning("what receivers were told cannot be read; they are told again", reason=str(error))
+            log.warning("what receivers know cannot be read; they get it again", reason=str(error))
             return []
 
     async def _renew(self) -> None:

@@ -33,7 +33,7 @@ class Proofs:
 
 
 class Webhook:
-    """A Receiver. Each message is a request of its own, and is told once."""
+    """A Receiver. Each message is a request of its own, and is sent once."""
 
     kind = "webhook"
     manner = Manner()

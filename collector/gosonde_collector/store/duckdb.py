@@ -28,7 +28,7 @@ from gosonde_collector.store.reading import Reader
 from gosonde_collector.store.records import (
     FindingRecord,
     Mute,
-    Told,
+    Reported,
 )
 from gosonde_collector.store.writes import NO_AGENT, Known, audit_columns, audit_row, pending_tables, run_of
 
@@ -109,13 +109,13 @@ class DuckDBStore(Reader):
             if mutes:
                 insert(connection, "mutes", rows.mute_columns(mutes))
 
-    def save_told(self, told: Sequence[Told]) -> None:
+    def save_reported(self, reported: Sequence[Reported]) -> None:
         """See Store."""
         self._check_room()
         with self._transaction() as connection:
-            connection.execute("DELETE FROM told")
-            if told:
-                insert(connection, "told", rows.told_columns(told))
+            connection.execute("DELETE FROM reported")
+            if reported:
+                insert(connection, "reported", rows.reported_columns(reported))
 
     def add_audit(self, host: str, run: str, event: AuditEvent) -> None:
         """See Store."""

@@ -33,6 +33,7 @@ from gosonde_collector.store.records import (
     GcColumns,
     Mute,
     Past,
+    Reported,
     Running,
     Series,
     Snapshot,
@@ -40,7 +41,6 @@ from gosonde_collector.store.records import (
     StateSeen,
     StoredProfile,
     TimersRead,
-    Told,
 )
 
 
@@ -186,10 +186,10 @@ class Store(Protocol):
     def mutes(self) -> list[Mute]:
         """Those that were stored last, also those that are over."""
 
-    def save_told(self, told: Sequence[Told]) -> None:
+    def save_reported(self, reported: Sequence[Reported]) -> None:
         """Stores what receivers of alerts know in place of all that was stored before."""
 
-    def told(self) -> list[Told]:
+    def reported(self) -> list[Reported]:
         """What was stored last."""
 
     def add_audit(self, host: str, run: str, event: AuditEvent) -> None:

@@ -390,7 +390,7 @@ SELECT id, updated_unix_nano, document FROM findings
 QUALIFY row_number() OVER (PARTITION BY id ORDER BY updated_unix_nano DESC) = 1
 """
 
-TOLD: Final = "SELECT receiver, finding, document FROM told"
+REPORTED: Final = "SELECT receiver, finding, document FROM reported"
 MUTES: Final = "SELECT finding, service, function, reason, muted_by, since_unix_nano, until_unix_nano FROM mutes"
 
 AUDIT: Final = """

@@ -32,6 +32,7 @@ from gosonde_collector.store.records import (
     GcColumns,
     Mute,
     Past,
+    Reported,
     Running,
     Series,
     Snapshot,
@@ -39,7 +40,6 @@ from gosonde_collector.store.records import (
     StateSeen,
     StoredProfile,
     TimersRead,
-    Told,
 )
 from gosonde_collector.store.writes import Known
 
@@ -210,9 +210,9 @@ class Reader:
         """See Store."""
         return [Mute(*row) for row in self._select(queries.MUTES)]
 
-    def told(self) -> list[Told]:
+    def reported(self) -> list[Reported]:
         """See Store."""
-        return [Told(*row) for row in self._select(queries.TOLD)]
+        return [Reported(*row) for row in self._select(queries.REPORTED)]
 
     def audit(self, which: ProcessFilter, since_unix_nano: int, limit: int) -> list[AuditRecord]:
         """See Store."""

@@ -249,8 +249,8 @@ class Mute:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What a receiver of alerts was told last of a finding.
+class Reported:
+    """What was sent last of a finding to a receiver of alerts.
 
     Attributes:
         receiver: A digest of the receiver's address.

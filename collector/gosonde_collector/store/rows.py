@@ -47,13 +47,13 @@ from gosonde_collector.store.records import (
     FindingRecord,
     GcColumns,
     Mute,
+    Reported,
     Running,
     Series,
     Snapshot,
     SnapshotHead,
     StateSeen,
     TimersRead,
-    Told,
 )
 
 Row = tuple[Any, ...]
@@ -330,10 +330,10 @@ def mute_columns(mutes: Sequence[Mute]) -> Columns:
     }
 
 
-def told_columns(told: Sequence[Told]) -> Columns:
-    """The columns of what receivers were told."""
+def reported_columns(reported: Sequence[Reported]) -> Columns:
+    """The columns of what receivers of alerts know."""
     names = ("receiver", "finding", "document")
-    return {name: objects([getattr(one, name) for one in told]) for name in names}
+    return {name: objects([getattr(one, name) for one in reported]) for name in names}
 
 
 def audit_record(row: tuple[Any, ...]) -> AuditRecord:

@@ -132,8 +132,8 @@ CREATE TABLE IF NOT EXISTS mutes (
     reason VARCHAR, muted_by VARCHAR, since_unix_nano BIGINT, until_unix_nano BIGINT
 );
 
--- What receivers of alerts were told last: JSON by receiver and finding. The table is replaced as a whole.
-CREATE TABLE IF NOT EXISTS told (receiver VARCHAR, finding VARCHAR, document VARCHAR);
+-- What was sent last to receivers of alerts: JSON by receiver and finding. The table is replaced as a whole.
+CREATE TABLE IF NOT EXISTS reported (receiver VARCHAR, finding VARCHAR, document VARCHAR);
 
 -- Who has changed what is probed, pulled or reloaded. (host, agent_id, agent_epoch, ordinal) identifies an event; a row may
 -- be there more than once.

@@ -28,7 +28,7 @@ class Told:
 
     def __init__(self, store: DuckDBStore, config: CollectorConfig) -> None:
         self.registry = CollectorRegistry()
-        ledgers = Ledgers(store, store.told())
+        ledgers = Ledgers(store, store.reported())
         (receiver,) = receivers(config)
         (ledger,) = ledgers.of([receiver])
         self.of = {"kind": receiver.kind, "to": receiver.place}
@@ -54,7 +54,7 @@ async def test_who_was_down_is_told_once_it_is_there(store: DuckDBStore) -> None
     port = free_port()
     told = Told(store, CollectorConfig(webhook_to=f"http://127.0.0.1:{port}"))
     await told.until(BOTH, lambda: told.count("failures_total", reason="unreachable") == 2)
-    assert (told.count("waiting"), told.count("sent_total"), store.told()) == (2, 0, [])
+    assert (told.count("waiting"), told.count("sent_total"), store.reported()) == (2, 0, [])
     with Receiver(port=port) as receiver:
         await told.until(BOTH, lambda: told.count("sent_total") == 2)
         assert [request.document["finding"] for request in receiver.requests] == ["1", "2"]
@@ -87,7 +87,7 @@ async def test_a_restart_tells_nothing_twice_and_says_what_is_over(store: DuckDB
         await Told(store, webhook(receiver)).delivery.round(Wanted({"1": ALERT}, {"2": "resolved"}))
         said = [(r.document["finding"], r.document["status"]) for r in receiver.requests]
     assert said == [("1", "firing"), ("2", "firing"), ("2", "resolved")]
-    assert [one.finding for one in store.told()] == ["1"]
+    assert [one.finding for one in store.reported()] == ["1"]
 
 
 async def test_what_another_receiver_was_told_is_not_taken_for_this_ones(store: DuckDBStore) -> None:
@@ -103,7 +103,7 @@ async def test_a_full_disk_keeps_nobody_from_being_told(store: DuckDBStore) -> N
         await Told(store, webhook(receiver)).delivery.round(BOTH)
         assert len(receiver.requests) == 2
     store.min_free_bytes = 0
-    assert store.told() == []
+    assert store.reported() == []
 
 
 async def test_a_receiver_is_sent_no_more_than_it_may_be_sent(store: DuckDBStore) -> None:

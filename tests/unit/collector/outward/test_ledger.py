@@ -88,7 +88,7 @@ def test_what_is_no_alert_any_more_is_told_to_be_over_once_and_why(others: dict[
 def test_after_a_restart_nothing_is_told_twice_and_what_ended_meanwhile_is_told() -> None:
     first = ledger()
     tell(first, wanted(MILD, replace(BAD, finding="2")), 1)
-    again = ledger(told=first.told)
+    again = ledger(told=first.reported)
     (over,) = again.due(wanted(MILD, **{"2": "resolved"}), 9)
     assert (over.alert.finding, over.alert.labels, over.ended_unix_nano) == ("2", BAD.labels, 9)
 
@@ -96,7 +96,7 @@ def test_after_a_restart_nothing_is_told_twice_and_what_ended_meanwhile_is_told(
 def test_after_a_restart_who_wants_repetition_is_told_at_once() -> None:
     first = ledger(REPEATING)
     tell(first, wanted(MILD), 10**18)
-    assert ledger(REPEATING, first.told).due(wanted(MILD), 10**18 + 1) == [Message(MILD)]
+    assert ledger(REPEATING, first.reported).due(wanted(MILD), 10**18 + 1) == [Message(MILD)]
 
 
 def test_of_too_many_those_that_are_known_go_on_and_the_rest_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,4 +117,4 @@ def test_each_change_that_a_restart_must_know_of_has_a_number() -> None:
         before = told.number
         tell(told, what, 1)
         assert told.number > before
-    assert told.told == []
+    assert told.reported == []
