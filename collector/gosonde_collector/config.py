@@ -17,6 +17,8 @@ from gosonde_collector.model.http_url import HttpUrl, parsed
 
 #: A configuration file larger than this is a mistake.
 MAX_FILE_BYTES: Final = 1 << 20
+PYROSCOPE, PARCA = "pyroscope", "parca"
+PROFILE_APIS: Final = (PYROSCOPE, PARCA)
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 #: The name of a header.
 HEADER: Final = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,63}")
@@ -37,6 +39,9 @@ RELOADABLE: Final = frozenset(
         "webhook_per_minute",
         "outward_ca",
         "public_url",
+        "profiles_to",
+        "profiles_api",
+        "profiles_seconds",
         "log_level",
         *OtlpKeys.__dataclass_fields__,
     }
@@ -77,6 +82,9 @@ class CollectorConfig(OtlpKeys):
         webhook_token: File with a token that is sent with it; "" for none.
         webhook_per_minute: How often it is sent one, 1 to 6,000.
         outward_ca: PEM file with the authorities of certificates of all these; "" for the system's.
+        profiles_to: URL of a server of profiles that gets each goroutine snapshot; "" for none.
+        profiles_api: What it is: one of PROFILE_APIS.
+        profiles_seconds: How often to ask for a snapshot of each process for it, 60 to 86,400; 0 for never.
         public_url: Where people reach the web page; "" for no links to it.
         log_level: One of LOG_LEVELS.
 
@@ -114,6 +122,9 @@ class CollectorConfig(OtlpKeys):
     webhook_per_minute: float = 60.0
     outward_ca: str = ""
     public_url: str = ""
+    profiles_to: str = ""
+    profiles_api: str = PYROSCOPE
+    profiles_seconds: float = 0.0
     log_level: str = "info"
 
     @property
@@ -190,6 +201,7 @@ class CollectorConfig(OtlpKeys):
                 _check_base(key, parsed(url, key))
         if len(set(self.alerts_to)) < len(self.alerts_to):
             raise UsageError("alerts_to: has the same URL twice")
+        self._check_profiles()
         for key in ("webhook_template", "webhook_secret", "webhook_token"):
             if getattr(self, key) and not self.webhook_to:
                 raise UsageError(f"{key}: is for a webhook; give webhook_to too")
@@ -201,6 +213,16 @@ class CollectorConfig(OtlpKeys):
                 f"webhook_token: {to.place} is another machine, and everyone on the way could read the token; name "
                 f"https:, or write insecure = true into the configuration file"
             )
+
+    def _check_profiles(self) -> None:
+        if self.profiles_to:
+            _check_base("profiles_to", parsed(self.profiles_to, "profiles_to"))
+        if self.profiles_api not in PROFILE_APIS:
+            raise UsageError(f"profiles_api: {self.profiles_api!r} is not one of {', '.join(PROFILE_APIS)}")
+        if self.profiles_seconds:
+            _check_range("profiles_seconds", self.profiles_seconds, 60, 86_400)
+            if not self.profiles_to:
+                raise UsageError("profiles_seconds: is for a server of profiles; give profiles_to too")
 
     def merged(self, flags: Mapping[str, object]) -> "CollectorConfig":
         """This configuration with the flags that were given; None counts as not given. Raises as the constructor."""

@@ -13,7 +13,7 @@ from gosonde_collector.analysis.analyst import Analyst
 from gosonde_collector.config import CollectorConfig
 from gosonde_collector.model.errors import DiskFullError, StoreError
 from gosonde_collector.model.worker import Worker
-from gosonde_collector.snapshots.policy import Due, SnapshotAsker, SnapshotPolicy
+from gosonde_collector.snapshots.policy import Due, Place, SnapshotAsker, SnapshotPolicy
 from gosonde_collector.store.protocol import Store
 from gosonde_collector.telemetry.counters import Telemetry
 
@@ -81,7 +81,12 @@ class Routine:
         self._analyst.run()
         self._on_analysed()
         suspected = self._analyst.beginning(self._policy.rested) if self.config.snapshots_on_suspicion else []
-        return self._policy.due(suspected, self._analyst.open(), self.config.finding_snapshot_seconds)
+        every_s, profiles_s = self.config.finding_snapshot_seconds, self.config.profiles_seconds
+        running = self._running() if profiles_s else ()
+        return self._policy.due(suspected, self._analyst.open(), every_s, running=running, profiles_s=profiles_s)
+
+    def _running(self) -> list[Place]:
+        return [(one.host, one.process.key) for one in self._store.running().values() if not one.process.sums]
 
     async def expire(self) -> None:
         """Deletes what is too old or too much, rests, and begins again."""

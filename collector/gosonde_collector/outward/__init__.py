@@ -1,1 +1,1 @@
-"""What the collector sends to others by HTTP: findings as alerts."""
+"""What the collector sends to others by HTTP: findings as alerts, and profiles."""

@@ -7,6 +7,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 PREFIX: Final = "gosonde_collector_outward"
 #: Why something is given up.
 TOO_MANY, REFUSED, TEMPLATE = "too_many", "refused", "template"
+REPLACED, EXPIRED, TOO_LARGE = "replaced", "expired", "too_large"
 OF: Final = ("kind", "to")
 
 
@@ -37,7 +38,12 @@ class Counts:
         """Shows a receiver from its beginning."""
         for counter in (self.sent, self.skipped):
             counter.labels(kind, to)
-        for reason in (TOO_MANY, REFUSED, TEMPLATE):
+        for reason in (TOO_MANY, REFUSED):
             self.dropped.labels(kind, to, reason)
         self.waiting.labels(kind, to)
         self.succeeded.labels(kind, to)
+
+    def succeeded_now(self, kind: str, to: str, messages: int = 1) -> None:
+        """A receiver has taken so many."""
+        self.sent.labels(kind, to).inc(messages)
+        self.succeeded.labels(kind, to).set_to_current_time()

@@ -5,12 +5,15 @@ from typing import Final
 
 from gosonde_common.errors import UsageError
 
-from gosonde_collector.config import CollectorConfig
+from gosonde_collector.config import PARCA, CollectorConfig
 from gosonde_collector.model.errors import DeliveryError
-from gosonde_collector.outward.alertmanager import Alertmanager
-from gosonde_collector.outward.receiver import Receiver, secret_in
-from gosonde_collector.outward.template import Body
-from gosonde_collector.outward.webhook import Proofs, Webhook
+from gosonde_collector.outward.alerts.alertmanager import Alertmanager
+from gosonde_collector.outward.alerts.receiver import Receiver, secret_in
+from gosonde_collector.outward.alerts.template import Body
+from gosonde_collector.outward.alerts.webhook import Proofs, Webhook
+from gosonde_collector.outward.profiles.parca import Parca
+from gosonde_collector.outward.profiles.pushing import ProfileServer
+from gosonde_collector.outward.profiles.pyroscope import Pyroscope
 
 #: Keys of files with secrets, which must be there at the start.
 SECRETS: Final = ("webhook_secret", "webhook_token")
@@ -31,6 +34,16 @@ def receivers(config: CollectorConfig) -> list[Receiver]:
         body, per_minute = Body(config.webhook_template), config.webhook_per_minute
         found.append(Webhook(config.webhook_to, body, proofs, tls, per_minute=per_minute))
     return found
+
+
+def profile_server(config: CollectorConfig) -> ProfileServer | None:
+    """Where profiles go; None for nowhere. Raises as `receivers`."""
+    if not config.profiles_to:
+        return None
+    if config.profiles_api == PARCA:
+        return Parca(config.profiles_to, config.outward_ca)
+    is_encrypted = config.profiles_to.startswith("https:")
+    return Pyroscope(config.profiles_to, _tls(config.outward_ca) if is_encrypted else None)
 
 
 def _is_encrypted(config: CollectorConfig) -> bool:

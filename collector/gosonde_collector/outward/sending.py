@@ -15,13 +15,14 @@ from gosonde_collector.analysis.finding import OVER
 from gosonde_collector.config import CollectorConfig
 from gosonde_collector.model.errors import StoreError
 from gosonde_collector.model.values import ProcessFilter
-from gosonde_collector.outward.alert import Alert, alert_of
+from gosonde_collector.outward.alerts.alert import Alert, alert_of
+from gosonde_collector.outward.alerts.delivery import Delivery
+from gosonde_collector.outward.alerts.ledger import Wanted
+from gosonde_collector.outward.alerts.ledgers import Ledgers
+from gosonde_collector.outward.alerts.receiver import Receiver
 from gosonde_collector.outward.counts import Counts
-from gosonde_collector.outward.delivery import Delivery
-from gosonde_collector.outward.ledger import Wanted
-from gosonde_collector.outward.ledgers import Ledgers
-from gosonde_collector.outward.receiver import Receiver
-from gosonde_collector.outward.receivers import receivers
+from gosonde_collector.outward.profiles.pushing import ProfileServer, Pushing
+from gosonde_collector.outward.receivers import profile_server, receivers
 from gosonde_collector.store.protocol import Store
 from gosonde_collector.store.records import Reported
 
@@ -38,6 +39,7 @@ class Plan:
 
     def __init__(self, config: CollectorConfig) -> None:
         self.receivers: Sequence[Receiver] = receivers(config)
+        self.profiles: ProfileServer | None = profile_server(config)
         self.public_url = config.public_url
 
 
@@ -50,6 +52,7 @@ class Outward:
         self._counts = Counts(registry)
         self._plan = plan
         self._wanted: Wanted | None = None
+        self._profiles: Pushing | None = None
         self._loop = asyncio.new_event_loop()
         self._changed = asyncio.Event()
         self._is_over = False
@@ -92,10 +95,20 @@ class Outward:
             ]
             tasks = [asyncio.create_task(delivery.run(lambda: self._wanted)) for delivery in deliveries]
             tasks += [asyncio.create_task(self._renew())] if deliveries else []
+            tasks += [asyncio.create_task(pushing.run()) for pushing in self._pushing()]
             await self._changed.wait()
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _pushing(self) -> list[Pushing]:
+        """One that pushes to the same server goes on; what else waits for another is not pushed any more."""
+        server, before = self._plan.profiles, self._profiles
+        if server is None:
+            self._profiles = None
+        elif before is None or not before.is_same(server):
+            self._profiles = Pushing(server, self._store, self._counts)
+        return [self._profiles] if self._profiles else []
 
     async def _reported(self) -> list[Reported]:
         try:

@@ -27,7 +27,7 @@ REST_S: Final = 300.0
 PER_SECOND, AT_ONCE = 0.1, 4.0
 #: For how long it is remembered when a process was asked for, in seconds.
 REMEMBER_S: Final = 86_400.0
-SUSPICION, SCHEDULE = "suspicion", "schedule"
+SUSPICION, SCHEDULE, PROFILES = "suspicion", "schedule", "profiles"
 
 #: A host, and a process of it.
 Place = tuple[str, ProcessKey]
@@ -35,7 +35,7 @@ Place = tuple[str, ProcessKey]
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A process of which a snapshot is to be taken now; `reason` is SUSPICION or SCHEDULE."""
+    """A process of which a snapshot is to be taken now; `reason` is SUSPICION, SCHEDULE or PROFILES."""
 
     host: str
     process: ProcessKey
@@ -54,20 +54,38 @@ class SnapshotPolicy:
         """Whether the process was not asked for lately."""
         return self._now() - self._asked.get(place, -REMEMBER_S) >= seconds
 
-    def due(self, suspected: Iterable[Place], found: Iterable[Place], every_s: float) -> list[Due]:
+    def due(
+        self,
+        suspected: Iterable[Place],
+        found: Iterable[Place],
+        every_s: float,
+        *,
+        running: Iterable[Place] = (),
+        profiles_s: float = 0.0,
+    ) -> list[Due]:
         """The processes to ask for now, as far as their hosts have been left in peace long enough.
 
         Args:
             suspected: Processes some site of which starts to grow.
             found: Those with open findings.
             every_s: How often to ask for the latter, in seconds; 0 for never.
+            running: Those of which profiles are pushed to others.
+            profiles_s: How often to ask for these, in seconds; 0 for never.
         """
         now = self._now()
         self._asked = {place: when for place, when in self._asked.items() if now - when < REMEMBER_S}
         wanted = [Due(*place, SUSPICION) for place in suspected if self.rested(place)]
         if every_s:
             wanted += [Due(*place, SCHEDULE) for place in found if self.rested(place, every_s)]
+        if profiles_s:
+            wanted += [
+                Due(*place, PROFILES) for place in self._longest_rested(running) if self.rested(place, profiles_s)
+            ]
         return [due for due in wanted if self._take((due.host, due.process), now)]
+
+    def _longest_rested(self, places: Iterable[Place]) -> list[Place]:
+        """All have their turn, also where there are more than their host is asked for."""
+        return sorted(places, key=lambda place: self._asked.get(place, 0.0))
 
     def _take(self, place: Place, now: float) -> bool:
         if self._asked.get(place) == now or not self._rates.allows(place[0]):
@@ -92,7 +110,8 @@ class SnapshotAsker:
             task.add_done_callback(self._tasks.discard)
 
     async def _ask(self, due: Due) -> None:
-        for kind in self._requests.kinds(due.host):
+        kinds = self._requests.kinds(due.host)
+        for kind in kinds[:1] if due.reason == PROFILES else kinds:
             try:
                 await self._requests.take_of(due.host, due.process, kind, By(Actor.ANALYSIS, why=due.reason))
             except (NotFoundError, OverloadedError) as error:

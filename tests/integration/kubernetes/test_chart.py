@@ -235,6 +235,7 @@ NO_VALUES = {
         "listen", "data", "query_listen", "http", "web", "web_user_header", "web_admins", "insecure", "tls_cert",
         "tls_key", "tls_client_ca", "tls_revoked", "tokens", "alerts_to", "webhook_to", "webhook_template",
         "webhook_secret", "webhook_token", "webhook_per_minute", "outward_ca", "public_url",
+        "profiles_to", "profiles_api", "profiles_seconds",
     },
 }  # fmt: skip
 

@@ -32,6 +32,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         "snapshots_on_suspicion = false\nfinding_snapshot_seconds = 60\nlabels = []\n"
         'alerts_to = ["http://a"]\nwebhook_to = "https://w/x"\nwebhook_template = "/b"\nwebhook_secret = "/s"\n'
         'webhook_token = "/o"\nwebhook_per_minute = 6\noutward_ca = "/u"\npublic_url = "https://p"\n'
+        'profiles_to = "http://f"\nprofiles_api = "parca"\nprofiles_seconds = 600\n'
         'log_level = "debug"\n'
         'otlp = "https://otel.example:4318/a"\notlp_protocol = "http/protobuf"\notlp_ca = "/o/ca"\n'
         'otlp_cert = "/o/c"\notlp_key = "/o/k"\notlp_headers = "/o/h"\notlp_attributes = ["a=b"]\n'
@@ -69,6 +70,9 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         webhook_per_minute=6,
         outward_ca="/u",
         public_url="https://p",
+        profiles_to="http://f",
+        profiles_api="parca",
+        profiles_seconds=600,
         log_level="debug",
         otlp="https://otel.example:4318/a",
         otlp_protocol="http/protobuf",
@@ -190,6 +194,10 @@ def test_a_web_page_for_other_machines_needs_encryption_and_tokens() -> None:
         ({"webhook_to": "http://ann:pw@hook"}, "webhook_to: has a name or a password"),
         ({"webhook_secret": "/s"}, "webhook_secret: is for a webhook; give webhook_to too"),
         ({"webhook_to": "http://hook", "webhook_token": "/t"}, "webhook_token: http://hook:80 is another machine"),
+        ({"profiles_to": "pyroscope:4040"}, "profiles_to: is no URL of a web server"),
+        ({"profiles_to": "http://p", "profiles_api": "jfr"}, "profiles_api: 'jfr' is not one of pyroscope, parca"),
+        ({"profiles_to": "http://p", "profiles_seconds": 5}, "profiles_seconds: 5 is not between 60 and 86400"),
+        ({"profiles_seconds": 60}, "profiles_seconds: is for a server of profiles; give profiles_to too"),
         ({"webhook_per_minute": 0.5}, "webhook_per_minute: 0.5 is not between 1 and 6000"),
     ],
 )

@@ -7,11 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from gosonde_collector.config import CollectorConfig
-from gosonde_collector.outward.alert import Alert
+from gosonde_collector.outward.alerts.alert import Alert
+from gosonde_collector.outward.alerts.delivery import Delivery
+from gosonde_collector.outward.alerts.ledger import Wanted
+from gosonde_collector.outward.alerts.ledgers import Ledgers
+from gosonde_collector.outward.backoff import FIRST_REST_S, LONGEST_REST_S, Backoff
 from gosonde_collector.outward.counts import Counts
-from gosonde_collector.outward.delivery import FIRST_REST_S, LONGEST_REST_S, Backoff, Delivery
-from gosonde_collector.outward.ledger import Wanted
-from gosonde_collector.outward.ledgers import Ledgers
 from gosonde_collector.outward.receivers import receivers
 from gosonde_collector.store.duckdb import DuckDBStore
 from prometheus_client import CollectorRegistry

@@ -4,9 +4,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from gosonde_collector.outward import ledger as module
-from gosonde_collector.outward.alert import Alert
-from gosonde_collector.outward.ledger import Ledger, Manner, Message, Wanted
+from gosonde_collector.outward.alerts import ledger as module
+from gosonde_collector.outward.alerts.alert import Alert
+from gosonde_collector.outward.alerts.ledger import Ledger, Manner, Message, Wanted
 
 MILD = Alert("1", "info", "opened", {"host": "web-1"}, {"live": "5"}, 7)
 BAD = replace(MILD, severity="warning", state="growing")

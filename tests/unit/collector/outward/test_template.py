@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 from gosonde_collector.model.errors import DeliveryError, Undelivered
-from gosonde_collector.outward.alert import Alert
-from gosonde_collector.outward.ledger import Message
-from gosonde_collector.outward.template import Body
+from gosonde_collector.outward.alerts.alert import Alert
+from gosonde_collector.outward.alerts.ledger import Message
+from gosonde_collector.outward.alerts.template import Body
 from gosonde_common.errors import UsageError
 
 ALERT = Alert("1", "info", "opened", {"host": 'a"b\\\n'}, {"summary": '</script>"{{ 7 * 7 }}'}, 1_500_000_000)

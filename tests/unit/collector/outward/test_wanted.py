@@ -7,7 +7,7 @@ import pytest
 from gosonde_collector.analysis.analyst import Analyst
 from gosonde_collector.analysis.finding import Finding, TimersFound
 from gosonde_collector.model.values import Site
-from gosonde_collector.outward.alert import MOST_TEXT, Alert
+from gosonde_collector.outward.alerts.alert import MOST_TEXT, Alert
 from gosonde_collector.outward.sending import wanted
 from gosonde_collector.store.duckdb import DuckDBStore
 from gosonde_collector.store.records import Mute, TimersName

@@ -8,7 +8,7 @@ from typing import Final, Protocol
 from gosonde_common.ratelimit import Rates
 
 from gosonde_collector.model.errors import DeliveryError, Undelivered
-from gosonde_collector.outward.ledger import Manner, Message
+from gosonde_collector.outward.alerts.ledger import Manner, Message
 
 MOST_SECRET_BYTES: Final = 4_096
 

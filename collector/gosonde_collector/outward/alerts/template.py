@@ -9,8 +9,8 @@ from gosonde_common.errors import UsageError
 from gosonde_common.foreign import shown
 
 from gosonde_collector.model.errors import DeliveryError, Undelivered
-from gosonde_collector.outward.alert import SECOND, Alert, iso
-from gosonde_collector.outward.ledger import Message
+from gosonde_collector.outward.alerts.alert import SECOND, Alert, iso
+from gosonde_collector.outward.alerts.ledger import Message
 
 if TYPE_CHECKING:
     from jinja2 import Template

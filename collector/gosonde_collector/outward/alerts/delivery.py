@@ -1,8 +1,6 @@
 """Sends one receiver what it should know, again and again until it does."""
 
 import asyncio
-import random
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
@@ -11,47 +9,19 @@ from gosonde_common.clock import steady_unix_nano
 from gosonde_common.ratelimit import MessageLimiter
 
 from gosonde_collector.model.errors import DeliveryError, DiskFullError, StoreError, Undelivered
+from gosonde_collector.outward.alerts.ledger import Ledger, Message, Wanted
+from gosonde_collector.outward.alerts.receiver import Receiver
+from gosonde_collector.outward.backoff import Backoff
 from gosonde_collector.outward.counts import REFUSED, TEMPLATE, TOO_MANY, Counts
-from gosonde_collector.outward.ledger import Ledger, Message, Wanted
-from gosonde_collector.outward.receiver import Receiver
 
 log = structlog.get_logger(__name__)
 
 #: Between two looks whether there is something to send, in seconds.
 LOOK_S: Final = 1.0
-#: The first rest after a failure, and the longest, in seconds.
-FIRST_REST_S, LONGEST_REST_S = 1.0, 60.0
 #: What is wrong with a message itself.
 OF_THE_MESSAGE: Final = {Undelivered.REFUSED: REFUSED, Undelivered.TEMPLATE: TEMPLATE}
 #: Stores what the receivers know.
 Keep = Callable[[], Awaitable[None]]
-
-
-class Backoff:
-    """Rests that become longer from failure to failure; not all senders to one server come back at once.
-
-    Attributes:
-        until_s: When the rest ends, by the clock.
-    """
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._rest_s = 0.0
-        self.until_s = 0.0
-
-    @property
-    def is_resting(self) -> bool:
-        """Whether nothing is to be tried now."""
-        return self._clock() < self.until_s
-
-    def failed(self, retry_after_s: float) -> None:
-        """Rests, as long as the receiver asks at least."""
-        self._rest_s = min(max(2 * self._rest_s, FIRST_REST_S), LONGEST_REST_S)
-        self.until_s = self._clock() + max(self._rest_s * random.uniform(0.75, 1.25), retry_after_s)  # noqa: S311
-
-    def succeeded(self) -> None:
-        """The next failure is a first one."""
-        self._rest_s = 0.0
 
 
 class Delivery:
@@ -104,9 +74,8 @@ class Delivery:
             skipped = await self._receiver.send(messages, steady_unix_nano())
         except DeliveryError as error:
             return self._failed(error, messages)
-        self._counts.sent.labels(*self._of).inc(len(messages) - skipped)
+        self._counts.succeeded_now(*self._of, len(messages) - skipped)
         self._counts.skipped.labels(*self._of).inc(skipped)
-        self._counts.succeeded.labels(*self._of).set_to_current_time()
         self._backoff.succeeded()
         self._noted(messages)
         return True

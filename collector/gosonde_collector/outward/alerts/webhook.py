@@ -13,10 +13,10 @@ from gosonde_common.ratelimit import Rates
 
 from gosonde_collector.model.errors import DeliveryError, Undelivered
 from gosonde_collector.model.http_url import parsed
-from gosonde_collector.outward.ledger import Manner, Message
+from gosonde_collector.outward.alerts.ledger import Manner, Message
+from gosonde_collector.outward.alerts.receiver import key_of, secret_in
+from gosonde_collector.outward.alerts.template import Body
 from gosonde_collector.outward.posting import post
-from gosonde_collector.outward.receiver import key_of, secret_in
-from gosonde_collector.outward.template import Body
 
 #: Characters of a token (RFC 6750).
 TOKEN: Final = re.compile(rb"[A-Za-z0-9._~+/=-]+")

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from gosonde_collector.outward.alert import SEVERITIES, Alert
+from gosonde_collector.outward.alerts.alert import SEVERITIES, Alert
 from gosonde_collector.store.records import Reported
 
 #: Alerts of which a receiver knows at a time.

@@ -3,8 +3,8 @@
 import asyncio
 from collections.abc import Iterable
 
-from gosonde_collector.outward.ledger import Ledger
-from gosonde_collector.outward.receiver import Receiver
+from gosonde_collector.outward.alerts.ledger import Ledger
+from gosonde_collector.outward.alerts.receiver import Receiver
 from gosonde_collector.store.protocol import Store
 from gosonde_collector.store.records import Reported
 

@@ -8,10 +8,10 @@ from typing import Any, Final
 from gosonde_common.ratelimit import Rates
 
 from gosonde_collector.model.http_url import parsed
-from gosonde_collector.outward.alert import SECOND, iso
-from gosonde_collector.outward.ledger import Manner, Message
+from gosonde_collector.outward.alerts.alert import SECOND, iso
+from gosonde_collector.outward.alerts.ledger import Manner, Message
+from gosonde_collector.outward.alerts.receiver import key_of
 from gosonde_collector.outward.posting import post
-from gosonde_collector.outward.receiver import key_of
 
 #: An alert that is repeated no more is over for Alertmanager after ENDS_NS.
 REPEAT_NS: Final = 60 * SECOND

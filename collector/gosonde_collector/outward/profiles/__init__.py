@@ -1,0 +1,1 @@
+"""Goroutine snapshots, for servers of profiles."""
