@@ -25,7 +25,7 @@ from gosonde_agent.golang.layouts import SPECIAL_KIND, TABLE  # noqa: E402
 from tests import real_binaries, toolchains  # noqa: E402
 
 STRUCTURES = (
-    *("g", "gobuf", "m", "p", "schedt", "mstats", "gcControllerState", "workType", "moduledata"),
+    *("g", "gobuf", "m", "p", "schedt", "mstats", "heapStatsDelta", "gcControllerState", "workType", "moduledata"),
     *("sudog", "hchan", "coro", "_func", "inlinedCall", "notifyList", "timer", "timers", "timerWhen"),
     *("mheap", "mspan", "gcWork", "wbBuf", "special", "specialfinalizer", "specialWeakHandle", "specialCleanup"),
     *("finblock", "finBlock", "finalizer", "cleanupQueue", "cleanupBlock", "cleanupFn"),

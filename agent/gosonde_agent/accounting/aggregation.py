@@ -11,6 +11,7 @@ from gosonde_common.values.observation import (
     GcTotal,
     Observation,
     Pause,
+    RuntimeReading,
     Site,
     SiteCount,
 )
@@ -108,6 +109,12 @@ class Aggregation:
             pauses=pauses,
             gc_cycles=cycles,
             gc_totals=tuple(_gc_total(process, counters) for process in watched),
+            runtimes=tuple(
+                RuntimeReading(process.key, process.runtime_figures)
+                for process in watched
+                # After an exec, what was read may have been another program's.
+                if process.runtime_figures and not process.has_ended
+            ),
             losses={
                 **losses,
                 OUTSIDE: self._lost,

@@ -9,6 +9,7 @@ import structlog
 from gosonde_common.ratelimit import MessageLimiter
 from gosonde_common.values.levels import Level
 from gosonde_common.values.observation import Process, ProcessKey
+from gosonde_common.values.runtime import RuntimeFigures
 
 from gosonde_agent.accounting.baseline import (
     NOTHING,
@@ -27,6 +28,7 @@ from gosonde_agent.accounting.correction import (
 from gosonde_agent.accounting.totals_check import TotalsCheck
 from gosonde_agent.golang.binary import GoBinary
 from gosonde_agent.sources.counters import PROBE_CREATED, PROBE_IDS_TAKEN, Image, Origin, SiteTotal, by_site
+from gosonde_agent.sources.memory.figures import FiguresReader
 from gosonde_agent.sources.memory.heap import HeapReader
 
 log = structlog.get_logger(__name__)
@@ -46,6 +48,8 @@ class GoProcess:
         creation_offset: The runtime's count of created goroutines less the probes'; constant at full and creation.
         correction: What the probes missed; None while they have always seen everything.
         heaps: Reads the heap's figures; None until its memory was read, and where they are not known.
+        figures: Reads what its runtime says of itself; None until its memory was read.
+        runtime_figures: What that said last.
         since_ns: When counting it began, CLOCK_MONOTONIC.
         has_lost: The kernel side had no room for something of it, or may not have had; or its memory showed that
             something was not counted.
@@ -64,6 +68,8 @@ class GoProcess:
     creation_offset: Interval | None = None
     correction: Correction | None = None
     heaps: HeapReader | None = None
+    figures: FiguresReader | None = None
+    runtime_figures: RuntimeFigures | None = None
     since_ns: int = 0
     has_lost: bool = False
     generation: int = 0

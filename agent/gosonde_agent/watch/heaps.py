@@ -1,4 +1,4 @@
-"""Reads the heap's figures of GC cycles that have just ended, of many processes at once."""
+"""Reads the heap's figures of GC cycles that have just ended, and the runtime's, of many processes at once."""
 
 import time
 from collections.abc import Mapping
@@ -6,10 +6,13 @@ from dataclasses import dataclass, field
 
 import structlog
 from gosonde_common.errors import GosondeError
+from gosonde_common.values.runtime import RuntimeFigures
 
 from gosonde_agent.accounting.processes import Processes
 from gosonde_agent.sources.counters import Image
+from gosonde_agent.sources.memory.figures import FiguresReader
 from gosonde_agent.sources.memory.heap import CycleHeap, HeapReader
+from gosonde_agent.sources.memory.reader import ProcessMemory
 
 log = structlog.get_logger(__name__)
 
@@ -23,8 +26,9 @@ class HeapReading:
         is_given_up: What has not begun to be read is not needed any more.
     """
 
-    readers: Mapping[Image, HeapReader]
+    readers: Mapping[Image, tuple[HeapReader | None, FiguresReader]]
     found: dict[Image, CycleHeap] = field(default_factory=dict)
+    figures: dict[Image, RuntimeFigures] = field(default_factory=dict)
     cpu_seconds: float = 0.0
     current: Image | None = None
     is_given_up: bool = False
@@ -32,19 +36,25 @@ class HeapReading:
     def run(self) -> None:
         """Reads each of them once."""
         began = time.thread_time()
-        for image, reader in self.readers.items():
+        for image in self.readers:
             if self.is_given_up:
                 break
             self.current = image
             try:
-                if heap := reader.read():
-                    self.found[image] = heap
+                self._read(image)
             except GosondeError:
                 continue  # it has ended, most often
             except Exception:  # a fault of ours in reading what others control must not end the agent
                 log.exception("heap figures could not be read", pid=image.tgid)
         self.cpu_seconds = time.thread_time() - began
         self.current = None
+
+    def _read(self, image: Image) -> None:
+        heaps, figures = self.readers[image]
+        with ProcessMemory(image.tgid) as memory:
+            if heap := heaps.read(memory) if heaps else None:
+                self.found[image] = heap
+            self.figures[image] = figures.read(memory)
 
 
 class Heaps:
@@ -58,11 +68,16 @@ class Heaps:
         """The heaps of processes that had a GC cycle, to be read; None when none can be."""
         self._held_up = [reading for reading in self._held_up if reading.current]
         selected = cycling - {reading.current for reading in self._held_up}
-        found = {p.image: p.heaps for p in self._processes if p.image in selected and p.heaps and not p.has_ended}
-        return HeapReading({image: heaps for image, heaps in found.items() if image}) if found else None
+        known = [p for p in self._processes if p.image in selected and p.figures and not p.has_ended]
+        found = {p.image: (p.heaps, p.figures) for p in known if p.image and p.figures}
+        return HeapReading(found) if found else None
 
     def take(self, reading: HeapReading) -> Mapping[Image, CycleHeap]:
-        """What a reading has found by now; it need not have ended."""
+        """The heaps that a reading has found by now, which need not have ended; its figures stay with the processes."""
         reading.is_given_up = True
         self._held_up.append(reading)
+        figures = dict(reading.figures)
+        for process in self._processes:
+            if process.image and process.image in figures:
+                process.runtime_figures = figures[process.image]
         return dict(reading.found)

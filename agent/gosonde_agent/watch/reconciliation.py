@@ -218,6 +218,8 @@ class Reconciler:
         """Records what was read; whether it agrees with the counters."""
         scan.process.bias = scan.bias
         scan.process.heaps = scan.process.heaps or scan.heaps
+        scan.process.figures = scan.process.figures or scan.figures
+        scan.process.runtime_figures = scan.runtime_figures
         for pc, start in scan.starts.items():
             scan.process.start_pcs.setdefault(pc, start)
         process = scan.process

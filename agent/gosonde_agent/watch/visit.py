@@ -10,11 +10,13 @@ import numpy as np
 import numpy.typing as npt
 import structlog
 from gosonde_common.errors import GosondeError
+from gosonde_common.values.runtime import RuntimeFigures
 
 from gosonde_agent.accounting.baseline import Count, Reading
 from gosonde_agent.accounting.processes import GoProcess
 from gosonde_agent.accounting.totals_check import TotalsReading
 from gosonde_agent.sources.counters import Image, by_site
+from gosonde_agent.sources.memory.figures import FiguresReader
 from gosonde_agent.sources.memory.heap import HeapReader
 from gosonde_agent.sources.memory.live import LiveCounter
 from gosonde_agent.sources.memory.target import KnownBinaries, Target, opened
@@ -58,6 +60,8 @@ class Scan:
     counter: LiveCounter | None = None
     bias: int = 0
     heaps: HeapReader | None = None
+    figures: FiguresReader | None = None
+    runtime_figures: RuntimeFigures | None = None
     readings: list[Reading] = field(default_factory=list)
     totals: list[TotalsReading] = field(default_factory=list)
     starts: dict[int, int] = field(default_factory=dict)
@@ -75,7 +79,9 @@ class Scan:
             with opened(self.image.tgid, self.known) as target:
                 self.bias = target.runtime.bias
                 self.heaps = target.heap_reader()
+                self.figures = target.figures_reader()
                 self._read(target)
+                self.runtime_figures = self.figures.read(target.runtime.memory)
                 self._make_counter(target)
                 while self._wants_more() and time.monotonic() - began < VISIT_SECONDS:
                     self._pause()

@@ -38,11 +38,11 @@ class CycleHeap:
 
 
 class HeapReader:
-    """Reads one process again and again. It keeps nothing open, so the process may end or run another program."""
+    """Reads one process again and again, which may end or run another program meanwhile."""
 
     def __init__(self, runtime: Runtime, t_ends: Sequence[int]) -> None:
         """`t_ends` may be the address of work.tEnd; which one is proved once a cycle has ended."""
-        self._pid, self._bias, self._layout = runtime.pid, runtime.bias, runtime.layout
+        self._bias, self._layout = runtime.bias, runtime.layout
         self._addresses = runtime.addresses
         self._t_ends = t_ends
         self._t_end = runtime.addresses.t_end
@@ -60,27 +60,26 @@ class HeapReader:
             -WORK_BEFORE <= work[name] - work["tEnd"] <= WORK_AFTER - 8 for name in FIELDS
         )
 
-    def read(self) -> CycleHeap | None:
+    def read(self, memory: ProcessMemory) -> CycleHeap | None:
         """The cycle that ended last; None before one has, while one runs, and when what is there is inconsistent.
 
         Raises:
             GosondeError: The process has ended, or may not be read.
         """
-        with ProcessMemory(self._pid) as memory:
-            if not self._t_end:
-                prover = Prover(memory, self._bias, self._layout)
-                self._t_end = prover.t_end(self._t_ends, self._addresses.memstats)
-            if not self._t_end:
+        if not self._t_end:
+            prover = Prover(memory, self._bias, self._layout)
+            self._t_end = prover.t_end(self._t_ends, self._addresses.memstats)
+        if not self._t_end:
+            return None
+        starts = self._starts()
+        before = b""
+        for _ in range(ATTEMPTS):
+            taken, whole = memory.read_pieces(starts, SIZES)
+            if not whole.all():
                 return None
-            starts = self._starts()
-            before = b""
-            for _ in range(ATTEMPTS):
-                taken, whole = memory.read_pieces(starts, SIZES)
-                if not whole.all():
-                    return None
-                if (after := taken.tobytes()) == before:
-                    return self._meaning(after)
-                before = after
+            if (after := taken.tobytes()) == before:
+                return self._meaning(after)
+            before = after
         return None
 
     def _starts(self) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:

@@ -43,6 +43,7 @@ from gosonde_agent.sources.memory.wait_names import read_wait_reasons
 from gosonde_agent.sources.registers import Registers
 
 if TYPE_CHECKING:
+    from gosonde_agent.sources.memory.figures import FiguresReader
     from gosonde_agent.sources.memory.heap import HeapReader
 
 MAX_KEPT_BINARIES = 256
@@ -251,6 +252,12 @@ class Target:
         from gosonde_agent.sources.memory.heap import HeapReader  # noqa: PLC0415 - a dump begins sooner without
 
         return HeapReader(self.runtime, self._binary.candidates.t_end) if HeapReader.reads(self.runtime) else None
+
+    def figures_reader(self) -> "FiguresReader":
+        """What reads from now on what the runtime says of itself; see FiguresReader."""
+        from gosonde_agent.sources.memory.figures import FiguresReader  # noqa: PLC0415 - a dump begins sooner without
+
+        return FiguresReader(self.runtime, buildinfo.parse_version(self.go_version).minor)
 
     def heap_addresses(self) -> HeapAddresses:
         """Where the heap and its queues are; see `prove_heap`. The first time for a stripped binary takes a while."""

@@ -130,6 +130,14 @@ def test_a_length_that_cannot_be_of_what_is_not_needed_costs_that_alone(program:
             target.totals()
 
 
+def test_figures_of_a_runtime_that_cannot_be_are_absent(program: Path) -> None:
+    with running(program, "processors") as pid, opened(pid) as target:
+        found = target.figures_reader().read(target.runtime.memory)
+    assert (found.goroutines, found.processors) == (None, None)  # runtime.allp is not one
+    assert (found.stack_bytes, found.other_bytes, found.allocations) == (None, None, None)  # no runtime has no stacks
+    assert found.gogc_percent == 100
+
+
 @pytest.mark.parametrize("mode", ["self", "stacks", "endless-stacks", "strings", "machines", "numbers"])
 def test_what_makes_no_sense_is_left_out_or_refused(program: Path, mode: str) -> None:
     with running(program, mode) as pid:
