@@ -117,6 +117,7 @@ class Fleet:
             searches=searches,
             site_estimates=searches,
             timer_readings=searches,
+            runtime_readings=searches,
         )
 
 

@@ -6,6 +6,7 @@ from gosonde_common.errors import InvalidInputError
 from gosonde_common.values.http import HostSeen
 from gosonde_common.values.labels import LabelShare
 from gosonde_common.values.observation import ProcessKey
+from gosonde_common.wire import runtime
 from gosonde_common.wire.containers import decode_container
 from gosonde_common.wire.timers import READINGS, reading
 from gosonde_pb.v1 import collector_pb2, model_pb2
@@ -36,7 +37,7 @@ def process_of(row: collector_pb2.ProcessRow) -> ProcessRow:
     """A process.
 
     Raises:
-        InvalidInputError: Its container has a text that none can have.
+        InvalidInputError: Its container has a text that none can have, or its runtime a figure.
     """
     process = row.process
     return ProcessRow(
@@ -69,6 +70,7 @@ def process_of(row: collector_pb2.ProcessRow) -> ProcessRow:
         row.no_probes_because,
         _source(process),
         decode_container(process.container) if process.HasField("container") else None,
+        runtime.single(row.runtime) if row.HasField("runtime") else None,
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from gosonde_common.values.containers import Container
 from gosonde_common.values.http import HostSeen
 from gosonde_common.values.labels import LabelShare
+from gosonde_common.values.runtime import RuntimeFigures
 from gosonde_common.values.timers import PendingTimers
 
 from gosonde.witness_numbers import WitnessNumbers
@@ -46,6 +47,7 @@ class ProcessRow:
     no_probes_because: str
     source: str
     container: Container | None = None
+    runtime_figures: RuntimeFigures | None = None
 
 
 @dataclass(frozen=True, slots=True)

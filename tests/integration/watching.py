@@ -15,6 +15,7 @@ from gosonde_common.values.observation import (
     GcTotal,
     Pause,
     Process,
+    RuntimeReading,
     Site,
     SiteCount,
 )
@@ -33,6 +34,7 @@ class Watch:
     pauses: list[Pause] = field(default_factory=list)
     cycles: list[GcCycle] = field(default_factory=list)
     losses: Mapping[str, int] = field(default_factory=dict)
+    runtimes: tuple[RuntimeReading, ...] = ()
 
     def observe(self) -> None:
         """Does what the agent does at each interval."""
@@ -52,6 +54,7 @@ class Watch:
         self.pauses += observation.pauses
         self.cycles += observation.gc_cycles
         self.losses = observation.losses
+        self.runtimes = observation.runtimes
 
     def know(self, executable: Path) -> None:
         """Puts the probes into a file that no process runs yet."""

@@ -7,6 +7,7 @@ from gosonde_common.gc_metrics import PauseHistograms, cycles_metric
 from gosonde_common.goroutine_metrics import Estimated, SiteRow, goroutine_metrics
 from gosonde_common.metrics import Group
 from gosonde_common.owners import Owner, owner_of
+from gosonde_common.runtime_metrics import runtime_figure_metrics
 from gosonde_common.timer_metrics import timer_metrics
 from gosonde_common.values.observation import Observation, ProcessKey, TimerReading
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -40,6 +41,9 @@ def runtime_metrics(newest: Observation, pauses: Pauses) -> dict[str, Group]:
         "probe_costs": lambda: _cost_metrics(newest, owners),
         "parks": lambda: _park_metrics(newest, owners),
         "timers": lambda: timer_metrics(_timers(newest, owners)),
+        "runtimes": lambda: runtime_figure_metrics(
+            (owners[row.process], row.runtime_figures) for row in newest.runtimes if row.process in owners
+        ),
         "containers": lambda: [container_metric(_workloads(newest, owners))],
     }
 

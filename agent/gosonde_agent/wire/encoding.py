@@ -30,6 +30,7 @@ from gosonde_common.values.status import AgentStatus
 from gosonde_common.wire.audit import AUDIT
 from gosonde_common.wire.containers import encode_container
 from gosonde_common.wire.observations import LEVELS, PARK_COUNTS, PROOFS, REASONS, SITE_ESTIMATES
+from gosonde_common.wire.runtime import encode_runtimes
 from gosonde_pb.v1 import agent_pb2, ingest_pb2, model_pb2
 
 from gosonde_agent.wire.texts import text
@@ -81,6 +82,9 @@ def encode(observation: Observation, known: AbstractSet[Site] = frozenset()) -> 
         _encode_searches(message.searches, observation.searches, index)
     if observation.timers:
         encode_timers(message.timer_readings, observation.timers, _positions(observation.timers, index))
+    if observation.runtimes:
+        figures = [row.runtime_figures for row in observation.runtimes]
+        encode_runtimes(message.runtime_readings, figures, _positions(observation.runtimes, index))
     if observation.audit:
         _encode_audit(message.audit_events, observation.audit)
     return message

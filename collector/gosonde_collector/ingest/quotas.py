@@ -7,6 +7,7 @@ from itertools import islice
 from typing import Any, Final
 
 import numpy as np
+from gosonde_common.wire.runtime import READINGS, figures
 from numpy.typing import NDArray
 
 from gosonde_collector.ingest.columns import MAX_VALUE
@@ -18,7 +19,7 @@ from gosonde_collector.telemetry.totals import ESTIMATES, OTHERS_PC, ProcessTota
 
 TABLES: Final = (
     *("site_counters", "park_counters", "pauses", "gc_cycles", "gc_totals", "probe_costs"),
-    *("proofs", "holders", "searches", "site_estimates", "timer_readings"),
+    *("proofs", "holders", "searches", "site_estimates", "timer_readings", "runtime_readings"),
 )
 #: What searches of memory found, and how many rows of each a site or (searches) a process may have.
 PROOFS: Final = {"proofs": 1, "holders": 5, "searches": 1}
@@ -49,6 +50,7 @@ class QuotaKeeper:
         batch = self._with_reasons(batch, present)
         batch = self._with_proofs(batch, present)
         batch = self._with_audit(self._with_timers(self._with_estimates(batch, present)))
+        batch = self._with_runtimes(batch, present)
         for place, cycles in zip(batch.gc_totals["process"].tolist(), batch.gc_totals["cycles"].tolist(), strict=True):
             present[place].cycles = max(present[place].cycles, cycles)
         for process, totals in zip(batch.processes, present, strict=True):
@@ -115,6 +117,16 @@ class QuotaKeeper:
         _, first = np.unique(columns["process"], return_index=True)
         self._telemetry.beyond_quota("timers", len(columns["process"]) - len(first))
         return replace(batch, timer_readings={name: column[first] for name, column in columns.items()})
+
+    def _with_runtimes(self, batch: Batch, present: list[ProcessTotals]) -> Batch:
+        """With one reading of each process, which is kept as its newest."""
+        columns = batch.runtime_readings
+        _, first = np.unique(columns["process"], return_index=True)
+        self._telemetry.beyond_quota("runtimes", len(columns["process"]) - len(first))
+        rows = zip(*(columns[name][first].tolist() for name in ("process", *READINGS)), strict=True)
+        for place, *row in rows:
+            present[place].runtime_figures = figures(row)
+        return replace(batch, runtime_readings={name: column[first] for name, column in columns.items()})
 
     def _with_audit(self, batch: Batch) -> Batch:
         """With the first of the audit events, where they are too many."""

@@ -14,7 +14,7 @@ from gosonde_common.wire.containers import decode_container
 from gosonde_pb.v1 import ingest_pb2, model_pb2
 from numpy.typing import NDArray
 
-from gosonde_collector.ingest import wire_audit, wire_timers
+from gosonde_collector.ingest import wire_audit, wire_runtime, wire_timers
 from gosonde_collector.ingest.columns import (
     MAX_VALUE,
     bound,
@@ -212,6 +212,7 @@ def _batch(stream: Stream, sequence: int, seen: model_pb2.Observation) -> Batch:
         _searches(seen.searches, count),
         _site_estimates(seen.site_estimates, count),
         _timer_readings(seen.timer_readings, count),
+        _runtime_readings(seen.runtime_readings, count),
         dict(_loss(name, total) for name, total in seen.losses.items()),
         _number("interval_ns", seen.interval_ns),
         audit=wire_audit.audit_events(seen.audit_events),
@@ -354,6 +355,13 @@ def _timer_readings(message: model_pb2.TimerReadings, processes: int) -> Columns
     return found
 
 
+def _runtime_readings(message: model_pb2.RuntimeReadings, processes: int) -> Columns:
+    """The readings; older agents send none."""
+    found = wire_runtime.columns(message)
+    _check_places("runtime_readings", found, processes)
+    return found
+
+
 def _with_optional(where: str, message: Columnar, columns: Columns, signed_by_name: Mapping[str, bool]) -> Columns:
     """With columns of numbers that older agents leave empty: zeros, then."""
     found = dict(columns)
@@ -409,5 +417,6 @@ def _tables(processes: int) -> dict[str, TableCheck]:
         "searches": partial(_searches, processes=processes),
         "site_estimates": partial(_site_estimates, processes=processes),
         "timer_readings": partial(_timer_readings, processes=processes),
+        "runtime_readings": partial(_runtime_readings, processes=processes),
         "audit_events": wire_audit.audit_events,
     }

@@ -166,6 +166,7 @@ class Batch:
         searches: process, searched_unix_nano, scans, undecided: see Search.
         site_estimates: process, pc, then as Estimate.
         timer_readings: process, then as ingest/wire_timers.py has it.
+        runtime_readings: process, then as RuntimeFigures; what is not known is wire.runtime.UNKNOWN.
         losses: Totals by name since the agent started.
         interval_ns: The configured time until the agent's next observation; 0 when it did not say.
         audit: What the agent noted of what it has done.
@@ -189,6 +190,7 @@ class Batch:
     searches: Columns
     site_estimates: Columns
     timer_readings: Columns
+    runtime_readings: Columns
     losses: Mapping[str, int] = field(default_factory=dict)
     interval_ns: int = 0
     audit: tuple[AuditEvent, ...] = ()

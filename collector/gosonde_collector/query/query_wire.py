@@ -8,6 +8,7 @@ from gosonde_common.values.containers import Container
 from gosonde_common.values.timers import ALL_READ
 from gosonde_common.wire import outcomes
 from gosonde_common.wire.containers import encode_container
+from gosonde_common.wire.runtime import encode_runtimes
 from gosonde_common.wire.timers import GROUPS
 from gosonde_pb.v1 import collector_pb2, model_pb2
 
@@ -86,7 +87,7 @@ def process_row(
     """A row of ListProcesses; `no_probes_because` is what is known of its host."""
     process = known.process
     age = ages.age_ns(known, now_unix_nano, clock_offset_ns)
-    return collector_pb2.ProcessRow(
+    row = collector_pb2.ProcessRow(
         host=known.host,
         process=model_pb2.Process(
             key=_key(process.key),
@@ -122,6 +123,9 @@ def process_row(
         age_ns=age,
         is_stale=ages.is_overdue(known, age),
     )
+    if known.runtime_figures:
+        encode_runtimes(row.runtime, [known.runtime_figures], [0])
+    return row
 
 
 def site_rows(totals: Sequence[SiteTotal]) -> list[collector_pb2.SiteRow]:

@@ -7,6 +7,7 @@
 from typing import Final
 
 from gosonde_common.values.observation import NAMELESS_PC
+from gosonde_common.wire.runtime import READINGS
 
 from gosonde_collector.model.values import Estimate
 from gosonde_collector.store import escape_outputs
@@ -37,6 +38,8 @@ DETAILS: Final = f"""{KEY}, p.exe, p.go_version, p.build_id, p.started_unix_nano
     p.container_id, p.pod_uid, p.namespace, p.pod, p.container, p.workload"""
 
 
+#: In the order of RuntimeFigures; NULL where nothing is known of a process.
+RUNTIME: Final = ", ".join(f"f.{name}" for name in READINGS)
 #: In the order of Estimate.
 ESTIMATED: Final = ", ".join(f"e.{name}" for name in Estimate._fields)
 #: The amounts alone.
@@ -67,7 +70,7 @@ def processes_of(chosen: str, totals: str) -> str:
     return f"""
 SELECT p.host, {DETAILS}, coalesce(t.created, 0), coalesce(t.exited, 0), coalesce(t.baseline, 0),
     p.last_taken_unix_nano, coalesce(c.target_ppm, 0), coalesce(c.core_ppm, 0),
-    p.last_stored_unix_nano, coalesce(p.interval_ns, 0)
+    p.last_stored_unix_nano, coalesce(p.interval_ns, 0), {RUNTIME}
 FROM ({chosen}) AS p
 LEFT JOIN (
     SELECT process, {_sum("created")} AS created, {_sum("exited")} AS exited, {_sum("baseline")} AS baseline
@@ -77,6 +80,11 @@ LEFT JOIN (
     SELECT process, arg_max(target_ppm, sequence) AS target_ppm, arg_max(core_ppm, sequence) AS core_ppm
     FROM probe_costs GROUP BY process
 ) AS c ON c.process = p.process
+LEFT JOIN (
+    SELECT r.* FROM runtime_readings AS r
+    JOIN (SELECT process, max(sequence) AS sequence FROM runtime_readings GROUP BY process) AS newest
+    ON newest.process = r.process AND newest.sequence = r.sequence
+) AS f ON f.process = p.process
 ORDER BY p.ended_unix_nano > 0, p.started_unix_nano DESC, p.pid
 """
 
@@ -445,7 +453,7 @@ EXPIRE: Final = (
         f"DELETE FROM {table} WHERE process IN ({_OLD_PROCESSES})"
         for table in (
             *("site_counters", "park_counters", "gc_totals", "probe_costs", "pauses", "gc_cycles"),
-            *("proofs", "holders", "searches", "site_estimates", "timer_readings", "processes"),
+            *("proofs", "holders", "searches", "site_estimates", "timer_readings", "runtime_readings", "processes"),
         )
     ),
     _superseded("site_counters", "process, pc"),
@@ -457,6 +465,7 @@ EXPIRE: Final = (
     _superseded("holders", "process, pc"),
     _superseded("searches", "process"),
     _superseded("timer_readings", "process"),
+    _superseded("runtime_readings", "process"),
     _superseded("losses", "agent_id, agent_epoch, name", _OLD_BATCHES, "agent_id, agent_epoch"),
     _events("pauses"),
     _events("gc_cycles"),

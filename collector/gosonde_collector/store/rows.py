@@ -9,7 +9,7 @@ import numpy as np
 from gosonde_common.values.audit import Act, Actor, AuditEvent
 from gosonde_common.values.containers import NO_CONTAINER, Container
 from gosonde_common.values.timers import ALL_READ, UNKNOWN, PendingTimers, groups_of
-from gosonde_common.wire import http_comments, label_comments
+from gosonde_common.wire import http_comments, label_comments, runtime
 from gosonde_common.wire.profile import UNREAD
 from numpy.typing import NDArray
 
@@ -90,7 +90,8 @@ def process(values: Sequence[Any]) -> Process:
 
 def known_process(row: Row) -> KnownProcess:
     """From queries.PROCESSES."""
-    return KnownProcess(row[0], process(row[1:26]), *row[26:])
+    known = KnownProcess(row[0], process(row[1:26]), *row[26:34])
+    return known if row[34] is None else replace(known, runtime_figures=runtime.figures(row[34:]))
 
 
 def site_total(row: Row) -> SiteTotal:

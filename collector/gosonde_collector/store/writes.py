@@ -69,7 +69,7 @@ PROCESS_COLUMNS = (
 #: Tables whose rows are stored as they come.
 TABLES = (
     *("site_counters", "park_counters", "pauses", "gc_cycles", "gc_totals", "probe_costs"),
-    *("proofs", "holders", "searches", "site_estimates", "timer_readings"),
+    *("proofs", "holders", "searches", "site_estimates", "timer_readings", "runtime_readings"),
 )
 SITE_COLUMNS = ("build_id", "pc", "function", "file", "line", "start_function", "stored_unix_nano")
 AUDIT_COLUMNS = (

@@ -11,6 +11,7 @@ from gosonde_common.gc_metrics import MAX_PROCESSES, cycles_metric
 from gosonde_common.goroutine_metrics import goroutine_metrics
 from gosonde_common.metrics import grouped
 from gosonde_common.owners import owner_of
+from gosonde_common.runtime_metrics import runtime_figure_metrics
 from gosonde_common.timer_metrics import timer_metrics
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -54,6 +55,7 @@ class FindingMetrics(Collector):
             gc_pauses=lambda: [telemetry.pauses.metric(telemetry.running.is_running)],
             gc_cycles=self._cycles,
             containers=self._containers,
+            runtimes=self._runtimes,
             clock_offsets=lambda: [_clock_offsets(telemetry.newest.offsets())],
             ages=lambda: _ages(telemetry.newest.ages(steady_unix_nano())),
             losses=lambda: [_losses(telemetry.newest.losses())],
@@ -112,6 +114,11 @@ class FindingMetrics(Collector):
             collecting = most(running, [totals.cycles for totals in running], MAX_PROCESSES)
             cycles = [(t.owner, t.cycles) for t in collecting if t.cycles]
         yield cycles_metric(cycles)
+
+    def _runtimes(self) -> Iterator[Metric]:
+        with self._telemetry.running.reading() as (running, _):
+            known = [(totals.owner, totals.runtime_figures) for totals in running if totals.runtime_figures]
+        return runtime_figure_metrics(known)
 
     def _containers(self) -> Iterator[Metric]:
         with self._telemetry.running.reading() as (running, _):

@@ -7,6 +7,7 @@ import numpy as np
 from gosonde_common.goroutine_metrics import TOP_SITES, Estimated
 from gosonde_common.owners import OTHERS, Owner, owner_of
 from gosonde_common.values.containers import NO_CONTAINER, Container
+from gosonde_common.values.runtime import RuntimeFigures
 from numpy.typing import NDArray
 
 from gosonde_collector.model.values import ProcessKey, Site, Stream
@@ -41,6 +42,7 @@ class ProcessTotals:
         cycles: GC cycles.
         live: Live goroutines of all sites.
         is_current: Whether it is of the newest run of its agent.
+        runtime_figures: The newest; None where its agent has sent none since the collector started.
         reasons: The wait reasons that it named first.
         top: Places of the sites with the most live goroutines that have a row of their own, the most first.
     """
@@ -58,6 +60,7 @@ class ProcessTotals:
     estimates: Column = field(default_factory=lambda: np.empty((len(ESTIMATES), 0), np.int64))
     own: NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, np.bool_))
     cycles: int = 0
+    runtime_figures: RuntimeFigures | None = None
     live: int = 0
     is_current: bool = True
     reasons: frozenset[str] = frozenset()

@@ -27,7 +27,7 @@ from gosonde_common.values.observation import (
 )
 from gosonde_common.values.reachability import Holder
 from gosonde_common.values.status import AgentStatus, UplinkStatus
-from gosonde_common.wire import timers
+from gosonde_common.wire import runtime, timers
 from gosonde_common.wire.audit import decode_audit
 from gosonde_common.wire.containers import decode_container
 
@@ -92,6 +92,9 @@ def decode(message: model_pb2.Observation) -> Observation:
         estimates=tuple(_estimates(message, processes)),
         timers=tuple(timers.reading(key, row) for key, *row in _rows(message.timer_readings, keys, timers.READINGS)),
         audit=tuple(decode_audit(message.audit_events)),
+        runtimes=tuple(
+            runtime.reading(key, row) for key, *row in _rows(message.runtime_readings, keys, runtime.READINGS)
+        ),
     )
 
 

@@ -173,6 +173,7 @@ class ProcessRow(_message.Message):
     IS_STALE_FIELD_NUMBER: _builtins.int
     CLOCK_OFFSET_NS_FIELD_NUMBER: _builtins.int
     NO_PROBES_BECAUSE_FIELD_NUMBER: _builtins.int
+    RUNTIME_FIELD_NUMBER: _builtins.int
     host: _builtins.str
     created: _builtins.int
     exited: _builtins.int
@@ -195,6 +196,10 @@ class ProcessRow(_message.Message):
     """
     @_builtins.property
     def process(self) -> _model_pb2.Process: ...
+    @_builtins.property
+    def runtime(self) -> _model_pb2.RuntimeReadings:
+        """What its runtime said of itself last: one row. Absent where no agent has read it."""
+
     def __init__(
         self,
         *,
@@ -209,10 +214,11 @@ class ProcessRow(_message.Message):
         is_stale: _builtins.bool = ...,
         clock_offset_ns: _builtins.int = ...,
         no_probes_because: _builtins.str = ...,
+        runtime: _model_pb2.RuntimeReadings | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["process", b"process"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["process", b"process", "runtime", b"runtime"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["age_ns", b"age_ns", "baseline", b"baseline", "clock_offset_ns", b"clock_offset_ns", "core_ppm", b"core_ppm", "created", b"created", "exited", b"exited", "host", b"host", "is_stale", b"is_stale", "no_probes_because", b"no_probes_because", "process", b"process", "target_ppm", b"target_ppm"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["age_ns", b"age_ns", "baseline", b"baseline", "clock_offset_ns", b"clock_offset_ns", "core_ppm", b"core_ppm", "created", b"created", "exited", b"exited", "host", b"host", "is_stale", b"is_stale", "no_probes_because", b"no_probes_because", "process", b"process", "runtime", b"runtime", "target_ppm", b"target_ppm"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1138,6 +1138,84 @@ class AuditEvents(_message.Message):
 Global___AuditEvents: _TypeAlias = AuditEvents  # noqa: Y015
 
 @_typing.final
+class RuntimeReadings(_message.Message):
+    """Columns of equal length: one row per process, what its runtime says of itself, as memory showed it last; docs/json.md
+    says what each figure is. -2 stands for one that is not known. An agent that does not read them sends none.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROCESS_FIELD_NUMBER: _builtins.int
+    READ_UNIX_NANO_FIELD_NUMBER: _builtins.int
+    GOROUTINES_FIELD_NUMBER: _builtins.int
+    STACK_BYTES_FIELD_NUMBER: _builtins.int
+    OTHER_BYTES_FIELD_NUMBER: _builtins.int
+    MEMORY_LIMIT_BYTES_FIELD_NUMBER: _builtins.int
+    ALLOCATED_BYTES_FIELD_NUMBER: _builtins.int
+    ALLOCATIONS_FIELD_NUMBER: _builtins.int
+    GC_GOAL_BYTES_FIELD_NUMBER: _builtins.int
+    GC_CYCLES_FIELD_NUMBER: _builtins.int
+    GC_PAUSE_NS_FIELD_NUMBER: _builtins.int
+    GOGC_PERCENT_FIELD_NUMBER: _builtins.int
+    PROCESSORS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def process(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Index into the processes of the same message; in a ProcessRow 0."""
+
+    @_builtins.property
+    def read_unix_nano(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def goroutines(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def stack_bytes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def other_bytes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def memory_limit_bytes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """-1: there is none."""
+
+    @_builtins.property
+    def allocated_bytes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def allocations(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def gc_goal_bytes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def gc_cycles(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def gc_pause_ns(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def gogc_percent(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """-1: it is off."""
+
+    @_builtins.property
+    def processors(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def __init__(
+        self,
+        *,
+        process: _abc.Iterable[_builtins.int] | None = ...,
+        read_unix_nano: _abc.Iterable[_builtins.int] | None = ...,
+        goroutines: _abc.Iterable[_builtins.int] | None = ...,
+        stack_bytes: _abc.Iterable[_builtins.int] | None = ...,
+        other_bytes: _abc.Iterable[_builtins.int] | None = ...,
+        memory_limit_bytes: _abc.Iterable[_builtins.int] | None = ...,
+        allocated_bytes: _abc.Iterable[_builtins.int] | None = ...,
+        allocations: _abc.Iterable[_builtins.int] | None = ...,
+        gc_goal_bytes: _abc.Iterable[_builtins.int] | None = ...,
+        gc_cycles: _abc.Iterable[_builtins.int] | None = ...,
+        gc_pause_ns: _abc.Iterable[_builtins.int] | None = ...,
+        gogc_percent: _abc.Iterable[_builtins.int] | None = ...,
+        processors: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allocated_bytes", b"allocated_bytes", "allocations", b"allocations", "gc_cycles", b"gc_cycles", "gc_goal_bytes", b"gc_goal_bytes", "gc_pause_ns", b"gc_pause_ns", "gogc_percent", b"gogc_percent", "goroutines", b"goroutines", "memory_limit_bytes", b"memory_limit_bytes", "other_bytes", b"other_bytes", "process", b"process", "processors", b"processors", "read_unix_nano", b"read_unix_nano", "stack_bytes", b"stack_bytes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RuntimeReadings: _TypeAlias = RuntimeReadings  # noqa: Y015
+
+@_typing.final
 class Observation(_message.Message):
     """The state of a set of processes at one moment."""
 
@@ -1180,6 +1258,7 @@ class Observation(_message.Message):
     SITE_ESTIMATES_FIELD_NUMBER: _builtins.int
     TIMER_READINGS_FIELD_NUMBER: _builtins.int
     AUDIT_EVENTS_FIELD_NUMBER: _builtins.int
+    RUNTIME_READINGS_FIELD_NUMBER: _builtins.int
     taken_unix_nano: _builtins.int
     interval_ns: _builtins.int
     """The configured time until the next observation; 0 from an older agent."""
@@ -1215,6 +1294,8 @@ class Observation(_message.Message):
     def timer_readings(self) -> Global___TimerReadings: ...
     @_builtins.property
     def audit_events(self) -> Global___AuditEvents: ...
+    @_builtins.property
+    def runtime_readings(self) -> Global___RuntimeReadings: ...
     def __init__(
         self,
         *,
@@ -1235,10 +1316,11 @@ class Observation(_message.Message):
         site_estimates: Global___SiteEstimates | None = ...,
         timer_readings: Global___TimerReadings | None = ...,
         audit_events: Global___AuditEvents | None = ...,
+        runtime_readings: Global___RuntimeReadings | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["audit_events", b"audit_events", "gc_cycles", b"gc_cycles", "gc_totals", b"gc_totals", "holders", b"holders", "park_counters", b"park_counters", "pauses", b"pauses", "probe_costs", b"probe_costs", "proofs", b"proofs", "searches", b"searches", "site_counters", b"site_counters", "site_estimates", b"site_estimates", "site_names", b"site_names", "timer_readings", b"timer_readings"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["audit_events", b"audit_events", "gc_cycles", b"gc_cycles", "gc_totals", b"gc_totals", "holders", b"holders", "park_counters", b"park_counters", "pauses", b"pauses", "probe_costs", b"probe_costs", "proofs", b"proofs", "runtime_readings", b"runtime_readings", "searches", b"searches", "site_counters", b"site_counters", "site_estimates", b"site_estimates", "site_names", b"site_names", "timer_readings", b"timer_readings"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["audit_events", b"audit_events", "gc_cycles", b"gc_cycles", "gc_totals", b"gc_totals", "holders", b"holders", "interval_ns", b"interval_ns", "losses", b"losses", "park_counters", b"park_counters", "pauses", b"pauses", "probe_costs", b"probe_costs", "processes", b"processes", "proofs", b"proofs", "searches", b"searches", "site_counters", b"site_counters", "site_estimates", b"site_estimates", "site_names", b"site_names", "taken_unix_nano", b"taken_unix_nano", "timer_readings", b"timer_readings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audit_events", b"audit_events", "gc_cycles", b"gc_cycles", "gc_totals", b"gc_totals", "holders", b"holders", "interval_ns", b"interval_ns", "losses", b"losses", "park_counters", b"park_counters", "pauses", b"pauses", "probe_costs", b"probe_costs", "processes", b"processes", "proofs", b"proofs", "runtime_readings", b"runtime_readings", "searches", b"searches", "site_counters", b"site_counters", "site_estimates", b"site_estimates", "site_names", b"site_names", "taken_unix_nano", b"taken_unix_nano", "timer_readings", b"timer_readings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -145,6 +145,7 @@ def test_processes_as_json(collector: CollectorProcess) -> None:
         "no_probes_because": "",
         "source": "ebpf",
         "container": None,
+        "runtime_figures": None,
     }
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from gosonde_collector.ingest import wire_runtime
 from gosonde_collector.model.values import (
     Batch,
     Columns,
@@ -16,6 +17,9 @@ from gosonde_collector.model.values import (
 )
 from gosonde_collector.store.rows import objects
 from gosonde_common.values.audit import Act, Actor, AuditEvent
+from gosonde_common.values.runtime import RuntimeFigures
+from gosonde_common.wire.runtime import encode_runtimes
+from gosonde_pb.v1 import model_pb2
 
 SECOND = 1_000_000_000
 START = 1_700_000_000 * SECOND
@@ -81,6 +85,13 @@ def timer_columns(taken: int, timers: Sequence[tuple[int, str, int]]) -> Columns
     }
 
 
+def runtime_columns(rows: Sequence[RuntimeFigures]) -> Columns:
+    """Readings of one process each, in order."""
+    message = model_pb2.RuntimeReadings()
+    encode_runtimes(message, rows, range(len(rows)))
+    return wire_runtime.columns(message)
+
+
 def batch(
     sequence: int,
     *,
@@ -101,6 +112,7 @@ def batch(
     searches: Sequence[tuple[int, str]] = (),
     estimates: Sequence[tuple[int, ...]] = (),
     timers: Sequence[tuple[int, str, int]] = (),
+    runtimes: Sequence[RuntimeFigures] = (),
     losses: Mapping[str, int] | None = None,
     audit: Sequence[AuditEvent] = (),
     taken_unix_nano: int = 0,
@@ -111,6 +123,7 @@ def batch(
     `proofs`: (process, pc, scans, examined, proved, probable); `holders`: (process, pc, path, goroutines); `searches`:
     (process, undecided), all searched at the time of the batch. `estimates`: (process, pc, created, low, high, exited,
     low, high), of 3 windows each. `timers`: (process, callback, pending) of one reading each, of kind func.
+    `runtimes` is of the first process, and of the next ones.
     """
     taken = taken_unix_nano or START + sequence * SECOND
     return Batch(
@@ -139,6 +152,7 @@ def batch(
         columns(("process", "undecided", "searched_unix_nano", "scans"), [(*row, taken, 5) for row in searches]),
         columns(("process", "pc", *Estimate._fields), [(*row, 3, 30_000_000) for row in estimates]),
         timer_columns(taken, timers),
+        runtime_columns(runtimes),
         losses or {},
         audit=tuple(audit),
     )

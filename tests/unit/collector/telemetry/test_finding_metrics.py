@@ -13,7 +13,9 @@ from gosonde_collector.store.records import Mute
 from gosonde_collector.telemetry.counters import Telemetry
 from gosonde_collector.telemetry.finding_metrics import FindingMetrics
 from gosonde_common.metrics import ShownMetrics
+from gosonde_common.runtime_metrics import COUNTERS, GAUGES
 from gosonde_common.values.containers import Container
+from gosonde_common.values.runtime import RuntimeFigures
 from prometheus_client import CollectorRegistry, generate_latest
 
 from tests.unit.collector.batches import SITE, batch, process
@@ -24,11 +26,16 @@ GOROUTINES = {
     *(f"gosonde_goroutines_{name}_estimate{end}" for name in ("created", "exited") for end in ("", "_low", "_high")),
 }
 INFO = "gosonde_process_container_info"
+RUNTIME = {"gosonde_go_memory_used_bytes", *GAUGES, *(f"{name}_total" for name in COUNTERS)}
 NAMED = Container("a" * 64, "", "shop", "web-0", "server", "web")
 AGES = {"gosonde_observation_age_seconds", "gosonde_observation_stale"}
 #: What is asked, and which families go without its answer.
 GROUPS: dict[str, tuple[Callable[[DuckDBStore, Telemetry], object], str, set[str]]] = {
-    "sites": (lambda _, telemetry: telemetry.running, "reading", {*GOROUTINES, "gosonde_gc_cycles_total", INFO}),
+    "sites": (
+        lambda _, telemetry: telemetry.running,
+        "reading",
+        {*GOROUTINES, "gosonde_gc_cycles_total", INFO, *RUNTIME},
+    ),
     "pauses": (lambda _, telemetry: telemetry.pauses, "metric", {"gosonde_gc_pause_seconds"}),
     "offsets": (lambda _, telemetry: telemetry.newest, "offsets", {*AGES, "gosonde_collector_clock_offset_seconds"}),
     "ages": (lambda _, telemetry: telemetry.newest, "ages", AGES),
@@ -84,6 +91,21 @@ def test_muted_findings_are_counted_besides(store: DuckDBStore) -> None:
     assert 'gosonde_findings{state="growing"} 2.0' in text
     assert 'gosonde_findings_muted{state="growing"} 1.0' in text
     assert 'gosonde_findings_muted{state="stable"} 0.0' in text
+
+
+def test_what_a_runtime_says_of_itself_is_exported_as_it_said_it_last(store: DuckDBStore) -> None:
+    telemetry = Telemetry()
+    registry = CollectorRegistry()
+    registry.register(FindingMetrics(store, Analyst(store), telemetry))
+    keeper = QuotaKeeper(telemetry.running, telemetry)
+    keeper.limited(batch(1, runtimes=[RuntimeFigures(9, goroutines=6)]))
+    keeper.limited(batch(2, runtimes=[RuntimeFigures(9, goroutines=7, gogc_percent=50)]))
+    keeper.limited(batch(3))
+    text = generate_latest(registry).decode()
+    labels = 'container="",exe="/srv/app",host="web-1",namespace="",pid="4711",pod=""'
+    assert f"gosonde_go_goroutines{{{labels}}} 7.0" in text
+    assert f"gosonde_go_config_gogc_ratio{{{labels}}} 0.5" in text
+    assert "gosonde_go_memory_limit_bytes{" not in text
 
 
 def test_goroutines_and_cycles_have_the_names_of_the_container(store: DuckDBStore) -> None:
