@@ -51,6 +51,8 @@ def made() -> Dashboard:
 
 def _variables() -> list[DatasourceVariable | QueryVariable | TextBoxVariable]:
     job = _labels("job", "Job", "gosonde_goroutines_live").description("One that scrapes the collector, or agents.")
+    # Grafana begins with the first: of jobs with the usual names that is the collector's, which has the findings.
+    job = job.sort(VariableSort.ALPHABETICAL_DESC)
     web = TextBoxVariable("web").label("Web page").description("Of the collector.").default_value(WEB)
     return [
         DatasourceVariable("datasource").label("Prometheus").type("prometheus"),
