@@ -1,10 +1,16 @@
 """Reads OCI archives: which images are in one, for which architectures."""
 
+import io
 import json
 import tarfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+from elftools.elf.dynamic import DynamicSection
+from elftools.elf.elffile import ELFFile
+
+ELF: Final = b"\x7fELF"
 
 
 def images(archive: Path) -> Mapping[str, tuple[str, int]]:
@@ -20,6 +26,32 @@ def images(archive: Path) -> Mapping[str, tuple[str, int]]:
             image["platform"]["architecture"]: (image["digest"], _sent(tar, image["digest"]))
             for image in _blob(tar, named["digest"])["manifests"]
         }
+
+
+def linked(archive: Path, architecture: str) -> tuple[set[str], set[str]]:
+    """Names of the libraries that an image's programs and libraries link to, and of all files that it has."""
+    needed: set[str] = set()
+    present: set[str] = set()
+    with tarfile.open(archive) as tar:
+        digest = images(archive)[architecture][0]
+        for part in _blob(tar, digest)["layers"]:
+            layer = tar.extractfile(f"blobs/{part['digest'].replace(':', '/')}")
+            with tarfile.open(fileobj=layer, mode="r|*") as files:
+                for member in files:
+                    present.add(member.name.rpartition("/")[2])
+                    file = files.extractfile(member) if member.isreg() else None
+                    if file:
+                        needed |= _needed(file.read())
+    return needed, present
+
+
+def _needed(content: bytes) -> set[str]:
+    """The libraries that a file says that it needs; none if it is no ELF file."""
+    if content[:4] != ELF:
+        return set()
+    dynamic = ELFFile(io.BytesIO(content)).get_section_by_name(".dynamic")
+    tags = dynamic.iter_tags("DT_NEEDED") if isinstance(dynamic, DynamicSection) else ()
+    return {str(vars(tag)["needed"]) for tag in tags}
 
 
 def _sent(tar: tarfile.TarFile, digest: str) -> int:

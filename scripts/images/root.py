@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 
 SUITE = "bookworm"
@@ -10,19 +11,31 @@ SUITE = "bookworm"
 INCLUDED = "python3,libbpf1,libstdc++6"
 #: Without these, usrmerge would bring all of Perl.
 MERGED_USR = ("--include=usr-is-merged", "--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr")
-#: Licences stay; manual pages, translations and character sets that Python has itself do not.
+#: Licences stay. Manual pages, translations, character sets that Python has itself do not, nor modules of Python that
+#: need a library which nothing else needs.
 LEFT_OUT = (
     "path-exclude=/usr/lib/*/gconv/*",
+    "path-exclude=/usr/lib/python3*/lib-dynload/_dbm.*",
+    "path-exclude=/usr/lib/python3*/lib-dynload/nis.*",
+    "path-exclude=/usr/share/info/*",
     "path-exclude=/usr/share/man/*",
     "path-exclude=/usr/share/locale/*",
     "path-exclude=/usr/share/doc/*",
     "path-include=/usr/share/doc/*/copyright",
 )
-#: Essential where people log in and packages are installed. Those of the first row need the second to be removed.
+#: Essential where people log in and packages are installed. Those of the first row need the second to be removed;
+#: nothing that is left links to the libraries of the others.
 REMOVED = (
     "login util-linux-extra libpam-runtime libpam-modules libpam-modules-bin libpam0g",
-    "util-linux init-system-helpers debconf perl-base",
+    "util-linux init-system-helpers debconf perl-base bsdutils ncurses-bin sysvinit-utils",
+    "libaudit1 libaudit-common libblkid1 libcap-ng0 libcap2 libdb5.3 libgcrypt20 libgpg-error0 liblz4-1 libmount1",
+    "libcom-err2 libgssapi-krb5-2 libk5crypto3 libkeyutils1 libkrb5-3 libkrb5support0 libnsl2 libsmartcols1",
+    "libsystemd0 libtirpc3 libtirpc-common libudev1",
 )
+#: Of wheels: what is for tests, type checkers and compilers.
+OF_DEVELOPMENT = ("tests", "*.pyi", "*.pxd", "*.a", "numpy/_core/include", "numpy/distutils", "numpy/f2py")
+#: Modules for work on programs; their package compiles them, and so must have them until then.
+OF_DEBIANS_PYTHON = ("usr/lib/python3*/lib2to3", "usr/lib/python3*/pydoc_data")
 #: They tell of the host that built the image, or of the time, or are what was before.
 OF_THE_BUILD = (
     "etc/apt", "etc/hostname", "etc/resolv.conf", "var/cache/*", "var/lib/apt", "var/lib/dpkg/*-old", "var/log/*",
@@ -50,9 +63,17 @@ def debian(folder: Path, architecture: str) -> None:
         SUITE, folder,
     )  # fmt: skip
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    for pattern in OF_THE_BUILD:
-        for path in folder.glob(pattern):
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    for pattern in (*OF_DEBIANS_PYTHON, *OF_THE_BUILD):
+        _remove(list(folder.glob(pattern)))
+
+
+def _remove(paths: Iterable[Path]) -> None:
+    """Files, and folders with all that is in them, of which some may be in others."""
+    for path in paths:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def make(folder: Path, name: str, package: Path, base: Path, native: Path) -> None:
@@ -71,8 +92,8 @@ def make(folder: Path, name: str, package: Path, base: Path, native: Path) -> No
     subprocess.run(("cp", "--archive", base, folder), check=True)
     subprocess.run(("dpkg-deb", "--extract", package, folder), check=True)
     home = folder / "usr/lib" / name
-    for tests in [path for path in home.rglob("tests") if path.is_dir()]:
-        shutil.rmtree(tests)
+    for pattern in OF_DEVELOPMENT:
+        _remove(list(home.rglob(pattern)))
     _compile(home, native)
     (folder / "usr/bin/gosonde").symlink_to(f"/usr/lib/{name}/bin/gosonde")
     if name == "gosonde-collector":

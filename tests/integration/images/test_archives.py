@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.oci_archive import images
+from tests.oci_archive import images, linked
 from tests.paths import ROOT
 from tests.podman import MARKS, Podman, in_folder
 
 #: Of each image as it is sent, and unpacked.
-MOST_BYTES = {"gosonde-agent": (100_000_000, 250_000_000), "gosonde-collector": (150_000_000, 290_000_000)}
+MOST_BYTES = {"gosonde-agent": (100_000_000, 220_000_000), "gosonde-collector": (150_000_000, 290_000_000)}
 ARCHITECTURES = ("amd64", "arm64")
 pytestmark = MARKS
 
@@ -52,6 +52,16 @@ def test_the_list_of_parts_of_an_image_has_debian_python_and_scripts(built: Path
     of_debian = {"pkg:deb/debian/libc6", "pkg:deb/debian/libbpf1"}
     assert {*of_debian, "pkg:pypi/grpcio", "pkg:pypi/gosonde", "pkg:npm/uplot"} <= urls
     assert "pkg:deb/debian/perl-base" not in urls
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("name", MOST_BYTES)
+def test_an_image_has_every_library_that_its_programs_and_libraries_link_to(
+    built: Path, name: str, architecture: str
+) -> None:
+    needed, present = linked(archive(built, name), architecture)
+    assert {"libc.so.6", "libz.so.1", "libstdc++.so.6"} <= needed
+    assert needed - present == set()
 
 
 @pytest.mark.parametrize("name", MOST_BYTES)
