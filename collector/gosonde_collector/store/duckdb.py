@@ -2,6 +2,7 @@
 
 import shutil
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -21,7 +22,7 @@ from gosonde_collector.model.values import (
     ProcessKey,
     Stream,
 )
-from gosonde_collector.store import escape_outputs, queries, rows
+from gosonde_collector.store import escape_outputs, queries, retention, rows
 from gosonde_collector.store.failures import failures, store_error
 from gosonde_collector.store.migrations import prepare
 from gosonde_collector.store.reading import Reader
@@ -35,6 +36,8 @@ from gosonde_collector.store.writes import NO_AGENT, Known, audit_columns, audit
 FILE_NAME: Final = "gosonde.duckdb"
 #: What DuckDB says of a file that another process has open.
 IN_USE: Final = "Could not set lock"
+#: What clean-ups leave to others between two transactions, in seconds.
+TURN_SECONDS: Final = 0.005
 #: More than any insert has.
 ANALYZED_ROWS: Final = 1_000_000_000
 
@@ -125,12 +128,27 @@ class DuckDBStore(Reader):
             row = audit_row((host, NO_AGENT, run), event, self._stored_unix_nano)
             insert(connection, "audit", audit_columns([row]))
 
-    def expire(self, before_unix_nano: int) -> None:
-        """See Store."""
-        with self._transaction() as connection:
-            for statement in queries.EXPIRE:
-                connection.execute(statement, {"before": before_unix_nano})
+    def expire(
+        self, before_unix_nano: int, minutes_unix_nano: int | None = None, hours_unix_nano: int | None = None
+    ) -> None:
+        """See Store. Whoever appends has a turn between any two transactions."""
+        for statements in retention.EXPIRE:
+            with self._transaction() as connection:
+                for statement in statements:
+                    connection.execute(statement, {"before": before_unix_nano})
+            time.sleep(TURN_SECONDS)
+        for level in retention.levels(before_unix_nano, minutes_unix_nano, hours_unix_nano):
+            while self._thin(level):
+                time.sleep(TURN_SECONDS)
         self._reload()
+
+    def _thin(self, level: retention.Level) -> bool:
+        """Whether there was anything to do."""
+        with self._transaction() as connection:
+            band = retention.next_band(connection, level)
+            if band:
+                retention.thin(connection, level, band)
+        return band is not None
 
     def checkpoint(self) -> None:
         """See Store."""

@@ -62,6 +62,7 @@ MIGRATIONS: Final[dict[int, Sequence[str]]] = {
     21: (),  # the table snapshot_labels, which schema.sql makes
     22: (),  # the table reported, which schema.sql makes
     23: (),  # the table runtime_readings, which schema.sql makes
+    24: (),  # the table thinned, which schema.sql makes
 }
 SCHEMA_VERSION: Final = max(MIGRATIONS)
 

@@ -43,9 +43,13 @@ TOTALS: Final = """
 SELECT process, pc, max(created) AS created, max(exited) AS exited, arg_max(baseline, sequence) AS baseline
 FROM parts GROUP BY process, pc
 """
-TOTALS_BEFORE: Final = """
-SELECT process, pc, max(taken) AS taken, max(created) AS created, max(exited) AS exited
-FROM parts WHERE NOT is_recent AND process IN (SELECT process FROM moments) GROUP BY process, pc
+#: As queries.TOTALS_AND_BEFORE.
+TOTALS_AND_BEFORE: Final = """
+SELECT c.process, c.pc, max(c.created) AS created, max(c.exited) AS exited,
+    arg_max(c.baseline, c.sequence) AS baseline, max(c.taken) FILTER (was) AS taken,
+    max(c.created) FILTER (was) AS created_before, max(c.exited) FILTER (was) AS exited_before
+FROM (SELECT *, NOT is_recent AND process IN (SELECT process FROM moments) AS was FROM parts) AS c
+GROUP BY c.process, c.pc
 """
 #: In columns: what each site had at the end of each part in which it changed.
 LIVE: Final = "SELECT pc, part, max(created) AS created, max(exited) AS exited FROM parts GROUP BY pc, part"
@@ -104,7 +108,7 @@ def read(cursor: duckdb.DuckDBPyConnection, host: str, process: ProcessKey) -> P
     grid = grid_of(since, ended or seen)
     cursor.execute(PARTS, (grid.since, grid.shift, max(seen, 0) - queries.RATES_NS, number))
     (known,) = cursor.execute(queries.processes_of(CHOSEN, TOTALS)).fetchall()
-    sites = list(map(rows.site_total, cursor.execute(queries.sites_of(CHOSEN, TOTALS, TOTALS_BEFORE)).fetchall()))
+    sites = list(map(rows.site_total, cursor.execute(queries.sites_of(CHOSEN, TOTALS_AND_BEFORE)).fetchall()))
     begin, ends = (grid.since, grid.shift), grid.ends
     costs = cursor.execute(COSTS, begin).fetchall()
     pauses = cursor.execute(PAUSES, (*begin, grid.until)).fetchall()

@@ -201,8 +201,15 @@ class Store(Protocol):
     def audit(self, which: ProcessFilter, since_unix_nano: int, limit: int) -> list[AuditRecord]:
         """The newest `limit` acts that were stored from a moment on, the last one first; each once."""
 
-    def expire(self, before_unix_nano: int) -> None:
-        """Deletes what is older, except the latest totals of processes that still run."""
+    def expire(
+        self, before_unix_nano: int, minutes_unix_nano: int | None = None, hours_unix_nano: int | None = None
+    ) -> None:
+        """Deletes what was stored before a moment, except totals of processes that still run, and of agents' losses.
+
+        Of these the last one of each minute stays, by the agent's clock; of those that were stored before
+        `minutes_unix_nano` the last one of each hour; and of those before `hours_unix_nano` the newest alone. Without
+        these moments: of all that was stored before `before_unix_nano`.
+        """
 
     def checkpoint(self) -> None:
         """Moves what was committed from the log, which one damaged byte cuts off, to where only its own bytes can

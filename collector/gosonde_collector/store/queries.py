@@ -10,19 +10,19 @@ from gosonde_common.values.observation import NAMELESS_PC
 from gosonde_common.wire.runtime import READINGS
 
 from gosonde_collector.model.values import Estimate
-from gosonde_collector.store import escape_outputs
 
 #: Totals never fall, so the highest is the latest whatever the order of arrival. A baseline is narrowed down: the
 #: newest is the best.
-TOTALS: Final = (
-    "SELECT process, pc, max(created) AS created, max(exited) AS exited, arg_max(baseline, sequence) AS baseline "
-    "FROM site_counters GROUP BY process, pc"
-)
+TOTALS: Final = """
+    SELECT process, pc, max(created) AS created, max(exited) AS exited, arg_max(baseline, sequence) AS baseline
+    FROM site_counters WHERE process IN (SELECT process FROM chosen) GROUP BY process, pc
+"""
 
 #: An estimate may fall, so the newest is the best whatever its value.
-ESTIMATES: Final = (
-    "SELECT * FROM site_estimates QUALIFY row_number() OVER (PARTITION BY process, pc ORDER BY sequence DESC) = 1"
-)
+ESTIMATES: Final = """
+    SELECT * FROM site_estimates WHERE process IN (SELECT process FROM chosen)
+    QUALIFY row_number() OVER (PARTITION BY process, pc ORDER BY sequence DESC) = 1
+"""
 
 CHOSEN: Final = """SELECT * FROM known_processes WHERE ($1 = '' OR host = $1) AND ($2 = 0 OR pid = $2)
     AND ($3 = '' OR namespace = $3) AND ($4 = '' OR pod = $4) AND ($5 = '' OR workload = $5)"""
@@ -66,23 +66,27 @@ def processes(all_runs: bool) -> str:
 
 
 def processes_of(chosen: str, totals: str) -> str:
-    """The same of chosen processes, from totals of their sites that are read elsewhere."""
+    """The same of processes that `chosen` selects, from totals of their sites."""
     return f"""
+WITH chosen AS ({chosen})
 SELECT p.host, {DETAILS}, coalesce(t.created, 0), coalesce(t.exited, 0), coalesce(t.baseline, 0),
     p.last_taken_unix_nano, coalesce(c.target_ppm, 0), coalesce(c.core_ppm, 0),
     p.last_stored_unix_nano, coalesce(p.interval_ns, 0), {RUNTIME}
-FROM ({chosen}) AS p
+FROM chosen AS p
 LEFT JOIN (
     SELECT process, {_sum("created")} AS created, {_sum("exited")} AS exited, {_sum("baseline")} AS baseline
     FROM ({totals}) GROUP BY process
 ) AS t ON t.process = p.process
 LEFT JOIN (
     SELECT process, arg_max(target_ppm, sequence) AS target_ppm, arg_max(core_ppm, sequence) AS core_ppm
-    FROM probe_costs GROUP BY process
+    FROM probe_costs WHERE process IN (SELECT process FROM chosen) GROUP BY process
 ) AS c ON c.process = p.process
 LEFT JOIN (
     SELECT r.* FROM runtime_readings AS r
-    JOIN (SELECT process, max(sequence) AS sequence FROM runtime_readings GROUP BY process) AS newest
+    JOIN (
+        SELECT process, max(sequence) AS sequence FROM runtime_readings
+        WHERE process IN (SELECT process FROM chosen) GROUP BY process
+    ) AS newest
     ON newest.process = r.process AND newest.sequence = r.sequence
 ) AS f ON f.process = p.process
 ORDER BY p.ended_unix_nano > 0, p.started_unix_nano DESC, p.pid
@@ -96,10 +100,16 @@ APART_NS: Final = 15_000_000_000
 #: No interval is longer, whatever an agent says.
 LONGEST_NS: Final = 3_600_000_000_000
 
-#: The totals of each site as they were then. What did not change has no row: the newest row up to then counts.
-TOTALS_BEFORE: Final = """
-    SELECT c.process, c.pc, max(c.taken_unix_nano) AS taken, max(c.created) AS created, max(c.exited) AS exited
-    FROM moments AS m JOIN site_counters AS c ON c.process = m.process AND c.taken_unix_nano <= m.moment
+#: The totals of each site, and as they were then. What did not change has no row: the newest row up to then counts.
+TOTALS_AND_BEFORE: Final = """
+    SELECT c.process, c.pc, max(c.created) AS created, max(c.exited) AS exited,
+        arg_max(c.baseline, c.sequence) AS baseline,
+        max(c.taken_unix_nano) FILTER (c.taken_unix_nano <= m.moment) AS taken,
+        max(c.created) FILTER (c.taken_unix_nano <= m.moment) AS created_before,
+        max(c.exited) FILTER (c.taken_unix_nano <= m.moment) AS exited_before
+    FROM site_counters AS c JOIN (
+        SELECT h.process, m.moment FROM chosen AS h LEFT JOIN moments AS m ON m.process = h.process
+    ) AS m ON m.process = c.process
     GROUP BY c.process, c.pc
 """
 
@@ -111,7 +121,7 @@ moments AS (
         greatest({APART_NS}, 3 * least(coalesce(interval_ns, 0), {LONGEST_NS})) AS apart
     FROM chosen WHERE ended_unix_nano = 0
 ),
-totals_before AS ({{totals_before}}),
+totals AS MATERIALIZED ({{totals}}),
 estimates_before AS (
     SELECT c.* FROM moments AS m JOIN site_estimates AS c ON c.process = m.process AND c.taken_unix_nano <= m.moment
     QUALIFY row_number() OVER (PARTITION BY c.process, c.pc ORDER BY c.sequence DESC) = 1
@@ -120,7 +130,7 @@ periods AS (
     SELECT m.process,
         CASE WHEN count(b.taken) = 0 THEN m.until - m.since
         ELSE m.until - greatest(max(b.taken), m.moment - m.apart) END AS over_ns
-    FROM moments AS m LEFT JOIN totals_before AS b ON b.process = m.process
+    FROM moments AS m LEFT JOIN totals AS b ON b.process = m.process
     GROUP BY m.process, m.until, m.since, m.moment, m.apart
 )"""
 
@@ -129,20 +139,19 @@ def sites(all_runs: bool) -> str:
     """Every site with its totals, what is estimated of it (NULL for nothing), what others have of the nameless, and all
     that as it was before (`over_ns` is NULL where nobody asks).
     """
-    return sites_of(_chosen(all_runs), TOTALS, TOTALS_BEFORE)
+    return sites_of(_chosen(all_runs), TOTALS_AND_BEFORE)
 
 
-def sites_of(chosen: str, totals: str, totals_before: str) -> str:
-    """The same of chosen processes, from totals of their sites that are read elsewhere."""
+def sites_of(chosen: str, totals: str) -> str:
+    """The same of processes that `chosen` selects, from totals of their sites, as TOTALS_AND_BEFORE has them."""
     return f"""
-WITH estimates AS ({ESTIMATES}), chosen AS ({chosen}), {BEFORE.format(totals_before=totals_before)}
+WITH chosen AS ({chosen}), estimates AS ({ESTIMATES}), {BEFORE.format(totals=totals)}
 SELECT p.host, {KEY}, p.exe, p.build_id, t.pc, coalesce(n.function, ''), coalesce(n.file, ''), coalesce(n.line, 0),
     coalesce(n.start_function, ''), t.created, t.exited, t.baseline, coalesce(s.created, 0), coalesce(s.exited, 0),
-    {ESTIMATED}, d.over_ns, coalesce(b.created, 0), coalesce(b.exited, 0), {ESTIMATED_BEFORE}
-FROM ({totals}) AS t
+    {ESTIMATED}, d.over_ns, coalesce(t.created_before, 0), coalesce(t.exited_before, 0), {ESTIMATED_BEFORE}
+FROM totals AS t
 JOIN chosen AS p ON p.process = t.process
 LEFT JOIN periods AS d ON d.process = t.process
-LEFT JOIN totals_before AS b ON b.process = t.process AND b.pc = t.pc
 LEFT JOIN estimates_before AS o ON o.process = t.process AND o.pc = t.pc
 LEFT JOIN known_sites AS n ON n.build_id = p.build_id AND n.pc = t.pc
 LEFT JOIN estimates AS e ON e.process = t.process AND e.pc = t.pc
@@ -406,84 +415,3 @@ SELECT host, agent_id, agent_epoch, stored_unix_nano, ordinal, at_unix_nano, act
 FROM audit_events WHERE ($1 = '' OR host = $1) AND ($2 = 0 OR pid = $2) AND stored_unix_nano >= $3
 ORDER BY stored_unix_nano DESC, agent_epoch, ordinal DESC LIMIT $4
 """
-
-_OLD_RUNS: Final = "SELECT host, agent_id, agent_epoch FROM runs WHERE last_stored_unix_nano < $before"
-_OLD_PROCESSES: Final = """
-SELECT process FROM all_processes
-WHERE (ended_unix_nano > 0 AND told_unix_nano < $before) OR last_stored_unix_nano < $before
-"""
-
-#: What is old was stored long ago: agents' clocks may be wrong. Of each run, the newest batch that is old.
-_OLD_BATCHES: Final = """
-SELECT host, agent_id, agent_epoch, max(sequence) AS newest FROM batches WHERE stored_unix_nano < $before
-GROUP BY host, agent_id, agent_epoch
-"""
-_OLD_OF_PROCESSES: Final = f"""
-SELECT DISTINCT p.process, b.newest FROM processes AS p JOIN ({_OLD_BATCHES}) AS b
-ON b.host = p.host AND b.agent_id = p.agent_id AND b.agent_epoch = p.agent_epoch
-"""
-
-
-def _superseded(table: str, key: str, old: str = _OLD_OF_PROCESSES, owner: str = "process") -> str:
-    """Deletes old rows of totals, except the newest old one of each key: it still holds."""
-    same = " AND ".join(f"stale.{column} = kept.{column}" for column in key.split(", "))
-    kept = ", ".join(f"t.{column}" for column in key.split(", "))
-    return f"""
-DELETE FROM {table} AS stale USING (
-    SELECT {kept}, max(t.sequence) AS sequence FROM {table} AS t JOIN ({old}) AS o
-    ON {_same_owner("t", owner)} AND t.sequence <= o.newest GROUP BY {kept}
-) AS kept WHERE {same} AND stale.sequence < kept.sequence
-"""
-
-
-def _same_owner(table: str, owner: str) -> str:
-    return " AND ".join(f"{table}.{column} = o.{column}" for column in owner.split(", "))
-
-
-def _events(table: str) -> str:
-    """Deletes old events."""
-    return f"""
-DELETE FROM {table} AS stale USING ({_OLD_OF_PROCESSES}) AS o
-WHERE stale.process = o.process AND stale.sequence <= o.newest
-"""
-
-
-EXPIRE: Final = (
-    *(
-        f"DELETE FROM {table} WHERE process IN ({_OLD_PROCESSES})"
-        for table in (
-            *("site_counters", "park_counters", "gc_totals", "probe_costs", "pauses", "gc_cycles"),
-            *("proofs", "holders", "searches", "site_estimates", "timer_readings", "runtime_readings", "processes"),
-        )
-    ),
-    _superseded("site_counters", "process, pc"),
-    _superseded("site_estimates", "process, pc"),
-    _superseded("park_counters", "process, wait_reason"),
-    _superseded("gc_totals", "process"),
-    _superseded("probe_costs", "process"),
-    _superseded("proofs", "process, pc"),
-    _superseded("holders", "process, pc"),
-    _superseded("searches", "process"),
-    _superseded("timer_readings", "process"),
-    _superseded("runtime_readings", "process"),
-    _superseded("losses", "agent_id, agent_epoch, name", _OLD_BATCHES, "agent_id, agent_epoch"),
-    _events("pauses"),
-    _events("gc_cycles"),
-    *(
-        f"DELETE FROM {table} WHERE snapshot_id IN (SELECT snapshot_id FROM snapshots WHERE stored_unix_nano < $before)"
-        for table in ("snapshot_groups", "snapshot_samples", "snapshot_labels")
-    ),
-    *(f"DELETE FROM {table} WHERE stored_unix_nano < $before" for table in ("snapshots", "audit")),
-    # Of a build that no process is of any more.
-    """
-DELETE FROM site_names WHERE stored_unix_nano < $before AND build_id NOT IN (SELECT build_id FROM processes)
-""",
-    *escape_outputs.EXPIRE,
-    """
-DELETE FROM findings AS old USING (SELECT id, max(updated_unix_nano) AS newest FROM findings GROUP BY id) AS kept
-WHERE old.id = kept.id AND (old.updated_unix_nano < kept.newest OR kept.newest < $before)
-""",
-    f"DELETE FROM losses WHERE (agent_id, agent_epoch) IN (SELECT agent_id, agent_epoch FROM ({_OLD_RUNS}))",
-    f"DELETE FROM batches WHERE (host, agent_id, agent_epoch) IN ({_OLD_RUNS})",
-    _superseded("batches", "host, agent_id, agent_epoch", _OLD_BATCHES, "host, agent_id, agent_epoch"),
-)

@@ -158,3 +158,6 @@ CREATE TABLE IF NOT EXISTS escapes (
     build_id VARCHAR, position BIGINT, base VARCHAR, package VARCHAR, file VARCHAR, line BIGINT, line_column BIGINT,
     kind VARCHAR, name VARCHAR, why VARCHAR, function VARCHAR, inlined VARCHAR[]
 );
+
+-- Up to when what was stored has been thinned: of its totals the last of each step is left. A row for each step.
+CREATE TABLE IF NOT EXISTS thinned (step_ns BIGINT, stored_unix_nano BIGINT);
