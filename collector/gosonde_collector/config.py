@@ -26,6 +26,8 @@ HEADER: Final = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,63}")
 RELOADABLE: Final = frozenset(
     {
         "retention_hours",
+        "keep_minutes_days",
+        "keep_hours_days",
         "retention_mb",
         "min_free_mb",
         "analysis_interval_seconds",
@@ -69,6 +71,8 @@ class CollectorConfig(OtlpKeys):
         max_agents: How many agents may be connected, 1 to 100,000.
         max_connections_per_peer: How many connections an address may have, 1 to 100,000, with four calls each.
         retention_hours: How long details are kept, 1 to 87,600.
+        keep_minutes_days: Up to which age totals are kept as they were at the end of each minute, 0 to 36,500.
+        keep_hours_days: The same of each hour; beyond, only the newest is kept.
         retention_mb: How large the store may become in MiB, 64 to 10,000,000; beyond, the oldest details go.
         min_free_mb: Room in MiB that the store leaves on its disk, 1 to 1,000,000: below, nothing is acknowledged.
         analysis_interval_seconds: Least time between two analyses, 0.5 to 3,600.
@@ -108,6 +112,8 @@ class CollectorConfig(OtlpKeys):
     max_agents: float = 2000.0
     max_connections_per_peer: float = 256.0
     retention_hours: float = 24.0
+    keep_minutes_days: float = 30.0
+    keep_hours_days: float = 365.0
     retention_mb: float = 8192.0
     min_free_mb: float = 64.0
     analysis_interval_seconds: float = 2.0
@@ -151,6 +157,8 @@ class CollectorConfig(OtlpKeys):
         _check_range("retention_mb", self.retention_mb, 64, 10_000_000)
         _check_range("min_free_mb", self.min_free_mb, 1, 1_000_000)
         _check_range("retention_hours", self.retention_hours, 1, 87_600)
+        _check_range("keep_minutes_days", self.keep_minutes_days, 0, 36_500)
+        _check_range("keep_hours_days", self.keep_hours_days, 0, 36_500)
         _check_range("analysis_interval_seconds", self.analysis_interval_seconds, 0.5, 3_600)
         if self.finding_snapshot_seconds:
             _check_range("finding_snapshot_seconds", self.finding_snapshot_seconds, 30, 86_400)

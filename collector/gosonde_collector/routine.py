@@ -29,6 +29,8 @@ CHECKPOINT_SECONDS = 10.0
 ANALYSIS_SHARE = 5.0
 LONGEST_REST_SECONDS = 60.0
 HOUR_NS = 3_600_000_000_000
+#: Nothing is older.
+LONGEST_NS = 2**62
 MIB = 1 << 20
 #: A store that is too large keeps this part of the time that it kept, again and again, and never less than the other.
 SHRINK_BY = 0.75
@@ -94,7 +96,7 @@ class Routine:
             is_due = number % EXPIRE_ROUNDS == 0
             if is_due:
                 with self._goes_on("retention"):
-                    await self._expiring.run(self._expire)
+                    await self._expiring.run(self._expire, LONGEST_NS)
             with self._goes_on("retention"):
                 await self._expiring.run(self.shrink)
             if is_due or self._telemetry.running.is_doubtful:
@@ -122,10 +124,13 @@ class Routine:
             self._telemetry.routine_failed(work)
             log.exception("routine work failed unexpectedly", work=work)
 
-    def _expire(self, share: float = 1.0) -> None:
-        before = steady_unix_nano() - int(self.config.retention_hours * HOUR_NS * share)
-        self._store.expire(before)
-        self._forget_before = before
+    def _expire(self, most_ns: int) -> None:
+        """Of what is older than so much only the newest totals stay."""
+        now, config = steady_unix_nano(), self.config
+        hours_old = config.retention_hours, 24 * config.keep_minutes_days, 24 * config.keep_hours_days
+        details, minutes, hours = (now - min(int(age * HOUR_NS), most_ns) for age in hours_old)
+        self._store.expire(details, minutes, hours)
+        self._forget_before = details
         self._telemetry.expired.inc()
 
     def _keep_running(self) -> None:
@@ -134,15 +139,15 @@ class Routine:
         self._telemetry.running.keep(self._store.running().keys())
 
     def shrink(self) -> None:
-        """Keeps less and less of the past until the store is small enough."""
-        most = self.config.retention_mb * MIB
-        share = 1.0
-        while self._store.size() > most and share > LEAST_SHARE:
-            share *= SHRINK_BY
-            self._expire(share)
-        if share < 1.0:
+        """Keeps less and less of the past until the store is small enough: totals of long ago go first."""
+        most, least_ns = self.config.retention_mb * MIB, LEAST_SHARE * self.config.retention_hours * HOUR_NS
+        age_ns = kept_ns = steady_unix_nano() - self._store.oldest()
+        while self._store.size() > most and kept_ns > least_ns:
+            kept_ns = int(kept_ns * SHRINK_BY)
+            self._expire(kept_ns)
+        if kept_ns < age_ns:
             log.warning(
                 "the store is larger than retention_mb allows; older details were deleted before their time",
-                kept_hours=round(self.config.retention_hours * share, 2),
+                kept_hours=round(kept_ns / HOUR_NS, 2),
                 size_mb=self._store.size() >> 20,
             )

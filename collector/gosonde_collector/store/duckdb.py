@@ -150,6 +150,11 @@ class DuckDBStore(Reader):
                 retention.thin(connection, level, band)
         return band is not None
 
+    def oldest(self) -> int:
+        """See Store."""
+        ((oldest,),) = self._select(queries.OLDEST_STORED)
+        return self._now() if oldest is None else int(oldest)
+
     def checkpoint(self) -> None:
         """See Store."""
         if self.room():  # a database that runs out of room in the middle may give up altogether

@@ -211,6 +211,9 @@ class Store(Protocol):
         these moments: of all that was stored before `before_unix_nano`.
         """
 
+    def oldest(self) -> int:
+        """When the oldest batch was stored that is still there, in nanoseconds since the epoch; now without any."""
+
     def checkpoint(self) -> None:
         """Moves what was committed from the log, which one damaged byte cuts off, to where only its own bytes can
         damage it. Nothing happens while there is no room."""

@@ -369,6 +369,7 @@ GROUP BY c.process, c.pc
 ORDER BY 1, 2
 """
 
+OLDEST_STORED: Final = "SELECT min(stored_unix_nano) FROM batches"
 NEWEST_STORED: Final = "SELECT coalesce(max(stored_unix_nano), 0) FROM batches"
 
 #: Behind which moment everything of the period was stored.

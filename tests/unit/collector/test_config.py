@@ -28,7 +28,8 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         'web_user_header = "X-User"\nweb_admins = "ann"\ninsecure = true\n'
         'tls_cert = "/c"\ntls_key = "/k"\ntls_client_ca = "/a"\ntls_revoked = "/r"\ntokens = "/t"\nmax_agents = 9\n'
         "max_connections_per_peer = 8\n"
-        "retention_hours = 48\nretention_mb = 100\nmin_free_mb = 7\nanalysis_interval_seconds = 5\n"
+        "retention_hours = 48\nkeep_minutes_days = 7\nkeep_hours_days = 90\nretention_mb = 100\nmin_free_mb = 7\n"
+        "analysis_interval_seconds = 5\n"
         "snapshots_on_suspicion = false\nfinding_snapshot_seconds = 60\nlabels = []\n"
         'alerts_to = ["http://a"]\nwebhook_to = "https://w/x"\nwebhook_template = "/b"\nwebhook_secret = "/s"\n'
         'webhook_token = "/o"\nwebhook_per_minute = 6\noutward_ca = "/u"\npublic_url = "https://p"\n'
@@ -56,6 +57,8 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         max_agents=9,
         max_connections_per_peer=8,
         retention_hours=48,
+        keep_minutes_days=7,
+        keep_hours_days=90,
         retention_mb=100,
         min_free_mb=7,
         analysis_interval_seconds=5,
@@ -127,6 +130,8 @@ def test_this_machine_needs_no_insecure(listen: str) -> None:
         ('listen = "unix:x.sock"\n', "absolute path"),
         ('insecure = "yes"\n', "insecure: 'yes' is not true or false"),
         ("retention_hours = 0\n", "retention_hours: 0 is not between 1 and 87600"),
+        ("keep_minutes_days = -1\n", "keep_minutes_days: -1 is not between 0 and 36500"),
+        ("keep_hours_days = 40000\n", "keep_hours_days: 40000 is not between 0 and 36500"),
         ("retention_hours = true\n", "retention_hours: True is not a number"),
         ("retention_hours = nan\n", "retention_hours"),
         ("analysis_interval_seconds = 0.1\n", "analysis_interval_seconds"),

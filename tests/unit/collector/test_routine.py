@@ -23,7 +23,7 @@ async def test_a_round_that_fails_for_what_nobody_foresaw_is_counted_and_the_nex
     store = open_store(tmp_path / "data")
     rounds: list[int] = []
 
-    def fails(before_unix_nano: int) -> None:
+    def fails(before_unix_nano: int, *_: int) -> None:
         rounds.append(before_unix_nano)
         raise ArithmeticError("nobody foresaw this")
 
