@@ -18,7 +18,7 @@ HOUR_NS: Final = 60 * MINUTE_NS
 #: A step that no time is longer than: one total stays of all.
 EVER_NS: Final = 2**62
 #: Batches that one transaction looks at, about; appends wait for it.
-BATCHES: Final = 2_000
+BATCHES: Final = 500
 
 #: What is old was stored long ago: agents' clocks may be wrong. Of each run, the newest batch that is old.
 _OLD_BATCHES: Final = """
