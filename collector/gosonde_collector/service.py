@@ -26,7 +26,6 @@ from gosonde_collector.config import CollectorConfig
 from gosonde_collector.ingest.access import MAX_REQUEST_BYTES, Access
 from gosonde_collector.ingest.committer import Committer
 from gosonde_collector.ingest.service import IngestService
-from gosonde_collector.model.values import ProcessFilter
 from gosonde_collector.model.worker import Worker
 from gosonde_collector.operating import Operating, Reload
 from gosonde_collector.outward.sending import Outward, Plan
@@ -49,8 +48,6 @@ SERVICES = ("gosonde.v1.IngestService", "gosonde.v1.CollectorService")
 OTHER_CONNECTIONS = 512
 #: Time between two checks of the free disk space, in seconds.
 ROOM_SECONDS = 1.0
-#: What held before a moment behind the newest batch: all totals.
-NO_LOOKBACK_NS = -1
 #: How long open calls may go on after SIGTERM, in seconds.
 GRACE_SECONDS = 2.0
 
@@ -85,8 +82,7 @@ async def _serve(config: CollectorConfig, reload: Reload, store: Store, plan: Pl
             stack.callback(worker.close)
         analyst = Analyst(store)
         telemetry = Telemetry(are_pauses_asked_for=bool(config.http))
-        telemetry.running.seed(store.running(), store.base_counters(NO_LOOKBACK_NS))
-        telemetry.newest.seed(store.processes(ProcessFilter()))
+        telemetry.seed(store)
         metrics = FindingMetrics(store, analyst, telemetry)
         telemetry.registry.register(metrics)
         otlp = Otlp(config.data, telemetry, metrics, analyst)

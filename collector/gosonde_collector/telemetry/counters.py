@@ -10,7 +10,8 @@ from gosonde_common.errors import NotFoundError, OverloadedError, UnavailableErr
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from gosonde_collector.model.errors import ProfileError, Refusal
-from gosonde_collector.model.values import Batch
+from gosonde_collector.model.values import Batch, ProcessFilter
+from gosonde_collector.store.protocol import Store
 from gosonde_collector.telemetry.newest import Newest
 from gosonde_collector.telemetry.pause_metrics import BatchPauses
 from gosonde_collector.telemetry.running import RunningTotals
@@ -20,6 +21,8 @@ log = structlog.get_logger(__name__)
 #: Seconds; acknowledgements are to stay below one.
 ACKNOWLEDGE_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
+#: What held before a moment behind the newest batch: all totals.
+NO_LOOKBACK_NS = -1
 #: Seconds between the taking of a profile and its arrival; beyond 600 it is of no use any more.
 AGE_BUCKETS = (0.0, 0.1, 1.0, 5.0, 30.0, 60.0, 300.0, 600.0, 3600.0)
 #: What may be refused: profiles that people push, that agents take, gctrace logs, and the output of a compiler.
@@ -119,6 +122,11 @@ class Telemetry:
             registry=self.registry,
         )
         self.pauses = BatchPauses()
+
+    def seed(self, store: Store) -> None:
+        """What the store says of processes that run and of losses, before the first batch comes: it is asked once."""
+        self.running.seed(store.running(), store.base_counters(NO_LOOKBACK_NS), store.gc_totals())
+        self.newest.seed(store.processes(ProcessFilter()), store.losses())
 
     def routine_failed(self, work: str) -> None:
         """A round of the collector's own work failed."""

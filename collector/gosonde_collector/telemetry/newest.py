@@ -13,6 +13,8 @@ from gosonde_collector.model.values import Batch, KnownProcess, Loss
 
 #: Agents and hosts that are remembered; those that said nothing for longest are forgotten.
 MAX_AGENTS: Final = 10_000
+#: Stands for those whose losses the store has, until one of them says more.
+NO_AGENT: Final = ""
 #: Counters that have a name in all.
 MAX_COUNTERS: Final = 20_000
 #: The batch that took least in one such time says how a clock goes, in nanoseconds.
@@ -32,9 +34,11 @@ class Newest:
         self._heard: OrderedDict[str, tuple[int, int, int]] = OrderedDict()
         self._versions: OrderedDict[str, str] = OrderedDict()
 
-    def seed(self, known: Iterable[KnownProcess]) -> None:
-        """What the store says of processes that run, before the first batch comes."""
+    def seed(self, known: Iterable[KnownProcess], losses: Iterable[Loss] = ()) -> None:
+        """What the store says of processes that run, and of what each host lost, before the first batch comes."""
         with self._lock:
+            for loss in losses:
+                _put(self._losses, (loss.host, NO_AGENT), (0, {**self._lost(loss.host), loss.name: loss.total}))
             for one in known:
                 if not one.process.ended_unix_nano:
                     heard = one.last_stored_unix_nano, one.last_observed_unix_nano, one.interval_ns
@@ -45,6 +49,7 @@ class Newest:
         stream, offset = batch.stream, batch.taken_unix_nano - stored_unix_nano
         number = stored_unix_nano // WINDOW_NS
         with self._lock:
+            self._losses.pop((stream.host, NO_AGENT), None)
             run, _ = self._losses.get((stream.host, stream.agent_id), (0, {}))
             if stream.agent_run >= run:
                 _put(self._losses, (stream.host, stream.agent_id), (stream.agent_run, batch.losses))
@@ -85,6 +90,10 @@ class Newest:
         """The same of one host; 0 and stale when nothing was ever heard of it."""
         with self._lock:
             return self._age(host, now_unix_nano, self._offset(host)) if host in self._heard else (0, True)
+
+    def _lost(self, host: str) -> Mapping[str, int]:
+        _, losses = self._losses.get((host, NO_AGENT), (0, {}))
+        return losses
 
     def _age(self, host: str, now_unix_nano: int, offset_ns: int) -> tuple[int, bool]:
         stored, taken, interval_ns = self._heard[host]

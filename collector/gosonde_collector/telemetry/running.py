@@ -2,7 +2,7 @@
 
 import threading
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from gosonde_collector.model.values import Process, Stream
+from gosonde_collector.model.values import GcTotal, Process, Stream
 from gosonde_collector.store.identity import process_number
 from gosonde_collector.store.records import Counters, Running
 from gosonde_collector.telemetry.totals import Column, ProcessTotals, Room
@@ -59,7 +59,7 @@ class RunningTotals:
         self._touched: set[int] = set()
         self.is_doubtful = False
 
-    def seed(self, running: Mapping[int, Running], counters: Counters) -> None:
+    def seed(self, running: Mapping[int, Running], counters: Counters, cycles: Iterable[GcTotal] = ()) -> None:
         """What a store says, before anything is added; which agent it is from shows when that sends more."""
         starts = np.flatnonzero(np.diff(counters.process, prepend=-1))
         for rows in np.split(np.arange(len(counters.process)), starts[1:]):
@@ -67,6 +67,11 @@ class RunningTotals:
             if (known := running.get(number)) and (totals := self._seeded(number, known)):
                 counts = np.stack([counters.created[rows], counters.exited[rows], counters.baseline[rows]])
                 self.take(totals, counters.pc[rows], counts)
+        numbers = {(known.host, known.process.key): number for number, known in running.items()}
+        for total in cycles:
+            number = numbers.get((total.host, total.process), 0)
+            if number and (found := self._processes.get(number) or self._seeded(number, running[number])):
+                found.cycles = total.cycles
 
     def _seeded(self, number: int, known: Running) -> ProcessTotals | None:
         stream, process = Stream("", "", known.host, ""), known.process
