@@ -5,6 +5,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -33,6 +34,14 @@ BATCH: Final = 100
 AGAIN: Final = 0.5
 #: How long `close` waits for the thread, in seconds.
 CLOSE_S: Final = 2.0
+
+
+def _outcome(send: Callable[[], Outcome]) -> Outcome:
+    """What a request comes to, also one that cannot be encoded."""
+    try:
+        return send()
+    except Exception as error:
+        return Outcome(Reason.INTERNAL, repr(error))
 
 
 class Exporting:
@@ -155,7 +164,7 @@ class Exporting:
 
     def _send_request(self, sender: Sender, request: "Request") -> Reason | None:
         """Why the requests after it need not be tried."""
-        outcome = sender.metrics(request.data)
+        outcome = _outcome(partial(sender.metrics, request.data))
         self._note(METRICS, outcome, request.points)
         if outcome.reason:
             self.counts.dropped(METRICS, outcome.reason, request.points)
@@ -168,7 +177,7 @@ class Exporting:
         sender = self._connected(keys, LOGS)
         naming = Naming(keys, self._service, self._host)
         while sender and not self._closed and (events := self.events.oldest(BATCH)):
-            outcome = sender.logs(records(events, naming))
+            outcome = _outcome(partial(sender.logs, records(events, naming)))
             self._note(LOGS, outcome, len(events))
             if outcome.reason and not outcome.is_final:
                 return False

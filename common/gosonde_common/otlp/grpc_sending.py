@@ -13,7 +13,7 @@ from opentelemetry.sdk._logs import ReadableLogRecord
 from opentelemetry.sdk.metrics.export import MetricsData
 
 from gosonde_common.otlp.connection import Connection
-from gosonde_common.otlp.outcome import UNANSWERED, Outcome, Reason, partial
+from gosonde_common.otlp.outcome import NOT_SENT, Outcome, Reason, partial
 
 #: What other statuses than REFUSED mean.
 STATUSES: Final = {
@@ -32,7 +32,7 @@ class _Watched:
 
     def __init__(self, stub: Any) -> None:  # noqa: ANN401 - of either service
         self._stub = stub
-        self.outcome = UNANSWERED
+        self.outcome = NOT_SENT
 
     def Export(self, request: Any, **options: Any) -> Any:  # noqa: ANN401, N802 - as the generated stub
         """Calls it."""
@@ -56,7 +56,12 @@ class _Watching(OTLPExporterMixin):  # type: ignore[type-arg] # of either signal
     @property
     def outcome(self) -> Outcome:
         """Of the last call."""
-        return self._client.outcome if isinstance(self._client, _Watched) else UNANSWERED
+        outcome: Outcome = self._client.outcome
+        return outcome
+
+    def begin(self) -> None:
+        """There was no call yet."""
+        self._client.outcome = NOT_SENT
 
 
 class _Metrics(_Watching, OTLPMetricExporter):
@@ -84,11 +89,13 @@ class GrpcSender:
 
     def metrics(self, data: MetricsData) -> Outcome:
         """Sends data points."""
+        self._metrics.begin()
         self._metrics.export(data)
         return self._metrics.outcome
 
     def logs(self, batch: Sequence[ReadableLogRecord]) -> Outcome:
         """Sends log records."""
+        self._logs.begin()
         self._logs.export(batch)
         return self._logs.outcome
 

@@ -20,7 +20,7 @@ from opentelemetry.sdk._logs import ReadableLogRecord
 from opentelemetry.sdk.metrics.export import MetricsData
 
 from gosonde_common.otlp.connection import Connection
-from gosonde_common.otlp.outcome import UNANSWERED, Outcome, Reason, partial
+from gosonde_common.otlp.outcome import NOT_SENT, Outcome, Reason, partial
 
 #: No answer is longer, in bytes; what is beyond is not read.
 MAX_ANSWER: Final = 1 << 16
@@ -49,7 +49,7 @@ class _Session(requests.Session):
         self._timeout_s = timeout_s
         self.trust_env = False
         self._answers = answers
-        self.outcome = UNANSWERED
+        self.outcome = NOT_SENT
 
     def request(self, *arguments: Any, **options: Any) -> requests.Response:  # noqa: ANN401 - as the base has them
         """Sends."""
@@ -115,11 +115,13 @@ class HttpSender:
 
     def metrics(self, data: MetricsData) -> Outcome:
         """Sends data points."""
+        self._measuring.outcome = NOT_SENT
         self._metrics.export(data)
         return self._measuring.outcome
 
     def logs(self, batch: Sequence[ReadableLogRecord]) -> Outcome:
         """Sends log records."""
+        self._logging.outcome = NOT_SENT
         self._logs.export(batch)
         return self._logging.outcome
 

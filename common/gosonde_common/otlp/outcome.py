@@ -49,8 +49,8 @@ class Outcome:
         return self.reason in {Reason.REFUSED, Reason.INTERNAL}
 
 
-#: Before anybody has answered.
-UNANSWERED: Final = Outcome(Reason.UNREACHABLE, "no answer")
+#: Until a request is on its way.
+NOT_SENT: Final = Outcome(Reason.INTERNAL, "it was not sent")
 
 
 def partial(success: Any) -> Outcome:  # noqa: ANN401 - of either service

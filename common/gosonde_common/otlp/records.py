@@ -21,9 +21,10 @@ def _record(event: Event, naming: Naming) -> ReadableLogRecord:
     attributes = {
         key: shown(value, MAX_TEXT) if isinstance(value, str) else value for key, value in event.attributes.items()
     }
+    unix_nano = max(event.unix_nano, 0)
     record = LogRecord(
-        timestamp=event.unix_nano,
-        observed_timestamp=event.unix_nano,
+        timestamp=unix_nano,
+        observed_timestamp=unix_nano,
         severity_text=event.severity.name,
         severity_number=SeverityNumber(event.severity.value),
         body=shown(event.body, MAX_TEXT),

@@ -106,8 +106,8 @@ class Translation:
         if target.gc_cycles is not None:
             points[GC_CYCLES].append(_Point({}, target.gc_cycles))
         if read := target.runtime_figures:
-            taken = min(read.read_unix_nano, self._now)
-            times = taken, min(target.started_unix_nano, taken)
+            taken = _within(read.read_unix_nano, self._now)
+            times = taken, _within(target.started_unix_nano, taken)
             for rule, field, attributes in FIGURES:
                 if (value := getattr(read, field)) not in {None, UNLIMITED}:
                     points[rule].append(_Point(dict(attributes), value, times=times))
@@ -139,8 +139,8 @@ class Translation:
         host, pid, exe = subject
         target = (self._targets.get(subject) or Target(Owner(host, pid, exe))) if pid else None
         attributes = self._naming.of_process(target) if target else self._naming.of_host(host)
-        taken = self._now - max(self._figures.ages.get(host, 0), 0)
-        since = min(target.since_unix_nano if target else 0, taken)
+        taken = _within(self._now - self._figures.ages.get(host, 0), self._now)
+        since = _within(target.since_unix_nano if target else 0, taken)
         metrics = [self._metric(rule, points, since, taken) for rule, points in measured.items()]
         return ResourceMetrics(Resource(attributes), [ScopeMetrics(SCOPE, metrics, "")], "")
 
@@ -189,6 +189,11 @@ def _size(attributes: Mapping[str, object]) -> int:
 def _point_size(point: _Point) -> int:
     buckets = len(point.histogram[0]) if point.histogram else 0
     return POINT + 16 * buckets + _size(point.attributes)
+
+
+def _within(unix_nano: int, last: int) -> int:
+    """The time, or the nearest one that may be: agents say it, and nobody trusts them."""
+    return max(min(unix_nano, last), 0)
 
 
 def _number_point(rule: Rule, point: _Point, taken: int, since: int) -> NumberDataPoint:

@@ -16,6 +16,7 @@ from gosonde_common.otlp.keys import GRPC, HTTP, OtlpKeys
 from gosonde_common.otlp.outcome import Reason
 from gosonde_common.otlp.targets import Figures, Target
 from gosonde_common.owners import Owner
+from prometheus_client.core import CounterMetricFamily
 
 from tests.certificates import Authority
 from tests.otlp_receiver import PATIENCE_S, Received, Tls, grpc_receiver, http_receiver
@@ -232,6 +233,21 @@ def test_a_file_that_cannot_be_used_is_counted_and_events_wait(tmp_path: Path) -
             until(lambda: counted(one.counts, "gosonde_otlp_dropped_total", reason=Reason.CONFIGURATION))
             assert counted(one.counts, "gosonde_otlp_queued") == 1
     assert received.calls == 0
+
+
+@both
+def test_a_request_that_cannot_be_encoded_is_counted_and_ends_no_export(protocol: str, receiver: Receiver) -> None:
+    broken: Any = CounterMetricFamily("gosonde_agent_lost", "", labels=("host", "counter"))
+    broken.add_metric(("web-1", "events_full"), "many")
+    families = [[broken], []]
+    with receiver() as (address, received):
+        one = Exporting(lambda: Figures(families.pop(0) if families else [], (APP,)), "gosonde-agent", "here")
+        one.apply(keys(protocol, address))
+        try:
+            received.until(received.points)
+        finally:
+            one.close()
+    assert counted(one.counts, "gosonde_otlp_failures_total", reason=Reason.INTERNAL) == 1
 
 
 def test_figures_that_cannot_be_put_together_do_not_end_the_exports() -> None:

@@ -75,6 +75,16 @@ def test_what_the_runtime_says_has_the_time_of_its_reading_and_counts_from_the_s
     assert found["go.goroutine.count", None].point.time_unix_nano == NOW
 
 
+@pytest.mark.parametrize("wrong", [-2, -(2**70), 2**70])
+def test_times_and_numbers_that_cannot_be_cost_no_other_figure(wrong: int) -> None:
+    read = RuntimeFigures(wrong, allocated_bytes=wrong, processors=8)
+    bad = Target(WEB, since_unix_nano=wrong, started_unix_nano=wrong, goroutines=wrong, runtime_figures=read)
+    points = translated((), bad, Target(Owner("web-1", "8", "/srv/app"), goroutines=3), ages={"web-1": wrong})
+    assert [point.value for point in points] == [wrong, wrong, 8, 3]
+    for point in points:
+        assert 0 <= point.point.start_time_unix_nano <= point.point.time_unix_nano <= NOW
+
+
 def test_what_is_summed_over_processes_is_of_their_host() -> None:
     points = translated(goroutine_metrics([], {"web-1": 30}))
     assert [(point.name, point.value) for point in points] == [("gosonde.goroutine.live", 30)]
