@@ -8,11 +8,10 @@ import pytest
 from gosonde import CollectorClient
 
 from tests import profile_servers, toolchains
-from tests.agent_process import AgentProcess, eventually
+from tests.agent_process import AgentProcess
 from tests.collector_process import PATIENCE_S, CollectorProcess
 from tests.go_programs import GoProgram, build
 from tests.http_receiver import Receiver
-from tests.integration.collector.snapshots.test_snapshot_requests import host_of
 from tests.web_page import configured
 
 
@@ -23,28 +22,23 @@ def top(file: Path) -> str:
 
 
 @pytest.mark.usefixtures("ebpf")
-def test_a_snapshot_of_a_real_program_arrives_where_profiles_are_kept(tmp_path: Path) -> None:
+def test_snapshots_of_a_real_program_arrive_on_a_schedule_where_profiles_are_kept(tmp_path: Path) -> None:
     program = Path(shutil.copy(build("endpoints", "1.27.3"), tmp_path / "shop"))
     (tmp_path / "agent.toml").write_text("")
     with Receiver() as receiver, GoProgram(program) as leaking:
         assert "error" not in leaking.ask("ask /export?forget=1 10")
-        _, flags = configured(tmp_path, f'profiles_to = "{receiver.url}"')
+        _, flags = configured(tmp_path, f'profiles_to = "{receiver.url}"', "profiles_seconds = 60")
         with CollectorProcess(tmp_path, *map(str, flags)) as collector:
             agent = AgentProcess(tmp_path, collector.address, str(program))
             try:
+                receiver.waits_for(lambda request: bool(request.body))
                 with CollectorClient(collector.address) as client:
-                    host = host_of(client, leaking.pid)
-
-                    def arrived() -> bool:
-                        """The first snapshot may be older than the first look for new ones."""
-                        client.take_snapshot(host, leaking.pid)
-                        return bool(receiver.requests)
-
-                    eventually(arrived, PATIENCE_S)
+                    (asked,) = [row for row in client.audit() if row.act == "snapshot-asked"]
             finally:
                 agent.kill()
+        assert (asked.process.pid, asked.actor, asked.detail) == (leaking.pid, "analysis", "memory, profiles")
     came = profile_servers.pyroscope(receiver.requests[0])
-    assert came.labels.items() >= {"service_name": "shop", "host": host, "pid": str(leaking.pid)}.items()
+    assert came.labels.items() >= {"service_name": "shop", "host": asked.host, "pid": str(leaking.pid)}.items()
     file = tmp_path / "pushed.pb"
     file.write_bytes(came.profile.SerializeToString())
     said = top(file)

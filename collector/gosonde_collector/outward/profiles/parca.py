@@ -1,6 +1,7 @@
 """Parca, by ProfileStoreService.WriteRaw of its API, over gRPC."""
 
 import asyncio
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -43,23 +44,35 @@ class Parca:
         self._credentials = _credentials(ca) if url.is_encrypted else None
 
     async def push(self, profile: Profile) -> None:
-        """See ProfileServer. A connection of its own is made in a thread."""
-        await asyncio.to_thread(self._push, write_raw_request(profile))
-
-    def _push(self, request: bytes) -> None:
+        """See ProfileServer. Its connection is its own, and is closed when the caller is cancelled."""
         with self._channel() as channel:
-            call = channel.unary_unary(METHOD, request_serializer=bytes, response_deserializer=bytes)
-            try:
-                call(request, timeout=DEADLINE_S)
-            except grpc.RpcError as error:
-                said = shown(error.details() or "", MOST_SHOWN)
-                reason = REASONS.get(error.code(), Undelivered.STATUS)
-                raise DeliveryError(f"{self.place}: answers with status {error.code().name}: {said}", reason) from error
+            write = channel.unary_unary(METHOD, request_serializer=bytes, response_deserializer=bytes)
+            call = write.future(write_raw_request(profile), timeout=DEADLINE_S)
+            await _ended(call)
+            if call.code() is not grpc.StatusCode.OK:
+                raise self._failure(call)
+
+    def _failure(self, call: grpc.Call) -> DeliveryError:
+        said = shown(call.details() or "", MOST_SHOWN)
+        reason = REASONS.get(call.code(), Undelivered.STATUS)
+        return DeliveryError(f"{self.place}: answers with status {call.code().name}: {said}", reason)
 
     def _channel(self) -> grpc.Channel:
         if self._credentials:
             return grpc.secure_channel(self._authority, self._credentials, OPTIONS)
         return grpc.insecure_channel(self._authority, OPTIONS)
+
+
+async def _ended(call: "grpc.Future[bytes]") -> None:
+    """Waits for a call without a thread that would outlive its caller."""
+    loop, ended = asyncio.get_running_loop(), asyncio.Event()
+
+    def wake(_call: object) -> None:
+        with suppress(RuntimeError):  # nobody waits any more: the loop is closed
+            loop.call_soon_threadsafe(ended.set)
+
+    call.add_done_callback(wake)
+    await ended.wait()
 
 
 def _credentials(ca: str) -> grpc.ChannelCredentials:

@@ -7,6 +7,7 @@ from gosonde_collector.model.values import ProcessKey
 from gosonde_collector.snapshots.policy import (
     AT_ONCE,
     PER_SECOND,
+    PROFILES,
     REST_S,
     SCHEDULE,
     SUSPICION,
@@ -51,6 +52,29 @@ def test_a_process_with_a_finding_is_asked_for_as_often_as_configured() -> None:
         asked += policy.due([], [place], 60)
     assert asked == [Due(*place, SCHEDULE)] * 5
     assert policy.due([], [place], 0) == []
+
+
+def test_for_profiles_every_process_has_its_turn_though_there_are_more_than_a_host_is_asked_for() -> None:
+    clock = Clock()
+    policy, running = SnapshotPolicy(clock), places(30)
+    assert policy.due([], [], 0, running=running) == []
+    asked: list[Due] = []
+    for _ in range(400):
+        clock.now += 1
+        asked += policy.due([], [], 0, running=running, profiles_s=60)
+    assert {(due.host, due.process) for due in asked} == set(running)
+    assert {due.reason for due in asked} == {PROFILES}
+    assert len(asked) <= AT_ONCE + 400 * PER_SECOND
+
+
+def test_for_profiles_a_process_that_was_asked_for_lately_is_left_alone() -> None:
+    clock = Clock()
+    policy, (place,) = SnapshotPolicy(clock), places(1)
+    assert policy.due([place], [], 0, running=[place], profiles_s=600) == [Due(*place, SUSPICION)]
+    clock.now += 599
+    assert policy.due([], [], 0, running=[place], profiles_s=600) == []
+    clock.now += 1
+    assert policy.due([], [], 0, running=[place], profiles_s=600) == [Due(*place, PROFILES)]
 
 
 def test_a_host_with_many_suspected_processes_is_asked_little_by_little_and_others_at_once() -> None:

@@ -1,6 +1,7 @@
 """Each goroutine snapshot that is stored reaches a server of profiles once, or a counter says why not."""
 
 import asyncio
+import socket
 import ssl
 import time
 import uuid
@@ -12,7 +13,7 @@ import pytest
 from gosonde_collector.evidence.model import LEAK, Frame, GoroutineGroup, GoroutineProfile
 from gosonde_collector.model.values import ProcessKey
 from gosonde_collector.outward.counts import Counts
-from gosonde_collector.outward.profiles import pushing
+from gosonde_collector.outward.profiles import parca, pushing
 from gosonde_collector.outward.profiles.parca import Parca
 from gosonde_collector.outward.profiles.pushing import ProfileServer, Pushing
 from gosonde_collector.outward.profiles.pyroscope import Pyroscope
@@ -173,6 +174,32 @@ async def test_a_status_of_grpc_has_a_reason(store: DuckDBStore, status: grpc.St
         pushes.keep()
         await pushes.pushing.round()
     assert pushes.count("failures_total", reason=reason) == 1
+
+
+async def test_a_server_that_never_answers_is_given_up(store: DuckDBStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parca, "DEADLINE_S", 1.0)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        pushes = Pushes(store, Parca(f"http://127.0.0.1:{silent.getsockname()[1]}", ""))
+        await pushes.pushing.round()
+        pushes.keep()
+        await pushes.pushing.round()
+    assert pushes.count("failures_total", reason="timeout") == 1
+    assert pushes.count("waiting") == 1
+
+
+async def test_who_is_stopped_waits_for_no_server(store: DuckDBStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parca, "DEADLINE_S", 3_600.0)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(PATIENCE_S)
+        pushes = Pushes(store, Parca(f"http://127.0.0.1:{silent.getsockname()[1]}", ""))
+        await pushes.pushing.round()
+        pushes.keep()
+        running = asyncio.create_task(pushes.pushing.run())
+        connection, _ = await asyncio.to_thread(silent.accept)
+        with connection:
+            running.cancel()
+            done, _ = await asyncio.wait([running], timeout=PATIENCE_S)
+            assert done == {running}
 
 
 async def test_a_certificate_is_checked(store: DuckDBStore, tmp_path: Path) -> None:
