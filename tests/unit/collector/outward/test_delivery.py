@@ -14,7 +14,7 @@ from gosonde_collector.outward.alerts.ledgers import Ledgers
 from gosonde_collector.outward.backoff import FIRST_REST_S, LONGEST_REST_S, Backoff
 from gosonde_collector.outward.counts import Counts
 from gosonde_collector.outward.receivers import receivers
-from gosonde_collector.store.duckdb import DuckDBStore
+from gosonde_collector.store.protocol import Store
 from prometheus_client import CollectorRegistry
 
 from tests.agent_process import free_port
@@ -27,7 +27,7 @@ BOTH = Wanted({"1": ALERT, "2": replace(ALERT, finding="2")}, {})
 class Told:
     """One receiver of a configuration, with a store; a new one of the same store is a restart."""
 
-    def __init__(self, store: DuckDBStore, config: CollectorConfig) -> None:
+    def __init__(self, store: Store, config: CollectorConfig) -> None:
         self.registry = CollectorRegistry()
         ledgers = Ledgers(store, store.reported())
         (receiver,) = receivers(config)
@@ -51,7 +51,7 @@ def webhook(receiver: Receiver, **keys: float) -> CollectorConfig:
     return CollectorConfig(webhook_to=receiver.url, **keys)  # type: ignore[arg-type]
 
 
-async def test_who_was_down_is_told_once_it_is_there(store: DuckDBStore) -> None:
+async def test_who_was_down_is_told_once_it_is_there(store: Store) -> None:
     port = free_port()
     told = Told(store, CollectorConfig(webhook_to=f"http://127.0.0.1:{port}"))
     await told.until(BOTH, lambda: told.count("failures_total", reason="unreachable") == 2)
@@ -62,7 +62,7 @@ async def test_who_was_down_is_told_once_it_is_there(store: DuckDBStore) -> None
     assert (told.count("waiting"), told.count("dropped_total", reason="refused")) == (0, 0)
 
 
-async def test_what_fails_there_is_sent_again_under_the_same_name(store: DuckDBStore) -> None:
+async def test_what_fails_there_is_sent_again_under_the_same_name(store: Store) -> None:
     with Receiver() as receiver:
         receiver.replies += [Reply(500), Reply(500)]
         told = Told(store, webhook(receiver))
@@ -72,7 +72,7 @@ async def test_what_fails_there_is_sent_again_under_the_same_name(store: DuckDBS
     assert names == ["1-7-firing-warning"] * 3 + ["2-7-firing-warning"]
 
 
-async def test_what_is_refused_for_good_is_dropped_and_keeps_nothing_else_waiting(store: DuckDBStore) -> None:
+async def test_what_is_refused_for_good_is_dropped_and_keeps_nothing_else_waiting(store: Store) -> None:
     with Receiver() as receiver:
         receiver.replies.append(Reply(422))
         told = Told(store, webhook(receiver))
@@ -82,7 +82,7 @@ async def test_what_is_refused_for_good_is_dropped_and_keeps_nothing_else_waitin
     assert (told.count("dropped_total", reason="refused"), told.count("sent_total")) == (1, 1)
 
 
-async def test_a_restart_tells_nothing_twice_and_says_what_is_over(store: DuckDBStore) -> None:
+async def test_a_restart_tells_nothing_twice_and_says_what_is_over(store: Store) -> None:
     with Receiver() as receiver:
         await Told(store, webhook(receiver)).delivery.round(BOTH)
         await Told(store, webhook(receiver)).delivery.round(Wanted({"1": ALERT}, {"2": "resolved"}))
@@ -91,14 +91,14 @@ async def test_a_restart_tells_nothing_twice_and_says_what_is_over(store: DuckDB
     assert [one.finding for one in store.reported()] == ["1"]
 
 
-async def test_what_another_receiver_was_told_is_not_taken_for_this_ones(store: DuckDBStore) -> None:
+async def test_what_another_receiver_was_told_is_not_taken_for_this_ones(store: Store) -> None:
     with Receiver() as first, Receiver() as second:
         await Told(store, webhook(first)).delivery.round(BOTH)
         await Told(store, webhook(second)).delivery.round(BOTH)
         assert len(second.requests) == 2
 
 
-async def test_a_full_disk_keeps_nobody_from_being_told(store: DuckDBStore) -> None:
+async def test_a_full_disk_keeps_nobody_from_being_told(store: Store) -> None:
     store.min_free_bytes = 1 << 60
     with Receiver() as receiver:
         await Told(store, webhook(receiver)).delivery.round(BOTH)
@@ -107,7 +107,7 @@ async def test_a_full_disk_keeps_nobody_from_being_told(store: DuckDBStore) -> N
     assert store.reported() == []
 
 
-async def test_a_receiver_is_sent_no_more_than_it_may_be_sent(store: DuckDBStore) -> None:
+async def test_a_receiver_is_sent_no_more_than_it_may_be_sent(store: Store) -> None:
     with Receiver() as receiver:
         told = Told(store, webhook(receiver, webhook_per_minute=1))
         await told.delivery.round(BOTH)
@@ -116,7 +116,7 @@ async def test_a_receiver_is_sent_no_more_than_it_may_be_sent(store: DuckDBStore
     assert told.count("waiting") == 1
 
 
-async def test_an_empty_body_is_not_sent_and_is_counted(store: DuckDBStore, tmp_path: Path) -> None:
+async def test_an_empty_body_is_not_sent_and_is_counted(store: Store, tmp_path: Path) -> None:
     (tmp_path / "body").write_text('{% if finding == "2" %}{"text": {{ finding | tojson }} }{% endif %}')
     with Receiver() as receiver:
         config = CollectorConfig(webhook_to=receiver.url, webhook_template=str(tmp_path / "body"))
@@ -126,7 +126,7 @@ async def test_an_empty_body_is_not_sent_and_is_counted(store: DuckDBStore, tmp_
     assert (told.count("skipped_total"), told.count("sent_total")) == (1, 1)
 
 
-async def test_secrets_are_read_at_each_sending_and_a_lost_one_is_named(store: DuckDBStore, tmp_path: Path) -> None:
+async def test_secrets_are_read_at_each_sending_and_a_lost_one_is_named(store: Store, tmp_path: Path) -> None:
     token = tmp_path / "token"
     token.write_text("first\n")
     with Receiver() as receiver:

@@ -17,7 +17,7 @@ from gosonde_collector.outward.profiles import parca, pushing
 from gosonde_collector.outward.profiles.parca import Parca
 from gosonde_collector.outward.profiles.pushing import ProfileServer, Pushing
 from gosonde_collector.outward.profiles.pyroscope import Pyroscope
-from gosonde_collector.store.duckdb import DuckDBStore
+from gosonde_collector.store.protocol import Store
 from gosonde_common.errors import UsageError
 from gosonde_common.values.containers import Container
 from gosonde_pb.pprof.v1 import profile_pb2
@@ -37,7 +37,7 @@ INNER, OUTER = Frame("main.leak.func1", "/src/main.go", 30), Frame("main.leak", 
 class Pushes:
     """What is pushed of a store to a server; what lies in the store at the beginning is old."""
 
-    def __init__(self, store: DuckDBStore, server: ProfileServer) -> None:
+    def __init__(self, store: Store, server: ProfileServer) -> None:
         self.registry = CollectorRegistry()
         self.store = store
         self.of = {"kind": server.kind, "to": server.place}
@@ -71,7 +71,7 @@ def stacks(profile: profile_pb2.Profile) -> dict[tuple[str, ...], int]:
     return {tuple(places[number] for number in sample.location_id): sample.value[0] for sample in profile.sample}
 
 
-async def test_pyroscope_gets_the_stacks_and_the_labels_of_the_process(store: DuckDBStore) -> None:
+async def test_pyroscope_gets_the_stacks_and_the_labels_of_the_process(store: Store) -> None:
     with Receiver() as receiver:
         pushes = Pushes(store, Pyroscope(f"{receiver.url}", None))
         await pushes.pushing.round()
@@ -97,7 +97,7 @@ async def test_pyroscope_gets_the_stacks_and_the_labels_of_the_process(store: Du
     assert (pushes.count("sent_total"), pushes.count("waiting")) == (1, 0)
 
 
-async def test_parca_gets_the_same_over_grpc(store: DuckDBStore) -> None:
+async def test_parca_gets_the_same_over_grpc(store: Store) -> None:
     with profile_servers.parca() as (came, url):
         pushes = Pushes(store, Parca(url, ""))
         await pushes.pushing.round()
@@ -109,7 +109,7 @@ async def test_parca_gets_the_same_over_grpc(store: DuckDBStore) -> None:
     assert stacks(one.profile) == {("main.leak.func1", "main.leak"): 3, ("main.f" * 100,): 300}
 
 
-async def test_what_was_there_before_the_start_is_not_pushed(store: DuckDBStore) -> None:
+async def test_what_was_there_before_the_start_is_not_pushed(store: Store) -> None:
     with Receiver() as receiver:
         pushes = Pushes(store, Pyroscope(receiver.url, None))
         pushes.keep()
@@ -118,7 +118,7 @@ async def test_what_was_there_before_the_start_is_not_pushed(store: DuckDBStore)
         assert receiver.requests == []
 
 
-async def test_of_two_sources_memory_is_pushed_and_no_other_kind_of_profile(store: DuckDBStore) -> None:
+async def test_of_two_sources_memory_is_pushed_and_no_other_kind_of_profile(store: Store) -> None:
     with Receiver() as receiver:
         pushes = Pushes(store, Pyroscope(receiver.url, None))
         await pushes.pushing.round()
@@ -130,7 +130,7 @@ async def test_of_two_sources_memory_is_pushed_and_no_other_kind_of_profile(stor
     assert counted == [6]
 
 
-async def test_while_a_server_is_down_the_newest_of_each_process_waits(store: DuckDBStore) -> None:
+async def test_while_a_server_is_down_the_newest_of_each_process_waits(store: Store) -> None:
     port = free_port()
     pushes = Pushes(store, Pyroscope(f"http://127.0.0.1:{port}", None))
     await pushes.pushing.round()
@@ -146,7 +146,7 @@ async def test_while_a_server_is_down_the_newest_of_each_process_waits(store: Du
     assert sums == {2, 10}
 
 
-async def test_what_is_refused_is_dropped_and_what_is_too_much_is_tried_again(store: DuckDBStore) -> None:
+async def test_what_is_refused_is_dropped_and_what_is_too_much_is_tried_again(store: Store) -> None:
     with Receiver() as receiver:
         receiver.replies += [Reply(413), Reply(429)]
         pushes = Pushes(store, Pyroscope(receiver.url, None))
@@ -166,7 +166,7 @@ async def test_what_is_refused_is_dropped_and_what_is_too_much_is_tried_again(st
         (grpc.StatusCode.PERMISSION_DENIED, "status"),
     ],
 )
-async def test_a_status_of_grpc_has_a_reason(store: DuckDBStore, status: grpc.StatusCode, reason: str) -> None:
+async def test_a_status_of_grpc_has_a_reason(store: Store, status: grpc.StatusCode, reason: str) -> None:
     with profile_servers.parca() as (came, url):
         came.statuses.append(status)
         pushes = Pushes(store, Parca(url, ""))
@@ -176,7 +176,7 @@ async def test_a_status_of_grpc_has_a_reason(store: DuckDBStore, status: grpc.St
     assert pushes.count("failures_total", reason=reason) == 1
 
 
-async def test_a_server_that_never_answers_is_given_up(store: DuckDBStore, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_server_that_never_answers_is_given_up(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parca, "DEADLINE_S", 1.0)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         pushes = Pushes(store, Parca(f"http://127.0.0.1:{silent.getsockname()[1]}", ""))
@@ -187,7 +187,7 @@ async def test_a_server_that_never_answers_is_given_up(store: DuckDBStore, monke
     assert pushes.count("waiting") == 1
 
 
-async def test_who_is_stopped_waits_for_no_server(store: DuckDBStore, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_who_is_stopped_waits_for_no_server(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parca, "DEADLINE_S", 3_600.0)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         silent.settimeout(PATIENCE_S)
@@ -202,7 +202,7 @@ async def test_who_is_stopped_waits_for_no_server(store: DuckDBStore, monkeypatc
             assert done == {running}
 
 
-async def test_a_certificate_is_checked(store: DuckDBStore, tmp_path: Path) -> None:
+async def test_a_certificate_is_checked(store: Store, tmp_path: Path) -> None:
     ours, others = Authority(tmp_path), Authority(tmp_path, "others")
     certificate = ours.issue("collector")
     with profile_servers.parca(certificate) as (came, url), Receiver(certificate) as receiver:
@@ -225,7 +225,7 @@ async def test_a_certificate_is_checked(store: DuckDBStore, tmp_path: Path) -> N
     assert (len(came.pushed), len(receiver.requests)) == (1, 1)
 
 
-async def test_what_is_too_large_or_gone_is_counted(store: DuckDBStore, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_is_too_large_or_gone_is_counted(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     with Receiver() as receiver:
         pushes = Pushes(store, Pyroscope(receiver.url, None))
         await pushes.pushing.round()
