@@ -26,8 +26,9 @@ def prometheus(folder: Path) -> tuple[Sequence[str], int, int]:
     """(command, port that it listens on, port of its pprof)."""
     (folder / "prometheus.yml").write_text("global: {}\n")
     port = real_binaries.free_port()
-    flags = ("--config.file=prometheus.yml", f"--web.listen-address=127.0.0.1:{port}")
-    return (str(real_binaries.prometheus()), *flags), port, port
+    # Debian's would keep what it has for all of them in one folder below /var.
+    flags = (f"--storage.tsdb.path={folder}/series", f"--web.listen-address=127.0.0.1:{port}")
+    return (str(real_binaries.prometheus()), "--config.file=prometheus.yml", *flags), port, port
 
 
 def etcd(folder: Path) -> tuple[Sequence[str], int, int]:
