@@ -48,15 +48,17 @@ def helm(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run((tool("helm"), *arguments), check=False, capture_output=True, text=True)
 
 
-def rendered(values: Mapping[str, object], name: str = "gosonde") -> str:
+def rendered(values: Mapping[str, object], name: str = "gosonde", kubernetes: str = "") -> str:
     """What a release of the chart consists of, as YAML.
 
     Args:
         values: Values other than the chart's, by their path: {"agent.config": {"park": True}}.
         name: The release's.
+        kubernetes: Its version, such as "1.20"; empty for helm's own.
     """
     given = [f"--set-json={path}={json.dumps(value)}" for path, value in values.items()]
-    done = helm("template", name, CHART, "--namespace=gosonde", *given)
+    version = [f"--kube-version={kubernetes}"] if kubernetes else []
+    done = helm("template", name, CHART, "--namespace=gosonde", *version, *given)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

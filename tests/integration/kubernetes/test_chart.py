@@ -59,6 +59,12 @@ def objects(request: pytest.FixtureRequest) -> list[Document]:
     return kubernetes_tools.objects(kubernetes_tools.rendered(VARIANTS[request.param]))
 
 
+@pytest.fixture(scope="module")
+def objects_for_1_29() -> list[Document]:
+    """The same for a Kubernetes that knows AppArmor by an annotation only."""
+    return kubernetes_tools.objects(kubernetes_tools.rendered({}, kubernetes="1.29"))
+
+
 def toml_of(objects: list[Document], component: str, folder: Path) -> Path:
     """The configuration of a component, as a file."""
     path = folder / f"{component}.toml"
@@ -92,6 +98,22 @@ def test_every_object_is_what_this_kubernetes_knows(objects: list[Document], ver
     assert {one["kind"] for one in known} >= {"DaemonSet", "StatefulSet", "Service", "NetworkPolicy", "ConfigMap"}
     for one in known:
         kubernetes_validate.validate(one, version, strict=True)
+
+
+def test_an_older_kubernetes_gets_the_apparmor_profile_by_an_annotation(objects_for_1_29: list[Document]) -> None:
+    for one in objects_for_1_29:
+        if one["kind"] not in CUSTOM:
+            kubernetes_validate.validate(one, "1.29", strict=True)
+    template = of_kind(objects_for_1_29, "DaemonSet", "agent")["spec"]["template"]
+    (container,) = template["spec"]["containers"]
+    key = f"container.apparmor.security.beta.kubernetes.io/{container['name']}"
+    assert template["metadata"]["annotations"][key] == "unconfined"
+    assert "appArmorProfile" not in container["securityContext"]
+
+
+def test_a_kubernetes_on_which_nobody_tried_it_is_refused() -> None:
+    done = kubernetes_tools.helm("template", "gosonde", CHART, "--kube-version=1.19")
+    assert "kubeVersion: >=1.20.0-0" in done.stderr
 
 
 def test_an_object_with_a_key_that_kubernetes_does_not_know_would_be_refused(objects: list[Document]) -> None:
