@@ -49,7 +49,8 @@ def _posted(message: Message, now_unix_nano: int) -> dict[str, Any]:
     posted = {
         "labels": alert.all_labels,
         "annotations": dict(alert.annotations),
-        "startsAt": iso(min(alert.starts_unix_nano, ends)),
+        # A host's clock may be ahead: what begins later is no alert yet, and may not end before it begins.
+        "startsAt": iso(min(alert.starts_unix_nano, now_unix_nano, ends)),
         "endsAt": iso(ends),
     }
     return {**posted, "generatorURL": alert.url} if alert.url else posted
