@@ -33,7 +33,9 @@ def profile(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_page_of_go_tool_pprof_shows_it(profile: Path, tmp_path: Path) -> None:
     port = real_binaries.free_port()
-    command = [str(toolchains.go()), "tool", "pprof", f"-http=127.0.0.1:{port}", "-no_browser", str(profile)]
+    # `go tool` starts another process, which ends with this one's.
+    apart = ("unshare", "--pid", "--fork", "--kill-child")
+    command = [*apart, str(toolchains.go()), "tool", "pprof", f"-http=127.0.0.1:{port}", "-no_browser", str(profile)]
     with real_binaries.running(command, port, tmp_path):
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/ui/flamegraph", timeout=PATIENCE_S) as answer:
             assert FUNCTION in answer.read().decode()
