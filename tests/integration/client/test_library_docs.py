@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -48,7 +49,7 @@ def scene(ebpf: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scen
     """A program that leaks and that is watched, with a finding that is proved."""
     folder = tmp_path_factory.mktemp("library")
     (folder / "agent.toml").write_text("")
-    executable = build("forgotten")
+    executable = Path(shutil.copy(build("forgotten"), folder))  # probes go by a program's file, and others run this one
     with ExitStack() as stack:
         collector = stack.enter_context(CollectorProcess(folder))
         guarded = stack.enter_context(guarded_collector(folder / "guarded"))
