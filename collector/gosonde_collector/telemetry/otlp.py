@@ -65,4 +65,6 @@ def target_of(totals: ProcessTotals) -> Target:
         since_unix_nano=totals.since_unix_nano,
         goroutines=totals.live,
         gc_cycles=totals.cycles,
+        started_unix_nano=totals.started_unix_nano,
+        runtime_figures=totals.runtime_figures,
     )

@@ -187,6 +187,7 @@ class RunningTotals:
 def _described(totals: ProcessTotals, process: Process) -> ProcessTotals:
     totals.exe, totals.build_id, totals.container = process.exe, process.build_id, process.container
     totals.go_version, totals.since_unix_nano = process.go_version, process.counted_since_unix_nano
+    totals.started_unix_nano = process.started_unix_nano
     return totals
 
 

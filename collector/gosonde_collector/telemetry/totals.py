@@ -35,6 +35,7 @@ class ProcessTotals:
 
     Attributes:
         since_unix_nano: When counting began, by the clock of its host.
+        started_unix_nano: When it began itself.
         pcs: Its sites, ascending, shape (sites,), uint64.
         counts: Created, exited and baseline of each, shape (3, sites), int64.
         estimates: ESTIMATES of each, shape (6, sites), int64; (6, 0) while nothing is estimated of any.
@@ -55,6 +56,7 @@ class ProcessTotals:
     container: Container = NO_CONTAINER
     go_version: str = ""
     since_unix_nano: int = 0
+    started_unix_nano: int = 0
     pcs: NDArray[np.uint64] = field(default_factory=lambda: np.empty(0, np.uint64))
     counts: Column = field(default_factory=lambda: np.empty((3, 0), np.int64))
     estimates: Column = field(default_factory=lambda: np.empty((len(ESTIMATES), 0), np.int64))

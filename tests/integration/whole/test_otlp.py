@@ -1,7 +1,9 @@
 """Figures and findings of a real program arrive at a receiver of OTLP: from the collector, and from an agent alone."""
 
+import os
 import signal
 import socket
+import time
 from pathlib import Path
 
 import pytest
@@ -66,9 +68,13 @@ def test_a_leak_arrives_from_the_collector_as_figures_and_as_an_event(tmp_path: 
                 resource, record = received.until(received.events)[0]
                 line = site_line(PROGRAM, "fetch")
                 received.until(lambda: at(received, "gosonde.goroutine.live", program.pid, line) >= 9)
+                used = received.until(lambda: newest(received, "go.memory.used", program.pid))
             finally:
                 agent.kill()
     total = newest(received, "go.goroutine.count", program.pid)
+    assert 0 < used.value < 1 << 32
+    assert used.point.time_unix_nano < time.time_ns()
+    assert value(received, "go.config.gogc", program.pid) == 100
     assert total
     assert resource["process.pid"] == program.pid
     assert resource["service.instance.id"] == total.resource["service.instance.id"]
@@ -94,11 +100,14 @@ def test_an_agent_without_a_collector_exports_its_processes_from_a_reload_on(tmp
             program.ask("run 3")
             cycles = before.value if before else 0
             received.until(lambda: value(received, "go.memory.gc.cycles", program.pid) > cycles)
+            received.until(lambda: value(received, "go.memory.allocated", program.pid) > 0)
             pause = received.until(lambda: newest(received, "go.memory.gc.pause.duration", program.pid))
             agent.process.terminate()
             assert agent.process.wait(PATIENCE_S) == 0
         finally:
             agent.kill()
+    assert value(received, "go.config.gogc", program.pid) == 20
+    assert value(received, "go.processor.limit", program.pid) == len(os.sched_getaffinity(0))
     assert pause.point.count == sum(pause.point.bucket_counts) > 0
     assert 0 < pause.point.sum < PATIENCE_S
     assert pause.resource["process.executable.path"] == str(build("alloc", VERSION))
