@@ -20,6 +20,9 @@ from gosonde_common.otlp.rules import GOROUTINES
 from gosonde_common.otlp.targets import Figures, Naming, Target
 from gosonde_common.otlp.translation import Translation
 from gosonde_common.owners import Owner
+from gosonde_common.values.runtime import RuntimeFigures
+from gosonde_common.wire.runtime import encode_runtimes
+from gosonde_pb.v1 import model_pb2
 from opentelemetry.metrics import Observation
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
@@ -68,7 +71,7 @@ def _export(protocol: str, seconds: float) -> float:
         collector = stack.enter_context(CollectorProcess(Path(name), "--config", str(file)))
         for number in range(AGENTS):
             agent = stack.enter_context(AgentStream(collector.address, f"agent-{number}", host=f"host-{number}"))
-            agent.observe(1, observation(Load(AGENTS, PROCESSES // AGENTS, SITES, 1, 1), 1))
+            agent.observe(1, _observation())
         time.sleep(seconds)
         idle = _spent(collector, seconds)
         receiving = f'otlp = "http://{address}"\notlp_protocol = "{protocol}"\notlp_interval_seconds = 1\n'
@@ -79,6 +82,17 @@ def _export(protocol: str, seconds: float) -> float:
         received.metrics.clear()
         exporting = _spent(collector, seconds)
         return (exporting - idle) / (len(received.points(GOROUTINES.name)) / PROCESSES)
+
+
+def _observation() -> model_pb2.Observation:
+    """What an agent says of its processes, with all that runtimes say of themselves."""
+    processes = PROCESSES // AGENTS
+    seen = observation(Load(AGENTS, processes, SITES, 1, 1), 1)
+    figures = RuntimeFigures(
+        seen.taken_unix_nano, 12, 1 << 20, 1 << 26, 1 << 30, 1 << 34, 1 << 24, 1 << 27, 9, 8, 100, 8
+    )
+    encode_runtimes(seen.runtime_readings, [figures] * processes, range(processes))
+    return seen
 
 
 def _spent(collector: CollectorProcess, seconds: float) -> float:
