@@ -1,7 +1,7 @@
 """Changes of findings as events: each state once, also when the collector starts again."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -44,10 +44,7 @@ class FindingEvents:
         """
         found = {finding.id: finding for finding in findings}
         if self._sent is None:
-            sent = _read(self._path)
-            self._sent = (
-                sent if sent is not None else {one.id: one.state for one in found.values() if one.state in OVER}
-            )
+            self._sent = self._read_or_begin(found.values())
             self._noted = dict(self._sent)
         for finding in found.values():
             if self._noted.get(finding.id) != finding.state:
@@ -61,9 +58,20 @@ class FindingEvents:
         sent = {**(self._sent or {}), **dict(event.identity for event in events)}
         known = self._noted.keys()
         self._sent = {key: state for key, state in sent.items() if key in known}
+        self._write(self._sent)
+
+    def _read_or_begin(self, findings: Iterable[Finding]) -> dict[str, str]:
+        """What was sent. The first note is written at once: what ends before anything is accepted is news later."""
+        sent = _read(self._path)
+        if sent is None:
+            sent = {finding.id: finding.state for finding in findings if finding.state in OVER}
+            self._write(sent)
+        return sent
+
+    def _write(self, sent: Mapping[str, str]) -> None:
         try:
             temporary = self._path.with_suffix(".new")
-            temporary.write_text(json.dumps(self._sent))
+            temporary.write_text(json.dumps(sent))
             temporary.replace(self._path)
         except OSError as error:
             log.warning("events that were sent may be sent again after a restart", reason=str(error))

@@ -179,7 +179,7 @@ class Exporting:
         while sender and not self._closed and (events := self.events.oldest(BATCH)):
             outcome = _outcome(partial(sender.logs, records(events, naming)))
             self._note(LOGS, outcome, len(events))
-            if outcome.reason and not outcome.is_final:
+            if outcome.reason and (self._closed or not outcome.is_final):
                 return False
             if outcome.reason:
                 self.counts.dropped(LOGS, outcome.reason, len(events))

@@ -69,6 +69,13 @@ def test_what_was_over_before_the_first_look_is_no_news(tmp_path: Path, waiting:
     assert sent(waiting) == [("id", OPENED)]
 
 
+def test_what_is_over_before_any_event_was_accepted_is_sent_after_a_restart(tmp_path: Path, waiting: Events) -> None:
+    FindingEvents(tmp_path, waiting).look([])
+    again = Events(Counts())
+    FindingEvents(tmp_path, again).look([replace(LEAK, state=RESOLVED)])
+    assert sent(again) == [("id", RESOLVED)]
+
+
 @pytest.mark.parametrize("content", [b"", b"[1]", b'{"id": 1}', b"\xff", b"[" * 100_000])
 def test_a_damaged_note_ends_nothing(tmp_path: Path, waiting: Events, content: bytes) -> None:
     (tmp_path / FILE_NAME).write_bytes(content)
