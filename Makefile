@@ -23,7 +23,7 @@ READY := .venv/.ready
 # Stands where gosonde can run; tests need more.
 RUNS := .venv/.runs
 
-.PHONY: bench client client-wheel transcripts help setup demo pictures accuracy accuracy-proof accuracy-verdict test test-attacks test-faults test-images test-kubernetes test-packages test-sources lint format proto proto-check proto-release run install image package package-lock uninstall clean test-kernels test-distributions test-timers
+.PHONY: bench client client-wheel transcripts help setup demo pictures accuracy accuracy-proof accuracy-verdict test test-attacks test-cluster test-faults test-images test-kubernetes test-packages test-sources lint format proto proto-check proto-release run install image package package-lock uninstall clean test-kernels test-distributions test-timers
 
 help: ## Say what each target does
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1\t\2/p' Makefile | expand -t 14
@@ -80,6 +80,10 @@ test-images: setup ## Build the container images, and find a leak with them in a
 
 test-kubernetes: setup ## Check the Helm chart at length, and have a leak in a pod become a finding that names it (as root)
 	$(BIN)/pytest -m "" $(PYTEST_ARGS) tests/integration/kubernetes tests/integration/agent/discovery/test_container_names.py
+
+test-cluster: setup ## Install the Helm chart in a real cluster of one node, whose Kubernetes is built from source at the first run (half an hour, as root)
+	scripts/setup images
+	$(BIN)/pytest -m "" $(PYTEST_ARGS) tests/integration/cluster
 
 test-kernels: setup ## Boot kernels of Debian and Ubuntu and run gosonde on them (half an hour, as root); KERNELS="6.1 newest" some of them, KERNELS=arm64 those of arm64
 	scripts/setup kernels

@@ -29,7 +29,7 @@ def missing() -> str:
     """What this host lacks to boot one; empty when nothing."""
     if os.geteuid() != 0:
         return "only root can boot a system"
-    if not _cgroups("cgroup2"):
+    if not cgroups("cgroup2"):
         return "no cgroup2 is mounted"
     return "" if shutil.which("systemd-nspawn") else "not installed: systemd-container"
 
@@ -57,7 +57,7 @@ class BootedSystem(SystemInside):
     ) -> None:
         self.root = work / "root"
         self._lower, self._work, self._seen, self._prepare = lower, work, seen, prepare
-        self._cgroup = _cgroups("cgroup2")[0] / f"gosonde-test-{os.getpid()}-{next(_numbers)}"
+        self._cgroup = cgroups("cgroup2")[0] / f"gosonde-test-{os.getpid()}-{next(_numbers)}"
         self._over = ExitStack()
         self._nspawn: subprocess.Popen[bytes] | None = None
 
@@ -148,7 +148,7 @@ class BootedSystem(SystemInside):
 
     def _cleared(self) -> bool:
         """Removes its control groups; nspawn makes one in each hierarchy that systemd has a name for."""
-        places = [place / self._cgroup.name for kind in ("cgroup2", "cgroup") for place in _cgroups(kind)]
+        places = [place / self._cgroup.name for kind in ("cgroup2", "cgroup") for place in cgroups(kind)]
         for place in places:
             with contextlib.suppress(OSError):
                 for folder in (*sorted(place.rglob("*/"), reverse=True), place):
@@ -166,7 +166,7 @@ def mounted(kind: str, options: str, place: Path) -> Iterator[None]:
         subprocess.run(("umount", "--lazy", place), check=True)
 
 
-def _cgroups(kind: str) -> list[Path]:
+def cgroups(kind: str) -> list[Path]:
     """Where hierarchies of control groups are mounted: "cgroup2", or "cgroup" for those of version 1."""
     fields = (line.split() for line in Path("/proc/self/mounts").read_text().splitlines())
     return [Path(place) for _, place, found, *_ in fields if found == kind]

@@ -58,7 +58,7 @@ class Containerd:
         config.write_text(CONFIG.format(folder=folder, image=IMAGE))
         self.start()
         archive = folder / "image.tar"
-        _write_image(archive)
+        write_image(archive)
         self._ctr("--namespace=k8s.io", "images", "import", archive)
 
     def start(self) -> None:
@@ -186,7 +186,7 @@ def _pause(folder: Path) -> Path:
     return folder / "pause"
 
 
-def _write_image(archive: Path) -> None:
+def write_image(archive: Path) -> None:
     """An image as `docker save` writes it: one layer with some programs, of which it runs `pause` by itself."""
     layer = io.BytesIO()
     with tarfile.open(fileobj=layer, mode="w") as files:

@@ -45,12 +45,14 @@ class Source(NamedTuple):
         suite: For example "trixie".
         keys: The file of the keys that sign for it.
         architecture: Debian's name of it; empty for this machine's.
+        kind: "deb" for packages, "deb-src" for their sources.
     """
 
     archive: str
     suite: str
     keys: str | Path
     architecture: str = ""
+    kind: str = "deb"
 
 
 def archive() -> str:
@@ -69,7 +71,7 @@ def updated(source: Source, state: Path) -> list[str]:
     for name in ("lists/partial", "archives/partial"):
         (state / name).mkdir(parents=True, exist_ok=True)
     sources = state / "sources.list"
-    sources.write_text(f"deb [signed-by={source.keys}] {source.archive} {source.suite} main\n")
+    sources.write_text(f"{source.kind} [signed-by={source.keys}] {source.archive} {source.suite} main\n")
     places = {
         "State": "",
         "State::Lists": "lists",
@@ -85,6 +87,18 @@ def updated(source: Source, state: Path) -> list[str]:
         flags += [f"-oAPT::Architecture={source.architecture}", f"-oAPT::Architectures={source.architecture}"]
     subprocess.run(["apt-get", *flags, "update"], stdout=sys.stderr, check=True)
     return flags
+
+
+def fetch_source(package: str, suite: str, folder: Path) -> None:
+    """Downloads the source of a package as its makers wrote it, without Debian's patches: `*.orig.tar.*` in `folder`.
+
+    Raises:
+        subprocess.CalledProcessError: apt could not fetch it; its own message is on stderr.
+    """
+    with tempfile.TemporaryDirectory(dir=folder.parent) as state:
+        apart = updated(Source(archive(), suite, KEYS, kind="deb-src"), Path(state))
+        fetch = ("apt-get", *apart, "source", "--download-only", package)
+        subprocess.run(fetch, cwd=folder, stdout=sys.stderr, check=True)
 
 
 def extract(downloads: Path, folder: Path) -> None:

@@ -14,6 +14,8 @@ from tests.paths import FIXTURES
 
 TOKEN = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJnb3NvbmRlIn0.c2lnbmF0dXJl"  # noqa: S105 - of nobody
 PODS = (FIXTURES / "kubelet" / "pods.json").read_bytes()
+#: What a real one answered, of Kubernetes 1.20.2: tests/integration/cluster/test_kubelet.py wrote it.
+RECORDED = FIXTURES / "kubelet" / "recorded.json"
 #: Writes a whole answer, or something else.
 Answer = Callable[[http.server.BaseHTTPRequestHandler], None]
 

@@ -14,7 +14,7 @@ from gosonde_agent.discovery.kubelet_pods import MOST_PODS, pods_of
 from gosonde_agent.model.container_names import ContainerNames
 from gosonde_common.errors import InvalidInputError, UnavailableError, UsageError
 
-from tests.kubelet_server import PODS, TOKEN, Answer, KubeletServer, kubelet, pods
+from tests.kubelet_server import PODS, RECORDED, TOKEN, Answer, KubeletServer, kubelet, pods
 
 SHOP = "checkout-7d9f6c5b4d-x2k9p"
 Handler = http.server.BaseHTTPRequestHandler
@@ -55,6 +55,17 @@ def test_each_kind_of_container_and_of_owner_is_known() -> None:
     workloads = {digit: found[digit * 64].workload for digit in "56789"}
     assert workloads == {"5": "ledger", "6": "night-28934", "7": "node-exporter", "8": "", "9": ""}
     assert len(found) == 9, "a container that was not started yet has no id"
+
+
+def test_what_a_real_kubelet_has_answered_names_each_container_of_its_pods() -> None:
+    found = pods_of(RECORDED.read_bytes())
+    assert (found.passed_over, found.fault) == (0, "")
+    assert sorted((one.namespace, one.container, one.workload) for one in found.names.values()) == [
+        ("gosonde", "agent", "gosonde-agent"),
+        ("gosonde", "collector", "gosonde-collector"),
+        ("shop", "server", "checkout"),
+    ]
+    assert all(one.pod.startswith(f"{one.workload}-") for one in found.names.values())
 
 
 def test_a_container_that_is_not_listed_yet_is_asked_for_again_and_is_none_of_kubernetes_in_the_end(
