@@ -3,18 +3,23 @@
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 import structlog
+from gosonde_common.clock import steady_unix_nano
 from gosonde_common.errors import GosondeError
 from gosonde_common.values.runtime import RuntimeFigures
 
-from gosonde_agent.accounting.processes import Processes
+from gosonde_agent.accounting.processes import GoProcess, Processes
 from gosonde_agent.sources.counters import Image
 from gosonde_agent.sources.memory.figures import FiguresReader
 from gosonde_agent.sources.memory.heap import CycleHeap, HeapReader
 from gosonde_agent.sources.memory.reader import ProcessMemory
 
 log = structlog.get_logger(__name__)
+
+#: How old what the runtime of a process says of itself is at least when it is read again after a cycle.
+FIGURES_SECONDS: Final = 10.0
 
 
 @dataclass(slots=True)
@@ -26,7 +31,7 @@ class HeapReading:
         is_given_up: What has not begun to be read is not needed any more.
     """
 
-    readers: Mapping[Image, tuple[HeapReader | None, FiguresReader]]
+    readers: Mapping[Image, tuple[HeapReader | None, FiguresReader | None]]
     found: dict[Image, CycleHeap] = field(default_factory=dict)
     figures: dict[Image, RuntimeFigures] = field(default_factory=dict)
     cpu_seconds: float = 0.0
@@ -54,7 +59,8 @@ class HeapReading:
         with ProcessMemory(image.tgid) as memory:
             if heap := heaps.read(memory) if heaps else None:
                 self.found[image] = heap
-            self.figures[image] = figures.read(memory)
+            if figures:
+                self.figures[image] = figures.read(memory)
 
 
 class Heaps:
@@ -68,9 +74,14 @@ class Heaps:
         """The heaps of processes that had a GC cycle, to be read; None when none can be."""
         self._held_up = [reading for reading in self._held_up if reading.current]
         selected = cycling - {reading.current for reading in self._held_up}
-        known = [p for p in self._processes if p.image in selected and p.figures and not p.has_ended]
-        found = {p.image: (p.heaps, p.figures) for p in known if p.image and p.figures}
-        return HeapReading(found) if found else None
+        young = steady_unix_nano() - FIGURES_SECONDS * 1e9
+        found = {
+            process.image: (process.heaps, process.figures if _is_older(process, young) else None)
+            for process in self._processes
+            if process.image in selected and process.image and not process.has_ended
+        }
+        readers = {image: some for image, some in found.items() if any(some)}
+        return HeapReading(readers) if readers else None
 
     def take(self, reading: HeapReading) -> Mapping[Image, CycleHeap]:
         """The heaps that a reading has found by now, which need not have ended; its figures stay with the processes."""
@@ -81,3 +92,7 @@ class Heaps:
             if process.image and process.image in figures:
                 process.runtime_figures = figures[process.image]
         return dict(reading.found)
+
+
+def _is_older(process: GoProcess, unix_nano: float) -> bool:
+    return process.runtime_figures is None or process.runtime_figures.read_unix_nano <= unix_nano

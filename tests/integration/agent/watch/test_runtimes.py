@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 
 import pytest
+from gosonde_agent.watch import heaps
 from gosonde_common.values.runtime import UNLIMITED, RuntimeFigures
 
 from tests.go_programs import GoProgram
@@ -25,7 +26,10 @@ def figures(watch: Watch, wanted: Callable[[RuntimeFigures], bool]) -> RuntimeFi
         time.sleep(0.05)
 
 
-def test_figures_are_those_of_the_newest_reading_and_end_with_the_process(go_program: Callable[..., GoProgram]) -> None:
+def test_figures_are_those_of_the_newest_reading_and_end_with_the_process(
+    go_program: Callable[..., GoProgram], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(heaps, "FIGURES_SECONDS", 0.0)
     program = go_program("metrics", env={"GOMAXPROCS": "3", "GOGC": "off"})
     with watching(pid=program.pid) as watch:
         first = figures(watch, lambda found: found.gc_cycles == 0)
@@ -41,3 +45,22 @@ def test_figures_are_those_of_the_newest_reading_and_end_with_the_process(go_pro
         program.kill()
         watch.observe_until_ended(program.pid)
         assert watch.runtimes == ()
+
+
+def test_after_a_cycle_figures_that_are_young_are_not_read_again(
+    go_program: Callable[..., GoProgram], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(heaps, "FIGURES_SECONDS", 3_600.0)
+    program = go_program("metrics")
+    with watching(pid=program.pid) as watch:
+        figures(watch, lambda found: found.goroutines is not None)
+        program.ask("collect")
+        deadline = time.monotonic() + 60
+        while (reading := watch.monitor.readings.next_heaps()) is None:
+            assert time.monotonic() < deadline, "no cycle was seen"
+            watch.monitor.poll()
+        assert [reader is None for _, reader in reading.readers.values()] == [True]
+        monkeypatch.setattr(heaps, "FIGURES_SECONDS", 0.0)
+        later = watch.monitor.readings.next_heaps()
+        assert later
+        assert [reader is None for _, reader in later.readers.values()] == [False]
