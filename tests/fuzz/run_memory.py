@@ -46,7 +46,7 @@ LIMITS = Limits(cpu_seconds=2.0)
 #: Numbers that are written over pointers, lengths and offsets.
 WORDS = (0, 1, 7, 8, 0xFF, 0xFFF, 0x7FFFFFFF, 0xFFFFFFFF, (1 << 26) - 1, 1 << 40, (1 << 47) - 8, 1 << 63, -1)
 STRUCTURES = (
-    *("g", "m", "p", "schedt", "mstats", "gcControllerState", "workType"),
+    *("g", "m", "p", "schedt", "mstats", "heapStatsDelta", "gcControllerState", "workType"),
     *("mheap", "mspan", "special", "finBlock", "finblock", "finalizer", "cleanupQueue", "cleanupBlock"),
     *("sudog", "notifyList", "moduledata", "specialfinalizer", "specialCleanup", "wbBuf", "cleanupFn"),
 )
@@ -148,6 +148,10 @@ def places(target: Target) -> Mapping[str, tuple[int, int]]:
         "allp": (at.allp, 24),
         "sched": (at.sched, 512),
         "memstats": (at.memstats + layout.offset("mstats", "last_gc_unix"), 4_200),
+        "heap totals": (
+            at.memstats + layout.offset("mstats", "heapStats.stats"),
+            3 * layout.size("heapStatsDelta") + 4,
+        ),
         "controller": (at.controller, layout.size("gcControllerState")),
         "work": (at.t_end - 160, 208),
         "wait reasons": (reasons, count * 16),
@@ -259,6 +263,7 @@ def read_all(target: Target, addresses: list[int]) -> None:
         lambda: list(target.blocks(stacks=False)),
         target.wait_reasons,
         target.totals,
+        lambda: target.figures_reader().read(target.runtime.memory),
         target.heap_addresses,
         reported,
         lambda: searched(target),

@@ -20,7 +20,8 @@ class RuntimeFigures:
         stack_bytes: Of the heap, reserved for stacks (/memory/classes/heap/stacks:bytes; go.memory.used, "stack").
         other_bytes: All other memory that the runtime has of the kernel (/memory/classes/total:bytes less
             /memory/classes/heap/released:bytes and `stack_bytes`; go.memory.used, "other").
-        memory_limit_bytes: GOMEMLIMIT; UNLIMITED where there is none (/gc/gomemlimit:bytes; go.memory.limit).
+        memory_limit_bytes: GOMEMLIMIT; UNLIMITED where there is none, or one of 4 EiB and more
+            (/gc/gomemlimit:bytes; go.memory.limit).
         allocated_bytes: A total (/gc/heap/allocs:bytes; go.memory.allocated).
         allocations: A total, in objects (/gc/heap/allocs:objects; go.memory.allocations).
         gc_goal_bytes: How large the heap may become in this GC cycle; None also where nothing limits it

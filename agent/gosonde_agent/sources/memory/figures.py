@@ -31,6 +31,11 @@ CONTROLLER: Final = (
     *("heapFree", "totalAlloc", "totalFree", "mappedReady"),
 )
 
+#: Of heapStatsDelta; smallAllocCount ends where largeFree begins.
+DELTA: Final = ("inHeap", "inStacks", "largeAllocCount", "smallAllocCount", "largeFree")
+#: memstats.heapStats up to its number of the slot that is written to, bytes.
+MAX_STATS: Final = 1 << 16
+
 
 class _Part(Protocol):
     def read(self, memory: ProcessMemory) -> Mapping[str, int]:
@@ -116,7 +121,7 @@ class _Limits:
             raise ImplausibleMemoryError(f"process {memory.pid} claims a GOGC of {percent}, a limit of {limit} bytes")
         known = {
             "gogc_percent": percent if percent >= 0 else UNLIMITED,
-            "memory_limit_bytes": limit if limit < (1 << 63) - 1 else UNLIMITED,
+            "memory_limit_bytes": limit if limit < MAX_TOTAL else UNLIMITED,
             "allocated_bytes": allocated,
         }
         aim = goal(found, self._minor)
@@ -146,14 +151,16 @@ class _Heap:
         layout = runtime.layout
         runtime.addresses.require("memstats")
         self._controller = _Controller(runtime)
-        delta = {name: layout.offset("heapStatsDelta", name) // 8 for name in ("inHeap", "inStacks", "largeAllocCount")}
-        self._in_heap, self._in_stacks, self._large = delta.values()
-        first, behind = (layout.offset("heapStatsDelta", name) // 8 for name in ("smallAllocCount", "largeFree"))
+        words = {name: layout.offset("heapStatsDelta", name) // 8 for name in DELTA}
+        self._in_heap, self._in_stacks, self._large, first, behind = words.values()
         self._small = slice(first, behind)
         self._words = layout.size("heapStatsDelta") // 8
         stats = layout.offset("mstats", "heapStats.stats")
         self._address = runtime.addresses.memstats + runtime.bias + stats
         self._generation = layout.offset("mstats", "heapStats.gen") - stats
+        # It may be the layout of somebody's DWARF.
+        if max(words.values()) >= self._words or not 8 * SLOTS * self._words <= self._generation <= MAX_STATS:
+            raise UnsupportedBinaryError(f"{layout.source} has no heapStats that could be read")
 
     def read(self, memory: ProcessMemory) -> Mapping[str, int]:
         before, generation = self._take(memory)
