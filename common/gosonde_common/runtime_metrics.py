@@ -1,14 +1,14 @@
 """What the runtimes of processes say of themselves, as metrics of an agent or a collector: of a bounded number."""
 
 from collections.abc import Iterable, Iterator
-from itertools import islice
+from itertools import accumulate, islice
 from typing import Final
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
 from gosonde_common.gc_metrics import MAX_PROCESSES
 from gosonde_common.owners import Owner
-from gosonde_common.values.runtime import UNLIMITED, RuntimeFigures
+from gosonde_common.values.runtime import SCHEDULE_BOUNDS_NS, UNLIMITED, RuntimeFigures
 
 GAUGES: Final = {
     "gosonde_go_goroutines": ("goroutines", 1, "Live goroutines, as the runtime counts them."),
@@ -42,6 +42,19 @@ def runtime_figure_metrics(rows: Iterable[tuple[Owner, RuntimeFigures]]) -> Iter
         yield _filled(GaugeMetricFamily(name, help_, labels=Owner._fields), shown, field, unit)
     for name, (field, unit, help_) in COUNTERS.items():
         yield _filled(CounterMetricFamily(name, help_, labels=Owner._fields), shown, field, unit)
+    yield _schedule(shown)
+
+
+def _schedule(rows: Iterable[tuple[Owner, RuntimeFigures]]) -> Metric:
+    """The runtime keeps no sum, and counts without one are no `_count`."""
+    family = HistogramMetricFamily(
+        "gosonde_go_schedule_duration_seconds", "How long goroutines waited until they ran.", labels=Owner._fields
+    )
+    bounds = [*(str(bound / 1e9) for bound in SCHEDULE_BOUNDS_NS), "+Inf"]
+    for owner, row in rows:
+        if row.schedule_durations is not None:
+            family.add_metric(owner, list(zip(bounds, accumulate(row.schedule_durations), strict=True)), None)
+    return family
 
 
 def _filled(

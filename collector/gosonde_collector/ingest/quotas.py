@@ -124,8 +124,8 @@ class QuotaKeeper:
         _, first = np.unique(columns["process"], return_index=True)
         self._telemetry.beyond_quota("runtimes", len(columns["process"]) - len(first))
         rows = zip(*(columns[name][first].tolist() for name in ("process", *READINGS)), strict=True)
-        for place, *row in rows:
-            present[place].runtime_figures = figures(row)
+        for place, *row, counts in rows:
+            present[place].runtime_figures = figures(row, counts)
         return replace(batch, runtime_readings={name: column[first] for name, column in columns.items()})
 
     def _with_audit(self, batch: Batch) -> Batch:

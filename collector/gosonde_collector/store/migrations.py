@@ -63,6 +63,7 @@ MIGRATIONS: Final[dict[int, Sequence[str]]] = {
     22: (),  # the table reported, which schema.sql makes
     23: (),  # the table runtime_readings, which schema.sql makes
     24: (),  # the table thinned, which schema.sql makes
+    25: ("ALTER TABLE IF EXISTS runtime_readings ADD COLUMN IF NOT EXISTS schedule_durations BIGINT[]",),
 }
 SCHEMA_VERSION: Final = max(MIGRATIONS)
 

@@ -91,7 +91,7 @@ def process(values: Sequence[Any]) -> Process:
 def known_process(row: Row) -> KnownProcess:
     """From queries.PROCESSES."""
     known = KnownProcess(row[0], process(row[1:26]), *row[26:34])
-    return known if row[34] is None else replace(known, runtime_figures=runtime.figures(row[34:]))
+    return known if row[34] is None else replace(known, runtime_figures=runtime.figures(row[34:-1], row[-1] or ()))
 
 
 def site_total(row: Row) -> SiteTotal:

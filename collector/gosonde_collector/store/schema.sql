@@ -98,12 +98,13 @@ CREATE TABLE IF NOT EXISTS timer_readings (
     group_lasting BIGINT[]
 );
 
--- What the runtime of a process says of itself. -2 is not known; a limit and a GOGC of -1 are none.
+-- What the runtime of a process says of itself. -2 and an empty list are not known; a limit and a GOGC of -1 are none.
+-- `schedule_durations` is NULL in what older collectors stored.
 CREATE TABLE IF NOT EXISTS runtime_readings (
     process BIGINT, sequence BIGINT, taken_unix_nano BIGINT, read_unix_nano BIGINT,
     goroutines BIGINT, stack_bytes BIGINT, other_bytes BIGINT, memory_limit_bytes BIGINT,
     allocated_bytes BIGINT, allocations BIGINT, gc_goal_bytes BIGINT, gc_cycles BIGINT, gc_pause_ns BIGINT,
-    gogc_percent BIGINT, processors BIGINT
+    gogc_percent BIGINT, processors BIGINT, schedule_durations BIGINT[]
 );
 
 CREATE TABLE IF NOT EXISTS losses (

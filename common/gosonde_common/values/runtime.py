@@ -5,6 +5,8 @@ from typing import Final
 
 #: Of `memory_limit_bytes`: there is none. Of `gogc_percent`: GOGC=off.
 UNLIMITED: Final = -1
+#: Upper bounds of `schedule_durations`, in nanoseconds: about 1 us, 4 us and so on up to 17 s. Last come those above.
+SCHEDULE_BOUNDS_NS: Final = tuple(1 << bits for bits in range(10, 36, 2))
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,9 @@ class RuntimeFigures:
         gc_pause_ns: For how long GC stopped the world, a total in nanoseconds (MemStats.PauseTotalNs).
         gogc_percent: GOGC; UNLIMITED when it is off (/gc/gogc:percent; go.config.gogc).
         processors: GOMAXPROCS (/sched/gomaxprocs:threads; go.processor.limit).
+        schedule_durations: How long goroutines waited until they ran, as the runtime samples it: counts below each of
+            SCHEDULE_BOUNDS_NS and not below the one before, and at last all others; totals
+            (/sched/latencies:seconds; go.schedule.duration).
     """
 
     read_unix_nano: int
@@ -44,3 +49,4 @@ class RuntimeFigures:
     gc_pause_ns: int | None = None
     gogc_percent: int | None = None
     processors: int | None = None
+    schedule_durations: tuple[int, ...] | None = None

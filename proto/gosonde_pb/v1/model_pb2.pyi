@@ -1158,6 +1158,7 @@ class RuntimeReadings(_message.Message):
     GC_PAUSE_NS_FIELD_NUMBER: _builtins.int
     GOGC_PERCENT_FIELD_NUMBER: _builtins.int
     PROCESSORS_FIELD_NUMBER: _builtins.int
+    SCHEDULE_DURATIONS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def process(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Index into the processes of the same message; in a ProcessRow 0."""
@@ -1190,6 +1191,10 @@ class RuntimeReadings(_message.Message):
 
     @_builtins.property
     def processors(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def schedule_durations(self) -> _containers.RepeatedCompositeFieldContainer[Global___ScheduleDurations]:
+        """How long goroutines waited until they ran; no counts where that is not known."""
+
     def __init__(
         self,
         *,
@@ -1206,14 +1211,37 @@ class RuntimeReadings(_message.Message):
         gc_pause_ns: _abc.Iterable[_builtins.int] | None = ...,
         gogc_percent: _abc.Iterable[_builtins.int] | None = ...,
         processors: _abc.Iterable[_builtins.int] | None = ...,
+        schedule_durations: _abc.Iterable[Global___ScheduleDurations] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["allocated_bytes", b"allocated_bytes", "allocations", b"allocations", "gc_cycles", b"gc_cycles", "gc_goal_bytes", b"gc_goal_bytes", "gc_pause_ns", b"gc_pause_ns", "gogc_percent", b"gogc_percent", "goroutines", b"goroutines", "memory_limit_bytes", b"memory_limit_bytes", "other_bytes", b"other_bytes", "process", b"process", "processors", b"processors", "read_unix_nano", b"read_unix_nano", "stack_bytes", b"stack_bytes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allocated_bytes", b"allocated_bytes", "allocations", b"allocations", "gc_cycles", b"gc_cycles", "gc_goal_bytes", b"gc_goal_bytes", "gc_pause_ns", b"gc_pause_ns", "gogc_percent", b"gogc_percent", "goroutines", b"goroutines", "memory_limit_bytes", b"memory_limit_bytes", "other_bytes", b"other_bytes", "process", b"process", "processors", b"processors", "read_unix_nano", b"read_unix_nano", "schedule_durations", b"schedule_durations", "stack_bytes", b"stack_bytes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RuntimeReadings: _TypeAlias = RuntimeReadings  # noqa: Y015
+
+@_typing.final
+class ScheduleDurations(_message.Message):
+    """How many took less than 2^10, 2^12 and so on up to 2^34 ns, and not less than the bound before; at last all others."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COUNTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def counts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def __init__(
+        self,
+        *,
+        counts: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["counts", b"counts"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ScheduleDurations: _TypeAlias = ScheduleDurations  # noqa: Y015
 
 @_typing.final
 class Observation(_message.Message):

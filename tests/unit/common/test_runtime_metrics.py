@@ -29,9 +29,19 @@ def test_figures_are_in_base_units_and_what_is_not_known_or_unlimited_is_absent(
         "gosonde_go_memory_allocations": [12],
         "gosonde_go_memory_gc_cycles": [3],
         "gosonde_go_memory_gc_pause_seconds": [1.5],
+        "gosonde_go_schedule_duration_seconds": [],
     }
     kinds = [sample.labels["type"] for sample in families["gosonde_go_memory_used_bytes"].samples]
     assert kinds == ["stack", "other"]
+
+
+def test_waits_until_goroutines_run_are_a_histogram_whose_sum_is_not_known() -> None:
+    families = exported(RuntimeFigures(1, schedule_durations=(3, 0, 4, *[0] * 10, 1)))
+    family = families["gosonde_go_schedule_duration_seconds"]
+    assert {sample.name for sample in family.samples} == {"gosonde_go_schedule_duration_seconds_bucket"}
+    counts = [(sample.labels["le"], sample.value) for sample in family.samples]
+    assert counts[:4] == [("1.024e-06", 3), ("4.096e-06", 3), ("1.6384e-05", 7), ("6.5536e-05", 7)]
+    assert counts[-2:] == [("17.179869184", 7), ("+Inf", 8)]
 
 
 def test_of_too_many_processes_those_that_were_read_last_are_exported() -> None:

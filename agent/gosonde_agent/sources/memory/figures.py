@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Mapping
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,7 @@ from gosonde_common.values.runtime import UNLIMITED, RuntimeFigures
 from gosonde_agent.model.errors import UnsupportedBinaryError
 from gosonde_agent.sources.memory.errors import ImplausibleMemoryError, NotLocatedError, UnreadableMemoryError
 from gosonde_agent.sources.memory.heap_goal import goal
+from gosonde_agent.sources.memory.latencies import Latencies
 from gosonde_agent.sources.memory.live import GoroutineLists
 from gosonde_agent.sources.memory.proof import MAX_HEAP
 from gosonde_agent.sources.memory.reader import ProcessMemory
@@ -38,7 +39,7 @@ MAX_STATS: Final = 1 << 16
 
 
 class _Part(Protocol):
-    def read(self, memory: ProcessMemory) -> Mapping[str, int]:
+    def read(self, memory: ProcessMemory) -> Mapping[str, Any]:
         """Some of the figures, by their names."""
 
 
@@ -53,7 +54,7 @@ class FiguresReader:
         """Of a process whose runtime was proved just now, which is one of Go 1.`minor`."""
         makers: tuple[Callable[[], _Part], ...] = (
             *(lambda: _Goroutines(runtime, minor), lambda: _Limits(runtime, minor)),
-            *(lambda: _Cycles(runtime), lambda: _Heap(runtime)),
+            *(lambda: _Cycles(runtime), lambda: _Heap(runtime), lambda: _Schedule(runtime)),
         )
         self._parts: list[_Part] = []
         for make in makers:
@@ -66,7 +67,7 @@ class FiguresReader:
         Raises:
             NoSuchProcessError: The process has ended, or runs another program.
         """
-        found: dict[str, int] = {}
+        found: dict[str, Any] = {}
         for part in self._parts:
             with contextlib.suppress(ImplausibleMemoryError, UnreadableMemoryError):
                 found |= part.read(memory)
@@ -188,6 +189,16 @@ class _Heap:
         if not fits or not 0 <= allocations < MAX_TOTAL:
             return None
         return {"stack_bytes": stacks, "other_bytes": ready - stacks, "allocations": allocations}
+
+
+class _Schedule:
+    """How long goroutines waited until they ran."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._latencies = Latencies(runtime)
+
+    def read(self, memory: ProcessMemory) -> Mapping[str, Any]:
+        return {"schedule_durations": self._latencies.read(memory)}
 
 
 def _number(memory: ProcessMemory, address: int, size: int = 8) -> int:

@@ -9,7 +9,9 @@ from gosonde_common.wire.observations import decode
 
 from tests.unit.agent.observations import observed, process
 
-FIGURES = RuntimeFigures(9, 7, 64 << 10, 5 << 20, UNLIMITED, 1 << 40, 12_345, None, 3, 40_000, UNLIMITED, 4)
+FIGURES = RuntimeFigures(
+    9, 7, 64 << 10, 5 << 20, UNLIMITED, 1 << 40, 12_345, None, 3, 40_000, UNLIMITED, 4, tuple(range(14))
+)
 
 
 def test_figures_come_out_as_they_went_in() -> None:
@@ -18,11 +20,18 @@ def test_figures_come_out_as_they_went_in() -> None:
     assert decode(encode(seen)) == seen
 
 
-@pytest.mark.parametrize(("name", "value"), [("goroutines", -1), ("gogc_percent", -3), ("read_unix_nano", -5)])
+@pytest.mark.parametrize(("name", "value"), [("goroutines", -1), ("gogc_percent", -3), ("read_unix_nano", -2)])
 def test_what_no_runtime_says_is_refused(name: str, value: int) -> None:
     message = encode(observed(process(1), runtimes=(RuntimeReading(process(1).key, FIGURES),)))
     getattr(message.runtime_readings, name)[0] = value
     with pytest.raises(InvalidInputError, match=f"RuntimeReadings.{name} is {value}"):
+        decode(message)
+
+
+def test_counts_that_are_too_few_are_refused() -> None:
+    message = encode(observed(process(1), runtimes=(RuntimeReading(process(1).key, FIGURES),)))
+    del message.runtime_readings.schedule_durations[0].counts[3:]
+    with pytest.raises(InvalidInputError, match="schedule_durations has 3 counts, not 14"):
         decode(message)
 
 

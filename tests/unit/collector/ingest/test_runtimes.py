@@ -13,6 +13,7 @@ from gosonde_pb.v1 import ingest_pb2, model_pb2
 from tests.unit.collector.batches import STREAM, batch
 
 FIGURES = RuntimeFigures(9, goroutines=7, memory_limit_bytes=UNLIMITED)
+WAITED = RuntimeFigures(9, schedule_durations=tuple(range(14)))
 
 
 def message(*rows: RuntimeFigures) -> model_pb2.RuntimeReadings:
@@ -46,6 +47,16 @@ def test_what_no_runtime_has_is_refused(name: str, value: int, says: str) -> Non
         wire_runtime.columns(wrong)
 
 
+def test_counts_that_are_too_few_or_too_large_are_refused() -> None:
+    wrong = message(FIGURES)
+    wrong.schedule_durations[0].counts.extend([1, 2])
+    with pytest.raises(BatchError, match=r"schedule_durations\[0\] has 2 counts, not 14"):
+        wire_runtime.columns(wrong)
+    wrong.schedule_durations[0].counts[:] = [1 << 63] * 14
+    with pytest.raises(BatchError, match="outside of 0 to"):
+        wire_runtime.columns(wrong)
+
+
 def test_a_wrong_reading_costs_itself_alone() -> None:
     wrong = message(FIGURES, FIGURES)
     wrong.goroutines[1] = -7
@@ -56,6 +67,10 @@ def test_a_wrong_reading_costs_itself_alone() -> None:
     found = decode_batch(STREAM, request)
     assert found.left_out == {"runtime_readings": 1}
     assert found.runtime_readings["goroutines"].tolist() == [7]
+
+
+def test_waits_until_goroutines_run_are_a_list_in_their_row() -> None:
+    assert wire_runtime.columns(message(FIGURES, WAITED))["schedule_durations"].tolist() == [[], list(range(14))]
 
 
 def test_a_second_reading_of_a_process_is_beyond_its_quota() -> None:

@@ -26,7 +26,12 @@ GOROUTINES = {
     *(f"gosonde_goroutines_{name}_estimate{end}" for name in ("created", "exited") for end in ("", "_low", "_high")),
 }
 INFO = "gosonde_process_container_info"
-RUNTIME = {"gosonde_go_memory_used_bytes", *GAUGES, *(f"{name}_total" for name in COUNTERS)}
+RUNTIME = {
+    "gosonde_go_memory_used_bytes",
+    "gosonde_go_schedule_duration_seconds",
+    *GAUGES,
+    *(f"{name}_total" for name in COUNTERS),
+}
 NAMED = Container("a" * 64, "", "shop", "web-0", "server", "web")
 AGES = {"gosonde_observation_age_seconds", "gosonde_observation_stale"}
 #: What is asked, and which families go without its answer.

@@ -1,12 +1,13 @@
 """What is read from outside equals what the program's own runtime/metrics says."""
 
 import time
+from bisect import bisect_left
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from gosonde_agent.sources.memory.target import opened
-from gosonde_common.values.runtime import UNLIMITED, RuntimeFigures
+from gosonde_common.values.runtime import SCHEDULE_BOUNDS_NS, UNLIMITED, RuntimeFigures
 
 from tests.go_programs import GoProgram
 from tests.versions import VERSIONS
@@ -97,3 +98,21 @@ def test_what_is_off_is_said_to_be_off_and_limits_no_heap(version: str, go_progr
     program.ask("fill 1000 20000")
     found = check(program)
     assert (found.gogc_percent, found.memory_limit_bytes, found.gc_goal_bytes) == (UNLIMITED, UNLIMITED, None)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_waits_until_goroutines_run_are_what_runtime_metrics_says(version: str, go_program: Start) -> None:
+    program = go_program("metrics", version=version, env={"GOMAXPROCS": "2"})
+    program.ask("spawn 3000")
+    deadline = time.monotonic() + 60
+    while True:
+        before, said, after = read(program), program.ask("latencies"), read(program)
+        if before.schedule_durations == after.schedule_durations:
+            break
+        assert time.monotonic() < deadline, f"{before} never stays: {after}"
+    wanted = [0] * (len(SCHEDULE_BOUNDS_NS) + 1)
+    ends = [round(bound * 1e9) for bound in said["bounds"]]
+    for index, count in enumerate(said["counts"]):
+        wanted[bisect_left(SCHEDULE_BOUNDS_NS, ends[index]) if index < len(ends) else -1] += count
+    assert sum(wanted) > 100
+    assert list(after.schedule_durations or ()) == wanted
