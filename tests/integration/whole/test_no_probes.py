@@ -133,13 +133,16 @@ def test_status_metrics_and_tables_say_that_there_are_no_probes_and_why(tmp_path
         with urllib.request.urlopen(f"http://{watched.http}/metrics", timeout=10) as answer:
             assert "gosonde_agent_without_probes 1.0" in answer.read().decode()
         with watched.collector.client() as collector:
-            eventually(lambda: bool(collector.processes(pid=program.pid)), LONG_S)
+            eventually(lambda: any(row.runtime_figures for row in collector.processes(pid=program.pid)), LONG_S)
         asked: list[str | Path] = [GOSONDE, "processes", "--collector", watched.collector.address]
         table = subprocess.run(asked, check=True, capture_output=True, text=True).stdout
         assert "memory (no probes)" in " ".join(table.split())
         assert " ".join(table.split()).count(f"host {socket.gethostname()}: no probes: {because}") == 1
         rows = json.loads(subprocess.run([*asked, "--json"], check=True, capture_output=True).stdout)
         assert {(row["source"], row["no_probes_because"]) for row in rows} == {("memory", because)}
+        (figures,) = (row["runtime_figures"] for row in rows if row["pid"] == program.pid)
+        assert figures["gogc_percent"] == 100
+        assert figures["goroutines"] > 0
         assert because in watched.agent.log.read_text()
 
 
