@@ -89,7 +89,7 @@ LEFT JOIN (
     ) AS newest
     ON newest.process = r.process AND newest.sequence = r.sequence
 ) AS f ON f.process = p.process
-ORDER BY p.ended_unix_nano > 0, p.started_unix_nano DESC, p.pid
+ORDER BY p.ended_unix_nano > 0, p.started_unix_nano DESC, p.pid, p.host, p.process
 """
 
 
@@ -252,7 +252,7 @@ WHERE b.taken_unix_nano >= $2 ORDER BY 1
 
 #: In the order of `processes`.
 KEYS: Final = f"""
-SELECT {KEY} FROM ({CHOSEN}) AS p ORDER BY p.ended_unix_nano > 0, p.started_unix_nano DESC, p.pid
+SELECT {KEY} FROM ({CHOSEN}) AS p ORDER BY p.ended_unix_nano > 0, p.started_unix_nano DESC, p.pid, p.host, p.process
 """
 
 RUNNING: Final = f"""
@@ -414,5 +414,5 @@ MUTES: Final = "SELECT finding, service, function, reason, muted_by, since_unix_
 AUDIT: Final = """
 SELECT host, agent_id, agent_epoch, stored_unix_nano, ordinal, at_unix_nano, act, actor, who, pid, exe, detail
 FROM audit_events WHERE ($1 = '' OR host = $1) AND ($2 = 0 OR pid = $2) AND stored_unix_nano >= $3
-ORDER BY stored_unix_nano DESC, agent_epoch, ordinal DESC LIMIT $4
+ORDER BY stored_unix_nano DESC, agent_epoch, ordinal DESC, host, agent_id LIMIT $4
 """

@@ -44,6 +44,12 @@ def test_each_run_and_each_host_has_numbers_of_its_own(store: Store) -> None:
     assert ordinals(store, ProcessFilter("web-2")) == [0]
 
 
+def test_events_that_were_stored_together_are_in_the_order_of_their_hosts(store: Store) -> None:
+    hosts = [f"web-{number}" for number in range(9, 0, -1)]
+    store.append([batch(1, stream=replace(STREAM, host=host), audit=[act(0)]) for host in hosts])
+    assert [record.host for record in store.audit(ALL, 0, 5)] == sorted(hosts)[:5]
+
+
 def test_one_asks_for_a_process_for_a_time_and_for_so_many(store: Store) -> None:
     store.append([batch(1, audit=[act(0), act(1, pid=9)])])
     store.append([batch(2, audit=[act(2)])])

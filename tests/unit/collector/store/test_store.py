@@ -122,6 +122,12 @@ def test_processes_are_chosen_by_host_and_pid(store: Store) -> None:
     assert len(store.processes(ProcessFilter("web-1", 5))) == 0
 
 
+def test_processes_that_began_together_with_one_pid_are_in_the_order_of_their_hosts(store: Store) -> None:
+    hosts = [f"web-{number}" for number in range(9, 0, -1)]
+    store.append([batch(1, stream=replace(STREAM, host=host)) for host in hosts])
+    assert [known.host for known in store.processes(ALL)] == sorted(hosts)
+
+
 def test_a_refused_process_is_listed_with_the_reason(store: Store) -> None:
     refused = process(level="refused", refusal="a 32-bit binary")
     store.append([batch(1, processes=[refused])])
