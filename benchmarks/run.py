@@ -24,6 +24,7 @@ from benchmarks import (
     growth_curves,
     hits,
     installing,
+    large_store,
     lasting,
     megabytes,
     onset,
@@ -84,6 +85,7 @@ BENCHMARKS: dict[str, Callable[[Effort], Iterator[Row]]] = {
     "crowd": lambda effort: crowd.crowd(effort.watched_seconds),
     "containers": lambda effort: containers.containers(effort.watched_seconds),
     "web": web.web,
+    "large_store": large_store.large_store,
     "otlp": otlp.otlp,
     "growth": lambda effort: growth_curves.growth(effort.rounds),
 }

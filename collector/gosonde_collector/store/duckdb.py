@@ -22,7 +22,7 @@ from gosonde_collector.model.values import (
     ProcessKey,
     Stream,
 )
-from gosonde_collector.store import escape_outputs, queries, retention, rows
+from gosonde_collector.store import escape_outputs, newest_totals, queries, retention, rows
 from gosonde_collector.store.failures import failures, store_error
 from gosonde_collector.store.migrations import prepare
 from gosonde_collector.store.reading import Reader
@@ -132,6 +132,7 @@ class DuckDBStore(Reader):
         self, before_unix_nano: int, minutes_unix_nano: int | None = None, hours_unix_nano: int | None = None
     ) -> None:
         """See Store. Whoever appends has a turn between any two transactions."""
+        self._fold()
         for statements in retention.EXPIRE:
             with self._transaction() as connection:
                 for statement in statements:
@@ -141,6 +142,14 @@ class DuckDBStore(Reader):
             while self._thin(level):
                 time.sleep(TURN_SECONDS)
         self._reload()
+
+    def _fold(self) -> None:
+        with failures("write to the store"), self._connection.cursor() as cursor:
+            folding = newest_totals.Folding(cursor)
+            for number in range(folding.parts):
+                with self._lock:
+                    folding.write(number)
+                time.sleep(TURN_SECONDS)
 
     def _thin(self, level: retention.Level) -> bool:
         """Whether there was anything to do."""

@@ -64,6 +64,7 @@ MIGRATIONS: Final[dict[int, Sequence[str]]] = {
     23: (),  # the table runtime_readings, which schema.sql makes
     24: (),  # the table thinned, which schema.sql makes
     25: ("ALTER TABLE IF EXISTS runtime_readings ADD COLUMN IF NOT EXISTS schedule_durations BIGINT[]",),
+    26: (),  # the tables site_totals, totals_until and totals_stored, which schema.sql makes
 }
 SCHEMA_VERSION: Final = max(MIGRATIONS)
 

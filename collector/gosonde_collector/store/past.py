@@ -18,9 +18,8 @@ HOUR_NS: Final = 3_600_000_000_000
 MOST_PARTS: Final = 32
 
 #: Tables of the connection that asks.
-THIS: Final = f"CREATE TEMP TABLE this_process AS {queries.THIS.format(columns='*')}"
-CHOSEN: Final = "SELECT * FROM this_process"
-NUMBER: Final = "(SELECT process FROM this_process)"
+THIS: Final = f"CREATE TEMP TABLE chosen AS {queries.THIS.format(columns='*')}"
+NUMBER: Final = "(SELECT process FROM chosen)"
 
 
 def _part(column: str) -> str:
@@ -100,15 +99,15 @@ def read(cursor: duckdb.DuckDBPyConnection, host: str, process: ProcessKey) -> P
     cursor.begin()
     cursor.execute(THIS, (host, *rows.key_values(process)))
     times = cursor.execute(
-        "SELECT process, counted_since_unix_nano, ended_unix_nano, last_taken_unix_nano FROM this_process"
+        "SELECT process, counted_since_unix_nano, ended_unix_nano, last_taken_unix_nano FROM chosen"
     ).fetchone()
     if times is None:
         return None
     number, since, ended, seen = times
     grid = grid_of(since, ended or seen)
     cursor.execute(PARTS, (grid.since, grid.shift, max(seen, 0) - queries.RATES_NS, number))
-    (known,) = cursor.execute(queries.processes_of(CHOSEN, TOTALS)).fetchall()
-    sites = list(map(rows.site_total, cursor.execute(queries.sites_of(CHOSEN, TOTALS_AND_BEFORE)).fetchall()))
+    (known,) = cursor.execute(queries.processes_of(TOTALS)).fetchall()
+    sites = list(map(rows.site_total, cursor.execute(queries.sites_of(TOTALS_AND_BEFORE)).fetchall()))
     begin, ends = (grid.since, grid.shift), grid.ends
     costs = cursor.execute(COSTS, begin).fetchall()
     pauses = cursor.execute(PAUSES, (*begin, grid.until)).fetchall()

@@ -10,12 +10,14 @@ from gosonde_common.values.observation import NAMELESS_PC
 from gosonde_common.wire.runtime import READINGS
 
 from gosonde_collector.model.values import Estimate
+from gosonde_collector.store import newest_totals
 
 #: Totals never fall, so the highest is the latest whatever the order of arrival. A baseline is narrowed down: the
-#: newest is the best.
-TOTALS: Final = """
+#: newest is the best. Of
+#: the processes in the table `chosen`; $1 is from when on rows are read: see newest_totals.SINCE.
+TOTALS: Final = f"""
     SELECT process, pc, max(created) AS created, max(exited) AS exited, arg_max(baseline, sequence) AS baseline
-    FROM site_counters WHERE process IN (SELECT process FROM chosen) GROUP BY process, pc
+    FROM ({newest_totals.ROWS.format(since="$1")}) GROUP BY process, pc
 """
 
 #: An estimate may fall, so the newest is the best whatever its value.
@@ -46,9 +48,10 @@ ESTIMATED: Final = ", ".join(f"e.{name}" for name in Estimate._fields)
 ESTIMATED_BEFORE: Final = ", ".join(f"coalesce(o.{name}, 0)" for name in Estimate._fields[:6])
 
 
-def _chosen(all_runs: bool) -> str:
-    """The processes that are selected; those that only a former run of the agent counted too, when asked."""
-    return CHOSEN.replace("known_processes", "all_processes") if all_runs else CHOSEN
+def chosen(all_runs: bool) -> str:
+    """Makes the table of selected processes; of those that only a former run of the agent counted too, when asked."""
+    selected = CHOSEN.replace("known_processes", "all_processes") if all_runs else CHOSEN
+    return f"CREATE TEMP TABLE chosen AS {selected}"
 
 
 #: Of a BIGINT.
@@ -60,15 +63,9 @@ def _sum(column: str) -> str:
     return f"least(sum({column}), {LARGEST})::BIGINT"
 
 
-def processes(all_runs: bool) -> str:
-    """Every process with the sums of its sites."""
-    return processes_of(_chosen(all_runs), TOTALS)
-
-
-def processes_of(chosen: str, totals: str) -> str:
-    """The same of processes that `chosen` selects, from totals of their sites."""
+def processes_of(totals: str) -> str:
+    """Every process in `chosen` with the sums of its sites."""
     return f"""
-WITH chosen AS ({chosen})
 SELECT p.host, {DETAILS}, coalesce(t.created, 0), coalesce(t.exited, 0), coalesce(t.baseline, 0),
     p.last_taken_unix_nano, coalesce(c.target_ppm, 0), coalesce(c.core_ppm, 0),
     p.last_stored_unix_nano, coalesce(p.interval_ns, 0), {RUNTIME}
@@ -93,21 +90,23 @@ ORDER BY p.ended_unix_nano > 0, p.started_unix_nano DESC, p.pid, p.host, p.proce
 """
 
 
+PROCESSES: Final = processes_of(TOTALS)
+
 #: How long before the latest observation of a process its sites' totals are taken for rates.
-RATES_NS: Final = 60_000_000_000
+RATES_NS: Final = newest_totals.RATES_NS
 #: Observations of a process are no further apart, unless its agent's interval is longer than a third of it.
 APART_NS: Final = 15_000_000_000
 #: No interval is longer, whatever an agent says.
 LONGEST_NS: Final = 3_600_000_000_000
 
 #: The totals of each site, and as they were then. What did not change has no row: the newest row up to then counts.
-TOTALS_AND_BEFORE: Final = """
+TOTALS_AND_BEFORE: Final = f"""
     SELECT c.process, c.pc, max(c.created) AS created, max(c.exited) AS exited,
         arg_max(c.baseline, c.sequence) AS baseline,
         max(c.taken_unix_nano) FILTER (c.taken_unix_nano <= m.moment) AS taken,
         max(c.created) FILTER (c.taken_unix_nano <= m.moment) AS created_before,
         max(c.exited) FILTER (c.taken_unix_nano <= m.moment) AS exited_before
-    FROM site_counters AS c JOIN (
+    FROM ({newest_totals.ROWS.format(since="$1")}) AS c JOIN (
         SELECT h.process, m.moment FROM chosen AS h LEFT JOIN moments AS m ON m.process = h.process
     ) AS m ON m.process = c.process
     GROUP BY c.process, c.pc
@@ -135,17 +134,13 @@ periods AS (
 )"""
 
 
-def sites(all_runs: bool) -> str:
-    """Every site with its totals, what is estimated of it (NULL for nothing), what others have of the nameless, and all
-    that as it was before (`over_ns` is NULL where nobody asks).
+def sites_of(totals: str) -> str:
+    """Every site of the processes in `chosen` with its totals (see TOTALS_AND_BEFORE), and what they were before.
+
+    What is estimated of it is NULL for nothing, and `over_ns` where nobody asks for what was before.
     """
-    return sites_of(_chosen(all_runs), TOTALS_AND_BEFORE)
-
-
-def sites_of(chosen: str, totals: str) -> str:
-    """The same of processes that `chosen` selects, from totals of their sites, as TOTALS_AND_BEFORE has them."""
     return f"""
-WITH chosen AS ({chosen}), estimates AS ({ESTIMATES}), {BEFORE.format(totals=totals)}
+WITH estimates AS ({ESTIMATES}), {BEFORE.format(totals=totals)}
 SELECT p.host, {KEY}, p.exe, p.build_id, t.pc, coalesce(n.function, ''), coalesce(n.file, ''), coalesce(n.line, 0),
     coalesce(n.start_function, ''), t.created, t.exited, t.baseline, coalesce(s.created, 0), coalesce(s.exited, 0),
     {ESTIMATED}, d.over_ns, coalesce(t.created_before, 0), coalesce(t.exited_before, 0), {ESTIMATED_BEFORE}
@@ -161,6 +156,9 @@ LEFT JOIN (
 ORDER BY p.ended_unix_nano > 0, t.baseline + t.created - t.exited DESC,
     t.created + coalesce(e.created, 0) - coalesce(s.created, 0) DESC, p.host, p.pid, t.pc
 """
+
+
+SITES: Final = sites_of(TOTALS_AND_BEFORE)
 
 
 #: The newest estimates: a bound may fall with each window.

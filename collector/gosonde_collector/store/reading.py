@@ -21,7 +21,7 @@ from gosonde_collector.model.values import (
     Site,
     SiteTotal,
 )
-from gosonde_collector.store import escape_outputs, past, queries, rows, snapshot_queries
+from gosonde_collector.store import escape_outputs, newest_totals, past, queries, rows, snapshot_queries
 from gosonde_collector.store.failures import failures
 from gosonde_collector.store.records import (
     AuditRecord,
@@ -53,11 +53,11 @@ class Reader:
 
     def processes(self, which: ProcessFilter) -> list[KnownProcess]:
         """See Store."""
-        return list(map(rows.known_process, self._chosen(queries.processes(which.all_runs), which)))
+        return list(map(rows.known_process, self._totals(queries.PROCESSES, which)))
 
     def sites(self, which: ProcessFilter) -> list[SiteTotal]:
         """See Store."""
-        return list(map(rows.site_total, self._chosen(queries.sites(which.all_runs), which)))
+        return list(map(rows.site_total, self._totals(queries.SITES, which)))
 
     def keys(self, which: ProcessFilter) -> list[ProcessKey]:
         """See Store."""
@@ -217,6 +217,14 @@ class Reader:
     def audit(self, which: ProcessFilter, since_unix_nano: int, limit: int) -> list[AuditRecord]:
         """See Store."""
         return list(map(rows.audit_record, self._select(queries.AUDIT, which.host, which.pid, since_unix_nano, limit)))
+
+    def _totals(self, query: str, which: ProcessFilter) -> list[tuple[Any, ...]]:
+        """Of a query with newest_totals.ROWS in it."""
+        with failures("read the store"), self._connection.cursor() as cursor:
+            cursor.begin()
+            cursor.execute(queries.chosen(which.all_runs), (which.host, which.pid, *which.names))
+            (since,) = cursor.execute(newest_totals.SINCE).fetchall()
+            return cursor.execute(query, since).fetchall()
 
     def _chosen(self, query: str, which: ProcessFilter, *values: object) -> list[tuple[Any, ...]]:
         """Of a query with queries.CHOSEN in it."""

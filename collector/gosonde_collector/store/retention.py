@@ -99,7 +99,8 @@ EXPIRE: Final = (
         f"DELETE FROM {table} WHERE process IN ({_OLD_PROCESSES})"
         for table in (
             *("site_counters", "park_counters", "gc_totals", "probe_costs", "pauses", "gc_cycles"),
-            *("proofs", "holders", "searches", "site_estimates", "timer_readings", "runtime_readings", "processes"),
+            *("proofs", "holders", "searches", "site_estimates", "timer_readings", "runtime_readings"),
+            *("site_totals", "totals_until", "processes"),
         )
     ),
     *((_superseded(totals),) for totals in NEWEST_STAYS),

@@ -162,3 +162,11 @@ CREATE TABLE IF NOT EXISTS escapes (
 
 -- Up to when what was stored has been thinned: of its totals the last of each step is left. A row for each step.
 CREATE TABLE IF NOT EXISTS thinned (step_ns BIGINT, stored_unix_nano BIGINT);
+
+-- The newest totals of sites, put together from site_counters up to a moment of each process, of what was stored up to one.
+CREATE TABLE IF NOT EXISTS site_totals (
+    process BIGINT, sequence BIGINT, taken_unix_nano BIGINT, pc UBIGINT, created BIGINT, exited BIGINT,
+    baseline BIGINT, mismatch BIGINT
+);
+CREATE TABLE IF NOT EXISTS totals_until (process BIGINT, taken_unix_nano BIGINT);
+CREATE TABLE IF NOT EXISTS totals_stored (stored_unix_nano BIGINT);
