@@ -31,7 +31,7 @@ DAY_NS: Final = 1_440 * MINUTE_NS
 #: Hosts with a process of which a site leaks, five goroutines each minute.
 LEAKING: Final = 50
 #: Until all was analysed, also by a busy machine.
-PATIENCE_S: Final = 900.0
+PATIENCE_S: Final = 3_600.0
 #: How much room the largest store needs, and its clean-up.
 ROOM_BYTES: Final = 6 << 30
 
