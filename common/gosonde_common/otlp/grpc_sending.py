@@ -1,6 +1,7 @@
 """Sends over gRPC, through the SDK's exporters; remembers what they only log."""
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import grpc
@@ -89,20 +90,27 @@ class GrpcSender:
 
     def metrics(self, data: MetricsData) -> Outcome:
         """Sends data points."""
-        self._metrics.begin()
-        self._metrics.export(data)
-        return self._metrics.outcome
+        return _sent(self._metrics, functools.partial(self._metrics.export, data))
 
     def logs(self, batch: Sequence[ReadableLogRecord]) -> Outcome:
         """Sends log records."""
-        self._logs.begin()
-        self._logs.export(batch)
-        return self._logs.outcome
+        return _sent(self._logs, functools.partial(self._logs.export, batch))
 
     def close(self) -> None:
         """Ends also what is being sent."""
         self._metrics.shutdown()
         self._logs.shutdown()
+
+
+def _sent(exporter: _Watching, export: Callable[[], object]) -> Outcome:
+    exporter.begin()
+    try:
+        export()
+    except Exception:
+        # The exporters stumble over calls that ended without metadata; how those ended is known by then.
+        if exporter.outcome is NOT_SENT:
+            raise
+    return exporter.outcome
 
 
 def _credentials(to: Connection) -> grpc.ChannelCredentials | None:

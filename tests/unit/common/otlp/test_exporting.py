@@ -211,18 +211,18 @@ def test_events_wait_for_a_receiver_that_does_not_run_yet(protocol: str, receive
     assert counted(one.counts, "gosonde_otlp_dropped_total", signal=LOGS) == 0
 
 
-@pytest.mark.parametrize("protocol", [GRPC, HTTP], ids=["grpc", "http"])
-def test_an_event_that_is_on_its_way_at_the_end_was_neither_sent_nor_dropped(protocol: str) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        nobody = f"127.0.0.1:{free.getsockname()[1]}"
+@both
+def test_an_event_that_is_on_its_way_at_the_end_was_neither_sent_nor_dropped(protocol: str, receiver: Receiver) -> None:
     finished: list[Event] = []
-    with exporting(keys(protocol, nobody)) as one:
-        one.events.on_sent = finished.extend
-        one.events.add(event())
-        until(lambda: one._sender)  # noqa: SLF001 - nothing else shows that it tries
-    assert one._thread  # noqa: SLF001
-    one._thread.join(PATIENCE_S)  # noqa: SLF001
+    with receiver() as (address, received):
+        with exporting(keys(protocol, address, otlp_interval_seconds=3_600.0), SOON_S) as one:
+            one.events.on_sent = finished.extend
+            received.until(received.points)
+            calls, received.delay_s = received.calls, 2 * PATIENCE_S
+            one.events.add(event())
+            until(lambda: received.calls > calls)
+        assert one._thread  # noqa: SLF001 - nothing else shows when it has ended
+        one._thread.join(PATIENCE_S)  # noqa: SLF001
     assert (finished, one.counts.queued) == ([], 1)
     assert counted(one.counts, "gosonde_otlp_dropped_total", signal=LOGS) == 0
 
