@@ -80,7 +80,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
         collector = stack.enter_context(CollectorProcess(folder, *map(str, flags)))
         agent = AgentProcess(folder, collector.address, f"{programs}/*")
         stack.callback(agent.kill)
-        leaks = stack.enter_context(GoProgram(leaking, "20", env=OFTEN))
+        leaks = stack.enter_context(GoProgram(leaking, "200", env=OFTEN))
         other = stack.enter_context(GoProgram(healthy))
         ask = stack.enter_context(scraping_prometheus(folder, services))
         client = stack.enter_context(CollectorClient(collector.address))
