@@ -15,6 +15,7 @@ from gosonde_agent.config import load as load_agent
 from gosonde_collector.config import CollectorConfig
 from gosonde_collector.config import load as load_collector
 from gosonde_common import __version__
+from gosonde_common.otlp.keys import OtlpKeys
 
 from scripts import write_manifests
 from scripts.packages.releases import ARCHITECTURES
@@ -248,12 +249,13 @@ def test_pods_run_on_every_processor_for_which_there_are_images(kind: str, compo
 
 
 #: Keys that the chart sets, or that mean nothing in a pod, and so are no values.
+OTLP = set(OtlpKeys.__dataclass_fields__)
 NO_VALUES = {
-    "agent": {
+    "agent": OTLP | {
         "collector", "cri", "insecure", "tls_ca", "tls_cert", "tls_key", "listen", "http", "host", "helper", "state",
         "pid", "pprof", "kubelet", "kubelet_token", "kubelet_ca",
     },
-    "collector": {
+    "collector": OTLP | {
         "listen", "data", "query_listen", "http", "web", "web_user_header", "web_admins", "insecure", "tls_cert",
         "tls_key", "tls_client_ca", "tls_revoked", "tokens", "alerts_to", "webhook_to", "webhook_template",
         "webhook_secret", "webhook_token", "webhook_per_minute", "outward_ca", "public_url",
