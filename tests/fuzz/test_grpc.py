@@ -1,6 +1,7 @@
 """Whatever arrives over gRPC, the servers stay up, say what is wrong, and stay small. `make fuzz` goes on longer."""
 
 import random
+import re
 from pathlib import Path
 
 import grpc
@@ -12,6 +13,11 @@ from tests.fuzz.run_grpc import MEMORY_BYTES, AgentServer, peak_memory
 
 #: Fewer than the calls that both servers allow at once.
 CALLS = 180
+#: What gRPC itself prints when who called is gone before the status of the call is sent.
+OF_GRPC = re.compile(
+    r"^Traceback .*\n(?:  .*\n)+grpc\._cython\.cygrpc\.ExecuteBatchError: .*SendStatusFromServerOperation.*\n",
+    re.MULTILINE,
+)
 
 
 def test_the_collector_survives_hostile_messages_and_others_do_not_feel_them(tmp_path: Path) -> None:
@@ -25,7 +31,7 @@ def test_the_collector_survives_hostile_messages_and_others_do_not_feel_them(tmp
         assert collector.process.poll() is None
         log = collector.log.read_text()
     assert {"OK", "INVALID_ARGUMENT"} <= ends.keys()
-    assert "Traceback" not in log
+    assert "Traceback" not in OF_GRPC.sub("", log)
 
 
 def test_the_agents_query_service_survives_hostile_messages(tmp_path: Path) -> None:

@@ -107,8 +107,14 @@ def _goes_on(line: str, below: str) -> bool:
     """Whether the first word below had no room at the end of the line, so that it may belong there."""
     if re.search(r"\S {2,}\S", below):  # a row of a table
         return False
+    if _indented(below) < _indented(line):  # it begins something
+        return False
     word = next(iter(below.split()), "")
     return bool(word) and word not in MARKS and cell_len(line) + 1 + cell_len(word) > COLUMNS
+
+
+def _indented(line: str) -> int:
+    return len(line) - len(line.lstrip(" "))
 
 
 def beginnings(text: str) -> str:
@@ -145,6 +151,13 @@ def row_of(name: str) -> Callable[[str], str]:
         return "\n".join([typed, header, *(row for row in rows if name in row)])
 
     return kept
+
+
+def own_rows(text: str) -> str:
+    """Which statements of the program a table has: those of the runtime, and which columns have room, are chance."""
+    before, header, table = re.split(r"^( *LIVE .*)$", text, maxsplit=1, flags=re.MULTILINE)
+    rows, *after = re.split(r"^(?=counting took)", table, maxsplit=1, flags=re.MULTILINE)
+    return "\n".join([before, header.split()[0], *sorted({*re.findall(r"\bmain\.\w+", rows)}), *after])
 
 
 def acts(text: str) -> str:

@@ -71,7 +71,13 @@ SECTIONS: Final = (
     Section(
         "gosonde trace",
         "Counts one process for ten seconds, and says what looks like a leak.",
-        (Line("gosonde trace tickets", has=("main.leak  /srv", "cause channel-receive")),),
+        (
+            Line(
+                "gosonde trace tickets",
+                has=("main.leak  /srv", "cause channel-receive"),
+                compared=likeness.own_rows,
+            ),
+        ),
     ),
     Section(
         "gosonde top",

@@ -87,7 +87,7 @@ SNAPSHOT_KINDS: Final = {
     "pprof-leak": model_pb2.SNAPSHOT_KIND_PPROF_LEAK,
     "pprof-heap": model_pb2.SNAPSHOT_KIND_PPROF_HEAP,
 }
-#: How long taking a snapshot may last: others may be taken before it.
+#: How long taking a snapshot may last, before which others may be taken, and sending one, which may have 64 MiB.
 SNAPSHOT_SECONDS: Final = 180.0
 #: Lists of all sites of a fleet are long; they come from a collector that was chosen.
 OPTIONS: Final = (("grpc.max_receive_message_length", -1), ("grpc.use_local_subchannel_pool", 1))
@@ -186,11 +186,11 @@ class AsyncCollectorClient(AsyncConnection):
     async def push_snapshot(self, file: IO[bytes], host: str, pid: int, taken_unix_nano: int = 0) -> Pushed:
         """Sends a profile of any kind; a time of 0 means now, unless the profile itself says when it was taken."""
         header = collector_pb2.SnapshotHeader(host=host, pid=pid, taken_unix_nano=taken_unix_nano)
-        return pushed_of(await self._upload(self._stub.PushSnapshot, _pieces(header, file)))
+        return pushed_of(await self._upload(self._stub.PushSnapshot, _pieces(header, file), SNAPSHOT_SECONDS))
 
     async def push_escapes(self, file: IO[bytes], host: str, pid: int) -> PushedEscapes:
         """Sends what `go build -gcflags='-m -m'` prints on standard error, of the build that the process runs."""
-        return pushed_escapes_of(await self._upload(self._stub.PushEscapes, pieces(host, pid, file)))
+        return pushed_escapes_of(await self._upload(self._stub.PushEscapes, pieces(host, pid, file), SNAPSHOT_SECONDS))
 
     async def take_snapshot(self, host: str, pid: int, kind: str = "memory") -> Pushed:
         """Has the host's agent take a snapshot of a process, of a kind in SNAPSHOT_KINDS; the collector stores it."""

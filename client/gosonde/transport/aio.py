@@ -138,9 +138,11 @@ class AsyncConnection:
                 raise
             raise UnavailableError(f"the connection to {self.address} was closed during a call") from error
 
-    async def _upload(self, method: Callable[..., Awaitable[Response]], pieces: Iterator[object]) -> Response:
+    async def _upload(
+        self, method: Callable[..., Awaitable[Response]], pieces: Iterator[object], least_seconds: float
+    ) -> Response:
         """One answer to many requests, which are made in a thread. Raises GosondeError as `_call`."""
-        return await self._call(method, _from_a_thread(pieces))
+        return await self._call(method, _from_a_thread(pieces), max(self.timeout_seconds, least_seconds))
 
     def _stream(
         self,

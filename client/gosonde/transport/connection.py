@@ -108,9 +108,9 @@ class Connection:
         except ValueError as error:
             raise self._unusable(error) from error
 
-    def _upload(self, method: Callable[..., Response], pieces: Iterator[object]) -> Response:
+    def _upload(self, method: Callable[..., Response], pieces: Iterator[object], least_seconds: float) -> Response:
         """One answer to many requests. Raises GosondeError as `_call`."""
-        return self._call(method, pieces)
+        return self._call(method, pieces, max(self.timeout_seconds, least_seconds))
 
     def _stream(
         self, method: Callable[..., Answers[Response]], request: object, read: Callable[[Response], Iterable[Value]]
