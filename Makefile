@@ -23,7 +23,7 @@ READY := .venv/.ready
 # Stands where gosonde can run; tests need more.
 RUNS := .venv/.runs
 
-.PHONY: bench client client-wheel transcripts help setup demo pictures accuracy accuracy-proof accuracy-verdict test test-attacks test-cluster test-faults test-images test-kubernetes test-packages test-sources lint format proto proto-check proto-release run install image package package-lock uninstall clean test-kernels test-distributions test-timers
+.PHONY: bench client client-wheel transcripts help setup demo pictures accuracy accuracy-proof accuracy-verdict test test-attacks test-cluster test-faults test-images test-kubernetes test-packages test-sources lint format proto proto-check proto-release run install image package package-lock uninstall clean test-kernels test-distributions test-timers test-clickhouse
 
 help: ## Say what each target does
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1\t\2/p' Makefile | expand -t 14
@@ -94,6 +94,12 @@ test-distributions: setup ## Set gosonde up in Debian 13 and sid and run all tes
 
 test-timers: setup ## Have timers that a program forgets become a finding, beside a program that stops its own (three minutes, as root)
 	$(BIN)/pytest -m "" $(PYTEST_ARGS) tests/integration/collector/web/test_timer_findings.py
+
+test-clickhouse: setup ## Run the tests of the store on Debian's ClickHouse and on today's (ten minutes)
+	$(BIN)/python -c 'import chdb' 2>/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check chdb
+	GOSONDE_STORE=clickhouse $(BIN)/pytest --numprocesses=2 $(PYTEST_ARGS) tests/unit/collector/store
+	GOSONDE_STORE=chdb $(BIN)/pytest --numprocesses=2 $(PYTEST_ARGS) tests/unit/collector/store
+	$(BIN)/pytest -m "" $(PYTEST_ARGS) tests/integration/collector/store/clickhouse
 
 test-matrix: setup ## Run the tests of Go binaries over every Go version and kind of build
 	$(BIN)/python scripts/generate_layouts.py --check

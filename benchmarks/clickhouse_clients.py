@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.clickhouse_server import ClickHouseServer, clickhouse_server
+from tests.clickhouse_server import ClickHouseServer
 
 COLUMNS = ("process", "sequence", "taken_unix_nano", "created", "exited", "baseline", "mismatch")
 TABLE = f"""
@@ -92,7 +92,7 @@ def main() -> None:
     rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 5
     print(", ".join(f"{name} {version(name)}" for name in ("clickhouse-driver", "clickhouse-connect")))
     print(f"{rows} rows{'':43}{'rows/s':>16}{'rows/CPU s':>16}")
-    with tempfile.TemporaryDirectory() as folder, clickhouse_server(Path(folder)) as server:
+    with tempfile.TemporaryDirectory() as folder, ClickHouseServer(Path(folder)) as server:
         driver(server, rows, rounds)
         connect(server)
 

@@ -3,14 +3,13 @@
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from tests.real_binaries import free_port
 
 READY_SECONDS = 120.0
+NAME = "clickhouse-server"
 USER, PASSWORD = "gosonde", "a'secret\\"
 
 CONFIG = """<yandex>
@@ -40,49 +39,59 @@ ONE_USER = """<{name}><password>{password}</password><networks><ip>127.0.0.1</ip
 <quota>default</quota></{name}>"""
 
 
-@dataclass(frozen=True)
 class ClickHouseServer:
-    """One that runs: its native protocol's port, the port of HTTP, and its folder."""
+    """One whose files are all in a folder. It answers when the constructor returns, and again after `start`.
 
-    native: int
-    http: int
-    folder: Path
+    Attributes:
+        native: The port of its native protocol.
+        http: The port of HTTP.
+        secure: A port for TLS, for `more`, which is configuration, to name as {secure}.
+    """
 
+    def __init__(self, folder: Path, more: str = "") -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+        self.native, self.http, self.secure, interserver = (free_port() for _ in range(4))
+        more = more.replace("{secure}", str(self.secure))
+        config = CONFIG.format(folder=folder, native=self.native, http=self.http, interserver=interserver, more=more)
+        (folder / "config.xml").write_text(config)
+        users = (("default", ""), (USER, PASSWORD))
+        texts = "".join(ONE_USER.format(name=name, password=password) for name, password in users)
+        (folder / "users.xml").write_text(USERS.format(users=texts))
+        self.start()
 
-@contextmanager
-def clickhouse_server(folder: Path, more: str = "") -> Iterator[ClickHouseServer]:
-    """Starts one whose files are all in `folder`; it answers, and is killed at the end. `more` is configuration."""
-    folder.mkdir(parents=True, exist_ok=True)
-    native, http, interserver = (free_port() for _ in range(3))
-    config = CONFIG.format(folder=folder, native=native, http=http, interserver=interserver, more=more)
-    (folder / "config.xml").write_text(config)
-    users = (("default", ""), (USER, PASSWORD))
-    texts = "".join(ONE_USER.format(name=name, password=password) for name, password in users)
-    (folder / "users.xml").write_text(USERS.format(users=texts))
-    with (folder / "output").open("wb") as output:
-        process = subprocess.Popen(
-            ["clickhouse-server", f"--config-file={folder / 'config.xml'}"],
-            cwd=folder,
-            stdout=output,
-            stderr=output,
-        )
-    try:
-        _await_answer(process, native, folder)
-        yield ClickHouseServer(native, http, folder)
-    finally:
-        process.kill()
-        process.wait()
-
-
-def _await_answer(process: subprocess.Popen[bytes], port: int, folder: Path) -> None:
-    end = time.monotonic() + READY_SECONDS
-    while time.monotonic() < end:
-        if process.poll() is not None:
-            raise RuntimeError(f"clickhouse-server has ended: {(folder / 'output').read_text(errors='replace')}")
+    def start(self) -> None:
+        """Starts its process, on what was written before."""
+        with (self._folder / "output").open("ab") as output:
+            command = [NAME, f"--config-file={self._folder / 'config.xml'}"]
+            self._process = subprocess.Popen(command, cwd=self._folder, stdout=output, stderr=output)
         try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            time.sleep(0.05)
-        else:
-            return
-    raise TimeoutError(f"clickhouse-server does not listen on port {port} after {READY_SECONDS:g} s")
+            self._await_answer()
+        except BaseException:
+            self.kill()
+            raise
+
+    def kill(self) -> None:
+        """Ends its process at once."""
+        self._process.kill()
+        self._process.wait()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.kill()
+
+    def _await_answer(self) -> None:
+        end = time.monotonic() + READY_SECONDS
+        while time.monotonic() < end:
+            if self._process.poll() is not None:
+                said = (self._folder / "output").read_text(errors="replace")
+                raise RuntimeError(f"clickhouse-server has ended: {said}")
+            try:
+                socket.create_connection(("127.0.0.1", self.native), timeout=1).close()
+            except OSError:
+                time.sleep(0.05)
+            else:
+                return
+        raise TimeoutError(f"clickhouse-server does not listen on port {self.native} after {READY_SECONDS:g} s")

@@ -14,6 +14,7 @@ from gosonde_common.otlp.keys import OtlpKeys
 from gosonde_common.values.labels import DEFAULT_KEYS, check_keys
 
 from gosonde_collector.model.http_url import HttpUrl, parsed
+from gosonde_collector.store.clickhouse.address import parse as parse_store
 
 #: A configuration file larger than this is a mistake.
 MAX_FILE_BYTES: Final = 1 << 20
@@ -56,7 +57,12 @@ class CollectorConfig(OtlpKeys):
 
     Attributes:
         listen: The address of every gRPC service: "HOST:PORT" or "unix:PATH".
-        data: Folder that holds the store.
+        data: Folder that holds the store, if that is the embedded one.
+        store: "clickhouse://HOST:PORT/DATABASE" for a store in ClickHouse; "" for the embedded one.
+        store_user: Its user; "" for ClickHouse's default.
+        store_password_file: File whose first line is the user's password; "" for none.
+        store_tls: Speak TLS with ClickHouse.
+        store_tls_ca: PEM file with the authorities of ClickHouse's certificate; "" for the system's.
         query_listen: Another address, for queries with a token and without a client certificate; "" for none.
         http: HOST:PORT of metrics, health and readiness; "" for none.
         web: HOST:PORT of the web page; "" for none.
@@ -98,6 +104,11 @@ class CollectorConfig(OtlpKeys):
 
     listen: str = "127.0.0.1:9317"
     data: Path = Path("/var/lib/gosonde-collector")
+    store: str = ""
+    store_user: str = ""
+    store_password_file: str = ""
+    store_tls: bool = False
+    store_tls_ca: str = ""
     query_listen: str = ""
     http: str = ""
     web: str = ""
@@ -148,6 +159,7 @@ class CollectorConfig(OtlpKeys):
                 f"name a port of 127.0.0.1, or write insecure = true into the configuration file"
             )
         self._check_web()
+        self._check_store()
         if bool(self.tls_cert) != bool(self.tls_key):
             raise UsageError("tls_cert: needs tls_key, and tls_key needs tls_cert; give both or none")
         if self.tls_client_ca and not self.tls_cert:
@@ -180,6 +192,23 @@ class CollectorConfig(OtlpKeys):
                 f"{', '.join(missing)}, listen on 127.0.0.1 or unix:PATH, or write insecure = true into the "
                 f"configuration file"
             )
+
+    def _check_store(self) -> None:
+        if not self.store:
+            given = [
+                name
+                for name in ("store_user", "store_password_file", "store_tls", "store_tls_ca")
+                if getattr(self, name)
+            ]
+            if given:
+                raise UsageError(f"{given[0]}: is of a store in ClickHouse; give store too")
+            return
+        try:
+            parse_store(self.store)
+        except UsageError as error:
+            raise UsageError(f"store: {error}") from error
+        if self.store_tls_ca and not self.store_tls:
+            raise UsageError("store_tls_ca: is of TLS; write store_tls = true too")
 
     def _check_web(self) -> None:
         local = not self.web or is_local(self.web, "web")

@@ -61,9 +61,19 @@ def run(config: CollectorConfig, reload: Reload) -> None:
         UsageError: A file that the configuration names cannot be used.
     """
     plan = Plan(config)
-    with closing(open_store(config.data)) as store:
+    with closing(_open_store(config)) as store:
         store.min_free_bytes = config.min_free_bytes
         asyncio.run(_serve(config, reload, store, plan))
+
+
+def _open_store(config: CollectorConfig) -> Store:
+    if not config.store:
+        return open_store(config.data)
+    from gosonde_collector.store.clickhouse import opening  # noqa: PLC0415 - who has no ClickHouse does not need what it needs
+
+    return opening.open_at(
+        config.store, config.store_user, config.store_password_file, tls=config.store_tls, ca=config.store_tls_ca
+    )
 
 
 def unready(store: Store, analyst: Analyst) -> list[str]:
@@ -133,7 +143,7 @@ async def _serve(config: CollectorConfig, reload: Reload, store: Store, plan: Pl
         otlp.apply(otlp_keys(config))
         await operating.started()
         notifier.ready(f"listening on {config.listen}")
-        log.info("collector started", listen=config.listen, data=str(config.data))
+        log.info("collector started", listen=config.listen, data=config.store or str(config.data))
         await stopping.wait()
         notifier.stopping()
         log.info("collector stopping; a second Ctrl-C ends it at once, and what was acknowledged is stored")

@@ -1,1 +1,1 @@
-"""Where the collector keeps its data. `protocol.Store` is the interface; `duckdb` is the embedded default."""
+"""Where the collector keeps its data: `protocol.Store` says how, `duckdb` and `clickhouse/` do it."""

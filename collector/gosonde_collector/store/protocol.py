@@ -47,7 +47,7 @@ from gosonde_collector.store.records import (
 class Store(Protocol):
     """Every method blocks, may be called from any thread, and raises StoreError when the store fails.
 
-    What stores something raises DiskFullError while less than `min_free_bytes` of room is left.
+    What stores something raises DiskFullError while less than `min_free_bytes` of room is left, if that is known.
     """
 
     min_free_bytes: int
@@ -184,7 +184,7 @@ class Store(Protocol):
         """Stores these in place of all that were stored before."""
 
     def mutes(self) -> list[Mute]:
-        """Those that were stored last, also those that are over."""
+        """Those that were stored last, in their order, also those that are over."""
 
     def save_reported(self, reported: Sequence[Reported]) -> None:
         """Stores what receivers of alerts know in place of all that was stored before."""
@@ -208,7 +208,8 @@ class Store(Protocol):
 
         Of these the last one of each minute stays, by the agent's clock; of those that were stored before
         `minutes_unix_nano` the last one of each hour; and of those before `hours_unix_nano` the newest alone. Without
-        these moments: of all that was stored before `before_unix_nano`.
+        these moments: of all that was stored before `before_unix_nano`. What was stored within an hour of a moment may
+        stay an hour longer.
         """
 
     def oldest(self) -> int:
@@ -216,22 +217,23 @@ class Store(Protocol):
 
     def checkpoint(self) -> None:
         """Moves what was committed from the log, which one damaged byte cuts off, to where only its own bytes can
-        damage it. Nothing happens while there is no room."""
+        damage it. Nothing happens while there is no room, or in a store without such a log."""
 
     def size(self) -> int:
         """Bytes in use."""
 
     def room(self) -> str:
-        """Why nothing can be stored for want of room; empty when there is enough."""
+        """Why nothing can be stored for want of room, or of a server that answers; empty when something can."""
 
-    def free(self) -> int:
-        """Bytes of room on the disk."""
+    def free(self) -> int | None:
+        """Bytes of room on the disk; None where that is not known."""
 
     def backup(self) -> BinaryIO:
         """A copy of everything that was stored up to now. It is in no folder, and gone once it is closed.
 
         Raises:
             DiskFullError: There is no room for a second copy on the store's disk.
+            UnsupportedError: What keeps the store has means of its own for that.
         """
 
     def close(self) -> None:

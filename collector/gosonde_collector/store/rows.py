@@ -246,6 +246,20 @@ def _group(row: Row) -> GoroutineGroup:
     return GoroutineGroup(count, frames, created_by, state, waited, tuple(goids), stack_bytes, unread)
 
 
+def snapshot_head_columns(
+    snapshot_id: str, host: str, process: ProcessKey, moments: tuple[int, int], names: tuple[str, str]
+) -> Columns:
+    """The columns of snapshots: one row. `moments`: taken and stored; `names`: format and kind."""
+    texts = {"snapshot_id": snapshot_id, "host": host, "boot_id": process.boot_id}
+    numbers = {"pid": process.pid, "start_ticks": process.start_ticks, "exec_epoch": process.exec_epoch}
+    times = dict(zip(("taken_unix_nano", "stored_unix_nano"), moments, strict=True))
+    kinds = dict(zip(("format", "kind"), names, strict=True))
+    return {
+        **{name: objects([value]) for name, value in (texts | kinds).items()},
+        **{name: np.array([value], np.int64) for name, value in (numbers | times).items()},
+    }
+
+
 def group_columns(snapshot_id: str, profile: GoroutineProfile) -> Columns:
     """The columns of snapshot_groups."""
     groups = profile.groups

@@ -60,9 +60,7 @@ class FindingMetrics(Collector):
             ages=lambda: _ages(telemetry.newest.ages(steady_unix_nano())),
             losses=lambda: [_losses(telemetry.newest.losses())],
             store_bytes=lambda: [GaugeMetricFamily(f"{PREFIX}_store_bytes", "Size of the store.", value=store.size())],
-            disk_free=lambda: [
-                GaugeMetricFamily(f"{PREFIX}_disk_free_bytes", "Free space on the store's disk.", value=store.free())
-            ],
+            disk_free=lambda: _disk_free(store.free()),
         )
 
     def _states(self) -> Iterator[Metric]:
@@ -124,6 +122,12 @@ class FindingMetrics(Collector):
         with self._telemetry.running.reading() as (running, _):
             named = [(totals.owner, totals.container.workload) for totals in running if totals.container.namespace]
         yield container_metric(named)
+
+
+def _disk_free(free: int | None) -> list[Metric]:
+    """Nothing where it is not known."""
+    text = "Free space on the store's disk."
+    return [] if free is None else [GaugeMetricFamily(f"{PREFIX}_disk_free_bytes", text, value=free)]
 
 
 def _clock_offsets(nanoseconds_by_host: Mapping[str, int]) -> Metric:

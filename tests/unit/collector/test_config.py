@@ -28,6 +28,8 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         'web_user_header = "X-User"\nweb_admins = "ann"\ninsecure = true\n'
         'tls_cert = "/c"\ntls_key = "/k"\ntls_client_ca = "/a"\ntls_revoked = "/r"\ntokens = "/t"\nmax_agents = 9\n'
         "max_connections_per_peer = 8\n"
+        'store = "clickhouse://h:1/d"\nstore_user = "me"\nstore_password_file = "/p"\n'
+        'store_tls = true\nstore_tls_ca = "/s"\n'
         "retention_hours = 48\nkeep_minutes_days = 7\nkeep_hours_days = 90\nretention_mb = 100\nmin_free_mb = 7\n"
         "analysis_interval_seconds = 5\n"
         "snapshots_on_suspicion = false\nfinding_snapshot_seconds = 60\nlabels = []\n"
@@ -43,6 +45,11 @@ def test_every_key_is_read(tmp_path: Path) -> None:
     assert config == CollectorConfig(
         listen="0.0.0.0:1",
         data=Path("/d"),
+        store="clickhouse://h:1/d",
+        store_user="me",
+        store_password_file="/p",  # noqa: S106 - a path
+        store_tls=True,
+        store_tls_ca="/s",
         query_listen="0.0.0.0:2",
         http="127.0.0.1:3",
         web="127.0.0.1:4",

@@ -7,7 +7,17 @@ import pytest
 from scripts.packages.releases import ARCHITECTURES, RELEASES, Release
 
 #: Those with compiled modules.
-COMPILED = {"capstone", "charset-normalizer", "duckdb", "grpcio", "markupsafe", "numpy", "protobuf", "pydantic-core"}
+COMPILED = {
+    "capstone",
+    "clickhouse-driver",
+    "charset-normalizer",
+    "duckdb",
+    "grpcio",
+    "markupsafe",
+    "numpy",
+    "protobuf",
+    "pydantic-core",
+}
 
 
 @pytest.mark.parametrize("release", RELEASES, ids=lambda release: release.name)
