@@ -29,6 +29,8 @@ def test_it_is_there_after_a_restart(open_one: OpenStore) -> None:
 
 def test_without_room_nothing_is_stored_and_nothing_lost(store: Store) -> None:
     store.save_reported([FIRST])
+    if store.free() is None:
+        pytest.skip("this server does not say how much room it has")
     store.min_free_bytes = 1 << 60
     with pytest.raises(DiskFullError):
         store.save_reported([])
