@@ -53,6 +53,10 @@ def test_no_transcript_shows_the_machine_that_made_it() -> None:
 
 
 SAME = {
+    "a line that a number filled, above one that begins something": (
+        f"    of 9 that {'were ' * 12}there\n12 can never run again",
+        f"    of 9 that {'were ' * 12}there\n1,234,567 can never run again",
+    ),
     "numbers and times": (
         "12 live for 3.1 s since 2026-11-29 13:18:41 UTC",
         "9,345 live for 2 min 4 s since 2027-01-02 03:04:05 UTC",
