@@ -260,6 +260,7 @@ NO_VALUES = {
         "tls_key", "tls_client_ca", "tls_revoked", "tokens", "alerts_to", "webhook_to", "webhook_template",
         "webhook_secret", "webhook_token", "webhook_per_minute", "outward_ca", "public_url",
         "profiles_to", "profiles_api", "profiles_seconds",
+        "store", "store_user", "store_password_file", "store_tls", "store_tls_ca",
     },
 }  # fmt: skip
 
