@@ -12,6 +12,7 @@ import structlog
 
 from gosonde_common.channels import read_pem
 from gosonde_common.errors import GosondeError, UsageError
+from gosonde_common.small_files import read_within
 
 log = structlog.get_logger(__name__)
 
@@ -108,12 +109,6 @@ def fingerprint(certificate: bytes) -> str:
 
 def read_list(path: Path) -> list[list[str]]:
     """The words of each line; empty lines and those that begin with # are left out. Raises UsageError."""
-    try:
-        with path.open("rb") as file:
-            content = file.read(MAX_LIST_BYTES + 1)
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}") from error
-    if len(content) > MAX_LIST_BYTES:
-        raise UsageError(f"{path} is larger than {MAX_LIST_BYTES} bytes")
+    content = read_within(path, MAX_LIST_BYTES)
     lines = (line.split() for line in content.decode("utf-8", "replace").splitlines())
     return [words for words in lines if words and not words[0].startswith("#")]

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from gosonde_common.errors import UsageError
+from gosonde_common.small_files import read_within
 
 #: A file of headers is no larger, in bytes, and has no more of them.
 MAX_BYTES: Final = 1 << 16
@@ -23,12 +24,9 @@ def read_headers(path: Path) -> tuple[tuple[str, str], ...]:
         UsageError: The file cannot be read, is too large, or has a line that is no header.
     """
     try:
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise UsageError(f"otlp_headers: cannot read {path}: {error.strerror}") from error
-    if len(content) > MAX_BYTES:
-        raise UsageError(f"otlp_headers: {path} is larger than {MAX_BYTES} bytes")
+        content = read_within(path, MAX_BYTES)
+    except UsageError as error:
+        raise UsageError(f"otlp_headers: {error}") from error
     lines = [line.strip() for line in content.decode("utf-8", "replace").splitlines()]
     headers = [_header(path, number, line) for number, line in enumerate(lines, 1) if line and not line.startswith("#")]
     if len(headers) > MAX_HEADERS:
